@@ -1,0 +1,65 @@
+"""What an argument must be. Each check returns the argument, or says what to write instead."""
+
+import math
+from numbers import Real
+
+
+def check_seconds(name: str, value: float) -> float:
+    """Check a length of time in seconds.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is not finite and above 0.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name}={value!r} is not a number of seconds")
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}={value!r} must be finite and above 0 seconds")
+    return float(value)
+
+
+def check_whole(name: str, value: int) -> int:
+    """Check a number of things.
+
+    Raises:
+        TypeError: It is not a whole number.
+        ValueError: It is below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}={value!r} is not a whole number")
+    if value < 1:
+        raise ValueError(f"{name}={value} must be at least 1")
+    return value
+
+
+def check_text(name: str, value: str) -> str:
+    """Check a text that is sent in a URL.
+
+    Raises:
+        TypeError: It is not text.
+        ValueError: It is empty, or holds half of a surrogate pair.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text, not {type(value).__name__}")
+    if not value:
+        raise ValueError(f"{name} is empty: leave it out, or write one")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name}={value!a} holds a lone surrogate, which no URL can carry") from None
+    return value
+
+
+def check_segment(name: str, value: str) -> str:
+    """Check that an id is exactly one segment of a path.
+
+    Raises:
+        TypeError: It is not text.
+        ValueError: It is empty, ``.`` or ``..``, or holds a slash, surrounding white space or a broken character.
+    """
+    check_text(name, value)
+    if value != value.strip():
+        raise ValueError(f"{name}={value!r} has white space around it: write the id alone")
+    if value in {".", ".."} or "/" in value or "\\" in value:
+        raise ValueError(f"{name}={value!r} is not one segment of a path: write the id alone, without slashes")
+    return value

@@ -1,0 +1,205 @@
+"""The front door."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from cfevents.credentials import TokenSource, find_credentials, hide
+from cfevents.errors import ConfigurationError
+from cfevents.events import KindFilter
+from cfevents.models import Connector, EventReference, Page, RecordedEvent, event_id
+from cfevents.paging import Query, follow_cursor
+from cfevents.protocol import API, find_api
+from cfevents.session import Session, Settings
+from cfevents.streams import EventStream
+from cfevents.timespan import Moment
+
+
+class Client:
+    """Reads the telemetry events of an account's connectors.
+
+    An async context manager. In a notebook, `open` it in one cell and `close` it in another::
+
+        async with Client() as client:
+            async for event in client.list_events("connector-id", since="24h"):
+                print(event.recorded_at, event.id, event.kind)
+
+    What is not given comes from the environment: ``CLOUDFLARE_API_TOKEN``, or ``CLOUDFLARE_EMAIL`` and
+    ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``; ``CLOUDFLARE_BASE_URL``. Arguments win as a whole scheme of
+    credentials, and the token wins over the key.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_token: str | TokenSource | None = None,
+        api_email: str | None = None,
+        api_key: str | None = None,
+        account_id: str | None = None,
+        base_url: str | URL | None = None,
+        session: aiohttp.ClientSession | None = None,
+        timeout: float | aiohttp.ClientTimeout = 30.0,
+        max_body_size: int = 16 * 1024 * 1024,
+        extra_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Check the settings; nothing is opened or sent.
+
+        Args:
+            api_token: API token with the permission *Magic WAN Read*, or a function, plain or async, that gives it;
+                it is asked before each request, so that a rotated token needs no restart.
+            api_email: The email of the previous scheme.
+            api_key: The key of the previous scheme.
+            account_id: The account, at most 32 characters.
+            base_url: Where the API is; https, or http to a loopback address.
+            session: An aiohttp session to send with. It stays open, and its own timeout and ``raise_for_status``
+                change nothing. Without it the client makes its own, with the proxy that the environment names.
+            timeout: Patience for one attempt, in seconds, or an aiohttp ``ClientTimeout``.
+            max_body_size: The largest answer that is read, in bytes after decompression.
+            extra_headers: Headers for each request, such as those of a gateway in front of the API.
+
+        Raises:
+            ConfigurationError: Credentials, account or base URL are missing or unusable.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        # Before anything can be raised: a traceback may show this function's variables.
+        api_token, api_email, api_key = hide(api_token), hide(api_email), hide(api_key)
+        extra_headers = {name: hide(value) for name, value in (extra_headers or {}).items()}
+        self._credentials = find_credentials(api_token, api_email, api_key)
+        self._api = find_api(base_url, account_id)
+        self._settings = Settings(session, timeout, max_body_size, extra_headers)
+        self._session: Session | None = None
+        self._closed = False
+
+    async def open(self) -> Self:
+        """Open the client on the event loop that runs; once more is no harm, also after it was closed.
+
+        Raises:
+            ConfigurationError: It is open on another event loop, or the session that was passed cannot be used.
+        """
+        if self._session is None:
+            self._session = Session(self._api.base_url, self._credentials, self._settings)
+        self._opened()
+        return self
+
+    async def close(self) -> None:
+        """Close the client and its connections; a session that was passed stays open."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._closed = True
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def list_events(
+        self,
+        connector_id: str,
+        *,
+        since: Moment,
+        until: Moment | None = None,
+        kind: KindFilter | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+        timeout: float | None = None,
+    ) -> EventStream:
+        """List the events of a connector in a window of time, the cursor followed to its end.
+
+        Args:
+            connector_id: The connector.
+            since: The window's lower bound: an aware ``datetime``, seconds since the Unix epoch, a ``timedelta`` or
+                ``"24h"`` for that long ago, or ISO 8601 text with an offset. Widened to whole seconds.
+            until: Its upper bound likewise; now where it is left out.
+            kind: A kind's name, its class in `cfevents.events`, or a collection of them.
+            page_size: How many events the API may send at once (its ``limit``); the API's own default if left out.
+            cursor: Where to go on: a page's or an error's. Both bounds must then be as they were, and absolute.
+            timeout: Patience for the API over the whole listing, in seconds; the caller's own time does not count.
+
+        Returns:
+            A stream. Nothing is sent before it is read.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning; the message says what to write instead.
+        """
+        query = Query.of(
+            connector_id,
+            since=since,
+            until=until,
+            kind=kind,
+            page_size=page_size,
+            cursor=cursor,
+            timeout=timeout,
+        )
+        return EventStream(query, self._pages)
+
+    async def get_event(
+        self, connector_id: str, event: EventReference, *, timeout: float | None = None
+    ) -> RecordedEvent:
+        """Get one event with its payload.
+
+        Args:
+            connector_id: The connector.
+            event: Which one: `EventMetadata` from a listing, an `EventId`, or ``"1700000000.3"``.
+            timeout: Patience for the whole call, in seconds.
+
+        Raises:
+            NotFoundError: There is no such event.
+            CfEventsError: The request did not succeed.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        request = self._api.get_event(connector_id, event_id(event))
+        return (await self._opened().ask(request, timeout)).result
+
+    async def latest_events(self, connector_id: str, *, timeout: float | None = None) -> list[RecordedEvent]:
+        """Get the latest events of a connector with their payloads, in the API's order.
+
+        Args:
+            connector_id: The connector.
+            timeout: Patience for the whole call, in seconds.
+
+        Raises:
+            CfEventsError: The request did not succeed.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        request = self._api.latest_events(connector_id)
+        return list((await self._opened().ask(request, timeout)).result.items)
+
+    async def list_connectors(self, *, timeout: float | None = None) -> list[Connector]:
+        """List the connectors of the account.
+
+        Args:
+            timeout: Patience for the whole call, in seconds.
+
+        Raises:
+            CfEventsError: The request did not succeed.
+            TypeError: The timeout is not a number.
+            ValueError: The timeout is not finite and above 0.
+        """
+        return (await self._opened().ask(self._api.list_connectors(), timeout)).result
+
+    def _pages(self, query: Query) -> AsyncGenerator[Page, None]:
+        return follow_cursor(self._opened, self._api, query)
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            state = "is closed" if self._closed else "is not open"
+            raise ConfigurationError(f"the client {state}: write 'async with Client() as client', or await open()")
+        if self._session.loop is not asyncio.get_running_loop():
+            raise ConfigurationError("the client is open on another event loop: make one for each loop")
+        return self._session
+
+    def __repr__(self) -> str:
+        state = "open" if self._session is not None else "closed" if self._closed else "not open"
+        return f"<Client of account {self._api.account_id} at {self._api.base_url}, {state}>"

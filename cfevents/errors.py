@@ -1,0 +1,159 @@
+"""The error family, and the coded messages by which the API explains itself.
+
+::
+
+    CfEventsError
+    ├── ConfigurationError                credentials, account, base URL, a client not open or on another loop
+    ├── APIError                          a request that did not succeed
+    │   ├── APIConnectionError            no answer, or not a whole one
+    │   │   └── APITimeoutError           no answer in time
+    │   ├── APIStatusError                the API said no
+    │   │   ├── BadRequestError           400
+    │   │   ├── AuthenticationError       401
+    │   │   ├── PermissionDeniedError     403
+    │   │   ├── NotFoundError             404
+    │   │   ├── RateLimitError            429
+    │   │   └── InternalServerError       500 and above
+    │   └── APIResponseError              not JSON, or not of the documented shape
+    │       └── ResponseTooLargeError     more bytes than the client's ``max_body_size``
+    └── PaginationError                   a cursor that was seen before
+
+Wrong arguments are a ``ValueError`` or ``TypeError`` instead, raised before anything is sent.
+"""
+
+from typing import Any
+
+from attrs import field, frozen
+
+
+@frozen
+class CodedMessage:
+    """A message of the API with its code (the schema ``coded_message``)."""
+
+    code: int | None = None
+    """The vendor's number for it; None where the answer had none."""
+
+    message: str | None = None
+    """The text."""
+
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    """Everything else that was sent with it."""
+
+    def __str__(self) -> str:
+        return ": ".join(str(part) for part in (self.code, self.message) if part is not None)
+
+
+class CfEventsError(Exception):
+    """Any failure of this library that is not a wrong argument.
+
+    An error that arises while a listing is read carries what is needed to go on from the page that failed::
+
+        client.list_events(connector_id, since=error.since, until=error.until,
+                           cursor=error.cursor, kind=error.kind)
+    """
+
+    method: str | None = None
+    """The HTTP method of the request, where there was one."""
+
+    path: str | None = None
+    """The request's path, without its query."""
+
+    cursor: str | None = None
+    """The cursor that the request was sent with; None for a listing's first page."""
+
+    since: int | None = None
+    """The listing's lower bound, in seconds since the Unix epoch."""
+
+    until: int | None = None
+    """The listing's upper bound, in seconds since the Unix epoch."""
+
+    kind: str | tuple[str, ...] | None = None
+    """The kind or kinds that the listing was limited to."""
+
+    def __init__(self, message: str = "", **details: Any) -> None:
+        super().__init__(message)
+        vars(self).update(details)
+
+    def __str__(self) -> str:
+        asked = f"{self.method} {self.path}: " if self.path else ""
+        return asked + super().__str__()
+
+
+class ConfigurationError(CfEventsError):
+    """Credentials, account or base URL are missing or unusable, or the client is not open on this event loop."""
+
+
+class APIError(CfEventsError):
+    """A request that was sent and did not succeed."""
+
+    ray_id: str | None = None
+    """The answer's ``CF-Ray`` header, which the vendor's support asks for; None where there was none."""
+
+    def __str__(self) -> str:
+        return super().__str__() + (f" (CF-Ray {self.ray_id})" if self.ray_id else "")
+
+
+class APIConnectionError(APIError):
+    """No answer came, or only a part of one: refused, reset, dropped, cut short."""
+
+
+class APITimeoutError(APIConnectionError):
+    """No whole answer came in the time allowed for one attempt, or for the whole call."""
+
+
+class APIStatusError(APIError):
+    """The API refused the request: by its status, or by ``success: false`` beside the status 200."""
+
+    status: int = 0
+    """The HTTP status of the answer."""
+
+    errors: tuple[CodedMessage, ...] = ()
+    """Why, in the API's own words."""
+
+
+class BadRequestError(APIStatusError):
+    """400: the query was not understood. With a cursor: it has probably expired."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the credentials were not accepted."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the credentials lack the permission *Magic WAN Read* on this account, or are not accepted."""
+
+
+class NotFoundError(APIStatusError):
+    """404: no such account, connector or event."""
+
+
+class RateLimitError(APIStatusError):
+    """429, or one of the codes 971, 10100 and 10300: the request quota is used up.
+
+    The API then refuses every call of this user for a while, up to five minutes.
+    """
+
+    retry_after: int | None = None
+    """Seconds until the next request may be sent (``Retry-After``); None where the answer did not say."""
+
+
+class InternalServerError(APIStatusError):
+    """500 and above: the API, or what stands in front of it, failed."""
+
+
+class APIResponseError(APIError):
+    """An answer that is not JSON, or not of the documented shape."""
+
+    place: str = ""
+    """Where in the answer, such as ``result.items[17].t``; ``body`` where it is not JSON at all."""
+
+
+class ResponseTooLargeError(APIResponseError):
+    """An answer that is larger than the client's ``max_body_size``, after decompression."""
+
+
+class PaginationError(CfEventsError):
+    """The API sent a cursor that this listing had seen before: it would never end.
+
+    Everything up to and including the page that brought the cursor has been yielded.
+    """

@@ -1,0 +1,55 @@
+"""The public names, in one list."""
+
+from cfevents import events
+from cfevents.client import Client
+from cfevents.errors import (
+    APIConnectionError,
+    APIError,
+    APIResponseError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    CfEventsError,
+    CodedMessage,
+    ConfigurationError,
+    InternalServerError,
+    NotFoundError,
+    PaginationError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseTooLargeError,
+)
+from cfevents.models import Connector, Device, EventId, EventMetadata, Page, RecordedEvent
+from cfevents.streams import EventStream
+from cfevents.wire import structure, unstructure
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "CfEventsError",
+    "Client",
+    "CodedMessage",
+    "ConfigurationError",
+    "Connector",
+    "Device",
+    "EventId",
+    "EventMetadata",
+    "EventStream",
+    "InternalServerError",
+    "NotFoundError",
+    "Page",
+    "PaginationError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RecordedEvent",
+    "ResponseTooLargeError",
+    "events",
+    "structure",
+    "unstructure",
+]

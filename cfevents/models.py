@@ -1,0 +1,263 @@
+"""What the API's answers are made of."""
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from cfevents.errors import CodedMessage
+from cfevents.events import Event
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ID = re.compile(r"(0|-?[1-9][0-9]*)\.(0|-?[1-9][0-9]*)", re.ASCII)
+
+
+def _extra() -> Any:
+    """Make the field that keeps what the API sends and does not document. It takes no part in the hash."""
+    return field(factory=dict, hash=False, kw_only=True)
+
+
+def _as_datetime(seconds: float, name: str) -> datetime:
+    """Convert seconds since the Unix epoch to an aware UTC datetime."""
+    try:
+        return _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError(f"{name}={seconds} lies outside the years 1 to 9999; use the number itself") from None
+
+
+def whole(value: float) -> int | float:
+    """Spell a number that arrived whole (``3`` or ``3.0``) as an ``int``; leave a fractional one as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _numeric(_instance: object, attribute: Any, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{attribute.name} must be a number, not {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{attribute.name} must be finite, not {value}")
+
+
+def _unbroken(_instance: object, attribute: Any, value: object) -> None:
+    if not isinstance(value, int):
+        raise ValueError(f"{attribute.name} must be a whole number, not {value}")
+
+
+@frozen(order=True)
+class EventId:
+    """What identifies an event of one connector: when it was recorded, and its place within that second.
+
+    Ordered as recorded. ``str()`` spells it as the API's paths do: ``1700000000.3``.
+
+    Raises:
+        TypeError: A part is not a number.
+        ValueError: A part is not finite, or the sequence number is not whole.
+    """
+
+    recorded_ts: int | float = field(converter=whole, validator=_numeric)
+    """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
+
+    sequence: int = field(converter=whole, validator=[_numeric, _unbroken])
+    """Sequence number, which orders events with the same timestamp (``n``)."""
+
+    def __str__(self) -> str:
+        return f"{self.recorded_ts}.{self.sequence}"
+
+    @classmethod
+    def parse(cls, text: str) -> "EventId":
+        """Read an id as the API spells it.
+
+        Args:
+            text: ``"{t}.{n}"``, both whole numbers, such as ``"1700000000.3"``.
+
+        Raises:
+            TypeError: It is not text. A number will not do: 1700000000.10 and 1700000000.1 are one float.
+            ValueError: It is not of that form.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"an event id is text such as '1700000000.3', not {type(text).__name__}")
+        if match := _ID.fullmatch(text):
+            return cls(int(match[1]), int(match[2]))
+        raise ValueError(f"{text!r} is not an event id: write its t and n as whole numbers, '1700000000.3'")
+
+
+@frozen
+class EventMetadata:
+    """An event as a listing shows it, without its payload (the schema ``event_metadata``)."""
+
+    kind: str
+    """Event kind (``k``), such as ``"Init"``; see `events.KINDS`."""
+
+    recorded_ts: int | float
+    """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
+
+    sequence: int
+    """Sequence number, which orders events with the same timestamp (``n``)."""
+
+    collected_ts: int | float
+    """Time the event was collected, in seconds since the Unix epoch (``a``)."""
+
+    extra: dict[str, Any] = _extra()
+    """Fields that are not documented, as they were sent."""
+
+    @property
+    def id(self) -> EventId:
+        """What identifies the event."""
+        return EventId(self.recorded_ts, self.sequence)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """Time the event was recorded, aware, in UTC. Raises ValueError outside the years 1 to 9999."""
+        return _as_datetime(self.recorded_ts, "recorded_ts")
+
+    @property
+    def collected_at(self) -> datetime:
+        """Time the event was collected, aware, in UTC. Raises ValueError outside the years 1 to 9999."""
+        return _as_datetime(self.collected_ts, "collected_ts")
+
+    @property
+    def lag(self) -> timedelta:
+        """How long after it was recorded the event was collected; `collected_at` − `recorded_at`."""
+        return self.collected_at - self.recorded_at
+
+
+@frozen
+class RecordedEvent:
+    """An event with its payload (the schema ``recorded_event``)."""
+
+    event: Event
+    """The event itself: one attrs class for each kind (``e``)."""
+
+    recorded_ts: int | float
+    """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
+
+    sequence: int
+    """Sequence number, which orders events with the same timestamp (``n``)."""
+
+    version: str | None = None
+    """Version (``v``); the documentation does not say of what."""
+
+    extra: dict[str, Any] = _extra()
+    """Fields that are not documented, as they were sent."""
+
+    @property
+    def id(self) -> EventId:
+        """What identifies the event."""
+        return EventId(self.recorded_ts, self.sequence)
+
+    @property
+    def kind(self) -> str:
+        """Event kind, such as ``"Init"``; see `events.KINDS`."""
+        return self.event.kind
+
+    @property
+    def recorded_at(self) -> datetime:
+        """Time the event was recorded, aware, in UTC. Raises ValueError outside the years 1 to 9999."""
+        return _as_datetime(self.recorded_ts, "recorded_ts")
+
+
+EventReference: TypeAlias = EventMetadata | RecordedEvent | EventId | str
+"""Whatever tells which event is meant: a listed or recorded one, its id, or the id as text."""
+
+
+def event_id(event: EventReference) -> EventId:
+    """Find the id of the event that is meant.
+
+    Raises:
+        TypeError: It is none of the types that tell.
+        ValueError: It is text and not an event id.
+    """
+    if isinstance(event, EventMetadata | RecordedEvent):
+        return event.id
+    return event if isinstance(event, EventId) else EventId.parse(event)
+
+
+@frozen
+class Device:
+    """The appliance behind a connector."""
+
+    id: str | None = None
+    """Device identifier."""
+
+    serial_number: str | None = None
+    """Serial number of the hardware."""
+
+    extra: dict[str, Any] = _extra()
+    """Everything else that was sent with it."""
+
+
+@frozen
+class Connector:
+    """A Magic WAN Connector of the account. Times are text, as the API sends them."""
+
+    id: str
+    """What the other calls take as ``connector_id``."""
+
+    activated: bool | None = None
+    """Whether it is in service."""
+
+    device: Device | None = None
+    """The appliance, where one is registered."""
+
+    last_heartbeat: str | None = None
+    """Time of the last sign of life, ISO 8601."""
+
+    last_seen_version: str | None = None
+    """Version that it last reported."""
+
+    last_updated: str | None = None
+    """Time of the last change to its settings, ISO 8601."""
+
+    notes: str | None = None
+    """What its owner wrote of it."""
+
+    timezone: str | None = None
+    """Time zone in which its upgrade window is meant."""
+
+    extra: dict[str, Any] = _extra()
+    """Everything else that was sent with it, the ``interrupt_window_*`` fields among them."""
+
+
+@frozen
+class Listing:
+    """The ``result`` of *List Events*, as it is sent."""
+
+    items: tuple[EventMetadata, ...]
+    # Strict where other optional fields are tolerant: a cursor that cannot be followed would lose the rest.
+    cursor: str | None = field(default=None, metadata={"strict": True})
+    count: int | None = None
+    extra: dict[str, Any] = _extra()
+
+
+@frozen
+class Latest:
+    """The ``result`` of *Get latest Events*, as it is sent."""
+
+    items: tuple[RecordedEvent, ...]
+    count: int | None = None
+    extra: dict[str, Any] = _extra()
+
+
+@frozen
+class Page:
+    """One page of a listing."""
+
+    items: tuple[EventMetadata, ...]
+    """Its events, in the API's order, without those that the page before it had already."""
+
+    cursor: str | None = None
+    """Cursor of the *next* page; None on the last."""
+
+    count: int | None = None
+    """The answer's ``count``, which is not documented and need not be the number of items."""
+
+    messages: tuple[CodedMessage, ...] = ()
+    """What the API said beside the result."""
+
+    errors: tuple[CodedMessage, ...] = ()
+    """What the API called errors although it called the request a success."""
+
+    extra: dict[str, Any] = _extra()
+    """Fields of the result that are not documented, as they were sent."""
+

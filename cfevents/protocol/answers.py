@@ -1,0 +1,173 @@
+"""What an answer means: a result, or an error that says what was wrong and where."""
+
+import json
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, Generic, NoReturn, TypeVar
+
+from attrs import frozen
+
+from cfevents.errors import (
+    APIError,
+    APIResponseError,
+    APIStatusError,
+    AuthenticationError,
+    BadRequestError,
+    CodedMessage,
+    InternalServerError,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+)
+from cfevents.protocol.requests import Request
+from cfevents.wire import structure, structure_at
+
+T = TypeVar("T")
+
+_BY_STATUS: Mapping[int, type[APIStatusError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    429: RateLimitError,
+}
+# The codes by which the API says that the quota is used up, whatever the status beside them.
+_RATE_LIMIT_CODES = {971, 10100, 10300}
+_MESSAGES_SHOWN = 5
+
+_log = logging.getLogger("cfevents")
+
+
+@frozen
+class Response:
+    """What came back: status, headers that mean something to us, and the body whole."""
+
+    status: int
+    body: bytes | bytearray
+    ray_id: str | None = None
+    retry_after: str | None = None
+
+
+@frozen
+class Answer(Generic[T]):
+    """The result of a request that succeeded, and what the API said beside it."""
+
+    result: T
+    messages: tuple[CodedMessage, ...] = ()
+    errors: tuple[CodedMessage, ...] = ()
+
+
+def read_answer(request: Request[T], response: Response) -> Answer[T]:
+    """Open the envelope and structure the result.
+
+    Raises:
+        APIStatusError: The API refused; `RateLimitError` and the other children by status or code.
+        APIResponseError: The answer is not JSON, or not of the documented shape; ``place`` says where.
+    """
+    try:
+        return _read(request, response)
+    except APIError as error:
+        error.ray_id = response.ray_id
+        raise
+
+
+def _read(request: Request[T], response: Response) -> Answer[T]:
+    # The status first: what stands in front of the API answers with HTML, or with nothing.
+    if not 200 <= response.status < 300:
+        _refused(response, _envelope_or_nothing(response.body))
+    envelope = _envelope(response.body)
+    success = envelope.get("success")
+    if success is False:
+        _refused(response, envelope)
+    if success is not True:
+        raise APIResponseError("success: true or false was expected", place="success")
+    if envelope.get("result") is None:
+        raise APIResponseError("result: is missing or null although success is true", place="result")
+    result = structure_at("result", envelope["result"], request.result)
+    errors = coded_messages(envelope.get("errors"))
+    if errors:
+        _log.warning("%s succeeded, and the API reported: %s", request.path, _joined(errors))
+    return Answer(result, coded_messages(envelope.get("messages")), errors)
+
+
+def load_json(body: bytes | bytearray) -> Any:
+    """Read JSON as its standard has it: no NaN, no number that becomes infinite.
+
+    Raises:
+        APIResponseError: It is not JSON, or nested too deep; ``place`` is ``body``.
+    """
+    try:
+        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        why = "nested too deep" if isinstance(error, RecursionError) else str(error)
+        raise APIResponseError(f"the answer is not JSON: {why}", place="body") from error
+
+
+def coded_messages(raw: Any) -> tuple[CodedMessage, ...]:
+    """Read ``errors`` or ``messages`` whatever they look like: they explain, they do not decide."""
+    if raw is None:
+        return ()
+    return tuple(
+        structure(each, CodedMessage) if isinstance(each, dict) else CodedMessage(message=_as_text(each))
+        for each in (raw if isinstance(raw, list) else [raw])
+    )
+
+
+def _as_text(raw: Any) -> str:
+    return raw if isinstance(raw, str) else json.dumps(raw)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"the number {text[:20]} is too large")
+    return number
+
+
+def _envelope(body: bytes | bytearray) -> dict[str, Any]:
+    envelope = load_json(body)
+    if not isinstance(envelope, dict):
+        raise APIResponseError("envelope: an object was expected", place="envelope")
+    return envelope
+
+
+def _envelope_or_nothing(body: bytes | bytearray) -> dict[str, Any]:
+    try:
+        return _envelope(body)
+    except APIResponseError:
+        return {}
+
+
+def _refused(response: Response, envelope: dict[str, Any]) -> NoReturn:
+    errors = coded_messages(envelope.get("errors"))
+    cls = _error_class(response.status, errors)
+    details: dict[str, Any] = {"status": response.status, "errors": errors}
+    if cls is RateLimitError:
+        details["retry_after"] = _whole_seconds(response.retry_after)
+    why = _joined(errors) or _unexplained(response.status)
+    raise cls(f"refused with status {response.status}: {why}", **details)
+
+
+def _error_class(status: int, errors: Iterable[CodedMessage]) -> type[APIStatusError]:
+    if status < 300 and any(each.code in _RATE_LIMIT_CODES for each in errors):
+        return RateLimitError
+    return InternalServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
+
+
+def _whole_seconds(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _joined(errors: tuple[CodedMessage, ...]) -> str:
+    shown = "; ".join(str(each)[:200] for each in errors[:_MESSAGES_SHOWN])
+    return shown + (f"; and {len(errors) - _MESSAGES_SHOWN} more" if len(errors) > _MESSAGES_SHOWN else "")
+
+
+def _unexplained(status: int) -> str:
+    if 300 <= status < 400:
+        return "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
+    return "the answer gives no reason"

@@ -1,0 +1,154 @@
+"""What is asked: one function for each of the API's calls."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from attrs import field, frozen
+from yarl import URL
+
+from cfevents.checks import check_segment
+from cfevents.credentials import environment
+from cfevents.errors import ConfigurationError
+from cfevents.models import Connector, EventId, Latest, Listing, RecordedEvent
+from cfevents.timespan import Timespan
+
+T = TypeVar("T")
+
+DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
+# The API's documentation: account_id, maxLength 32.
+_LONGEST_ACCOUNT_ID = 32
+
+
+@frozen
+class Request(Generic[T]):
+    """One call: where it goes, and what its ``result`` is structured into."""
+
+    url: URL
+    result: Any
+    """The class of the result; typed by the functions below."""
+
+    listing: Mapping[str, Any] = field(factory=dict)
+    """For a page of a listing: what an error has to tell, so that one can go on from here."""
+
+    method: str = "GET"
+
+    @property
+    def path(self) -> str:
+        """The path without its query, for people."""
+        return self.url.path
+
+
+@frozen
+class API:
+    """The calls of one account."""
+
+    base_url: URL
+    account_id: str
+
+    def list_events(
+        self,
+        connector_id: str,
+        timespan: Timespan,
+        *,
+        kinds: tuple[str, ...] = (),
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> Request[Listing]:
+        """Ask for one page of a listing; a single kind is left to the API to filter."""
+        query = {"from": str(timespan.since), "to": str(timespan.until)}
+        if len(kinds) == 1:
+            query["k"] = kinds[0]
+        if limit is not None:
+            query["limit"] = str(limit)
+        if cursor is not None:
+            query["cursor"] = cursor
+        listing = {
+            "since": timespan.since,
+            "until": timespan.until,
+            "kind": kinds[0] if len(kinds) == 1 else kinds or None,
+            "cursor": cursor,
+        }
+        return Request(self._events(connector_id).with_query(query), Listing, listing)
+
+    def get_event(self, connector_id: str, event_id: EventId) -> Request[RecordedEvent]:
+        """Ask for one event with its payload.
+
+        Raises:
+            ValueError: The event's time is fractional: its id would read as another one's.
+        """
+        if not isinstance(event_id.recorded_ts, int):
+            raise ValueError(f"event {event_id} cannot be fetched: the API's paths take whole seconds only")
+        return Request(self._events(connector_id, str(event_id)), RecordedEvent)
+
+    def latest_events(self, connector_id: str) -> Request[Latest]:
+        """Ask for the latest events with their payloads."""
+        return Request(self._events(connector_id, "latest"), Latest)
+
+    def list_connectors(self) -> Request[list[Connector]]:
+        """Ask for the account's connectors."""
+        return Request(self._url(), list[Connector])
+
+    def _events(self, connector_id: str, *rest: str) -> URL:
+        return self._url(check_segment("connector_id", connector_id), "telemetry", "events", *rest)
+
+    def _url(self, *segments: str) -> URL:
+        # Each segment is quoted whole: yarl's own "/" would let ".." and "/" leave the account's path.
+        path = "/".join(quote(segment, safe="") for segment in self._segments(segments))
+        base = self.base_url.raw_path.rstrip("/")
+        return self.base_url.with_path(f"{base}/{path}", encoded=True)
+
+    def _segments(self, segments: tuple[str, ...]) -> tuple[str, ...]:
+        return ("accounts", self.account_id, "magic", "connectors", *segments)
+
+
+def find_api(base_url: str | URL | None, account_id: str | None) -> API:
+    """Find the API and the account: from the arguments, or from the environment.
+
+    Raises:
+        ConfigurationError: The account is missing, or one of them is unusable.
+    """
+    account_id = account_id or environment("CLOUDFLARE_ACCOUNT_ID")
+    if not account_id:
+        raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
+    return API(
+        _checked_base_url(base_url or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL),
+        _checked_account_id(account_id),
+    )
+
+
+def _checked_account_id(value: str) -> str:
+    try:
+        check_segment("account_id", value := value.strip())
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"account_id is unusable: {error}") from None
+    if len(value) > _LONGEST_ACCOUNT_ID:
+        raise ConfigurationError(f"account_id has {len(value)} characters; the API takes at most 32")
+    return value
+
+
+def _checked_base_url(value: str | URL) -> URL:
+    """Check for https, or plain http to a loopback address, and nothing secret.
+
+    No message repeats the URL, since it may hold a password.
+    """
+    try:
+        url = URL(value.strip() if isinstance(value, str) else value)
+        host = url.host or ""
+    except (TypeError, ValueError):
+        raise ConfigurationError("base_url is not a URL") from None
+    if url.scheme not in {"http", "https"} or not host:
+        raise ConfigurationError(f"base_url must be an absolute URL, such as {DEFAULT_BASE_URL}")
+    if url.raw_user is not None or url.raw_password is not None or url.raw_query_string or url.raw_fragment:
+        raise ConfigurationError("base_url must be without user, password, query and fragment")
+    if url.scheme == "http" and not _is_loopback(host):
+        raise ConfigurationError(f"base_url would send the credentials to {host} unencrypted: use https")
+    return url
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,264 @@
+"""aiohttp: one request, repeated until it succeeds or may not be."""
+
+import asyncio
+import logging
+import netrc
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any, NoReturn, TypeVar
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import stamina
+from attrs import field, frozen
+from yarl import URL
+
+from cfevents import __version__
+from cfevents.checks import check_seconds, check_whole
+from cfevents.credentials import Credentials, Secret
+from cfevents.errors import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    CfEventsError,
+    ConfigurationError,
+    InternalServerError,
+    RateLimitError,
+    ResponseTooLargeError,
+)
+from cfevents.protocol import Answer, Request, Response, read_answer
+
+T = TypeVar("T")
+
+_ATTEMPTS = 6
+# The longest block that the API documents is five minutes.
+_LONGEST_WAIT = 330.0
+_NOTABLE_WAIT = 5.0
+_CHUNK = 64 * 1024
+
+_HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
+_OURS = {"authorization", "x-auth-email", "x-auth-key"}
+
+_log = logging.getLogger("cfevents")
+
+
+def _client_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    if isinstance(timeout, aiohttp.ClientTimeout):
+        return timeout
+    return aiohttp.ClientTimeout(total=check_seconds("timeout", timeout))
+
+
+def _extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Spell the caller's headers in lower case, so that they replace ours, and mask them: some are secrets."""
+    checked: dict[str, str] = {}
+    for name, value in (headers or {}).items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"extra_headers: name and value of {name!r} must be text")
+        if name.lower() in _OURS:
+            raise ValueError(f"extra_headers: {name} is a credential; pass api_token=, or api_email= and api_key=")
+        if not (name.isascii() and name.isprintable() and name and value.isprintable()):
+            raise ValueError(f"extra_headers: name or value of {name!r} has a character that no header can hold")
+        checked[name.lower()] = Secret(value)
+    return checked
+
+
+@frozen
+class Settings:
+    """How requests are sent."""
+
+    http: aiohttp.ClientSession | None
+    """The caller's session; None for one of our own."""
+
+    timeout: aiohttp.ClientTimeout = field(converter=_client_timeout)
+    """Patience for one attempt."""
+
+    max_body_size: int = field(converter=partial(check_whole, "max_body_size"))
+    """The largest answer that is read, in bytes after decompression."""
+
+    headers: Mapping[str, str] = field(converter=_extra_headers)
+    """The caller's own headers for each request."""
+
+
+class Session:
+    """An open HTTP session on one event loop."""
+
+    def __init__(
+        self,
+        base_url: URL,
+        credentials: Credentials,
+        settings: Settings,
+    ) -> None:
+        """Open it, on the event loop that runs. A session that the caller brings stays the caller's.
+
+        Raises:
+            ConfigurationError: The caller's session is closed, on another loop, or has credentials of its own.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._credentials = credentials
+        self._settings = settings
+        theirs = settings.http
+        self._http = _new_http_session(base_url) if theirs is None else _checked(theirs, base_url)
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it was opened on, and works on alone."""
+        return self._loop
+
+    async def close(self) -> None:
+        """Close its connections, unless they are the caller's."""
+        if self._settings.http is None:
+            await self._http.close()
+
+    async def ask(self, request: Request[T], timeout: float | None = None) -> Answer[T]:
+        """Send a request, and again while it may be, until it is answered.
+
+        Args:
+            request: What to ask.
+            timeout: Patience for the whole of it, waits included, in seconds; None for no bound.
+
+        Raises:
+            CfEventsError: It did not succeed. The error tells what was asked.
+        """
+        deadline = None if timeout is None else self._loop.time() + check_seconds("timeout", timeout)
+        with told_of(request):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._repeat(request, deadline)
+            except TimeoutError as error:
+                raise APITimeoutError("no answer in the time that the call was given (timeout=)") from error
+
+    async def _repeat(self, request: Request[T], deadline: float | None) -> Answer[T]:
+        async for attempt in stamina.retry_context(
+            on=self._may_repeat(deadline), attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=_NOTABLE_WAIT
+        ):
+            with attempt:
+                return read_answer(request, await self._send(request))
+        raise AssertionError("stamina raises the last error")  # pragma: no cover
+
+    def _may_repeat(self, deadline: float | None) -> Callable[[Exception], bool | float]:
+        """Make the rule: whether a failed attempt is followed by another, and for a block after how many seconds."""
+
+        def rule(error: Exception) -> bool | float:
+            if isinstance(error, RateLimitError) and error.retry_after is not None:
+                patience = _LONGEST_WAIT if deadline is None else min(_LONGEST_WAIT, deadline - self._loop.time())
+                return _wait_out(error.retry_after) if error.retry_after <= patience else False
+            undecodable = isinstance(error, APIResponseError) and error.place == "body"
+            return undecodable or isinstance(error, APIConnectionError | InternalServerError | RateLimitError)
+
+        return rule
+
+    async def _send(self, request: Request[Any]) -> Response:
+        """Send it once, and read the answer whole."""
+        with _foreign_errors_as_ours(self._settings.timeout):
+            async with self._http.get(
+                request.url,
+                headers=_HEADERS | self._settings.headers | await self._credentials.headers(),
+                # A redirect would take the X-Auth-* headers to whichever host it names.
+                allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=True,
+                timeout=self._settings.timeout,
+            ) as response:
+                return Response(
+                    status=response.status,
+                    body=await self._read(response),
+                    ray_id=response.headers.get("CF-Ray"),
+                    retry_after=response.headers.get("Retry-After"),
+                )
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytearray:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > self._settings.max_body_size:
+                raise ResponseTooLargeError(
+                    f"the answer is larger than max_body_size, {self._settings.max_body_size} bytes: ask for smaller pages",
+                    place="body size",
+                    ray_id=response.headers.get("CF-Ray"),
+                )
+        return body
+
+
+def _new_http_session(base_url: URL) -> aiohttp.ClientSession:
+    # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request says all that it has to say.
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), proxy=_proxy_for(base_url))
+
+
+def _proxy_for(url: URL) -> str | None:
+    bypassed = proxy_bypass(f"{url.host}:{url.port}")
+    return None if bypassed else getproxies().get(url.scheme)
+
+
+def _checked(http: aiohttp.ClientSession, base_url: URL) -> aiohttp.ClientSession:
+    if http.closed:
+        raise ConfigurationError("the session that was passed is closed")
+    if http._loop is not asyncio.get_running_loop():
+        raise ConfigurationError("the session that was passed belongs to another event loop")
+    if http.auth is not None:
+        raise ConfigurationError("the session that was passed has credentials of its own (auth=): make one without")
+    if http.trust_env and _netrc_has(base_url.host or ""):
+        raise ConfigurationError(
+            f"the session that was passed would send what .netrc has for {base_url.host}: make it with proxy= instead "
+            "of trust_env=True, or without a session= let the client find the proxy"
+        )
+    return http
+
+
+def _netrc_has(host: str) -> bool:
+    with suppress(OSError, netrc.NetrcParseError):
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    return False
+
+
+def _wait_out(seconds: float) -> float:
+    if seconds > _NOTABLE_WAIT:
+        _log.warning("the request quota is used up: waiting %g s, as the API asks", seconds)
+    return float(seconds)
+
+
+@contextmanager
+def told_of(request: Request[Any]) -> Iterator[None]:
+    """Let every error of ours tell what was asked, so that one can go on from there."""
+    try:
+        yield
+    except CfEventsError as error:
+        vars(error).update(request.listing, method=request.method, path=request.path)
+        raise
+
+
+@contextmanager
+def _foreign_errors_as_ours(timeout: aiohttp.ClientTimeout) -> Iterator[None]:
+    try:
+        yield
+    except CfEventsError:
+        raise
+    except TimeoutError as error:
+        _raise(APITimeoutError(f"no whole answer in the time for one attempt ({timeout.total} s)"), error)
+    except aiohttp.ClientPayloadError as error:
+        _raise(APIConnectionError(f"the answer was cut short: {error}"), error)
+    except (aiohttp.ClientError, OSError) as error:
+        _raise(APIConnectionError(f"the connection failed: {_described(error)}"), error)
+    except (RuntimeError, ValueError) as error:
+        _raise(ConfigurationError(f"aiohttp refused the request: {error}"), error)
+    except BaseException as error:
+        _forget_frames(error)
+        raise
+
+
+def _raise(ours: CfEventsError, theirs: BaseException) -> NoReturn:
+    _forget_frames(theirs)
+    raise ours from theirs
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the frames of a foreign error and of what it came from: their variables hold the request as sent."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+def _described(error: BaseException) -> str:
+    # Not the repr: that of a ClientResponseError shows the request's headers.
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,5 @@
+"""Listings as streams of events."""
+
+from cfevents.streams.stream import EventStream
+
+__all__ = ["EventStream"]

@@ -1,0 +1,144 @@
+"""``since`` and ``until`` as people write them, and the whole seconds that are asked for."""
+
+import math
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from numbers import Real
+from typing import TypeAlias
+
+from attrs import frozen
+
+Moment: TypeAlias = datetime | timedelta | str | float
+"""A moment: an aware datetime, seconds since the Unix epoch, ``timedelta`` or ``"24h"`` for that long ago, or ISO 8601
+text with an offset."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# 1e11 seconds is the year 5138; as milliseconds it is 1973. Nobody means the former.
+_MILLISECONDS_FROM = 10**11
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_UNITS = {
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "min": ("m", "min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+    "d": ("d", "day", "days"),
+    "w": ("w", "week", "weeks"),
+}
+_SECONDS_BY_WORD = {word: _SECONDS[unit] for unit, words in _UNITS.items() for word in words}
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+# Nine digits and more are seconds since 1973 or later; eight are an ISO 8601 date without hyphens.
+_EPOCH_SECONDS = re.compile(r"[0-9]{9,}(?:\.[0-9]+)?")
+_EXAMPLES = "'24h', '2026-03-01T06:00:00Z', an aware datetime, a timedelta, or seconds since the Unix epoch"
+
+
+def now() -> float:
+    """Read the wall clock, in seconds since the Unix epoch: the one place where it is read."""
+    return time.time()
+
+
+@frozen
+class Timespan:
+    """The window of a listing, in whole seconds since the Unix epoch."""
+
+    since: int
+    until: int
+
+    @classmethod
+    def of(cls, since: Moment, until: Moment | None, *, absolute: bool = False) -> "Timespan":
+        """Read a window's bounds, widened outward to whole seconds.
+
+        Args:
+            since: The lower bound.
+            until: The upper bound; None means now.
+            absolute: Whether only bounds will do that mean the same tomorrow, as a cursor needs them.
+
+        Raises:
+            TypeError: A bound is of a type that is no moment.
+            ValueError: A bound is ambiguous or not finite, or the window is reversed.
+        """
+        if absolute:
+            _require_absolute(since=since, until=until)
+        reference = now()
+        lower = math.floor(_seconds("since", since, reference))
+        upper = math.ceil(_seconds("until", reference if until is None else until, reference))
+        if lower > upper:
+            what = "now" if until is None else f"until={until!r}"
+            raise ValueError(f"the window is reversed: since={since!r} is later than {what} ({lower} > {upper})")
+        return cls(lower, upper)
+
+
+def _require_absolute(**bounds: Moment | None) -> None:
+    for name, bound in bounds.items():
+        relative = isinstance(bound, timedelta) or (isinstance(bound, str) and _duration(bound) is not None)
+        if bound is None or relative:
+            raise ValueError(
+                f"{name}={bound!r} with cursor=: a cursor belongs to one window, so give both bounds as they were, "
+                "as absolute times; an error's or a stream's .since and .until are"
+            )
+
+
+def _seconds(name: str, moment: Moment, reference: float) -> Fraction:
+    """Convert a moment to exact seconds since the Unix epoch."""
+    if isinstance(moment, datetime):
+        return _from_datetime(name, moment)
+    if isinstance(moment, timedelta):
+        return _ago(name, _exact(moment), reference)
+    if isinstance(moment, str):
+        return _from_text(name, moment, reference)
+    return _from_number(name, moment)
+
+
+def _from_datetime(name: str, moment: datetime) -> Fraction:
+    if moment.utcoffset() is None:
+        raise ValueError(
+            f"{name}={moment!r} has no time zone: write datetime(..., tzinfo=UTC), or .astimezone() for local time"
+        )
+    return _exact(moment - _EPOCH)
+
+
+def _from_text(name: str, text: str, reference: float) -> Fraction:
+    if (seconds := _duration(text)) is not None:
+        return _ago(name, seconds, reference)
+    if _EPOCH_SECONDS.fullmatch(text.strip()):
+        return _from_number(name, Fraction(text.strip()))
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{name}={text!r} is not a time: write {_EXAMPLES}") from None
+    if moment.utcoffset() is None:
+        iso = moment.isoformat()
+        raise ValueError(f"{name}={text!r} has no time zone: write {iso + 'Z'!r} for UTC, or an offset as '+01:00'")
+    return _from_datetime(name, moment)
+
+
+def _from_number(name: str, value: object) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} is a {type(value).__name__}: write {_EXAMPLES}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={value} is not a time: write {_EXAMPLES}")
+    if abs(value) >= _MILLISECONDS_FROM:
+        raise ValueError(f"{name}={value} looks like milliseconds: write seconds since the Unix epoch")
+    # int() and float() first: numpy's scalars are Real without being Rational.
+    return Fraction(int(value)) if value == int(value) else Fraction(float(value))
+
+
+def _duration(text: str) -> Fraction | None:
+    """Read ``"24h"``, ``"1h 30min"``; None where the text is no duration."""
+    text, total, position = text.strip(), Fraction(0), 0
+    while match := _PART.match(text, position):
+        if match[2].lower() not in _SECONDS_BY_WORD:
+            return None
+        total += Fraction(match[1]) * _SECONDS_BY_WORD[match[2].lower()]
+        position = match.end()
+    return total if text and position == len(text) else None
+
+
+def _ago(name: str, seconds: Fraction, reference: float) -> Fraction:
+    if seconds < 0:
+        raise ValueError(f"{name} lies {-seconds} s ahead: a duration means that long ago, so write it positive")
+    return Fraction(reference) - seconds
+
+
+def _exact(delta: timedelta) -> Fraction:
+    return Fraction(delta // timedelta(microseconds=1), 10**6)
