@@ -33,6 +33,9 @@ class Client:
     credentials, and the token wins over the key.
     """
 
+    _session: Session | None = None
+    _closed = False
+
     def __init__(
         self,
         *,
@@ -68,12 +71,11 @@ class Client:
         """
         # Before anything can be raised: a traceback may show this function's variables.
         api_token, api_email, api_key = hide(api_token), hide(api_email), hide(api_key)
+        base_url = hide(str(base_url) if isinstance(base_url, URL) else base_url)
         extra_headers = {name: hide(value) for name, value in (extra_headers or {}).items()}
         self._credentials = find_credentials(api_token, api_email, api_key)
         self._api = find_api(base_url, account_id)
         self._settings = Settings(session, timeout, max_body_size, extra_headers)
-        self._session: Session | None = None
-        self._closed = False
 
     async def open(self) -> Self:
         """Open the client on the event loop that runs; once more is no harm, also after it was closed.
@@ -201,5 +203,8 @@ class Client:
         return self._session
 
     def __repr__(self) -> str:
+        # Of a client that could not be made, a traceback shows this before there is anything to tell.
+        api = vars(self).get("_api")
+        account = f" of account {api.account_id} at {api.base_url}" if api else ""
         state = "open" if self._session is not None else "closed" if self._closed else "not open"
-        return f"<Client of account {self._api.account_id} at {self._api.base_url}, {state}>"
+        return f"<Client{account}, {state}>"

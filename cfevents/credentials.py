@@ -3,7 +3,7 @@
 import inspect
 import os
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from attrs import frozen
 
@@ -11,8 +11,6 @@ from cfevents.errors import ConfigurationError
 
 TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
 """A function, plain or async, that gives the API token of the moment."""
-
-T = TypeVar("T")
 
 _HIDDEN = "**********"
 
@@ -49,9 +47,21 @@ class Credentials:
         return {"Authorization": Secret(f"Bearer {token}")}
 
 
-def hide(value: T) -> T | Secret:
-    """Mask a value that may be a secret, whatever else it is."""
-    return Secret(value) if isinstance(value, str) else value
+@frozen
+class NotText:
+    """What stands in for an argument that should have been text, and may be a secret all the same."""
+
+    type_name: str
+
+
+Hidden: TypeAlias = Secret | NotText | None
+
+
+def hide(value: Any) -> Any:
+    """Mask an argument that may be a secret: text stays text, a callable and None stay as they are."""
+    if value is None or callable(value):
+        return value
+    return Secret(value) if isinstance(value, str) else NotText(type(value).__name__)
 
 
 def environment(name: str) -> str | None:
@@ -61,7 +71,7 @@ def environment(name: str) -> str | None:
 
 
 def find_credentials(
-    api_token: str | TokenSource | None, api_email: str | None, api_key: str | None
+    api_token: Hidden | TokenSource, api_email: Hidden, api_key: Hidden
 ) -> Credentials:
     """Choose the scheme: a whole one from the arguments before one from the environment, the token before the key.
 
@@ -88,9 +98,9 @@ def find_credentials(
 
 
 def _scheme(
-    api_token: str | TokenSource | None,
-    api_email: str | None,
-    api_key: str | None,
+    api_token: Hidden | TokenSource,
+    api_email: Hidden,
+    api_key: Hidden,
     *names: str,
 ) -> Credentials | None:
     token = api_token if callable(api_token) else _checked(names[0], api_token)
@@ -103,11 +113,11 @@ def _scheme(
     return None if email is None else Credentials(email=email, key=key)
 
 
-def _checked(name: str, value: str | None) -> Secret | None:
+def _checked(name: str, value: Hidden) -> Secret | None:
     if value is None:
         return None
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be text, not {type(value).__name__}")
+    if isinstance(value, NotText):
+        raise TypeError(f"{name} must be text, not {value.type_name}")
     secret = Secret(value.strip())
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
         raise ConfigurationError(f"{name} holds a character that cannot be part of a credential")

@@ -81,7 +81,9 @@ async def follow_cursor(opened: Callable[[], Session], api: API, query: Query) -
     before: frozenset[_Key] = frozenset()
     while True:
         request, began = query.request(api, cursor), clock()
-        answer = await opened().ask(request, patience)
+        with told_of(request):
+            session = opened()
+        answer = await session.ask(request, patience)
         patience = None if patience is None else patience - (clock() - began)
         listing = answer.result
         yield Page(

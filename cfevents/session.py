@@ -64,9 +64,9 @@ def _extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     return checked
 
 
-@frozen
+@frozen(repr=False)
 class Settings:
-    """How requests are sent."""
+    """How requests are sent. Without a repr, which a traceback would ask of one that could not be made."""
 
     http: aiohttp.ClientSession | None
     """The caller's session; None for one of our own."""

@@ -9,7 +9,8 @@ import logging
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, TypeVar, cast, get_origin
+from types import UnionType
+from typing import Any, TypeVar, cast, get_origin, overload
 
 import attrs
 from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
@@ -35,7 +36,11 @@ _INT64 = range(-(2**63), 2**63)
 _log = logging.getLogger("cfevents")
 
 
-def structure(raw: Any, cls: type[T]) -> T:
+@overload
+def structure(raw: Any, cls: type[T]) -> T: ...
+@overload
+def structure(raw: Any, cls: UnionType) -> Event: ...
+def structure(raw: Any, cls: Any) -> Any:
     """Make an instance of a class from the JSON that the API sends for it.
 
     Args:

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from yarl import URL
 
 from cfevents.checks import check_segment
-from cfevents.credentials import environment
+from cfevents.credentials import Hidden, environment, hide
 from cfevents.errors import ConfigurationError
 from cfevents.models import Connector, EventId, Latest, Listing, RecordedEvent
 from cfevents.timespan import Timespan
@@ -103,7 +103,7 @@ class API:
         return ("accounts", self.account_id, "magic", "connectors", *segments)
 
 
-def find_api(base_url: str | URL | None, account_id: str | None) -> API:
+def find_api(base_url: Hidden, account_id: str | None) -> API:
     """Find the API and the account: from the arguments, or from the environment.
 
     Raises:
@@ -112,10 +112,8 @@ def find_api(base_url: str | URL | None, account_id: str | None) -> API:
     account_id = account_id or environment("CLOUDFLARE_ACCOUNT_ID")
     if not account_id:
         raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
-    return API(
-        _checked_base_url(base_url or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL),
-        _checked_account_id(account_id),
-    )
+    where = base_url or hide(environment("CLOUDFLARE_BASE_URL")) or DEFAULT_BASE_URL
+    return API(_checked_base_url(where), _checked_account_id(account_id))
 
 
 def _checked_account_id(value: str) -> str:
@@ -128,23 +126,28 @@ def _checked_account_id(value: str) -> str:
     return value
 
 
-def _checked_base_url(value: str | URL) -> URL:
-    """Check for https, or plain http to a loopback address, and nothing secret.
-
-    No message repeats the URL, since it may hold a password.
-    """
+def _checked_base_url(value: Hidden | str) -> URL:
     try:
-        url = URL(value.strip() if isinstance(value, str) else value)
-        host = url.host or ""
-    except (TypeError, ValueError):
-        raise ConfigurationError("base_url is not a URL") from None
-    if url.scheme not in {"http", "https"} or not host:
-        raise ConfigurationError(f"base_url must be an absolute URL, such as {DEFAULT_BASE_URL}")
-    if url.raw_user is not None or url.raw_password is not None or url.raw_query_string or url.raw_fragment:
-        raise ConfigurationError("base_url must be without user, password, query and fragment")
-    if url.scheme == "http" and not _is_loopback(host):
-        raise ConfigurationError(f"base_url would send the credentials to {host} unencrypted: use https")
+        url = URL(value.strip())  # type: ignore[union-attr]
+        why = _fault(url)
+    except (AttributeError, TypeError, ValueError):
+        why = "base_url is not a URL"
+    if why is not None:
+        # It may hold a password, and a traceback shows variables. The message does not repeat it either.
+        url = None  # type: ignore[assignment]
+        raise ConfigurationError(why)
     return url
+
+
+def _fault(url: URL) -> str | None:
+    """Say why a URL is no base for the API: neither https nor plain http to a loopback address, or with secrets."""
+    if url.scheme not in {"http", "https"} or not url.host:
+        return f"base_url must be an absolute URL, such as {DEFAULT_BASE_URL}"
+    if url.raw_user is not None or url.raw_password is not None or url.raw_query_string or url.raw_fragment:
+        return "base_url must be without user, password, query and fragment"
+    if url.scheme == "http" and not _is_loopback(url.host):
+        return f"base_url would send the credentials to {url.host} unencrypted: use https"
+    return None
 
 
 def _is_loopback(host: str) -> bool:

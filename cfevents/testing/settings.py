@@ -1,0 +1,65 @@
+"""How the simulator answers: every choice that the API's documentation leaves open is a setting."""
+
+from typing import Any, Literal, TypeAlias, get_args
+
+from attrs import Attribute, define, field
+
+__all__ = ["Bounds", "Compare", "Ending", "Order", "Settings"]
+
+Order: TypeAlias = Literal["ascending", "descending", "shuffled", "grouped"]
+Bounds: TypeAlias = Literal["inclusive", "exclusive"]
+Compare: TypeAlias = Literal["t", "a"]
+Ending: TypeAlias = Literal["absent", "null", "empty"]
+
+
+def _one_of(allowed: Any) -> Any:
+    values = get_args(allowed)
+
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        if value not in values:
+            raise ValueError(f"{attribute.name} must be one of {', '.join(map(repr, values))}, not {value!r}")
+
+    return check
+
+
+def _whole(least: int) -> Any:
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise ValueError(f"{attribute.name} must be a whole number, {least} or more, not {value!r}")
+
+    return check
+
+
+@define(kw_only=True, eq=False, slots=False)
+class Settings:
+    """The account that is served, and how; each may be changed between two requests.
+
+    Attributes:
+        account_id: The one account that exists.
+        api_token: The token that is accepted.
+        api_email: The e-mail address that is accepted together with `api_key`.
+        api_key: The key that is accepted together with `api_email`.
+        max_page_size: The most items of a page; also how many there are when no `limit` is asked for.
+        order: How a listing is sorted: by time recorded, the other way round, at random (always the same
+            for one `seed`), or by kind first.
+        bounds: Whether an event exactly on `from` or `to` is listed.
+        compare: What `from` and `to` mean: `"t"`, the time recorded, or `"a"`, the time collected.
+        ending: How the last page spells its missing cursor: not at all, `null` or `""`.
+        empty_pages: How many empty pages, each with a cursor, come before each page.
+        seed: What `"shuffled"` and a history made here depend on.
+
+    Raises:
+        ValueError: A value is not allowed; the message names those that are.
+    """
+
+    account_id: str = "0123456789abcdef0123456789abcdef"
+    api_token: str = field(default="simulated-token-0123456789abcdef", repr=False)
+    api_email: str = field(default="nobody@example.com", repr=False)
+    api_key: str = field(default="simulated-key-0123456789abcdef", repr=False)
+    max_page_size: int = field(default=100, validator=_whole(1))
+    order: Order = field(default="ascending", validator=_one_of(Order))
+    bounds: Bounds = field(default="inclusive", validator=_one_of(Bounds))
+    compare: Compare = field(default="t", validator=_one_of(Compare))
+    ending: Ending = field(default="absent", validator=_one_of(Ending))
+    empty_pages: int = field(default=0, validator=_whole(0))
+    seed: int = 0

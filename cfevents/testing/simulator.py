@@ -1,0 +1,163 @@
+"""The front of the wing: a local API as a context manager."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypedDict
+
+from aiohttp import web
+from attrs import define, field
+
+from cfevents.testing.asked import AskedRequest
+from cfevents.testing.backend import Backend
+from cfevents.testing.history import History
+from cfevents.testing.server import BASE_PATH, Server
+from cfevents.testing.settings import Settings
+from cfevents.testing.store import Store
+
+__all__ = ["ClientOptions", "Simulator"]
+
+# A page's URL may carry a long cursor; aiohttp alone stops at 8 KiB.
+_LONGEST_LINE = 64 * 1024
+_SHUTDOWN_SECONDS = 1.0
+
+
+class ClientOptions(TypedDict):
+    """What a client needs in order to reach a simulator."""
+
+    base_url: str
+    account_id: str
+    api_token: str
+
+
+@define(kw_only=True, eq=False, slots=False)
+class Simulator(Settings):
+    """A local API on a real HTTP server; an async context manager.
+
+    Examples:
+        ```python
+        async with Simulator(events={"site-1": [{"e": {"k": "Init"}, "t": 1700000000, "n": 0}]}) as simulator:
+            async with Client(**simulator.client_options) as client:
+                ...
+        ```
+
+    Attributes:
+        events: Events by connector id: `{"e": {"k": …}, "t": …, "n": …}`, and `"a"` (else as `t`), `"v"` and
+            anything else where wanted. Times are seconds since the Unix epoch. Used when it is made;
+            later ones come by `add`.
+        history: The history that is served instead; made with `seed` where neither is given.
+        connectors: The connectors' descriptions as JSON; None makes them up.
+        host: The address to listen on.
+        port: The port to listen on; 0 takes a free one.
+        requests: What was asked, oldest first. A test may clear it.
+
+    Raises:
+        ValueError: A setting is not allowed, an event is incomplete or there twice, or both events and a
+            history are given.
+    """
+
+    events: Mapping[str, Iterable[Mapping[str, Any]]] | None = field(default=None, repr=False)
+    history: History | None = None
+    connectors: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
+    host: str = "127.0.0.1"
+    port: int = 0
+    requests: list[AskedRequest] = field(factory=list, init=False, repr=False)
+    _store: Store = field(factory=Store, init=False, repr=False)
+    _runner: web.AppRunner | None = field(default=None, init=False, repr=False)
+    _base_url: str | None = field(default=None, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Take in the events, or make a history."""
+        if self.events is None and self.history is None:
+            self.history = History(seed=self.seed)
+        elif self.events is not None and self.history is not None:
+            raise ValueError("give events or a history, not both")
+        events = self.history.events if self.history is not None else self.events or {}
+        for connector_id, raw_events in events.items():
+            self._store.add(connector_id, raw_events)
+
+    @property
+    def base_url(self) -> str:
+        """The URL to ask, while the simulator runs.
+
+        Raises:
+            RuntimeError: It does not run.
+        """
+        if self._base_url is None:
+            raise RuntimeError(
+                "the simulator is not running; use it as 'async with Simulator() as simulator:'"
+            )
+        return self._base_url
+
+    @property
+    def client_options(self) -> ClientOptions:
+        """What a client needs: `Client(**simulator.client_options)`."""
+        return {"base_url": self.base_url, "account_id": self.account_id, "api_token": self.api_token}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The same as environment variables, for another process."""
+        return {
+            "CLOUDFLARE_BASE_URL": self.base_url,
+            "CLOUDFLARE_ACCOUNT_ID": self.account_id,
+            "CLOUDFLARE_API_TOKEN": self.api_token,
+        }
+
+    def add(self, connector_id: str, *events: Mapping[str, Any]) -> None:
+        """Add events to a connector, also while it is served and from any thread: all of them or none.
+
+        Args:
+            connector_id: The connector; it begins to exist with this.
+            events: The events, each as in `events`.
+
+        Raises:
+            ValueError: An event is incomplete, or its `(t, n)` is already there.
+        """
+        self._store.add(connector_id, events)
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            RuntimeError: It is running already.
+            OSError: The address or port cannot be had.
+        """
+        if self._runner is not None:
+            raise RuntimeError("the simulator is running already")
+        server = Server(self, Backend(self, self._store, self.connectors), self.requests)
+        runner = web.AppRunner(
+            server.application(),
+            access_log=None,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+        )
+        self._runner = runner
+        try:
+            await runner.setup()
+            await web.TCPSite(runner, self.host, self.port).start()
+        except BaseException:
+            await self.stop()
+            raise
+        self._base_url = _url(runner)
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening; does nothing where it does not run."""
+        runner, self._runner, self._base_url = self._runner, None, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+
+def _url(runner: web.AppRunner) -> str:
+    host, port, *_ = runner.addresses[0]
+    return f"http://[{host}]:{port}{BASE_PATH}" if ":" in host else f"http://{host}:{port}{BASE_PATH}"

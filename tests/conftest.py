@@ -1,0 +1,36 @@
+"""What runs around every test."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from cfevents import wire
+from support.secrets import PUBLIC_CALLS, Watch
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no credential, proxy or .netrc of the machine take part."""
+    for name in list(os.environ):
+        if name.startswith("CLOUDFLARE_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("NETRC", os.devnull)
+    wire._warn_once.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_credential_shows(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Search the test's log records and the exceptions that left public calls for the credentials."""
+    watch = Watch()
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(watch)
+    root.setLevel(logging.DEBUG)
+    for cls, name in PUBLIC_CALLS:
+        monkeypatch.setattr(cls, name, watch.watched(getattr(cls, name)))
+    yield
+    root.setLevel(level)
+    root.removeHandler(watch)
+    assert watch.leaks() == []

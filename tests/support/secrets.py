@@ -1,0 +1,117 @@
+"""The search for credentials in everything that a test lets out."""
+
+import functools
+import inspect
+import logging
+import pickle
+import traceback
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+import cfevents
+from cfevents.errors import CfEventsError
+from cfevents.testing import Simulator
+from support.scripted import TOKEN
+
+_SIMULATOR = Simulator(events={})
+# Every credential that the tests send; none of them is a word that stands anywhere else.
+CREDENTIALS = (
+    TOKEN,
+    _SIMULATOR.api_token,
+    _SIMULATOR.api_key,
+    _SIMULATOR.api_email,
+    "env-token-77aa",
+    "env-key-77aa",
+    "env@mail.example",
+    "arg-token-33bb",
+    "arg-key-33bb",
+    "arg@mail.example",
+    "rotated-token-44cc",
+    "header-secret-55dd",
+)
+
+
+class Watch(logging.Handler):
+    """Keeps each log record, and each exception that leaves a public call, to be searched after the test."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+        self.told: list[tuple[str, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def keep(self, error: BaseException) -> None:
+        """Keep all that an exception tells, as it leaves a public call."""
+        self.told += [(type(error).__name__, text) for text in _texts(error)]
+
+    def leaks(self) -> list[str]:
+        """Say where a credential showed."""
+        shown = self.told + [("log", logging.Formatter().format(record)) for record in self.records]
+        return [f"{where}: {text}" for where, text in shown if any(secret in text for secret in CREDENTIALS)]
+
+    def watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap a public function, method, or maker of an async generator."""
+
+        @functools.wraps(call)
+        def plain(*args: Any, **kwargs: Any) -> Any:
+            try:
+                result = call(*args, **kwargs)
+            except BaseException as error:
+                self.keep(error)
+                raise
+            return _WatchedGenerator(self, result) if inspect.isasyncgen(result) else result
+
+        @functools.wraps(call)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await call(*args, **kwargs)
+            except BaseException as error:
+                self.keep(error)
+                raise
+
+        return awaited if inspect.iscoroutinefunction(call) else plain
+
+
+class _WatchedGenerator:
+    """An async generator whose errors are kept; it is held by nobody else, so that it ends as it would have."""
+
+    def __init__(self, watch: Watch, inner: "AsyncGenerator[Any, None] | _WatchedGenerator") -> None:
+        self._watch, self._inner = watch, inner
+
+    def __aiter__(self) -> "_WatchedGenerator":
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self._inner.__anext__()
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
+            self._watch.keep(error)
+            raise
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+PUBLIC_CALLS = [
+    *((cfevents.Client, name) for name in vars(cfevents.Client) if name[0] != "_"),
+    (cfevents.Client, "__init__"),
+    (cfevents.Client, "__aenter__"),
+    (cfevents.Client, "__aexit__"),
+    (cfevents.EventStream, "pages"),
+    (cfevents.EventStream, "collect"),
+    (cfevents.EventStream, "__aiter__"),
+]
+
+
+def _texts(error: BaseException) -> list[str]:
+    # From the library's own frames inward: the caller's variables are the caller's.
+    inner = error.__traceback__.tb_next if error.__traceback__ else None
+    told = traceback.TracebackException(type(error), error, inner, capture_locals=True)
+    texts = [repr(error), str(error), "".join(told.format())]
+    if isinstance(error, CfEventsError):
+        texts.append(pickle.dumps(error).decode("latin-1"))
+    return texts

@@ -1,0 +1,234 @@
+"""What answers mean: strict about the documented shape, clear about where it breaks."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from yarl import URL
+
+import cfevents
+from cfevents import CfEventsError, CodedMessage, EventMetadata, structure
+from cfevents.models import Connector, Latest, Listing, RecordedEvent
+from cfevents.protocol import Request, Response, read_answer
+from support.json_values import json_values
+
+URL_ = URL("https://api.example.com/client/v4/accounts/a")
+ITEM = {"a": 3, "k": "Init", "n": 0, "t": 1}
+RECORDED = {"e": {"k": "Init"}, "n": 0, "t": 1, "v": "v"}
+
+
+def read(body: Any, status: int = 200, *, result: Any = Listing, **headers: str) -> Any:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return read_answer(Request(URL_, result), Response(status, data, **headers))
+
+
+def envelope(result: Any, **more: Any) -> dict[str, Any]:
+    return {"result": result, "success": True, "errors": [], "messages": []} | more
+
+
+def error_of(body: Any, status: int = 200, *, result: Any = Listing, **headers: str) -> Any:
+    with pytest.raises(cfevents.APIError) as raised:
+        read(body, status, result=result, **headers)
+    return raised.value
+
+
+def test_the_documentations_own_example_is_a_success_with_errors_beside_it(caplog: pytest.LogCaptureFixture) -> None:
+    answer = read(
+        {
+            "result": {"count": 0, "items": [{"a": 0, "k": "k", "n": 0, "t": 0}], "cursor": "cursor"},
+            "success": True,
+            "errors": [{"code": 0, "message": "message"}],
+            "messages": [{"code": 0, "message": "message"}],
+        }
+    )
+    assert answer.result == Listing((EventMetadata("k", 0, 0, 0),), "cursor", 0)
+    assert answer.errors == answer.messages == (CodedMessage(0, "message"),)
+    assert "succeeded, and the API reported: 0: message" in caplog.text
+
+
+@pytest.mark.parametrize("spelled", [{}, {"errors": None, "messages": None}, {"errors": [], "messages": []}])
+def test_errors_and_messages_may_be_absent_null_or_empty(spelled: dict[str, Any]) -> None:
+    answer = read({"result": {"count": 0, "items": []}, "success": True} | spelled)
+    assert (answer.errors, answer.messages) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("raw", "told"),
+    [
+        (["text"], ["text"]),
+        ("text", ["text"]),
+        ([{"code": "7003", "message": 5, "chain": []}], [""]),
+        ([None, [1], {"code": 1, "message": "m", "error_chain": [{}]}], ["null", "[1]", "1: m"]),
+        ({"code": 1, "message": "m"}, ["1: m"]),
+    ],
+)
+def test_messages_of_any_form_are_kept(raw: Any, told: list[str]) -> None:
+    assert [str(message) for message in read(envelope({"items": []}, messages=raw)).messages] == told
+
+
+@pytest.mark.parametrize(
+    ("result", "place", "says"),
+    [
+        ({}, "result.items", "is missing"),
+        ({"items": None}, "result.items", "an array was expected, not null"),
+        ({"items": {}}, "result.items", "an array was expected, not an object"),
+        ({"items": "abc"}, "result.items", 'an array was expected, not "abc"'),
+        ([], "result", "an object was expected, not an array"),
+        ("x" * 80, "result", f'an object was expected, not "{"x" * 56}...'),
+        ({"items": [ITEM, []]}, "result.items[1]", "an object was expected"),
+        ({"items": [ITEM, ITEM | {"t": None}]}, "result.items[1].t", "a number was expected, not null"),
+        ({"items": [ITEM | {"t": "1"}]}, "result.items[0].t", 'a number was expected, not "1"'),
+        ({"items": [ITEM | {"t": True}]}, "result.items[0].t", "a number was expected, not true"),
+        ({"items": [ITEM | {"n": 1.5}]}, "result.items[0].n", "a whole number was expected, not 1.5"),
+        ({"items": [ITEM | {"n": False}]}, "result.items[0].n", "a number was expected, not false"),
+        ({"items": [ITEM | {"a": 2**63}]}, "result.items[0].a", "a number of 64 bits was expected"),
+        ({"items": [ITEM | {"t": -(2**63) - 1}]}, "result.items[0].t", "a number of 64 bits was expected"),
+        ({"items": [ITEM | {"t": 1e30}]}, "result.items[0].t", "a number of 64 bits was expected, not 1e+30"),
+        ({"items": [ITEM | {"k": 5}]}, "result.items[0].k", "text was expected, not 5"),
+        ({"items": [], "cursor": 5}, "result.cursor", "text was expected, not 5"),
+        *(
+            ({"items": [{k: v for k, v in ITEM.items() if k != gone}]}, f"result.items[0].{gone}", "is missing")
+            for gone in ITEM
+        ),
+    ],
+)
+def test_a_wrong_shape_is_an_error_that_names_the_place(result: Any, place: str, says: str) -> None:
+    error = error_of(envelope(result), ray_id="8f-AMS")
+    assert type(error) is cfevents.APIResponseError
+    assert (error.place, error.ray_id) == (place, "8f-AMS")
+    assert str(error).startswith(f"{place}: {says}")
+    assert str(error).endswith("(CF-Ray 8f-AMS)")
+
+
+@pytest.mark.parametrize(
+    ("shape", "result", "place"),
+    [
+        (RecordedEvent, RECORDED | {"e": {}}, "result.e.k"),
+        (RecordedEvent, RECORDED | {"e": {"k": None}}, "result.e.k"),
+        (RecordedEvent, RECORDED | {"e": "Init"}, "result.e"),
+        (RecordedEvent, {"n": 0, "t": 1}, "result.e"),
+        (Latest, {"items": [RECORDED, {"e": {"k": "Init"}, "t": 1}]}, "result.items[1].n"),
+        (list[Connector], [{"id": "c"}, {"notes": ""}], "result[1].id"),
+        (list[Connector], {"id": "c"}, "result"),
+    ],
+)
+def test_the_other_results_name_the_place_too(shape: Any, result: Any, place: str) -> None:
+    assert error_of(envelope(result), result=shape).place == place
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        (b"", "body"),
+        (b"<html>Bad gateway</html>", "body"),
+        (b'{"result": {"items": [', "body"),
+        (b'{"result": {"items": []}, "success": tru', "body"),
+        (b'{"result": {"items": [{"t": NaN}]}, "success": true}', "body"),
+        (b'{"result": {"items": [], "x": -Infinity}, "success": true}', "body"),
+        (b'{"result": {"items": [], "x": 1e400}, "success": true}', "body"),
+        (b'{"result": {"items": [], "x": ' + b"9" * 5000 + b'}, "success": true}', "body"),
+        (b"[" * 100_000, "body"),
+        (b'{"result": "\xff"}', "body"),
+        (b"[]", "envelope"),
+        (b"null", "envelope"),
+        (b"{}", "success"),
+        (b'{"result": {"items": []}}', "success"),
+        (b'{"result": {"items": []}, "success": 1}', "success"),
+        (b'{"result": {"items": []}, "success": "true"}', "success"),
+        (b'{"success": true}', "result"),
+        (b'{"success": true, "result": null}', "result"),
+    ],
+)
+def test_what_is_no_envelope_is_an_error_that_says_so(body: bytes, place: str) -> None:
+    error = error_of(body)
+    assert type(error) is cfevents.APIResponseError
+    assert error.place == place
+
+
+def test_a_byte_order_mark_and_utf_16_are_read() -> None:
+    text = json.dumps(envelope({"items": [ITEM]}))
+    assert read(text.encode("utf-8-sig")).result == read(text.encode("utf-16")).result == read(text.encode()).result
+
+
+@pytest.mark.parametrize(
+    ("status", "name"),
+    [
+        (301, "APIStatusError"),
+        (400, "BadRequestError"),
+        (401, "AuthenticationError"),
+        (403, "PermissionDeniedError"),
+        (404, "NotFoundError"),
+        (409, "APIStatusError"),
+        (429, "RateLimitError"),
+        (500, "InternalServerError"),
+        (520, "InternalServerError"),
+        (599, "InternalServerError"),
+    ],
+)
+@pytest.mark.parametrize("body", [b"", b"<html>", b'"text"', b'{"errors": [{"code": 1003, "message": "bad id"}]}'])
+def test_a_status_has_its_error_whatever_the_body(status: int, name: str, body: bytes) -> None:
+    error = error_of(body, status, ray_id="ray")
+    assert (type(error).__name__, error.status, error.ray_id) == (name, status, "ray")
+    explained = body.startswith(b"{")
+    assert error.errors == ((CodedMessage(1003, "bad id"),) if explained else ())
+    assert f"refused with status {status}: " in str(error)
+    assert ("1003: bad id" in str(error)) is explained
+
+
+def test_success_false_with_200_is_a_status_error_with_the_vendors_words() -> None:
+    error = error_of({"success": False, "result": None, "errors": [{"code": 7, "message": "why"}]})
+    assert type(error) is cfevents.APIStatusError
+    assert (error.status, error.errors) == (200, (CodedMessage(7, "why"),))
+
+
+@pytest.mark.parametrize("code", [971, 10100, 10300])
+def test_the_codes_of_the_quota_count_as_429(code: int) -> None:
+    error = error_of({"success": False, "errors": [{"code": code, "message": "limit"}]}, retry_after="300")
+    assert type(error) is cfevents.RateLimitError
+    assert error.retry_after == 300
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [(None, None), ("0", 0), ("300", 300), ("1.5", None), ("-1", None), ("soon", None), ("٣", None), ("9" * 50, None),
+     ("Wed, 21 Oct 2026 07:28:00 GMT", None)],
+)  # fmt: skip
+def test_retry_after_is_whole_seconds_or_nothing(header: str | None, seconds: int | None) -> None:
+    assert error_of(b"", 429, **({} if header is None else {"retry_after": header})).retry_after == seconds
+
+
+def test_a_thousand_errors_are_kept_and_a_few_are_shown() -> None:
+    error = error_of({"errors": [{"code": n, "message": "m" * 300} for n in range(1000)]}, 400)
+    assert len(error.errors) == 1000
+    assert str(error).endswith("; and 995 more")
+    assert len(str(error)) < 1200
+
+
+@settings(max_examples=400)
+@given(st.sampled_from([Listing, RecordedEvent, Latest, list[Connector]]), json_values)
+def test_any_json_value_gives_a_result_or_an_error_of_the_family(shape: Any, value: Any) -> None:
+    for body in (value, envelope(value), envelope({"items": value}), envelope({"items": [value], "cursor": value})):
+        try:
+            read(body, result=shape)
+        except CfEventsError:
+            pass
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200), st.integers(200, 599))
+def test_any_bytes_give_an_error_of_the_family(body: bytes, status: int) -> None:
+    with pytest.raises(CfEventsError):
+        read(body, status)
+
+
+@pytest.mark.parametrize("raw", [None, 5, "x", [], {}, {"k": []}, {"k": {}}, {"k": None, "t": 1, "n": 1, "a": 1}])
+def test_structure_refuses_what_is_no_event(raw: Any) -> None:
+    with pytest.raises(cfevents.APIResponseError):
+        structure(raw, EventMetadata)
+
+
+def test_a_number_too_long_to_print_is_refused_in_short() -> None:
+    with pytest.raises(cfevents.APIResponseError, match="not a longer one"):
+        structure(ITEM | {"t": 10**5000}, EventMetadata)

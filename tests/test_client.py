@@ -1,0 +1,157 @@
+"""The client's life, and that it leaves nothing behind."""
+
+import asyncio
+import gc
+import warnings
+from typing import Any
+
+import pytest
+
+import cfevents
+from cfevents import Client
+from cfevents.testing import History, Simulator
+from support.scripted import ScriptedAPI, item, page, success
+
+HISTORY = History(seed=4, connectors=["c1"], days=1, until=1_780_000_000)
+WINDOW = {"since": HISTORY.until - 86400, "until": HISTORY.until}
+OPTIONS = {"api_token": "arg-token-33bb", "account_id": "a", "base_url": "http://127.0.0.1:9"}
+
+
+async def test_a_client_that_is_not_open_or_closed_says_so_before_anything_is_sent() -> None:
+    client = Client(**OPTIONS)
+    stream = client.list_events("c1", since=1, until=9)
+    with pytest.raises(cfevents.ConfigurationError, match="the client is not open: write 'async with"):
+        await stream.collect()
+    async with client:
+        pass
+    with pytest.raises(cfevents.ConfigurationError, match="the client is closed: write 'async with"):
+        await client.latest_events("c1")
+
+
+async def test_a_client_opens_in_one_cell_and_works_in_the_next_and_opens_again() -> None:
+    async with ScriptedAPI(success([])) as api:
+        client = await Client(**api.client_options).open()
+        assert await client.open() is client
+        assert await client.list_connectors() == []
+        await client.close()
+        await client.close()
+        await client.open()
+        assert await client.list_connectors() == []
+        await client.close()
+        assert "closed" in repr(client)
+
+
+def test_a_client_open_on_another_loop_says_so() -> None:
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        client = one.run(Client(**OPTIONS).open())
+        for call in (client.open, client.list_connectors):
+            with pytest.raises(cfevents.ConfigurationError, match="open on another event loop"):
+                other.run(call())
+        one.run(client.close())
+        other.run(client.open())
+        other.run(client.close())
+
+
+async def test_a_client_that_is_closed_in_the_middle_of_a_listing_says_so_and_where_to_go_on() -> None:
+    async with Simulator(history=HISTORY, max_page_size=10) as simulator:
+        client = await Client(**simulator.client_options).open()
+        pages = client.list_events("c1", **WINDOW).pages()
+        first = await anext(pages)
+        await client.close()
+        with pytest.raises(cfevents.ConfigurationError, match="is closed") as raised:
+            await anext(pages)
+    assert raised.value.cursor == first.cursor
+
+
+async def stop_by_break(client: Client) -> None:
+    async for _ in client.list_events("c1", **WINDOW):
+        break
+
+
+async def stop_by_exception(client: Client) -> None:
+    async for _ in client.list_events("c1", **WINDOW):
+        raise KeyError("the caller's own")
+
+
+async def stop_by_cancelling(client: Client) -> None:
+    task = asyncio.ensure_future(client.list_events("c1", **WINDOW).collect())
+    await asyncio.sleep(0.02)
+    task.cancel()
+    await task
+
+
+async def stop_by_timeout(client: Client) -> None:
+    async with asyncio.timeout(0.02):
+        await client.list_events("c1", **WINDOW).collect()
+
+
+async def stop_by_forgetting(client: Client) -> None:
+    pages = client.list_events("c1", **WINDOW).pages()
+    await anext(pages)
+
+
+@pytest.mark.parametrize(
+    "stop", [stop_by_break, stop_by_exception, stop_by_cancelling, stop_by_timeout, stop_by_forgetting]
+)
+def test_whatever_ends_a_listing_leaves_no_task_connection_or_warning(stop: Any) -> None:
+    async def main() -> list[str]:
+        async with Simulator(history=HISTORY, max_page_size=5) as simulator:
+            async with Client(**simulator.client_options) as client:
+                try:
+                    await stop(client)
+                except (KeyError, asyncio.CancelledError, TimeoutError):
+                    pass
+            left = [repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            server_tasks = [task for task in left if "web_protocol" in task or "RequestHandler" in task]
+            return sorted(set(left) - set(server_tasks))
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        left = asyncio.run(main())
+        gc.collect()
+    assert [str(each.message) for each in told] == []
+    assert left == []
+
+
+def test_the_servers_side_of_every_connection_is_closed_with_the_client() -> None:
+    async def main() -> int:
+        open_connections: set[Any] = set()
+
+        async def remember(request: Any) -> Any:
+            open_connections.add(request.transport)
+            return await page(item(1), cursor=str(len(open_connections)) + "x" * len(api.requests))(request)
+
+        async with ScriptedAPI(remember) as api:
+            async with Client(**api.client_options) as client:
+                await asyncio.gather(*(stop_by_break(client) for _ in range(10)))
+            await asyncio.sleep(0.05)
+            return sum(not transport.is_closing() for transport in open_connections)
+
+    assert asyncio.run(main()) == 0
+
+
+async def test_a_callers_cancellation_arrives_as_itself() -> None:
+    async def never(_: Any) -> Any:
+        await asyncio.sleep(1000)
+
+    async with ScriptedAPI(never) as api, Client(**api.client_options) as client:
+        task = asyncio.ensure_future(client.get_event("c1", "1.2"))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_many_tasks_share_one_client() -> None:
+    async with Simulator(history=HISTORY) as simulator, Client(**simulator.client_options) as client:
+        listings = await asyncio.gather(*(client.list_events("c1", **WINDOW).collect() for _ in range(50)))
+        assert all(each == listings[0] for each in listings)
+
+
+async def test_connectors_are_listed_as_the_simulator_has_them() -> None:
+    async with Simulator(history=HISTORY) as simulator, Client(**simulator.client_options) as client:
+        (connector,) = await client.list_connectors()
+        assert connector.id == "c1"
+        assert connector.device is not None
+        assert connector.device.serial_number
+        assert connector.activated is True

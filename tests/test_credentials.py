@@ -1,0 +1,206 @@
+"""Who asks: arguments, environment, and what half a scheme gets."""
+
+from typing import Any
+
+import pytest
+
+import cfevents
+from cfevents import Client
+from support.scripted import ACCOUNT, ScriptedAPI, success
+
+ENVIRONMENT = {
+    "token": {"CLOUDFLARE_API_TOKEN": "env-token-77aa"},
+    "key": {"CLOUDFLARE_EMAIL": "env@mail.example", "CLOUDFLARE_API_KEY": "env-key-77aa"},
+}
+ARGUMENTS = {
+    "token": {"api_token": "arg-token-33bb"},
+    "key": {"api_email": "arg@mail.example", "api_key": "arg-key-33bb"},
+}
+BEARER_ENV, BEARER_ARG = {"Authorization": "Bearer env-token-77aa"}, {"Authorization": "Bearer arg-token-33bb"}
+KEY_ENV = {"X-Auth-Email": "env@mail.example", "X-Auth-Key": "env-key-77aa"}
+KEY_ARG = {"X-Auth-Email": "arg@mail.example", "X-Auth-Key": "arg-key-33bb"}
+
+
+async def sent(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], **arguments: Any) -> dict[str, str]:
+    """The headers of authentication that arrive."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    async with ScriptedAPI(success([])) as api:
+        async with Client(base_url=api.base_url, account_id=ACCOUNT, **arguments) as client:
+            await client.list_connectors()
+        headers = api.requests[0].headers
+    return {name: headers[name] for name in ("Authorization", "X-Auth-Email", "X-Auth-Key") if name in headers}
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "headers"),
+    [
+        (ENVIRONMENT["token"], {}, BEARER_ENV),
+        (ENVIRONMENT["key"], {}, KEY_ENV),
+        (ENVIRONMENT["token"] | ENVIRONMENT["key"], {}, BEARER_ENV),
+        (ENVIRONMENT["token"], ARGUMENTS["key"], KEY_ARG),
+        (ENVIRONMENT["key"], ARGUMENTS["token"], BEARER_ARG),
+        (ENVIRONMENT["token"] | ENVIRONMENT["key"], ARGUMENTS["token"] | ARGUMENTS["key"], BEARER_ARG),
+        (ENVIRONMENT["token"], {"api_token": "  "}, BEARER_ENV),
+        ({"CLOUDFLARE_API_TOKEN": " env-token-77aa\n"}, {}, BEARER_ENV),
+        ({"CLOUDFLARE_API_TOKEN": ""} | ENVIRONMENT["key"], {}, KEY_ENV),
+        ({}, {"api_token": " arg-token-33bb\n"}, BEARER_ARG),
+        ({"CLOUDFLARE_EMAIL": "env@mail.example"} | ENVIRONMENT["token"], {}, BEARER_ENV),
+    ],
+)
+async def test_arguments_win_as_a_whole_scheme_and_the_token_wins_among_equals(
+    environment: dict[str, str], arguments: dict[str, str], headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await sent(monkeypatch, environment, **arguments) == headers
+
+
+@pytest.mark.parametrize(
+    ("environment", "arguments", "says"),
+    [
+        ({}, {}, "no credentials: set CLOUDFLARE_API_TOKEN"),
+        ({"CLOUDFLARE_EMAIL": "env@mail.example"}, {}, "CLOUDFLARE_EMAIL is only half .* CLOUDFLARE_API_KEY is missing"),
+        ({"CLOUDFLARE_API_KEY": "env-key-77aa"}, {}, "CLOUDFLARE_API_KEY is only half .* CLOUDFLARE_EMAIL is missing"),
+        (ENVIRONMENT["token"], {"api_key": "arg-key-33bb"}, "api_key is only half .* api_email is missing"),
+        (ENVIRONMENT["key"], {"api_email": "arg@mail.example"}, "api_email is only half .* api_key is missing"),
+        ({}, {"api_token": "arg-token-33bb\r\nX: y"}, "api_token holds a character"),
+        ({}, {"api_token": "arg-token-33bb é"}, "api_token holds a character"),
+        ({"CLOUDFLARE_API_TOKEN": "env-token-77aa\0"[:-1] + "\x7f"}, {}, "CLOUDFLARE_API_TOKEN holds a character"),
+    ],
+)
+def test_missing_half_or_impossible_credentials_are_named_without_being_shown(
+    environment: dict[str, str], arguments: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(cfevents.ConfigurationError, match=says):
+        Client(account_id=ACCOUNT, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_credential_of_another_type_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="api_token must be text, not bytes"):
+        Client(api_token=b"arg-token-33bb", account_id=ACCOUNT)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_token_that_is_rotated_is_asked_for_before_each_request(asynchronous: bool) -> None:
+    tokens = iter(["arg-token-33bb", "rotated-token-44cc"])
+
+    async def token() -> str:
+        return next(tokens)
+
+    async with ScriptedAPI(success([])) as api:
+        source: Any = token if asynchronous else lambda: next(tokens)
+        async with Client(base_url=api.base_url, account_id=ACCOUNT, api_token=source) as client:
+            await client.list_connectors()
+            await client.list_connectors()
+        sent = [request.headers["Authorization"] for request in api.requests]
+    assert sent == ["Bearer arg-token-33bb", "Bearer rotated-token-44cc"]
+
+
+def refuse() -> str:
+    raise OSError("the vault is sealed")
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (refuse, "the api_token callable raised OSError"),
+        (lambda: "", "the api_token callable gave no token"),
+        (lambda: None, "the api_token callable gave no token"),
+        (lambda: "rotated-token-44cc\r\n\r\nx", "what the api_token callable gave holds a character"),
+    ],
+)
+async def test_a_token_source_that_fails_is_a_configuration_error_and_tells_where_to_go_on(
+    source: Any, says: str
+) -> None:
+    async with ScriptedAPI(success([])) as api:
+        async with Client(base_url=api.base_url, account_id=ACCOUNT, api_token=source) as client:
+            with pytest.raises(cfevents.ConfigurationError, match=says) as raised:
+                await client.list_events("c1", since=1, until=9, cursor="x").collect()
+        assert api.requests == []
+    assert (raised.value.cursor, raised.value.since, raised.value.until) == ("x", 1, 9)
+
+
+async def test_a_token_source_that_gives_no_text_is_a_type_error() -> None:
+    async with Client(base_url="http://127.0.0.1:9", account_id=ACCOUNT, api_token=lambda: 5) as client:  # type: ignore[arg-type,return-value]
+        with pytest.raises(TypeError, match="what the api_token callable gave must be text, not int"):
+            await client.list_connectors()
+
+
+@pytest.mark.parametrize(
+    ("account_id", "says"),
+    [
+        (None, "no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id="),
+        (" ", "account_id is unusable"),
+        ("a" * 33, "account_id has 33 characters; the API takes at most 32"),
+        ("a/b", "account_id is unusable: .* is not one segment"),
+        ("..", "account_id is unusable"),
+        (5, "account_id is unusable"),
+    ],
+)
+def test_a_missing_or_unusable_account_is_named(account_id: Any, says: str) -> None:
+    with pytest.raises(cfevents.ConfigurationError, match=says):
+        Client(api_token="arg-token-33bb", account_id=account_id)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "says"),
+    [
+        ("http://api.example.com", "would send the credentials to api.example.com unencrypted"),
+        ("http://192.168.1.1/x", "unencrypted"),
+        ("http://localhost.example.com", "unencrypted"),
+        ("ftp://127.0.0.1", "must be an absolute URL"),
+        ("api.cloudflare.com/client/v4", "must be an absolute URL"),
+        ("https://", "must be an absolute URL|is not a URL"),
+        ("https://me:header-secret-55dd@api.example.com", "without user, password"),
+        ("https://api.example.com/?token=header-secret-55dd", "without user, password, query"),
+        ("https://api.example.com/#x", "and fragment"),
+        ("https://[", "is not a URL"),
+        (5, "is not a URL"),
+    ],
+)
+def test_a_base_url_that_would_expose_credentials_or_is_none_is_refused(base_url: Any, says: str) -> None:
+    with pytest.raises(cfevents.ConfigurationError, match=says):
+        Client(api_token="arg-token-33bb", account_id="a", base_url=base_url)
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["https://api.example.com", "http://localhost:1/v4/", "http://127.0.0.2", "http://[::1]:8080/client/v4"],
+)
+def test_https_and_loopback_addresses_are_taken(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", base_url)
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", " acc ")
+    assert repr(Client(api_token="arg-token-33bb")).startswith("<Client of account acc at http")
+
+
+@pytest.mark.parametrize(
+    ("headers", "error", "says"),
+    [
+        ({"authorization": "header-secret-55dd"}, ValueError, "authorization is a credential; pass api_token="),
+        ({"X-AUTH-KEY": "header-secret-55dd"}, ValueError, "is a credential"),
+        ({"X-A": "header-secret-55dd\r\nX-B: c"}, ValueError, "a character that no header can hold"),
+        ({"X\n": "header-secret-55dd"}, ValueError, "a character that no header can hold"),
+        ({"": "header-secret-55dd"}, ValueError, "a character that no header can hold"),
+        ({"X-A": 5}, TypeError, "must be text"),
+    ],
+)
+def test_headers_that_cannot_be_sent_or_are_credentials_are_refused(
+    headers: Any, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        Client(api_token="arg-token-33bb", account_id="a", extra_headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"timeout": 0}, ValueError, "timeout=0 must be finite and above 0"),
+        ({"timeout": None}, TypeError, "timeout=None is not a number of seconds"),
+        ({"max_body_size": 0}, ValueError, "max_body_size=0 must be at least 1"),
+        ({"max_body_size": 1e6}, TypeError, "max_body_size=1000000.0 is not a whole number"),
+    ],
+)
+def test_settings_without_meaning_are_refused(options: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Client(api_token="arg-token-33bb", account_id="a", **options)

@@ -1,0 +1,37 @@
+"""The error family."""
+
+import inspect
+import pickle
+
+import pytest
+
+import cfevents
+from cfevents import CodedMessage, errors
+
+FAMILY = [
+    cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, cfevents.CfEventsError)
+]
+
+
+def test_the_family_is_drawn_as_it_is() -> None:
+    assert errors.__doc__ is not None
+    drawn = [line.split("── ")[1].split()[0] for line in errors.__doc__.splitlines() if "── " in line]
+    assert sorted(["CfEventsError", *drawn]) == sorted(cls.__name__ for cls in FAMILY)
+    assert issubclass(cfevents.APITimeoutError, cfevents.APIConnectionError)
+    assert issubclass(cfevents.ResponseTooLargeError, cfevents.APIResponseError)
+
+
+@pytest.mark.parametrize("cls", FAMILY)
+def test_every_error_survives_pickling_with_all_that_it_tells(cls: type[cfevents.CfEventsError]) -> None:
+    details = {"method": "GET", "path": "/p", "cursor": "c", "since": 1, "until": 9, "kind": ("A", "B")}
+    error = cls("why", errors=(CodedMessage(1, "m"),), **details)
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is cls
+    assert vars(back) == vars(error)
+    assert str(back) == str(error) == "GET /p: why"
+
+
+def test_an_error_made_by_hand_needs_nothing_but_a_message() -> None:
+    error = cfevents.RateLimitError("wait", retry_after=300)
+    assert (error.retry_after, error.status, error.errors, error.cursor) == (300, 0, (), None)
+    assert str(error) == "wait"

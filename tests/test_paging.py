@@ -1,0 +1,292 @@
+"""Listings: every event once, however the API orders, cuts and ends them."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfevents import APIResponseError, Client, EventMetadata, Page, PaginationError, events
+from cfevents.testing import History, Simulator
+from support.clock import run_jumping
+from support.scripted import Reply, ScriptedAPI, failure, item, page
+
+HISTORY = History(seed=4, connectors=["c1"], days=1, until=1_780_000_000)
+SINCE, UNTIL = HISTORY.until - 86400, HISTORY.until
+
+
+async def listed(*steps: Any, **options: Any) -> list[Page]:
+    """The pages that a scripted API's answers make."""
+    async with ScriptedAPI(*steps) as api, Client(**api.client_options) as client:
+        return [each async for each in client.list_events("c1", since=1, until=9, **options).pages()]
+
+
+def ids(found: list[EventMetadata]) -> list[tuple[float, int]]:
+    return [(event.recorded_ts, event.sequence) for event in found]
+
+
+raw_events = st.lists(
+    st.tuples(st.integers(0, 40), st.integers(0, 5)).flatmap(
+        lambda key: st.builds(
+            lambda kind, lag: {"e": {"k": kind}, "t": key[0], "n": key[1], "a": key[0] + lag},
+            st.sampled_from(["Init", "Reconcile", "NewKind"]),
+            st.integers(0, 30),
+        )
+    ),
+    max_size=60,
+    unique_by=lambda raw: (raw["t"], raw["n"]),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    raw=raw_events,
+    max_page_size=st.integers(1, 25),
+    page_size=st.none() | st.integers(1, 30),
+    order=st.sampled_from(["ascending", "descending", "shuffled", "grouped"]),
+    bounds=st.sampled_from(["inclusive", "exclusive"]),
+    compare=st.sampled_from(["t", "a"]),
+    ending=st.sampled_from(["absent", "null", "empty"]),
+    empty_pages=st.integers(0, 3),
+)
+def test_any_split_of_a_history_into_pages_gives_the_same_events(
+    raw: list[dict[str, Any]], page_size: int | None, **settings: Any
+) -> None:
+    async def read() -> list[EventMetadata]:
+        async with Simulator(events={"c1": raw}, **settings) as simulator, Client(**simulator.client_options) as client:
+            return await client.list_events("c1", since=10, until=30, page_size=page_size).collect()
+
+    inside = (lambda t: 10 < t < 30) if settings["bounds"] == "exclusive" else (lambda t: 10 <= t <= 30)
+    expected = sorted((each["t"], each["n"]) for each in raw if inside(each[settings["compare"]]))
+    assert sorted(ids(asyncio.run(read()))) == expected
+
+
+async def test_a_thousand_empty_pages_in_a_row_are_survived() -> None:
+    empty = [page(cursor=f"c{number}") for number in range(1000)]
+    pages = await listed(*empty, page(item(5)))
+    assert len(pages) == 1001
+    assert ids([event for each in pages for event in each.items]) == [(5, 0)]
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 17])
+async def test_a_cursor_cycle_of_any_length_raises_within_one_round_after_its_events(length: int) -> None:
+    async def answer(request: Any) -> Any:
+        position = int(request.query.get("cursor", "-1"))
+        return await page(item(position + 1), cursor=str((position + 1) % length))(request)
+
+    found = []
+    async with ScriptedAPI(answer) as api, Client(**api.client_options) as client:
+        with pytest.raises(PaginationError, match="again; the listing would never end") as raised:
+            async for event in client.list_events("c1", since=1, until=9, kind="Init"):
+                found.append(event)  # noqa: PERF401
+    assert len(api.requests) == length + 1
+    assert len(found) == length + 1
+    error = raised.value
+    assert (error.since, error.until, error.kind, error.cursor) == (1, 9, "Init", str(length - 1))
+    assert error.path == "/client/v4/accounts/0123456789abcdef0123456789abcdef/magic/connectors/c1/telemetry/events"
+
+
+async def test_what_the_previous_page_had_is_dropped_and_farther_repeats_are_passed_on() -> None:
+    pages = await listed(
+        page(item(1), item(2), cursor="a"), page(item(2), item(3), cursor="b"), page(item(1), item(3), item(4))
+    )
+    assert [ids(list(each.items)) for each in pages] == [[(1, 0), (2, 0)], [(3, 0)], [(1, 0), (4, 0)]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(min_size=1).filter(str.isprintable) | st.text(alphabet="+/=%&?# é€\n\0", min_size=1))
+def test_any_cursor_text_reaches_the_api_as_it_was_sent(cursor: str) -> None:
+    async def read() -> Any:
+        async with ScriptedAPI(page(cursor=cursor), page()) as api, Client(**api.client_options) as client:
+            await client.list_events("c1", since=1, until=9).collect()
+            return api.requests[1].query["cursor"]
+
+    assert asyncio.run(read()) == cursor
+
+
+async def test_a_long_cursor_is_sent_whole() -> None:
+    async with ScriptedAPI(page(cursor="+/=%" * 2500), page()) as api, Client(**api.client_options) as client:
+        await client.list_events("c1", since=1, until=9).collect()
+        assert api.requests[1].query["cursor"] == "+/=%" * 2500
+
+
+async def test_a_cursor_that_cannot_be_sent_back_is_told_after_its_events() -> None:
+    found = []
+    async with ScriptedAPI(page(item(1), cursor="\ud800")) as api, Client(**api.client_options) as client:
+        with pytest.raises(APIResponseError, match="lone surrogate") as raised:
+            async for event in client.list_events("c1", since=1, until=9):
+                found.append(event)  # noqa: PERF401
+    assert ids(found) == [(1, 0)]
+    assert raised.value.place == "result.cursor"
+
+
+async def test_the_window_kind_and_page_size_are_asked_for_on_every_page() -> None:
+    async with ScriptedAPI(page(cursor="a"), page(cursor="b"), page()) as api, Client(**api.client_options) as client:
+        await client.list_events("c1", since=1.5, until=8.5, kind=events.Init, page_size=7).collect()
+    asked = [dict(request.query) for request in api.requests]
+    first = {"from": "1", "to": "9", "k": "Init", "limit": "7"}
+    assert asked == [first, first | {"cursor": "a"}, first | {"cursor": "b"}]
+
+
+async def test_several_kinds_are_filtered_here_over_one_listing() -> None:
+    steps = [page(item(1, k="Init"), item(2, k="Leave"), cursor="a"), page(item(3, k="New"), item(4, k="Init"))]
+    async with ScriptedAPI(*steps) as api, Client(**api.client_options) as client:
+        found = await client.list_events("c1", since=1, until=9, kind=[events.Init, "New", "Init"]).collect()
+    assert [event.kind for event in found] == ["Init", "New", "Init"]
+    assert all("k" not in request.query for request in api.requests)
+
+
+async def test_one_kind_is_kept_to_also_where_the_api_knows_no_filter_yet() -> None:
+    pages = await listed(page(item(1, k="Init"), item(2, k="Leave")), kind="Leave")
+    assert [event.kind for each in pages for event in each.items] == ["Leave"]
+
+
+@pytest.mark.parametrize("spelled", ["absent", "null", "empty"])
+async def test_a_page_shows_its_cursor_count_messages_and_unknown_fields(spelled: str) -> None:
+    result = {"count": 0, "items": [item(1)], "cursor": {"null": None, "empty": ""}.get(spelled), "new": [1]}
+    if spelled == "absent":
+        del result["cursor"]
+    envelope = {"result": result, "success": True, "messages": [{"code": 1, "message": "hi"}], "errors": ["odd"]}
+    (only,) = await listed(Reply(envelope))
+    assert (only.cursor, only.count, only.extra) == (None, 0, {"new": [1]})
+    assert [str(message) for message in only.messages] == ["1: hi"]
+    assert [str(message) for message in only.errors] == ["odd"]
+
+
+async def test_an_error_in_the_middle_tells_how_to_go_on_and_nothing_is_lost_or_doubled() -> None:
+    async with Simulator(history=HISTORY, max_page_size=50) as simulator:
+        async with Client(**simulator.client_options) as client:
+            stream = client.list_events("c1", since=SINCE, until=UNTIL, kind=["Reconcile", "RekeyStart"])
+            whole = await stream.collect()
+            found = []
+            simulator.requests.clear()
+            with pytest.raises(Exception, match="401") as raised:
+                async for event in stream:
+                    found.append(event)
+                    if len(simulator.requests) == 3:
+                        simulator.api_token = "changed"
+            error: Any = raised.value
+            simulator.api_token = client_token = simulator.client_options["api_token"]
+        assert 0 < len(found) < len(whole)
+        options = simulator.client_options | {"api_token": client_token}
+        async with Client(**options) as client:
+            rest = client.list_events(
+                "c1", since=error.since, until=error.until, kind=error.kind, cursor=error.cursor
+            )
+            found += await rest.collect()
+    assert found == whole
+
+
+async def test_a_stream_starts_again_at_the_beginning_over_the_same_window() -> None:
+    async with Simulator(history=HISTORY) as simulator, Client(**simulator.client_options) as client:
+        stream = client.list_events("c1", since=SINCE, until=UNTIL)
+        assert simulator.requests == []
+        assert await stream.collect() == await stream.collect()
+        assert {(each.query["from"], each.query["to"]) for each in simulator.requests} == {(str(SINCE), str(UNTIL))}
+        assert (stream.since, stream.until) == (SINCE, UNTIL)
+        assert repr(stream) == f"<EventStream of 'c1' since={SINCE} until={UNTIL}>"
+
+
+async def test_a_listing_goes_on_from_a_pages_cursor() -> None:
+    async with Simulator(history=HISTORY) as simulator, Client(**simulator.client_options) as client:
+        stream = client.list_events("c1", since=SINCE, until=UNTIL, page_size=40)
+        async with aclosing(stream.pages()) as pages:
+            first = await anext(pages)
+        rest = client.list_events("c1", since=SINCE, until=UNTIL, page_size=40, cursor=first.cursor)
+        assert [*first.items, *await rest.collect()] == await stream.collect()
+
+
+async def test_a_listed_event_is_fetched_by_itself_its_id_or_its_text_also_when_spelled_as_floats() -> None:
+    raw = {"e": {"k": "StartUpgrade", "url": "u"}, "t": 1_700_000_000.0, "n": 3.0, "a": 1_700_000_003.0, "v": "1.2"}
+    async with Simulator(events={"c1": [raw]}) as simulator, Client(**simulator.client_options) as client:
+        (event,) = await client.list_events("c1", since=1_700_000_000, until=1_700_000_009).collect()
+        assert repr(event.recorded_ts) == "1700000000"
+        recorded = await client.get_event("c1", event)
+        assert recorded.event == events.StartUpgrade(url="u")
+        assert recorded.version == "1.2"
+        for reference in (event.id, "1700000000.3", recorded):
+            assert await client.get_event("c1", reference) == recorded
+        assert simulator.requests[-1].path.endswith("/telemetry/events/1700000000.3")
+        assert await client.latest_events("c1") == [recorded]
+
+
+async def test_an_event_with_a_fractional_time_is_listed_and_its_fetch_refused_before_it_is_sent() -> None:
+    async with ScriptedAPI(page(item(1.5, 2))) as api, Client(**api.client_options) as client:
+        (event,) = await client.list_events("c1", since=1, until=9).collect()
+        assert event.recorded_ts == 1.5
+        with pytest.raises(ValueError, match=r"event 1\.5\.2 cannot be fetched"):
+            await client.get_event("c1", event)
+        assert len(api.requests) == 1
+
+
+def test_the_calls_patience_counts_the_api_and_not_the_caller() -> None:
+    async def slow(request: Any) -> Any:
+        await asyncio.sleep(4)
+        return await page(item(1), cursor=f"{request.query.get('cursor', '')}x")(request)
+
+    async def read() -> tuple[int, Any]:
+        count = 0
+        async with ScriptedAPI(slow) as api, Client(**api.client_options) as client:
+            with pytest.raises(Exception, match="in the time that the call was given") as raised:
+                async for _ in client.list_events("c1", since=1, until=9, timeout=10).pages():
+                    count += 1
+                    await asyncio.sleep(3600)
+            return count, raised.value
+
+    count, error = run_jumping(read())
+    assert (count, type(error).__name__, error.cursor) == (2, "APITimeoutError", "xx")
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"page_size": 0}, ValueError, "page_size=0 must be at least 1"),
+        ({"page_size": True}, TypeError, "page_size=True is not a whole number"),
+        ({"page_size": 1.5}, TypeError, "page_size=1.5 is not a whole number"),
+        ({"cursor": ""}, ValueError, "cursor is empty"),
+        ({"cursor": 5}, TypeError, "cursor must be text"),
+        ({"cursor": "\ud800"}, ValueError, "lone surrogate"),
+        ({"kind": ""}, ValueError, "kind is empty"),
+        ({"kind": []}, ValueError, "kind is an empty collection"),
+        ({"kind": 5}, TypeError, "kind=5 is no kind"),
+        ({"kind": [str]}, TypeError, "is no kind"),
+        ({"kind": events.UnknownEvent}, TypeError, "is no kind"),
+        ({"kind": "\ud800"}, ValueError, "lone surrogate"),
+        ({"timeout": 0}, ValueError, "timeout=0 must be finite and above 0 seconds"),
+        ({"timeout": float("nan")}, ValueError, "timeout=nan must be finite"),
+        ({"timeout": "5"}, TypeError, "timeout='5' is not a number of seconds"),
+        ({"since": 9, "until": 1}, ValueError, "the window is reversed"),
+        ({"since": "24h", "cursor": "x"}, ValueError, "with cursor="),
+    ],
+)
+async def test_wrong_arguments_are_refused_before_anything_is_sent(
+    options: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    async with ScriptedAPI(failure(500)) as api, Client(**api.client_options) as client:
+        with pytest.raises(error) as raised:
+            client.list_events("c1", **({"since": 1, "until": 9} | options))
+        assert says in str(raised.value)
+        assert api.requests == []
+
+
+@pytest.mark.parametrize("bad", ["", " ", ".", "..", "a/b", "../x", "/", "a\\b", " c1", "c1\n", "\ud800", 5, None])
+async def test_an_id_that_is_not_one_segment_is_refused_before_anything_is_sent(bad: Any) -> None:
+    async with ScriptedAPI(failure(500)) as api, Client(**api.client_options) as client:
+        for call in (
+            lambda: client.list_events(bad, since=1),
+            lambda: client.get_event(bad, "1.2"),
+            lambda: client.latest_events(bad),
+        ):
+            with pytest.raises((ValueError, TypeError), match="connector_id"):
+                await call()  # type: ignore[misc]
+        assert api.requests == []
+
+
+@pytest.mark.parametrize("odd", ["a?b", "a#b", "a%2Fb", "a b", "é", "a+b", "a:b", "a;b", "%2e%2e", "..."])
+async def test_any_other_id_arrives_as_one_segment(odd: str) -> None:
+    async with Simulator(events={odd: [{"e": {"k": "Init"}, "t": 5, "n": 0}]}) as simulator:
+        async with Client(**simulator.client_options) as client:
+            assert len(await client.list_events(odd, since=1, until=9).collect()) == 1
+            assert (await client.get_event(odd, "5.0")).kind == "Init"

@@ -1,0 +1,320 @@
+"""One request over real HTTP: repeated while it may be, bounded, and never taken elsewhere."""
+
+import asyncio
+import gzip
+import logging
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+import cfevents
+from cfevents import Client
+from support.clock import run_jumping
+from support.scripted import TOKEN, Reply, ScriptedAPI, failure, success
+
+CONNECTORS = success([{"id": "c1"}])
+
+
+async def drop(request: web.Request) -> web.StreamResponse:
+    """Close the connection without an answer."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def cut(request: web.Request) -> web.StreamResponse:
+    """Promise more than is sent."""
+    response = web.StreamResponse(headers={"Content-Length": "1000"})
+    await response.prepare(request)
+    await response.write(b'{"result": [')
+    return await drop(request)
+
+
+async def stall(_: web.Request) -> web.StreamResponse:
+    """Never answer."""
+    await asyncio.sleep(10_000)
+    return web.Response()
+
+
+def ask(*steps: Any, timeout: float | None = None, **options: Any) -> tuple[Any, int, float]:
+    """Ask once for the connectors, and tell the result or error, the requests made and the time that passed."""
+
+    async def main() -> tuple[Any, int, float]:
+        loop = asyncio.get_running_loop()
+        async with ScriptedAPI(*steps) as api, Client(**(api.client_options | options)) as client:
+            began = loop.time()
+            try:
+                result: Any = await client.list_connectors(timeout=timeout)
+            except cfevents.CfEventsError as error:
+                result = error
+            return result, len(api.requests), loop.time() - began
+
+    return run_jumping(main())
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        drop,
+        cut,
+        Reply(b"<html>", 200),
+        Reply(b"", 200),
+        Reply(b"", 502),
+        failure(500),
+        failure(503),
+        Reply(b"", 522),
+        failure(429, 971, headers={"Retry-After": "1"}),
+        failure(429, 971),
+        Reply({"success": False, "errors": [{"code": 10100, "message": "limit"}]}),
+        Reply(gzip.compress(b'{"result": []}')[:20], headers={"Content-Encoding": "gzip"}),
+    ],
+)
+def test_a_passing_fault_is_outlived(fault: Any) -> None:
+    result, requests, passed = ask(fault, fault, CONNECTORS)
+    assert [each.id for each in result] == ["c1"]
+    # aiohttp repeats a request by itself where a kept-alive connection turns out dead.
+    assert 3 <= requests <= 5
+    assert 0.5 < passed < 15
+
+
+@pytest.mark.parametrize(
+    ("fault", "name", "least"),
+    [(drop, "APIConnectionError", 6), (failure(500), "InternalServerError", 6), (Reply(b"x"), "APIResponseError", 6)],
+)
+def test_a_lasting_fault_ends_in_its_error_after_six_attempts(fault: Any, name: str, least: int) -> None:
+    error, requests, passed = ask(fault)
+    assert type(error).__name__ == name
+    assert requests >= least
+    assert passed < 60
+    assert (error.method, error.path.rpartition("/")[2]) == ("GET", "connectors")
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        (failure(400), "BadRequestError"),
+        (failure(401), "AuthenticationError"),
+        (failure(403), "PermissionDeniedError"),
+        (failure(404), "NotFoundError"),
+        (failure(409), "APIStatusError"),
+        (Reply({"success": False, "errors": []}), "APIStatusError"),
+        (success([{"no": "id"}]), "APIResponseError"),
+        (success(None), "APIResponseError"),
+        (Reply(b"x" * 2000), "ResponseTooLargeError"),
+    ],
+)
+def test_what_would_fail_again_is_not_repeated(fault: Any, name: str) -> None:
+    error, requests, passed = ask(fault, max_body_size=1000)
+    assert (type(error).__name__, requests) == (name, 1)
+    assert passed < 0.5
+
+
+def test_a_block_is_waited_out_as_the_api_asks_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    result, requests, passed = ask(failure(429, 971, headers={"Retry-After": "300"}), CONNECTORS)
+    assert [each.id for each in result] == ["c1"]
+    assert requests == 2
+    assert 300 <= passed < 310
+    told = [record for record in caplog.records if record.name == "cfevents" and record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in told] == [
+        "the request quota is used up: waiting 300 s, as the API asks"
+    ]
+
+
+@pytest.mark.parametrize(("retry_after", "timeout"), [("300", 60), ("331", None)])
+def test_a_block_longer_than_the_patience_is_an_error_at_once(retry_after: str, timeout: float | None) -> None:
+    error, requests, passed = ask(failure(429, headers={"Retry-After": retry_after}), timeout=timeout)
+    assert type(error) is cfevents.RateLimitError
+    assert error.retry_after == int(retry_after)
+    assert requests == 1
+    assert passed < 1
+
+
+def test_each_attempt_has_its_own_time() -> None:
+    result, requests, passed = ask(stall, stall, CONNECTORS, timeout=None)
+    assert [each.id for each in result] == ["c1"]
+    assert requests == 3
+    assert 60 < passed < 70
+
+
+def test_the_time_for_an_attempt_may_be_an_aiohttp_timeout() -> None:
+    error, _, passed = ask(stall, **{"timeout": None})
+    assert type(error) is cfevents.APITimeoutError
+    assert 180 < passed < 220
+
+
+async def test_the_callers_own_timeout_for_one_attempt_counts() -> None:
+    async with ScriptedAPI(stall, CONNECTORS) as api:
+        timeout = aiohttp.ClientTimeout(sock_read=0.05)
+        async with Client(**api.client_options, timeout=timeout) as client:
+            assert len(await client.list_connectors()) == 1
+
+
+@pytest.mark.parametrize("steps", [(stall,), (failure(500),), (drop,)])
+def test_the_calls_patience_bounds_attempts_and_waits_together(steps: Any) -> None:
+    error, _, passed = ask(*steps, timeout=2)
+    assert type(error) is cfevents.APITimeoutError
+    assert "timeout=" in str(error)
+    assert passed == pytest.approx(2, abs=0.2)
+
+
+def test_a_refused_connection_is_our_error_with_its_cause() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        base_url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    error, _, _ = ask(base_url=base_url)
+    assert type(error) is cfevents.APIConnectionError
+    assert "Cannot connect to host 127.0.0.1" in str(error)
+    assert isinstance(error.__cause__, aiohttp.ClientConnectorError)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("scheme", [{}, {"api_token": None, "api_email": "arg@mail.example", "api_key": "arg-key-33bb"}])
+async def test_a_redirect_takes_the_credentials_nowhere(status: int, scheme: dict[str, str]) -> None:
+    async with ScriptedAPI(CONNECTORS) as elsewhere:
+        async with ScriptedAPI(Reply(b"", status, {"Location": elsewhere.base_url})) as api:
+            async with Client(**(api.client_options | scheme)) as client:
+                with pytest.raises(cfevents.APIStatusError, match="a redirect, which is not followed") as raised:
+                    await client.list_connectors()
+        assert raised.value.status == status
+        assert elsewhere.requests == []
+
+
+async def test_requests_name_themselves_and_carry_one_scheme_and_the_callers_headers() -> None:
+    async with ScriptedAPI(CONNECTORS) as api:
+        async with Client(**api.client_options, extra_headers={"X-Access": "header-secret-55dd"}) as client:
+            await client.list_connectors()
+        headers = api.requests[0].headers
+    assert headers["User-Agent"] == f"cfevents/{cfevents.__version__}"
+    assert headers["Authorization"] == f"Bearer {TOKEN}"
+    assert headers["X-Access"] == "header-secret-55dd"
+    assert not {"X-Auth-Key", "X-Auth-Email", "Cookie"} & set(headers)
+
+
+async def test_the_callers_user_agent_replaces_ours() -> None:
+    async with ScriptedAPI(CONNECTORS) as api:
+        async with Client(**api.client_options, extra_headers={"User-Agent": "siem/1"}) as client:
+            await client.list_connectors()
+        assert api.requests[0].headers.getall("User-Agent") == ["siem/1"]
+
+
+async def test_cookies_are_not_kept() -> None:
+    async with ScriptedAPI(Reply(b"", 500, {"Set-Cookie": "a=b"}), CONNECTORS) as api:
+        async with Client(**api.client_options) as client:
+            await client.list_connectors()
+        assert "Cookie" not in api.requests[-1].headers
+
+
+async def test_a_compressed_answer_is_limited_by_its_size_after_decompression() -> None:
+    bomb = Reply(gzip.compress(b"0" * 10_000_000), headers={"Content-Encoding": "gzip", "CF-Ray": "ray"})
+    async with ScriptedAPI(bomb) as api, Client(**api.client_options, max_body_size=1_000_000) as client:
+        with pytest.raises(cfevents.ResponseTooLargeError, match="larger than max_body_size, 1000000 bytes") as raised:
+            await client.list_connectors()
+    assert raised.value.ray_id == "ray"
+
+
+async def test_an_answer_of_exactly_the_limit_is_read() -> None:
+    text = '{"result": [], "success": true}'
+    async with ScriptedAPI(Reply(text)) as api, Client(**api.client_options, max_body_size=len(text)) as client:
+        assert await client.list_connectors() == []
+
+
+@pytest.fixture
+async def theirs() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(
+        raise_for_status=True, timeout=aiohttp.ClientTimeout(total=1e-9), auto_decompress=False
+    ) as session:
+        yield session
+
+
+async def test_a_session_that_is_passed_stays_open_and_its_own_settings_change_nothing(
+    theirs: aiohttp.ClientSession,
+) -> None:
+    zipped = Reply(gzip.compress(b'{"result": [], "success": true}'), headers={"Content-Encoding": "gzip"})
+    async with ScriptedAPI(failure(404, 1003, "gone"), zipped) as api:
+        async with Client(**api.client_options, session=theirs) as client:
+            with pytest.raises(cfevents.NotFoundError, match="1003: gone"):
+                await client.list_connectors()
+            assert await client.list_connectors() == []
+    assert not theirs.closed
+
+
+async def test_a_session_that_is_closed_is_refused_when_and_after_the_client_opens(
+    theirs: aiohttp.ClientSession,
+) -> None:
+    async with ScriptedAPI(CONNECTORS) as api:
+        client = await Client(**api.client_options, session=theirs).open()
+        await theirs.close()
+        with pytest.raises(cfevents.ConfigurationError, match="Session is closed"):
+            await client.list_connectors()
+        await client.close()
+        with pytest.raises(cfevents.ConfigurationError, match="the session that was passed is closed"):
+            await client.open()
+
+
+def test_a_session_of_another_loop_is_refused() -> None:
+    async def make() -> aiohttp.ClientSession:
+        return aiohttp.ClientSession()
+
+    async def use(session: aiohttp.ClientSession) -> None:
+        with pytest.raises(cfevents.ConfigurationError, match="belongs to another event loop"):
+            await Client(api_token="arg-token-33bb", account_id="a", session=session).open()
+
+    with asyncio.Runner() as one, asyncio.Runner() as other:
+        session = one.run(make())
+        other.run(use(session))
+        one.run(session.close())
+
+
+async def test_a_session_with_credentials_of_its_own_is_refused() -> None:
+    with pytest.warns(DeprecationWarning):
+        session = aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "header-secret-55dd"))
+    async with session:
+        with pytest.raises(cfevents.ConfigurationError, match="credentials of its own"):
+            await Client(api_token="arg-token-33bb", account_id="a", session=session).open()
+
+
+@pytest.mark.parametrize("machine", ["127.0.0.1", "other.example"])
+async def test_what_netrc_holds_is_never_sent(machine: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "netrc"
+    path.write_text(f"machine {machine} login me password header-secret-55dd\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(path))
+    scheme = {"api_token": None, "api_email": "arg@mail.example", "api_key": "arg-key-33bb"}
+    async with ScriptedAPI(CONNECTORS) as api:
+        options = api.client_options | scheme
+        async with Client(**options) as client:
+            await client.list_connectors()
+        async with aiohttp.ClientSession(trust_env=True) as session:
+            try:
+                async with Client(**options, session=session) as client:
+                    await client.list_connectors()
+            except cfevents.ConfigurationError as error:
+                assert machine == "127.0.0.1"
+                assert "would send what .netrc has for 127.0.0.1" in str(error)
+        assert all("Authorization" not in request.headers for request in api.requests)
+
+
+@pytest.mark.parametrize(("bypass", "through"), [("", True), ("127.0.0.1", False)])
+async def test_a_proxy_is_taken_from_the_environment(
+    bypass: str, through: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with ScriptedAPI(success([{"id": "by proxy"}])) as proxy, ScriptedAPI(CONNECTORS) as api:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/client/v4"))
+        monkeypatch.setenv("no_proxy", bypass)
+        async with Client(**api.client_options) as client:
+            (only,) = await client.list_connectors()
+    assert only.id == ("by proxy" if through else "c1")
+
+
+async def test_the_password_of_a_proxy_reaches_the_proxy_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ScriptedAPI(failure(407)) as proxy:
+        host = proxy.base_url.removesuffix("/client/v4").removeprefix("http://")
+        monkeypatch.setenv("http_proxy", f"http://user:header-secret-55dd@{host}")
+        async with Client(api_token=TOKEN, account_id="a", base_url="http://127.0.0.1:9") as client:
+            with pytest.raises(cfevents.APIStatusError, match="407"):
+                await client.list_connectors()
+        assert proxy.requests[0].headers["Proxy-Authorization"].startswith("Basic ")

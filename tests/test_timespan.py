@@ -1,0 +1,119 @@
+"""Windows of time as people write them."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from fractions import Fraction
+from typing import Any
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cfevents import timespan
+from cfevents.timespan import Timespan
+
+NOW = 1_780_000_000.25
+
+
+@pytest.fixture(autouse=True)
+def _frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timespan, "now", lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds"),
+    [
+        ("24h", NOW - 86400),
+        ("15min", NOW - 900),
+        ("15m", NOW - 900),
+        ("30s", NOW - 30),
+        ("7d", NOW - 7 * 86400),
+        ("2 weeks", NOW - 14 * 86400),
+        ("1h30min", NOW - 5400),
+        ("1.5 Hours", NOW - 5400),
+        (timedelta(hours=2), NOW - 7200),
+        (1_700_000_000, 1_700_000_000),
+        (1_700_000_000.75, 1_700_000_000.75),
+        (Fraction(1_700_000_000), 1_700_000_000),
+        ("1700000000", 1_700_000_000),
+        ("2026-03-01T06:00:00Z", 1_772_344_800),
+        ("2026-03-01 07:00:00+01:00", 1_772_344_800),
+        ("20260301T060000Z", 1_772_344_800),
+        (datetime(2026, 3, 1, 6, tzinfo=UTC), 1_772_344_800),
+        (datetime(2026, 3, 1, 7, tzinfo=timezone(timedelta(hours=1))), 1_772_344_800),
+        (0, 0),
+        (-5, -5),
+    ],
+)
+def test_since_is_read_as_a_person_means_it_and_widened_to_whole_seconds(since: Any, seconds: float) -> None:
+    span = Timespan.of(since, None)
+    assert span.since == seconds // 1
+    assert span.until == 1_780_000_001
+
+
+@given(st.floats(0, 1.7e9), st.floats(0, 1e7))
+def test_the_window_is_never_narrower_than_what_was_asked_for(lower: float, length: float) -> None:
+    upper = lower + length
+    span = Timespan.of(lower, upper)
+    assert Fraction(lower) - 1 < span.since <= lower
+    assert upper <= span.until < Fraction(upper) + 1
+
+
+@given(st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1), max_value=datetime(2020, 1, 1)))
+def test_a_datetime_is_widened_exactly(moment: datetime) -> None:
+    span = Timespan.of(moment, moment)
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    assert epoch + timedelta(seconds=span.since) <= moment <= epoch + timedelta(seconds=span.until)
+    assert span.until - span.since == (1 if moment.microsecond else 0)
+
+
+@pytest.mark.parametrize(
+    ("since", "error", "says"),
+    [
+        (datetime(2026, 3, 1), ValueError, "has no time zone: write datetime(..., tzinfo=UTC)"),  # noqa: DTZ001
+        ("2026-03-01T06:00:00", ValueError, "write '2026-03-01T06:00:00Z' for UTC"),
+        ("2026-03-01", ValueError, "write '2026-03-01T00:00:00Z' for UTC"),
+        ("20260301", ValueError, "write '2026-03-01T00:00:00Z' for UTC"),
+        ("yesterday", ValueError, "is not a time: write '24h'"),
+        ("24x", ValueError, "is not a time"),
+        ("24", ValueError, "is not a time"),
+        ("", ValueError, "is not a time"),
+        ("-24h", ValueError, "is not a time"),
+        (float("nan"), ValueError, "is not a time"),
+        (float("inf"), ValueError, "is not a time"),
+        (True, TypeError, "since is a bool"),
+        (None, TypeError, "since is a NoneType"),
+        (date(2026, 3, 1), TypeError, "since is a date"),
+        (b"24h", TypeError, "since is a bytes"),
+        (1_700_000_000_000, ValueError, "looks like milliseconds: write seconds"),
+        (-1e11, ValueError, "looks like milliseconds"),
+        ("1700000000000", ValueError, "looks like milliseconds"),
+        (timedelta(hours=-1), ValueError, "lies 3600 s ahead"),
+        (1_790_000_000, ValueError, "the window is reversed"),
+    ],
+)
+def test_what_is_ambiguous_or_impossible_is_refused_with_what_to_write(
+    since: Any, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error) as raised:
+        Timespan.of(since, None)
+    assert says in str(raised.value)
+
+
+def test_a_reversed_window_is_refused_and_an_instant_is_not() -> None:
+    with pytest.raises(ValueError, match=r"reversed: since=20 is later than until=10 \(20 > 10\)"):
+        Timespan.of(20, 10)
+    assert Timespan.of(20, 20) == Timespan(20, 20)
+
+
+@pytest.mark.parametrize(("since", "until"), [("24h", 5), (timedelta(1), 5), (5, None), (5, "1h")])
+def test_with_a_cursor_both_bounds_must_be_absolute(since: Any, until: Any) -> None:
+    with pytest.raises(ValueError, match="with cursor=: .* give both bounds as they were"):
+        Timespan.of(since, until, absolute=True)
+    assert Timespan.of(5, "2026-03-01T06:00:00Z", absolute=True).until == 1_772_344_800
+
+
+def test_numbers_of_numpy_are_read_as_numbers() -> None:
+    assert Timespan.of(numpy.int64(1_700_000_000), numpy.float64(1_700_000_000.5)) == Timespan(
+        1_700_000_000, 1_700_000_001
+    )
