@@ -13,7 +13,7 @@ from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 from cfevents.models import Connector, EventReference, Page, RecordedEvent, event_id
 from cfevents.paging import Query, follow_cursor
-from cfevents.protocol import API, find_api
+from cfevents.protocol import find_api
 from cfevents.session import Session, Settings
 from cfevents.streams import EventStream
 from cfevents.timespan import Moment
@@ -71,10 +71,11 @@ class Client:
         """
         # Before anything can be raised: a traceback may show this function's variables.
         api_token, api_email, api_key = hide(api_token), hide(api_email), hide(api_key)
-        base_url = hide(str(base_url) if isinstance(base_url, URL) else base_url)
+        hidden_url = hide(str(base_url) if isinstance(base_url, URL) else base_url)
+        base_url = None
         extra_headers = {name: hide(value) for name, value in (extra_headers or {}).items()}
         self._credentials = find_credentials(api_token, api_email, api_key)
-        self._api = find_api(base_url, account_id)
+        self._api = find_api(hidden_url, account_id)
         self._settings = Settings(session, timeout, max_body_size, extra_headers)
 
     async def open(self) -> Self:

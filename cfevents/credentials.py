@@ -12,7 +12,7 @@ from cfevents.errors import ConfigurationError
 TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
 """A function, plain or async, that gives the API token of the moment."""
 
-_HIDDEN = "**********"
+MASK = "**********"
 
 
 class Secret(str):
@@ -24,10 +24,10 @@ class Secret(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"'{_HIDDEN}'"
+        return f"'{MASK}'"
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Credentials:
     """One complete scheme: an API token (or its source), or an email with its key."""
 
@@ -47,21 +47,18 @@ class Credentials:
         return {"Authorization": Secret(f"Bearer {token}")}
 
 
-@frozen
 class NotText:
     """What stands in for an argument that should have been text, and may be a secret all the same."""
 
-    type_name: str
+    def __init__(self, value: object) -> None:
+        self.type_name = type(value).__name__
 
 
-Hidden: TypeAlias = Secret | NotText | None
-
-
-def hide(value: Any) -> Any:
+def hide(value: object) -> Any:
     """Mask an argument that may be a secret: text stays text, a callable and None stay as they are."""
     if value is None or callable(value):
         return value
-    return Secret(value) if isinstance(value, str) else NotText(type(value).__name__)
+    return Secret(value) if isinstance(value, str) else NotText(value)
 
 
 def environment(name: str) -> str | None:
@@ -70,9 +67,7 @@ def environment(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
 
 
-def find_credentials(
-    api_token: Hidden | TokenSource, api_email: Hidden, api_key: Hidden
-) -> Credentials:
+def find_credentials(api_token: str | TokenSource | None, api_email: str | None, api_key: str | None) -> Credentials:
     """Choose the scheme: a whole one from the arguments before one from the environment, the token before the key.
 
     Args:
@@ -98,10 +93,7 @@ def find_credentials(
 
 
 def _scheme(
-    api_token: Hidden | TokenSource,
-    api_email: Hidden,
-    api_key: Hidden,
-    *names: str,
+    api_token: str | TokenSource | None, api_email: str | None, api_key: str | None, *names: str
 ) -> Credentials | None:
     token = api_token if callable(api_token) else _checked(names[0], api_token)
     email, key = _checked(names[1], api_email), _checked(names[2], api_key)
@@ -113,12 +105,12 @@ def _scheme(
     return None if email is None else Credentials(email=email, key=key)
 
 
-def _checked(name: str, value: Hidden) -> Secret | None:
+def _checked(name: str, value: object) -> Secret | None:
     if value is None:
         return None
     if isinstance(value, NotText):
         raise TypeError(f"{name} must be text, not {value.type_name}")
-    secret = Secret(value.strip())
+    secret = Secret(str(value).strip())
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
         raise ConfigurationError(f"{name} holds a character that cannot be part of a credential")
     return secret or None

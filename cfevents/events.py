@@ -27,89 +27,97 @@ class DocumentedEvent:
 
 
 @frozen
+class TunnelEvent(DocumentedEvent):
+    """What the documented steps of a tunnel's rekeying have in common."""
+
+    tunnel_id: str | None = None
+    """Tunnel identifier."""
+
+
 class Init(DocumentedEvent):
     """Initialized process."""
 
+    __slots__ = ()
     kind = "Init"
     description = "Initialized process"
 
 
-@frozen
 class Leave(DocumentedEvent):
     """Stopped process."""
 
+    __slots__ = ()
     kind = "Leave"
     description = "Stopped process"
 
 
-@frozen
 class StartAttestation(DocumentedEvent):
     """Started attestation."""
 
+    __slots__ = ()
     kind = "StartAttestation"
     description = "Started attestation"
 
 
-@frozen
 class FinishAttestationSuccess(DocumentedEvent):
     """Finished attestation."""
 
+    __slots__ = ()
     kind = "FinishAttestationSuccess"
     description = "Finished attestation"
 
 
-@frozen
 class FinishAttestationFailure(DocumentedEvent):
     """Failed attestation."""
 
+    __slots__ = ()
     kind = "FinishAttestationFailure"
     description = "Failed attestation"
 
 
-@frozen
 class StartRotateCryptKey(DocumentedEvent):
     """Started crypt key rotation."""
 
+    __slots__ = ()
     kind = "StartRotateCryptKey"
     description = "Started crypt key rotation"
 
 
-@frozen
 class FinishRotateCryptKeySuccess(DocumentedEvent):
     """Finished crypt key rotation."""
 
+    __slots__ = ()
     kind = "FinishRotateCryptKeySuccess"
     description = "Finished crypt key rotation"
 
 
-@frozen
 class FinishRotateCryptKeyFailure(DocumentedEvent):
     """Failed crypt key rotation."""
 
+    __slots__ = ()
     kind = "FinishRotateCryptKeyFailure"
     description = "Failed crypt key rotation"
 
 
-@frozen
 class StartRotatePki(DocumentedEvent):
     """Started PKI rotation."""
 
+    __slots__ = ()
     kind = "StartRotatePki"
     description = "Started PKI rotation"
 
 
-@frozen
 class FinishRotatePkiSuccess(DocumentedEvent):
     """Finished PKI rotation."""
 
+    __slots__ = ()
     kind = "FinishRotatePkiSuccess"
     description = "Finished PKI rotation"
 
 
-@frozen
 class FinishRotatePkiFailure(DocumentedEvent):
     """Failed PKI rotation."""
 
+    __slots__ = ()
     kind = "FinishRotatePkiFailure"
     description = "Failed PKI rotation"
 
@@ -125,153 +133,138 @@ class StartUpgrade(DocumentedEvent):
     """Location of upgrade bundle."""
 
 
-@frozen
 class FinishUpgradeSuccess(DocumentedEvent):
     """Finished upgrade."""
 
+    __slots__ = ()
     kind = "FinishUpgradeSuccess"
     description = "Finished upgrade"
 
 
-@frozen
 class FinishUpgradeFailure(DocumentedEvent):
     """Failed upgrade."""
 
+    __slots__ = ()
     kind = "FinishUpgradeFailure"
     description = "Failed upgrade"
 
 
-@frozen
 class Reconcile(DocumentedEvent):
     """Reconciled."""
 
+    __slots__ = ()
     kind = "Reconcile"
     description = "Reconciled"
 
 
-@frozen
 class ConfigureCloudflaredTunnel(DocumentedEvent):
     """Configured Cloudflared tunnel."""
 
+    __slots__ = ()
     kind = "ConfigureCloudflaredTunnel"
     description = "Configured Cloudflared tunnel"
 
 
-@frozen
-class RekeyInstallBoth(DocumentedEvent):
+class RekeyInstallBoth(TunnelEvent):
     """Installed initial inbound and outbound keys."""
 
+    __slots__ = ()
     kind = "RekeyInstallBoth"
     description = "Installed initial inbound and outbound keys"
 
-    tunnel_id: str | None = None
-    """Tunnel identifier."""
 
-
-@frozen
-class RekeyStart(DocumentedEvent):
+class RekeyStart(TunnelEvent):
     """Installed new inbound key, kept old outbound."""
 
+    __slots__ = ()
     kind = "RekeyStart"
     description = "Installed new inbound key, kept old outbound"
 
-    tunnel_id: str | None = None
-    """Tunnel identifier."""
 
-
-@frozen
-class RekeyAdvance(DocumentedEvent):
+class RekeyAdvance(TunnelEvent):
     """Confirmed traffic on new inbound key, swapped outbound to new."""
 
+    __slots__ = ()
     kind = "RekeyAdvance"
     description = "Confirmed traffic on new inbound key, swapped outbound to new"
 
-    tunnel_id: str | None = None
-    """Tunnel identifier."""
 
-
-@frozen
-class RekeyComplete(DocumentedEvent):
+class RekeyComplete(TunnelEvent):
     """Deleted old keys."""
 
+    __slots__ = ()
     kind = "RekeyComplete"
     description = "Deleted old keys"
 
-    tunnel_id: str | None = None
-    """Tunnel identifier."""
 
-
-@frozen
-class RekeyReset(DocumentedEvent):
+class RekeyReset(TunnelEvent):
     """Deleted all keys after receiving an unexpected key."""
 
+    __slots__ = ()
     kind = "RekeyReset"
     description = "Deleted all keys after receiving an unexpected key"
 
-    tunnel_id: str | None = None
-    """Tunnel identifier."""
 
-
-@frozen
 class RekeyRestart(DocumentedEvent):
     """Restarted in-progress rekey with newer key material."""
 
+    __slots__ = ()
     kind = "RekeyRestart"
     description = "Restarted in-progress rekey with newer key material"
 
 
-@frozen
 class BlessSlotSuccess(DocumentedEvent):
     """Blessed boot entry slot."""
 
+    __slots__ = ()
     kind = "BlessSlotSuccess"
     description = "Blessed boot entry slot"
 
 
-@frozen
 class BlessSlotPending(DocumentedEvent):
     """Boot entry slot is not yet blessed."""
 
+    __slots__ = ()
     kind = "BlessSlotPending"
     description = "Boot entry slot is not yet blessed"
 
 
-@frozen
 class BlessSlotFailure(DocumentedEvent):
     """Failed to bless boot entry slot."""
 
+    __slots__ = ()
     kind = "BlessSlotFailure"
     description = "Failed to bless boot entry slot"
 
 
-@frozen
 class HaTransition(DocumentedEvent):
     """Completed HA state transition."""
 
+    __slots__ = ()
     kind = "HaTransition"
     description = "Completed HA state transition"
 
 
-@frozen
 class HaError(DocumentedEvent):
     """Received unexpected HA error."""
 
+    __slots__ = ()
     kind = "HaError"
     description = "Received unexpected HA error"
 
 
-@frozen
 class HaInit(DocumentedEvent):
     """Initialized HA subsystem."""
 
+    __slots__ = ()
     kind = "HaInit"
     description = "Initialized HA subsystem"
 
 
-@frozen
 class HaLeave(DocumentedEvent):
     """Stopped HA subsystem."""
 
+    __slots__ = ()
     kind = "HaLeave"
     description = "Stopped HA subsystem"
 

@@ -14,11 +14,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ID = re.compile(r"(0|-?[1-9][0-9]*)\.(0|-?[1-9][0-9]*)", re.ASCII)
 
 
-def _extra() -> Any:
-    """Make the field that keeps what the API sends and does not document. It takes no part in the hash."""
-    return field(factory=dict, hash=False, kw_only=True)
-
-
 def _as_datetime(seconds: float, name: str) -> datetime:
     """Convert seconds since the Unix epoch to an aware UTC datetime."""
     try:
@@ -27,19 +22,19 @@ def _as_datetime(seconds: float, name: str) -> datetime:
         raise ValueError(f"{name}={seconds} lies outside the years 1 to 9999; use the number itself") from None
 
 
-def whole(value: float) -> int | float:
+def whole(value: Any) -> Any:
     """Spell a number that arrived whole (``3`` or ``3.0``) as an ``int``; leave a fractional one as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _numeric(_instance: object, attribute: Any, value: object) -> None:
+def _finite(_instance: object, attribute: Any, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{attribute.name} must be a number, not {type(value).__name__}")
     if not math.isfinite(value):
         raise ValueError(f"{attribute.name} must be finite, not {value}")
 
 
-def _unbroken(_instance: object, attribute: Any, value: object) -> None:
+def _unbroken(_instance: object, attribute: Any, value: Any) -> None:
     if not isinstance(value, int):
         raise ValueError(f"{attribute.name} must be a whole number, not {value}")
 
@@ -55,10 +50,10 @@ class EventId:
         ValueError: A part is not finite, or the sequence number is not whole.
     """
 
-    recorded_ts: int | float = field(converter=whole, validator=_numeric)
+    recorded_ts: int | float = field(converter=whole, validator=_finite)
     """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
 
-    sequence: int = field(converter=whole, validator=[_numeric, _unbroken])
+    sequence: int = field(converter=whole, validator=[_finite, _unbroken])
     """Sequence number, which orders events with the same timestamp (``n``)."""
 
     def __str__(self) -> str:
@@ -98,7 +93,7 @@ class EventMetadata:
     collected_ts: int | float
     """Time the event was collected, in seconds since the Unix epoch (``a``)."""
 
-    extra: dict[str, Any] = _extra()
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Fields that are not documented, as they were sent."""
 
     @property
@@ -118,7 +113,7 @@ class EventMetadata:
 
     @property
     def lag(self) -> timedelta:
-        """How long after it was recorded the event was collected; `collected_at` − `recorded_at`."""
+        """How long after it was recorded the event was collected; `collected_at` less `recorded_at`."""
         return self.collected_at - self.recorded_at
 
 
@@ -138,7 +133,7 @@ class RecordedEvent:
     version: str | None = None
     """Version (``v``); the documentation does not say of what."""
 
-    extra: dict[str, Any] = _extra()
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Fields that are not documented, as they were sent."""
 
     @property
@@ -183,7 +178,7 @@ class Device:
     serial_number: str | None = None
     """Serial number of the hardware."""
 
-    extra: dict[str, Any] = _extra()
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Everything else that was sent with it."""
 
 
@@ -215,11 +210,11 @@ class Connector:
     timezone: str | None = None
     """Time zone in which its upgrade window is meant."""
 
-    extra: dict[str, Any] = _extra()
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Everything else that was sent with it, the ``interrupt_window_*`` fields among them."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Listing:
     """The ``result`` of *List Events*, as it is sent."""
 
@@ -227,16 +222,16 @@ class Listing:
     # Strict where other optional fields are tolerant: a cursor that cannot be followed would lose the rest.
     cursor: str | None = field(default=None, metadata={"strict": True})
     count: int | None = None
-    extra: dict[str, Any] = _extra()
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Latest:
     """The ``result`` of *Get latest Events*, as it is sent."""
 
     items: tuple[RecordedEvent, ...]
     count: int | None = None
-    extra: dict[str, Any] = _extra()
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
 
 
 @frozen
@@ -258,6 +253,5 @@ class Page:
     errors: tuple[CodedMessage, ...] = ()
     """What the API called errors although it called the request a success."""
 
-    extra: dict[str, Any] = _extra()
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Fields of the result that are not documented, as they were sent."""
-

@@ -15,11 +15,10 @@ from cfevents.protocol import API, Request
 from cfevents.session import Session, told_of
 from cfevents.timespan import Moment, Timespan
 
-
 _Key: TypeAlias = tuple[int | float, int]
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Query:
     """What a listing asks for."""
 
@@ -60,9 +59,7 @@ class Query:
 
     def request(self, api: API, cursor: str | None) -> Request[Listing]:
         """Ask for the page at a cursor."""
-        return api.list_events(
-            self.connector_id, self.timespan, kinds=self.kinds, limit=self.page_size, cursor=cursor
-        )
+        return api.list_events(self.connector_id, self.timespan, kinds=self.kinds, limit=self.page_size, cursor=cursor)
 
 
 async def follow_cursor(opened: Callable[[], Session], api: API, query: Query) -> AsyncGenerator[Page, None]:

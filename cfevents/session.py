@@ -6,7 +6,6 @@ import netrc
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any, NoReturn, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
@@ -50,6 +49,10 @@ def _client_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTim
     return aiohttp.ClientTimeout(total=check_seconds("timeout", timeout))
 
 
+def _body_size(size: int) -> int:
+    return check_whole("max_body_size", size)
+
+
 def _extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     """Spell the caller's headers in lower case, so that they replace ours, and mask them: some are secrets."""
     checked: dict[str, str] = {}
@@ -64,9 +67,9 @@ def _extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     return checked
 
 
-@frozen(repr=False)
+@frozen(eq=False, repr=False)
 class Settings:
-    """How requests are sent. Without a repr, which a traceback would ask of one that could not be made."""
+    """How requests are sent."""
 
     http: aiohttp.ClientSession | None
     """The caller's session; None for one of our own."""
@@ -74,10 +77,10 @@ class Settings:
     timeout: aiohttp.ClientTimeout = field(converter=_client_timeout)
     """Patience for one attempt."""
 
-    max_body_size: int = field(converter=partial(check_whole, "max_body_size"))
+    max_body_size: int = field(converter=_body_size)
     """The largest answer that is read, in bytes after decompression."""
 
-    headers: Mapping[str, str] = field(converter=_extra_headers)
+    headers: dict[str, str] = field(converter=_extra_headers)
     """The caller's own headers for each request."""
 
 
@@ -152,9 +155,10 @@ class Session:
     async def _send(self, request: Request[Any]) -> Response:
         """Send it once, and read the answer whole."""
         with _foreign_errors_as_ours(self._settings.timeout):
+            credentials = await self._credentials.headers()
             async with self._http.get(
                 request.url,
-                headers=_HEADERS | self._settings.headers | await self._credentials.headers(),
+                headers=_HEADERS | self._settings.headers | credentials,
                 # A redirect would take the X-Auth-* headers to whichever host it names.
                 allow_redirects=False,
                 raise_for_status=False,
@@ -166,19 +170,20 @@ class Session:
                     body=await self._read(response),
                     ray_id=response.headers.get("CF-Ray"),
                     retry_after=response.headers.get("Retry-After"),
+                    secrets=tuple(Secret(value.removeprefix("Bearer ")) for value in credentials.values()),
                 )
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytearray:
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK):
             body += chunk
-            if len(body) > self._settings.max_body_size:
+            if len(body) > (limit := self._settings.max_body_size):
                 raise ResponseTooLargeError(
-                    f"the answer is larger than max_body_size, {self._settings.max_body_size} bytes: ask for smaller pages",
+                    f"the answer is larger than max_body_size, {limit} bytes: ask for smaller pages",
                     place="body size",
                     ray_id=response.headers.get("CF-Ray"),
                 )
-        return body
+        return bytes(body)
 
 
 def _new_http_session(base_url: URL) -> aiohttp.ClientSession:

@@ -4,7 +4,6 @@ import math
 import re
 import time
 from datetime import UTC, datetime, timedelta
-from fractions import Fraction
 from numbers import Real
 from typing import TypeAlias
 
@@ -78,30 +77,30 @@ def _require_absolute(**bounds: Moment | None) -> None:
             )
 
 
-def _seconds(name: str, moment: Moment, reference: float) -> Fraction:
-    """Convert a moment to exact seconds since the Unix epoch."""
+def _seconds(name: str, moment: Moment, reference: float) -> float:
+    """Convert a moment to seconds since the Unix epoch."""
     if isinstance(moment, datetime):
         return _from_datetime(name, moment)
     if isinstance(moment, timedelta):
-        return _ago(name, _exact(moment), reference)
+        return _ago(name, moment.total_seconds(), reference)
     if isinstance(moment, str):
         return _from_text(name, moment, reference)
     return _from_number(name, moment)
 
 
-def _from_datetime(name: str, moment: datetime) -> Fraction:
+def _from_datetime(name: str, moment: datetime) -> float:
     if moment.utcoffset() is None:
         raise ValueError(
             f"{name}={moment!r} has no time zone: write datetime(..., tzinfo=UTC), or .astimezone() for local time"
         )
-    return _exact(moment - _EPOCH)
+    return (moment - _EPOCH).total_seconds()
 
 
-def _from_text(name: str, text: str, reference: float) -> Fraction:
+def _from_text(name: str, text: str, reference: float) -> float:
     if (seconds := _duration(text)) is not None:
         return _ago(name, seconds, reference)
     if _EPOCH_SECONDS.fullmatch(text.strip()):
-        return _from_number(name, Fraction(text.strip()))
+        return _from_number(name, float(text))
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -112,33 +111,29 @@ def _from_text(name: str, text: str, reference: float) -> Fraction:
     return _from_datetime(name, moment)
 
 
-def _from_number(name: str, value: object) -> Fraction:
+def _from_number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} is a {type(value).__name__}: write {_EXAMPLES}")
+    value = float(value)
     if not math.isfinite(value):
         raise ValueError(f"{name}={value} is not a time: write {_EXAMPLES}")
     if abs(value) >= _MILLISECONDS_FROM:
-        raise ValueError(f"{name}={value} looks like milliseconds: write seconds since the Unix epoch")
-    # int() and float() first: numpy's scalars are Real without being Rational.
-    return Fraction(int(value)) if value == int(value) else Fraction(float(value))
+        raise ValueError(f"{name}={value:.0f} looks like milliseconds: write seconds since the Unix epoch")
+    return value
 
 
-def _duration(text: str) -> Fraction | None:
+def _duration(text: str) -> float | None:
     """Read ``"24h"``, ``"1h 30min"``; None where the text is no duration."""
-    text, total, position = text.strip(), Fraction(0), 0
+    text, total, position = text.strip(), 0.0, 0
     while match := _PART.match(text, position):
         if match[2].lower() not in _SECONDS_BY_WORD:
             return None
-        total += Fraction(match[1]) * _SECONDS_BY_WORD[match[2].lower()]
+        total += float(match[1]) * _SECONDS_BY_WORD[match[2].lower()]
         position = match.end()
     return total if text and position == len(text) else None
 
 
-def _ago(name: str, seconds: Fraction, reference: float) -> Fraction:
+def _ago(name: str, seconds: float, reference: float) -> float:
     if seconds < 0:
-        raise ValueError(f"{name} lies {-seconds} s ahead: a duration means that long ago, so write it positive")
-    return Fraction(reference) - seconds
-
-
-def _exact(delta: timedelta) -> Fraction:
-    return Fraction(delta // timedelta(microseconds=1), 10**6)
+        raise ValueError(f"{name} lies {-seconds:g} s ahead: a duration means that long ago, so write it positive")
+    return reference - seconds

@@ -17,7 +17,7 @@ from cattrs import AttributeValidationNote, BaseValidationError, Converter, Iter
 from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from cfevents.errors import APIResponseError, CodedMessage
+from cfevents.errors import APIResponseError
 from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
 from cfevents.models import EventMetadata, RecordedEvent, whole
 
@@ -58,13 +58,13 @@ def unstructure(value: Any) -> Any:
 
     Equal to what was sent as a JSON value: ``3.0`` may have become ``3``, a null optional field may be left out.
     """
-    return _converter.unstructure(value)
+    return converter().unstructure(value)
 
 
 def structure_at(place: str, raw: Any, cls: type[T]) -> T:
     """Do as `structure` does, for a value that stands at a place in a larger answer."""
     try:
-        return _converter.structure(raw, cls)
+        return converter().structure(raw, cls)
     except (BaseValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
         where, why = _first_fault(error)
         where = (place + where).removeprefix(".")
@@ -106,15 +106,14 @@ def _whole_number(value: Any, _: Any) -> int:
     return number
 
 
-def _event(converter: Converter) -> Callable[[Any, Any], Event]:
+def _event_hook(converter: Converter) -> Callable[[Any, Any], Event]:
     """Make the hook for ``e``: our own table by kind, which no unknown kind can grow or break."""
-    hooks = {kind: converter.get_structure_hook(cls) for kind, cls in KINDS.items()}
 
     def structure_event(raw: Any, _: Any) -> Event:
         kind = _kind(_object(raw))
         payload = {name: value for name, value in raw.items() if name != _KIND}
-        if hook := hooks.get(kind):
-            return cast(Event, hook(payload, KINDS[kind]))
+        if cls := KINDS.get(kind):
+            return cast("Event", converter.get_structure_hook(cls)(payload, cls))
         return UnknownEvent(kind, payload)
 
     return structure_event
@@ -140,8 +139,8 @@ def _object(raw: Any) -> dict[str, Any]:
 
 
 def _array_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    factory = list_structure_factory if get_origin(cls) is list else homogenous_tuple_structure_factory
-    build = factory(cls, converter)
+    factory: Any = list_structure_factory if get_origin(cls) is list else homogenous_tuple_structure_factory
+    build: Callable[[Any, Any], Any] = factory(cls, converter)
 
     def structure_array(raw: Any, _: Any) -> Any:
         # cattrs takes any iterable here: an object would become the tuple of its names.
@@ -174,7 +173,7 @@ def _object_hook(cls: type, converter: Converter) -> Callable[[Any, Any], Any]:
     """Make the hook for a class whose ``extra`` takes what finds no attribute of its own."""
     attributes = {wire_name(cls, each.name): each for each in attrs.fields(attrs.resolve_types(cls))}
     del attributes["extra"]
-    build = make_dict_structure_fn(
+    build: Callable[[Any, Any], Any] = make_dict_structure_fn(
         cls,
         converter,
         extra=override(omit=True),
@@ -201,14 +200,17 @@ def _overridden(attribute: "attrs.Attribute[Any]", name: str, cls: type, convert
 
 def _object_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
     """Make the hook that gives an object back, with its kind where it has one, and with its ``extra``."""
-    names = {each.name: override(rename=wire_name(cls, each.name)) for each in attrs.fields(cls)}
+    names: dict[str, Any] = {each.name: override(rename=wire_name(cls, each.name)) for each in attrs.fields(cls)}
     names["extra"] = override(omit=True)
-    spread = make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **names)
+    spread: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(
+        cls, converter, _cattrs_omit_if_default=True, **names
+    )
     kind = {_KIND: cls.kind} if issubclass(cls, DocumentedEvent) else {}
 
     def unstructure_object(instance: Any) -> dict[str, Any]:
         known = kind | spread(instance)
-        return known | instance.extra | known
+        extra: dict[str, Any] = instance.extra
+        return known | extra | known
 
     return unstructure_object
 
@@ -217,19 +219,21 @@ def _unknown_event_json(event: UnknownEvent) -> dict[str, Any]:
     return {_KIND: event.kind} | event.payload | {_KIND: event.kind}
 
 
-def _make_converter() -> Converter:
-    converter = Converter(detailed_validation=True)
-    converter.register_structure_hook(str, _text)
-    converter.register_structure_hook(bool, _flag)
-    converter.register_structure_hook(int, _whole_number)
-    converter.register_structure_hook(int | float, _number)
-    converter.register_structure_hook_factory(_is_array, _array_hook)
-    converter.register_structure_hook_factory(_keeps_extra, _object_hook)
-    converter.register_unstructure_hook_factory(_keeps_extra, _object_unstructure_hook)
-    converter.register_structure_hook(Event, _event(converter))
-    converter.register_unstructure_hook(Event, converter.unstructure)
-    converter.register_unstructure_hook(UnknownEvent, _unknown_event_json)
-    return converter
+@cache
+def converter() -> Converter:
+    """Make the one converter, when it is first needed: importing has to be quick."""
+    made = Converter(detailed_validation=True)
+    made.register_structure_hook(str, _text)
+    made.register_structure_hook(bool, _flag)
+    made.register_structure_hook(int, _whole_number)
+    made.register_structure_hook(int | float, _number)
+    made.register_structure_hook_factory(_is_array, _array_hook)
+    made.register_structure_hook_factory(_keeps_extra, _object_hook)
+    made.register_unstructure_hook_factory(_keeps_extra, _object_unstructure_hook)
+    made.register_structure_hook(Event, _event_hook(made))
+    made.register_unstructure_hook(Event, made.unstructure)
+    made.register_unstructure_hook(UnknownEvent, _unknown_event_json)
+    return made
 
 
 def _keeps_extra(cls: Any) -> bool:
@@ -268,6 +272,3 @@ def _shown(value: Any) -> str:
         return "a longer one"
     text = json.dumps(value, default=repr)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-_converter = _make_converter()

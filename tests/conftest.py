@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from support.secrets import PUBLIC_CALLS, Watch
 
 from cfevents import wire
-from support.secrets import PUBLIC_CALLS, Watch
 
 
 @pytest.fixture(autouse=True)

@@ -3,18 +3,19 @@
 import asyncio
 import gc
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from support.scripted import ScriptedAPI, item, page, success
 
 import cfevents
 from cfevents import Client
 from cfevents.testing import History, Simulator
-from support.scripted import ScriptedAPI, item, page, success
 
 HISTORY = History(seed=4, connectors=["c1"], days=1, until=1_780_000_000)
-WINDOW = {"since": HISTORY.until - 86400, "until": HISTORY.until}
-OPTIONS = {"api_token": "arg-token-33bb", "account_id": "a", "base_url": "http://127.0.0.1:9"}
+WINDOW: dict[str, Any] = {"since": HISTORY.until - 86400, "until": HISTORY.until}
+OPTIONS: dict[str, Any] = {"api_token": "arg-token-33bb", "account_id": "a", "base_url": "http://127.0.0.1:9"}
 
 
 async def test_a_client_that_is_not_open_or_closed_says_so_before_anything_is_sent() -> None:
@@ -97,10 +98,8 @@ def test_whatever_ends_a_listing_leaves_no_task_connection_or_warning(stop: Any)
     async def main() -> list[str]:
         async with Simulator(history=HISTORY, max_page_size=5) as simulator:
             async with Client(**simulator.client_options) as client:
-                try:
+                with suppress(KeyError, asyncio.CancelledError, TimeoutError):
                     await stop(client)
-                except (KeyError, asyncio.CancelledError, TimeoutError):
-                    pass
             left = [repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
             server_tasks = [task for task in left if "web_protocol" in task or "RequestHandler" in task]
             return sorted(set(left) - set(server_tasks))

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
+from support.scripted import ACCOUNT, ScriptedAPI, success
 
 import cfevents
 from cfevents import Client
-from support.scripted import ACCOUNT, ScriptedAPI, success
 
 ENVIRONMENT = {
     "token": {"CLOUDFLARE_API_TOKEN": "env-token-77aa"},
@@ -58,7 +58,11 @@ async def test_arguments_win_as_a_whole_scheme_and_the_token_wins_among_equals(
     ("environment", "arguments", "says"),
     [
         ({}, {}, "no credentials: set CLOUDFLARE_API_TOKEN"),
-        ({"CLOUDFLARE_EMAIL": "env@mail.example"}, {}, "CLOUDFLARE_EMAIL is only half .* CLOUDFLARE_API_KEY is missing"),
+        (
+            {"CLOUDFLARE_EMAIL": "env@mail.example"},
+            {},
+            "CLOUDFLARE_EMAIL is only half .* CLOUDFLARE_API_KEY is missing",
+        ),
         ({"CLOUDFLARE_API_KEY": "env-key-77aa"}, {}, "CLOUDFLARE_API_KEY is only half .* CLOUDFLARE_EMAIL is missing"),
         (ENVIRONMENT["token"], {"api_key": "arg-key-33bb"}, "api_key is only half .* api_email is missing"),
         (ENVIRONMENT["key"], {"api_email": "arg@mail.example"}, "api_email is only half .* api_key is missing"),

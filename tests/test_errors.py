@@ -8,9 +8,7 @@ import pytest
 import cfevents
 from cfevents import CodedMessage, errors
 
-FAMILY = [
-    cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, cfevents.CfEventsError)
-]
+FAMILY = [cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, cfevents.CfEventsError)]
 
 
 def test_the_family_is_drawn_as_it_is() -> None:

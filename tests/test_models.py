@@ -18,7 +18,7 @@ def test_an_id_reads_back_from_its_text(t: int, n: int) -> None:
 
 
 def test_an_id_is_spelled_as_the_api_does_also_when_its_numbers_came_as_floats() -> None:
-    event_id = EventId(1700000000.0, 3.0)  # type: ignore[arg-type]
+    event_id = EventId(1700000000.0, 3.0)
     assert str(event_id) == "1700000000.3"
     assert event_id == EventId(1700000000, 3)
 
@@ -33,7 +33,7 @@ def test_ids_order_by_time_then_sequence_and_hash(pairs: list[tuple[int, int]]) 
 @pytest.mark.parametrize(
     "text",
     ["", "1700000000", "1700000000.0.3.0", "1.2.3", "a.b", "1.", ".1", " 1.2", "1.2\n", "+1.2", "01.2", "1.02", "1e3.1",
-     "١.٢", "-0.1", "1,2"],
+     "\u0661.\u0662", "-0.1", "1,2"],
 )  # fmt: skip
 def test_text_that_is_no_id_is_refused_with_the_form_to_write(text: str) -> None:
     with pytest.raises(ValueError, match=r"write its t and n as whole numbers, '1700000000\.3'"):
@@ -41,7 +41,7 @@ def test_text_that_is_no_id_is_refused_with_the_form_to_write(text: str) -> None
 
 
 def test_a_float_is_no_id_since_it_has_lost_the_sequence() -> None:
-    with pytest.raises(TypeError, match="text such as '1700000000.3', not float"):
+    with pytest.raises(TypeError, match=r"text such as '1700000000\.3', not float"):
         EventId.parse(1700000000.3)  # type: ignore[arg-type]
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from support.clock import run_jumping
+from support.scripted import TOKEN, Reply, ScriptedAPI, failure, success
 
 import cfevents
 from cfevents import Client
-from support.clock import run_jumping
-from support.scripted import TOKEN, Reply, ScriptedAPI, failure, success
 
 CONNECTORS = success([{"id": "c1"}])
 
@@ -119,9 +119,7 @@ def test_a_block_is_waited_out_as_the_api_asks_and_told_once(caplog: pytest.LogC
     assert requests == 2
     assert 300 <= passed < 310
     told = [record for record in caplog.records if record.name == "cfevents" and record.levelno >= logging.WARNING]
-    assert [record.getMessage() for record in told] == [
-        "the request quota is used up: waiting 300 s, as the API asks"
-    ]
+    assert [record.getMessage() for record in told] == ["the request quota is used up: waiting 300 s, as the API asks"]
 
 
 @pytest.mark.parametrize(("retry_after", "timeout"), [("300", 60), ("331", None)])
@@ -141,7 +139,7 @@ def test_each_attempt_has_its_own_time() -> None:
 
 
 def test_the_time_for_an_attempt_may_be_an_aiohttp_timeout() -> None:
-    error, _, passed = ask(stall, **{"timeout": None})
+    error, _, passed = ask(stall, timeout=None)
     assert type(error) is cfevents.APITimeoutError
     assert 180 < passed < 220
 
@@ -172,13 +170,15 @@ def test_a_refused_connection_is_our_error_with_its_cause() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("scheme", [{}, {"api_token": None, "api_email": "arg@mail.example", "api_key": "arg-key-33bb"}])
-async def test_a_redirect_takes_the_credentials_nowhere(status: int, scheme: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "scheme", [{}, {"api_token": None, "api_email": "arg@mail.example", "api_key": "arg-key-33bb"}]
+)
+async def test_a_redirect_takes_the_credentials_nowhere(status: int, scheme: dict[str, Any]) -> None:
     async with ScriptedAPI(CONNECTORS) as elsewhere:
-        async with ScriptedAPI(Reply(b"", status, {"Location": elsewhere.base_url})) as api:
-            async with Client(**(api.client_options | scheme)) as client:
-                with pytest.raises(cfevents.APIStatusError, match="a redirect, which is not followed") as raised:
-                    await client.list_connectors()
+        there = Reply(b"", status, {"Location": elsewhere.base_url})
+        async with ScriptedAPI(there) as api, Client(**(api.client_options | scheme)) as client:
+            with pytest.raises(cfevents.APIStatusError, match="a redirect, which is not followed") as raised:
+                await client.list_connectors()
         assert raised.value.status == status
         assert elsewhere.requests == []
 
@@ -234,11 +234,13 @@ async def test_a_session_that_is_passed_stays_open_and_its_own_settings_change_n
     theirs: aiohttp.ClientSession,
 ) -> None:
     zipped = Reply(gzip.compress(b'{"result": [], "success": true}'), headers={"Content-Encoding": "gzip"})
-    async with ScriptedAPI(failure(404, 1003, "gone"), zipped) as api:
-        async with Client(**api.client_options, session=theirs) as client:
-            with pytest.raises(cfevents.NotFoundError, match="1003: gone"):
-                await client.list_connectors()
-            assert await client.list_connectors() == []
+    async with (
+        ScriptedAPI(failure(404, 1003, "gone"), zipped) as api,
+        Client(**api.client_options, session=theirs) as client,
+    ):
+        with pytest.raises(cfevents.NotFoundError, match="1003: gone"):
+            await client.list_connectors()
+        assert await client.list_connectors() == []
     assert not theirs.closed
 
 
@@ -270,7 +272,7 @@ def test_a_session_of_another_loop_is_refused() -> None:
 
 
 async def test_a_session_with_credentials_of_its_own_is_refused() -> None:
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="deprecated"):
         session = aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "header-secret-55dd"))
     async with session:
         with pytest.raises(cfevents.ConfigurationError, match="credentials of its own"):
@@ -283,18 +285,19 @@ async def test_what_netrc_holds_is_never_sent(machine: str, tmp_path: Any, monke
     path.write_text(f"machine {machine} login me password header-secret-55dd\n")
     path.chmod(0o600)
     monkeypatch.setenv("NETRC", str(path))
-    scheme = {"api_token": None, "api_email": "arg@mail.example", "api_key": "arg-key-33bb"}
+    scheme: dict[str, Any] = {"api_token": None, "api_email": "arg@mail.example", "api_key": "arg-key-33bb"}
     async with ScriptedAPI(CONNECTORS) as api:
         options = api.client_options | scheme
         async with Client(**options) as client:
             await client.list_connectors()
         async with aiohttp.ClientSession(trust_env=True) as session:
-            try:
-                async with Client(**options, session=session) as client:
+            client = Client(**options, session=session)
+            if machine == "127.0.0.1":
+                with pytest.raises(cfevents.ConfigurationError, match=r"would send what \.netrc has for 127\.0\.0\.1"):
+                    await client.open()
+            else:
+                async with client:
                     await client.list_connectors()
-            except cfevents.ConfigurationError as error:
-                assert machine == "127.0.0.1"
-                assert "would send what .netrc has for 127.0.0.1" in str(error)
         assert all("Authorization" not in request.headers for request in api.requests)
 
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from cfevents.credentials import MASK, Secret
 from cfevents.errors import (
     APIError,
     APIResponseError,
@@ -35,21 +36,24 @@ _BY_STATUS: Mapping[int, type[APIStatusError]] = {
 # The codes by which the API says that the quota is used up, whatever the status beside them.
 _RATE_LIMIT_CODES = {971, 10100, 10300}
 _MESSAGES_SHOWN = 5
+_SHORTEST_SECRET = 8
 
 _log = logging.getLogger("cfevents")
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Response:
     """What came back: status, headers that mean something to us, and the body whole."""
 
     status: int
-    body: bytes | bytearray
+    body: bytes
     ray_id: str | None = None
     retry_after: str | None = None
+    secrets: tuple[Secret, ...] = ()
+    """What the request carried, so that an answer that repeats it is not passed on as it is."""
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Answer(Generic[T]):
     """The result of a request that succeeded, and what the API said beside it."""
 
@@ -68,8 +72,13 @@ def read_answer(request: Request[T], response: Response) -> Answer[T]:
     try:
         return _read(request, response)
     except APIError as error:
-        error.ray_id = response.ray_id
-        raise
+        failure = error
+    if (masked := _masked(response.body, response.secrets)) != response.body:
+        # It repeats a credential, which then stands in the error, or in the variables of its frames. Read it without.
+        del failure
+        return read_answer(request, evolve(response, body=masked))
+    failure.ray_id = response.ray_id
+    raise failure
 
 
 def _read(request: Request[T], response: Response) -> Answer[T]:
@@ -85,13 +94,13 @@ def _read(request: Request[T], response: Response) -> Answer[T]:
     if envelope.get("result") is None:
         raise APIResponseError("result: is missing or null although success is true", place="result")
     result = structure_at("result", envelope["result"], request.result)
-    errors = coded_messages(envelope.get("errors"))
+    errors = _messages(response, envelope.get("errors"))
     if errors:
         _log.warning("%s succeeded, and the API reported: %s", request.path, _joined(errors))
-    return Answer(result, coded_messages(envelope.get("messages")), errors)
+    return Answer(result, _messages(response, envelope.get("messages")), errors)
 
 
-def load_json(body: bytes | bytearray) -> Any:
+def load_json(body: bytes) -> Any:
     """Read JSON as its standard has it: no NaN, no number that becomes infinite.
 
     Raises:
@@ -114,6 +123,18 @@ def coded_messages(raw: Any) -> tuple[CodedMessage, ...]:
     )
 
 
+def _messages(response: Response, raw: Any) -> tuple[CodedMessage, ...]:
+    return coded_messages(json.loads(_masked(json.dumps(raw).encode(), response.secrets)))
+
+
+def _masked(body: bytes, secrets: tuple[Secret, ...]) -> bytes:
+    for secret in secrets:
+        # A short one is no secret, and could stand in any word.
+        if len(secret) >= _SHORTEST_SECRET:
+            body = body.replace(json.dumps(secret)[1:-1].encode(), MASK.encode())
+    return body
+
+
 def _as_text(raw: Any) -> str:
     return raw if isinstance(raw, str) else json.dumps(raw)
 
@@ -128,14 +149,14 @@ def _finite(text: str) -> float:
     return number
 
 
-def _envelope(body: bytes | bytearray) -> dict[str, Any]:
+def _envelope(body: bytes) -> dict[str, Any]:
     envelope = load_json(body)
     if not isinstance(envelope, dict):
         raise APIResponseError("envelope: an object was expected", place="envelope")
     return envelope
 
 
-def _envelope_or_nothing(body: bytes | bytearray) -> dict[str, Any]:
+def _envelope_or_nothing(body: bytes) -> dict[str, Any]:
     try:
         return _envelope(body)
     except APIResponseError:
@@ -143,7 +164,7 @@ def _envelope_or_nothing(body: bytes | bytearray) -> dict[str, Any]:
 
 
 def _refused(response: Response, envelope: dict[str, Any]) -> NoReturn:
-    errors = coded_messages(envelope.get("errors"))
+    errors = _messages(response, envelope.get("errors"))
     cls = _error_class(response.status, errors)
     details: dict[str, Any] = {"status": response.status, "errors": errors}
     if cls is RateLimitError:

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from yarl import URL
 
 from cfevents.checks import check_segment
-from cfevents.credentials import Hidden, environment, hide
+from cfevents.credentials import environment, hide
 from cfevents.errors import ConfigurationError
 from cfevents.models import Connector, EventId, Latest, Listing, RecordedEvent
 from cfevents.timespan import Timespan
@@ -21,7 +21,7 @@ DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 _LONGEST_ACCOUNT_ID = 32
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class Request(Generic[T]):
     """One call: where it goes, and what its ``result`` is structured into."""
 
@@ -40,7 +40,7 @@ class Request(Generic[T]):
         return self.url.path
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class API:
     """The calls of one account."""
 
@@ -103,7 +103,7 @@ class API:
         return ("accounts", self.account_id, "magic", "connectors", *segments)
 
 
-def find_api(base_url: Hidden, account_id: str | None) -> API:
+def find_api(base_url: str | None, account_id: str | None) -> API:
     """Find the API and the account: from the arguments, or from the environment.
 
     Raises:
@@ -126,17 +126,22 @@ def _checked_account_id(value: str) -> str:
     return value
 
 
-def _checked_base_url(value: Hidden | str) -> URL:
-    try:
-        url = URL(value.strip())  # type: ignore[union-attr]
-        why = _fault(url)
-    except (AttributeError, TypeError, ValueError):
-        why = "base_url is not a URL"
-    if why is not None:
+def _checked_base_url(value: str) -> URL:
+    url = _parsed(value)
+    if url is None:
+        raise ConfigurationError("base_url is not a URL")
+    if why := _fault(url):
         # It may hold a password, and a traceback shows variables. The message does not repeat it either.
-        url = None  # type: ignore[assignment]
+        del url
         raise ConfigurationError(why)
     return url
+
+
+def _parsed(value: str) -> URL | None:
+    try:
+        return URL(value.strip())
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def _fault(url: URL) -> str | None:

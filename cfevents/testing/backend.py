@@ -20,9 +20,7 @@ LATEST = 10
 class Backend:
     """An account's connectors and events."""
 
-    def __init__(
-        self, settings: Settings, store: Store, connectors: Sequence[Mapping[str, Any]] | None = None
-    ) -> None:
+    def __init__(self, settings: Settings, store: Store, connectors: Sequence[Mapping[str, Any]] | None = None) -> None:
         """Serve a store's events.
 
         Args:
@@ -89,9 +87,7 @@ class Backend:
 
     def _selection(self, connector_id: str, asked: ListQuery) -> Selection:
         how = self._settings
-        return Selection(
-            connector_id, asked.start, asked.end, asked.kind, how.order, how.bounds, how.compare, how.seed
-        )
+        return Selection(connector_id, asked.start, asked.end, asked.kind, how.order, how.bounds, how.compare, how.seed)
 
     def _position(self, asked: ListQuery, selection: Selection) -> Position:
         if asked.cursor is None:

@@ -68,17 +68,14 @@ class History:
         troubles = plant(Random(f"{seed}/incidents"), ids, self.days * SLOTS_PER_DAY, _in_order(incidents))
         lives = {name: Life(seed, name, self.since, troubles[name]) for name in ids}
         self.events: Mapping[str, list[RawEvent]] = {
-            name: [event for _ in range(self.days) for event in life.next_day()]
-            for name, life in lives.items()
+            name: [event for _ in range(self.days) for event in life.next_day()] for name, life in lives.items()
         }
         found = [incident for life in lives.values() for incident in life.incidents]
         self.incidents: tuple[Incident, ...] = tuple(sorted(found, key=_first_ts))
 
     def __repr__(self) -> str:
         """Say what it was made of, not its events."""
-        return (
-            f"History(seed={self.seed}, connectors={len(self.events)}, days={self.days}, until={self.until})"
-        )
+        return f"History(seed={self.seed}, connectors={len(self.events)}, days={self.days}, until={self.until})"
 
 
 def _first_ts(incident: Incident) -> tuple[int, str]:

@@ -41,9 +41,7 @@ class Incident:
     details: Mapping[str, Any] = field(factory=dict, hash=False)
 
     @classmethod
-    def shown_by(
-        cls, kind: str, connector_id: str, events: list[RawEvent], details: Mapping[str, Any]
-    ) -> "Incident":
+    def shown_by(cls, kind: str, connector_id: str, events: list[RawEvent], details: Mapping[str, Any]) -> "Incident":
         """Make an incident from its events, oldest first."""
         ids = tuple(f"{event['t']}.{event['n']}" for event in events)
         return cls(kind, connector_id, events[0]["t"], events[-1]["t"], ids, details)

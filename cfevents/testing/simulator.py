@@ -83,9 +83,7 @@ class Simulator(Settings):
             RuntimeError: It does not run.
         """
         if self._base_url is None:
-            raise RuntimeError(
-                "the simulator is not running; use it as 'async with Simulator() as simulator:'"
-            )
+            raise RuntimeError("the simulator is not running; use it as 'async with Simulator() as simulator:'")
         return self._base_url
 
     @property

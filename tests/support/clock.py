@@ -40,8 +40,8 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return super().time() + self.skipped
 
-    def run_in_executor(self, *args: Any) -> Any:
-        future = super().run_in_executor(*args)
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
+        future = super().run_in_executor(executor, func, *args)
         self.executor_jobs += 1
         future.add_done_callback(self._executor_job_done)
         return future

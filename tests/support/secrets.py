@@ -57,11 +57,12 @@ class Watch(logging.Handler):
         @functools.wraps(call)
         def plain(*args: Any, **kwargs: Any) -> Any:
             try:
-                result = call(*args, **kwargs)
+                result: Any = call(*args, **kwargs)
             except BaseException as error:
                 self.keep(error)
                 raise
-            return _WatchedGenerator(self, result) if inspect.isasyncgen(result) else result
+            made: Any = result
+            return _WatchedGenerator(self, made) if inspect.isasyncgen(result) else result
 
         @functools.wraps(call)
         async def awaited(*args: Any, **kwargs: Any) -> Any:

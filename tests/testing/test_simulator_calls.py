@@ -201,9 +201,7 @@ async def test_either_scheme_of_credentials_is_enough(ask: Asker) -> None:
         ({"X-Auth-Email": "other@example.com", "X-Auth-Key": "simulated-key-0123456789abcdef"}, 403, 9103),
     ],
 )
-async def test_wrong_credentials_are_refused(
-    ask: Asker, headers: dict[str, str], status: int, code: int
-) -> None:
+async def test_wrong_credentials_are_refused(ask: Asker, headers: dict[str, str], status: int, code: int) -> None:
     answer = await ask(EVENTS, WINDOW, headers=headers)
     assert (answer.status, answer.error["code"]) == (status, code)
 

@@ -262,9 +262,7 @@ def test_an_outage_is_six_hours_collected_late(seed: int) -> None:
 def test_an_outage_changes_nothing_that_was_recorded_before_it() -> None:
     incident, events, _ = planted("outage")
     clean = History(until=UNTIL, incidents=()).events[incident.connector_id]
-    assert [e for e in events if e["t"] < incident.first_ts] == [
-        e for e in clean if e["t"] < incident.first_ts
-    ]
+    assert [e for e in events if e["t"] < incident.first_ts] == [e for e in clean if e["t"] < incident.first_ts]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -112,9 +112,7 @@ def test_a_page_is_never_longer_than_the_largest_allowed() -> None:
     assert all(page["count"] == len(page["items"]) for page in pages(backend(max_page_size=15)))
 
 
-@pytest.mark.parametrize(
-    ("ending", "last"), [("absent", {}), ("null", {"cursor": None}), ("empty", {"cursor": ""})]
-)
+@pytest.mark.parametrize(("ending", "last"), [("absent", {}), ("null", {"cursor": None}), ("empty", {"cursor": ""})])
 def test_the_last_page_spells_its_cursor_as_told(ending: Ending, last: dict[str, Any]) -> None:
     *_, page = pages(backend(ending=ending), limit="20")
     assert {name: value for name, value in page.items() if name == "cursor"} == last

@@ -149,9 +149,7 @@ def test_the_plugin_imports_nothing_until_the_fixture_is_used() -> None:
 def test_the_package_needs_no_pytest_and_names_what_it_has() -> None:
     names: Any = set(cfevents.testing.__all__)
     assert names <= set(dir(cfevents.testing))
-    script = (
-        "import sys; sys.modules['pytest'] = None; from cfevents.testing import *; print(Simulator, History)"
-    )
+    script = "import sys; sys.modules['pytest'] = None; from cfevents.testing import *; print(Simulator, History)"
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
     with pytest.raises(AttributeError, match="Simulators"):
         _ = cfevents.testing.Simulators

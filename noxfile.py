@@ -1,0 +1,101 @@
+"""The one entry to everything that is run on the code: ``nox`` for all of it, ``nox -s NAME`` for one."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "tests", "coverage", "docs"]
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+# A run of some seconds in CI, of some minutes where it is asked for.
+_DATA = ROOT / ".nox" / "coverage-data"
+
+
+def _let_pyenv_show_every_python() -> None:
+    """Pyenv hides what is not chosen: its ``python3.12`` fails unless 3.12 is named."""
+    if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
+        found = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False).stdout
+        os.environ["PYENV_VERSION"] = ":".join(line.strip() for line in reversed(found.splitlines()))
+
+
+_let_pyenv_show_every_python()
+
+
+def _groups(session: nox.Session, *names: str) -> None:
+    session.install(*nox.project.dependency_groups(PROJECT, *names))
+
+
+def _wheel(session: nox.Session) -> str:
+    """Build the wheel that the tests run against: what users get, not what lies in the folder."""
+    folder = session.create_tmp()
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(ROOT))
+    (wheel,) = Path(folder).glob("*.whl")
+    return str(wheel)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    _groups(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, in the package and in the tests, by two checkers."""
+    _groups(session, "types", "docs")
+    session.install("-e", ".[all]")
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests against the built wheel."""
+    _groups(session, "tests")
+    session.install("--force-reinstall", "--no-deps", wheel := _wheel(session))
+    session.install(f"cfevents[all] @ file://{wheel}")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=_from_the_wheel(session))
+
+
+def _from_the_wheel(session: nox.Session) -> dict[str, str]:
+    # Without the safe path, Python would find the folder's own cfevents before the installed one.
+    return {
+        "PYTHONSAFEPATH": "1",
+        "CFEVENTS_TESTS_INSTALLED": "1",
+        "COVERAGE_FILE": str(_DATA / str(session.python) / ".coverage"),
+    }
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Report the branch coverage of all Pythons together."""
+    _groups(session, "tests")
+    files = [str(path) for path in _DATA.rglob(".coverage*")]
+    session.run("coverage", "combine", "--keep", *files)
+    session.run("coverage", "report")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    _groups(session, "docs")
+    session.install("-e", ".[all]")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure; prints figures and judges none."""
+    session.install(_wheel(session))
+    session.run("python", "tests/benchmarks/import_time.py", *session.posargs, env={"PYTHONSAFEPATH": "1"})

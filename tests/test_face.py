@@ -1,0 +1,153 @@
+"""The public face: its names, what importing loads, and the direction of the imports behind it."""
+
+import ast
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+from importlib.metadata import entry_points, requires
+from pathlib import Path
+
+import pytest
+
+import cfevents
+from cfevents import face
+
+PACKAGE = Path(cfevents.__file__).parent
+# Each room knows those above it, none below.
+HOUSE = [
+    "errors", "events", "models", "wire", "checks", "timespan", "credentials", "protocol", "session", "paging",
+    "streams", "client",
+]  # fmt: skip
+# The wings, and the lowest room of the house that each may know.
+WINGS = {"testing": "events", "face": "client", "cli": "client", "__main__": "client"}
+NAMES = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "CfEventsError",
+    "Client",
+    "CodedMessage",
+    "ConfigurationError",
+    "Connector",
+    "Device",
+    "EventId",
+    "EventMetadata",
+    "EventStream",
+    "InternalServerError",
+    "NotFoundError",
+    "Page",
+    "PaginationError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "RecordedEvent",
+    "ResponseTooLargeError",
+    "events",
+    "structure",
+    "unstructure",
+]
+
+
+def loaded_after(code: str) -> set[str]:
+    """The modules that are loaded in a new process after some code."""
+    program = f"{code}\nimport json, sys; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_public_names_are_these_and_each_is_there() -> None:
+    assert face.__all__ == NAMES
+    assert set(NAMES) | {"__version__"} == set(dir(cfevents))
+    assert all(getattr(cfevents, name) is getattr(face, name) for name in NAMES)
+    with pytest.raises(AttributeError, match="module 'cfevents' has no attribute 'Nothing'"):
+        getattr(cfevents, "Nothing")  # noqa: B009
+
+
+def test_the_parameters_of_the_public_face_are_these() -> None:
+    def parameters(call: object) -> list[str]:
+        return [name for name in inspect.signature(call).parameters if name != "self"]  # type: ignore[arg-type]
+
+    assert parameters(cfevents.Client) == [
+        "api_token", "api_email", "api_key", "account_id", "base_url", "session", "timeout", "max_body_size",
+        "extra_headers",
+    ]  # fmt: skip
+    assert parameters(cfevents.Client.list_events) == [
+        "connector_id", "since", "until", "kind", "page_size", "cursor", "timeout",
+    ]  # fmt: skip
+    assert parameters(cfevents.Client.get_event) == ["connector_id", "event", "timeout"]
+    assert parameters(cfevents.Client.latest_events) == ["connector_id", "timeout"]
+    assert parameters(cfevents.Client.list_connectors) == ["timeout"]
+
+
+def test_importing_the_package_or_its_pytest_plugin_loads_nothing_else() -> None:
+    (plugin,) = entry_points(group="pytest11", name="cfevents")
+    assert plugin.value == "cfevents.testing.plugin"
+    for code in ("import cfevents", f"import pytest, {plugin.value}"):
+        assert not loaded_after(code) & {"aiohttp", "attrs", "cattrs", "stamina", "yarl", "cfevents.client"}
+
+
+def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
+    loaded = loaded_after("from cfevents import Client, events")
+    assert "aiohttp" in loaded
+    assert not loaded & {"click", "pytest", "hypothesis", "numpy", "cfevents.testing", "cfevents.cli"}
+
+
+def test_the_runtime_needs_these_libraries_and_no_others() -> None:
+    needed = [line for line in requires("cfevents") or [] if "extra ==" not in line]
+    assert sorted(line.split(">")[0] for line in needed) == ["aiohttp", "attrs", "cattrs", "stamina", "yarl"]
+
+
+def imports(path: Path) -> set[str]:
+    """The rooms of the package that a file imports from, wherever in the file."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    named = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    named |= {
+        f"cfevents.{alias.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module == "cfevents"
+        for alias in node.names
+    }
+    named |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {name.split(".")[1] for name in named if name.startswith("cfevents.")} - {"__version__"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def test_every_file_belongs_to_a_room() -> None:
+    rooms = {module.name for module in pkgutil.iter_modules([str(PACKAGE)])}
+    assert rooms <= {*HOUSE, *WINGS}
+    assert rooms >= {*HOUSE}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_room_knows_only_those_above_it(path: Path) -> None:
+    room = room_of(path)
+    if room == "__init__":
+        return
+    if room in WINGS:
+        known = {*HOUSE[: HOUSE.index(WINGS[room]) + 1], room}
+        known |= {*NAMES, "cli", "testing"} if room in {"cli", "__main__"} else set()
+    else:
+        known = {*HOUSE[: HOUSE.index(room)], room}
+    assert imports(path) <= known
+
+
+def test_events_know_nothing_of_where_they_come_from() -> None:
+    assert imports(PACKAGE / "events.py") == set()
+    assert imports(PACKAGE / "errors.py") == set()
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_function_is_longer_than_a_reader_sees_at_once(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+            assert lines <= 25, f"{node.name} has {lines} lines"

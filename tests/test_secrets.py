@@ -1,0 +1,112 @@
+"""That the search for credentials finds them: each test plants one and expects to see it found."""
+
+import logging
+import traceback
+from typing import Any
+
+import pytest
+from support.scripted import TOKEN, Reply, ScriptedAPI, failure, success
+from support.secrets import Watch
+from yarl import URL
+
+import cfevents
+from cfevents.credentials import Secret
+from cfevents.models import Listing
+from cfevents.protocol import Request, Response, read_answer
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+def test_a_secret_is_masked_in_every_repr_and_sent_as_it_is() -> None:
+    secret = Secret(TOKEN)
+    shown = repr([secret, {"a": secret}]) + f"{secret!r}" + ascii(secret)
+    assert TOKEN not in shown
+    assert f"Bearer {secret}" == f"Bearer {TOKEN}"
+    assert secret == TOKEN
+
+
+def test_a_credential_in_a_log_line_is_found(watch: Watch) -> None:
+    watch.emit(logging.makeLogRecord({"msg": "sent %s", "args": (TOKEN,)}))
+    assert len(watch.leaks()) == 1
+
+
+def test_a_credential_in_a_message_a_cause_or_a_variable_is_found(watch: Watch) -> None:
+    def by_message() -> None:
+        raise cfevents.CfEventsError(TOKEN)
+
+    def by_attribute() -> None:
+        raise cfevents.APIError("why", ray_id=TOKEN)
+
+    def by_cause() -> None:
+        raise cfevents.CfEventsError("why") from ValueError(TOKEN)
+
+    def by_variable() -> None:
+        headers = {"Authorization": TOKEN}
+        raise cfevents.CfEventsError(str(len(headers)))
+
+    for leak in (by_message, by_attribute, by_cause, by_variable):
+        watch.told.clear()
+        with pytest.raises(cfevents.CfEventsError):
+            watch.watched(leak)()
+        assert watch.leaks(), leak.__name__
+
+
+async def test_what_awaits_and_yields_is_watched_too(watch: Watch) -> None:
+    async def call() -> None:
+        raise cfevents.CfEventsError(TOKEN)
+
+    async def pages() -> Any:
+        yield 1
+        raise cfevents.CfEventsError(TOKEN)
+
+    with pytest.raises(cfevents.CfEventsError):
+        await watch.watched(call)()
+    assert watch.leaks()
+    watch.told.clear()
+    with pytest.raises(cfevents.CfEventsError):
+        async for _ in watch.watched(pages)():
+            pass
+    assert watch.leaks()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        failure(403, 9109, f"Invalid access token {TOKEN}"),
+        Reply({"success": False, "errors": [f"Bearer {TOKEN}"]}),
+        Reply({"success": True, "result": f"Bearer {TOKEN}"}),
+    ],
+)
+async def test_a_server_that_echoes_the_token_does_not_make_us_show_it(fault: Reply) -> None:
+    async with ScriptedAPI(fault) as api, cfevents.Client(**api.client_options) as client:
+        with pytest.raises(cfevents.APIError, match=r"\*{10}") as raised:
+            await client.list_connectors()
+    assert TOKEN not in repr(vars(raised.value))
+
+
+async def test_a_page_that_is_no_json_and_echoes_the_token_does_not_make_us_show_it() -> None:
+    response = Response(200, f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(), secrets=(Secret(TOKEN),))
+    with pytest.raises(cfevents.APIResponseError) as raised:
+        read_answer(Request(URL("https://api.example.com"), Listing), response)
+    inner = raised.value.__traceback__
+    assert inner is not None
+    told = traceback.TracebackException(type(raised.value), raised.value, inner.tb_next, capture_locals=True)
+    assert TOKEN not in "".join(told.format())
+
+
+async def test_a_success_that_echoes_the_token_beside_its_result_is_told_without_it() -> None:
+    fault = Reply({"success": True, "result": {"items": []}, "errors": [f"deprecated: Bearer {TOKEN}"]})
+    async with ScriptedAPI(fault) as api, cfevents.Client(**api.client_options) as client:
+        (page,) = [page async for page in client.list_events("c", since=1, until=9).pages()]
+    assert [str(message) for message in page.errors] == ["deprecated: Bearer **********"]
+
+
+async def test_events_that_hold_what_was_sent_as_a_credential_are_left_alone() -> None:
+    connectors = success([{"id": "c1", "notes": "call arg@mail.example"}])
+    options: dict[str, Any] = {"api_email": "arg@mail.example", "api_key": "arg-key-33bb", "account_id": "a"}
+    async with ScriptedAPI(connectors) as api, cfevents.Client(base_url=api.base_url, **options) as client:
+        (connector,) = await client.list_connectors()
+    assert connector.notes == "call arg@mail.example"
