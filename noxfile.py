@@ -16,14 +16,14 @@ nox.options.sessions = ["lint", "types", "tests", "coverage", "docs"]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-# A run of some seconds in CI, of some minutes where it is asked for.
 _DATA = ROOT / ".nox" / "coverage-data"
 
 
 def _let_pyenv_show_every_python() -> None:
     """Pyenv hides what is not chosen: its ``python3.12`` fails unless 3.12 is named."""
     if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
-        found = subprocess.run(["pyenv", "versions", "--bare"], capture_output=True, text=True, check=False).stdout
+        listing = [shutil.which("pyenv") or "pyenv", "versions", "--bare"]
+        found = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
         os.environ["PYENV_VERSION"] = ":".join(line.strip() for line in reversed(found.splitlines()))
 
 

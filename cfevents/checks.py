@@ -42,7 +42,7 @@ def check_text(name: str, value: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text, not {type(value).__name__}")
     if not value:
-        raise ValueError(f"{name} is empty: leave it out, or write one")
+        raise ValueError(f"{name} is empty: leave it out instead")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -57,9 +57,9 @@ def check_segment(name: str, value: str) -> str:
         TypeError: It is not text.
         ValueError: It is empty, ``.`` or ``..``, or holds a slash, surrounding white space or a broken character.
     """
+    if isinstance(value, str) and (not value or value != value.strip()):
+        raise ValueError(f"{name}={value!r} is empty or has white space around it: write the id alone")
     check_text(name, value)
-    if value != value.strip():
-        raise ValueError(f"{name}={value!r} has white space around it: write the id alone")
     if value in {".", ".."} or "/" in value or "\\" in value:
         raise ValueError(f"{name}={value!r} is not one segment of a path: write the id alone, without slashes")
     return value

@@ -14,9 +14,10 @@ from cfevents.events import KindFilter
 from cfevents.models import Connector, EventReference, Page, RecordedEvent, event_id
 from cfevents.paging import Query, follow_cursor
 from cfevents.protocol import find_api
-from cfevents.session import Session, Settings
+from cfevents.session import Session
 from cfevents.streams import EventStream
 from cfevents.timespan import Moment
+from cfevents.transport import Settings
 
 
 class Client:

@@ -117,7 +117,10 @@ def _checked(name: str, value: object) -> Secret | None:
 
 
 async def _ask(source: TokenSource) -> Secret:
-    token = _checked("what the api_token callable gave", await _answer(source))
+    answer = await _answer(source)
+    if isinstance(answer, NotText):
+        raise ConfigurationError(f"the api_token callable gave no text, but {answer.type_name}")
+    token = _checked("what the api_token callable gave", answer)
     if token is None:
         raise ConfigurationError("the api_token callable gave no token")
     return token

@@ -2,20 +2,15 @@
 
 import asyncio
 import logging
-import netrc
-import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import stamina
-from attrs import field, frozen
 from yarl import URL
 
-from cfevents import __version__
-from cfevents.checks import check_seconds, check_whole
+from cfevents.checks import check_seconds
 from cfevents.credentials import Credentials, Secret
 from cfevents.errors import (
     APIConnectionError,
@@ -28,6 +23,7 @@ from cfevents.errors import (
     ResponseTooLargeError,
 )
 from cfevents.protocol import Answer, Request, Response, read_answer
+from cfevents.transport import Settings, Transport
 
 T = TypeVar("T")
 
@@ -37,72 +33,22 @@ _LONGEST_WAIT = 330.0
 _NOTABLE_WAIT = 5.0
 _CHUNK = 64 * 1024
 
-_HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
-_OURS = {"authorization", "x-auth-email", "x-auth-key"}
-
 _log = logging.getLogger("cfevents")
-
-
-def _client_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    if isinstance(timeout, aiohttp.ClientTimeout):
-        return timeout
-    return aiohttp.ClientTimeout(total=check_seconds("timeout", timeout))
-
-
-def _body_size(size: int) -> int:
-    return check_whole("max_body_size", size)
-
-
-def _extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Spell the caller's headers in lower case, so that they replace ours, and mask them: some are secrets."""
-    checked: dict[str, str] = {}
-    for name, value in (headers or {}).items():
-        if not (isinstance(name, str) and isinstance(value, str)):
-            raise TypeError(f"extra_headers: name and value of {name!r} must be text")
-        if name.lower() in _OURS:
-            raise ValueError(f"extra_headers: {name} is a credential; pass api_token=, or api_email= and api_key=")
-        if not (name.isascii() and name.isprintable() and name and value.isprintable()):
-            raise ValueError(f"extra_headers: name or value of {name!r} has a character that no header can hold")
-        checked[name.lower()] = Secret(value)
-    return checked
-
-
-@frozen(eq=False, repr=False)
-class Settings:
-    """How requests are sent."""
-
-    http: aiohttp.ClientSession | None
-    """The caller's session; None for one of our own."""
-
-    timeout: aiohttp.ClientTimeout = field(converter=_client_timeout)
-    """Patience for one attempt."""
-
-    max_body_size: int = field(converter=_body_size)
-    """The largest answer that is read, in bytes after decompression."""
-
-    headers: dict[str, str] = field(converter=_extra_headers)
-    """The caller's own headers for each request."""
 
 
 class Session:
     """An open HTTP session on one event loop."""
 
-    def __init__(
-        self,
-        base_url: URL,
-        credentials: Credentials,
-        settings: Settings,
-    ) -> None:
-        """Open it, on the event loop that runs. A session that the caller brings stays the caller's.
+    def __init__(self, base_url: URL, credentials: Credentials, settings: Settings) -> None:
+        """Open it, on the event loop that runs.
 
         Raises:
-            ConfigurationError: The caller's session is closed, on another loop, or has credentials of its own.
+            ConfigurationError: The session that the caller brought cannot be used.
         """
         self._loop = asyncio.get_running_loop()
         self._credentials = credentials
         self._settings = settings
-        theirs = settings.http
-        self._http = _new_http_session(base_url) if theirs is None else _checked(theirs, base_url)
+        self._transport = Transport(base_url, settings)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -111,8 +57,7 @@ class Session:
 
     async def close(self) -> None:
         """Close its connections, unless they are the caller's."""
-        if self._settings.http is None:
-            await self._http.close()
+        await self._transport.close()
 
     async def ask(self, request: Request[T], timeout: float | None = None) -> Answer[T]:
         """Send a request, and again while it may be, until it is answered.
@@ -154,17 +99,9 @@ class Session:
 
     async def _send(self, request: Request[Any]) -> Response:
         """Send it once, and read the answer whole."""
+        credentials = await self._credentials.headers()
         with _foreign_errors_as_ours(self._settings.timeout):
-            credentials = await self._credentials.headers()
-            async with self._http.get(
-                request.url,
-                headers=_HEADERS | self._settings.headers | credentials,
-                # A redirect would take the X-Auth-* headers to whichever host it names.
-                allow_redirects=False,
-                raise_for_status=False,
-                auto_decompress=True,
-                timeout=self._settings.timeout,
-            ) as response:
+            async with self._transport.get(request.url, credentials) as response:
                 return Response(
                     status=response.status,
                     body=await self._read(response),
@@ -184,37 +121,6 @@ class Session:
                     ray_id=response.headers.get("CF-Ray"),
                 )
         return bytes(body)
-
-
-def _new_http_session(base_url: URL) -> aiohttp.ClientSession:
-    # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request says all that it has to say.
-    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), proxy=_proxy_for(base_url))
-
-
-def _proxy_for(url: URL) -> str | None:
-    bypassed = proxy_bypass(f"{url.host}:{url.port}")
-    return None if bypassed else getproxies().get(url.scheme)
-
-
-def _checked(http: aiohttp.ClientSession, base_url: URL) -> aiohttp.ClientSession:
-    if http.closed:
-        raise ConfigurationError("the session that was passed is closed")
-    if http._loop is not asyncio.get_running_loop():
-        raise ConfigurationError("the session that was passed belongs to another event loop")
-    if http.auth is not None:
-        raise ConfigurationError("the session that was passed has credentials of its own (auth=): make one without")
-    if http.trust_env and _netrc_has(base_url.host or ""):
-        raise ConfigurationError(
-            f"the session that was passed would send what .netrc has for {base_url.host}: make it with proxy= instead "
-            "of trust_env=True, or without a session= let the client find the proxy"
-        )
-    return http
-
-
-def _netrc_has(host: str) -> bool:
-    with suppress(OSError, netrc.NetrcParseError):
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    return False
 
 
 def _wait_out(seconds: float) -> float:

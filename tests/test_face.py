@@ -17,8 +17,8 @@ from cfevents import face
 PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
 HOUSE = [
-    "errors", "events", "models", "wire", "checks", "timespan", "credentials", "protocol", "session", "paging",
-    "streams", "client",
+    "errors", "events", "models", "wire", "checks", "timespan", "credentials", "protocol", "transport", "session",
+    "paging", "streams", "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.
 WINGS = {"testing": "events", "face": "client", "cli": "client", "__main__": "client"}

@@ -14,7 +14,7 @@ from support.clock import run_jumping
 from support.scripted import TOKEN, Reply, ScriptedAPI, failure, success
 
 import cfevents
-from cfevents import Client
+from cfevents import Client, session
 
 CONNECTORS = success([{"id": "c1"}])
 
@@ -226,8 +226,8 @@ async def test_an_answer_of_exactly_the_limit_is_read() -> None:
 async def theirs() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(
         raise_for_status=True, timeout=aiohttp.ClientTimeout(total=1e-9), auto_decompress=False
-    ) as session:
-        yield session
+    ) as http:
+        yield http
 
 
 async def test_a_session_that_is_passed_stays_open_and_its_own_settings_change_nothing(
@@ -261,22 +261,22 @@ def test_a_session_of_another_loop_is_refused() -> None:
     async def make() -> aiohttp.ClientSession:
         return aiohttp.ClientSession()
 
-    async def use(session: aiohttp.ClientSession) -> None:
+    async def use(http: aiohttp.ClientSession) -> None:
         with pytest.raises(cfevents.ConfigurationError, match="belongs to another event loop"):
-            await Client(api_token="arg-token-33bb", account_id="a", session=session).open()
+            await Client(api_token="arg-token-33bb", account_id="a", session=http).open()
 
     with asyncio.Runner() as one, asyncio.Runner() as other:
-        session = one.run(make())
-        other.run(use(session))
-        one.run(session.close())
+        http = one.run(make())
+        other.run(use(http))
+        one.run(http.close())
 
 
 async def test_a_session_with_credentials_of_its_own_is_refused() -> None:
     with pytest.warns(DeprecationWarning, match="deprecated"):
-        session = aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "header-secret-55dd"))
-    async with session:
+        http = aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "header-secret-55dd"))
+    async with http:
         with pytest.raises(cfevents.ConfigurationError, match="credentials of its own"):
-            await Client(api_token="arg-token-33bb", account_id="a", session=session).open()
+            await Client(api_token="arg-token-33bb", account_id="a", session=http).open()
 
 
 @pytest.mark.parametrize("machine", ["127.0.0.1", "other.example"])
@@ -290,8 +290,8 @@ async def test_what_netrc_holds_is_never_sent(machine: str, tmp_path: Any, monke
         options = api.client_options | scheme
         async with Client(**options) as client:
             await client.list_connectors()
-        async with aiohttp.ClientSession(trust_env=True) as session:
-            client = Client(**options, session=session)
+        async with aiohttp.ClientSession(trust_env=True) as http:
+            client = Client(**options, session=http)
             if machine == "127.0.0.1":
                 with pytest.raises(cfevents.ConfigurationError, match=r"would send what \.netrc has for 127\.0\.0\.1"):
                     await client.open()
@@ -301,23 +301,49 @@ async def test_what_netrc_holds_is_never_sent(machine: str, tmp_path: Any, monke
         assert all("Authorization" not in request.headers for request in api.requests)
 
 
-@pytest.mark.parametrize(("bypass", "through"), [("", True), ("127.0.0.1", False)])
-async def test_a_proxy_is_taken_from_the_environment(
-    bypass: str, through: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+async def proxy() -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A proxy that lets nobody through: its port, and the heads of the requests that came."""
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], heads
+
+
+@pytest.mark.parametrize("user", ["", "user:header-secret-55dd@"])
+async def test_a_proxy_is_taken_from_the_environment_and_its_password_shows_nowhere(
+    user: str, proxy: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with ScriptedAPI(success([{"id": "by proxy"}])) as proxy, ScriptedAPI(CONNECTORS) as api:
-        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/client/v4"))
-        monkeypatch.setenv("no_proxy", bypass)
-        async with Client(**api.client_options) as client:
-            (only,) = await client.list_connectors()
-    assert only.id == ("by proxy" if through else "c1")
+    port, heads = proxy
+    monkeypatch.setenv("https_proxy", f"http://{user}127.0.0.1:{port}")
+    monkeypatch.setattr(session, "_ATTEMPTS", 1)
+    async with Client(api_token=TOKEN, account_id="a", base_url="https://api.example.com/v4") as client:
+        with pytest.raises(cfevents.APIConnectionError, match="407"):
+            await client.list_connectors()
+    (head,) = heads
+    assert head.startswith(b"CONNECT api.example.com:443 HTTP/1.1")
+    assert (b"Proxy-Authorization: Basic " in head) is bool(user)
+    assert TOKEN.encode() not in head
 
 
-async def test_the_password_of_a_proxy_reaches_the_proxy_and_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with ScriptedAPI(failure(407)) as proxy:
-        host = proxy.base_url.removesuffix("/client/v4").removeprefix("http://")
-        monkeypatch.setenv("http_proxy", f"http://user:header-secret-55dd@{host}")
-        async with Client(api_token=TOKEN, account_id="a", base_url="http://127.0.0.1:9") as client:
-            with pytest.raises(cfevents.APIStatusError, match="407"):
-                await client.list_connectors()
-        assert proxy.requests[0].headers["Proxy-Authorization"].startswith("Basic ")
+async def test_a_local_api_and_what_no_proxy_names_are_reached_without_a_proxy(
+    proxy: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, heads = proxy
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "api.invalid")
+    monkeypatch.setattr(session, "_ATTEMPTS", 1)
+    async with ScriptedAPI(CONNECTORS) as api, Client(**api.client_options) as client:
+        assert len(await client.list_connectors()) == 1
+    async with Client(api_token=TOKEN, account_id="a", base_url="https://api.invalid") as client:
+        with pytest.raises(cfevents.APIConnectionError, match=r"api\.invalid"):
+            await client.list_connectors()
+    assert heads == []

@@ -1,6 +1,6 @@
 """The API without its transport: what is asked, and what an answer means. No I/O."""
 
 from cfevents.protocol.answers import Answer, Response, read_answer
-from cfevents.protocol.requests import API, Request, find_api
+from cfevents.protocol.requests import API, Request, find_api, is_loopback
 
-__all__ = ["API", "Answer", "Request", "Response", "find_api", "read_answer"]
+__all__ = ["API", "Answer", "Request", "Response", "find_api", "is_loopback", "read_answer"]

@@ -150,12 +150,13 @@ def _fault(url: URL) -> str | None:
         return f"base_url must be an absolute URL, such as {DEFAULT_BASE_URL}"
     if url.raw_user is not None or url.raw_password is not None or url.raw_query_string or url.raw_fragment:
         return "base_url must be without user, password, query and fragment"
-    if url.scheme == "http" and not _is_loopback(url.host):
+    if url.scheme == "http" and not is_loopback(url.host):
         return f"base_url would send the credentials to {url.host} unencrypted: use https"
     return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine: what is sent there stays here."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

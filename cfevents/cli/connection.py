@@ -1,0 +1,45 @@
+"""The client behind a command: one for the account of the environment, or for the made-up one."""
+
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import cfevents
+from cfevents.cli.failures import arguments_checked
+from cfevents.cli.notices import repeats_on_stderr
+from cfevents.cli.simulated import made_up_simulator
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from cfevents import Client
+
+
+@asynccontextmanager
+async def connected(simulate: bool) -> "AsyncIterator[Client]":
+    """Open a client.
+
+    Args:
+        simulate: Whether it asks a made-up account, which then runs as long.
+
+    Raises:
+        ConfigurationError: The environment lacks what is needed.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(repeats_on_stderr())
+        with arguments_checked():
+            client = await _simulated(stack) if simulate else cfevents.Client()
+        yield await stack.enter_async_context(client)
+
+
+async def _simulated(stack: AsyncExitStack) -> "Client":
+    import aiohttp  # noqa: PLC0415 - not needed for --help
+
+    simulator = await stack.enter_async_context(made_up_simulator()[0])
+    # A session of our own: the client's would take the environment's proxy, which cannot reach this machine.
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    return cfevents.Client(**simulator.client_options, session=session)
+
+
+async def connector_or_first(client: "Client", connector: str | None) -> str:
+    """Name the connector that is meant: the given one, or else the account's first."""
+    return (await client.list_connectors())[0].id if connector is None else connector

@@ -1,0 +1,121 @@
+"""Failures: one line on stderr, and an exit status."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+
+import click
+
+import cfevents
+from cfevents.cli.output import printable
+
+if TYPE_CHECKING:
+    from cfevents import CfEventsError
+
+INTERRUPTED = 130
+"""Ctrl-C: as a shell reports a process that SIGINT ended."""
+
+_ADVICE = {
+    "ConfigurationError": "to try it without an account, add --simulate",
+    "AuthenticationError": "the token needs the permission 'Magic WAN Read' on the account",
+    "PermissionDeniedError": "the token needs the permission 'Magic WAN Read' on the account",
+    "NotFoundError": "check CLOUDFLARE_ACCOUNT_ID and the ids; 'cfevents connectors' lists the connectors",
+    "RateLimitError": "wait five minutes before the next request",
+    "APIConnectionError": "check the network, and CLOUDFLARE_BASE_URL if it is set",
+    "ResponseTooLargeError": "try a smaller --page-size",
+}
+
+
+class Failure(click.ClickException):
+    """The API, the network or this machine failed: told in one line, status 1."""
+
+    def __init__(self, message: str) -> None:
+        """Take the line, without the program's name."""
+        super().__init__(printable(message))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print it on stderr."""
+        click.echo(f"cfevents: {self.message}", file=file, err=file is None)
+
+
+class WrongUsage(Failure):
+    """It was not asked as it has to be: status 2, as click's own usage errors have."""
+
+    exit_code = 2
+
+
+@contextmanager
+def arguments_checked() -> Iterator[None]:
+    """Tell what the library says of its arguments as wrong usage.
+
+    Raises:
+        WrongUsage: An argument is of no use; the library's message says what to write instead.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise WrongUsage(str(error)) from error
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn whatever ends a command into what click prints in one line, with the exit status that it deserves.
+
+    Raises:
+        Failure: The command failed.
+        Exit: It was interrupted, or nobody reads its output any more, which is no failure.
+    """
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.Abort):
+        raise
+    except KeyboardInterrupt:
+        _end(INTERRUPTED)
+    except BrokenPipeError:
+        _abandon_stdout()
+        _end(0)
+    except OSError as error:
+        _abandon_stdout()
+        raise Failure(error.strerror or str(error)) from error
+    except Exception as error:
+        raise _failure(error) from error
+
+
+def _end(status: int) -> NoReturn:
+    raise click.exceptions.Exit(status) from None
+
+
+def _abandon_stdout() -> None:
+    """Let what stdout still holds go nowhere: the interpreter would try to write it once more as it exits."""
+    with suppress(OSError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _failure(error: Exception) -> Failure:
+    if not isinstance(error, cfevents.CfEventsError):
+        return Failure(f"unexpected {type(error).__name__}: {error}; please report it")
+    told = "; ".join(filter(None, (str(error), _window(error), _advice(error))))
+    return WrongUsage(told) if isinstance(error, cfevents.ConfigurationError) else Failure(told)
+
+
+def _window(error: "CfEventsError") -> str:
+    if error.since is None or error.until is None:
+        return ""
+    return f"the window was --since {_moment(error.since)} --until {_moment(error.until)}"
+
+
+def _moment(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
+
+
+def _advice(error: "CfEventsError") -> str:
+    """Say what to do next, where that is known."""
+    return next((_ADVICE[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _ADVICE), "")

@@ -1,0 +1,66 @@
+"""What is said on stderr while a command goes on."""
+
+import difflib
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+import cfevents
+from cfevents.cli.output import printable
+
+if TYPE_CHECKING:
+    from stamina.instrumentation import RetryDetails
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"cfevents: {printable(record.getMessage())}"
+
+
+@contextmanager
+def log_on_stderr() -> Iterator[None]:
+    """Print warnings and worse, each as one line without a traceback."""
+    # On the root: other libraries' records would otherwise reach logging's last resort, which prints tracebacks.
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_OneLine())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+@contextmanager
+def repeats_on_stderr() -> Iterator[None]:
+    """Tell of each request that is sent again: without it a command may seem to hang."""
+    # Left alone, stamina would log for developers, and where structlog is installed it would do so on stdout.
+    from stamina import instrumentation  # noqa: PLC0415 - not needed for --help
+
+    before = instrumentation.get_on_retry_hooks()
+    instrumentation.set_on_retry_hooks([_tell_of_repeat])
+    try:
+        yield
+    finally:
+        instrumentation.set_on_retry_hooks(before)
+
+
+def _tell_of_repeat(details: "RetryDetails") -> None:
+    cause = printable(str(details.caused_by))
+    click.echo(f"cfevents: {cause}; trying again in {details.wait_for:.1f} s", err=True)
+
+
+def hint_at_kinds(kinds: Iterable[str]) -> None:
+    """Tell of each kind that is not in the catalogue, with the nearest one that is: the API may know more."""
+    known = {name.lower(): name for name in cfevents.events.KINDS}
+    for kind in kinds:
+        if kind not in known.values():
+            nearest = known[difflib.get_close_matches(kind.lower(), known, n=1, cutoff=0)[0]]
+            click.echo(
+                f"cfevents: asking for the unknown kind {printable(kind)!r}; the nearest known one is {nearest!r}",
+                err=True,
+            )

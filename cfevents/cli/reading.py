@@ -1,0 +1,128 @@
+"""The commands that ask the API."""
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cfevents.cli import views
+from cfevents.cli.connection import connected, connector_or_first
+from cfevents.cli.failures import arguments_checked
+from cfevents.cli.notices import hint_at_kinds
+from cfevents.cli.options import (
+    connector_argument,
+    example,
+    format_option,
+    require_connector,
+    simulate_option,
+)
+from cfevents.cli.output import Write, writer
+
+if TYPE_CHECKING:
+    from cfevents import EventMetadata, EventStream
+
+
+@click.command("list", epilog=example("cfevents list --simulate --since 24h --kind Init --kind Leave"))
+@connector_argument
+@click.option(
+    "--since",
+    default="24h",
+    show_default=True,
+    help="Where the window begins: 24h (that long ago), 2026-03-01T06:00:00Z, or seconds since 1970.",
+)
+@click.option("--until", help="Where the window ends, written likewise; now if left out.")
+@click.option("--kind", "kinds", multiple=True, help="Only this kind of event; may be given several times.")
+@click.option("--page-size", type=click.IntRange(min=1), help="Events to ask for at once.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), help="Stop after so many events, in the API's order.")
+@format_option
+@simulate_option
+def list_events(
+    connector: str | None,
+    kinds: tuple[str, ...],
+    limit: int | None,
+    format_: str | None,
+    simulate: bool,
+    **others: Any,
+) -> None:
+    """List the events of a connector, without their payloads."""
+    require_connector(connector, simulate)
+
+    async def run() -> None:
+        async with connected(simulate) as client:
+            connector_id = await connector_or_first(client, connector)
+            with arguments_checked():
+                stream = client.list_events(connector_id, kind=kinds or None, **others)
+            hint_at_kinds(kinds)
+            await _write_pages(stream, limit, writer(views.listed(connector_id), format_))
+
+    asyncio.run(run())
+
+
+async def _write_pages(stream: "EventStream", limit: int | None, write: "Write[EventMetadata]") -> None:
+    written = 0
+    async with aclosing(stream.pages()) as pages:
+        async for page in pages:
+            items = page.items if limit is None else page.items[: limit - written]
+            write(items)
+            written += len(items)
+            if written == limit:
+                return
+
+
+@click.command(
+    "get",
+    epilog=example(
+        "id=$(cfevents list --simulate -n 1 --format table | awk 'END {print $3}')",
+        'cfevents get --simulate "$id"',
+    ),
+)
+@click.argument("connector", metavar="[CONNECTOR]")
+@click.argument("event_id", required=False, metavar="T.N")
+@format_option
+@simulate_option
+def get_event(connector: str | None, event_id: str | None, format_: str | None, simulate: bool) -> None:
+    """Show one event with its payload. T.N is its id, as 'list' shows it."""
+    if event_id is None:
+        connector, event_id = None, connector
+    require_connector(connector, simulate)
+
+    async def run() -> None:
+        async with connected(simulate) as client:
+            connector_id = await connector_or_first(client, connector)
+            with arguments_checked():
+                recorded = await client.get_event(connector_id, event_id or "")
+            writer(views.one(connector_id), format_)([recorded])
+
+    asyncio.run(run())
+
+
+@click.command("latest", epilog=example("cfevents latest --simulate"))
+@connector_argument
+@format_option
+@simulate_option
+def latest_events(connector: str | None, format_: str | None, simulate: bool) -> None:
+    """Show the latest events of a connector, with their payloads."""
+    require_connector(connector, simulate)
+
+    async def run() -> None:
+        async with connected(simulate) as client:
+            connector_id = await connector_or_first(client, connector)
+            with arguments_checked():
+                latest = await client.latest_events(connector_id)
+            writer(views.recorded(connector_id), format_)(latest)
+
+    asyncio.run(run())
+
+
+@click.command("connectors", epilog=example("cfevents connectors --simulate"))
+@format_option
+@simulate_option
+def list_connectors(format_: str | None, simulate: bool) -> None:
+    """List the connectors of the account."""
+
+    async def run() -> None:
+        async with connected(simulate) as client:
+            writer(views.CONNECTORS, format_)(await client.list_connectors())
+
+    asyncio.run(run())

@@ -1,0 +1,149 @@
+"""How each sort of things is shown: the fields of its JSON object, the columns of its table."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import cfevents
+from cfevents.cli.output import Row, View
+
+if TYPE_CHECKING:
+    from cfevents import Connector, EventMetadata, RecordedEvent
+    from cfevents.events import DocumentedEvent
+
+_NOTHING = "-"
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
+
+
+def listed(connector_id: str) -> "View[EventMetadata]":
+    """Show events of a connector as a listing has them; there may be any number, so the widths are given."""
+
+    def record(event: "EventMetadata") -> dict[str, Any]:
+        return {
+            "connector_id": connector_id,
+            "id": str(event.id),
+            "kind": event.kind,
+            "recorded_at": _iso(_time(event, "recorded_at")),
+            "collected_at": _iso(_time(event, "collected_at")),
+            "recorded_ts": event.recorded_ts,
+            "sequence": event.sequence,
+            "collected_ts": event.collected_ts,
+        }
+
+    def rows(event: "EventMetadata") -> list[Row]:
+        lag = _duration(event.collected_ts - event.recorded_ts)
+        return [(_recorded(event), str(event.id), lag, event.kind)]
+
+    return View(record, ("RECORDED (UTC)", "ID", "LAG", "KIND"), rows, widths=(19, 13, 7))
+
+
+def recorded(connector_id: str) -> "View[RecordedEvent]":
+    """Show events of a connector with their payloads, one a line."""
+
+    def rows(event: "RecordedEvent") -> list[Row]:
+        payload = "  ".join(f"{name}={value}" for name, value in _payload(event).items())
+        return [(_recorded(event), str(event.id), event.kind, payload)]
+
+    return View(_record_of(connector_id), ("RECORDED (UTC)", "ID", "KIND", "PAYLOAD"), rows)
+
+
+def one(connector_id: str) -> "View[RecordedEvent]":
+    """Show one event of a connector, a field a line."""
+
+    def rows(event: "RecordedEvent") -> list[Row]:
+        fields = {
+            "connector": connector_id,
+            "id": str(event.id),
+            "kind": event.kind,
+            "recorded (UTC)": _recorded(event),
+            "version": event.version or _NOTHING,
+        }
+        payload = {f"event.{name}": value for name, value in _payload(event).items()}
+        return list((fields | payload).items())
+
+    return View(_record_of(connector_id), ("FIELD", "VALUE"), rows)
+
+
+def _record_of(connector_id: str) -> Any:
+    def record(event: "RecordedEvent") -> dict[str, Any]:
+        return {
+            "connector_id": connector_id,
+            "id": str(event.id),
+            "kind": event.kind,
+            "recorded_at": _iso(_time(event, "recorded_at")),
+            "recorded_ts": event.recorded_ts,
+            "sequence": event.sequence,
+            "version": event.version,
+            "event": cfevents.unstructure(event.event),
+        }
+
+    return record
+
+
+def _connector_record(connector: "Connector") -> dict[str, Any]:
+    record: dict[str, Any] = cfevents.unstructure(connector)
+    return record
+
+
+def _connector_rows(connector: "Connector") -> list[Row]:
+    about = (connector.id, connector.last_heartbeat, connector.notes)
+    return [tuple(text or _NOTHING for text in about)]
+
+
+CONNECTORS: "View[Connector]" = View(_connector_record, ("ID", "LAST HEARTBEAT", "NOTES"), _connector_rows)
+"""Connectors, as the API describes them."""
+
+
+def _payload_names(kind: "type[DocumentedEvent]") -> list[str]:
+    from attrs import fields  # noqa: PLC0415 - not needed for --help
+
+    return [field.name for field in fields(kind) if field.name != "extra"]
+
+
+def _kind_record(kind: "type[DocumentedEvent]") -> dict[str, Any]:
+    return {"kind": kind.kind, "description": kind.description, "payload": _payload_names(kind)}
+
+
+def _kind_rows(kind: "type[DocumentedEvent]") -> list[Row]:
+    return [(kind.kind, ", ".join(_payload_names(kind)) or _NOTHING, kind.description)]
+
+
+KINDS: "View[type[DocumentedEvent]]" = View(_kind_record, ("KIND", "PAYLOAD", "DESCRIPTION"), _kind_rows)
+"""Documented kinds of events."""
+
+
+def _time(event: "EventMetadata | RecordedEvent", name: str) -> datetime | None:
+    """Read a time of an event; None where it lies outside the years 1 to 9999."""
+    try:
+        time: datetime = getattr(event, name)
+    except ValueError:
+        return None
+    return time
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat().replace("+00:00", "Z")
+
+
+def _recorded(event: "EventMetadata | RecordedEvent") -> str:
+    time = _time(event, "recorded_at")
+    return str(event.recorded_ts) if time is None else time.replace(tzinfo=None).isoformat(" ")
+
+
+def _duration(seconds: float) -> str:
+    sign, length = "-" if seconds < 0 else "", abs(seconds)
+    for size, name, part_size, part_name in _UNITS:
+        if length >= size:
+            return f"{sign}{int(length // size)}{name}{int(length % size // part_size):02}{part_name}"
+    return f"{sign}{length:g}s"
+
+
+def _payload(event: "RecordedEvent") -> Mapping[str, str]:
+    """Spell an event's payload: texts as they are, everything else as JSON."""
+    sent: dict[str, Any] = cfevents.unstructure(event.event)
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in sent.items()
+        if name != "k"
+    }

@@ -1,0 +1,142 @@
+"""The aiohttp session that is sent with: the client's own or the caller's, made safe for credentials."""
+
+import asyncio
+import base64
+import netrc
+import os
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from attrs import field, frozen
+from yarl import URL
+
+from cfevents import __version__
+from cfevents.checks import check_seconds, check_whole
+from cfevents.credentials import Secret, hide
+from cfevents.errors import ConfigurationError
+from cfevents.protocol import is_loopback
+
+_HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
+_OURS = {"authorization", "x-auth-email", "x-auth-key"}
+
+
+def _client_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    if isinstance(timeout, aiohttp.ClientTimeout):
+        return timeout
+    return aiohttp.ClientTimeout(total=check_seconds("timeout", timeout))
+
+
+def _body_size(size: int) -> int:
+    return check_whole("max_body_size", size)
+
+
+def _extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Spell the caller's headers in lower case, so that they replace ours, and mask them: some are secrets."""
+    checked: dict[str, str] = {}
+    for name, value in (headers or {}).items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"extra_headers: name and value of {name!r} must be text")
+        if name.lower() in _OURS:
+            raise ValueError(f"extra_headers: {name} is a credential; pass api_token=, or api_email= and api_key=")
+        if not (name.isascii() and name.isprintable() and name and value.isprintable()):
+            raise ValueError(f"extra_headers: name or value of {name!r} has a character that no header can hold")
+        checked[name.lower()] = Secret(value)
+    return checked
+
+
+@frozen(eq=False, repr=False)
+class Settings:
+    """How requests are sent."""
+
+    http: aiohttp.ClientSession | None
+    """The caller's session; None for one of our own."""
+
+    timeout: aiohttp.ClientTimeout = field(converter=_client_timeout)
+    """Patience for one attempt."""
+
+    max_body_size: int = field(converter=_body_size)
+    """The largest answer that is read, in bytes after decompression."""
+
+    headers: dict[str, str] = field(converter=_extra_headers)
+    """The caller's own headers for each request."""
+
+
+class Transport:
+    """An open aiohttp session on one event loop, with what each request through it has in common."""
+
+    def __init__(self, base_url: URL, settings: Settings) -> None:
+        """Open it, on the event loop that runs. A session that the caller brings stays the caller's.
+
+        Raises:
+            ConfigurationError: The caller's session is closed, on another loop, or has credentials of its own.
+        """
+        self._settings = settings
+        theirs = settings.http
+        self._http = _new_session() if theirs is None else _checked(theirs, base_url)
+        self._proxy = _proxy_for(base_url) if theirs is None else {}
+
+    async def close(self) -> None:
+        """Close its connections, unless they are the caller's."""
+        if self._settings.http is None:
+            await self._http.close()
+
+    def get(self, url: URL, credentials: dict[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Ask for a URL, once."""
+        return self._http.get(
+            url,
+            headers=_HEADERS | self._settings.headers | credentials,
+            # A redirect would take the X-Auth-* headers to whichever host it names.
+            allow_redirects=False,
+            raise_for_status=False,
+            auto_decompress=True,
+            timeout=self._settings.timeout,
+            **self._proxy,
+        )
+
+
+def _new_session() -> aiohttp.ClientSession:
+    # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request says all that it has to say.
+    return aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _proxy_for(url: URL) -> dict[str, Any]:
+    """Find the proxy that the environment names for a URL, as arguments of a request."""
+    host = url.host or ""
+    # A proxy elsewhere cannot reach this machine's own addresses, where a local API listens.
+    bypassed = is_loopback(host) or proxy_bypass(f"{host}:{url.port}")
+    named = None if bypassed else hide(getproxies().get(url.scheme))
+    if not named:
+        return {}
+    # In a header of its own: aiohttp's errors show the proxy's URL.
+    return {"proxy": URL(named).with_user(None), "proxy_headers": _proxy_headers(URL(named))}
+
+
+def _proxy_headers(proxy: URL) -> dict[str, str]:
+    if proxy.user is None:
+        return {}
+    pair = base64.b64encode(f"{proxy.user}:{proxy.password or ''}".encode())
+    return {"Proxy-Authorization": Secret(f"Basic {pair.decode()}")}
+
+
+def _checked(http: aiohttp.ClientSession, base_url: URL) -> aiohttp.ClientSession:
+    if http.closed:
+        raise ConfigurationError("the session that was passed is closed")
+    if http._loop is not asyncio.get_running_loop():
+        raise ConfigurationError("the session that was passed belongs to another event loop")
+    if http.auth is not None:
+        raise ConfigurationError("the session that was passed has credentials of its own (auth=): make one without")
+    if http.trust_env and _netrc_has(base_url.host or ""):
+        raise ConfigurationError(
+            f"the session that was passed would send what .netrc has for {base_url.host}: make it with proxy= instead "
+            "of trust_env=True, or without a session= let the client find the proxy"
+        )
+    return http
+
+
+def _netrc_has(host: str) -> bool:
+    with suppress(OSError, netrc.NetrcParseError):
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    return False

@@ -1,0 +1,76 @@
+"""How the command line is run: in this process where that will do, as a process of its own where it will not."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+import stamina
+from click.testing import CliRunner, Result
+
+from cfevents.cli.app import app
+
+if TYPE_CHECKING:
+    from cfevents.testing import Simulator
+
+EVENTS = (
+    {"e": {"k": "Init"}, "t": 1767225600, "n": 0, "a": 1767225631, "v": "1.2.3"},
+    {"e": {"k": "RekeyStart", "tunnel_id": "tunnel-1", "peer": None}, "t": 1767225660, "n": 0, "a": 1767225660},
+    {"e": {"k": "Reconcile"}, "t": 1767225660, "n": 1, "a": 1767225655},
+    {"e": {"k": "Novelty", "depth": [1, 2]}, "t": 1767225720, "n": 0, "a": 1767240000, "v": "1.2.3"},
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_attempt() -> Iterator[None]:
+    """Let no request in this process be repeated."""
+    with stamina.set_testing(True, attempts=1):
+        yield
+
+
+@pytest.fixture
+def account(cfevents_simulator: "Simulator", monkeypatch: pytest.MonkeyPatch) -> "Simulator":
+    """Give a simulator that the environment points to; its connector ``site-1`` has four events of 2026-01-01."""
+    cfevents_simulator.add("site-1", *EVENTS)
+    for name, value in cfevents_simulator.environment.items():
+        monkeypatch.setenv(name, value)
+    return cfevents_simulator
+
+
+@pytest.fixture
+def invoke() -> Callable[..., Result]:
+    """Give a function that runs a command in this process."""
+
+    def invoke(*args: str) -> Result:
+        return CliRunner().invoke(app, args, prog_name="cfevents", catch_exceptions=False)
+
+    return invoke
+
+
+@pytest.fixture
+def run() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Give a function that runs a command as a process of its own."""
+
+    def run(*args: str) -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "-m", "cfevents", *args]
+        return subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=50, check=False)
+
+    return run
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
+    """Give a function that starts a command as a process of its own, which ends with the test at the latest."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*args: str) -> "subprocess.Popen[str]":
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen([sys.executable, "-m", "cfevents", *args], stdout=pipe, stderr=pipe, text=True))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()

@@ -1,0 +1,168 @@
+"""How commands fail: what stderr says in how many lines, and the exit status."""
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+import stamina
+from click.testing import Result
+
+import cfevents
+
+if TYPE_CHECKING:
+    from cfevents.testing import Simulator
+
+Invoke = Callable[..., Result]
+
+CALLS = (("list", "site-1"), ("get", "site-1", "1767225600.0"), ("latest", "site-1"), ("connectors",))
+
+
+def one_line(result: Result) -> str:
+    """Give the one line of stderr."""
+    assert result.stdout == ""
+    assert result.stderr.startswith("cfevents: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_missing_credentials_are_wrong_usage_and_the_way_without_them_is_shown(
+    invoke: Invoke, call: tuple[str, ...]
+) -> None:
+    result = invoke(*call)
+    assert result.exit_code == 2
+    assert "CLOUDFLARE_API_TOKEN" in one_line(result)
+    assert "--simulate" in result.stderr
+
+
+def test_a_missing_account_is_wrong_usage(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "env-token-77aa")
+    result = invoke("connectors")
+    assert result.exit_code == 2
+    assert "CLOUDFLARE_ACCOUNT_ID" in one_line(result)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_wrong_token_is_a_failure_that_names_the_permission_and_not_the_token(
+    account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch, call: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "env-token-77aa")
+    result = invoke(*call)
+    assert result.exit_code == 1
+    assert "'Magic WAN Read'" in one_line(result)
+    assert "401" in result.stderr
+    assert "env-token-77aa" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "call", [("list", "nobody"), ("get", "nobody", "1.0"), ("get", "site-1", "1.0"), ("latest", "nobody")]
+)
+def test_what_does_not_exist_is_a_failure_that_says_where_to_look(
+    account: "Simulator", invoke: Invoke, call: tuple[str, ...]
+) -> None:
+    result = invoke(*call)
+    assert result.exit_code == 1
+    assert "'cfevents connectors'" in one_line(result)
+
+
+def test_a_network_that_is_down_is_a_failure(
+    account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", f"http://127.0.0.1:{port}")
+    result = invoke("connectors")
+    assert result.exit_code == 1
+    assert "check the network" in one_line(result)
+    with stamina.set_testing(True, attempts=3):
+        told = invoke("connectors").stderr.splitlines()
+    assert ["trying again in" in line for line in told] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "call", [("list",), ("latest",), ("get", "1767225600.0"), ("get", "1767225600.0", "--format", "table")]
+)
+def test_a_missing_connector_is_wrong_usage_and_says_where_to_find_one(
+    account: "Simulator", invoke: Invoke, call: tuple[str, ...]
+) -> None:
+    result = invoke(*call)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"Usage: cfevents {call[0]}" in result.stderr
+    assert "'cfevents connectors'" in result.stderr
+    assert account.requests == []
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("--since", "2026-03-01"), "write '2026-03-01T00:00:00Z' for UTC"),
+        (("--since", "yesterday"), "is not a time"),
+        (("--since", "1767225600000"), "looks like milliseconds"),
+        (("--since", "1h", "--until", "2h"), "the window is reversed"),
+        (("--kind", ""), "kind is empty"),
+        (("--kind", "\udcff"), "lone surrogate"),
+        (("..",), "not one segment of a path"),
+        (("",), "connector_id='' is empty"),
+    ],
+)
+def test_an_argument_without_meaning_is_wrong_usage_before_anything_is_sent(
+    account: "Simulator", invoke: Invoke, args: tuple[str, ...], told: str
+) -> None:
+    result = invoke("list", *(args if len(args) == 1 else ("site-1", *args)))
+    assert result.exit_code == 2
+    assert told in one_line(result)
+    assert account.requests == []
+
+
+@pytest.mark.parametrize("event_id", ["12", "1.0.0", "latest", ""])
+def test_a_malformed_event_id_is_wrong_usage(account: "Simulator", invoke: Invoke, event_id: str) -> None:
+    result = invoke("get", "site-1", event_id)
+    assert result.exit_code == 2
+    assert "is not an event id" in one_line(result)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("list", "--simulate", "-n", "0"),
+        ("list", "--simulate", "--page-size", "0"),
+        ("list", "--simulate", "--format", "xml"),
+        ("get", "--simulate"),
+        ("simulate", "--port", "70000"),
+        ("nonsense",),
+        ("--nonsense",),
+    ],
+)
+def test_what_click_cannot_parse_is_wrong_usage(invoke: Invoke, args: tuple[str, ...]) -> None:
+    result = invoke(*args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage: cfevents" in result.stderr
+
+
+def test_a_warning_of_the_library_is_one_line_on_stderr(account: "Simulator", invoke: Invoke) -> None:
+    account.add("site-2", {"e": {"k": "StartUpgrade", "url": 5}, "t": 1767225600, "n": 0})
+    result = invoke("latest", "site-2")
+    assert result.exit_code == 0
+    assert result.stdout.count("\n") == 1
+    assert result.stderr.startswith("cfevents: StartUpgrade: url is not of its documented type")
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_record_with_a_traceback_is_one_line_on_stderr(
+    account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def troubled(*_: object, **__: object) -> None:
+        try:
+            raise LookupError("lost\n\x1b[2J")
+        except LookupError as error:
+            logging.getLogger("another").exception("failed: %s", error)
+
+    monkeypatch.setattr(cfevents.Client, "list_connectors", troubled)
+    result = invoke("connectors")
+    first, second = result.stderr.splitlines()
+    assert first == "cfevents: failed: lost \N{REPLACEMENT CHARACTER}[2J"
+    assert second.startswith("cfevents: unexpected TypeError: ")
+    assert second.endswith("; please report it")
+    assert result.exit_code == 1

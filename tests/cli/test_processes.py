@@ -1,0 +1,182 @@
+"""What only a process of its own shows: start, terminal, pipes and signals."""
+
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import Result
+
+import cfevents
+from cfevents.cli.app import app
+
+if TYPE_CHECKING:
+    from cfevents.testing import Simulator
+
+Invoke = Callable[..., Result]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def shell(script: str) -> "subprocess.CompletedProcess[str]":
+    """Run a line of shell in which ``cfevents`` is the command line."""
+    with_function = f'cfevents() {{ "{sys.executable}" -m cfevents "$@"; }}; {script}'
+    return subprocess.run(["/bin/sh", "-c", with_function], capture_output=True, text=True, timeout=50, check=False)
+
+
+def on_terminal(*args: str, columns: int) -> str:
+    """Run a command on a terminal of some width, and give what it showed."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "cfevents", *args]
+    with subprocess.Popen(command, stdout=theirs, env=os.environ | {"COLUMNS": str(columns)}):
+        os.close(theirs)
+        shown = b""
+        # Linux answers with EIO once the other side is closed.
+        with suppress(OSError):
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("args", [("--version",), ("--help",), ("list", "--help"), ("kinds",)])
+def test_neither_http_client_nor_converter_is_loaded_to_tell_about_itself(args: tuple[str, ...]) -> None:
+    code = (
+        "import sys\n"
+        f"sys.argv[1:] = {args!r}\n"
+        "from cfevents.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'aiohttp', 'cattrs', 'stamina', 'rich'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=50)
+
+
+def test_the_version_is_printed(run: Run) -> None:
+    printed = run("--version")
+    assert (printed.returncode, printed.stdout, printed.stderr) == (0, f"cfevents {cfevents.__version__}\n", "")
+
+
+def test_without_click_one_line_says_which_extra_to_install() -> None:
+    code = "import sys; sys.modules['click'] = None; from cfevents.cli import main; sys.exit(main())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
+    told = "cfevents: the command line needs click: pip install 'cfevents[cli]'\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told)
+
+
+def test_a_broken_installation_is_not_taken_for_one_without_click() -> None:
+    code = "import sys; sys.modules['cfevents.cli.output'] = None; from cfevents.cli import main; sys.exit(main())"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
+    assert "cfevents.cli.output" in ended.stderr
+    assert ended.returncode == 1
+
+
+def test_ctrl_c_while_it_loads_ends_with_130() -> None:
+    code = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'click': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        "from cfevents.cli import main; sys.exit(main())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+
+
+def test_every_help_ends_with_an_example_that_runs(invoke: Invoke) -> None:
+    for name in app.commands:
+        told = invoke(name, "--help").stdout
+        example = told.partition("\n  Example:\n")[2]
+        assert example, f"{name} has no example"
+        if name != "simulate":
+            ended = shell(example)
+            assert (ended.returncode, ended.stderr) == (0, ""), name
+            assert ended.stdout, name
+
+
+def test_on_a_terminal_it_prints_tables_that_fit() -> None:
+    listed = on_terminal("list", "--simulate", "-n", "3", columns=80).splitlines()
+    assert listed[0].split() == ["RECORDED", "(UTC)", "ID", "LAG", "KIND"]
+    assert len(listed) == 4
+    narrow = on_terminal("kinds", columns=80).splitlines()
+    wide = on_terminal("kinds", columns=200).splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert re.sub(r"\s+", " ", " ".join(narrow)) == re.sub(r"\s+", " ", " ".join(wide))
+    assert len(wide) == len(cfevents.events.KINDS) + 1 < len(narrow)
+
+
+def test_a_terminal_too_narrow_for_columns_wraps_by_itself() -> None:
+    assert len(on_terminal("kinds", columns=30).splitlines()) == len(cfevents.events.KINDS) + 1
+
+
+@pytest.mark.parametrize(
+    "command", ["cfevents list --simulate --since 7d", "cfevents kinds --format table", "cfevents --help"]
+)
+def test_a_reader_that_has_enough_ends_it_without_noise(command: str) -> None:
+    ended = shell(f"{{ {command}; echo $? >&2; }} | head -n 1")
+    assert ended.stdout.count("\n") == 1
+    assert ended.stderr == "0\n"
+
+
+def test_a_reader_that_is_gone_before_the_first_line_ends_it_without_noise() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "cfevents", "list", "--simulate"]
+    ended = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, timeout=50, check=False)
+    os.close(write)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_closed_stdout_is_no_failure() -> None:
+    ended = shell("cfevents list --simulate >&-")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_one_line_and_status_1() -> None:
+    ended = shell("cfevents list --simulate >/dev/full")
+    assert (ended.returncode, ended.stderr) == (1, "cfevents: No space left on device\n")
+
+
+def test_text_that_stdout_cannot_encode_is_replaced_in_a_table(
+    account: "Simulator", run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    account.add("site-2", {"e": {"k": "Überraschung"}, "t": 1767225600, "n": 0})
+    table = run("latest", "site-2", "--format", "table")
+    assert (table.returncode, table.stderr) == (0, "")
+    assert "?berraschung" in table.stdout
+    assert "\\u00dcberraschung" in run("latest", "site-2").stdout
+
+
+def test_ctrl_c_ends_a_listing_with_130_and_without_a_word(
+    account: "Simulator", start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("CLOUDFLARE_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        listing = start("list", "site-1")
+        connection, _ = silent.accept()
+        with connection:
+            connection.recv(1)
+            listing.send_signal(signal.SIGINT)
+            printed, told = listing.communicate(timeout=30)
+    assert (listing.returncode, printed, told) == (130, "", "")
+
+
+def test_the_exit_status_of_a_process_tells_failure_from_wrong_usage(
+    account: "Simulator", run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("list", "nobody").returncode == 1
+    assert run("list", "..").returncode == 2
+    assert run("list").returncode == 2
+    monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
+    assert run("list", "site-1").returncode == 2

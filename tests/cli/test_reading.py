@@ -1,0 +1,179 @@
+"""What list, get, latest and connectors print, and what they ask for."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import Result
+
+if TYPE_CHECKING:
+    from cfevents.testing import Simulator
+
+Invoke = Callable[..., Result]
+
+WINDOW = ("--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01T01:00:00Z")
+
+
+def records(result: Result) -> list[dict[str, Any]]:
+    """Read NDJSON from a command that went well."""
+    assert (result.exit_code, result.stderr) == (0, "")
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def listed(simulator: "Simulator") -> int:
+    """Count the requests for pages."""
+    return sum(request.path.endswith("/telemetry/events") for request in simulator.requests)
+
+
+def test_list_prints_each_event_as_one_json_object_a_line(account: "Simulator", invoke: Invoke) -> None:
+    first, *rest = records(invoke("list", "site-1", *WINDOW))
+    assert list(first.items()) == [
+        ("connector_id", "site-1"),
+        ("id", "1767225600.0"),
+        ("kind", "Init"),
+        ("recorded_at", "2026-01-01T00:00:00Z"),
+        ("collected_at", "2026-01-01T00:00:31Z"),
+        ("recorded_ts", 1767225600),
+        ("sequence", 0),
+        ("collected_ts", 1767225631),
+    ]
+    assert [record["id"] for record in rest] == ["1767225660.0", "1767225660.1", "1767225720.0"]
+
+
+def test_list_prints_a_table_of_aligned_columns_where_it_is_asked_to(account: "Simulator", invoke: Invoke) -> None:
+    result = invoke("list", "site-1", *WINDOW, "--format", "table", "--page-size", "3")
+    assert result.stdout.splitlines() == [
+        "RECORDED (UTC)       ID             LAG      KIND",
+        "2026-01-01 00:00:00  1767225600.0   31s      Init",
+        "2026-01-01 00:01:00  1767225660.0   0s       RekeyStart",
+        "2026-01-01 00:01:00  1767225660.1   -5s      Reconcile",
+        "2026-01-01 00:02:00  1767225720.0   3h58m    Novelty",
+    ]
+
+
+def test_list_prints_a_page_before_it_asks_for_the_next_one(account: "Simulator", invoke: Invoke) -> None:
+    account.add("site-2", *({"e": {"k": "Init"}, "t": 1767225600, "n": n} for n in (0, 1, 2.5)))
+    result = invoke("list", "site-2", *WINDOW, "--page-size", "2")
+    assert [json.loads(line)["sequence"] for line in result.stdout.splitlines()] == [0, 1]
+    assert result.exit_code == 1
+    assert "result.items[0].n" in result.stderr
+    assert "the window was --since 2026-01-01T00:00:00Z --until 2026-01-01T01:00:00Z" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_window_of_a_failed_listing_outside_the_calendar_is_told_in_seconds(
+    account: "Simulator", invoke: Invoke
+) -> None:
+    result = invoke("list", "nobody", "--since", "9999999d", "--until", "9999998d")
+    assert result.exit_code == 1
+    assert "--since -8622" in result.stderr
+
+
+@pytest.mark.parametrize(("limit", "pages"), [("1", 1), ("2", 1), ("3", 2), ("9", 2)])
+def test_a_limit_stops_the_listing_without_another_request(
+    account: "Simulator", invoke: Invoke, limit: str, pages: int
+) -> None:
+    result = records(invoke("list", "site-1", *WINDOW, "--page-size", "2", "-n", limit))
+    assert len(result) == min(int(limit), 4)
+    assert listed(account) == pages
+
+
+def test_one_kind_is_left_to_the_api_and_several_are_chosen_from_one_listing(
+    account: "Simulator", invoke: Invoke
+) -> None:
+    one = records(invoke("list", "site-1", *WINDOW, "--kind", "Init"))
+    two = records(invoke("list", "site-1", *WINDOW, "--kind", "Init", "--kind", "Reconcile"))
+    assert [record["kind"] for record in one + two] == ["Init", "Init", "Reconcile"]
+    assert [request.query.get("k") for request in account.requests] == ["Init", None]
+
+
+@pytest.mark.parametrize(("kind", "nearest"), [("Reconciled", "Reconcile"), ("rekeystart", "RekeyStart")])
+def test_an_unknown_kind_is_asked_for_all_the_same_with_a_hint(
+    account: "Simulator", invoke: Invoke, kind: str, nearest: str
+) -> None:
+    result = invoke("list", "site-1", *WINDOW, "--kind", kind)
+    assert (result.exit_code, result.stdout) == (0, "")
+    hint = f"cfevents: asking for the unknown kind '{kind}'; the nearest known one is '{nearest}'\n"
+    assert result.stderr == hint
+    assert account.requests[-1].query["k"] == kind
+
+
+def test_a_kind_unlike_any_other_has_a_nearest_one_too(account: "Simulator", invoke: Invoke) -> None:
+    result = invoke("list", "site-1", *WINDOW, "--kind", "Novelty", "--kind", "\x1b[31m")
+    assert [json.loads(line)["kind"] for line in result.stdout.splitlines()] == ["Novelty"]
+    assert result.stderr.count("the nearest known one is '") == 2
+    assert "\x1b" not in result.stderr
+
+
+def test_get_prints_the_event_as_the_api_sent_it(account: "Simulator", invoke: Invoke) -> None:
+    (record,) = records(invoke("get", "site-1", "1767225720.0"))
+    assert list(record.items()) == [
+        ("connector_id", "site-1"),
+        ("id", "1767225720.0"),
+        ("kind", "Novelty"),
+        ("recorded_at", "2026-01-01T00:02:00Z"),
+        ("recorded_ts", 1767225720),
+        ("sequence", 0),
+        ("version", "1.2.3"),
+        ("event", {"k": "Novelty", "depth": [1, 2]}),
+    ]
+
+
+def test_get_prints_a_table_with_a_line_for_each_field(account: "Simulator", invoke: Invoke) -> None:
+    result = invoke("get", "site-1", "1767225660.0", "--format", "table")
+    assert result.stdout.splitlines() == [
+        "FIELD            VALUE",
+        "connector        site-1",
+        "id               1767225660.0",
+        "kind             RekeyStart",
+        "recorded (UTC)   2026-01-01 00:01:00",
+        "version          -",
+        "event.tunnel_id  tunnel-1",
+        "event.peer       null",
+    ]
+
+
+def test_latest_prints_events_with_their_payloads_in_the_order_of_the_api(account: "Simulator", invoke: Invoke) -> None:
+    printed = records(invoke("latest", "site-1"))
+    assert [record["id"] for record in printed] == ["1767225720.0", "1767225660.1", "1767225660.0", "1767225600.0"]
+    assert printed[2]["event"] == {"k": "RekeyStart", "tunnel_id": "tunnel-1", "peer": None}
+    assert set(printed[2]) == set(records(invoke("get", "site-1", "1767225660.0"))[0])
+    table = invoke("latest", "site-1", "--format", "table").stdout.splitlines()
+    assert table[0] == "RECORDED (UTC)       ID            KIND        PAYLOAD"
+    assert table[3] == "2026-01-01 00:01:00  1767225660.0  RekeyStart  tunnel_id=tunnel-1  peer=null"
+
+
+def test_connectors_are_printed_as_the_api_describes_them(account: "Simulator", invoke: Invoke) -> None:
+    printed = records(invoke("connectors"))
+    site = next(record for record in printed if record["id"] == "site-1")
+    assert site["device"]["serial_number"].startswith("SIM")
+    assert site["interrupt_window_duration_hours"] == 4
+    header, *lines = invoke("connectors", "--format", "table").stdout.splitlines()
+    assert header.split() == ["ID", "LAST", "HEARTBEAT", "NOTES"]
+    assert any(line.startswith("site-1 ") and site["notes"] in line for line in lines)
+
+
+def test_times_outside_the_calendar_are_null_in_ndjson_and_numbers_in_a_table(
+    account: "Simulator", invoke: Invoke
+) -> None:
+    account.compare = "a"
+    account.add("site-2", {"e": {"k": "Init"}, "t": 400000000000, "n": 0, "a": 1767225600})
+    (record,) = records(invoke("list", "site-2", *WINDOW))
+    assert (record["recorded_at"], record["recorded_ts"]) == (None, 400000000000)
+    (record,) = records(invoke("get", "site-2", record["id"]))
+    assert record["recorded_at"] is None
+    table = invoke("list", "site-2", *WINDOW, "--format", "table").stdout
+    assert table.splitlines()[1].split() == ["400000000000", "400000000000.0", "-4609175d15h", "Init"]
+
+
+def test_no_text_of_the_api_can_control_the_terminal(account: "Simulator", invoke: Invoke) -> None:
+    wicked = "\x1b[2J\x07\r\n\u202e\ud800é"
+    account.add("site-2", {"e": {"k": wicked, wicked: wicked}, "t": 1767225600, "n": 0, "v": wicked})
+    (record,) = records(invoke("list", "site-2", *WINDOW))
+    assert record["kind"] == wicked
+    for command in (("list", "site-2", *WINDOW), ("latest", "site-2"), ("get", "site-2", "1767225600.0")):
+        table = invoke(*command, "--format", "table").stdout
+        assert all(line.isprintable() for line in table.splitlines())
+        assert "\N{REPLACEMENT CHARACTER}[2J\N{REPLACEMENT CHARACTER}  " in table
+        assert "é" in table

@@ -1,0 +1,100 @@
+"""``--simulate`` and the command ``simulate``."""
+
+import json
+import re
+import shlex
+import signal
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import Result
+
+from cfevents.cli.simulated import made_up_simulator
+
+if TYPE_CHECKING:
+    import subprocess
+
+Invoke = Callable[..., Result]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+def test_a_day_of_the_made_up_account_is_listed_and_got_by_two_processes(run: Run) -> None:
+    printed = run("list", "--simulate", "--since", "24h")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    events = [json.loads(line) for line in printed.stdout.splitlines()]
+    assert 200 < len(events) < 400
+    got = run("get", "--simulate", events[-1]["id"])
+    record = json.loads(got.stdout)
+    assert (got.returncode, got.stderr) == (0, "")
+    assert {name: record[name] for name in ("connector_id", "id", "kind")} == {
+        name: events[-1][name] for name in ("connector_id", "id", "kind")
+    }
+
+
+@pytest.mark.parametrize("command", ["list", "latest"])
+def test_the_first_connector_is_taken_where_none_is_named(invoke: Invoke, command: str) -> None:
+    first, second, *_ = [json.loads(line)["id"] for line in invoke("connectors", "--simulate").stdout.splitlines()]
+    unnamed = invoke(command, "--simulate")
+    named = invoke(command, second, "--simulate")
+    assert {json.loads(line)["connector_id"] for line in unnamed.stdout.splitlines()} == {first}
+    assert {json.loads(line)["connector_id"] for line in named.stdout.splitlines()} == {second}
+
+
+def test_the_made_up_account_is_asked_whatever_the_environment_says(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", "https://api.example.com")
+    monkeypatch.setenv("CLOUDFLARE_EMAIL", "half-a-scheme")
+    assert invoke("connectors", "--simulate").exit_code == 0
+
+
+@pytest.mark.parametrize("time_of_day", [0, 1, 43200, 86399])
+def test_the_made_up_past_is_the_same_all_day_and_never_lies_ahead(
+    monkeypatch: pytest.MonkeyPatch, time_of_day: int
+) -> None:
+    midnight = 1767225600
+    monkeypatch.setattr("cfevents.timespan.now", lambda: midnight + time_of_day + 0.5)
+    simulator, connector_id = made_up_simulator()
+    monkeypatch.setattr("cfevents.timespan.now", lambda: midnight + 86399.5)
+    whole_day, same_connector = made_up_simulator()
+    assert connector_id == same_connector
+    assert simulator.events is not None
+    assert whole_day.events is not None
+    past, day = list(simulator.events[connector_id]), list(whole_day.events[connector_id])
+    assert all(event in day for event in past[-50:])
+    assert max(event["a"] for event in past) <= midnight + time_of_day
+    assert min(event["t"] for event in past) < midnight - 6 * 86400
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_served_account_can_be_asked_by_what_it_printed_until_a_signal_ends_it(
+    start: Start, run: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    server = start("simulate")
+    assert server.stdout is not None
+    lines = [server.stdout.readline().rstrip() for _ in range(5)]
+    assert lines[0] == "# Paste into another terminal:"
+    for line in lines[1:4]:
+        if found := re.fullmatch(r"export (CLOUDFLARE_\w+)=(\S+)", line):
+            monkeypatch.setenv(found[1], found[2])
+    program, *args = shlex.split(lines[4])
+    printed = run(*args)
+    assert program == "cfevents"
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert printed.stdout.count("\n") > 200
+    server.send_signal(number)
+    rest, told = server.communicate(timeout=30)
+    assert (server.returncode, rest, told) == (0, "", "cfevents: serving until Ctrl-C\n")
+
+
+def test_a_port_in_use_is_one_line_and_status_1(invoke: Invoke) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = invoke("simulate", "--port", str(port))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"cfevents: cannot listen on port {port}: ")
+    assert result.stderr.count("\n") == 1
