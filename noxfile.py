@@ -11,7 +11,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "coverage", "docs"]
+nox.options.sessions = ["lint", "types", "tests", "lowest", "coverage", "docs"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 ROOT = Path(__file__).parent
@@ -34,12 +34,16 @@ def _groups(session: nox.Session, *names: str) -> None:
     session.install(*nox.project.dependency_groups(PROJECT, *names))
 
 
-def _wheel(session: nox.Session) -> str:
-    """Build the wheel that the tests run against: what users get, not what lies in the folder."""
-    folder = session.create_tmp()
-    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, str(ROOT))
-    (wheel,) = Path(folder).glob("*.whl")
-    return str(wheel)
+def _install_wheel(session: nox.Session) -> None:
+    """Build the wheel and install it: what users get, not what lies in the folder."""
+    folder = Path(session.create_tmp())
+    for old in folder.glob("*.whl"):
+        old.unlink()
+    session.run("python", "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT))
+    (wheel,) = folder.glob("*.whl")
+    # A wheel of the same version would be taken for installed.
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}[all]")
 
 
 @nox.session
@@ -63,8 +67,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests against the built wheel."""
     _groups(session, "tests")
-    session.install("--force-reinstall", "--no-deps", wheel := _wheel(session))
-    session.install(f"cfevents[all] @ file://{wheel}")
+    _install_wheel(session)
     session.run("coverage", "run", "-m", "pytest", *session.posargs, env=_from_the_wheel(session))
 
 
@@ -73,8 +76,17 @@ def _from_the_wheel(session: nox.Session) -> dict[str, str]:
     return {
         "PYTHONSAFEPATH": "1",
         "CFEVENTS_TESTS_INSTALLED": "1",
-        "COVERAGE_FILE": str(_DATA / str(session.python) / ".coverage"),
+        "COVERAGE_FILE": str(_DATA / session.name / ".coverage"),
     }
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Run the library's own tests with the oldest libraries that it says it works with."""
+    _groups(session, "tests")
+    _install_wheel(session)
+    session.install(*(need.replace(">=", "==") for need in PROJECT["project"]["dependencies"]))
+    session.run("coverage", "run", "-m", "pytest", "--ignore", "tests/cli", env=_from_the_wheel(session))
 
 
 @nox.session
@@ -82,7 +94,7 @@ def coverage(session: nox.Session) -> None:
     """Report the branch coverage of all Pythons together."""
     _groups(session, "tests")
     files = [str(path) for path in _DATA.rglob(".coverage*")]
-    session.run("coverage", "combine", "--keep", *files)
+    session.run("coverage", "combine", "--quiet", "--keep", *files, log=False)
     session.run("coverage", "report")
 
 
@@ -97,5 +109,5 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure; prints figures and judges none."""
-    session.install(_wheel(session))
+    _install_wheel(session)
     session.run("python", "tests/benchmarks/import_time.py", *session.posargs, env={"PYTHONSAFEPATH": "1"})

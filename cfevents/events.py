@@ -339,8 +339,9 @@ def kind_names(kind: KindFilter | None) -> tuple[str, ...]:
 
 
 def _kind_name(kind: object) -> str:
-    if isinstance(kind, type) and issubclass(kind, DocumentedEvent) and kind is not DocumentedEvent:
-        return kind.kind
+    for cls in KINDS.values():
+        if kind is cls:
+            return cls.kind
     if not isinstance(kind, str):
         raise TypeError(f"kind={kind!r} is no kind: write a name such as 'Init', or a class such as events.Init")
     if not kind.strip():

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from support.scripted import ACCOUNT, ScriptedAPI, success
+from yarl import URL
 
 import cfevents
 from cfevents import Client
@@ -130,7 +131,7 @@ async def test_a_token_source_that_fails_is_a_configuration_error_and_tells_wher
     ("account_id", "says"),
     [
         (None, "no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id="),
-        (" ", "account_id is unusable"),
+        (" ", "no account: set CLOUDFLARE_ACCOUNT_ID"),
         ("a" * 33, "account_id has 33 characters; the API takes at most 32"),
         ("a/b", "account_id is unusable: .* is not one segment"),
         ("..", "account_id is unusable"),
@@ -168,9 +169,12 @@ def test_a_base_url_that_would_expose_credentials_or_is_none_is_refused(base_url
     ["https://api.example.com", "http://localhost:1/v4/", "http://127.0.0.2", "http://[::1]:8080/client/v4"],
 )
 def test_https_and_loopback_addresses_are_taken(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLOUDFLARE_BASE_URL", base_url)
+    monkeypatch.setenv("CLOUDFLARE_BASE_URL", f" {base_url}\n")
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", " acc ")
-    assert repr(Client(api_token="arg-token-33bb")).startswith("<Client of account acc at http")
+    for unset in (None, "", " "):
+        client = Client(api_token="arg-token-33bb", account_id=unset, base_url=unset)
+        assert repr(client) == f"<Client of account acc at {URL(base_url)}, not open>"
+    assert "at https://other.example," in repr(Client(api_token="arg-token-33bb", base_url=" https://other.example "))
 
 
 @pytest.mark.parametrize(

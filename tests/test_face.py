@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -118,6 +119,12 @@ def imports(path: Path) -> set[str]:
 
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.skipif("CFEVENTS_TESTS_INSTALLED" not in os.environ, reason="nox sets it where it tests the wheel")
+def test_what_is_tested_is_what_is_installed() -> None:
+    assert "site-packages" in PACKAGE.parts
+    assert (PACKAGE / "py.typed").is_file()
 
 
 def test_every_file_belongs_to_a_room() -> None:

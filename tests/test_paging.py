@@ -251,6 +251,8 @@ def test_the_calls_patience_counts_the_api_and_not_the_caller() -> None:
         ({"kind": 5}, TypeError, "kind=5 is no kind"),
         ({"kind": [str]}, TypeError, "is no kind"),
         ({"kind": events.UnknownEvent}, TypeError, "is no kind"),
+        ({"kind": events.DocumentedEvent}, TypeError, "is no kind"),
+        ({"kind": events.TunnelEvent}, TypeError, "is no kind"),
         ({"kind": "\ud800"}, ValueError, "lone surrogate"),
         ({"timeout": 0}, ValueError, "timeout=0 must be finite and above 0 seconds"),
         ({"timeout": float("nan")}, ValueError, "timeout=nan must be finite"),

@@ -109,17 +109,21 @@ def find_api(base_url: str | None, account_id: str | None) -> API:
     Raises:
         ConfigurationError: The account is missing, or one of them is unusable.
     """
-    account_id = account_id or environment("CLOUDFLARE_ACCOUNT_ID")
-    if not account_id:
+    account_id = _stripped(account_id) or environment("CLOUDFLARE_ACCOUNT_ID")
+    if account_id is None:
         raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
-    where = base_url or hide(environment("CLOUDFLARE_BASE_URL")) or DEFAULT_BASE_URL
+    where = hide(_stripped(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL)
     return API(_checked_base_url(where), _checked_account_id(account_id))
+
+
+def _stripped(value: str | None) -> str | None:
+    return (value.strip() or None) if isinstance(value, str) else value
 
 
 def _checked_account_id(value: str) -> str:
     try:
-        check_segment("account_id", value := value.strip())
-    except (AttributeError, TypeError, ValueError) as error:
+        check_segment("account_id", value)
+    except (TypeError, ValueError) as error:
         raise ConfigurationError(f"account_id is unusable: {error}") from None
     if len(value) > _LONGEST_ACCOUNT_ID:
         raise ConfigurationError(f"account_id has {len(value)} characters; the API takes at most 32")
@@ -139,8 +143,8 @@ def _checked_base_url(value: str) -> URL:
 
 def _parsed(value: str) -> URL | None:
     try:
-        return URL(value.strip())
-    except (AttributeError, TypeError, ValueError):
+        return URL(value)
+    except (TypeError, ValueError):
         return None
 
 

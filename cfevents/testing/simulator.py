@@ -33,12 +33,11 @@ class ClientOptions(TypedDict):
 class Simulator(Settings):
     """A local API on a real HTTP server; an async context manager.
 
-    Examples:
-        ```python
+    ::
+
         async with Simulator(events={"site-1": [{"e": {"k": "Init"}, "t": 1700000000, "n": 0}]}) as simulator:
             async with Client(**simulator.client_options) as client:
                 ...
-        ```
 
     Attributes:
         events: Events by connector id: `{"e": {"k": …}, "t": …, "n": …}`, and `"a"` (else as `t`), `"v"` and

@@ -14,11 +14,10 @@ __all__ = ["SimulatorThread"]
 class SimulatorThread:
     """A context manager that runs a simulator on a thread.
 
-    Examples:
-        ```python
-        with SimulatorThread(Simulator(events={"site-1": []})) as simulator:
-            simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})
-        ```
+    ::
+
+    with SimulatorThread(Simulator(events={"site-1": []})) as simulator:
+        simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})
     """
 
     def __init__(self, simulator: Simulator | None = None) -> None:

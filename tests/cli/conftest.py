@@ -1,6 +1,7 @@
 """How the command line is run: in this process where that will do, as a process of its own where it will not."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -58,6 +59,13 @@ def run() -> Callable[..., "subprocess.CompletedProcess[str]"]:
         return subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, timeout=50, check=False)
 
     return run
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _ctrl_c_counts() -> None:
+    """A shell that runs the tests in the background lets them ignore SIGINT, and so their subprocesses."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

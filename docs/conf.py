@@ -1,0 +1,105 @@
+"""The documentation site: Sphinx, read from these pages and from the package's docstrings. It needs no network."""
+
+import re
+from typing import Any
+
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+import cfevents
+from cfevents import face, testing
+
+project = "cfevents"
+author = "The cfevents developers"
+project_copyright = author
+release = version = cfevents.__version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+nitpicky = True
+# Nothing is asked of other projects' sites while this one is built, so what is theirs stays plain text.
+nitpick_ignore_regex = [
+    ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|types|typing|yarl)\..*"),
+    ("py:class", r"T|cfevents\.wire\.T|cfevents\.testing\.simulator\.ClientOptions"),
+]
+
+default_role = "py:obj"
+add_module_names = False
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_typehints_format = "short"
+autodoc_type_aliases = {"Event": "events.Event"}  # by name, not as the union of thirty
+autodoc_member_order = "bysource"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+napoleon_numpy_docstring = False
+napoleon_use_ivar = False
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+copybutton_prompt_text = r"\$ |> "
+copybutton_prompt_is_regexp = True
+copybutton_line_continuation_character = "\\"
+
+html_theme = "furo"
+html_title = f"cfevents {release}"
+html_static_path = ["_static"]
+html_css_files = ["cfevents.css"]
+html_copy_source = False
+html_domain_indices = False
+html_show_sphinx = False
+html_show_copyright = False
+pygments_style = "friendly"
+pygments_dark_style = "github-dark"
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#b4530a", "color-brand-content": "#a34a06"},
+    "dark_css_variables": {"color-brand-primary": "#f6a45c", "color-brand-content": "#f6a45c"},
+}
+
+_PUBLIC = {
+    f"{thing.__module__}.{thing.__qualname__}": f"{house.__name__}.{name}"
+    for house, names in ((cfevents, face.__all__), (testing, testing.__all__))
+    for name in names
+    if hasattr(thing := getattr(house, name), "__qualname__")
+}
+"""Where a class or function is defined, and where users find it."""
+_PUBLIC["events.Event"] = "cfevents.events.Event"
+
+_NOT_CONSTRUCTED_BY_USERS = {"cfevents.EventStream"}
+_DESCRIBED_BY_A_SENTENCE = {"attribute", "data", "property"}
+
+
+def _public_reference(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: Any) -> Any:
+    """Lead a reference to the public name; show other words of code as such."""
+    target = node["reftarget"]
+    if node.get("refdomain") != "py":
+        return None
+    if public := _PUBLIC.get(target):
+        domain = env.domains.python_domain
+        return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, contnode)
+    # A docstring's `Name` or `a.b` has to lead somewhere; its `word` and `{"a": 1}` may be just code.
+    is_name = re.fullmatch(r"[A-Z]\w*|\w+(\.\w+)+", target)
+    return contnode if node["reftype"] == "obj" and not is_name else None
+
+
+def _shown_signature(app: Sphinx, what: str, name: str, *more: Any) -> tuple[str | None, str | None]:
+    """Leave out how errors and streams are made, and how attrs spells an empty default."""
+    *_, signature, returns = more
+    if what == "exception" or name in _NOT_CONSTRUCTED_BY_USERS:
+        return "", None
+    return signature and signature.replace("=NOTHING", "={}").replace("= NOTHING", "= {}"), returns
+
+
+def _sentence_kept_whole(app: Sphinx, what: str, *more: Any) -> None:
+    """Let napoleon not take a sentence's words before its colon for a type; it does so within one line."""
+    lines = more[-1]
+    if what in _DESCRIBED_BY_A_SENTENCE and lines:
+        lines[:1] = lines[0].replace(": ", ":\n", 1).split("\n")
+
+
+def setup(app: Sphinx) -> None:
+    """Connect the hooks."""
+    app.connect("missing-reference", _public_reference)
+    app.connect("autodoc-process-signature", _shown_signature)
+    app.connect("autodoc-process-docstring", _sentence_kept_whole, priority=400)
