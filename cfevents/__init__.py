@@ -16,9 +16,12 @@ else:
     # tests/test_face.py keeps both true.
 
     def __getattr__(name: str) -> Any:
-        if name.startswith("_") or name not in (face := import_module("cfevents.face")).__all__:
-            raise AttributeError(f"module 'cfevents' has no attribute {name!r}")
-        return getattr(face, name)
+        # Python itself asks for names such as __path__; of those only __all__ is worth loading the client.
+        if name == "__all__" or not name.startswith("_"):
+            face = import_module("cfevents.face")
+            if name == "__all__" or name in face.__all__:
+                return getattr(face, name)
+        raise AttributeError(f"module 'cfevents' has no attribute {name!r}")
 
     def __dir__() -> list[str]:
         return ["__version__", *import_module("cfevents.face").__all__]

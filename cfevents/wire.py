@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast, get_origin, overload
 import attrs
 from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
 from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory
+from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from cfevents.errors import APIResponseError
@@ -49,6 +50,7 @@ def structure(raw: Any, cls: Any) -> Any:
 
     Raises:
         APIResponseError: The value is not of the documented shape; ``place`` says where.
+        TypeError: The class is none of those.
     """
     return structure_at("", raw, cls)
 
@@ -69,6 +71,8 @@ def structure_at(place: str, raw: Any, cls: type[T]) -> T:
         where, why = _first_fault(error)
         where = (place + where).removeprefix(".")
         raise APIResponseError(f"{where or 'the value'}: {why}", place=where) from error
+    except StructureHandlerNotFoundError:
+        raise TypeError(f"{cls!r} is none of the classes that JSON is structured into") from None
 
 
 def wire_name(cls: type, attribute: str) -> str:

@@ -232,3 +232,9 @@ def test_structure_refuses_what_is_no_event(raw: Any) -> None:
 def test_a_number_too_long_to_print_is_refused_in_short() -> None:
     with pytest.raises(cfevents.APIResponseError, match="not a longer one"):
         structure(ITEM | {"t": 10**5000}, EventMetadata)
+
+
+@pytest.mark.parametrize("cls", [object, 5])
+def test_structure_into_a_class_that_is_none_of_ours_is_a_type_error(cls: Any) -> None:
+    with pytest.raises(TypeError, match="is none of the classes that JSON is structured into"):
+        structure(ITEM, cls)

@@ -69,6 +69,12 @@ def test_the_public_names_are_these_and_each_is_there() -> None:
         getattr(cfevents, "Nothing")  # noqa: B009
 
 
+def test_a_star_import_brings_the_public_names() -> None:
+    found: dict[str, object] = {}
+    exec("from cfevents import *", found)
+    assert found.keys() - {"__builtins__"} == set(NAMES)
+
+
 def test_the_parameters_of_the_public_face_are_these() -> None:
     def parameters(call: object) -> list[str]:
         return [name for name in inspect.signature(call).parameters if name != "self"]  # type: ignore[arg-type]
