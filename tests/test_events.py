@@ -145,3 +145,9 @@ def test_events_match_by_class_and_field() -> None:
 def test_events_are_frozen() -> None:
     with pytest.raises(AttributeError):
         events.StartUpgrade().url = "x"  # type: ignore[misc]
+
+
+def test_what_an_event_is_known_by_is_not_replaced_by_an_extra_of_that_name() -> None:
+    event = EventMetadata("Init", 1, 0, 2, extra={"k": "Leave", "t": 9, "more": 5})
+    assert unstructure(event) == {"k": "Init", "t": 1, "n": 0, "a": 2, "more": 5}
+    assert unstructure(events.UnknownEvent("New", {"k": "Init", "x": 1})) == {"k": "New", "x": 1}

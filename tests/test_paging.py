@@ -1,6 +1,7 @@
 """Listings: every event once, however the API orders, cuts and ends them."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 from support.clock import run_jumping
 from support.scripted import Reply, ScriptedAPI, failure, item, page
 
-from cfevents import APIResponseError, Client, EventMetadata, Page, PaginationError, events
+from cfevents import APIResponseError, Client, EventMetadata, EventStream, Page, PaginationError, events
+from cfevents.paging import Query
 from cfevents.testing import History, Simulator
+from cfevents.timespan import Timespan
 
 HISTORY = History(seed=4, connectors=["c1"], days=1, until=1_780_000_000)
 SINCE, UNTIL = HISTORY.until - 86400, HISTORY.until
@@ -185,6 +188,21 @@ async def test_a_stream_starts_again_at_the_beginning_over_the_same_window() -> 
         assert {(each.query["from"], each.query["to"]) for each in simulator.requests} == {(str(SINCE), str(UNTIL))}
         assert (stream.since, stream.until) == (SINCE, UNTIL)
         assert repr(stream) == f"<EventStream of 'c1' since={SINCE} until={UNTIL}>"
+
+
+async def test_ending_the_events_ends_the_pages_at_once_and_not_when_they_are_collected() -> None:
+    ended = []
+
+    async def pages(_: Query) -> AsyncGenerator[Page, None]:
+        try:
+            yield Page((EventMetadata("Init", 1, 0, 1),))
+        finally:
+            ended.append(asyncio.current_task())
+
+    found = aiter(EventStream(Query("c1", Timespan(1, 9)), pages))
+    await anext(found)
+    await found.aclose()
+    assert ended == [asyncio.current_task()]
 
 
 async def test_a_listing_goes_on_from_a_pages_cursor() -> None:
