@@ -57,7 +57,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, in the package and in the tests, by two checkers."""
-    _groups(session, "types", "docs")
+    _groups(session, "types")
     session.install("-e", ".[all]")
     session.run("mypy")
     session.run("pyright")
