@@ -72,6 +72,7 @@ def tests(session: nox.Session) -> None:
 
 
 def _from_the_wheel(session: nox.Session) -> dict[str, str]:
+    shutil.rmtree(_DATA / session.name, ignore_errors=True)
     # Without the safe path, Python would find the folder's own cfevents before the installed one.
     return {
         "PYTHONSAFEPATH": "1",

@@ -112,7 +112,9 @@ def _checked(name: str, value: object) -> Secret | None:
         raise TypeError(f"{name} must be text, not {value.type_name}")
     secret = Secret(str(value).strip())
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
-        raise ConfigurationError(f"{name} holds a character that cannot be part of a credential")
+        raise ConfigurationError(
+            f"{name} holds white space or another character that no credential has: write it alone, without 'Bearer '"
+        )
     return secret or None
 
 

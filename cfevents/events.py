@@ -5,11 +5,16 @@ that it does not document yet. The catalogue has grown with each edition of the 
 its class below and name it in `Event`.
 """
 
+import logging
 from collections.abc import Collection, Mapping
+from difflib import get_close_matches
+from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias, get_args
 
 from attrs import field, frozen
+
+_log = logging.getLogger("cfevents")
 
 
 @frozen
@@ -336,6 +341,16 @@ def kind_names(kind: KindFilter | None) -> tuple[str, ...]:
     if not kinds:
         raise ValueError("kind is an empty collection, which no event is of: leave it out for every kind")
     return tuple(dict.fromkeys(map(_kind_name, kinds)))
+
+
+@cache
+def tell_of_unknown(name: str) -> None:
+    """Log once that a kind is not in the catalogue, and the nearest that is: it may be new, or a typing error."""
+    if name in KINDS:
+        return
+    known = {kind.lower(): kind for kind in KINDS}
+    (nearest,) = get_close_matches(name.lower(), known, n=1, cutoff=0)
+    _log.warning("asking for the unknown kind %r; the nearest known one is %r", name, known[nearest])
 
 
 def _kind_name(kind: object) -> str:

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from cfevents.checks import check_seconds, check_segment, check_text, check_whole
 from cfevents.errors import APIResponseError, PaginationError
-from cfevents.events import KindFilter, kind_names
+from cfevents.events import KindFilter, kind_names, tell_of_unknown
 from cfevents.models import EventMetadata, Listing, Page
 from cfevents.protocol import API, Request
 from cfevents.session import Session, told_of
@@ -51,7 +51,7 @@ class Query:
         return cls(
             check_segment("connector_id", connector_id),
             Timespan.of(since, until, absolute=cursor is not None),
-            tuple(check_text("kind", name) for name in kind_names(kind)),
+            _checked_kinds(kind),
             None if page_size is None else check_whole("page_size", page_size),
             None if cursor is None else check_text("cursor", cursor),
             None if timeout is None else check_seconds("timeout", timeout),
@@ -60,6 +60,13 @@ class Query:
     def request(self, api: API, cursor: str | None) -> Request[Listing]:
         """Ask for the page at a cursor."""
         return api.list_events(self.connector_id, self.timespan, kinds=self.kinds, limit=self.page_size, cursor=cursor)
+
+
+def _checked_kinds(kind: KindFilter | None) -> tuple[str, ...]:
+    names = tuple(check_text("kind", name) for name in kind_names(kind))
+    for name in names:
+        tell_of_unknown(name)
+    return names
 
 
 async def follow_cursor(opened: Callable[[], Session], api: API, query: Query) -> AsyncGenerator[Page, None]:

@@ -70,30 +70,36 @@ class Session:
             CfEventsError: It did not succeed. The error tells what was asked.
         """
         deadline = None if timeout is None else self._loop.time() + check_seconds("timeout", timeout)
+        failures: list[Exception] = []
         with told_of(request):
             try:
                 async with asyncio.timeout_at(deadline):
-                    return await self._repeat(request, deadline)
+                    return await self._repeat(request, self._rule(deadline, failures))
             except TimeoutError as error:
-                raise APITimeoutError("no answer in the time that the call was given (timeout=)") from error
+                last = f"; the last attempt: {failures[-1]}" if failures else ""
+                raise APITimeoutError(f"no answer before the call's timeout ran out{last}") from error
 
-    async def _repeat(self, request: Request[T], deadline: float | None) -> Answer[T]:
+    async def _repeat(self, request: Request[T], rule: Callable[[Exception], bool | float]) -> Answer[T]:
         async for attempt in stamina.retry_context(
-            on=self._may_repeat(deadline), attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=_NOTABLE_WAIT
+            on=rule, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=_NOTABLE_WAIT
         ):
             with attempt:
                 return read_answer(request, await self._send(request))
         raise AssertionError("stamina raises the last error")  # pragma: no cover
 
-    def _may_repeat(self, deadline: float | None) -> Callable[[Exception], bool | float]:
+    def _rule(self, deadline: float | None, failures: list[Exception]) -> Callable[[Exception], bool | float]:
         """Make the rule: whether a failed attempt is followed by another, and for a block after how many seconds."""
 
         def rule(error: Exception) -> bool | float:
+            if not isinstance(error, CfEventsError):  # stamina shows cancellations too
+                return False
+            failures.append(error)
             if isinstance(error, RateLimitError) and error.retry_after is not None:
                 patience = _LONGEST_WAIT if deadline is None else min(_LONGEST_WAIT, deadline - self._loop.time())
                 return _wait_out(error.retry_after) if error.retry_after <= patience else False
-            undecodable = isinstance(error, APIResponseError) and error.place == "body"
-            return undecodable or isinstance(error, APIConnectionError | InternalServerError | RateLimitError)
+            if again := _may_pass(error):
+                _log.info("%s; asking again", error)
+            return again
 
         return rule
 
@@ -123,6 +129,11 @@ class Session:
         return bytes(body)
 
 
+def _may_pass(error: Exception) -> bool:
+    undecodable = isinstance(error, APIResponseError) and error.place == "body"
+    return undecodable or isinstance(error, APIConnectionError | InternalServerError | RateLimitError)
+
+
 def _wait_out(seconds: float) -> float:
     if seconds > _NOTABLE_WAIT:
         _log.warning("the request quota is used up: waiting %g s, as the API asks", seconds)
@@ -135,7 +146,9 @@ def told_of(request: Request[Any]) -> Iterator[None]:
     try:
         yield
     except CfEventsError as error:
-        vars(error).update(request.listing, method=request.method, path=request.path)
+        vars(error).update(request.listing)
+        if not isinstance(error, ConfigurationError):  # which arises before anything is sent
+            vars(error).update(method=request.method, path=request.path)
         raise
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from support.secrets import PUBLIC_CALLS, Watch
 
-from cfevents import wire
+from cfevents import events, wire
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("NETRC", os.devnull)
     wire._warn_once.cache_clear()
+    events.tell_of_unknown.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -234,6 +234,20 @@ def test_a_number_too_long_to_print_is_refused_in_short() -> None:
         structure(ITEM | {"t": 10**5000}, EventMetadata)
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_structure_refuses_a_number_that_json_has_not(value: float) -> None:
+    with pytest.raises(cfevents.APIResponseError, match="t: a finite number was expected"):
+        structure(ITEM | {"t": value}, EventMetadata)
+
+
+def test_a_connector_whose_details_are_odd_keeps_them_beside_its_id() -> None:
+    raw = {"id": "c", "activated": "yes", "device": {"id": 5}, "notes": 1, "timezone": None}
+    connector = structure(raw, Connector)
+    assert (connector.activated, connector.notes, connector.extra) == (None, None, {"activated": "yes", "notes": 1})
+    assert connector.device is not None
+    assert connector.device.extra == {"id": 5}
+
+
 @pytest.mark.parametrize("cls", [object, 5])
 def test_structure_into_a_class_that_is_none_of_ours_is_a_type_error(cls: Any) -> None:
     with pytest.raises(TypeError, match="is none of the classes that JSON is structured into"):

@@ -90,6 +90,16 @@ def test_the_python_examples_of_a_page_run_one_after_the_other(page: Path) -> No
                 run_block(block, namespace, runner)
 
 
+def test_an_example_can_be_pasted_at_a_prompt_where_an_empty_line_ends_a_block() -> None:
+    pasted = [
+        block
+        for page in PYTHON
+        for block in blocks(page, "python")
+        if not re.search(r"^\s*(async )?def ", block.text, re.MULTILINE)
+    ]
+    assert [str(block) for block in pasted if re.search(r"\n\n[ \t]", block.text)] == []
+
+
 @pytest.mark.parametrize("block", TESTS, ids=str)
 def test_the_tests_that_a_page_shows_pass(block: Block, tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(_PYTEST_CONFIG)

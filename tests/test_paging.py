@@ -141,6 +141,15 @@ async def test_several_kinds_are_filtered_here_over_one_listing() -> None:
     assert all("k" not in request.query for request in api.requests)
 
 
+async def test_a_kind_that_is_not_in_the_catalogue_is_asked_for_and_told_once_with_the_nearest_that_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(2):
+        await listed(page(), kind=["Initt", "Leave"])
+    told = [record.getMessage() for record in caplog.records if record.name == "cfevents"]
+    assert told == ["asking for the unknown kind 'Initt'; the nearest known one is 'Init'"]
+
+
 async def test_one_kind_is_kept_to_also_where_the_api_knows_no_filter_yet() -> None:
     pages = await listed(page(item(1, k="Init"), item(2, k="Leave")), kind="Leave")
     assert [event.kind for each in pages for event in each.items] == ["Leave"]
@@ -245,7 +254,7 @@ def test_the_calls_patience_counts_the_api_and_not_the_caller() -> None:
     async def read() -> tuple[int, Any]:
         count = 0
         async with ScriptedAPI(slow) as api, Client(**api.client_options) as client:
-            with pytest.raises(Exception, match="in the time that the call was given") as raised:
+            with pytest.raises(Exception, match="before the call's timeout ran out") as raised:
                 async for _ in client.list_events("c1", since=1, until=9, timeout=10).pages():
                     count += 1
                     await asyncio.sleep(3600)

@@ -20,9 +20,9 @@ INTERRUPTED = 130
 
 _ADVICE = {
     "ConfigurationError": "to try it without an account, add --simulate",
-    "AuthenticationError": "the token needs the permission 'Magic WAN Read' on the account",
+    "AuthenticationError": "check CLOUDFLARE_API_TOKEN; the token needs the permission 'Magic WAN Read' on the account",
     "PermissionDeniedError": "the token needs the permission 'Magic WAN Read' on the account",
-    "NotFoundError": "check CLOUDFLARE_ACCOUNT_ID and the ids; 'cfevents connectors' lists the connectors",
+    "NotFoundError": "check the ids ('cfevents connectors' lists the connectors) and CLOUDFLARE_ACCOUNT_ID",
     "RateLimitError": "wait five minutes before the next request",
     "APIConnectionError": "check the network, and CLOUDFLARE_BASE_URL if it is set",
     "ResponseTooLargeError": "try a smaller --page-size",

@@ -1,14 +1,12 @@
 """What is said on stderr while a command goes on."""
 
-import difflib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-import cfevents
 from cfevents.cli.output import printable
 
 if TYPE_CHECKING:
@@ -52,15 +50,3 @@ def repeats_on_stderr() -> Iterator[None]:
 def _tell_of_repeat(details: "RetryDetails") -> None:
     cause = printable(str(details.caused_by))
     click.echo(f"cfevents: {cause}; trying again in {details.wait_for:.1f} s", err=True)
-
-
-def hint_at_kinds(kinds: Iterable[str]) -> None:
-    """Tell of each kind that is not in the catalogue, with the nearest one that is: the API may know more."""
-    known = {name.lower(): name for name in cfevents.events.KINDS}
-    for kind in kinds:
-        if kind not in known.values():
-            nearest = known[difflib.get_close_matches(kind.lower(), known, n=1, cutoff=0)[0]]
-            click.echo(
-                f"cfevents: asking for the unknown kind {printable(kind)!r}; the nearest known one is {nearest!r}",
-                err=True,
-            )

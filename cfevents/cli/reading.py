@@ -9,7 +9,6 @@ import click
 from cfevents.cli import views
 from cfevents.cli.connection import connected, connector_or_first
 from cfevents.cli.failures import arguments_checked
-from cfevents.cli.notices import hint_at_kinds
 from cfevents.cli.options import (
     connector_argument,
     example,
@@ -53,7 +52,6 @@ def list_events(
             connector_id = await connector_or_first(client, connector)
             with arguments_checked():
                 stream = client.list_events(connector_id, kind=kinds or None, **others)
-            hint_at_kinds(kinds)
             await _write_pages(stream, limit, writer(views.listed(connector_id), format_))
 
     asyncio.run(run())
@@ -84,7 +82,7 @@ async def _write_pages(stream: "EventStream", limit: int | None, write: "Write[E
 def get_event(connector: str | None, event_id: str | None, format_: str | None, simulate: bool) -> None:
     """Show one event with its payload. T.N is its id, as 'list' shows it."""
     if event_id is None:
-        connector, event_id = None, connector
+        connector, event_id = _told_apart(connector)
     require_connector(connector, simulate)
 
     async def run() -> None:
@@ -95,6 +93,13 @@ def get_event(connector: str | None, event_id: str | None, format_: str | None, 
             writer(views.one(connector_id), format_)([recorded])
 
     asyncio.run(run())
+
+
+def _told_apart(argument: str | None) -> tuple[None, str]:
+    """Take a single argument for the event's id, which is what --simulate asks for alone."""
+    if argument is None or "." not in argument:
+        raise click.UsageError("T.N is missing: the event's id, as 'cfevents list' shows it.")
+    return None, argument
 
 
 @click.command("latest", epilog=example("cfevents latest --simulate"))

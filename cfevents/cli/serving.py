@@ -41,7 +41,7 @@ async def _serve(port: int) -> None:
         raise Failure(f"cannot listen on port {port}: {error.strerror or error}; try another --port") from error
     try:
         click.echo(_instructions(simulator, connector_id))
-        click.echo("cfevents: serving until Ctrl-C", err=True)
+        click.echo("# serving until Ctrl-C", err=True)
         await stopped.wait()
     finally:
         await simulator.stop()

@@ -16,8 +16,8 @@ class SimulatorThread:
 
     ::
 
-    with SimulatorThread(Simulator(events={"site-1": []})) as simulator:
-        simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})
+        with SimulatorThread(Simulator(events={"site-1": []})) as simulator:
+            simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})
     """
 
     def __init__(self, simulator: Simulator | None = None) -> None:
