@@ -1,7 +1,18 @@
 """What an argument must be. Each check returns the argument, or says what to write instead."""
 
-import math
 from numbers import Real
+
+# Thirty years: what is longer was not meant in seconds.
+_LONGEST = 1e9
+
+
+def shown(value: object) -> str:
+    """Show an argument in one short line."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes
+        return "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def check_seconds(name: str, value: float) -> float:
@@ -12,10 +23,20 @@ def check_seconds(name: str, value: float) -> float:
         ValueError: It is not finite and above 0.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name}={value!r} is not a number of seconds")
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name}={value!r} must be finite and above 0 seconds")
+        raise TypeError(f"{name}={shown(value)} is not a number of seconds")
+    if not 0 < value < _LONGEST:  # NaN is neither
+        raise ValueError(f"{name}={shown(value)} must be finite and above 0 seconds, and at most some years")
     return float(value)
+
+
+def check_patience(timeout: float | None) -> float | None:
+    """Check a call's patience in seconds; None is without bound.
+
+    Raises:
+        TypeError: It is not a number.
+        ValueError: It is not finite and above 0.
+    """
+    return None if timeout is None else check_seconds("timeout", timeout)
 
 
 def check_whole(name: str, value: int) -> int:
@@ -26,9 +47,9 @@ def check_whole(name: str, value: int) -> int:
         ValueError: It is below 1.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}={value!r} is not a whole number")
-    if value < 1:
-        raise ValueError(f"{name}={value} must be at least 1")
+        raise TypeError(f"{name}={shown(value)} is not a whole number")
+    if not 1 <= value < 2**63:
+        raise ValueError(f"{name}={shown(value)} must be at least 1, and a number of 64 bits")
     return value
 
 

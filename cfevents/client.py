@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import aiohttp
 from yarl import URL
 
-from cfevents.credentials import TokenSource, find_credentials, hide
+from cfevents.checks import check_patience
+from cfevents.credentials import TokenSource, find_credentials, hide, hide_values
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 from cfevents.models import Connector, EventReference, Page, RecordedEvent, event_id
@@ -73,11 +74,11 @@ class Client:
         # Before anything can be raised: a traceback may show this function's variables.
         api_token, api_email, api_key = hide(api_token), hide(api_email), hide(api_key)
         hidden_url = hide(str(base_url) if isinstance(base_url, URL) else base_url)
-        base_url = None
-        extra_headers = {name: hide(value) for name, value in (extra_headers or {}).items()}
+        hidden_headers = hide_values(extra_headers)
+        base_url = extra_headers = None
         self._credentials = find_credentials(api_token, api_email, api_key)
         self._api = find_api(hidden_url, account_id)
-        self._settings = Settings(session, timeout, max_body_size, extra_headers)
+        self._settings = Settings(session, timeout, max_body_size, hidden_headers)
 
     async def open(self) -> Self:
         """Open the client on the event loop that runs; once more is no harm, also after it was closed.
@@ -162,8 +163,8 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        request = self._api.get_event(connector_id, event_id(event))
-        return (await self._opened().ask(request, timeout)).result
+        patience, request = check_patience(timeout), self._api.get_event(connector_id, event_id(event))
+        return (await self._opened().ask(request, patience)).result
 
     async def latest_events(self, connector_id: str, *, timeout: float | None = None) -> list[RecordedEvent]:
         """Get the latest events of a connector with their payloads, in the API's order.
@@ -177,8 +178,8 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        request = self._api.latest_events(connector_id)
-        return list((await self._opened().ask(request, timeout)).result.items)
+        patience, request = check_patience(timeout), self._api.latest_events(connector_id)
+        return list((await self._opened().ask(request, patience)).result.items)
 
     async def list_connectors(self, *, timeout: float | None = None) -> list[Connector]:
         """List the connectors of the account.
@@ -191,7 +192,8 @@ class Client:
             TypeError: The timeout is not a number.
             ValueError: The timeout is not finite and above 0.
         """
-        return (await self._opened().ask(self._api.list_connectors(), timeout)).result
+        patience, request = check_patience(timeout), self._api.list_connectors()
+        return (await self._opened().ask(request, patience)).result
 
     def _pages(self, query: Query) -> AsyncGenerator[Page, None]:
         return follow_cursor(self._opened, self._api, query)
@@ -203,6 +205,9 @@ class Client:
         if self._session.loop is not asyncio.get_running_loop():
             raise ConfigurationError("the client is open on another event loop: make one for each loop")
         return self._session
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds credentials and connections, and is not copied: make one where it is needed")
 
     def __repr__(self) -> str:
         # Of a client that could not be made, a traceback shows this before there is anything to tell.

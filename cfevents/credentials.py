@@ -2,7 +2,7 @@
 
 import inspect
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
 from attrs import frozen
@@ -59,6 +59,15 @@ def hide(value: object) -> Any:
     if value is None or callable(value):
         return value
     return Secret(value) if isinstance(value, str) else NotText(value)
+
+
+def hide_values(headers: object) -> Any:
+    """Mask the values of headers, some of which are secrets; what is no mapping is replaced by what it was."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        return NotText(headers)
+    return {name: hide(value) for name, value in headers.items()}
 
 
 def environment(name: str) -> str | None:

@@ -48,6 +48,7 @@ class CfEventsError(Exception):
 
     An error that arises while a listing is read carries what is needed to go on from the page that failed::
 
+        assert error.since is not None  # it is there on every error of a listing
         client.list_events(connector_id, since=error.since, until=error.until,
                            cursor=error.cursor, kind=error.kind)
     """

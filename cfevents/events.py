@@ -337,7 +337,9 @@ def kind_names(kind: KindFilter | None) -> tuple[str, ...]:
     """
     if kind is None:
         return ()
-    kinds = [kind] if isinstance(kind, str | type) or not isinstance(kind, Collection) else list(kind)
+    if isinstance(kind, str | bytes | type) or not isinstance(kind, Collection):
+        kind = [kind]
+    kinds = list(kind)
     if not kinds:
         raise ValueError("kind is an empty collection, which no event is of: leave it out for every kind")
     return tuple(dict.fromkeys(map(_kind_name, kinds)))

@@ -7,11 +7,15 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from cfevents.checks import shown
 from cfevents.errors import CodedMessage
 from cfevents.events import Event
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ID = re.compile(r"(0|-?[1-9][0-9]*)\.(0|-?[1-9][0-9]*)", re.ASCII)
+_ID = re.compile(r"(0|-?[1-9][0-9]{0,18})\.(0|-?[1-9][0-9]{0,18})", re.ASCII)
+
+# A whole number goes where a database or a data frame keeps it: into a signed integer of 64 bits.
+INT64 = range(-(2**63), 2**63)
 
 
 def _as_datetime(seconds: float, name: str) -> datetime:
@@ -30,6 +34,8 @@ def whole(value: Any) -> Any:
 def _finite(_instance: object, attribute: Any, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{attribute.name} must be a number, not {type(value).__name__}")
+    if isinstance(value, int) and value not in INT64:
+        raise ValueError(f"{attribute.name} must be a number of 64 bits")
     if not math.isfinite(value):
         raise ValueError(f"{attribute.name} must be finite, not {value}")
 
@@ -47,7 +53,7 @@ class EventId:
 
     Raises:
         TypeError: A part is not a number.
-        ValueError: A part is not finite, or the sequence number is not whole.
+        ValueError: A part is not finite or not of 64 bits, or the sequence number is not whole.
     """
 
     recorded_ts: int | float = field(converter=whole, validator=_finite)
@@ -74,7 +80,7 @@ class EventId:
             raise TypeError(f"an event id is text such as '1700000000.3', not {type(text).__name__}")
         if match := _ID.fullmatch(text):
             return cls(int(match[1]), int(match[2]))
-        raise ValueError(f"{text!r} is not an event id: write its t and n as whole numbers, '1700000000.3'")
+        raise ValueError(f"{shown(text)} is not an event id: write its t and n as whole numbers, '1700000000.3'")
 
 
 @frozen

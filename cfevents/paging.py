@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from cfevents.checks import check_seconds, check_segment, check_text, check_whole
+from cfevents.checks import check_patience, check_segment, check_text, check_whole, shown
 from cfevents.errors import APIResponseError, PaginationError
 from cfevents.events import KindFilter, kind_names, tell_of_unknown
 from cfevents.models import EventMetadata, Listing, Page
@@ -54,7 +54,7 @@ class Query:
             _checked_kinds(kind),
             None if page_size is None else check_whole("page_size", page_size),
             None if cursor is None else check_text("cursor", cursor),
-            None if timeout is None else check_seconds("timeout", timeout),
+            check_patience(timeout),
         )
 
     def request(self, api: API, cursor: str | None) -> Request[Listing]:
@@ -101,7 +101,7 @@ async def follow_cursor(opened: Callable[[], Session], api: API, query: Query) -
         if not listing.cursor:
             return
         with told_of(request):
-            cursor = _next(listing.cursor, cursor, seen)
+            cursor = _next(listing.cursor, cursor, seen, answer.ray_id)
         before = frozenset(map(_key, listing.items))
 
 
@@ -120,22 +120,19 @@ def _chosen(
     return tuple(event for event in items if _key(event) not in before)
 
 
-def _next(cursor: str, current: str | None, seen: set[bytes]) -> str:
+def _next(cursor: str, current: str | None, seen: set[bytes], ray_id: str | None) -> str:
     """Check that the listing goes on with a cursor: it can be sent, and was not sent before."""
     try:
         check_text("cursor", cursor)
     except ValueError as error:
-        raise APIResponseError(f"result.cursor: {error}", place="result.cursor") from None
+        raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id) from None
     if current is not None:
         seen.add(_digest(current))
     if _digest(cursor) in seen:
-        raise PaginationError(f"the API sent the cursor {_shown(cursor)} again; the listing would never end")
+        ray = f" (CF-Ray {ray_id})" if ray_id else ""
+        raise PaginationError(f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}")
     return cursor
 
 
 def _digest(cursor: str) -> bytes:
     return blake2b(cursor.encode(), digest_size=16).digest()
-
-
-def _shown(cursor: str) -> str:
-    return repr(cursor if len(cursor) <= 60 else f"{cursor[:57]}...")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -10,7 +10,6 @@ import aiohttp
 import stamina
 from yarl import URL
 
-from cfevents.checks import check_seconds
 from cfevents.credentials import Credentials, Secret
 from cfevents.errors import (
     APIConnectionError,
@@ -30,6 +29,8 @@ T = TypeVar("T")
 _ATTEMPTS = 6
 # The longest block that the API documents is five minutes.
 _LONGEST_WAIT = 330.0
+# A block whose length the API does not tell: asking soon seems to prolong it.
+_UNNAMED_BLOCK = 60.0
 _NOTABLE_WAIT = 5.0
 _CHUNK = 64 * 1024
 
@@ -64,12 +65,13 @@ class Session:
 
         Args:
             request: What to ask.
-            timeout: Patience for the whole of it, waits included, in seconds; None for no bound.
+            timeout: Patience for the whole of it, waits included, in seconds, or what a listing has left of it, which
+                may be nothing; None for no bound.
 
         Raises:
             CfEventsError: It did not succeed. The error tells what was asked.
         """
-        deadline = None if timeout is None else self._loop.time() + check_seconds("timeout", timeout)
+        deadline = None if timeout is None else self._loop.time() + timeout
         failures: list[Exception] = []
         with told_of(request):
             try:
@@ -94,10 +96,12 @@ class Session:
             if not isinstance(error, CfEventsError):  # stamina shows cancellations too
                 return False
             failures.append(error)
-            if isinstance(error, RateLimitError) and error.retry_after is not None:
+            again = len(failures) < _ATTEMPTS and _may_pass(error)
+            if again and isinstance(error, RateLimitError):
                 patience = _LONGEST_WAIT if deadline is None else min(_LONGEST_WAIT, deadline - self._loop.time())
-                return _wait_out(error.retry_after) if error.retry_after <= patience else False
-            if again := _may_pass(error):
+                wait = _UNNAMED_BLOCK if error.retry_after is None else error.retry_after
+                return _wait_out(wait) if wait <= patience else False
+            if again:
                 _log.info("%s; asking again", error)
             return again
 
@@ -105,16 +109,23 @@ class Session:
 
     async def _send(self, request: Request[Any]) -> Response:
         """Send it once, and read the answer whole."""
-        credentials = await self._credentials.headers()
-        with _foreign_errors_as_ours(self._settings.timeout):
-            async with self._transport.get(request.url, credentials) as response:
-                return Response(
-                    status=response.status,
-                    body=await self._read(response),
-                    ray_id=response.headers.get("CF-Ray"),
-                    retry_after=response.headers.get("Retry-After"),
-                    secrets=tuple(Secret(value.removeprefix("Bearer ")) for value in credentials.values()),
-                )
+        with _foreign_errors_as_ours():
+            # The token's source may take its time too; the transport's own limits are for the request alone.
+            async with asyncio.timeout(self._settings.timeout.total):
+                credentials = await self._credentials.headers()
+                async with self._transport.get(request.url, credentials) as response:
+                    return Response(
+                        status=response.status,
+                        body=await self._read(response),
+                        ray_id=response.headers.get("CF-Ray"),
+                        retry_after=response.headers.get("Retry-After"),
+                        secrets=self._secrets(credentials),
+                    )
+
+    def _secrets(self, credentials: Mapping[str, str]) -> tuple[Secret, ...]:
+        """What the request carries and an answer may repeat."""
+        values = (*credentials.values(), *self._settings.headers.values())
+        return tuple(Secret(value.removeprefix("Bearer ")) for value in values)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
@@ -153,19 +164,21 @@ def told_of(request: Request[Any]) -> Iterator[None]:
 
 
 @contextmanager
-def _foreign_errors_as_ours(timeout: aiohttp.ClientTimeout) -> Iterator[None]:
+def _foreign_errors_as_ours() -> Iterator[None]:
     try:
         yield
     except CfEventsError:
         raise
     except TimeoutError as error:
-        _raise(APITimeoutError(f"no whole answer in the time for one attempt ({timeout.total} s)"), error)
+        _raise(APITimeoutError("no whole answer in the time for one attempt, the client's timeout"), error)
     except aiohttp.ClientPayloadError as error:
         _raise(APIConnectionError(f"the answer was cut short: {error}"), error)
     except (aiohttp.ClientError, OSError) as error:
         _raise(APIConnectionError(f"the connection failed: {_described(error)}"), error)
     except (RuntimeError, ValueError) as error:
-        _raise(ConfigurationError(f"aiohttp refused the request: {error}"), error)
+        _raise(
+            ConfigurationError(f"the request could not be sent: {error}; was the client or its session closed?"), error
+        )
     except BaseException as error:
         _forget_frames(error)
         raise

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from cfevents.checks import shown
+
 Moment: TypeAlias = datetime | timedelta | str | float
 """A moment: an aware datetime, seconds since the Unix epoch, ``timedelta`` or ``"24h"`` for that long ago, or ISO 8601
 text with an offset."""
@@ -59,12 +61,12 @@ class Timespan:
         if absolute:
             _require_absolute(since=since, until=until)
         reference = now()
-        lower = math.floor(_seconds("since", since, reference))
-        upper = math.ceil(_seconds("until", reference if until is None else until, reference))
+        lower = _seconds("since", since, reference)
+        upper = _seconds("until", reference if until is None else until, reference)
         if lower > upper:
             what = "now" if until is None else f"until={until!r}"
-            raise ValueError(f"the window is reversed: since={since!r} is later than {what} ({lower} > {upper})")
-        return cls(lower, upper)
+            raise ValueError(f"the window is reversed: since={since!r} is later than {what}")
+        return cls(math.floor(lower), math.ceil(upper))
 
 
 def _require_absolute(**bounds: Moment | None) -> None:
@@ -104,7 +106,7 @@ def _from_text(name: str, text: str, reference: float) -> float:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError(f"{name}={text!r} is not a time: write {_EXAMPLES}") from None
+        raise ValueError(f"{name}={shown(text)} is not a time: write {_EXAMPLES} of nine digits or more") from None
     if moment.utcoffset() is None:
         iso = moment.isoformat()
         raise ValueError(f"{name}={text!r} has no time zone: write {iso + 'Z'!r} for UTC, or an offset as '+01:00'")
@@ -114,12 +116,13 @@ def _from_text(name: str, text: str, reference: float) -> float:
 def _from_number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} is a {type(value).__name__}: write {_EXAMPLES}")
-    value = float(value)
-    if not math.isfinite(value):
-        raise ValueError(f"{name}={value} is not a time: write {_EXAMPLES}")
-    if abs(value) >= _MILLISECONDS_FROM:
-        raise ValueError(f"{name}={value:.0f} looks like milliseconds: write seconds since the Unix epoch")
-    return value
+    # An int may be too large for a float, even for the question whether it is finite.
+    seconds = int(value) if isinstance(value, int) else float(value)
+    if isinstance(seconds, float) and not math.isfinite(seconds):
+        raise ValueError(f"{name}={seconds} is not a time: write {_EXAMPLES}")
+    if abs(seconds) >= _MILLISECONDS_FROM:
+        raise ValueError(f"{name}={shown(value)} looks like milliseconds: write seconds since the Unix epoch")
+    return seconds
 
 
 def _duration(text: str) -> float | None:
@@ -136,4 +139,6 @@ def _duration(text: str) -> float | None:
 def _ago(name: str, seconds: float, reference: float) -> float:
     if seconds < 0:
         raise ValueError(f"{name} lies {-seconds:g} s ahead: a duration means that long ago, so write it positive")
+    if seconds >= _MILLISECONDS_FROM:
+        raise ValueError(f"{name} lies {seconds:g} s ago, before there were clocks: write a shorter duration")
     return reference - seconds

@@ -15,7 +15,7 @@ from yarl import URL
 
 from cfevents import __version__
 from cfevents.checks import check_seconds, check_whole
-from cfevents.credentials import Secret, hide
+from cfevents.credentials import NotText, Secret, hide
 from cfevents.errors import ConfigurationError
 from cfevents.protocol import is_loopback
 
@@ -33,17 +33,25 @@ def _body_size(size: int) -> int:
     return check_whole("max_body_size", size)
 
 
-def _extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Spell the caller's headers in lower case, so that they replace ours, and mask them: some are secrets."""
+def _session(http: aiohttp.ClientSession | None) -> aiohttp.ClientSession | None:
+    if http is not None and not isinstance(http, aiohttp.ClientSession):
+        raise TypeError(f"session must be an aiohttp.ClientSession, not {type(http).__name__}")
+    return http
+
+
+def _extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Spell the caller's headers in lower case, so that they replace ours."""
+    if isinstance(headers, NotText):
+        raise TypeError(f"extra_headers must be a mapping, not {headers.type_name}")
     checked: dict[str, str] = {}
-    for name, value in (headers or {}).items():
+    for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"extra_headers: name and value of {name!r} must be text")
         if name.lower() in _OURS:
             raise ValueError(f"extra_headers: {name} is a credential; pass api_token=, or api_email= and api_key=")
         if not (name.isascii() and name.isprintable() and name and value.isprintable()):
             raise ValueError(f"extra_headers: name or value of {name!r} has a character that no header can hold")
-        checked[name.lower()] = Secret(value)
+        checked[name.lower()] = value
     return checked
 
 
@@ -51,7 +59,7 @@ def _extra_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
 class Settings:
     """How requests are sent."""
 
-    http: aiohttp.ClientSession | None
+    http: aiohttp.ClientSession | None = field(converter=_session)
     """The caller's session; None for one of our own."""
 
     timeout: aiohttp.ClientTimeout = field(converter=_client_timeout)
@@ -71,12 +79,13 @@ class Transport:
         """Open it, on the event loop that runs. A session that the caller brings stays the caller's.
 
         Raises:
-            ConfigurationError: The caller's session is closed, on another loop, or has credentials of its own.
+            ConfigurationError: The caller's session is closed, on another loop, or has credentials of its own; or the
+                proxy that the environment names is not a URL.
         """
         self._settings = settings
         theirs = settings.http
-        self._http = _new_session() if theirs is None else _checked(theirs, base_url)
         self._proxy = _proxy_for(base_url) if theirs is None else {}
+        self._http = _new_session() if theirs is None else _checked(theirs, base_url)
 
     async def close(self) -> None:
         """Close its connections, unless they are the caller's."""
@@ -110,15 +119,23 @@ def _proxy_for(url: URL) -> dict[str, Any]:
     named = None if bypassed else hide(getproxies().get(url.scheme))
     if not named:
         return {}
-    # In a header of its own: aiohttp's errors show the proxy's URL.
-    return {"proxy": URL(named).with_user(None), "proxy_headers": _proxy_headers(URL(named))}
+    if (arguments := _proxy_arguments(named)) is None:
+        raise ConfigurationError(f"the proxy that the environment names in {url.scheme}_proxy is not a URL")
+    return arguments
 
 
-def _proxy_headers(proxy: URL) -> dict[str, str]:
+def _proxy_arguments(named: Secret) -> dict[str, Any] | None:
+    try:
+        # Without a scheme, as curl takes it too.
+        proxy = URL(named if "://" in named else f"http://{named}")
+        plain, password = proxy.with_user(None), proxy.password or ""
+    except ValueError:
+        return None
     if proxy.user is None:
-        return {}
-    pair = base64.b64encode(f"{proxy.user}:{proxy.password or ''}".encode())
-    return {"Proxy-Authorization": Secret(f"Basic {pair.decode()}")}
+        return {"proxy": plain}
+    # In a header of its own: aiohttp's errors show the proxy's URL.
+    pair = base64.b64encode(f"{proxy.user}:{password}".encode()).decode()
+    return {"proxy": plain, "proxy_headers": {"Proxy-Authorization": Secret(f"Basic {pair}")}}
 
 
 def _checked(http: aiohttp.ClientSession, base_url: URL) -> aiohttp.ClientSession:
@@ -126,8 +143,10 @@ def _checked(http: aiohttp.ClientSession, base_url: URL) -> aiohttp.ClientSessio
         raise ConfigurationError("the session that was passed is closed")
     if http._loop is not asyncio.get_running_loop():
         raise ConfigurationError("the session that was passed belongs to another event loop")
-    if http.auth is not None:
-        raise ConfigurationError("the session that was passed has credentials of its own (auth=): make one without")
+    if http.auth is not None or any(name in http.headers for name in _OURS):
+        raise ConfigurationError(
+            "the session that was passed has credentials of its own, in auth= or headers=: make one without"
+        )
     if http.trust_env and _netrc_has(base_url.host or ""):
         raise ConfigurationError(
             f"the session that was passed would send what .netrc has for {base_url.host}: make it with proxy= instead "

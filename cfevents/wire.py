@@ -10,17 +10,16 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, cast, get_origin, overload
+from typing import Any, TypeVar, cast, get_args, get_origin, overload
 
 import attrs
 from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
 from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory
-from cattrs.errors import StructureHandlerNotFoundError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from cfevents.errors import APIResponseError
+from cfevents.errors import APIResponseError, CodedMessage
 from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
-from cfevents.models import EventMetadata, RecordedEvent, whole
+from cfevents.models import INT64, Connector, EventMetadata, RecordedEvent, whole
 
 T = TypeVar("T")
 
@@ -31,8 +30,7 @@ WIRE_NAMES: Mapping[type, Mapping[str, str]] = {
 """How the API spells the attributes of a class, where it does not spell them as the class does."""
 
 _KIND = "k"
-# A whole number goes where a database or a data frame keeps it: into a signed integer of 64 bits.
-_INT64 = range(-(2**63), 2**63)
+_STRUCTURED = (EventMetadata, RecordedEvent, Connector, CodedMessage, Event)
 
 _log = logging.getLogger("cfevents")
 
@@ -46,12 +44,14 @@ def structure(raw: Any, cls: Any) -> Any:
 
     Args:
         raw: A JSON value as ``json.loads`` returns it.
-        cls: `EventMetadata`, `RecordedEvent`, `Connector`, `CodedMessage`, or `events.Event`.
+        cls: `EventMetadata`, `RecordedEvent`, `Connector`, `CodedMessage`, or `events.Event`, or a list of one.
 
     Raises:
         APIResponseError: The value is not of the documented shape; ``place`` says where.
         TypeError: The class is none of those.
     """
+    if (get_args(cls)[0] if get_origin(cls) is list else cls) not in _STRUCTURED:
+        raise TypeError(f"{cls!r} is none of the classes that JSON is structured into; for an event's, events.Event")
     return structure_at("", raw, cls)
 
 
@@ -59,6 +59,7 @@ def unstructure(value: Any) -> Any:
     """Give the API's JSON for an instance, or a list of instances, of the classes that `structure` makes.
 
     Equal to what was sent as a JSON value: ``3.0`` may have become ``3``, a null optional field may be left out.
+    Objects and arrays inside a payload are the instance's own, not copies.
     """
     return converter().unstructure(value)
 
@@ -71,8 +72,6 @@ def structure_at(place: str, raw: Any, cls: type[T]) -> T:
         where, why = _first_fault(error)
         where = (place + where).removeprefix(".")
         raise APIResponseError(f"{where or 'the value'}: {why}", place=where) from error
-    except StructureHandlerNotFoundError:
-        raise TypeError(f"{cls!r} is none of the classes that JSON is structured into") from None
 
 
 def wire_name(cls: type, attribute: str) -> str:
@@ -96,7 +95,7 @@ def _number(value: Any, _: Any) -> int | float:
     if type(value) not in (int, float):
         raise TypeError(f"a number was expected, not {_shown(value)}")
     number: int | float = whole(value)
-    if isinstance(number, int) and number not in _INT64:
+    if isinstance(number, int) and number not in INT64:
         raise ValueError(f"a number of 64 bits was expected, not {_shown(value)}")
     if not math.isfinite(number):
         raise ValueError(f"a finite number was expected, not {_shown(value)}")
@@ -272,7 +271,7 @@ def _shown(value: Any) -> str:
     """Say what a value is, in JSON's terms and in one short line."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
-    if isinstance(value, int) and value not in _INT64:
+    if isinstance(value, int) and value not in INT64:
         return "a longer one"
     text = json.dumps(value, default=repr)
     return text if len(text) <= 60 else f"{text[:57]}..."

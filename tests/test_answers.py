@@ -12,6 +12,7 @@ from yarl import URL
 
 import cfevents
 from cfevents import CfEventsError, CodedMessage, EventMetadata, structure
+from cfevents.credentials import Secret
 from cfevents.models import Connector, Latest, Listing, RecordedEvent
 from cfevents.protocol import Request, Response, read_answer
 
@@ -206,6 +207,13 @@ def test_a_thousand_errors_are_kept_and_a_few_are_shown() -> None:
     assert len(error.errors) == 1000
     assert str(error).endswith("; and 995 more")
     assert len(str(error)) < 1200
+
+
+@pytest.mark.parametrize("spelled", ['{"success":false,"errors":[%s]}', '{"success":true,"result":%s}', "%s"])
+def test_any_depth_of_nesting_gives_an_error_of_the_family(spelled: str) -> None:
+    for depth in [*range(150, 1010, 3), 100_000]:
+        with pytest.raises(CfEventsError):
+            read((spelled % ("[" * depth + "]" * depth)).encode(), secrets=(Secret("scripted-token"),))
 
 
 @settings(max_examples=400)

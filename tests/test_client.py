@@ -1,7 +1,9 @@
 """The client's life, and that it leaves nothing behind."""
 
 import asyncio
+import copy
 import gc
+import pickle
 import warnings
 from contextlib import suppress
 from typing import Any
@@ -62,6 +64,15 @@ async def test_a_client_that_is_closed_in_the_middle_of_a_listing_says_so_and_wh
         with pytest.raises(cfevents.ConfigurationError, match="is closed") as raised:
             await anext(pages)
     assert raised.value.cursor == first.cursor
+
+
+@pytest.mark.parametrize("how", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_client_and_its_streams_are_not_copied_since_they_hold_credentials(how: Any) -> None:
+    client = Client(**OPTIONS)
+    with pytest.raises(TypeError, match="holds credentials"):
+        how(client)
+    with pytest.raises(TypeError, match="holds credentials"):
+        pickle.dumps(client.list_events("c1", since=1))
 
 
 async def stop_by_break(client: Client) -> None:

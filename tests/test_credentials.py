@@ -193,6 +193,7 @@ def test_https_and_loopback_addresses_are_taken(base_url: str, monkeypatch: pyte
         ({"X\n": "header-secret-55dd"}, ValueError, "a character that no header can hold"),
         ({"": "header-secret-55dd"}, ValueError, "a character that no header can hold"),
         ({"X-A": 5}, TypeError, "must be text"),
+        (["header-secret-55dd"], TypeError, "extra_headers must be a mapping, not list"),
     ],
 )
 def test_headers_that_cannot_be_sent_or_are_credentials_are_refused(
@@ -205,6 +206,8 @@ def test_headers_that_cannot_be_sent_or_are_credentials_are_refused(
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
+        ({"session": "x"}, TypeError, "session must be an aiohttp.ClientSession, not str"),
+        ({"timeout": 10**400}, ValueError, "must be finite and above 0"),
         ({"timeout": 0}, ValueError, "timeout=0 must be finite and above 0"),
         ({"timeout": None}, TypeError, "timeout=None is not a number of seconds"),
         ({"max_body_size": 0}, ValueError, "max_body_size=0 must be at least 1"),

@@ -108,6 +108,19 @@ def test_a_documented_field_of_another_type_is_none_and_kept_and_told_once(caplo
     ]
 
 
+@pytest.mark.parametrize("cls", [events.Init, events.StartUpgrade, events.UnknownEvent, events.DocumentedEvent])
+def test_an_event_is_structured_as_what_its_kind_says_and_not_as_what_is_asked_for(cls: Any) -> None:
+    with pytest.raises(TypeError, match=r"for an event's, events\.Event"):
+        structure({"k": "Init"}, cls)
+
+
+def test_lists_are_structured_and_back() -> None:
+    raw = [{"k": "Init", "t": 1, "n": 0, "a": 2}]
+    found = structure(raw, list[EventMetadata])
+    assert found == [EventMetadata("Init", 1, 0, 2)]
+    assert unstructure(found) == raw
+
+
 def test_unknown_kinds_leave_nothing_behind_in_the_converter() -> None:
     table = wire.converter()._structure_func._function_dispatch._handler_pairs
     before = len(table)

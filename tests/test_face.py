@@ -18,7 +18,7 @@ from cfevents import face
 PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
 HOUSE = [
-    "errors", "events", "models", "wire", "checks", "timespan", "credentials", "protocol", "transport", "session",
+    "errors", "events", "checks", "models", "wire", "timespan", "credentials", "protocol", "transport", "session",
     "paging", "streams", "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.

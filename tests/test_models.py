@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import EventId, EventMetadata, RecordedEvent, events
+from cfevents.checks import check_whole, shown
 
 whole = st.integers(-(2**63), 2**63 - 1)
 
@@ -33,7 +34,7 @@ def test_ids_order_by_time_then_sequence_and_hash(pairs: list[tuple[int, int]]) 
 @pytest.mark.parametrize(
     "text",
     ["", "1700000000", "1700000000.0.3.0", "1.2.3", "a.b", "1.", ".1", " 1.2", "1.2\n", "+1.2", "01.2", "1.02", "1e3.1",
-     "\u0661.\u0662", "-0.1", "1,2"],
+     "\u0661.\u0662", "-0.1", "1,2", "9" * 20 + ".1", "9" * 5000 + ".0"],
 )  # fmt: skip
 def test_text_that_is_no_id_is_refused_with_the_form_to_write(text: str) -> None:
     with pytest.raises(ValueError, match=r"write its t and n as whole numbers, '1700000000\.3'"):
@@ -51,7 +52,7 @@ def test_an_id_of_no_numbers_is_a_type_error(bad: tuple[int, int]) -> None:
         EventId(*bad)
 
 
-@pytest.mark.parametrize("bad", [(float("nan"), 0), (float("inf"), 0), (1, 0.5)])
+@pytest.mark.parametrize("bad", [(float("nan"), 0), (float("inf"), 0), (1, 0.5), (10**400, 0), (0, 2**63), (1e30, 0)])
 def test_an_id_of_impossible_numbers_is_a_value_error(bad: tuple[float, int]) -> None:
     with pytest.raises(ValueError, match="must be"):
         EventId(*bad)
@@ -71,3 +72,9 @@ def test_times_are_aware_and_in_utc() -> None:
 def test_a_time_beyond_the_calendar_says_so(seconds: float) -> None:
     with pytest.raises(ValueError, match="outside the years 1 to 9999; use the number itself"):
         _ = EventMetadata("Init", seconds, 0, 0).recorded_at
+
+
+def test_what_is_too_long_to_show_is_shown_in_short() -> None:
+    with pytest.raises(ValueError, match="page_size=a number of thousands of digits must be at least 1"):
+        check_whole("page_size", 10**5000)
+    assert shown("x" * 100) == "'" + "x" * 56 + "..."

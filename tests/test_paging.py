@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from support.clock import run_jumping
 from support.scripted import Reply, ScriptedAPI, failure, item, page
 
-from cfevents import APIResponseError, Client, EventMetadata, EventStream, Page, PaginationError, events
+import cfevents
+from cfevents import APIResponseError, Client, EventId, EventMetadata, EventStream, Page, PaginationError, events
 from cfevents.paging import Query
+from cfevents.protocol import read_answer
 from cfevents.testing import History, Simulator
 from cfevents.timespan import Timespan
 
@@ -117,12 +119,13 @@ async def test_a_long_cursor_is_sent_whole() -> None:
 
 async def test_a_cursor_that_cannot_be_sent_back_is_told_after_its_events() -> None:
     found = []
-    async with ScriptedAPI(page(item(1), cursor="\ud800")) as api, Client(**api.client_options) as client:
+    odd = page(item(1), cursor="\ud800")
+    async with ScriptedAPI(Reply(odd.body, headers={"CF-Ray": "ray9"})) as api, Client(**api.client_options) as client:
         with pytest.raises(APIResponseError, match="lone surrogate") as raised:
             async for event in client.list_events("c1", since=1, until=9):
                 found.append(event)  # noqa: PERF401
     assert ids(found) == [(1, 0)]
-    assert raised.value.place == "result.cursor"
+    assert (raised.value.place, raised.value.ray_id) == ("result.cursor", "ray9")
 
 
 async def test_the_window_kind_and_page_size_are_asked_for_on_every_page() -> None:
@@ -237,6 +240,15 @@ async def test_a_listed_event_is_fetched_by_itself_its_id_or_its_text_also_when_
         assert await client.latest_events("c1") == [recorded]
 
 
+@pytest.mark.parametrize("key", [(-5, 0), (5, -1), (10**15, 0), (2**62, 2**62)])
+async def test_an_event_of_an_unlikely_time_is_fetched_by_its_id_too(key: tuple[int, int]) -> None:
+    raw = {"e": {"k": "Init"}, "t": key[0], "n": key[1], "a": 10**15}
+    async with Simulator(events={"c1": [raw]}, compare="a") as simulator, Client(**simulator.client_options) as client:
+        assert (await client.latest_events("c1"))[0].id == EventId(*key)
+        assert (await client.get_event("c1", EventId(*key))).kind == "Init"
+        assert [connector.id for connector in await client.list_connectors()] == ["c1"]
+
+
 async def test_an_event_with_a_fractional_time_is_listed_and_its_fetch_refused_before_it_is_sent() -> None:
     async with ScriptedAPI(page(item(1.5, 2))) as api, Client(**api.client_options) as client:
         (event,) = await client.list_events("c1", since=1, until=9).collect()
@@ -264,9 +276,35 @@ def test_the_calls_patience_counts_the_api_and_not_the_caller() -> None:
     assert (count, type(error).__name__, error.cursor) == (2, "APITimeoutError", "xx")
 
 
+def test_patience_that_a_page_used_up_ends_in_a_timeout_that_tells_where_to_go_on() -> None:
+    async def main() -> Any:
+        loop: Any = asyncio.get_running_loop()
+        async with ScriptedAPI(page(item(1), cursor="x")) as api, Client(**api.client_options) as client:
+            pages = client.list_events("c1", since=1, until=9, timeout=5).pages()
+
+            def slowly(*args: Any) -> Any:
+                loop.skipped += 6  # as a page does that takes long to decode
+                return read_answer(*args)
+
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("cfevents.session.read_answer", slowly)
+                await anext(pages)
+            with pytest.raises(cfevents.APITimeoutError) as raised:
+                await anext(pages)
+            return raised.value
+
+    error = run_jumping(main())
+    assert (error.cursor, error.since, error.until) == ("x", 1, 9)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
+        ({"page_size": 10**400}, ValueError, "page_size=1000000"),
+        ({"page_size": 2**63}, ValueError, "and a number of 64 bits"),
+        ({"timeout": 10**400}, ValueError, "must be finite and above 0 seconds"),
+        ({"since": 10**400}, ValueError, "looks like milliseconds"),
+        ({"kind": b"Init"}, TypeError, "kind=b'Init' is no kind"),
         ({"page_size": 0}, ValueError, "page_size=0 must be at least 1"),
         ({"page_size": True}, TypeError, "page_size=True is not a whole number"),
         ({"page_size": 1.5}, TypeError, "page_size=1.5 is not a whole number"),

@@ -1,5 +1,6 @@
 """That the search for credentials finds them: each test plants one and expects to see it found."""
 
+import json
 import logging
 import traceback
 from typing import Any
@@ -78,12 +79,18 @@ async def test_what_awaits_and_yields_is_watched_too(watch: Watch) -> None:
         failure(403, 9109, f"Invalid access token {TOKEN}"),
         Reply({"success": False, "errors": [f"Bearer {TOKEN}"]}),
         Reply({"success": True, "result": f"Bearer {TOKEN}"}),
+        Reply({"success": True, "result": {TOKEN: 1, "items": [{"e": TOKEN, "t": 1, "n": 0}]}}),
+        Reply(json.dumps({"success": False, "errors": [TOKEN]}).replace("5", "\\u0035")),
+        Reply(json.dumps({"success": True, "result": TOKEN}).encode("utf-16")),
+        Reply(b"", 404, {"CF-Ray": TOKEN}),
+        failure(400, 1, "bad X-Access header-secret-55dd"),
     ],
 )
 async def test_a_server_that_echoes_the_token_does_not_make_us_show_it(fault: Reply) -> None:
-    async with ScriptedAPI(fault) as api, cfevents.Client(**api.client_options) as client:
+    headers = {"X-Access": "header-secret-55dd"}
+    async with ScriptedAPI(fault) as api, cfevents.Client(**api.client_options, extra_headers=headers) as client:
         with pytest.raises(cfevents.APIError, match=r"\*{10}") as raised:
-            await client.list_connectors()
+            await client.latest_events("c1")
     assert TOKEN not in repr(vars(raised.value))
 
 

@@ -69,8 +69,6 @@ def ask(*steps: Any, timeout: float | None = None, **options: Any) -> tuple[Any,
         failure(503),
         Reply(b"", 522),
         failure(429, 971, headers={"Retry-After": "1"}),
-        failure(429, 971),
-        Reply({"success": False, "errors": [{"code": 10100, "message": "limit"}]}),
         Reply(gzip.compress(b'{"result": []}')[:20], headers={"Content-Encoding": "gzip"}),
     ],
 )
@@ -123,6 +121,21 @@ def test_a_block_is_waited_out_as_the_api_asks_and_told_once(caplog: pytest.LogC
     assert [record.getMessage() for record in told] == ["the request quota is used up: waiting 300 s, as the API asks"]
 
 
+@pytest.mark.parametrize(
+    "fault", [failure(429, 971), Reply({"success": False, "errors": [{"code": 10100, "message": "limit"}]})]
+)
+def test_a_block_of_unknown_length_is_given_a_minute(fault: Any) -> None:
+    result, requests, passed = ask(fault, CONNECTORS)
+    assert [each.id for each in result] == ["c1"]
+    assert (requests, round(passed)) == (2, 60)
+
+
+def test_a_wait_that_does_not_come_is_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    error, requests, _ = ask(failure(429, headers={"Retry-After": "10"}))
+    assert (type(error), requests) == (cfevents.RateLimitError, 6)
+    assert sum("waiting 10 s" in record.getMessage() for record in caplog.records) == 5
+
+
 @pytest.mark.parametrize(("retry_after", "timeout"), [("300", 60), ("331", None)])
 def test_a_block_longer_than_the_patience_is_an_error_at_once(retry_after: str, timeout: float | None) -> None:
     error, requests, passed = ask(failure(429, headers={"Retry-After": retry_after}), timeout=timeout)
@@ -142,6 +155,16 @@ def test_each_attempt_has_its_own_time() -> None:
 def test_the_time_for_an_attempt_may_be_an_aiohttp_timeout() -> None:
     error, _, passed = ask(stall, timeout=None)
     assert type(error) is cfevents.APITimeoutError
+    assert 180 < passed < 220
+
+
+def test_a_token_source_that_hangs_is_bounded_like_an_attempt() -> None:
+    async def token() -> str:
+        await asyncio.sleep(1e6)
+        return TOKEN
+
+    error, requests, passed = ask(CONNECTORS, api_token=token)
+    assert (type(error), requests) == (cfevents.APITimeoutError, 0)
     assert 180 < passed < 220
 
 
@@ -206,7 +229,7 @@ async def test_the_callers_user_agent_replaces_ours() -> None:
 async def test_cookies_are_not_kept() -> None:
     async with ScriptedAPI(Reply(b"", 500, {"Set-Cookie": "a=b"}), CONNECTORS) as api:
         # Not by address: for an address aiohttp keeps no cookies anyway.
-        options = api.client_options | {"base_url": api.base_url.replace("127.0.0.1", "localhost")}
+        options: dict[str, Any] = {**api.client_options, "base_url": api.base_url.replace("127.0.0.1", "localhost")}
         async with Client(**options) as client:
             await client.list_connectors()
         assert len(api.requests) == 2
@@ -279,10 +302,12 @@ def test_a_session_of_another_loop_is_refused() -> None:
 async def test_a_session_with_credentials_of_its_own_is_refused() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        http = aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "header-secret-55dd"))
-    async with http:
-        with pytest.raises(cfevents.ConfigurationError, match="credentials of its own"):
-            await Client(api_token="arg-token-33bb", account_id="a", session=http).open()
+        by_auth = aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "header-secret-55dd"))
+    by_header = aiohttp.ClientSession(headers={"authorization": "Bearer header-secret-55dd"})
+    async with by_auth, by_header:
+        for http in (by_auth, by_header):
+            with pytest.raises(cfevents.ConfigurationError, match="credentials of its own"):
+                await Client(api_token="arg-token-33bb", account_id="a", session=http).open()
 
 
 @pytest.mark.parametrize("machine", ["127.0.0.1", "other.example"])
@@ -337,6 +362,26 @@ async def test_a_proxy_is_taken_from_the_environment_and_its_password_shows_nowh
     assert head.startswith(b"CONNECT api.example.com:443 HTTP/1.1")
     assert (b"Proxy-Authorization: Basic " in head) is bool(user)
     assert TOKEN.encode() not in head
+
+
+@pytest.mark.parametrize("named", ["127.0.0.1:{port}", "user:header-secret-55dd@127.0.0.1:{port}"])
+async def test_a_proxy_may_be_named_without_a_scheme(
+    named: str, proxy: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, heads = proxy
+    monkeypatch.setenv("https_proxy", named.format(port=port))
+    monkeypatch.setattr(session, "_ATTEMPTS", 1)
+    async with Client(api_token=TOKEN, account_id="a", base_url="https://api.example.com") as client:
+        with pytest.raises(cfevents.APIConnectionError, match="407"):
+            await client.list_connectors()
+    assert len(heads) == 1
+
+
+@pytest.mark.parametrize("named", ["http://user:header-secret-55dd@127.0.0.1:99999", "http://[", "http://"])
+async def test_a_proxy_that_is_no_url_is_named_without_being_shown(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", named)
+    with pytest.raises(cfevents.ConfigurationError, match="in https_proxy is not a URL"):
+        await Client(api_token=TOKEN, account_id="a", base_url="https://api.example.com").open()
 
 
 async def test_a_local_api_and_what_no_proxy_names_are_reached_without_a_proxy(

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Generic, NoReturn, TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from cfevents.credentials import MASK, Secret
 from cfevents.errors import (
@@ -33,10 +33,11 @@ _BY_STATUS: Mapping[int, type[APIStatusError]] = {
     404: NotFoundError,
     429: RateLimitError,
 }
-# The codes by which the API says that the quota is used up, whatever the status beside them.
+# The codes by which the API says that the quota is used up, beside a status that says success.
 _RATE_LIMIT_CODES = {971, 10100, 10300}
 _MESSAGES_SHOWN = 5
 _SHORTEST_SECRET = 8
+_TOO_DEEP = "nested too deep"
 
 _log = logging.getLogger("cfevents")
 
@@ -60,6 +61,7 @@ class Answer(Generic[T]):
     result: T
     messages: tuple[CodedMessage, ...] = ()
     errors: tuple[CodedMessage, ...] = ()
+    ray_id: str | None = None
 
 
 def read_answer(request: Request[T], response: Response) -> Answer[T]:
@@ -69,23 +71,46 @@ def read_answer(request: Request[T], response: Response) -> Answer[T]:
         APIStatusError: The API refused; `RateLimitError` and the other children by status or code.
         APIResponseError: The answer is not JSON, or not of the documented shape; ``place`` says where.
     """
+    document, why = _load_json(response.body)
     try:
-        return _read(request, response)
-    except APIError as error:
+        return _judged(request, response, document, why)
+    except (APIError, RecursionError) as error:
         failure = error
-    if (masked := _masked(response.body, response.secrets)) != response.body:
-        # It repeats a credential, which then stands in the error, or in the variables of its frames. Read it without.
-        del failure
-        return read_answer(request, evolve(response, body=masked))
-    failure.ray_id = response.ray_id
-    raise failure
+    # What it repeats of the credentials would stand in the error, or in the variables of its frames: judge it without.
+    del failure
+    try:
+        document, why = _masked(document, response.secrets), _masked(why, response.secrets)
+    except RecursionError:
+        document, why = None, _TOO_DEEP
+    return _judged(request, response, document, why)
 
 
-def _read(request: Request[T], response: Response) -> Answer[T]:
+def _load_json(body: bytes) -> tuple[Any, str | None]:
+    """Read JSON as its standard has it, without NaN and numbers that become infinite; or say why it is none."""
+    try:
+        return json.loads(body, parse_constant=_no_constant, parse_float=_finite), None
+    except RecursionError:
+        return None, _TOO_DEEP
+    except ValueError as error:
+        return None, str(error)
+
+
+def _judged(request: Request[T], response: Response, document: Any, why: str | None) -> Answer[T]:
+    try:
+        return _read(request, response, document, why)
+    except APIError as error:
+        error.ray_id = _masked(response.ray_id, response.secrets)
+        raise
+
+
+def _read(request: Request[T], response: Response, envelope: Any, why: str | None) -> Answer[T]:
     # The status first: what stands in front of the API answers with HTML, or with nothing.
     if not 200 <= response.status < 300:
-        _refused(response, _envelope_or_nothing(response.body))
-    envelope = _envelope(response.body)
+        _refused(response, envelope if isinstance(envelope, dict) else {})
+    if why is not None:
+        raise APIResponseError(f"the answer is not JSON: {why}", place="body")
+    if not isinstance(envelope, dict):
+        raise APIResponseError("envelope: an object was expected", place="envelope")
     success = envelope.get("success")
     if success is False:
         _refused(response, envelope)
@@ -94,26 +119,13 @@ def _read(request: Request[T], response: Response) -> Answer[T]:
     if envelope.get("result") is None:
         raise APIResponseError("result: is missing or null although success is true", place="result")
     result = structure_at("result", envelope["result"], request.result)
-    errors = _messages(response, envelope.get("errors"))
+    messages, errors = (_messages(_masked(envelope.get(each), response.secrets)) for each in ("messages", "errors"))
     if errors:
         _log.warning("%s succeeded, and the API reported: %s", request.path, _joined(errors))
-    return Answer(result, _messages(response, envelope.get("messages")), errors)
+    return Answer(result, messages, errors, response.ray_id)
 
 
-def load_json(body: bytes) -> Any:
-    """Read JSON as its standard has it: no NaN, no number that becomes infinite.
-
-    Raises:
-        APIResponseError: It is not JSON, or nested too deep; ``place`` is ``body``.
-    """
-    try:
-        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        why = "nested too deep" if isinstance(error, RecursionError) else str(error)
-        raise APIResponseError(f"the answer is not JSON: {why}", place="body") from error
-
-
-def coded_messages(raw: Any) -> tuple[CodedMessage, ...]:
+def _messages(raw: Any) -> tuple[CodedMessage, ...]:
     """Read ``errors`` or ``messages`` whatever they look like: they explain, they do not decide."""
     if raw is None:
         return ()
@@ -123,20 +135,28 @@ def coded_messages(raw: Any) -> tuple[CodedMessage, ...]:
     )
 
 
-def _messages(response: Response, raw: Any) -> tuple[CodedMessage, ...]:
-    return coded_messages(json.loads(_masked(json.dumps(raw).encode(), response.secrets)))
-
-
-def _masked(body: bytes, secrets: tuple[Secret, ...]) -> bytes:
-    for secret in secrets:
-        # A short one is no secret, and could stand in any word.
-        if len(secret) >= _SHORTEST_SECRET:
-            body = body.replace(json.dumps(secret)[1:-1].encode(), MASK.encode())
-    return body
-
-
 def _as_text(raw: Any) -> str:
-    return raw if isinstance(raw, str) else json.dumps(raw)
+    if isinstance(raw, str):
+        return raw
+    try:
+        return json.dumps(raw)
+    except RecursionError:  # it takes more of the stack to write than it took to read
+        return "nested too deep to show"
+
+
+def _masked(document: Any, secrets: tuple[Secret, ...]) -> Any:
+    """Replace each credential in a JSON value's texts, however the answer had spelled it."""
+    if isinstance(document, str):
+        for secret in secrets:
+            # A short one is no secret, and could stand in any word.
+            if len(secret) >= _SHORTEST_SECRET:
+                document = document.replace(secret, MASK)
+        return document
+    if isinstance(document, list):
+        return [_masked(each, secrets) for each in document]
+    if isinstance(document, dict):
+        return {_masked(name, secrets): _masked(each, secrets) for name, each in document.items()}
+    return document
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -149,22 +169,8 @@ def _finite(text: str) -> float:
     return number
 
 
-def _envelope(body: bytes) -> dict[str, Any]:
-    envelope = load_json(body)
-    if not isinstance(envelope, dict):
-        raise APIResponseError("envelope: an object was expected", place="envelope")
-    return envelope
-
-
-def _envelope_or_nothing(body: bytes) -> dict[str, Any]:
-    try:
-        return _envelope(body)
-    except APIResponseError:
-        return {}
-
-
 def _refused(response: Response, envelope: dict[str, Any]) -> NoReturn:
-    errors = _messages(response, envelope.get("errors"))
+    errors = _messages(envelope.get("errors"))
     cls = _error_class(response.status, errors)
     details: dict[str, Any] = {"status": response.status, "errors": errors}
     if cls is RateLimitError:
@@ -189,6 +195,6 @@ def _joined(errors: tuple[CodedMessage, ...]) -> str:
 
 
 def _unexplained(status: int) -> str:
-    if 300 <= status < 400:
+    if 300 <= status < 400 and status != 304:
         return "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
     return "the answer gives no reason"

@@ -1,6 +1,7 @@
 """Connectors as the account's list describes them, made up from their ids."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
@@ -37,7 +38,8 @@ def describe_connector(connector_id: str, newest: Sequence[StoredEvent] = ()) ->
         "timezone": random.choice(["Europe/Lisbon", "America/Chicago", "Asia/Singapore"]),
     }
     if newest:
-        described["last_heartbeat"] = _iso(max(event.a for event in newest))
+        with suppress(OverflowError, ValueError):  # a time that is no date
+            described["last_heartbeat"] = _iso(max(event.a for event in newest))
         version = next((event.recorded["v"] for event in newest if "v" in event.recorded), None)
         described |= {} if version is None else {"last_seen_version": version}
     return described

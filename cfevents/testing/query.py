@@ -12,7 +12,7 @@ from cfevents.testing.store import Number
 __all__ = ["ListQuery", "parse_event_id"]
 
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
-_EVENT_ID = re.compile(r"([0-9]{1,40})\.([0-9]{1,40})")
+_EVENT_ID = re.compile(r"(-?[0-9]{1,40})\.(-?[0-9]{1,40})")
 
 
 @frozen

@@ -2,7 +2,6 @@
 
 import heapq
 import json
-import math
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
@@ -14,6 +13,8 @@ __all__ = ["Number", "Store", "StoredEvent", "spelled_id"]
 Number: TypeAlias = int | float
 
 _KNOWN = frozenset("aekntv")
+# What fits a float, so that all times compare.
+_TOO_LARGE = 10**300
 
 
 @frozen
@@ -43,6 +44,8 @@ class StoredEvent:
         Raises:
             ValueError: Something is missing, or not JSON; the message says what.
         """
+        if not isinstance(raw, Mapping):
+            raise ValueError(f"an event is an object, not {raw!r}")
         payload = raw.get("e")
         if not isinstance(payload, Mapping) or not isinstance(payload.get("k"), str):
             raise ValueError(f"an event needs an object 'e' with a text 'k': {raw!r}")
@@ -63,15 +66,15 @@ def spelled_id(t: Number, n: Number) -> str:
 
 def _number(raw: Mapping[str, Any], name: str) -> Number:
     value = raw.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _TOO_LARGE:
         raise ValueError(f"an event needs a number {name!r}: {raw!r}")
     return value
 
 
 def _check_json(value: object) -> None:
     try:
-        json.dumps(value)
-    except TypeError as error:
+        json.dumps(value, allow_nan=False)
+    except (RecursionError, TypeError, ValueError) as error:
         raise ValueError(f"an event must be JSON: {error}") from error
 
 

@@ -23,9 +23,12 @@ INIT = {"e": {"k": "Init"}, "t": 1700000000, "n": 0}
         ({"e": {"k": "Init"}, "t": 1, "n": True}, "'n'"),
         ({"e": {"k": "Init"}, "t": 1, "n": 0, "a": None}, "'a'"),
         ({"e": {"k": "Init", "when": object()}, "t": 1, "n": 0}, "JSON"),
+        ({"e": {"k": "Init", "when": float("nan")}, "t": 1, "n": 0}, "JSON"),
+        ({"e": {"k": "Init"}, "t": 10**400, "n": 0}, "'t'"),
+        ("Init", "an object"),
     ],
 )
-def test_an_incomplete_event_is_refused_with_what_is_missing(event: dict[str, Any], missing: str) -> None:
+def test_an_incomplete_event_is_refused_with_what_is_missing(event: Any, missing: str) -> None:
     with pytest.raises(ValueError, match=missing):
         Simulator(events={"site-1": [event]})
 

@@ -86,9 +86,11 @@ def json_and_back(raw: object) -> None:
     assert_type(EventId.parse("1.2"), EventId)
 
 
-def failing(error: APIStatusError) -> None:
+def failing(client: Client, error: APIStatusError) -> None:
     assert_type(error.status, int)
     assert_type(error.errors, tuple[CodedMessage, ...])
     assert_type(error.cursor, str | None)
+    assert error.since is not None
+    client.list_events("c", since=error.since, until=error.until, kind=error.kind, cursor=error.cursor)
     if isinstance(error, RateLimitError):
         assert_type(error.retry_after, int | None)
