@@ -7,7 +7,6 @@ its class below and name it in `Event`.
 
 import logging
 from collections.abc import Collection, Mapping
-from difflib import get_close_matches
 from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias, get_args
@@ -350,6 +349,8 @@ def tell_of_unknown(name: str) -> None:
     """Log once that a kind is not in the catalogue, and the nearest that is: it may be new, or a typing error."""
     if name in KINDS:
         return
+    from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and importing has to be quick
+
     known = {kind.lower(): kind for kind in KINDS}
     (nearest,) = get_close_matches(name.lower(), known, n=1, cutoff=0)
     _log.warning("asking for the unknown kind %r; the nearest known one is %r", name, known[nearest])
