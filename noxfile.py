@@ -108,6 +108,15 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Ask a million times whether any answer escapes the error family; takes a while."""
+    _groups(session, "tests")
+    _install_wheel(session)
+    env = {"PYTHONSAFEPATH": "1", "CFEVENTS_FUZZ_CASES": "1000000"}
+    session.run("python", "-m", "pytest", "tests/test_fuzz.py", *session.posargs, env=env)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure; prints figures and judges none."""
     _install_wheel(session)

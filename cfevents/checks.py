@@ -1,6 +1,9 @@
 """What an argument must be. Each check returns the argument, or says what to write instead."""
 
 from numbers import Real
+from typing import TypeVar
+
+T = TypeVar("T")
 
 # Thirty years: what is longer was not meant in seconds.
 _LONGEST = 1e9
@@ -50,6 +53,17 @@ def check_whole(name: str, value: int) -> int:
         raise TypeError(f"{name}={shown(value)} is not a whole number")
     if not 1 <= value < 2**63:
         raise ValueError(f"{name}={shown(value)} must be at least 1, and a number of 64 bits")
+    return value
+
+
+def check_type(name: str, value: T, kind: type[T]) -> T:
+    """Check that an argument is an instance of a class.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
     return value
 
 

@@ -8,17 +8,20 @@ from typing import NoReturn, Self
 import aiohttp
 from yarl import URL
 
-from cfevents.checks import check_patience
+from cfevents.budget import Budget
+from cfevents.checks import check_patience, check_type
 from cfevents.credentials import TokenSource, find_credentials, hide, hide_values
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
+from cfevents.exchange import Exchange
 from cfevents.models import Connector, EventReference, Page, RecordedEvent, event_id
 from cfevents.paging import Query, follow_cursor
 from cfevents.protocol import find_api
-from cfevents.session import Session
+from cfevents.retry import Retry
+from cfevents.session import Counts, Session, Usage
 from cfevents.streams import EventStream
 from cfevents.timespan import Moment
-from cfevents.transport import Settings
+from cfevents.transport import Settings, Transport
 
 
 class Client:
@@ -50,6 +53,8 @@ class Client:
         timeout: float | aiohttp.ClientTimeout = 30.0,
         max_body_size: int = 16 * 1024 * 1024,
         extra_headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        budget: Budget | None = None,
     ) -> None:
         """Check the settings; nothing is opened or sent.
 
@@ -65,6 +70,8 @@ class Client:
             timeout: Patience for one attempt, in seconds, or an aiohttp ``ClientTimeout``.
             max_body_size: The largest answer that is read, in bytes after decompression.
             extra_headers: Headers for each request, such as those of a gateway in front of the API.
+            retry: How patiently a request is repeated; `Retry()` where it is left out.
+            budget: The requests that may be sent, which several clients can share; a `Budget()` of its own otherwise.
 
         Raises:
             ConfigurationError: Credentials, account or base URL are missing or unusable.
@@ -78,6 +85,9 @@ class Client:
         base_url = extra_headers = None
         self._credentials = find_credentials(api_token, api_email, api_key)
         self._api = find_api(hidden_url, account_id)
+        self._retry = check_type("retry", Retry() if retry is None else retry, Retry)
+        self._budget = check_type("budget", Budget() if budget is None else budget, Budget)
+        self._counts = Counts()
         self._settings = Settings(session, timeout, max_body_size, hidden_headers)
 
     async def open(self) -> Self:
@@ -87,7 +97,9 @@ class Client:
             ConfigurationError: It is open on another event loop, or the session that was passed cannot be used.
         """
         if self._session is None:
-            self._session = Session(self._api.base_url, self._credentials, self._settings)
+            transport = Transport(self._api.base_url, self._settings)
+            exchange = Exchange(transport, self._credentials, self._settings)
+            self._session = Session(exchange, self._budget, self._retry, self._counts)
         self._opened()
         return self
 
@@ -205,6 +217,12 @@ class Client:
         if self._session.loop is not asyncio.get_running_loop():
             raise ConfigurationError("the client is open on another event loop: make one for each loop")
         return self._session
+
+    @property
+    def usage(self) -> Usage:
+        """What this client has sent and waited, and what is left of its budget at this moment."""
+        counts = self._counts
+        return Usage(counts.sent, counts.repeated, counts.waited, self._budget.left)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client holds credentials and connections, and is not copied: make one where it is needed")

@@ -1,6 +1,7 @@
 """The public names, in one list."""
 
 from cfevents import events
+from cfevents.budget import Budget
 from cfevents.client import Client
 from cfevents.errors import (
     APIConnectionError,
@@ -21,6 +22,8 @@ from cfevents.errors import (
     ResponseTooLargeError,
 )
 from cfevents.models import Connector, Device, EventId, EventMetadata, Page, RecordedEvent
+from cfevents.retry import Retry
+from cfevents.session import Usage
 from cfevents.streams import EventStream
 from cfevents.wire import structure, unstructure
 
@@ -32,6 +35,7 @@ __all__ = [
     "APITimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "Budget",
     "CfEventsError",
     "Client",
     "CodedMessage",
@@ -49,6 +53,8 @@ __all__ = [
     "RateLimitError",
     "RecordedEvent",
     "ResponseTooLargeError",
+    "Retry",
+    "Usage",
     "events",
     "structure",
     "unstructure",

@@ -1,55 +1,62 @@
-"""aiohttp: one request, repeated until it succeeds or may not be."""
+"""One request, sent when the budget lets it, and repeated until it succeeds or may not be."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-import aiohttp
 import stamina
-from yarl import URL
+from attrs import define, frozen
 
-from cfevents.credentials import Credentials, Secret
-from cfevents.errors import (
-    APIConnectionError,
-    APIResponseError,
-    APITimeoutError,
-    CfEventsError,
-    ConfigurationError,
-    InternalServerError,
-    RateLimitError,
-    ResponseTooLargeError,
-)
-from cfevents.protocol import Answer, Request, Response, read_answer
-from cfevents.transport import Settings, Transport
+from cfevents.budget import NOTABLE_WAIT, BlockedError, Budget
+from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
+from cfevents.exchange import Exchange
+from cfevents.protocol import Answer, Request, read_answer
+from cfevents.retry import Retry, may_pass
 
 T = TypeVar("T")
-
-_ATTEMPTS = 6
-# The longest block that the API documents is five minutes.
-_LONGEST_WAIT = 330.0
-# A block whose length the API does not tell: asking soon seems to prolong it.
-_UNNAMED_BLOCK = 60.0
-_NOTABLE_WAIT = 5.0
-_CHUNK = 64 * 1024
 
 _log = logging.getLogger("cfevents")
 
 
+@define
+class Counts:
+    """What a client has done so far: requests sent, repeated, and seconds waited for a turn."""
+
+    sent: int = 0
+    repeated: int = 0
+    waited: float = 0.0
+
+
+@frozen
+class Usage:
+    """What a client has done, and may do."""
+
+    sent: int
+    """Requests sent, the repeated ones among them."""
+
+    repeated: int
+    """Requests sent again: after a failure that may pass, or after a block."""
+
+    waited: float
+    """Seconds that requests waited for their turn, added up."""
+
+    left: int
+    """Requests that the budget lets leave at this moment."""
+
+
 class Session:
-    """An open HTTP session on one event loop."""
+    """An open client on one event loop: its exchange, its budget, its patience."""
 
-    def __init__(self, base_url: URL, credentials: Credentials, settings: Settings) -> None:
-        """Open it, on the event loop that runs.
-
-        Raises:
-            ConfigurationError: The session that the caller brought cannot be used.
-        """
+    def __init__(self, exchange: Exchange, budget: Budget, retry: Retry, counts: Counts) -> None:
+        """Take what it works with, on the event loop that runs."""
         self._loop = asyncio.get_running_loop()
-        self._credentials = credentials
-        self._settings = settings
-        self._transport = Transport(base_url, settings)
+        self._exchange = exchange
+        self._budget = budget
+        self._retry = retry
+        self._counts = counts
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -58,7 +65,7 @@ class Session:
 
     async def close(self) -> None:
         """Close its connections, unless they are the caller's."""
-        await self._transport.close()
+        await self._exchange.transport.close()
 
     async def ask(self, request: Request[T], timeout: float | None = None) -> Answer[T]:
         """Send a request, and again while it may be, until it is answered.
@@ -71,84 +78,77 @@ class Session:
         Raises:
             CfEventsError: It did not succeed. The error tells what was asked.
         """
-        deadline = None if timeout is None else self._loop.time() + timeout
+        deadline = math.inf if timeout is None else self._loop.time() + timeout
         failures: list[Exception] = []
         with told_of(request):
             try:
-                async with asyncio.timeout_at(deadline):
-                    return await self._repeat(request, self._rule(deadline, failures))
+                async with asyncio.timeout_at(None if timeout is None else deadline):
+                    return await self._repeat(request, deadline, failures)
             except TimeoutError as error:
                 last = f"; the last attempt: {failures[-1]}" if failures else ""
                 raise APITimeoutError(f"no answer before the call's timeout ran out{last}") from error
 
-    async def _repeat(self, request: Request[T], rule: Callable[[Exception], bool | float]) -> Answer[T]:
+    async def _repeat(self, request: Request[T], deadline: float, failures: list[Exception]) -> Answer[T]:
         async for attempt in stamina.retry_context(
-            on=rule, attempts=_ATTEMPTS, timeout=None, wait_initial=0.5, wait_max=_NOTABLE_WAIT
+            on=self._rule(failures), attempts=self._retry.attempts, timeout=None
         ):
             with attempt:
-                return read_answer(request, await self._send(request))
+                return await self._past_blocks(request, deadline)
         raise AssertionError("stamina raises the last error")  # pragma: no cover
 
-    def _rule(self, deadline: float | None, failures: list[Exception]) -> Callable[[Exception], bool | float]:
-        """Make the rule: whether a failed attempt is followed by another, and for a block after how many seconds."""
+    def _rule(self, failures: list[Exception]) -> Callable[[Exception], bool | float]:
+        """Make the rule: after how many seconds a failed attempt is followed by another, if at all."""
 
         def rule(error: Exception) -> bool | float:
             if not isinstance(error, CfEventsError):  # stamina shows cancellations too
                 return False
             failures.append(error)
-            again = len(failures) < _ATTEMPTS and _may_pass(error)
-            if again and isinstance(error, RateLimitError):
-                patience = _LONGEST_WAIT if deadline is None else min(_LONGEST_WAIT, deadline - self._loop.time())
-                wait = _UNNAMED_BLOCK if error.retry_after is None else error.retry_after
-                return _wait_out(wait) if wait <= patience else False
-            if again:
-                _log.info("%s; asking again", error)
-            return again
+            if len(failures) >= self._retry.attempts or not may_pass(error):
+                return False
+            wait = self._retry.wait(len(failures))
+            _log.log(
+                logging.WARNING if wait > NOTABLE_WAIT else logging.INFO, "%s; asking again in %.1f s", error, wait
+            )
+            self._counts.repeated += 1
+            return wait
 
         return rule
 
-    async def _send(self, request: Request[Any]) -> Response:
-        """Send it once, and read the answer whole."""
-        with _foreign_errors_as_ours():
-            # The token's source may take its time too; the transport's own limits are for the request alone.
-            async with asyncio.timeout(self._settings.timeout.total):
-                credentials = await self._credentials.headers()
-                async with self._transport.get(request.url, credentials) as response:
-                    return Response(
-                        status=response.status,
-                        body=await self._read(response),
-                        ray_id=response.headers.get("CF-Ray"),
-                        retry_after=response.headers.get("Retry-After"),
-                        secrets=self._secrets(credentials),
-                    )
+    async def _past_blocks(self, request: Request[T], deadline: float) -> Answer[T]:
+        """Make one attempt that counts: the answer that the quota is used up is waited out, and does not."""
+        give_up, refusal = math.inf, None
+        while True:
+            patience = min(self._retry.max_wait, give_up - self._loop.time())
+            try:
+                return await self._attempt(request, patience, deadline)
+            except BlockedError as error:
+                raise refusal or _blocked(error.seconds) from None
+            except RateLimitError as error:
+                refusal = error
+                give_up = min(give_up, self._loop.time() + self._retry.max_wait)
+                self._counts.repeated += 1
 
-    def _secrets(self, credentials: Mapping[str, str]) -> tuple[Secret, ...]:
-        """What the request carries and an answer may repeat."""
-        values = (*credentials.values(), *self._settings.headers.values())
-        return tuple(Secret(value.removeprefix("Bearer ")) for value in values)
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            body += chunk
-            if len(body) > (limit := self._settings.max_body_size):
-                raise ResponseTooLargeError(
-                    f"the answer is larger than max_body_size, {limit} bytes: ask for smaller pages",
-                    place="body size",
-                    ray_id=response.headers.get("CF-Ray"),
-                )
-        return bytes(body)
+    async def _attempt(self, request: Request[T], patience: float, deadline: float) -> Answer[T]:
+        began = self._loop.time()
+        async with self._budget.slot(patience, deadline):
+            self._counts.waited += self._loop.time() - began
+            self._counts.sent += 1
+            response = await self._exchange.send(request)
+            try:
+                return read_answer(request, response)
+            except RateLimitError as error:
+                self._budget.block(error.retry_after or response.limits.resets_in)
+                raise
+            finally:
+                self._budget.learn(response.limits)
 
 
-def _may_pass(error: Exception) -> bool:
-    undecodable = isinstance(error, APIResponseError) and error.place == "body"
-    return undecodable or isinstance(error, APIConnectionError | InternalServerError | RateLimitError)
-
-
-def _wait_out(seconds: float) -> float:
-    if seconds > _NOTABLE_WAIT:
-        _log.warning("the request quota is used up: waiting %g s, as the API asks", seconds)
-    return float(seconds)
+def _blocked(seconds: float) -> RateLimitError:
+    return RateLimitError(
+        "the request quota is used up, for longer than this call is ready to wait",
+        status=429,
+        retry_after=math.ceil(seconds),
+    )
 
 
 @contextmanager
@@ -161,41 +161,3 @@ def told_of(request: Request[Any]) -> Iterator[None]:
         if not isinstance(error, ConfigurationError):  # which arises before anything is sent
             vars(error).update(method=request.method, path=request.path)
         raise
-
-
-@contextmanager
-def _foreign_errors_as_ours() -> Iterator[None]:
-    try:
-        yield
-    except CfEventsError:
-        raise
-    except TimeoutError as error:
-        _raise(APITimeoutError("no whole answer in the time for one attempt, the client's timeout"), error)
-    except aiohttp.ClientPayloadError as error:
-        _raise(APIConnectionError(f"the answer was cut short: {error}"), error)
-    except (aiohttp.ClientError, OSError) as error:
-        _raise(APIConnectionError(f"the connection failed: {_described(error)}"), error)
-    except (RuntimeError, ValueError) as error:
-        _raise(
-            ConfigurationError(f"the request could not be sent: {error}; was the client or its session closed?"), error
-        )
-    except BaseException as error:
-        _forget_frames(error)
-        raise
-
-
-def _raise(ours: CfEventsError, theirs: BaseException) -> NoReturn:
-    _forget_frames(theirs)
-    raise ours from theirs
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Drop the frames of a foreign error and of what it came from: their variables hold the request as sent."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
-
-
-def _described(error: BaseException) -> str:
-    # Not the repr: that of a ClientResponseError shows the request's headers.
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

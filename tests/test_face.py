@@ -18,8 +18,8 @@ from cfevents import face
 PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
 HOUSE = [
-    "errors", "events", "checks", "models", "wire", "timespan", "credentials", "protocol", "transport", "session",
-    "paging", "streams", "client",
+    "errors", "events", "checks", "models", "wire", "timespan", "credentials", "protocol", "budget", "transport",
+    "exchange", "retry", "session", "paging", "streams", "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.
 WINGS = {"testing": "events", "face": "client", "cli": "client", "__main__": "client"}
@@ -31,6 +31,7 @@ NAMES = [
     "APITimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "Budget",
     "CfEventsError",
     "Client",
     "CodedMessage",
@@ -48,6 +49,8 @@ NAMES = [
     "RateLimitError",
     "RecordedEvent",
     "ResponseTooLargeError",
+    "Retry",
+    "Usage",
     "events",
     "structure",
     "unstructure",
@@ -81,7 +84,7 @@ def test_the_parameters_of_the_public_face_are_these() -> None:
 
     assert parameters(cfevents.Client) == [
         "api_token", "api_email", "api_key", "account_id", "base_url", "session", "timeout", "max_body_size",
-        "extra_headers",
+        "extra_headers", "retry", "budget",
     ]  # fmt: skip
     assert parameters(cfevents.Client.list_events) == [
         "connector_id", "since", "until", "kind", "page_size", "cursor", "timeout",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import cfevents
 from cfevents.cli.failures import arguments_checked
-from cfevents.cli.notices import repeats_on_stderr
+from cfevents.cli.notices import stamina_silenced
 from cfevents.cli.simulated import made_up_simulator
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ async def connected(simulate: bool) -> "AsyncIterator[Client]":
         ConfigurationError: The environment lacks what is needed.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(repeats_on_stderr())
+        stack.enter_context(stamina_silenced())
         with arguments_checked():
             client = await _simulated(stack) if simulate else cfevents.Client()
         yield await stack.enter_async_context(client)

@@ -3,14 +3,8 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-import click
 
 from cfevents.cli.output import printable
-
-if TYPE_CHECKING:
-    from stamina.instrumentation import RetryDetails
 
 
 class _OneLine(logging.Formatter):
@@ -20,33 +14,30 @@ class _OneLine(logging.Formatter):
 
 @contextmanager
 def log_on_stderr() -> Iterator[None]:
-    """Print warnings and worse, each as one line without a traceback."""
+    """Print warnings and worse, and what the library says of its waits, each as one line without a traceback."""
     # On the root: other libraries' records would otherwise reach logging's last resort, which prints tracebacks.
     handler = logging.StreamHandler()
-    handler.setLevel(logging.WARNING)
     handler.setFormatter(_OneLine())
-    root = logging.getLogger()
+    handler.addFilter(lambda record: record.levelno >= logging.WARNING or record.name == "cfevents")
+    root, ours = logging.getLogger(), logging.getLogger("cfevents")
+    level = ours.level
     root.addHandler(handler)
+    ours.setLevel(logging.INFO)
     try:
         yield
     finally:
         root.removeHandler(handler)
+        ours.setLevel(level)
 
 
 @contextmanager
-def repeats_on_stderr() -> Iterator[None]:
-    """Tell of each request that is sent again: without it a command may seem to hang."""
-    # Left alone, stamina would log for developers, and where structlog is installed it would do so on stdout.
+def stamina_silenced() -> Iterator[None]:
+    """Leave it to the library to tell of repeats: stamina would tell developers, and with structlog on stdout."""
     from stamina import instrumentation  # noqa: PLC0415 - not needed for --help
 
     before = instrumentation.get_on_retry_hooks()
-    instrumentation.set_on_retry_hooks([_tell_of_repeat])
+    instrumentation.set_on_retry_hooks([])
     try:
         yield
     finally:
         instrumentation.set_on_retry_hooks(before)
-
-
-def _tell_of_repeat(details: "RetryDetails") -> None:
-    cause = printable(str(details.caused_by))
-    click.echo(f"cfevents: {cause}; trying again in {details.wait_for:.1f} s", err=True)

@@ -21,6 +21,7 @@ from cfevents.errors import (
     PermissionDeniedError,
     RateLimitError,
 )
+from cfevents.protocol.ratelimits import NO_LIMITS, RateLimits
 from cfevents.protocol.requests import Request
 from cfevents.wire import structure, structure_at
 
@@ -49,7 +50,10 @@ class Response:
     status: int
     body: bytes
     ray_id: str | None = None
-    retry_after: str | None = None
+    retry_after: int | None = None
+    """Whole seconds until the next request may be sent (``Retry-After``)."""
+    limits: RateLimits = NO_LIMITS
+    """What the headers tell of the request quota."""
     secrets: tuple[Secret, ...] = ()
     """What the request carried, so that an answer that repeats it is not passed on as it is."""
 
@@ -174,7 +178,7 @@ def _refused(response: Response, envelope: dict[str, Any]) -> NoReturn:
     cls = _error_class(response.status, errors)
     details: dict[str, Any] = {"status": response.status, "errors": errors}
     if cls is RateLimitError:
-        details["retry_after"] = _whole_seconds(response.retry_after)
+        details["retry_after"] = response.retry_after
     why = _joined(errors) or _unexplained(response.status)
     raise cls(f"refused with status {response.status}: {why}", **details)
 
@@ -183,10 +187,6 @@ def _error_class(status: int, errors: Iterable[CodedMessage]) -> type[APIStatusE
     if status < 300 and any(each.code in _RATE_LIMIT_CODES for each in errors):
         return RateLimitError
     return InternalServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
-
-
-def _whole_seconds(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _joined(errors: tuple[CodedMessage, ...]) -> str:

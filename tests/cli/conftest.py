@@ -27,7 +27,7 @@ EVENTS = (
 @pytest.fixture(autouse=True)
 def _one_attempt() -> Iterator[None]:
     """Let no request in this process be repeated."""
-    with stamina.set_testing(True, attempts=1):
+    with stamina.set_testing(True, attempts=6):
         yield
 
 

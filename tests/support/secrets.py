@@ -98,7 +98,11 @@ class _WatchedGenerator:
 
 
 PUBLIC_CALLS = [
-    *((cfevents.Client, name) for name in vars(cfevents.Client) if name[0] != "_"),
+    *(
+        (cfevents.Client, name)
+        for name, call in vars(cfevents.Client).items()
+        if name[0] != "_" and inspect.isfunction(call)
+    ),
     (cfevents.Client, "__init__"),
     (cfevents.Client, "__aenter__"),
     (cfevents.Client, "__aexit__"),

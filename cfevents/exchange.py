@@ -1,0 +1,104 @@
+"""One request sent once, and its answer read whole."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import aiohttp
+from attrs import frozen
+
+from cfevents.credentials import Credentials, Secret
+from cfevents.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    CfEventsError,
+    ConfigurationError,
+    ResponseTooLargeError,
+)
+from cfevents.protocol import RateLimits, Request, Response, whole_seconds
+from cfevents.transport import Settings, Transport
+
+_CHUNK = 64 * 1024
+
+
+@frozen(eq=False, repr=False)
+class Exchange:
+    """Sends requests with credentials over a transport; what goes wrong there becomes an error of the family."""
+
+    transport: Transport
+    credentials: Credentials
+    settings: Settings
+
+    async def send(self, request: Request[Any]) -> Response:
+        """Send it once, and read the answer whole."""
+        with _foreign_errors_as_ours():
+            # The token's source may take its time too; the transport's own limits are for the request alone.
+            async with asyncio.timeout(self.settings.timeout.total):
+                credentials = await self.credentials.headers()
+                async with self.transport.get(request.url, credentials) as response:
+                    return Response(
+                        status=response.status,
+                        body=await self._read(response),
+                        ray_id=response.headers.get("CF-Ray"),
+                        retry_after=whole_seconds(response.headers.get("Retry-After")),
+                        limits=RateLimits.of(
+                            response.headers.get("Ratelimit-Policy"), response.headers.get("Ratelimit")
+                        ),
+                        secrets=self._secrets(credentials),
+                    )
+
+    def _secrets(self, credentials: Mapping[str, str]) -> tuple[Secret, ...]:
+        """What the request carries and an answer may repeat."""
+        values = (*credentials.values(), *self.settings.headers.values())
+        return tuple(Secret(value.removeprefix("Bearer ")) for value in values)
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            body += chunk
+            if len(body) > (limit := self.settings.max_body_size):
+                raise ResponseTooLargeError(
+                    f"the answer is larger than max_body_size, {limit} bytes: ask for smaller pages",
+                    place="body size",
+                    ray_id=response.headers.get("CF-Ray"),
+                )
+        return bytes(body)
+
+
+@contextmanager
+def _foreign_errors_as_ours() -> Iterator[None]:
+    try:
+        yield
+    except CfEventsError:
+        raise
+    except TimeoutError as error:
+        _raise(APITimeoutError("no whole answer in the time for one attempt, the client's timeout"), error)
+    except aiohttp.ClientPayloadError as error:
+        _raise(APIConnectionError(f"the answer was cut short: {error}"), error)
+    except (aiohttp.ClientError, OSError) as error:
+        _raise(APIConnectionError(f"the connection failed: {_described(error)}"), error)
+    except (RuntimeError, ValueError) as error:
+        _raise(
+            ConfigurationError(f"the request could not be sent: {error}; was the client or its session closed?"), error
+        )
+    except BaseException as error:
+        _forget_frames(error)
+        raise
+
+
+def _raise(ours: CfEventsError, theirs: BaseException) -> NoReturn:
+    _forget_frames(theirs)
+    raise ours from theirs
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Drop the frames of a foreign error and of what it came from: their variables hold the request as sent."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
+
+
+def _described(error: BaseException) -> str:
+    # Not the repr: that of a ClientResponseError shows the request's headers.
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

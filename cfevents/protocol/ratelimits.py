@@ -1,0 +1,80 @@
+"""The rate-limit headers of an answer, as far as they can be read."""
+
+import logging
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from attrs import frozen
+
+_ITEM = re.compile(r'\s*"(?P<name>[^"]*)"\s*(?P<parameters>(?:;\s*[a-z]+\s*=\s*[0-9]{1,9}\s*)+)', re.ASCII)
+_PARAMETER = re.compile(r"([a-z]+)\s*=\s*([0-9]+)")
+
+# A policy of more than a day is none that a client could keep to.
+_LONGEST_PERIOD = 86_400
+
+_log = logging.getLogger("cfevents")
+
+
+@frozen
+class Policy:
+    """One item of ``Ratelimit-Policy``: so many requests in a window of so many seconds."""
+
+    requests: int
+    period: int
+
+
+@frozen
+class Remainder:
+    """One item of ``Ratelimit``: so many requests left, and the seconds until the window begins anew."""
+
+    requests: int
+    resets_in: int
+
+
+@frozen
+class RateLimits:
+    """What an answer tells of the limits, by the names of the policies; malformed items are left out."""
+
+    policies: Mapping[str, Policy]
+    remainders: Mapping[str, Remainder]
+
+    @property
+    def resets_in(self) -> int | None:
+        """The seconds until every window in which nothing is left begins anew; None where none is named."""
+        return max((each.resets_in for each in self.remainders.values() if each.requests == 0), default=None)
+
+    @classmethod
+    def of(cls, policy: str | None, ratelimit: str | None) -> "RateLimits":
+        """Read ``Ratelimit-Policy: "burst";q=100;w=60`` and ``Ratelimit: "default";r=50;t=30``, items in any order."""
+        policies = _items("Ratelimit-Policy", policy, "q", "w")
+        remainders = _items("Ratelimit", ratelimit, "r", "t")
+        return cls(
+            {name: Policy(*pair) for name, pair in policies.items() if all(pair) and pair[1] <= _LONGEST_PERIOD},
+            {name: Remainder(*pair) for name, pair in remainders.items()},
+        )
+
+
+NO_LIMITS = RateLimits({}, {})
+
+
+def whole_seconds(text: str | None) -> int | None:
+    """Read ``Retry-After``: whole seconds, as the API sends them; anything else tells nothing."""
+    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
+
+
+def _items(header: str, text: str | None, first: str, second: str) -> dict[str, tuple[int, int]]:
+    found = {}
+    for item in (text or "").split(",") if text else ():
+        match = _ITEM.fullmatch(item)
+        parameters = dict(_PARAMETER.findall(match["parameters"])) if match else {}
+        if match and first in parameters and second in parameters:
+            found[match["name"]] = int(parameters[first]), int(parameters[second])
+        else:
+            _tell_of_malformed(header)
+    return found
+
+
+@cache
+def _tell_of_malformed(header: str) -> None:
+    _log.warning("an item of the header %s cannot be read, and is ignored", header)

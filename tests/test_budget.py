@@ -1,0 +1,345 @@
+"""The request budget: never more than the quota in any window, nobody starved, nothing polled."""
+
+import asyncio
+import math
+from collections import deque
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.clock import run_jumping
+from support.scripted import Reply, ScriptedAPI, failure, page, success
+
+import cfevents
+from cfevents import Budget, Client, Retry
+from cfevents.protocol import RateLimits, whole_seconds
+
+
+class Quota:
+    """An API that allows so many requests in a period, and refuses everything for a while after one too many."""
+
+    def __init__(self, requests: int, period: float, *, sliding: bool, headers: bool = False) -> None:
+        self.requests, self.period, self.sliding, self.headers = requests, period, sliding, headers
+        self.counted: deque[float] = deque()
+        self.blocked_until = -math.inf
+        self.refused = self.seen = 0
+
+    async def __call__(self, request: Any) -> Any:
+        self.seen += 1
+        now = asyncio.get_running_loop().time()
+        if self.sliding:
+            while self.counted and self.counted[0] <= now - self.period:
+                self.counted.popleft()
+        elif self.counted and self.counted[0] <= now - self.period:
+            self.counted.clear()
+        self.counted.append(now)
+        if now < self.blocked_until or len(self.counted) > self.requests:
+            self.refused += 1
+            self.blocked_until = max(self.blocked_until, now + self.period)
+            return await failure(429, 10100, headers={"Retry-After": str(math.ceil(self.period))})(request)
+        await asyncio.sleep(0.02)
+        return await Reply(page().body, headers=self.told(now))(request)
+
+    def told(self, now: float) -> dict[str, str]:
+        if not self.headers:
+            return {}
+        left, resets = self.requests - len(self.counted), math.ceil(self.counted[0] + self.period - now)
+        policy = f'"default";q={self.requests};w={math.ceil(self.period)}'
+        return {"Ratelimit": f'"default";r={left};t={resets}', "Ratelimit-Policy": policy}
+
+
+async def listings(clients: list[Client], count: int) -> None:
+    async def one(number: int) -> None:
+        await clients[number % len(clients)].list_events("c1", since=1, until=9).collect()
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+
+
+@pytest.mark.parametrize("sliding", [False, True])
+@pytest.mark.parametrize("headers", [False, True])
+@pytest.mark.parametrize("clients", [1, 4])
+def test_a_quota_that_is_enforced_refuses_nothing_and_is_used_up(sliding: bool, headers: bool, clients: int) -> None:
+    async def main() -> tuple[Quota, float]:
+        quota = Quota(60, 3.0, sliding=sliding, headers=headers)
+        budget = Budget(60, 3.0, share=1.0)
+        async with ScriptedAPI(quota) as api:
+            made = [await Client(**api.client_options, budget=budget).open() for _ in range(clients)]
+            began = asyncio.get_running_loop().time()
+            await listings(made, 400)
+            passed = asyncio.get_running_loop().time() - began
+            for client in made:
+                await client.close()
+        return quota, passed
+
+    quota, passed = run_jumping(main())
+    assert (quota.seen, quota.refused) == (400, 0)
+    # 60 at once, and again every 3 s: the seventh lot leaves after 18 s.
+    assert 18 <= passed <= 18 * 1.1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    requests=st.integers(1, 8),
+    period=st.floats(0.5, 20),
+    share=st.floats(0.2, 1),
+    work=st.lists(st.tuples(st.floats(0, 30), st.floats(0, 5)), max_size=40),
+)
+def test_in_no_window_do_more_requests_leave_than_the_share(
+    requests: int, period: float, share: float, work: list[tuple[float, float]]
+) -> None:
+    async def main() -> list[tuple[float, float]]:
+        loop, budget, spans = asyncio.get_running_loop(), Budget(requests, period, share), []
+
+        async def send(start: float, length: float) -> None:
+            await asyncio.sleep(start)
+            async with budget.slot():
+                began = loop.time()
+                await asyncio.sleep(length)
+                spans.append((began, loop.time()))
+                budget.learn(RateLimits.of(None, None))
+
+        await asyncio.gather(*(send(*each) for each in work))
+        return spans
+
+    spans = run_jumping(main())
+    allowed = max(1, math.floor(round(share * requests, 6)))
+    for began, _ in spans:
+        # Counted from its sending until a period after its answer: whatever moment the API counts it at lies within.
+        held = [span for span in spans if span[0] <= began < span[1] + period - 1e-6]
+        assert len(held) <= allowed
+
+
+def test_whoever_waits_longest_goes_first() -> None:
+    async def main() -> list[int]:
+        budget, order = Budget(2, 10.0, share=1.0), []
+
+        async def send(number: int) -> None:
+            async with budget.slot():
+                order.append(number)
+                await asyncio.sleep(0.1)
+                budget.learn(RateLimits.of(None, None))
+
+        await asyncio.gather(*(send(number) for number in range(20)))
+        return order
+
+    assert run_jumping(main()) == list(range(20))
+
+
+def test_one_request_goes_alone_until_the_first_answer() -> None:
+    async def main() -> list[int]:
+        budget, together, most = Budget(), [0], []
+
+        async def send() -> None:
+            async with budget.slot():
+                together[0] += 1
+                most.append(together[0])
+                await asyncio.sleep(1)
+                together[0] -= 1
+                budget.learn(RateLimits.of(None, '"default";r=1000;t=300'))
+
+        await asyncio.gather(*(send() for _ in range(5)))
+        return most
+
+    assert run_jumping(main()) == [1, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("policy", "ratelimit", "left"),
+    [
+        (None, None, 89),
+        (None, '"default";r=50;t=30', 50 - 10),
+        ('"burst";q=10;w=60', None, 8),
+        ('"default";q=100;w=60, "burst";q=20;w=1', '"burst";r=3;t=1,"default";r=70;t=30', 1),
+        ('"burst" ; q=10 ; w=60', None, 8),
+        ("burst;q=10;w=60", None, 89),
+        ('"burst";q=10', "nonsense", 89),
+        ('"burst";q=0;w=0', '"x";r=-1;t=5', 89),
+        ('"long";q=1;w=999999999', None, 89),
+        ('"a";w=60;q=10, ,"b"', '"a";t=9;r=4', 3),
+    ],
+)
+def test_the_headers_are_learnt_from_and_the_smaller_remainder_wins(
+    policy: str | None, ratelimit: str | None, left: int
+) -> None:
+    async def main() -> int:
+        budget = Budget(100, 60.0, share=0.9)
+        async with budget.slot():
+            budget.learn(RateLimits.of(policy, ratelimit))
+        return budget.left
+
+    assert run_jumping(main()) == left
+
+
+def test_a_policy_is_forgotten_when_its_window_has_passed_without_its_being_named() -> None:
+    async def main() -> tuple[int, int]:
+        budget = Budget(100, 300.0, share=1.0)
+        async with budget.slot():
+            budget.learn(RateLimits.of('"burst";q=10;w=60', None))
+        before = budget.left
+        await asyncio.sleep(61)
+        return before, budget.left
+
+    assert run_jumping(main()) == (9, 99)
+
+
+@pytest.mark.parametrize("max_wait", [330.0, 10.0])
+def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_wait: float) -> None:
+    async def main() -> tuple[list[Any], list[float], float]:
+        times: list[float] = []
+        loop = asyncio.get_running_loop()
+
+        async def answer(request: Any) -> Any:
+            times.append(loop.time())
+            refused = 20 <= len(times) <= 25
+            reply = failure(429, 971, headers={"Retry-After": "300"}) if refused else success([])
+            return await reply(request)
+
+        async with ScriptedAPI(answer) as api, Client(**api.client_options, retry=Retry(max_wait=max_wait)) as client:
+            began = loop.time()
+            done = await asyncio.gather(*(client.list_connectors() for _ in range(50)), return_exceptions=True)
+            assert client.usage.sent == len(times)
+            return list(done), times, loop.time() - began
+
+    done, times, passed = run_jumping(main())
+    failed = [each for each in done if isinstance(each, BaseException)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    if max_wait > 300:
+        assert failed == []
+        assert max(gaps) >= 300
+        assert sum(gap > 1 for gap in gaps) == 1
+    else:
+        assert failed
+        assert {type(error).__name__ for error in failed} == {"RateLimitError"}
+        assert {error.retry_after for error in failed} == {300}  # type: ignore[attr-defined]
+        assert passed < 1
+
+
+def test_waiting_for_a_turn_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> Any:
+        budget = Budget(2, 60.0, share=1.0)
+        async with ScriptedAPI(success([])) as api, Client(**api.client_options, budget=budget) as client:
+            assert client.usage.left == 2
+            await asyncio.gather(*(client.list_connectors() for _ in range(4)))
+            return client.usage
+
+    usage = run_jumping(main())
+    assert (usage.sent, usage.repeated, usage.left) == (4, 0, 0)
+    assert usage.waited == pytest.approx(120, abs=1)
+    told = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
+    assert told == ["the request quota is used up: waiting 60 s"]
+
+
+def test_a_cancelled_wait_keeps_no_slot() -> None:
+    async def main() -> int:
+        budget = Budget(1, 10.0, share=1.0)
+
+        async def send() -> None:
+            async with budget.slot():
+                await asyncio.sleep(1)
+
+        first = asyncio.ensure_future(send())
+        waiting = [asyncio.ensure_future(send()) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        for task in waiting[:2]:
+            task.cancel()
+        await asyncio.gather(first, *waiting, return_exceptions=True)
+        await asyncio.sleep(10)
+        return budget.left
+
+    assert run_jumping(main()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"requests": 0}, ValueError, "requests=0 must be at least 1"),
+        ({"requests": 1.5}, TypeError, "requests=1.5 is not a whole number"),
+        ({"period": 0}, ValueError, "period=0 must be finite and above 0"),
+        ({"share": 0}, ValueError, "share=0 must be above 0 and at most 1"),
+        ({"share": 1.1}, ValueError, "share=1.1 must be above 0"),
+        ({"share": "1"}, TypeError, "share='1' is not a number"),
+    ],
+)
+def test_a_budget_without_meaning_is_refused(arguments: Any, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        Budget(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [({"attempts": 0}, ValueError), ({"max_wait": -1}, ValueError), ({"first_wait": "1"}, TypeError)],
+)
+def test_a_patience_without_meaning_is_refused(arguments: Any, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        Retry(**arguments)
+    with pytest.raises(TypeError, match="budget must be a Budget, not int"):
+        Client(api_token="arg-token-33bb", account_id="a", budget=5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="retry must be a Retry, not int"):
+        Client(api_token="arg-token-33bb", account_id="a", retry=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("0", 0),
+        ("300", 300),
+        ("1.5", None),
+        ("-1", None),
+        ("soon", None),
+        ("\u0663", None),
+        ("9" * 50, None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after_is_whole_seconds_or_nothing(header: str | None, seconds: int | None) -> None:
+    assert whole_seconds(header) == seconds
+
+
+def test_the_waits_between_attempts_grow_are_bounded_and_differ() -> None:
+    retry = Retry(first_wait=1, longest_wait=30)
+    for failures in range(1, 12):
+        waits = [retry.wait(failures) for _ in range(200)]
+        assert 0 <= min(waits) <= max(waits) <= min(30, 2 ** (failures - 1))
+        assert len(set(waits)) > 100
+    assert cfevents.Retry() == Retry()
+
+
+def test_programs_that_start_one_after_the_other_are_not_refused_where_the_headers_tell_what_is_left() -> None:
+    async def main() -> Quota:
+        quota = Quota(12, 30.0, sliding=False, headers=True)
+        async with ScriptedAPI(quota) as api:
+            for _ in range(10):
+                # Each with a budget of its own, as a new process has.
+                async with Client(**api.client_options, budget=Budget(12, 30.0)) as client:
+                    await listings([client], 3)
+        return quota
+
+    quota = run_jumping(main())
+    assert (quota.seen, quota.refused) == (30, 0)
+
+
+# The server's own tasks, by what their coroutines are called.
+_SERVERS = ("RequestHandler", "_accept_connection2")
+
+
+def test_cancelling_a_call_at_any_moment_leaves_no_task_connection_or_slot() -> None:
+    async def main() -> tuple[set[str], int]:
+        budget = Budget(5, 1.0, share=1.0)
+        left_over: set[str] = set()
+        async with ScriptedAPI(failure(503), page(), failure(429, headers={"Retry-After": "2"}), page()) as api:
+            for moment in range(120):
+                async with Client(**api.client_options, budget=budget) as client:
+                    task = asyncio.ensure_future(client.list_events("c1", since=1, until=9).collect())
+                    for _ in range(moment):
+                        await asyncio.sleep(0)
+                    task.cancel()
+                    await asyncio.gather(task, return_exceptions=True)
+                tasks = asyncio.all_tasks() - {asyncio.current_task()}
+                left_over |= {repr(each) for each in tasks if not any(name in repr(each) for name in _SERVERS)}
+            await asyncio.sleep(10)
+            return left_over, budget.left
+
+    assert run_jumping(main()) == (set(), 5)

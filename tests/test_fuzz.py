@@ -1,0 +1,107 @@
+"""Whatever an answer holds, there is a result or an error of the family. `nox -s fuzz` asks a million times."""
+
+import json
+import os
+from collections import Counter
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.json_values import json_values
+from support.scripted import TOKEN
+from yarl import URL
+
+from cfevents import CfEventsError, EventMetadata, RecordedEvent, unstructure
+from cfevents.credentials import Secret
+from cfevents.models import Connector, Latest, Listing
+from cfevents.protocol import Request, Response, read_answer
+from cfevents.testing import History
+
+CASES = int(os.environ.get("CFEVENTS_FUZZ_CASES", "20000"))
+SHAPES: list[Any] = [Listing, RecordedEvent, Latest, list[Connector]]
+HISTORY = History(seed=3, connectors=["c1"], days=1, until=1_780_000_000).events["c1"][:12]
+ITEMS = [{"a": each["a"], "k": each["e"]["k"], "n": each["n"], "t": each["t"]} for each in HISTORY]
+RESULTS: list[Any] = [
+    {"count": 12, "items": ITEMS, "cursor": "abc+/="},
+    {"e": HISTORY[0]["e"], "n": 0, "t": 1, "v": "1.2"},
+    {"count": 12, "items": [{name: each[name] for name in ("e", "n", "t")} for each in HISTORY]},
+    [{"id": "c1", "activated": True, "device": {"id": "d", "serial_number": "s"}, "notes": TOKEN}],
+]
+ODD = [
+    "null", "true", "-1", "3.0", "1e400", "NaN", "-Infinity", "9" * 30, "9" * 5000, '"\\ud800"', '"x"', "{}", "[]",
+    '{"k":"Init","k":"Leave"}', "[" * 400, "]" * 400, "\ufeff", "\0", ",", ":", '"', "\\", "1.5", "false", '""',
+]  # fmt: skip
+
+
+def read(body: bytes, status: int, shape: Any) -> str:
+    request: Request[Any] = Request(URL("https://api.example.com/accounts/a"), shape)
+    try:
+        answer: Any = read_answer(request, Response(status, body, "ray", secrets=(Secret(TOKEN),)))
+    except CfEventsError as error:
+        failure = error
+    else:
+        return checked(answer)
+    assert TOKEN not in f"{failure!r}{failure}{vars(failure)}"
+    return type(failure).__name__
+
+
+def checked(answer: Any) -> str:
+    for each in getattr(answer.result, "items", ()):
+        assert isinstance(each, EventMetadata | RecordedEvent)
+        json.dumps(unstructure(each))
+    return "result"
+
+
+def mutated(random: Random, text: str) -> str:
+    """A page with a few of its characters or values cut, doubled, swapped or replaced."""
+    for _ in range(random.randint(1, 4)):
+        at, length = random.randrange(len(text) + 1), random.choice([1, 1, 2, 8, 60])
+        match random.randrange(4):
+            case 0:
+                text = text[:at] + text[at + length :]
+            case 1:
+                text = text[: at + length] + text[at:]
+            case 2:
+                text = text[:at] + random.choice(ODD) + text[at:]
+            case _:
+                text = _with_a_value_replaced(random, text)
+    return text
+
+
+def _with_a_value_replaced(random: Random, text: str) -> str:
+    spots = [place for place, character in enumerate(text) if character in ":["]
+    if not spots:
+        return text
+    start = random.choice(spots) + 1
+    end = min((place for place in (text.find(each, start) for each in ",}]") if place >= 0), default=len(text))
+    return text[:start] + random.choice(ODD) + text[end:]
+
+
+@pytest.mark.timeout(0)
+def test_mutated_pages_give_a_result_or_an_error_of_the_family() -> None:
+    random = Random(f"fuzz {CASES}")
+    seen: Counter[str] = Counter()
+    for _ in range(CASES):
+        which = random.randrange(len(SHAPES))
+        envelope = {
+            "result": RESULTS[which],
+            "success": random.random() < 0.9,
+            "errors": [{"code": 1, "message": TOKEN}],
+        }
+        body = mutated(random, json.dumps(envelope)).encode("utf-8", "surrogatepass")
+        if random.random() < 0.05:
+            at = random.randrange(len(body) + 1)
+            body = body[:at] + random.randbytes(2) + body[at:]
+        seen[read(body, random.choice([200, 200, 200, 200, 429, 500]), SHAPES[which])] += 1
+    assert {"result", "APIResponseError", "APIStatusError", "RateLimitError", "InternalServerError"} <= seen.keys()
+
+
+@pytest.mark.timeout(0)
+@settings(max_examples=max(200, CASES // 20), deadline=None)
+@given(st.sampled_from(SHAPES), json_values, st.sampled_from([200, 204, 429, 500]))
+def test_random_documents_give_a_result_or_an_error_of_the_family(shape: Any, value: Any, status: int) -> None:
+    envelope = {"result": value, "success": True}
+    for body in (value, envelope, envelope | {"result": {"items": [value]}}, envelope | {"result": [value]}):
+        read(json.dumps(body).encode(), status, shape)
