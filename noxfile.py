@@ -117,6 +117,15 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """List 100,000 events while a fifth of the requests fails, with 20 seeds."""
+    _groups(session, "tests")
+    _install_wheel(session)
+    env = {"PYTHONSAFEPATH": "1", "CFEVENTS_SOAK_SEEDS": "20"}
+    session.run("python", "-m", "pytest", "tests/test_faults.py", "-k", "long_listing", *session.posargs, env=env)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure; prints figures and judges none."""
     _install_wheel(session)

@@ -5,7 +5,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -13,6 +13,8 @@ from cfevents.testing.asked import AskedRequest
 from cfevents.testing.backend import Backend
 from cfevents.testing.credentials import check_credentials
 from cfevents.testing.envelope import Refusal, failure, malformed, not_found, success
+from cfevents.testing.faults.exchange import Exchange, Fault
+from cfevents.testing.faults.rules import Faults
 from cfevents.testing.quota import Quota
 from cfevents.testing.settings import Settings
 
@@ -29,12 +31,17 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Server:
     """The web application in front of a backend."""
 
-    def __init__(self, settings: Settings, backend: Backend, requests: list[AskedRequest]) -> None:
-        """Serve a backend; every request that arrives is added to `requests`."""
+    def __init__(
+        self, settings: Settings, backend: Backend, requests: list[AskedRequest], quota: Quota, faults: Faults
+    ) -> None:
+        """Serve a backend; every request that arrives is added to `requests`, and counted against the quota."""
         self._settings = settings
         self._backend = backend
         self._requests = requests
-        self._quota = Quota()
+        self._quota = quota
+        self._faults = faults
+        self._aliases: dict[str, str] = {}
+        self._struck: set[asyncio.Task[Any]] = set()
         self._rays = itertools.count(1)
 
     def application(self) -> web.Application:
@@ -48,18 +55,26 @@ class Server:
         }
         for path, call in calls.items():
             application.router.add_get(path, _handler(call), allow_head=False)
+        application.on_shutdown.append(self._end_faults)
         return application
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Count and remember a request, and answer it, a refusal too in the envelope."""
+        """Count and remember a request, and answer it, unless a fault comes between."""
         now = asyncio.get_running_loop().time()
-        query = dict(request.query.items())
-        self._quota.count(now)
-        self._requests.append(AskedRequest(request.method, request.path, query))
+        self._requests.append(AskedRequest(request.method, request.path, dict(request.query.items())))
+        response = await self._truth(request, handler, now)
+        response.headers["CF-Ray"] = f"{next(self._rays):016x}-SIM"
+        response.headers.update(self._quota.headers(now))
+        fault = None if self._quota.blocks(now) else self._faults.due(request.path, now)
+        return response if fault is None else await self._strike(fault, request, response)
+
+    async def _truth(self, request: web.Request, handler: _Handler, now: float) -> web.Response:
+        """Answer a request, a refusal too in the envelope."""
         try:
+            self._quota.take(now)
             self._check(request)
-            response = await handler(request)
+            response = cast("web.Response", await handler(request))
         except Refusal as refusal:
             response = _json(failure(refusal), refusal.status)
         except web.HTTPNotFound:
@@ -67,9 +82,31 @@ class Server:
         except web.HTTPMethodNotAllowed as refused:
             response = _json(failure(Refusal(405, 10405, "Method not allowed for this endpoint")), 405)
             response.headers["Allow"] = refused.headers["Allow"]
-        response.headers["CF-Ray"] = f"{next(self._rays):016x}-SIM"
-        response.headers.update(self._quota.headers(now))
         return response
+
+    async def _strike(self, fault: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
+        """Let a fault change the true answer."""
+        exchange = Exchange(
+            request=request,
+            status=response.status,
+            headers=response.headers.copy(),
+            body=(response.text or "").encode(),
+            follow=lambda cursor: self._page(request, cursor),
+            aliases=self._aliases,
+        )
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._struck.add(task)
+        try:
+            outcome = fault.strike(exchange)
+            if outcome is not None:
+                await outcome
+        finally:
+            self._struck.discard(task)
+        return exchange.response()
+
+    async def _end_faults(self, _: web.Application) -> None:
+        for task in tuple(self._struck):
+            task.cancel()
 
     def _check(self, request: web.Request) -> None:
         if request.match_info.http_exception is not None:
@@ -85,7 +122,13 @@ class Server:
         return self._backend.list_connectors()
 
     def _list_events(self, request: web.Request) -> object:
-        return self._backend.list_events(request.match_info["connector_id"], request.query)
+        return self._page(request, request.query.get("cursor"))
+
+    def _page(self, request: web.Request, cursor: str | None) -> dict[str, Any]:
+        query = dict(request.query)
+        if cursor is not None:
+            query["cursor"] = self._aliases.get(cursor, cursor)
+        return self._backend.list_events(request.match_info["connector_id"], query)
 
     def _latest_events(self, request: web.Request) -> object:
         return self._backend.latest_events(request.match_info["connector_id"])

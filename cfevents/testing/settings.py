@@ -1,15 +1,17 @@
 """How the simulator answers: every choice that the API's documentation leaves open is a setting."""
 
+import math
 from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import Attribute, define, field
 
-__all__ = ["Bounds", "Compare", "Ending", "Order", "Settings"]
+__all__ = ["Bounds", "Compare", "Counting", "Ending", "Order", "Settings"]
 
 Order: TypeAlias = Literal["ascending", "descending", "shuffled", "grouped"]
 Bounds: TypeAlias = Literal["inclusive", "exclusive"]
 Compare: TypeAlias = Literal["t", "a"]
 Ending: TypeAlias = Literal["absent", "null", "empty"]
+Counting: TypeAlias = Literal["fixed", "sliding"]
 
 
 def _one_of(allowed: Any) -> Any:
@@ -30,6 +32,16 @@ def _whole(least: int) -> Any:
     return check
 
 
+def _quota(owner: object, attribute: "Attribute[Any]", value: object) -> None:
+    if value is not None:
+        _whole(1)(owner, attribute, value)
+
+
+def _seconds(_: object, attribute: "Attribute[Any]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"{attribute.name} must be a number of seconds, more than 0, not {value!r}")
+
+
 @define(kw_only=True, eq=False, slots=False)
 class Settings:
     """The account that is served, and how; each may be changed between two requests.
@@ -47,6 +59,13 @@ class Settings:
         ending: How the last page spells its missing cursor: not at all, `null` or `""`.
         empty_pages: How many empty pages, each with a cursor, come before each page.
         seed: What `"shuffled"` and a history made here depend on.
+        quota: How many requests are answered within `period`; one more blocks everything (429). None refuses
+            nothing, and tells the documented 1,200 in 300 seconds in the headers.
+        period: The time that `quota` is for, in seconds.
+        counting: Whether a request counts until a window ends that began with the first request after the
+            window before, `"fixed"`, or for a period of its own, `"sliding"`.
+        block: How long everything is refused after the quota was exceeded, in seconds; then the count begins
+            anew.
 
     Raises:
         ValueError: A value is not allowed; the message names those that are.
@@ -63,3 +82,7 @@ class Settings:
     ending: Ending = field(default="absent", validator=_one_of(Ending))
     empty_pages: int = field(default=0, validator=_whole(0))
     seed: int = 0
+    quota: int | None = field(default=None, validator=_quota)
+    period: float = field(default=300.0, validator=_seconds)
+    counting: Counting = field(default="fixed", validator=_one_of(Counting))
+    block: float = field(default=300.0, validator=_seconds)

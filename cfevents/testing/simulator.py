@@ -5,11 +5,13 @@ from types import TracebackType
 from typing import Any, Self, TypedDict
 
 from aiohttp import web
-from attrs import define, field
+from attrs import Factory, define, field
 
 from cfevents.testing.asked import AskedRequest
 from cfevents.testing.backend import Backend
+from cfevents.testing.faults.rules import Faults
 from cfevents.testing.history import History
+from cfevents.testing.quota import Quota
 from cfevents.testing.server import BASE_PATH, Server
 from cfevents.testing.settings import Settings
 from cfevents.testing.store import Store
@@ -48,6 +50,7 @@ class Simulator(Settings):
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
         requests: What was asked, oldest first. A test may clear it.
+        faults: What is to go wrong; see `cfevents.testing.faults`.
 
     Raises:
         ValueError: A setting is not allowed, an event is incomplete or there twice, or both events and a
@@ -60,7 +63,9 @@ class Simulator(Settings):
     host: str = "127.0.0.1"
     port: int = 0
     requests: list[AskedRequest] = field(factory=list, init=False, repr=False)
+    faults: Faults = field(factory=Faults, init=False, repr=False)
     _store: Store = field(factory=Store, init=False, repr=False)
+    _quota: Quota = field(init=False, repr=False, default=Factory(Quota, takes_self=True))
     _runner: web.AppRunner | None = field(default=None, init=False, repr=False)
     _base_url: str | None = field(default=None, init=False, repr=False)
 
@@ -99,6 +104,11 @@ class Simulator(Settings):
             "CLOUDFLARE_API_TOKEN": self.api_token,
         }
 
+    @property
+    def refused(self) -> int:
+        """How many requests the quota refused since the start."""
+        return self._quota.refused
+
     def add(self, connector_id: str, *events: Mapping[str, Any]) -> None:
         """Add events to a connector, also while it is served and from any thread: all of them or none.
 
@@ -120,10 +130,14 @@ class Simulator(Settings):
         """
         if self._runner is not None:
             raise RuntimeError("the simulator is running already")
-        server = Server(self, Backend(self, self._store, self.connectors), self.requests)
+        self._quota = Quota(self)
+        backend = Backend(self, self._store, self.connectors)
+        server = Server(self, backend, self.requests, self._quota, self.faults)
         runner = web.AppRunner(
             server.application(),
             access_log=None,
+            # An answer that stalls for good ends with its client.
+            handler_cancellation=True,
             shutdown_timeout=_SHUTDOWN_SECONDS,
             max_line_size=_LONGEST_LINE,
             max_field_size=_LONGEST_LINE,

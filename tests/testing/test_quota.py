@@ -1,0 +1,134 @@
+"""The simulator's quota: told, and enforced."""
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from support.clock import run_jumping
+from testing.raw import Heard, ask, made
+
+from cfevents.testing import Simulator
+from cfevents.testing.envelope import Refusal
+from cfevents.testing.quota import Quota
+from cfevents.testing.settings import Settings
+
+
+def answered(quota: Quota, times: list[float]) -> list[bool]:
+    """Whether the requests that come at these times are answered."""
+
+    def take(now: float) -> bool:
+        try:
+            quota.take(now)
+        except Refusal:
+            return False
+        return True
+
+    return [take(now) for now in times]
+
+
+def over(**settings: Any) -> Quota:
+    return Quota(Settings(**{"quota": 3, "period": 3, "block": 3, **settings}))
+
+
+def test_a_fixed_window_begins_with_the_first_request_after_the_one_before() -> None:
+    assert answered(over(), [10, 12.9, 12.9, 13.0, 13.1, 13.2, 20, 20, 20, 20]) == [True] * 9 + [False]
+
+
+def test_a_sliding_window_counts_each_request_for_a_period() -> None:
+    times = [10, 11, 12, 13.0, 14.0, 14.5]
+    assert answered(over(counting="sliding"), times) == [True] * 5 + [False]
+
+
+@pytest.mark.parametrize("counting", ["fixed", "sliding"])
+def test_one_too_many_blocks_everything_and_then_the_count_begins_anew(counting: str) -> None:
+    quota = over(counting=counting, block=5)
+    assert answered(quota, [0, 0, 0, 1, 4, 5.9]) == [True] * 3 + [False] * 3
+    assert answered(quota, [6, 6, 6, 6]) == [True] * 3 + [False]
+    assert quota.refused == 4
+
+
+def test_the_headers_tell_what_is_left_until_when() -> None:
+    for counting, following in (("fixed", ["r=1;t=3", "r=0;t=1"]), ("sliding", ["r=1;t=3", "r=0;t=1"])):
+        quota = over(counting=counting, period=2.5)
+        found = []
+        for now in (0.0, 2.0):
+            quota.take(now) if now else answered(quota, [0.0, 0.0])
+            found.append(quota.headers(now)["Ratelimit"].removeprefix('"default";'))
+        assert found == following
+        assert quota.headers(2.0)["Ratelimit-Policy"] == '"default";q=3;w=3'
+
+
+def test_what_leaves_a_sliding_window_is_left_again() -> None:
+    quota = over(counting="sliding")
+    answered(quota, [0, 1, 2, 3.5])
+    assert quota.headers(3.5)["Ratelimit"] == '"default";r=0;t=1'
+    answered(quota, [5])
+    assert quota.headers(5)["Ratelimit"] == '"default";r=1;t=2'
+
+
+def test_a_window_shorter_than_a_second_is_told_as_one() -> None:
+    assert over(period=0.2).headers(0)["Ratelimit-Policy"] == '"default";q=3;w=1'
+
+
+def test_a_block_is_told_in_whole_seconds_rounded_up() -> None:
+    quota = over(block=299.5)
+    answered(quota, [0, 0, 0, 0])
+    assert quota.headers(0)["Retry-After"] == "300"
+    assert quota.headers(299.4) == {
+        "Ratelimit": '"default";r=0;t=1', "Ratelimit-Policy": '"default";q=3;w=3', "Retry-After": "1",
+    }  # fmt: skip
+    assert "Retry-After" not in quota.headers(299.5)
+
+
+def test_without_a_quota_the_documented_one_is_told_and_nothing_refused() -> None:
+    quota = Quota(Settings())
+    assert all(answered(quota, [7.0] * 1300))
+    assert quota.headers(7.0) == {"Ratelimit": '"default";r=0;t=300', "Ratelimit-Policy": '"default";q=1200;w=300'}
+    assert quota.refused == 0
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("quota", 0), ("quota", 1.5), ("period", 0), ("period", math.inf), ("block", -1), ("counting", "leaky")],
+)
+def test_a_quota_that_makes_no_sense_is_refused(setting: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{setting} must be"):
+        Simulator(events={}, **{setting: value})
+
+
+def on_the_wire(use: Callable[[Simulator], Coroutine[Any, Any, list[Heard]]], **settings: Any) -> list[Heard]:
+    async def main() -> list[Heard]:
+        async with made(**settings) as simulator:
+            heard = await use(simulator)
+            assert simulator.refused == sum(each.status == 429 for each in heard)
+            return heard
+
+    return run_jumping(main())
+
+
+@pytest.mark.parametrize("counting", ["fixed", "sliding"])
+def test_everything_that_arrives_counts_and_a_block_is_an_envelope(counting: str) -> None:
+    async def use(simulator: Simulator) -> list[Heard]:
+        first = [await ask(simulator, "/nowhere/x"), await ask(simulator), await ask(simulator), await ask(simulator)]
+        await asyncio.sleep(299)
+        late = await ask(simulator)
+        await asyncio.sleep(2)
+        return [*first, late, await ask(simulator)]
+
+    heard = on_the_wire(use, quota=2, counting=counting)
+    assert [each.status for each in heard] == [404, 200, 429, 429, 429, 200]
+    assert [each.headers.get("retry-after") for each in heard] == [None, None, "300", "300", "1", None]
+    assert heard[2].document["errors"][0]["code"] == 10100
+    assert heard[2].document["success"] is False
+    assert all("cf-ray" in each.headers for each in heard)
+
+
+def test_the_quota_may_be_changed_while_it_runs() -> None:
+    async def use(simulator: Simulator) -> list[Heard]:
+        first = await ask(simulator)
+        simulator.quota = 2
+        return [first, await ask(simulator), await ask(simulator)]
+
+    assert [each.status for each in on_the_wire(use)] == [200, 200, 429]
