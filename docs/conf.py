@@ -9,6 +9,7 @@ from sphinx.environment import BuildEnvironment
 
 import cfevents
 from cfevents import face, testing
+from cfevents.testing import faults
 
 project = "cfevents"
 author = "The cfevents developers"
@@ -59,7 +60,7 @@ html_theme_options = {
 
 _PUBLIC = {
     f"{thing.__module__}.{thing.__qualname__}": f"{house.__name__}.{name}"
-    for house, names in ((cfevents, face.__all__), (testing, testing.__all__))
+    for house, names in ((cfevents, face.__all__), (testing, testing.__all__), (faults, faults.__all__))
     for name in names
     if hasattr(thing := getattr(house, name), "__qualname__")
 }

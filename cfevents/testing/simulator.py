@@ -50,7 +50,7 @@ class Simulator(Settings):
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
         requests: What was asked, oldest first. A test may clear it.
-        faults: What is to go wrong; see `cfevents.testing.faults`.
+        faults: What is to go wrong; see ``cfevents.testing.faults``.
 
     Raises:
         ValueError: A setting is not allowed, an event is incomplete or there twice, or both events and a

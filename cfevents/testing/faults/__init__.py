@@ -1,4 +1,4 @@
-"""The faults that a simulator can show, for `Simulator.faults`.
+"""The faults that a simulator can show, for ``Simulator.faults``.
 
 ::
 

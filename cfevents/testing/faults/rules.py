@@ -43,7 +43,7 @@ class _Rule:
 
 @define(eq=False)
 class Faults:
-    """The faults that are to strike a simulator's answers; see `Simulator.faults`.
+    """The faults that are to strike a simulator's answers; see ``Simulator.faults``.
 
     Attributes:
         struck: What struck, oldest first. A test may clear it.
