@@ -14,6 +14,7 @@ from support.scripted import Reply, ScriptedAPI, failure, page, success
 
 import cfevents
 from cfevents import Budget, Client, Retry
+from cfevents.budget import BlockedError
 from cfevents.protocol import RateLimits, whole_seconds
 
 
@@ -343,3 +344,86 @@ def test_cancelling_a_call_at_any_moment_leaves_no_task_connection_or_slot() -> 
             return left_over, budget.left
 
     assert run_jumping(main()) == (set(), 5)
+
+
+def test_a_call_that_comes_during_a_block_is_told_at_once_where_it_outlasts_it() -> None:
+    async def main() -> tuple[list[str], float]:
+        loop, budget = asyncio.get_running_loop(), Budget()
+        began = loop.time()
+        budget.block(300)
+        told = []
+        for patience, deadline in ((10.0, math.inf), (400.0, began + 50)):
+            try:
+                async with budget.slot(patience, deadline):
+                    told.append("went")
+            except BlockedError as error:
+                told.append(f"{error.seconds:.0f} s")
+        return told, loop.time() - began
+
+    told, passed = run_jumping(main())
+    assert told == ["300 s", "300 s"]
+    assert passed < 1
+
+
+def test_waiters_of_little_patience_leave_the_queue_when_a_block_begins_and_the_others_stay() -> None:
+    async def main() -> list[tuple[str, int]]:
+        loop, budget, ends = asyncio.get_running_loop(), Budget(1, 5.0, share=1.0), []
+        began = loop.time()
+
+        async def send(name: str, patience: float) -> None:
+            try:
+                async with budget.slot(patience):
+                    if name == "first":
+                        await asyncio.sleep(1)
+                        budget.block(300)
+                ends.append((name, round(loop.time() - began)))
+            except BlockedError:
+                ends.append((f"{name} was told", round(loop.time() - began)))
+
+        await asyncio.gather(send("first", 400), send("hasty", 10), send("patient", 400))
+        return ends
+
+    assert run_jumping(main()) == [("first", 1), ("hasty was told", 1), ("patient", 301)]
+
+
+def test_after_a_block_one_request_goes_alone() -> None:
+    async def main() -> list[int]:
+        budget, together, most = Budget(share=1.0), [0], []
+        budget_is_known = RateLimits.of(None, '"default";r=1000;t=300')
+
+        async def send() -> None:
+            async with budget.slot():
+                together[0] += 1
+                most.append(together[0])
+                await asyncio.sleep(1)
+                together[0] -= 1
+                budget.learn(budget_is_known)
+
+        await send()
+        budget.block(300)
+        await asyncio.gather(*(send() for _ in range(3)))
+        return most
+
+    assert run_jumping(main()) == [1, 1, 1, 2]
+
+
+def test_a_turn_that_came_while_its_caller_was_cancelled_goes_to_the_next() -> None:
+    async def main() -> list[str]:
+        budget, served = Budget(1, 5.0, share=1.0), []
+
+        async def send(name: str) -> None:
+            async with budget.slot():
+                served.append(name)
+
+        await send("first")
+        cancelled, last = asyncio.ensure_future(send("cancelled")), asyncio.ensure_future(send("last"))
+        await asyncio.sleep(0)
+        assert budget._timer is not None
+        budget._timer.cancel()
+        await asyncio.sleep(6)
+        budget._serve(asyncio.get_running_loop())
+        cancelled.cancel()  # in the moment between
+        await asyncio.gather(cancelled, last, return_exceptions=True)
+        return served
+
+    assert run_jumping(main()) == ["first", "last"]
