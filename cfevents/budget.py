@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 from attrs import define, frozen
 
@@ -55,8 +56,14 @@ class _Window:
 
     def left(self, now: float, in_flight: int, answered: list[float]) -> int:
         """Count the requests that may leave now."""
-        foreign = self.foreign if now < self.foreign_until else 0
-        return self.allowed - in_flight - self.used(now, answered) - foreign
+        taken = self._taken if now < self.foreign_until else 0
+        return self.allowed - taken - in_flight - self.used(now, answered)
+
+    @property
+    def _taken(self) -> int:
+        """Count what others took of our part: first they take theirs, but for one that a program may start with."""
+        theirs = self.quota - self.allowed
+        return max(0, self.foreign - theirs + min(1, theirs)) if self.foreign else 0
 
     def free_at(self, now: float, in_flight: int, answered: list[float]) -> float:
         """Find when one more request may leave; inf where that depends on an answer."""
@@ -66,12 +73,12 @@ class _Window:
         first = bisect_right(answered, now - self.period)
         freed = [at + self.period for at in answered[first : first + missing]]
         if now < self.foreign_until:
-            freed = sorted(freed + [self.foreign_until] * min(self.foreign, missing))
+            freed = sorted(freed + [self.foreign_until] * min(self._taken, missing))
         return freed[missing - 1] if missing <= len(freed) else math.inf
 
-    def learn(self, remaining: int, until: float, now: float, answered: list[float]) -> None:
-        """Take the API's word for what is left: what we did not use ourselves, others did."""
-        self.foreign = max(0, self.quota - self.used(now, answered) - remaining)
+    def learn(self, unused: int, until: float, now: float, answered: list[float]) -> None:
+        """Take the API's word for what is left, with our own that is under way: what we did not use, others did."""
+        self.foreign = max(0, self.quota - self.used(now, answered) - unused)
         self.foreign_until = until
 
 
@@ -79,7 +86,7 @@ class _Window:
 class _Waiter:
     """A request that waits for its turn, and how long it would wait for a block to end."""
 
-    turn: "asyncio.Future[None]"
+    turn: "asyncio.Future[int]"
     patience: float
     deadline: float
 
@@ -114,7 +121,9 @@ class Budget:
         requests = check_whole("requests", requests)
         self._quota = _Window(requests, self._allowed(requests), check_seconds("period", period))
         self._policies: dict[str, _Window] = {}
-        self._in_flight = 0
+        self._in_flight: set[int] = set()
+        self._numbers = count(1)
+        self._learnt_from = 0
         self._answered: list[float] = []
         self._waiters: deque[_Waiter] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -127,7 +136,7 @@ class Budget:
         self._alone = True
 
     @asynccontextmanager
-    async def slot(self, patience: float = math.inf, deadline: float = math.inf) -> AsyncIterator[None]:
+    async def slot(self, patience: float = math.inf, deadline: float = math.inf) -> AsyncIterator[int]:
         """Wait for a request's turn, and count it from then on.
 
         Args:
@@ -136,30 +145,48 @@ class Budget:
 
         Raises:
             BlockedError: The API refuses requests for longer than that.
+
+        Yields:
+            The request's number, in the order of sending.
         """
-        await self._turn(patience, deadline)
+        number = await self._turn(patience, deadline)
         try:
-            yield
+            yield number
         finally:
             loop = asyncio.get_running_loop()
-            self._in_flight -= 1
+            self._in_flight.discard(number)
             self._answered.append(loop.time())
             self._serve(loop)
 
-    def learn(self, limits: RateLimits) -> None:
-        """Take what an answer tells of the limits: it was no refusal."""
+    def learn(self, limits: RateLimits, number: int, *, settled: bool = True) -> None:
+        """Take what an answer tells of the limits.
+
+        Args:
+            limits: What its headers tell.
+            number: The number of its request.
+            settled: Whether it is an answer of the API itself, and not of something that failed in front of it.
+        """
         loop = asyncio.get_running_loop()
         now = loop.time()
         for name, policy in limits.policies.items():
             window = self._policies.setdefault(name, _Window(0, 0, policy.period))
             window.quota, window.allowed = policy.requests, self._allowed(policy.requests)
             window.period, window.named_until = policy.period, now + policy.period
-        for name, remainder in limits.remainders.items():
-            window = self._policies.get(name, self._quota)
-            # This answer's own request is counted there, and not yet here.
-            window.learn(remainder.requests + 1, now + min(remainder.resets_in, window.period), now, self._answered)
-        if now >= self._blocked_until:
+        # An answer to an earlier request tells of an earlier moment.
+        if limits.remainders and number > self._learnt_from:
+            self._learnt_from = number
+            self._learn_remainders(limits, number, now)
+        if now >= self._blocked_until and (settled or limits.remainders):
             self._alone, self._unnamed_block = False, 0.0
+
+    def _learn_remainders(self, limits: RateLimits, number: int, now: float) -> None:
+        # This request and those sent before it are counted there, and not yet here.
+        under_way = sum(each <= number for each in self._in_flight)
+        # The smallest last: several may stand for the one window that we know without a name.
+        for name, remainder in sorted(limits.remainders.items(), key=lambda item: -item[1].requests):
+            window = self._policies.get(name, self._quota)
+            until = now + min(remainder.resets_in, window.period)
+            window.learn(remainder.requests + under_way, until, now, self._answered)
 
     def block(self, seconds: float | None) -> None:
         """Send nothing for a while, since the API refuses everything.
@@ -186,7 +213,7 @@ class Budget:
         now = self._loop.time()
         if now < self._blocked_until:
             return 0
-        return max(0, min(each.left(now, self._in_flight, self._answered) for each in self._windows(now)))
+        return max(0, min(each.left(now, len(self._in_flight), self._answered) for each in self._windows(now)))
 
     def _allowed(self, requests: int) -> int:
         # Rounded first: 0.29 * 100 is 28.999999999999996.
@@ -196,8 +223,13 @@ class Budget:
         self._policies = {name: each for name, each in self._policies.items() if now < each.named_until}
         return [self._quota, *self._policies.values()]
 
-    async def _turn(self, patience: float, deadline: float) -> None:
-        self._loop = loop = asyncio.get_running_loop()
+    async def _turn(self, patience: float, deadline: float) -> int:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            # Whoever waited or was under way on an earlier loop went with it.
+            self._loop, self._timer = loop, None
+            self._waiters.clear()
+            self._in_flight.clear()
         waiter = _Waiter(loop.create_future(), patience, deadline)
         now = loop.time()
         if now < self._blocked_until and not waiter.outlasts(self._blocked_until - now, now):
@@ -205,10 +237,10 @@ class Budget:
         self._waiters.append(waiter)
         self._serve(loop)
         try:
-            await waiter.turn
+            return await waiter.turn
         except asyncio.CancelledError:
             if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.exception() is None:
-                self._in_flight -= 1  # its turn had come, and nothing was sent
+                self._in_flight.discard(waiter.turn.result())  # its turn had come, and nothing was sent
             self._serve(loop)
             raise
 
@@ -223,8 +255,8 @@ class Budget:
             if self._waiters[0].turn.done():
                 self._waiters.popleft()
             elif (at := self._free_at(now)) <= now:
-                self._in_flight += 1
-                self._waiters.popleft().turn.set_result(None)
+                self._in_flight.add(number := next(self._numbers))
+                self._waiters.popleft().turn.set_result(number)
             else:
                 if at < math.inf:
                     self._timer = loop.call_at(at, self._serve, loop)
@@ -232,7 +264,7 @@ class Budget:
                 return
 
     def _tell_of(self, at: float, now: float) -> None:
-        if at > self._told_until and at - now > NOTABLE_WAIT:
+        if at > self._told_until + NOTABLE_WAIT and at - now > NOTABLE_WAIT:
             self._told_until = at
             why = "the API refuses requests" if at == self._blocked_until else "the request quota is used up"
             _log.warning("%s: waiting %.0f s", why, at - now)
@@ -241,7 +273,8 @@ class Budget:
         if self._alone and self._in_flight:
             return math.inf
         return max(
-            self._blocked_until, *(each.free_at(now, self._in_flight, self._answered) for each in self._windows(now))
+            self._blocked_until,
+            *(each.free_at(now, len(self._in_flight), self._answered) for each in self._windows(now)),
         )
 
     def _forget(self, now: float) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import stamina
-from attrs import define, frozen
+from attrs import define, field, frozen
 
 from cfevents.budget import NOTABLE_WAIT, BlockedError, Budget
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
@@ -28,6 +28,15 @@ class Counts:
     sent: int = 0
     repeated: int = 0
     waited: float = 0.0
+
+
+@define
+class _Call:
+    """One call's patience, and how it went so far."""
+
+    deadline: float
+    failures: list[Exception] = field(factory=list)
+    sent: int = 0
 
 
 @frozen
@@ -78,22 +87,21 @@ class Session:
         Raises:
             CfEventsError: It did not succeed. The error tells what was asked.
         """
-        deadline = math.inf if timeout is None else self._loop.time() + timeout
-        failures: list[Exception] = []
+        call = _Call(math.inf if timeout is None else self._loop.time() + timeout)
         with told_of(request):
             try:
-                async with asyncio.timeout_at(None if timeout is None else deadline):
-                    return await self._repeat(request, deadline, failures)
+                async with asyncio.timeout_at(None if timeout is None else call.deadline):
+                    return await self._repeat(request, call)
             except TimeoutError as error:
-                last = f"; the last attempt: {failures[-1]}" if failures else ""
+                last = f"; the last attempt: {call.failures[-1]}" if call.failures else ""
                 raise APITimeoutError(f"no answer before the call's timeout ran out{last}") from error
 
-    async def _repeat(self, request: Request[T], deadline: float, failures: list[Exception]) -> Answer[T]:
+    async def _repeat(self, request: Request[T], call: "_Call") -> Answer[T]:
         async for attempt in stamina.retry_context(
-            on=self._rule(failures), attempts=self._retry.attempts, timeout=None
+            on=self._rule(call.failures), attempts=self._retry.attempts, timeout=None
         ):
             with attempt:
-                return await self._past_blocks(request, deadline)
+                return await self._past_blocks(request, call)
         raise AssertionError("stamina raises the last error")  # pragma: no cover
 
     def _rule(self, failures: list[Exception]) -> Callable[[Exception], bool | float]:
@@ -109,30 +117,34 @@ class Session:
             _log.log(
                 logging.WARNING if wait > NOTABLE_WAIT else logging.INFO, "%s; asking again in %.1f s", error, wait
             )
-            self._counts.repeated += 1
             return wait
 
         return rule
 
-    async def _past_blocks(self, request: Request[T], deadline: float) -> Answer[T]:
+    async def _past_blocks(self, request: Request[T], call: "_Call") -> Answer[T]:
         """Make one attempt that counts: the answer that the quota is used up is waited out, and does not."""
         give_up, refusal = math.inf, None
         while True:
             patience = min(self._retry.max_wait, give_up - self._loop.time())
             try:
-                return await self._attempt(request, patience, deadline)
+                return await self._attempt(request, patience, call)
             except BlockedError as error:
-                raise refusal or _blocked(error.seconds) from None
+                refusal = refusal or RateLimitError(
+                    "the request quota is used up, for longer than this call waits", status=429
+                )
+                refusal.retry_after = math.ceil(error.seconds)
+                raise refusal from None
             except RateLimitError as error:
                 refusal = error
                 give_up = min(give_up, self._loop.time() + self._retry.max_wait)
-                self._counts.repeated += 1
 
-    async def _attempt(self, request: Request[T], patience: float, deadline: float) -> Answer[T]:
+    async def _attempt(self, request: Request[T], patience: float, call: "_Call") -> Answer[T]:
         began = self._loop.time()
-        async with self._budget.slot(patience, deadline):
+        async with self._budget.slot(patience, call.deadline) as number:
             self._counts.waited += self._loop.time() - began
             self._counts.sent += 1
+            self._counts.repeated += call.sent > 0
+            call.sent += 1
             response = await self._exchange.send(request)
             try:
                 return read_answer(request, response)
@@ -140,15 +152,7 @@ class Session:
                 self._budget.block(error.retry_after or response.limits.resets_in)
                 raise
             finally:
-                self._budget.learn(response.limits)
-
-
-def _blocked(seconds: float) -> RateLimitError:
-    return RateLimitError(
-        "the request quota is used up, for longer than this call is ready to wait",
-        status=429,
-        retry_after=math.ceil(seconds),
-    )
+                self._budget.learn(response.limits, number, settled=response.status < 500)
 
 
 @contextmanager

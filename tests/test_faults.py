@@ -49,6 +49,7 @@ def _statuses() -> list[Row]:
         Row(f"{number}", faults.redirect("http://127.0.0.1:9/", number), "APIStatusError")
         for number in (301, 302, 307, 308)
     ]
+    rows += [Row(f"429, {body}", faults.status(429, body=body), EVENTS) for body in bodies]
     waits: list[Any] = [0, 1, 300, "Wed, 21 Oct 2026 07:28:00 GMT", "soon", None]
     return rows + [Row(f"429, Retry-After: {wait}", faults.status(429, retry_after=wait), EVENTS) for wait in waits]
 
@@ -151,6 +152,13 @@ def test_a_connection_that_is_refused_is_tried_again_until_it_is_not() -> None:
     assert run_jumping(main()) > 250
 
 
+async def test_a_negative_number_is_read_as_it_is() -> None:
+    async with Simulator(history=HISTORY) as simulator, Client(**simulator.client_options) as client:
+        simulator.faults.add(faults.number("-1"), on=1)
+        (first, *_) = await client.list_events("c1", **WINDOW).collect()
+    assert first.recorded_ts == -1
+
+
 async def test_a_name_that_does_not_resolve_is_a_connection_error() -> None:
     options: dict[str, Any] = {"base_url": "https://no.such.host.invalid", "api_token": "arg-token-33bb"}
     async with Client(account_id="a", retry=Retry(attempts=1), **options) as client:
@@ -219,7 +227,9 @@ PASSING = [
     faults.hang_up(), faults.stall("before headers"), faults.stall("in body"), faults.short_body(), faults.chunks_cut(),
     faults.gzip_cut(), faults.gzip_corrupt(), faults.invalid_utf8(), faults.empty_body(), faults.nested(),
     faults.status(429, retry_after=5), faults.status(500), faults.status(502, body="html"),
-    faults.status(503, body="nothing"), faults.status(524, body="html"), faults.status(408),
+    faults.status(503, body="nothing"), faults.status(408), faults.status(425), faults.status(504), faults.status(530),
+    faults.status(429, retry_after=0), faults.status(429, retry_after="soon"), faults.status(429, body="nothing"),
+    faults.trickle(), *(faults.status(number, body="html") for number in range(520, 527)),
 ]  # fmt: skip
 
 
