@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import NamedTuple
 
-from attrs import define, frozen
+from attrs import define
 
 from cfevents.checks import check_seconds, check_whole
 from cfevents.protocol import RateLimits
@@ -37,7 +38,7 @@ class BlockedError(Exception):
         self.seconds = seconds
 
 
-@define
+@define(eq=False, repr=False)
 class _Window:
     """A quota of requests in a period, and what others have taken of it."""
 
@@ -82,8 +83,7 @@ class _Window:
         self.foreign_until = until
 
 
-@frozen(eq=False)
-class _Waiter:
+class _Waiter(NamedTuple):
     """A request that waits for its turn, and how long it would wait for a block to end."""
 
     turn: "asyncio.Future[int]"

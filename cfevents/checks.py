@@ -1,6 +1,5 @@
 """What an argument must be. Each check returns the argument, or says what to write instead."""
 
-from numbers import Real
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,6 +17,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def is_number(value: object) -> bool:
+    """Whether a value is a number, numpy's and fractions included; a bool is none."""
+    return not isinstance(value, bool) and hasattr(type(value), "__float__")
+
+
 def check_seconds(name: str, value: float) -> float:
     """Check a length of time in seconds.
 
@@ -25,7 +29,7 @@ def check_seconds(name: str, value: float) -> float:
         TypeError: It is not a number.
         ValueError: It is not finite and above 0.
     """
-    if isinstance(value, bool) or not isinstance(value, Real):
+    if not is_number(value):
         raise TypeError(f"{name}={shown(value)} is not a number of seconds")
     if not 0 < value < _LONGEST:  # NaN is neither
         raise ValueError(f"{name}={shown(value)} must be finite and above 0 seconds, and at most some years")

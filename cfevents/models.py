@@ -12,7 +12,8 @@ from cfevents.errors import CodedMessage
 from cfevents.events import Event
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ID = re.compile(r"(0|-?[1-9][0-9]{0,18})\.(0|-?[1-9][0-9]{0,18})", re.ASCII)
+# Not compiled here: importing has to be quick, and re remembers what it compiled.
+_ID = r"(0|-?[1-9][0-9]{0,18})\.(0|-?[1-9][0-9]{0,18})"
 
 # A whole number goes where a database or a data frame keeps it: into a signed integer of 64 bits.
 INT64 = range(-(2**63), 2**63)
@@ -78,7 +79,7 @@ class EventId:
         """
         if not isinstance(text, str):
             raise TypeError(f"an event id is text such as '1700000000.3', not {type(text).__name__}")
-        if match := _ID.fullmatch(text):
+        if match := re.fullmatch(_ID, text):
             return cls(int(match[1]), int(match[2]))
         raise ValueError(f"{shown(text)} is not an event id: write its t and n as whole numbers, '1700000000.3'")
 

@@ -5,10 +5,9 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import stamina
-from attrs import define, field, frozen
 
 from cfevents.budget import NOTABLE_WAIT, BlockedError, Budget
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
@@ -21,26 +20,24 @@ T = TypeVar("T")
 _log = logging.getLogger("cfevents")
 
 
-@define
 class Counts:
     """What a client has done so far: requests sent, repeated, and seconds waited for a turn."""
 
-    sent: int = 0
-    repeated: int = 0
-    waited: float = 0.0
+    sent = 0
+    repeated = 0
+    waited = 0.0
 
 
-@define
 class _Call:
     """One call's patience, and how it went so far."""
 
-    deadline: float
-    failures: list[Exception] = field(factory=list)
-    sent: int = 0
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.failures: list[Exception] = []
+        self.sent = 0
 
 
-@frozen
-class Usage:
+class Usage(NamedTuple):
     """What a client has done, and may do."""
 
     sent: int

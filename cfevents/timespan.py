@@ -4,12 +4,9 @@ import math
 import re
 import time
 from datetime import UTC, datetime, timedelta
-from numbers import Real
-from typing import TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-from attrs import frozen
-
-from cfevents.checks import shown
+from cfevents.checks import is_number, shown
 
 Moment: TypeAlias = datetime | timedelta | str | float
 """A moment: an aware datetime, seconds since the Unix epoch, ``timedelta`` or ``"24h"`` for that long ago, or ISO 8601
@@ -27,9 +24,10 @@ _UNITS = {
     "w": ("w", "week", "weeks"),
 }
 _SECONDS_BY_WORD = {word: _SECONDS[unit] for unit, words in _UNITS.items() for word in words}
-_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*", re.IGNORECASE)
+# Not compiled here: importing has to be quick, and re remembers what it compiled.
+_PART = r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*"
 # Nine digits and more are seconds since 1973 or later; eight are an ISO 8601 date without hyphens.
-_EPOCH_SECONDS = re.compile(r"[0-9]{9,}(?:\.[0-9]+)?")
+_EPOCH_SECONDS = r"[0-9]{9,}(?:\.[0-9]+)?"
 _EXAMPLES = "'24h', '2026-03-01T06:00:00Z', an aware datetime, a timedelta, or seconds since the Unix epoch"
 
 
@@ -38,8 +36,7 @@ def now() -> float:
     return time.time()
 
 
-@frozen
-class Timespan:
+class Timespan(NamedTuple):
     """The window of a listing, in whole seconds since the Unix epoch."""
 
     since: int
@@ -101,7 +98,7 @@ def _from_datetime(name: str, moment: datetime) -> float:
 def _from_text(name: str, text: str, reference: float) -> float:
     if (seconds := _duration(text)) is not None:
         return _ago(name, seconds, reference)
-    if _EPOCH_SECONDS.fullmatch(text.strip()):
+    if re.fullmatch(_EPOCH_SECONDS, text.strip()):
         return _from_number(name, float(text))
     try:
         moment = datetime.fromisoformat(text.strip())
@@ -113,8 +110,8 @@ def _from_text(name: str, text: str, reference: float) -> float:
     return _from_datetime(name, moment)
 
 
-def _from_number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
+def _from_number(name: str, value: Any) -> float:
+    if not is_number(value):
         raise TypeError(f"{name} is a {type(value).__name__}: write {_EXAMPLES}")
     # An int may be too large for a float, even for the question whether it is finite.
     seconds = int(value) if isinstance(value, int) else float(value)
@@ -128,11 +125,11 @@ def _from_number(name: str, value: object) -> float:
 def _duration(text: str) -> float | None:
     """Read ``"24h"``, ``"1h 30min"``; None where the text is no duration."""
     text, total, position = text.strip(), 0.0, 0
-    while match := _PART.match(text, position):
+    while match := re.match(_PART, text[position:]):
         if match[2].lower() not in _SECONDS_BY_WORD:
             return None
         total += float(match[1]) * _SECONDS_BY_WORD[match[2].lower()]
-        position = match.end()
+        position += match.end()
     return total if text and position == len(text) else None
 
 

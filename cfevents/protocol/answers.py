@@ -4,7 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from attrs import frozen
 
@@ -58,8 +58,7 @@ class Response:
     """What the request carried, so that an answer that repeats it is not passed on as it is."""
 
 
-@frozen(eq=False, repr=False)
-class Answer(Generic[T]):
+class Answer(NamedTuple, Generic[T]):
     """The result of a request that succeeded, and what the API said beside it."""
 
     result: T

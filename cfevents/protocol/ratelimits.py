@@ -4,11 +4,11 @@ import logging
 import re
 from collections.abc import Mapping
 from functools import cache
+from typing import NamedTuple
 
-from attrs import frozen
-
-_ITEM = re.compile(r'\s*"(?P<name>[^"]*)"\s*(?P<parameters>(?:;\s*[a-z]+\s*=\s*[0-9]{1,9}\s*)+)', re.ASCII)
-_PARAMETER = re.compile(r"([a-z]+)\s*=\s*([0-9]+)")
+# Not compiled here: importing has to be quick, and re remembers what it compiled.
+_ITEM = r'\s*"(?P<name>[^"]*)"\s*(?P<parameters>(?:;\s*[a-z]+\s*=\s*[0-9]{1,9}\s*)+)'
+_PARAMETER = r"([a-z]+)\s*=\s*([0-9]+)"
 
 # A policy of more than a day is none that a client could keep to.
 _LONGEST_PERIOD = 86_400
@@ -16,24 +16,21 @@ _LONGEST_PERIOD = 86_400
 _log = logging.getLogger("cfevents")
 
 
-@frozen
-class Policy:
+class Policy(NamedTuple):
     """One item of ``Ratelimit-Policy``: so many requests in a window of so many seconds."""
 
     requests: int
     period: int
 
 
-@frozen
-class Remainder:
+class Remainder(NamedTuple):
     """One item of ``Ratelimit``: so many requests left, and the seconds until the window begins anew."""
 
     requests: int
     resets_in: int
 
 
-@frozen
-class RateLimits:
+class RateLimits(NamedTuple):
     """What an answer tells of the limits, by the names of the policies; malformed items are left out."""
 
     policies: Mapping[str, Policy]
@@ -66,8 +63,8 @@ def whole_seconds(text: str | None) -> int | None:
 def _items(header: str, text: str | None, first: str, second: str) -> dict[str, tuple[int, int]]:
     found = {}
     for item in (text or "").split(",") if text else ():
-        match = _ITEM.fullmatch(item)
-        parameters = dict(_PARAMETER.findall(match["parameters"])) if match else {}
+        match = re.fullmatch(_ITEM, item, re.ASCII)
+        parameters = dict(re.findall(_PARAMETER, match["parameters"])) if match else {}
         if match and first in parameters and second in parameters:
             found[match["name"]] = int(parameters[first]), int(parameters[second])
         else:
