@@ -79,7 +79,10 @@ class _Window:
 
     def learn(self, unused: int, until: float, now: float, answered: list[float]) -> None:
         """Take the API's word for what is left, with our own that is under way: what we did not use, others did."""
-        self.foreign = max(0, self.quota - self.used(now, answered) - unused)
+        # In a fixed window the API counts from its beginning only; it told the end, rounded up to a second.
+        began = max(now - self.period, until - self.period - 1)
+        ours = len(answered) - bisect_right(answered, began)
+        self.foreign = max(0, self.quota - ours - unused)
         self.foreign_until = until
 
 

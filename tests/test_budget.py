@@ -426,6 +426,27 @@ def test_an_answer_to_an_earlier_request_does_not_raise_what_a_later_one_told() 
     assert slow <= 5
 
 
+def test_what_was_sent_before_the_apis_window_began_does_not_hide_what_others_sent_in_it() -> None:
+    async def main() -> tuple[int, int]:
+        budget = Budget(60, 30.0, share=1.0)
+
+        async def send(left: int, resets: int) -> None:
+            async with budget.slot() as number:
+                await asyncio.sleep(0.1)
+                budget.learn(RateLimits.of(None, f'"default";r={left};t={resets}'), number)
+
+        await send(59, 30)
+        await asyncio.gather(*(send(10, 30) for _ in range(49)))
+        await asyncio.sleep(20)
+        await send(30, 29)  # a new window, in which others have sent 29
+        await asyncio.sleep(12)
+        before = budget.left
+        await asyncio.sleep(18)
+        return before, budget.left
+
+    assert run_jumping(main()) == (30, 60)
+
+
 def test_a_refusal_tells_how_long_the_block_lasts_also_where_the_answer_did_not() -> None:
     async def main() -> list[Any]:
         told = []
