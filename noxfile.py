@@ -118,11 +118,11 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """List 100,000 events while a fifth of the requests fails, with 20 seeds."""
+    """List 100,000 events while a fifth of the requests fails, with 20 seeds; ten processes on one quota."""
     _groups(session, "tests")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_SOAK_SEEDS": "20"}
-    session.run("python", "-m", "pytest", "tests/test_faults.py", "-k", "long_listing", *session.posargs, env=env)
+    session.run("python", "-m", "pytest", "tests", "-k", "long_listing or ten_processes", *session.posargs, env=env)
 
 
 @nox.session

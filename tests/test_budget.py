@@ -2,6 +2,9 @@
 
 import asyncio
 import math
+import os
+import subprocess
+import sys
 import types
 from collections import deque
 from itertools import pairwise
@@ -17,6 +20,7 @@ import cfevents
 from cfevents import Budget, Client, Retry
 from cfevents.budget import BlockedError
 from cfevents.protocol import RateLimits, whole_seconds
+from cfevents.testing import Simulator, SimulatorThread
 
 
 class Quota:
@@ -585,3 +589,17 @@ def test_a_turn_that_came_while_its_caller_was_cancelled_goes_to_the_next() -> N
         return served
 
     assert run_jumping(main()) == ["first", "last"]
+
+
+@pytest.mark.skipif("CFEVENTS_SOAK_SEEDS" not in os.environ, reason="takes real time; nox -s soak runs it")
+@pytest.mark.parametrize("counting", ["fixed", "sliding"])
+def test_ten_processes_one_after_the_other_are_not_refused(counting: Any) -> None:
+    with SimulatorThread(Simulator(quota=30, period=6.0, counting=counting, block=6.0)) as simulator:
+        assert simulator.history is not None
+        connector = next(iter(simulator.history.events))
+        command = [sys.executable, "-m", "cfevents", "list", connector, "--since", "24h", "--page-size", "60"]
+        for _ in range(10):
+            done = subprocess.run(command, env=os.environ | simulator.environment, capture_output=True, check=True)
+            assert len(done.stdout.splitlines()) > 200
+        assert len(simulator.requests) >= 50
+        assert simulator.refused == 0
