@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,10 +12,11 @@ import stamina
 from cfevents.budget import NOTABLE_WAIT, BlockedError, Budget
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 from cfevents.exchange import Exchange
-from cfevents.protocol import Answer, Request, read_answer
+from cfevents.protocol import Answer, OpenAnswer, Request, open_answer
 from cfevents.retry import Retry, may_pass
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _log = logging.getLogger("cfevents")
 
@@ -63,6 +64,7 @@ class Session:
         self._budget = budget
         self._retry = retry
         self._counts = counts
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -70,10 +72,31 @@ class Session:
         return self._loop
 
     async def close(self) -> None:
-        """Close its connections, unless they are the caller's."""
+        """End what is under way, and close its connections, unless they are the caller's."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._exchange.transport.close()
 
+    def start(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
+        """Let something go on by itself, until the session is closed at the latest."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        # Looked at, so that asyncio does not complain of an error that nobody waited for.
+        _ = task.cancelled() or task.exception()
+
     async def ask(self, request: Request[T], timeout: float | None = None) -> Answer[T]:
+        """Send a request until it is answered, as `send` does, and structure its result."""
+        answer = await self.send(request, timeout)
+        with told_of(request):
+            return answer.read()
+
+    async def send(self, request: Request[T], timeout: float | None = None) -> OpenAnswer[T]:
         """Send a request, and again while it may be, until it is answered.
 
         Args:
@@ -93,7 +116,7 @@ class Session:
                 last = f"; the last attempt: {call.failures[-1]}" if call.failures else ""
                 raise APITimeoutError(f"no answer before the call's timeout ran out{last}") from error
 
-    async def _repeat(self, request: Request[T], call: "_Call") -> Answer[T]:
+    async def _repeat(self, request: Request[T], call: "_Call") -> OpenAnswer[T]:
         async for attempt in stamina.retry_context(
             on=self._rule(call.failures), attempts=self._retry.attempts, timeout=None
         ):
@@ -118,7 +141,7 @@ class Session:
 
         return rule
 
-    async def _past_blocks(self, request: Request[T], call: "_Call") -> Answer[T]:
+    async def _past_blocks(self, request: Request[T], call: "_Call") -> OpenAnswer[T]:
         """Make one attempt that counts: the answer that the quota is used up is waited out, and does not."""
         give_up, refusal = math.inf, None
         while True:
@@ -135,7 +158,7 @@ class Session:
                 refusal = error
                 give_up = min(give_up, self._loop.time() + self._retry.max_wait)
 
-    async def _attempt(self, request: Request[T], patience: float, call: "_Call") -> Answer[T]:
+    async def _attempt(self, request: Request[T], patience: float, call: "_Call") -> OpenAnswer[T]:
         began = self._loop.time()
         async with self._budget.slot(patience, call.deadline) as number:
             self._counts.waited += self._loop.time() - began
@@ -144,7 +167,7 @@ class Session:
             call.sent += 1
             response = await self._exchange.send(request)
             try:
-                return read_answer(request, response)
+                return open_answer(request, response)
             except RateLimitError as error:
                 self._budget.block(error.retry_after or response.limits.resets_in)
                 raise

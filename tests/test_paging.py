@@ -14,7 +14,7 @@ from support.scripted import Reply, ScriptedAPI, failure, item, page
 import cfevents
 from cfevents import APIResponseError, Client, EventId, EventMetadata, EventStream, Page, PaginationError, events
 from cfevents.paging import Query
-from cfevents.protocol import read_answer
+from cfevents.protocol import open_answer
 from cfevents.testing import History, Simulator
 from cfevents.timespan import Timespan
 
@@ -284,10 +284,10 @@ def test_patience_that_a_page_used_up_ends_in_a_timeout_that_tells_where_to_go_o
 
             def slowly(*args: Any) -> Any:
                 loop.skipped += 6  # as a page does that takes long to decode
-                return read_answer(*args)
+                return open_answer(*args)
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("cfevents.session.read_answer", slowly)
+                patch.setattr("cfevents.session.open_answer", slowly)
                 await anext(pages)
             with pytest.raises(cfevents.APITimeoutError) as raised:
                 await anext(pages)

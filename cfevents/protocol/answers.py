@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 from attrs import frozen
@@ -26,6 +26,7 @@ from cfevents.protocol.requests import Request
 from cfevents.wire import structure, structure_at
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _BY_STATUS: Mapping[int, type[APIStatusError]] = {
     400: BadRequestError,
@@ -67,51 +68,88 @@ class Answer(NamedTuple, Generic[T]):
     ray_id: str | None = None
 
 
-def read_answer(request: Request[T], response: Response) -> Answer[T]:
-    """Open the envelope and structure the result.
+@frozen(eq=False, repr=False)
+class OpenAnswer(Generic[T]):
+    """An answer whose envelope is open and says success. Its result is raw: to structure it takes longest."""
+
+    _request: Request[T]
+    _response: Response
+    _envelope: dict[str, Any]
+
+    @property
+    def cursor(self) -> str | None:
+        """The cursor in a listing's result, so that the next page can be asked for; None where it has none."""
+        result = self._envelope["result"]
+        cursor = result.get("cursor") if isinstance(result, dict) else None
+        return cursor if isinstance(cursor, str) else None
+
+    def read(self) -> Answer[T]:
+        """Structure the result.
+
+        Raises:
+            APIResponseError: It is not of the documented shape; ``place`` says where.
+        """
+        return _judged(_structured, self._request, self._response, self._envelope)
+
+
+def open_answer(request: Request[T], response: Response) -> OpenAnswer[T]:
+    """Open the envelope.
 
     Raises:
         APIStatusError: The API refused; `RateLimitError` and the other children by status or code.
-        APIResponseError: The answer is not JSON, or not of the documented shape; ``place`` says where.
+        APIResponseError: The answer is not JSON, or its envelope not of the documented shape.
     """
-    document, why = _load_json(response.body)
+    return _judged(_opened, request, response, _load_json(response.body))
+
+
+def read_answer(request: Request[T], response: Response) -> Answer[T]:
+    """Open the envelope and structure the result; raises as `open_answer` and `OpenAnswer.read` do."""
+    return open_answer(request, response).read()
+
+
+def _judged(
+    step: Callable[[Request[T], Response, Any], R], request: Request[T], response: Response, document: Any
+) -> R:
     try:
-        return _judged(request, response, document, why)
+        return step(request, response, document)
     except (APIError, RecursionError) as error:
         failure = error
     # What it repeats of the credentials would stand in the error, or in the variables of its frames: judge it without.
     del failure
     try:
-        document, why = _masked(document, response.secrets), _masked(why, response.secrets)
+        document = _masked(document, response.secrets)
     except RecursionError:
-        document, why = None, _TOO_DEEP
-    return _judged(request, response, document, why)
-
-
-def _load_json(body: bytes) -> tuple[Any, str | None]:
-    """Read JSON as its standard has it, without NaN and numbers that become infinite; or say why it is none."""
+        document = _NotJSON(_TOO_DEEP)
     try:
-        return json.loads(body, parse_constant=_no_constant, parse_float=_finite), None
-    except RecursionError:
-        return None, _TOO_DEEP
-    except ValueError as error:
-        return None, str(error)
-
-
-def _judged(request: Request[T], response: Response, document: Any, why: str | None) -> Answer[T]:
-    try:
-        return _read(request, response, document, why)
+        return step(request, response, document)
     except APIError as error:
         error.ray_id = _masked(response.ray_id, response.secrets)
         raise
 
 
-def _read(request: Request[T], response: Response, envelope: Any, why: str | None) -> Answer[T]:
+@frozen(eq=False, repr=False)
+class _NotJSON:
+    """Why a body is not JSON, in its document's place."""
+
+    why: str
+
+
+def _load_json(body: bytes) -> Any:
+    """Read JSON as its standard has it, without NaN and numbers that become infinite; or say why it is none."""
+    try:
+        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        return _NotJSON(_TOO_DEEP)
+    except ValueError as error:
+        return _NotJSON(str(error))
+
+
+def _opened(request: Request[T], response: Response, envelope: Any) -> OpenAnswer[T]:
     # The status first: what stands in front of the API answers with HTML, or with nothing.
     if not 200 <= response.status < 300:
         _refused(response, envelope if isinstance(envelope, dict) else {})
-    if why is not None:
-        raise APIResponseError(f"the answer is not JSON: {why}", place="body")
+    if isinstance(envelope, _NotJSON):
+        raise APIResponseError(f"the answer is not JSON: {envelope.why}", place="body")
     if not isinstance(envelope, dict):
         raise APIResponseError("envelope: an object was expected", place="envelope")
     success = envelope.get("success")
@@ -121,6 +159,12 @@ def _read(request: Request[T], response: Response, envelope: Any, why: str | Non
         raise APIResponseError("success: true or false was expected", place="success")
     if envelope.get("result") is None:
         raise APIResponseError("result: is missing or null although success is true", place="result")
+    return OpenAnswer(request, response, envelope)
+
+
+def _structured(request: Request[T], response: Response, envelope: Any) -> Answer[T]:
+    if isinstance(envelope, _NotJSON):
+        raise APIResponseError(f"the answer is not JSON: {envelope.why}", place="body")
     result = structure_at("result", envelope["result"], request.result)
     messages, errors = (_messages(_masked(envelope.get(each), response.secrets)) for each in ("messages", "errors"))
     if errors:
@@ -155,6 +199,8 @@ def _masked(document: Any, secrets: tuple[Secret, ...]) -> Any:
             if len(secret) >= _SHORTEST_SECRET:
                 document = document.replace(secret, MASK)
         return document
+    if isinstance(document, _NotJSON):
+        return _NotJSON(_masked(document.why, secrets))
     if isinstance(document, list):
         return [_masked(each, secrets) for each in document]
     if isinstance(document, dict):
