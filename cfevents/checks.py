@@ -46,17 +46,17 @@ def check_patience(timeout: float | None) -> float | None:
     return None if timeout is None else check_seconds("timeout", timeout)
 
 
-def check_whole(name: str, value: int) -> int:
+def check_whole(name: str, value: int, *, least: int = 1) -> int:
     """Check a number of things.
 
     Raises:
         TypeError: It is not a whole number.
-        ValueError: It is below 1.
+        ValueError: It is too small.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name}={shown(value)} is not a whole number")
-    if not 1 <= value < 2**63:
-        raise ValueError(f"{name}={shown(value)} must be at least 1, and a number of 64 bits")
+    if not least <= value < 2**63:
+        raise ValueError(f"{name}={shown(value)} must be at least {least}, and a number of 64 bits")
     return value
 
 

@@ -9,14 +9,16 @@ import aiohttp
 from yarl import URL
 
 from cfevents.budget import Budget
+from cfevents.checkpoint import Checkpoint
 from cfevents.checks import check_patience, check_type
 from cfevents.credentials import TokenSource, find_credentials, hide, hide_values
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 from cfevents.exchange import Exchange
 from cfevents.models import Connector, EventReference, Page, RecordedEvent, event_id
-from cfevents.paging import Query, follow_cursor
+from cfevents.paging import follow_cursor
 from cfevents.protocol import find_api
+from cfevents.query import Query
 from cfevents.retry import Retry
 from cfevents.session import Counts, Session, Usage
 from cfevents.streams import EventStream
@@ -127,6 +129,8 @@ class Client:
         kind: KindFilter | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
+        checkpoint: Checkpoint | str | None = None,
+        prefetch: int = 1,
         timeout: float | None = None,
     ) -> EventStream:
         """List the events of a connector in a window of time, the cursor followed to its end.
@@ -139,12 +143,16 @@ class Client:
             kind: A kind's name, its class in `cfevents.events`, or a collection of them.
             page_size: How many events the API may send at once (its ``limit``); the API's own default if left out.
             cursor: Where to go on: a page's or an error's. Both bounds must then be as they were, and absolute.
+            checkpoint: What a listing has delivered, a page's or an error's, or its text: only the rest is asked for.
+                Connector, bounds and kinds must be as they were.
+            prefetch: How many pages are asked for ahead: while one is worked on, the next is on its way.
             timeout: Patience for the API over the whole listing, in seconds; the caller's own time does not count.
 
         Returns:
             A stream. Nothing is sent before it is read.
 
         Raises:
+            CheckpointError: The checkpoint is of another listing, or damaged.
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning; the message says what to write instead.
         """
@@ -155,6 +163,8 @@ class Client:
             kind=kind,
             page_size=page_size,
             cursor=cursor,
+            checkpoint=checkpoint,
+            prefetch=prefetch,
             timeout=timeout,
         )
         return EventStream(query, self._pages)

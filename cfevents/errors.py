@@ -16,14 +16,18 @@
     │   │   └── InternalServerError       500 and above
     │   └── APIResponseError              not JSON, or not of the documented shape
     │       └── ResponseTooLargeError     more bytes than the client's ``max_body_size``
-    └── PaginationError                   a cursor that was seen before
+    ├── PaginationError                   a cursor that was seen before
+    └── CheckpointError                   a checkpoint that is damaged, or of another listing
 
 Wrong arguments are a ``ValueError`` or ``TypeError`` instead, raised before anything is sent.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
+
+if TYPE_CHECKING:  # for the annotation alone: no arrow back
+    from cfevents.checkpoint import Checkpoint
 
 
 @frozen
@@ -49,8 +53,8 @@ class CfEventsError(Exception):
     An error that arises while a listing is read carries what is needed to go on from the page that failed::
 
         assert error.since is not None  # it is there on every error of a listing
-        client.list_events(connector_id, since=error.since, until=error.until,
-                           cursor=error.cursor, kind=error.kind)
+        client.list_events(connector_id, since=error.since, until=error.until, kind=error.kind,
+                           checkpoint=error.checkpoint)
     """
 
     method: str | None = None
@@ -70,6 +74,9 @@ class CfEventsError(Exception):
 
     kind: str | tuple[str, ...] | None = None
     """The kind or kinds that the listing was limited to."""
+
+    checkpoint: "Checkpoint | None" = None
+    """What the listing had delivered, to go on after it."""
 
     def __init__(self, message: str = "", **details: Any) -> None:
         super().__init__(message)
@@ -158,3 +165,7 @@ class PaginationError(CfEventsError):
 
     Everything up to and including the page that brought the cursor has been yielded.
     """
+
+
+class CheckpointError(CfEventsError):
+    """A checkpoint that is damaged, of a newer version, or of another listing than the one that it is given to."""

@@ -2,6 +2,7 @@
 
 from cfevents import events
 from cfevents.budget import Budget
+from cfevents.checkpoint import Checkpoint
 from cfevents.client import Client
 from cfevents.errors import (
     APIConnectionError,
@@ -12,6 +13,7 @@ from cfevents.errors import (
     AuthenticationError,
     BadRequestError,
     CfEventsError,
+    CheckpointError,
     CodedMessage,
     ConfigurationError,
     InternalServerError,
@@ -37,6 +39,8 @@ __all__ = [
     "BadRequestError",
     "Budget",
     "CfEventsError",
+    "Checkpoint",
+    "CheckpointError",
     "Client",
     "CodedMessage",
     "ConfigurationError",

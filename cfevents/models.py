@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from cfevents.checkpoint import Checkpoint
 from cfevents.checks import shown
 from cfevents.errors import CodedMessage
 from cfevents.events import Event
@@ -246,10 +247,11 @@ class Page:
     """One page of a listing."""
 
     items: tuple[EventMetadata, ...]
-    """Its events, in the API's order, without those that the page before it had already."""
+    """Its events, without those that the page before it had already: in the API's order, or ascending where slices of
+    the window are listed side by side."""
 
     cursor: str | None = None
-    """Cursor of the *next* page; None on the last."""
+    """Cursor of the *next* page; None on the last, and where slices are listed side by side."""
 
     count: int | None = None
     """The answer's ``count``, which is not documented and need not be the number of items."""
@@ -259,6 +261,9 @@ class Page:
 
     errors: tuple[CodedMessage, ...] = ()
     """What the API called errors although it called the request a success."""
+
+    checkpoint: Checkpoint | None = None
+    """What has been delivered with this page and those before it, to go on after it."""
 
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Fields of the result that are not documented, as they were sent."""

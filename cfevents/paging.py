@@ -1,138 +1,152 @@
 """The generator of pages: the cursor followed to its end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
-from typing import TypeAlias
+from operator import attrgetter
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from cfevents.checks import check_patience, check_segment, check_text, check_whole, shown
-from cfevents.errors import APIResponseError, PaginationError
-from cfevents.events import KindFilter, kind_names, tell_of_unknown
+from cfevents.checkpoint import Checkpoint, Key
+from cfevents.checks import check_text, shown
+from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 from cfevents.models import EventMetadata, Listing, Page
-from cfevents.protocol import API, Request
-from cfevents.session import Session, told_of
-from cfevents.timespan import Moment, Timespan
+from cfevents.protocol import API, Answer, OpenAnswer, Request
+from cfevents.query import Query
+from cfevents.session import Session, stop, told_of
 
-_Key: TypeAlias = tuple[int | float, int]
-
-
-@frozen(eq=False, repr=False)
-class Query:
-    """What a listing asks for."""
-
-    connector_id: str
-    timespan: Timespan
-    kinds: tuple[str, ...] = ()
-    page_size: int | None = None
-    cursor: str | None = None
-    timeout: float | None = None
-    """Patience for the API over the whole listing, in seconds; the time that the caller takes does not count."""
-
-    @classmethod
-    def of(
-        cls,
-        connector_id: str,
-        *,
-        since: Moment,
-        until: Moment | None,
-        kind: KindFilter | None,
-        page_size: int | None,
-        cursor: str | None,
-        timeout: float | None,
-    ) -> "Query":
-        """Check what the caller wants, before anything is sent.
-
-        Raises:
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning; the message says what to write instead.
-        """
-        return cls(
-            check_segment("connector_id", connector_id),
-            Timespan.of(since, until, absolute=cursor is not None),
-            _checked_kinds(kind),
-            None if page_size is None else check_whole("page_size", page_size),
-            None if cursor is None else check_text("cursor", cursor),
-            check_patience(timeout),
-        )
-
-    def request(self, api: API, cursor: str | None) -> Request[Listing]:
-        """Ask for the page at a cursor."""
-        return api.list_events(self.connector_id, self.timespan, kinds=self.kinds, limit=self.page_size, cursor=cursor)
-
-
-def _checked_kinds(kind: KindFilter | None) -> tuple[str, ...]:
-    names = tuple(check_text("kind", name) for name in kind_names(kind))
-    for name in names:
-        tell_of_unknown(name)
-    return names
+key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")
 
 
 async def follow_cursor(opened: Callable[[], Session], api: API, query: Query) -> AsyncGenerator[Page, None]:
     """Yield a listing's pages, empty ones included, until one brings no cursor.
 
-    Nothing is open at a ``yield``: the page has been read whole. The session is asked for anew at each page, since
-    the client may have been closed meanwhile.
+    Pages are asked for ahead, as many as the query says: while the caller works on one, the next is on its way. The
+    session is asked for anew at each page, since the client may have been closed meanwhile.
 
     Raises:
         PaginationError: The API sent a cursor for the second time.
-        APIError: A page could not be had; the error tells how to go on from it.
+        CfEventsError: A page could not be had; the error tells how to go on from it.
     """
-    clock = asyncio.get_running_loop().time
-    cursor, patience = query.cursor, query.timeout
-    seen: set[bytes] = set()
-    before: frozenset[_Key] = frozenset()
-    while True:
-        request, began = query.request(api, cursor), clock()
-        with told_of(request):
-            session = opened()
-        answer = await session.ask(request, patience)
-        patience = None if patience is None else patience - (clock() - began)
-        listing = answer.result
-        yield Page(
-            items=_chosen(listing.items, query.kinds, before),
-            cursor=listing.cursor or None,
-            count=listing.count,
-            messages=answer.messages,
-            errors=answer.errors,
-            extra=listing.extra,
-        )
-        if not listing.cursor:
-            return
-        with told_of(request):
-            cursor = _next(listing.cursor, cursor, seen, answer.ray_id)
-        before = frozenset(map(_key, listing.items))
-
-
-def _key(event: EventMetadata) -> _Key:
-    return event.recorded_ts, event.sequence
-
-
-def _chosen(
-    items: tuple[EventMetadata, ...], kinds: tuple[str, ...], before: frozenset[_Key]
-) -> tuple[EventMetadata, ...]:
-    """Leave out what the page before had, and kinds not asked for: the API's own filter came later than the rest."""
-    if kinds:
-        items = tuple(event for event in items if event.kind in kinds)
-    if before.isdisjoint(map(_key, items)):
-        return items
-    return tuple(event for event in items if _key(event) not in before)
-
-
-def _next(cursor: str, current: str | None, seen: set[bytes], ray_id: str | None) -> str:
-    """Check that the listing goes on with a cursor: it can be sent, and was not sent before."""
+    chain = _Chain(opened, api, query)
+    reached, before = query.start, frozenset(query.start.delivered)
+    links: deque[asyncio.Task[_Link | None]] = deque()
     try:
-        check_text("cursor", cursor)
-    except ValueError as error:
-        raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id) from None
-    if current is not None:
-        seen.add(_digest(current))
-    if _digest(cursor) in seen:
-        ray = f" (CF-Ray {ray_id})" if ray_id else ""
-        raise PaginationError(f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}")
-    return cursor
+        while not reached.finished:
+            with told_how_to_go_on(reached):
+                answer = await chain.answer(links)
+            listing = answer.result
+            reached = evolve(reached, cursor=listing.cursor or None, finished=not listing.cursor)
+            keys = frozenset(map(key_of, listing.items))
+            items = chosen(listing.items, query.kinds)
+            if not before.isdisjoint(keys):
+                items = tuple(event for event in items if key_of(event) not in before)
+            before = keys.union(query.start.delivered)
+            yield _page(answer, items, reached)
+    finally:
+        await stop(links)
+
+
+@frozen(eq=False, repr=False)
+class _Link:
+    """A page's request that was answered, and its answer."""
+
+    cursor: str | None
+    request: Request[Listing]
+    answer: OpenAnswer[Listing]
+
+
+class _Chain:
+    """The requests of one listing: each needs the cursor that the one before it brought."""
+
+    def __init__(self, opened: Callable[[], Session], api: API, query: Query) -> None:
+        self._opened, self._api, self._query = opened, api, query
+        self._patience = query.timeout
+        self._seen: set[bytes] = set()
+        self._last: asyncio.Task[_Link | None] | None = None
+
+    async def answer(self, links: "deque[asyncio.Task[_Link | None]]") -> Answer[Listing]:
+        """Wait for the next page, with those after it on their way."""
+        session = self._opened()
+        self._extend(links, 1, session)
+        link = await session.outcome(links[0])
+        links.popleft()
+        assert link is not None  # noqa: S101 - the page before it had a cursor
+        if link.answer.cursor:
+            self._extend(links, self._query.prefetch, session)
+            # Structuring holds the loop: let the next request leave before it.
+            await asyncio.sleep(0)
+        with told_of(link.request):
+            return link.answer.read()
+
+    def _extend(self, links: "deque[asyncio.Task[_Link | None]]", length: int, session: Session) -> None:
+        while len(links) < length:
+            self._last = session.start(self._fetch(self._last))
+            links.append(self._last)
+
+    async def _fetch(self, last: "asyncio.Task[_Link | None] | None") -> _Link | None:
+        cursor = self._query.start.cursor
+        if last is not None:
+            if not last.done():
+                await asyncio.wait([last])
+            if last.cancelled() or last.exception() or not (link := last.result()) or not link.answer.cursor:
+                return None
+            with told_of(link.request):
+                cursor = self._next(link)
+        request = self._query.request(self._api, self._query.window, cursor)
+        session = self._opened()
+        began = session.loop.time()
+        answer = await session.send(request, self._patience)
+        if self._patience is not None:
+            self._patience -= session.loop.time() - began
+        return _Link(cursor, request, answer)
+
+    def _next(self, link: _Link) -> str:
+        """Check that the listing goes on with a cursor: it can be sent, and was not sent before."""
+        ray_id, cursor = link.answer.ray_id, link.answer.cursor or ""
+        try:
+            check_text("cursor", cursor)
+        except ValueError as error:
+            raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id) from None
+        if link.cursor is not None:
+            self._seen.add(_digest(link.cursor))
+        if _digest(cursor) in self._seen:
+            ray = f" (CF-Ray {ray_id})" if ray_id else ""
+            raise PaginationError(
+                f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}", cursor=link.cursor
+            )
+        return cursor
 
 
 def _digest(cursor: str) -> bytes:
     return blake2b(cursor.encode(), digest_size=16).digest()
+
+
+def chosen(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[EventMetadata, ...]:
+    """Leave out kinds not asked for: the API's own filter takes one kind, and came later than the rest."""
+    return tuple(event for event in items if event.kind in kinds) if kinds else items
+
+
+def _page(answer: Answer[Listing], items: tuple[EventMetadata, ...], reached: Checkpoint) -> Page:
+    return Page(
+        items=items,
+        cursor=reached.cursor,
+        count=answer.result.count,
+        messages=answer.messages,
+        errors=answer.errors,
+        checkpoint=reached,
+        extra=answer.result.extra,
+    )
+
+
+@contextmanager
+def told_how_to_go_on(reached: Checkpoint) -> Iterator[None]:
+    """Let every error of ours tell what the listing had delivered, so that one can go on from there."""
+    try:
+        yield
+    except CfEventsError as error:
+        told = {"since": reached.since, "until": reached.until, "kind": reached.kind, "checkpoint": reached}
+        vars(error).update({"cursor": reached.cursor} | vars(error) | told)
+        raise

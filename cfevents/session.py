@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
@@ -73,9 +73,7 @@ class Session:
 
     async def close(self) -> None:
         """End what is under way, and close its connections, unless they are the caller's."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
         await self._exchange.transport.close()
 
     def start(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
@@ -89,6 +87,18 @@ class Session:
         self._tasks.discard(task)
         # Looked at, so that asyncio does not complain of an error that nobody waited for.
         _ = task.cancelled() or task.exception()
+
+    async def outcome(self, task: "asyncio.Task[R]") -> R:
+        """Wait for what was started.
+
+        Raises:
+            ConfigurationError: The client was closed meanwhile.
+        """
+        if not task.done():
+            await asyncio.wait([task])
+        if task.cancelled():
+            raise ConfigurationError("the client was closed while it was reading")
+        return task.result()
 
     async def ask(self, request: Request[T], timeout: float | None = None) -> Answer[T]:
         """Send a request until it is answered, as `send` does, and structure its result."""
@@ -175,13 +185,20 @@ class Session:
                 self._budget.learn(response.limits, number, settled=response.status < 500)
 
 
+async def stop(tasks: "Iterable[asyncio.Task[Any]]") -> None:
+    """Cancel tasks, and wait until they have ended."""
+    if tasks := set(tasks):
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
 @contextmanager
 def told_of(request: Request[Any]) -> Iterator[None]:
     """Let every error of ours tell what was asked, so that one can go on from there."""
     try:
         yield
     except CfEventsError as error:
-        vars(error).update(request.listing)
         if not isinstance(error, ConfigurationError):  # which arises before anything is sent
             vars(error).update(method=request.method, path=request.path)
         raise

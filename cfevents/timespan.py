@@ -43,20 +43,20 @@ class Timespan(NamedTuple):
     until: int
 
     @classmethod
-    def of(cls, since: Moment, until: Moment | None, *, absolute: bool = False) -> "Timespan":
+    def of(cls, since: Moment, until: Moment | None, *, anchor: str | None = None) -> "Timespan":
         """Read a window's bounds, widened outward to whole seconds.
 
         Args:
             since: The lower bound.
             until: The upper bound; None means now.
-            absolute: Whether only bounds will do that mean the same tomorrow, as a cursor needs them.
+            anchor: The argument that belongs to one window: only bounds will do that mean the same tomorrow.
 
         Raises:
             TypeError: A bound is of a type that is no moment.
             ValueError: A bound is ambiguous or not finite, or the window is reversed.
         """
-        if absolute:
-            _require_absolute(since=since, until=until)
+        if anchor:
+            _require_absolute(anchor, since=since, until=until)
         reference = now()
         lower = _seconds("since", since, reference)
         upper = _seconds("until", reference if until is None else until, reference)
@@ -66,13 +66,13 @@ class Timespan(NamedTuple):
         return cls(math.floor(lower), math.ceil(upper))
 
 
-def _require_absolute(**bounds: Moment | None) -> None:
+def _require_absolute(anchor: str, **bounds: Moment | None) -> None:
     for name, bound in bounds.items():
         relative = isinstance(bound, timedelta) or (isinstance(bound, str) and _duration(bound) is not None)
         if bound is None or relative:
             raise ValueError(
-                f"{name}={bound!r} with cursor=: a cursor belongs to one window, so give both bounds as they were, "
-                "as absolute times; an error's or a stream's .since and .until are"
+                f"{name}={bound!r} with {anchor}=: a {anchor} belongs to one window, so give both bounds as they "
+                "were, as absolute times; an error's, a stream's or a checkpoint's .since and .until are"
             )
 
 

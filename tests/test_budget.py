@@ -5,7 +5,6 @@ import math
 import os
 import subprocess
 import sys
-import types
 from collections import deque
 from itertools import pairwise
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.clock import run_jumping
+from support.clock import JumpingLoop, run_jumping
 from support.scripted import Reply, ScriptedAPI, failure, page, success
 
 import cfevents
@@ -334,42 +333,32 @@ def test_programs_that_start_one_after_the_other_are_not_refused_where_the_heade
 _SERVERS = ("RequestHandler", "_accept_connection2")
 
 
-@types.coroutine
-def _cancelled_at(moment: int, coroutine: Any) -> Any:
-    """Drive a coroutine, and cancel its task when it waits for the n-th time."""
-    value, error, waits = None, None, 0
-    while True:
-        try:
-            future = coroutine.throw(error) if error else coroutine.send(value)
-        except StopIteration as stop:
-            return stop.value
-        error, waits = None, waits + 1
-        if waits == moment:
-            task = asyncio.current_task()
-            assert task is not None
-            asyncio.get_running_loop().call_soon(task.cancel)
-        try:
-            value = yield future
-        except BaseException as raised:
-            error = raised
+class _CancellingLoop(JumpingLoop):
+    """Cancels a task when it has turned so many times."""
+
+    turns_left = math.inf
+    victim: "asyncio.Task[Any] | None" = None
+
+    def _run_once(self) -> None:
+        self.turns_left -= 1
+        if self.turns_left == 0 and self.victim is not None:
+            self.victim.cancel()
+        super()._run_once()  # type: ignore[misc]
 
 
 def test_cancelling_a_call_at_each_moment_it_waits_leaves_no_task_connection_or_slot() -> None:
     async def main() -> tuple[int, set[int]]:
+        loop: Any = asyncio.get_running_loop()
         moment, asked = 0, set()
         while True:
             moment += 1
             budget = Budget(5, 1.0, share=1.0)
             steps = failure(503), page(cursor="x"), failure(429, headers={"Retry-After": "2"}), page()
             async with ScriptedAPI(*steps) as api, Client(**api.client_options, budget=budget) as client:
-                listing = client.list_events("c1", since=1, until=9).collect()
-
-                async def call(moment: int = moment, listing: Any = listing) -> Any:
-                    return await _cancelled_at(moment, listing)
-
-                result: Any
-                (result,) = await asyncio.gather(asyncio.ensure_future(call()), return_exceptions=True)
-                await asyncio.sleep(0)
+                loop.victim = asyncio.ensure_future(client.list_events("c1", since=1, until=9).collect())
+                loop.turns_left = moment
+                result: Any = (await asyncio.gather(loop.victim, return_exceptions=True))[0]
+                loop.turns_left = math.inf
                 tasks = asyncio.all_tasks() - {asyncio.current_task()}
                 left_over = [task for task in tasks if not any(name in repr(task) for name in _SERVERS)]
                 assert (left_over, budget._in_flight, len(budget._waiters)) == ([], set(), 0)
@@ -378,8 +367,9 @@ def test_cancelling_a_call_at_each_moment_it_waits_leaves_no_task_connection_or_
                 return moment, asked
             assert isinstance(result, asyncio.CancelledError)
 
-    moments, asked = run_jumping(main())
-    assert moments > 5
+    with asyncio.Runner(loop_factory=_CancellingLoop) as runner:
+        moments, asked = runner.run(main())
+    assert moments > 20
     assert asked == {0, 1, 2, 3, 4}
 
 

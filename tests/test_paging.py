@@ -12,11 +12,20 @@ from support.clock import run_jumping
 from support.scripted import Reply, ScriptedAPI, failure, item, page
 
 import cfevents
-from cfevents import APIResponseError, Client, EventId, EventMetadata, EventStream, Page, PaginationError, events
-from cfevents.paging import Query
+from cfevents import (
+    APIResponseError,
+    Checkpoint,
+    Client,
+    EventId,
+    EventMetadata,
+    EventStream,
+    Page,
+    PaginationError,
+    events,
+)
 from cfevents.protocol import open_answer
+from cfevents.query import Query
 from cfevents.testing import History, Simulator
-from cfevents.timespan import Timespan
 
 HISTORY = History(seed=4, connectors=["c1"], days=1, until=1_780_000_000)
 SINCE, UNTIL = HISTORY.until - 86400, HISTORY.until
@@ -211,7 +220,7 @@ async def test_ending_the_events_ends_the_pages_at_once_and_not_when_they_are_co
         finally:
             ended.append(asyncio.current_task())
 
-    found = aiter(EventStream(Query("c1", Timespan(1, 9)), pages))
+    found = aiter(EventStream(Query(Checkpoint("c1", 1, 9)), pages))
     await anext(found)
     await found.aclose()
     assert ended == [asyncio.current_task()]

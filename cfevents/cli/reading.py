@@ -51,7 +51,9 @@ def list_events(
         async with connected(simulate) as client:
             connector_id = await connector_or_first(client, connector)
             with arguments_checked():
-                stream = client.list_events(connector_id, kind=kinds or None, **others)
+                # What a limit leaves out need not be asked for.
+                ahead = 1 if limit is None else 0
+                stream = client.list_events(connector_id, kind=kinds or None, prefetch=ahead, **others)
             await _write_pages(stream, limit, writer(views.listed(connector_id), format_))
 
     asyncio.run(run())

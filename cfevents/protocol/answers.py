@@ -83,6 +83,11 @@ class OpenAnswer(Generic[T]):
         cursor = result.get("cursor") if isinstance(result, dict) else None
         return cursor if isinstance(cursor, str) else None
 
+    @property
+    def ray_id(self) -> str | None:
+        """The answer's ``CF-Ray``."""
+        return self._response.ray_id
+
     def read(self) -> Answer[T]:
         """Structure the result.
 

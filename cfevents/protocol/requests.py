@@ -1,11 +1,10 @@
 """What is asked: one function for each of the API's calls."""
 
 import ipaddress
-from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from attrs import field, frozen
+from attrs import frozen
 from yarl import URL
 
 from cfevents.checks import check_segment
@@ -28,9 +27,6 @@ class Request(Generic[T]):
     url: URL
     result: Any
     """The class of the result; typed by the functions below."""
-
-    listing: Mapping[str, Any] = field(factory=dict)
-    """For a page of a listing: what an error has to tell, so that one can go on from here."""
 
     method: str = "GET"
 
@@ -64,13 +60,7 @@ class API:
             query["limit"] = str(limit)
         if cursor is not None:
             query["cursor"] = cursor
-        listing = {
-            "since": timespan.since,
-            "until": timespan.until,
-            "kind": kinds[0] if len(kinds) == 1 else kinds or None,
-            "cursor": cursor,
-        }
-        return Request(self._events(connector_id).with_query(query), Listing, listing)
+        return Request(self._events(connector_id).with_query(query), Listing)
 
     def get_event(self, connector_id: str, event_id: EventId) -> Request[RecordedEvent]:
         """Ask for one event with its payload.

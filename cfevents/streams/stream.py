@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from cfevents.models import EventMetadata, Page
-from cfevents.paging import Query
+from cfevents.query import Query
 
 
 class EventStream:
@@ -22,12 +22,12 @@ class EventStream:
     @property
     def since(self) -> int:
         """The window's lower bound, in whole seconds since the Unix epoch."""
-        return self._query.timespan.since
+        return self._query.start.since
 
     @property
     def until(self) -> int:
         """The window's upper bound, in whole seconds since the Unix epoch."""
-        return self._query.timespan.until
+        return self._query.start.until
 
     def pages(self) -> AsyncGenerator[Page, None]:
         """Read page by page, empty pages included.
@@ -65,4 +65,4 @@ class EventStream:
     def __repr__(self) -> str:
         query = self._query
         kinds = f" kind={','.join(query.kinds)}" if query.kinds else ""
-        return f"<EventStream of {query.connector_id!r} since={self.since} until={self.until}{kinds}>"
+        return f"<EventStream of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"

@@ -1,0 +1,115 @@
+"""What a listing has delivered, as a small text, so that another process can go on after it."""
+
+import json
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from attrs import Attribute, asdict, field, frozen
+
+from cfevents.checks import shown
+from cfevents.errors import CheckpointError
+
+Key: TypeAlias = tuple[int | float, int]
+"""What identifies an event of one connector: when it was recorded, and its sequence number."""
+
+_VERSION = 1
+
+
+def _must(right: Callable[[Any], bool]) -> Any:
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        if not right(value):
+            raise CheckpointError(f"the checkpoint's {attribute.name} is {shown(value)}: it is damaged")
+
+    return check
+
+
+def _is(*types: type) -> Any:
+    return _must(lambda value: type(value) in types)
+
+
+def _are_kinds(value: Any) -> bool:
+    return value is None or all(type(each) is str for each in (value if type(value) is tuple else [value]))
+
+
+def _are_keys(value: Any) -> bool:
+    return type(value) is tuple and all(
+        type(key) is tuple and len(key) == 2 and type(key[0]) in (int, float) and type(key[1]) is int for key in value
+    )
+
+
+def _tuple(value: Any) -> Any:
+    return (
+        tuple(tuple(each) if isinstance(each, list) else each for each in value) if isinstance(value, list) else value
+    )
+
+
+@frozen(repr=False)
+class Checkpoint:
+    """What a listing has delivered: give it to `Client.list_events`, and only what is missing is asked for.
+
+    It stands on each page and on each error of a listing. ``str()`` makes JSON of it, in one line, to be kept; `parse`
+    reads that again. It belongs to its listing: the same connector, bounds and kinds have to be given with it::
+
+        checkpoint = Checkpoint.parse(text)
+        client.list_events(checkpoint.connector_id, since=checkpoint.since, until=checkpoint.until,
+                           kind=checkpoint.kind, checkpoint=checkpoint)
+    """
+
+    connector_id: str = field(validator=_is(str))
+    """The listing's connector."""
+
+    since: int = field(validator=_is(int))
+    """Its lower bound, in seconds since the Unix epoch."""
+
+    until: int = field(validator=_is(int))
+    """Its upper bound, in seconds since the Unix epoch."""
+
+    kind: str | tuple[str, ...] | None = field(default=None, converter=_tuple, validator=_must(_are_kinds))
+    """The kind or kinds that it is limited to."""
+
+    cursor: str | None = field(default=None, validator=_is(str, type(None)))
+    """Cursor of the next page, where the listing follows one."""
+
+    reached: int | None = field(default=None, validator=_is(int, type(None)))
+    """Where a concurrent listing has come to, in seconds since the Unix epoch: what is earlier was delivered."""
+
+    delivered: tuple[Key, ...] = field(default=(), converter=_tuple, validator=_must(_are_keys))
+    """The events around ``reached`` that were delivered, and will be listed again."""
+
+    finished: bool = field(default=False, validator=_is(bool))
+    """Whether everything was delivered."""
+
+    def __str__(self) -> str:
+        told = asdict(self, filter=lambda attribute, value: value != attribute.default)
+        return json.dumps({"version": _VERSION, **told}, separators=(",", ":"))
+
+    def __repr__(self) -> str:
+        return f"<Checkpoint {self}>"
+
+    @classmethod
+    def parse(cls, text: str) -> "Checkpoint":
+        """Read a checkpoint from the text that ``str()`` made of it.
+
+        Raises:
+            CheckpointError: It is none, is damaged, or was made by a version of this library that is newer.
+            TypeError: It is not text.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a checkpoint is read from text, not from {type(text).__name__}")
+        told = _object(text)
+        if (version := told.pop("version", None)) != _VERSION:
+            raise CheckpointError(f"the checkpoint is of version {shown(version)}; this version of cfevents reads 1")
+        try:
+            return cls(**told)
+        except TypeError as error:
+            raise CheckpointError(f"the checkpoint has other parts than it should: {error}") from None
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{shown(text)} is not a checkpoint: {error}") from None
+    if not isinstance(told, dict):
+        raise CheckpointError(f"{shown(text)} is not a checkpoint: an object was expected")
+    return told
