@@ -21,7 +21,7 @@ from cfevents.protocol import find_api
 from cfevents.query import Query
 from cfevents.retry import Retry
 from cfevents.session import Counts, Session, Usage
-from cfevents.streams import EventStream
+from cfevents.streams import EventStream, list_slices
 from cfevents.timespan import Moment
 from cfevents.transport import Settings, Transport
 
@@ -131,6 +131,7 @@ class Client:
         cursor: str | None = None,
         checkpoint: Checkpoint | str | None = None,
         prefetch: int = 1,
+        concurrency: int = 1,
         timeout: float | None = None,
     ) -> EventStream:
         """List the events of a connector in a window of time, the cursor followed to its end.
@@ -146,6 +147,8 @@ class Client:
             checkpoint: What a listing has delivered, a page's or an error's, or its text: only the rest is asked for.
                 Connector, bounds and kinds must be as they were.
             prefetch: How many pages are asked for ahead: while one is worked on, the next is on its way.
+            concurrency: How many slices of the window are listed side by side. From 2 on the events come in ascending
+                order, a page for each slice, without a cursor.
             timeout: Patience for the API over the whole listing, in seconds; the caller's own time does not count.
 
         Returns:
@@ -165,6 +168,7 @@ class Client:
             cursor=cursor,
             checkpoint=checkpoint,
             prefetch=prefetch,
+            concurrency=concurrency,
             timeout=timeout,
         )
         return EventStream(query, self._pages)
@@ -218,7 +222,9 @@ class Client:
         return (await self._opened().ask(request, patience)).result
 
     def _pages(self, query: Query) -> AsyncGenerator[Page, None]:
-        return follow_cursor(self._opened, self._api, query)
+        # Where a cursor says how to go on, one can but follow it.
+        sliced = query.concurrency > 1 and query.start.cursor is None
+        return (list_slices if sliced else follow_cursor)(self._opened, self._api, query)
 
     def _opened(self) -> Session:
         if self._session is None:

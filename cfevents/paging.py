@@ -64,7 +64,7 @@ class _Chain:
     def __init__(self, opened: Callable[[], Session], api: API, query: Query) -> None:
         self._opened, self._api, self._query = opened, api, query
         self._patience = query.timeout
-        self._seen: set[bytes] = set()
+        self._trail = Trail()
         self._last: asyncio.Task[_Link | None] | None = None
 
     async def answer(self, links: "deque[asyncio.Task[_Link | None]]") -> Answer[Listing]:
@@ -94,7 +94,7 @@ class _Chain:
             if last.cancelled() or last.exception() or not (link := last.result()) or not link.answer.cursor:
                 return None
             with told_of(link.request):
-                cursor = self._next(link)
+                cursor = self._trail.after(link.cursor, link.answer, link.answer.cursor)
         request = self._query.request(self._api, self._query.window, cursor)
         session = self._opened()
         began = session.loop.time()
@@ -103,20 +103,31 @@ class _Chain:
             self._patience -= session.loop.time() - began
         return _Link(cursor, request, answer)
 
-    def _next(self, link: _Link) -> str:
-        """Check that the listing goes on with a cursor: it can be sent, and was not sent before."""
-        ray_id, cursor = link.answer.ray_id, link.answer.cursor or ""
+
+class Trail:
+    """The cursors that a chain of pages came by, 16 bytes of each: a server may send one again."""
+
+    def __init__(self) -> None:
+        """Begin without a cursor."""
+        self._seen: set[bytes] = set()
+
+    def after(self, current: str | None, answer: "OpenAnswer[Listing] | Answer[Listing]", cursor: str) -> str:
+        """Check that a chain goes on with a cursor: it can be sent, and was not sent before.
+
+        Raises:
+            APIResponseError: It cannot be sent.
+            PaginationError: It was seen before.
+        """
         try:
             check_text("cursor", cursor)
         except ValueError as error:
-            raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id) from None
-        if link.cursor is not None:
-            self._seen.add(_digest(link.cursor))
+            raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=answer.ray_id) from None
+        if current is not None:
+            self._seen.add(_digest(current))
         if _digest(cursor) in self._seen:
-            ray = f" (CF-Ray {ray_id})" if ray_id else ""
-            raise PaginationError(
-                f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}", cursor=link.cursor
-            )
+            ray = f" (CF-Ray {answer.ray_id})" if answer.ray_id else ""
+            again = f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}"
+            raise PaginationError(again, cursor=current)
         return cursor
 
 

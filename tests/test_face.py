@@ -90,7 +90,8 @@ def test_the_parameters_of_the_public_face_are_these() -> None:
         "extra_headers", "retry", "budget",
     ]  # fmt: skip
     assert parameters(cfevents.Client.list_events) == [
-        "connector_id", "since", "until", "kind", "page_size", "cursor", "checkpoint", "prefetch", "timeout",
+        "connector_id", "since", "until", "kind", "page_size", "cursor", "checkpoint", "prefetch", "concurrency",
+        "timeout",
     ]  # fmt: skip
     assert parameters(cfevents.Client.get_event) == ["connector_id", "event", "timeout"]
     assert parameters(cfevents.Client.latest_events) == ["connector_id", "timeout"]

@@ -1,0 +1,62 @@
+"""How many requests a listing in slices may cost. No I/O."""
+
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
+
+from cfevents.checkpoint import Key
+
+# Requests for each that a listing page by page needs at least, where the server lists in order and where it does not;
+# and beyond those, for each slice that runs at a time. A little less than 1.5, 2 and 2, which is what is promised:
+# what two slices turn out to list both cannot be foreseen.
+_IN_ORDER = 1.4
+_OUT_OF_ORDER = 1.85
+_BEYOND = 1.75
+
+
+class Account:
+    """What was sent, and what it has earned: each event that is seen for the first time earns a part of a page.
+
+    A listing page by page needs a request for every full page of events at least. So the events that were seen, over
+    the size of a page, are the part of its cost that is known already.
+    """
+
+    page_size = 1
+    """The most events that a page had."""
+
+    per_page = 1
+    """Requests for each page that has events: some servers send empty pages in between."""
+
+    sent = 0
+
+    def __init__(self, concurrency: int) -> None:
+        """Begin with what the slices that run at a time may cost beyond."""
+        self._beyond = _BEYOND * concurrency
+        self._share = _IN_ORDER
+        self._seen = 0
+        self._known: set[Key] = set()
+        self._owed: set[Key] = set()
+
+    def see(self, keys: AbstractSet[Key]) -> None:
+        """Take in a page's events."""
+        self.page_size = max(self.page_size, len(keys))
+        self._owed -= keys
+        self._seen += len(keys - self._known)
+        self._known |= keys
+
+    def see_disorder(self) -> None:
+        """Take in that the server does not list in order: more cannot be planned well."""
+        self._share = _OUT_OF_ORDER
+
+    def owe(self, keys: AbstractSet[Key]) -> None:
+        """Remember events whose slice was given up: they have earned already, and have to be listed again."""
+        self._owed |= keys
+
+    def forget(self, keys: AbstractSet[Key]) -> None:
+        """Drop events that will not be listed again."""
+        self._known -= keys
+        self._owed -= keys
+
+    def affords(self, pages: float, owing: Collection[Key] = ()) -> bool:
+        """Whether so many pages may be spent that earn nothing, with these events to be listed again."""
+        earned = (self._share * self._seen - len(self._owed) - len(owing)) / self.page_size
+        return (earned - pages) * self.per_page + self._beyond >= self.sent

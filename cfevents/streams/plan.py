@@ -1,0 +1,220 @@
+"""Where a window is cut into slices. No I/O.
+
+Every cut is a guess: nothing is known of the order in which a server lists, nor whether its bounds are inclusive. So a
+slice asks for a second more on either side, what comes twice is dropped, and no event depends on a guess. Only the
+number of requests does, and of that there is a hard account.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from attrs import define, field
+
+from cfevents.checkpoint import Key
+from cfevents.models import EventMetadata
+from cfevents.streams.account import Account
+from cfevents.streams.density import Density
+from cfevents.timespan import Timespan
+
+# The narrowest slice, in seconds, and that of a part where it would have many pages: the seconds at its edges are
+# listed by its neighbour too.
+_NARROWEST = 8
+_NARROWEST_CROWDED = 32
+# Pages that a slice is to have at most, and how many times more it may have before it is cut again.
+_MOST_PAGES = 4
+_OUTGROWN = 3
+# Pages that may wait for the head of the line, for each slice that runs at a time.
+_WAITING = 3
+
+
+@define(eq=False)
+class Part:
+    """A part of the window, from a second to before another. By itself it is a gap, which is yet to be cut."""
+
+    begin: int
+    end: int
+    density: Density
+
+    @property
+    def width(self) -> int:
+        """Its length in seconds."""
+        return self.end - self.begin
+
+
+@define(eq=False)
+class Slice(Part):
+    """A part that is listed by itself, its own cursor followed."""
+
+    planned: float = 0.0
+    """Pages that it was to have."""
+
+    look_at: int = _OUTGROWN
+    """Pages after which it is asked whether it outgrew its plan."""
+
+    events: dict[Key, EventMetadata] = field(factory=dict)
+    pages: int = 0
+    """Pages that had events."""
+
+    requests: int = 0
+    cursor: str | None = None
+    asking: bool = False
+    finished: bool = False
+    given_up: bool = False
+
+    def shares(self, other: Part, least: int) -> bool:
+        """Whether much of it is listed by its neighbour too: their cut lies in a crowded second."""
+        if not isinstance(other, Slice):
+            return False
+        shared = len(self.events.keys() & other.events.keys())
+        return shared > least and 3 * shared > max(len(self.events), len(other.events))
+
+
+class Plan:
+    """A window's parts, in ascending order."""
+
+    def __init__(self, window: Timespan, concurrency: int) -> None:
+        """Begin with the whole window: where its first page is the only one, nothing is cut."""
+        self._window, self._concurrency = window, concurrency
+        self._account = Account(concurrency)
+        self._parts: list[Part] = [Slice(*window, Density(), look_at=1)]
+        self._crowded: set[int] = set()
+        self._taken: set[Key] = set()
+
+    def take(self) -> Slice | None:
+        """Take the first slice, if it is finished."""
+        head = self._parts[0] if self._parts else None
+        if not (isinstance(head, Slice) and head.finished):
+            return None
+        del self._parts[0]
+        self._account.forget(self._taken)
+        self._taken = set(head.events)
+        return head
+
+    def asks(self) -> Iterator[tuple[Slice, Timespan]]:
+        """Give the slices that are to be asked for a page now, and the bounds to ask for."""
+        idle = [part for part in self._running() if not part.asking]
+        free = self._concurrency - len(self._running()) + len(idle)
+        while free > 0 and (part := idle.pop(0) if idle else self._cut()):
+            free -= 1
+            part.asking = True
+            part.requests += 1
+            self._account.sent += 1
+            yield part, Timespan(part.begin - (part.begin > self._window.since), part.end)
+
+    def learn(self, part: Slice, events: dict[Key, EventMetadata], cursor: str | None) -> None:
+        """Take in a page of a slice: its events, and the cursor of the next."""
+        if part.look_at == 1 and events:
+            self._account.per_page = part.requests
+        self._account.see(events.keys())
+        part.events |= events
+        part.pages += bool(events)
+        part.asking, part.cursor, part.finished = False, cursor, cursor is None
+        if part.finished:
+            part.density.learn(part.begin, part.end, len(part.events))
+        elif part.pages >= part.look_at:
+            part.look_at *= 2
+            self._look_at(part)
+
+    def restart(self, part: Slice) -> None:
+        """List a slice from its beginning."""
+        part.asking, part.cursor, part.pages = False, None, 0
+
+    def end_with(self, part: Slice) -> None:
+        """Leave what comes after a slice: it failed."""
+        part.finished = True
+        for each in self._parts[self._parts.index(part) + 1 :]:
+            self._parts.remove(each)
+            if isinstance(each, Slice):
+                each.given_up = True
+
+    def _running(self) -> list[Slice]:
+        return [part for part in self._parts if isinstance(part, Slice) and not part.finished]
+
+    def _look_at(self, part: Slice) -> None:
+        """Make a gap of a slice that outgrew its plan, and of the neighbours that list the same crowded second."""
+        self._note_crowds(part)
+        index, least = self._parts.index(part), self._account.page_size
+        first = index - bool(index and part.shares(self._parts[index - 1], least))
+        last = index + any(part.shares(each, least) for each in self._parts[index + 1 : index + 2])
+        merged = self._parts[first : last + 1]
+        given_up = [each for each in merged if isinstance(each, Slice)]
+        keys = [key for each in given_up for key in each.events]
+        if len(merged) > 1 or (self._outgrew(part) and self._affords(1 + self._gaps(), keys)):
+            for each in given_up:
+                each.given_up = True
+            self._account.owe(set(keys))
+            self._parts[first : last + 1] = [Part(merged[0].begin, merged[-1].end, self._sight(part))]
+
+    def _outgrew(self, part: Slice) -> bool:
+        wide = part.width >= 2 * _NARROWEST
+        return wide and part.pages >= min(_OUTGROWN * part.planned, 2 * _MOST_PAGES)
+
+    def _note_crowds(self, part: Slice) -> None:
+        """Remember the seconds that hold much of a page, by either time that the bounds may mean."""
+        collected = (event.collected_ts for event in part.events.values())
+        for times in ((time for time, _ in part.events), collected):
+            counts = Counter(map(math.floor, times))
+            self._crowded.update(second for second, count in counts.items() if 4 * count > self._account.page_size)
+
+    def _sight(self, part: Slice) -> Density:
+        keys = list(part.events)
+        ascending = sorted(keys)
+        longer = 1.0
+        if keys not in (ascending, ascending[::-1]):
+            self._account.see_disorder()
+            # What was seen is a sample, of nobody knows how much: as much as is worth a few slices.
+            longer = max(2.0, min(self._concurrency, 8) * self._target() / len(keys))
+        return Density((time for time, _ in keys), longer)
+
+    def _gaps(self) -> int:
+        return sum(not isinstance(part, Slice) for part in self._parts)
+
+    def _affords(self, pages: float, owing: Collection[Key] = ()) -> bool:
+        per_page = self._account.per_page
+        under_way = sum(max(0, per_page * (part.pages + 1) - part.requests) for part in self._running())
+        return self._account.affords(pages + under_way / per_page, owing)
+
+    def _cut(self) -> Slice | None:
+        """Cut a slice from the first gap, if there is one, and its events would not wait too long."""
+        index = next((index for index, part in enumerate(self._parts) if not isinstance(part, Slice)), None)
+        if index is None or not self._may_wait(self._parts[:index]):
+            return None
+        gap = self._parts[index]
+        if self._affords(1 + self._gaps()):
+            end = self._end(gap)
+        elif self._running():
+            return None
+        else:
+            # What a listing page by page costs can always be afforded.
+            end = gap.end
+        planned = max(1.0, gap.density.estimate(gap.begin, end) / self._account.page_size)
+        part = Slice(gap.begin, end, gap.density, planned)
+        self._parts[index : index + 1] = [part] if end == gap.end else [part, Part(end, gap.end, gap.density)]
+        return part
+
+    def _may_wait(self, before: list[Part]) -> bool:
+        """Whether more may be listed that has to wait for the parts before it to be taken."""
+        slices = [part for part in before if isinstance(part, Slice)]
+        waiting = sum(part.pages for part in slices if part.finished)
+        slow = bool(slices) and slices[0].finished
+        return waiting < self._concurrency * (1 if slow else _WAITING)
+
+    def _end(self, gap: Part) -> int:
+        """Find where the next slice of a gap ends: after about a page, and not in a crowded second."""
+        end = max(gap.begin + _NARROWEST, math.ceil(gap.density.end(gap.begin, self._target())))
+        if gap.density.estimate(gap.begin, end) > _MOST_PAGES * self._account.page_size:
+            end = max(end, gap.begin + _NARROWEST_CROWDED)
+        width = end - gap.begin
+        quiet = (each for each in range(end, end + 16) if self._crowded.isdisjoint((each - 1, each)))
+        end = next(quiet, end)
+        return gap.end if gap.end - end < max(_NARROWEST, 0.15 * width) else end
+
+    def _target(self) -> float:
+        """Say how many events a slice is to have: a little less than fill its pages, and more pages of small ones."""
+        for pages in range(1, _MOST_PAGES + 1):
+            full = pages * self._account.page_size
+            events = full - 1.3 * math.sqrt(full)
+            if events >= 0.8 * full:
+                break
+        return max(1.0, events)

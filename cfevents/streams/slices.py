@@ -1,0 +1,130 @@
+"""A listing in slices of its window, side by side: each has a cursor of its own."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable
+
+from attrs import define, evolve, field
+
+from cfevents.checkpoint import Checkpoint, Key
+from cfevents.errors import BadRequestError, CfEventsError, CodedMessage
+from cfevents.models import Listing, Page
+from cfevents.paging import Trail, chosen, key_of, told_how_to_go_on
+from cfevents.protocol import API, Answer, Request
+from cfevents.query import Query
+from cfevents.session import Session, stop, told_of
+from cfevents.streams.plan import Plan, Slice
+
+
+async def list_slices(opened: Callable[[], Session], api: API, query: Query) -> AsyncGenerator[Page, None]:
+    """Yield a listing's events in ascending order, a page for each slice.
+
+    Raises:
+        CfEventsError: A slice could not be had; what comes before it has been yielded, and the error's checkpoint tells
+            how to go on.
+    """
+    reached = query.start
+    side_by_side = _SideBySide(opened, api, query)
+    before: set[Key] = set(reached.delivered)
+    try:
+        while not reached.finished:
+            with told_how_to_go_on(reached):
+                part, reading = await side_by_side.next()
+            events = [event for key, event in sorted(part.events.items()) if key not in before]
+            before = set(part.events)
+            reached = _after(part, reached)
+            yield Page(
+                items=chosen(tuple(events), query.kinds),
+                messages=tuple(reading.messages),
+                errors=tuple(reading.errors),
+                checkpoint=reached,
+            )
+    finally:
+        await stop(side_by_side.tasks)
+
+
+def _after(part: Slice, reached: Checkpoint) -> Checkpoint:
+    """Note what was delivered with a slice: all before its end, and what the next will list again."""
+    if part.end == reached.until:
+        return evolve(reached, reached=None, delivered=(), finished=True)
+    # Whichever of its times the bounds mean, an event that is listed again lies in the last second or beyond.
+    again = (key for key, event in part.events.items() if max(event.recorded_ts, event.collected_ts) >= part.end - 1)
+    return evolve(reached, reached=part.end, delivered=tuple(sorted(again)))
+
+
+@define(eq=False)
+class _Reading:
+    """How the listing of a slice goes."""
+
+    trail: Trail = field(factory=Trail)
+    request: Request[Listing] | None = None
+    messages: list[CodedMessage] = field(factory=list)
+    errors: list[CodedMessage] = field(factory=list)
+    restarted: bool = False
+    failure: CfEventsError | None = None
+
+
+class _SideBySide:
+    """The requests of the slices, as many at a time as the query says."""
+
+    def __init__(self, opened: Callable[[], Session], api: API, query: Query) -> None:
+        self.tasks: dict[asyncio.Task[Answer[Listing]], Slice] = {}
+        self._opened, self._api, self._query = opened, api, query
+        self._plan = Plan(query.window, query.concurrency)
+        self._patience = query.timeout
+        self._readings: defaultdict[Slice, _Reading] = defaultdict(_Reading)
+
+    async def next(self) -> tuple[Slice, _Reading]:
+        """Wait for the first slice that is left, with others on their way."""
+        while True:
+            session = self._opened()
+            for task in [task for task in self.tasks if task.done()]:
+                await self._learn(session, task)
+            self._ask(session)
+            if part := self._plan.take():
+                reading = self._readings.pop(part)
+                if reading.failure:
+                    raise reading.failure
+                # Before the caller works on it, the next requests leave.
+                await asyncio.sleep(0)
+                return part, reading
+            began = session.loop.time()
+            await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
+            if self._patience is not None:
+                self._patience -= session.loop.time() - began
+
+    def _ask(self, session: Session) -> None:
+        for task, part in list(self.tasks.items()):
+            if part.given_up:
+                task.cancel()
+                del self.tasks[task]
+        for part, window in self._plan.asks():
+            request = self._query.request(self._api, window, part.cursor)
+            self._readings[part].request = request
+            self.tasks[session.start(session.ask(request, self._patience))] = part
+
+    async def _learn(self, session: Session, task: "asyncio.Task[Answer[Listing]]") -> None:
+        part = self.tasks.pop(task)
+        reading = self._readings[part]
+        try:
+            answer = await session.outcome(task)
+            cursor = self._next(reading, part, answer)
+        except CfEventsError as error:
+            # A cursor may have expired, and a slice is soon listed again.
+            if isinstance(error, BadRequestError) and part.cursor and not reading.restarted:
+                self._readings[part] = _Reading(restarted=True)
+                self._plan.restart(part)
+            else:
+                reading.failure = error
+                self._plan.end_with(part)
+        else:
+            reading.messages += answer.messages
+            reading.errors += answer.errors
+            self._plan.learn(part, {key_of(event): event for event in answer.result.items}, cursor)
+
+    def _next(self, reading: _Reading, part: Slice, answer: Answer[Listing]) -> str | None:
+        if not answer.result.cursor:
+            return None
+        assert reading.request is not None  # noqa: S101 - it was answered
+        with told_of(reading.request):
+            return reading.trail.after(part.cursor, answer, answer.result.cursor)
