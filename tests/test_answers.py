@@ -1,6 +1,7 @@
 """What answers mean: strict about the documented shape, clear about where it breaks."""
 
 import json
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +12,7 @@ from support.json_values import json_values
 from yarl import URL
 
 import cfevents
-from cfevents import CfEventsError, CodedMessage, EventMetadata, structure
+from cfevents import CfEventsError, CodedMessage, EventMetadata, quick, structure
 from cfevents.credentials import Secret
 from cfevents.models import Connector, Latest, Listing, RecordedEvent
 from cfevents.protocol import Request, Response, read_answer
@@ -251,3 +252,15 @@ def test_a_connector_whose_details_are_odd_keeps_them_beside_its_id() -> None:
 def test_structure_into_a_class_that_is_none_of_ours_is_a_type_error(cls: Any) -> None:
     with pytest.raises(TypeError, match="is none of the classes that JSON is structured into"):
         structure(ITEM, cls)
+
+
+def test_without_the_extra_speed_a_listing_reads_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = envelope({"items": [ITEM], "cursor": "c", "count": 1})
+    before = read(body).result.items
+    monkeypatch.setitem(sys.modules, "msgspec", None)  # as if it were not installed
+    quick._reader.cache_clear()
+    try:
+        assert quick.quick_listing(json.dumps(body).encode()) is None
+        assert read(body).result.items == before == (EventMetadata("Init", 1, 0, 3),)
+    finally:
+        quick._reader.cache_clear()

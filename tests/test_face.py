@@ -19,8 +19,8 @@ from cfevents import face
 PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
 HOUSE = [
-    "errors", "events", "checks", "checkpoint", "models", "wire", "timespan", "credentials", "protocol", "budget",
-    "transport", "exchange", "retry", "session", "query", "paging", "streams", "client",
+    "errors", "events", "checks", "checkpoint", "models", "listed", "wire", "quick", "timespan", "credentials",
+    "protocol", "budget", "transport", "exchange", "retry", "session", "query", "paging", "streams", "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.
 WINGS = {"testing": "events", "face": "client", "cli": "client", "__main__": "client"}
@@ -108,7 +108,7 @@ def test_importing_the_package_or_its_pytest_plugin_loads_nothing_else() -> None
 def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
     loaded = loaded_after("from cfevents import Client, events")
     assert "aiohttp" in loaded
-    assert not loaded & {"click", "pytest", "hypothesis", "numpy", "cfevents.testing", "cfevents.cli"}
+    assert not loaded & {"click", "msgspec", "pytest", "hypothesis", "numpy", "cfevents.testing", "cfevents.cli"}
 
 
 def test_the_runtime_needs_these_libraries_and_no_others() -> None:

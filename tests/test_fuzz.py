@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.json_values import json_values
+from support.mutated import mutated
 from support.scripted import TOKEN
 from yarl import URL
 
@@ -29,10 +30,6 @@ RESULTS: list[Any] = [
     {"count": 12, "items": [{name: each[name] for name in ("e", "n", "t")} for each in HISTORY]},
     [{"id": "c1", "activated": True, "device": {"id": "d", "serial_number": "s"}, "notes": TOKEN}],
 ]
-ODD = [
-    "null", "true", "-1", "3.0", "1e400", "NaN", "-Infinity", "9" * 30, "9" * 5000, '"\\ud800"', '"x"', "{}", "[]",
-    '{"k":"Init","k":"Leave"}', "[" * 400, "]" * 400, "\ufeff", "\0", ",", ":", '"', "\\", "1.5", "false", '""',
-]  # fmt: skip
 
 
 def read(body: bytes, status: int, shape: Any) -> str:
@@ -52,31 +49,6 @@ def checked(answer: Any) -> str:
         assert isinstance(each, EventMetadata | RecordedEvent)
         json.dumps(unstructure(each))
     return "result"
-
-
-def mutated(random: Random, text: str) -> str:
-    """A page with a few of its characters or values cut, doubled, swapped or replaced."""
-    for _ in range(random.randint(1, 4)):
-        at, length = random.randrange(len(text) + 1), random.choice([1, 1, 2, 8, 60])
-        match random.randrange(4):
-            case 0:
-                text = text[:at] + text[at + length :]
-            case 1:
-                text = text[: at + length] + text[at:]
-            case 2:
-                text = text[:at] + random.choice(ODD) + text[at:]
-            case _:
-                text = _with_a_value_replaced(random, text)
-    return text
-
-
-def _with_a_value_replaced(random: Random, text: str) -> str:
-    spots = [place for place, character in enumerate(text) if character in ":["]
-    if not spots:
-        return text
-    start = random.choice(spots) + 1
-    end = min((place for place in (text.find(each, start) for each in ",}]") if place >= 0), default=len(text))
-    return text[:start] + random.choice(ODD) + text[end:]
 
 
 @pytest.mark.timeout(1800)

@@ -1,0 +1,41 @@
+"""Who is measured: a module each, with a coroutine for each task, which does it and returns how many events it saw."""
+
+import importlib
+import importlib.metadata
+import sys
+from importlib.util import find_spec
+from types import ModuleType
+
+from benchmarks.task import MissingError
+
+OURS = "cfevents"
+FAST = "cfevents[speed]"
+FLOOR = "floor"
+SDK = "cloudflare"
+SDK_AIOHTTP = "cloudflare[aiohttp]"
+SOCKET = "socket"
+
+_MODULES = {OURS: "ours", FAST: "ours", FLOOR: "floor", SDK: "sdk", SDK_AIOHTTP: "sdk_aiohttp", SOCKET: "bare_socket"}
+
+
+def load(name: str) -> ModuleType:
+    """Import a contestant, with what it stands for in place before.
+
+    Raises:
+        MissingError: It is not installed.
+    """
+    if name == OURS:
+        # Both live in one environment; a module that is None cannot be imported.
+        sys.modules["msgspec"] = None  # type: ignore[assignment]
+    if name == FAST and not has_speed():
+        raise MissingError(name)
+    try:
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    except ModuleNotFoundError as error:
+        raise MissingError(f"{name}: {error}") from error
+
+
+def has_speed() -> bool:
+    """Whether the extra exists and what it needs is installed."""
+    extras = importlib.metadata.metadata("cfevents").get_all("Provides-Extra") or []
+    return "speed" in extras and find_spec("msgspec") is not None

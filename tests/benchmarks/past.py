@@ -1,0 +1,100 @@
+"""A connector's past as JSON bytes, rendered whole before anything is timed: a page is a slice of them."""
+
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Literal, TypeAlias
+
+from cfevents.testing import History
+
+Shape: TypeAlias = Literal["even", "clustered"]
+Order: TypeAlias = Literal["ascending", "descending"]
+
+_UNTIL = 1_760_000_000
+# A made-up connector has about 308 events a day.
+_EVENTS_PER_DAY = 300
+# Half of a clustered past lies in this part of its time.
+_CLUSTER = 0.01
+# No benchmark gets more events with their payloads than this.
+_RECORDED = 1000
+
+_PAGE = b'{"result":{"count":%d,"items":[%b]%b},"success":true,"errors":[],"messages":[]}'
+_EVENT = b'{"result":%b,"success":true,"errors":[],"messages":[]}'
+
+
+class Past:
+    """So many events of one connector, in the order in which they are listed."""
+
+    def __init__(self, events: int, order: Order = "ascending", shape: Shape = "even") -> None:
+        """Make them, and render every item."""
+        raw = _made_up(events)
+        if shape == "clustered":
+            raw = _clustered(raw)
+        self._times: list[int] = [event["t"] for event in raw]
+        self._backwards = order == "descending"
+        items = [_item(event) for event in (reversed(raw) if self._backwards else raw)]
+        self._items = b",".join(items) + b","
+        self._starts = list(accumulate((len(item) + 1 for item in items), initial=0))
+        self._recorded = {b"%d.%d" % (event["t"], event["n"]): _recorded(event) for event in raw[:_RECORDED]}
+
+    @property
+    def since(self) -> int:
+        """When the first event was recorded."""
+        return self._times[0]
+
+    @property
+    def until(self) -> int:
+        """When the last event was recorded."""
+        return self._times[-1]
+
+    def page(self, since: int, until: int, limit: int, cursor: int | None) -> bytes:
+        """Answer *List Events*: both bounds count, and a cursor is a place in the order."""
+        first, end = bisect_left(self._times, since), bisect_right(self._times, until)
+        if self._backwards:
+            first, end = len(self._times) - end, len(self._times) - first
+        begin = first if cursor is None else cursor
+        stop = max(begin, min(end, begin + limit))
+        more = b',"cursor":"%d"' % stop if stop < end else b""
+        return _PAGE % (stop - begin, self._items[self._starts[begin] : max(0, self._starts[stop] - 1)], more)
+
+    def event(self, event_id: bytes) -> bytes:
+        """Answer *Get Event*."""
+        return self._recorded[event_id]
+
+
+def _made_up(events: int) -> Sequence[dict[str, Any]]:
+    history = History(seed=1, connectors=["site"], days=events // _EVENTS_PER_DAY + 2, until=_UNTIL, incidents=())
+    return history.events["site"][:events]
+
+
+def _clustered(raw: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    """Push the middle half together around the middle; events that then fall on one second are numbered."""
+    begin, span = raw[0]["t"], raw[-1]["t"] - raw[0]["t"]
+    times = [begin + round(span * _pushed(index / (len(raw) - 1))) for index in range(len(raw))]
+    return [
+        event | {"t": t, "n": index - bisect_left(times, t), "a": t + 60}
+        for index, (event, t) in enumerate(zip(raw, times, strict=True))
+    ]
+
+
+def _pushed(part: float) -> float:
+    """Say at which part of the time that part of the events is over."""
+    edge = (1 - _CLUSTER) / 2
+    if part < 0.25:
+        return part * 4 * edge
+    if part < 0.75:
+        return edge + (part - 0.25) * 2 * _CLUSTER
+    return 1 - (1 - part) * 4 * edge
+
+
+def _item(event: dict[str, Any]) -> bytes:
+    return _json({"a": event["a"], "k": event["e"]["k"], "n": event["n"], "t": event["t"]})
+
+
+def _recorded(event: dict[str, Any]) -> bytes:
+    return _EVENT % _json({name: event[name] for name in ("e", "n", "t", "v")})
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()

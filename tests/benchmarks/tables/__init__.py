@@ -1,0 +1,15 @@
+"""The tables: a module each, with a function that measures and gives its part of the report as Markdown."""
+
+from collections.abc import Callable, Mapping
+
+from benchmarks.extent import Extent
+from benchmarks.tables import backfill, details, memory, throughput, weight
+
+TABLES: Mapping[str, Callable[[Extent], str]] = {
+    "throughput": throughput.measured,
+    "backfill": backfill.measured,
+    "memory": memory.measured,
+    "weight": weight.measured,
+    "details": details.measured,
+}
+"""In the order of the report, by the names that the command line takes."""

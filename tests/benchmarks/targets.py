@@ -1,0 +1,19 @@
+"""What the library is to reach. The tables print a target beside its figure, and judge nothing."""
+
+from collections.abc import Mapping
+
+_TARGETS: Mapping[tuple[str, str], str] = {
+    ("import", "cfevents"): "at most 45 ms beyond",
+    ("throughput 100", "cfevents"): "at least 10x the SDK's",
+    ("throughput 1000", "cfevents"): "at least 15x the SDK's, at most 2.2x the floor's CPU",
+    ("throughput 1000", "cfevents[speed]"): "at most 1.5x the floor's CPU",
+    ("backfill 8", "cfevents"): "at least 5.5x",
+    ("backfill 32", "cfevents"): "at least 14x",
+    ("memory 1", "cfevents"): "at most 15 MB above that for 10 thousand",
+    ("memory 8", "cfevents"): "at most 15 MB above that for 10 thousand",
+}
+
+
+def target(table: str, row: str) -> str:
+    """The target of a row of a table; empty where there is none."""
+    return _TARGETS.get((table, row), "")

@@ -1,0 +1,116 @@
+"""An event of a listing is made at once, and is what the general way would make of it."""
+
+import copy
+import pickle
+from functools import cache
+from typing import Any
+
+import attrs
+import pytest
+from cattrs import Converter
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from support.json_values import json_values
+
+from cfevents import APIResponseError, EventMetadata, events, structure, wire
+from cfevents.listed import OWN_TEXT, listed_event_hook
+from cfevents.models import Listing
+
+LETTERS = wire.WIRE_NAMES[EventMetadata]
+ITEM = {"k": "Init", "t": 1700000000, "n": 0, "a": 1700000003}
+BOUNDS = [
+    0,
+    -1,
+    2**63 - 1,
+    2**63,
+    -(2**63),
+    -(2**63) - 1,
+    10**400,
+    True,
+    False,
+    -0.0,
+    3.0,
+    1.5,
+    -1e-300,
+    5e-324,
+    2.0**63,
+]
+numbers = st.sampled_from([*BOUNDS, 1e22, float("nan"), float("inf"), -float("inf")]) | st.integers() | st.floats()
+names = st.sampled_from([*events.KINDS]) | st.text(max_size=3)
+letters = st.fixed_dictionaries({}, optional={"k": names} | dict.fromkeys("tna", numbers | json_values))
+nearly = st.builds(
+    lambda changed, more: ITEM | changed | more,
+    st.dictionaries(st.sampled_from("tna"), numbers, max_size=3),
+    st.dictionaries(st.sampled_from(["k", "x", "extra", "kind", ""]), json_values, max_size=1),
+)
+items = letters | nearly
+
+
+@cache
+def general_way() -> Converter:
+    """A converter that knows no other."""
+    made = wire.converter.__wrapped__()
+    made.register_structure_hook(EventMetadata, wire._object_hook(EventMetadata, made))
+    return made
+
+
+def told(raw: Any, cls: type, converter: Converter) -> str:
+    """What becomes of a value, to the last type and word."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wire, "converter", lambda: converter)
+        try:
+            found: Any = wire.structure_at("result", raw, cls)
+        except APIResponseError as error:
+            return f"{error.place} {error}"
+    return repr((found.items, found.cursor, found.count, found.extra) if cls is Listing else found)
+
+
+def refused(raw: Any, _: Any) -> Any:
+    raise AssertionError(f"{raw} went the general way")
+
+
+@settings(max_examples=1000)
+@given(items | json_values)
+@example(ITEM | {"t": -(2**70), "n": 2**70 - 1})
+@example(ITEM | {"t": 2**70 - 1, "a": -(2**70)})
+def test_any_value_becomes_the_same_event_or_error_as_by_the_general_way(raw: Any) -> None:
+    assert told(raw, EventMetadata, wire.converter()) == told(raw, EventMetadata, general_way())
+
+
+@settings(max_examples=300)
+@given(st.lists(items | st.just(ITEM) | json_values, max_size=4), json_values)
+def test_any_listing_becomes_the_same_or_an_error_at_the_same_place(raw: list[Any], cursor: Any) -> None:
+    result = {"items": raw, "cursor": cursor, "count": cursor}
+    assert told(result, Listing, wire.converter()) == told(result, Listing, general_way())
+
+
+@pytest.mark.parametrize("kind", ["Init", "NotYetDocumented"])
+@pytest.mark.parametrize("number", [0, -1, 1700000000, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("time", [1700000000, 1700000000.5, -0.25])
+def test_an_event_as_documented_is_made_at_once(kind: str, number: int, time: float) -> None:
+    event = listed_event_hook(LETTERS, refused)({"k": kind, "t": time, "n": number, "a": number}, EventMetadata)
+    assert repr(event) == repr(EventMetadata(kind, time, number, number))
+
+
+def test_an_event_made_at_once_is_like_any_other() -> None:
+    one, other = structure([ITEM, ITEM], list[EventMetadata])
+    made = EventMetadata("Init", 1700000000, 0, 1700000003)
+    assert one == other == made == pickle.loads(pickle.dumps(one)) == copy.deepcopy(one)
+    assert hash(one) == hash(made)
+    assert one.extra == {}
+    assert one.extra is not other.extra
+    with pytest.raises(AttributeError):
+        one.kind = "Leave"  # type: ignore[misc]
+
+
+def test_the_kinds_of_a_listing_are_the_catalogues_own_text() -> None:
+    event = structure(ITEM | {"k": "".join(["In", "it"])}, EventMetadata)
+    assert event.kind is OWN_TEXT["Init"] is events.Init.kind
+
+
+def test_nothing_would_happen_in_the_init_that_is_passed_by() -> None:
+    fields = attrs.fields_dict(EventMetadata)
+    assert [*fields] == [*LETTERS, "extra"]
+    assert not any(field.converter or field.validator for field in fields.values())
+    assert not hasattr(EventMetadata, "__attrs_pre_init__")
+    assert not hasattr(EventMetadata, "__attrs_post_init__")

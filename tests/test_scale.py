@@ -1,0 +1,38 @@
+"""Thousands of connectors, polled in simulated time: nothing is refused, nobody is left behind."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.polling import capacity
+from support.rounds import COUNTINGS, PERIOD, Case, play
+
+
+@pytest.mark.parametrize("counting", COUNTINGS)
+def test_clients_that_share_a_budget_poll_2500_connectors_evenly_and_none_is_refused(counting: Any) -> None:
+    (played,) = play(Case(2500, tasks=(8, 8, 8, 8), counting=counting))
+    assert (len(played.calls), len(played.arrivals), played.refused) == (2500, 2500, 0)
+    # 1,080 at once, and again after each period: the third lot leaves after two of them.
+    assert 2 * PERIOD <= played.seconds <= 2 * PERIOD * 1.1
+    assert 0.48 <= min(played.served_half_way) <= max(played.served_half_way) <= 0.52
+    assert max(played.ends) - min(played.ends) <= 2
+    # No more tasks wait than may leave in the next lot, so none of them waits for the one after it.
+    assert played.waits[-1] <= PERIOD + 2
+
+
+def test_five_tokens_poll_2500_connectors_without_a_wait() -> None:
+    (played,) = play(Case(2500, tasks=(8,), tokens=5))
+    assert (len(played.calls), len(played.arrivals), played.refused) == (2500, 2500, 0)
+    assert played.seconds <= PERIOD / 5
+    assert max(played.ends) - min(played.ends) <= played.seconds / 5
+
+
+def test_processes_that_divide_the_share_among_them_are_not_refused() -> None:
+    (played,) = play(Case(1500, tasks=(8, 8, 8), apart=True))
+    assert played.refused == 0
+    assert PERIOD <= played.seconds <= PERIOD * 1.1
+
+
+def test_the_page_on_scale_has_the_table_that_its_command_makes() -> None:
+    page = Path(__file__).parents[1] / "docs" / "scale.md"
+    assert "".join(capacity()) in page.read_text(encoding="utf-8")
