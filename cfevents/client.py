@@ -1,9 +1,9 @@
 """The front door."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Literal, NoReturn, Self
 
 import aiohttp
 from yarl import URL
@@ -15,13 +15,12 @@ from cfevents.credentials import TokenSource, find_credentials, hide, hide_value
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 from cfevents.exchange import Exchange
-from cfevents.models import Connector, EventReference, Page, RecordedEvent, event_id
-from cfevents.paging import follow_cursor
+from cfevents.models import Connector, EventReference, RecordedEvent, event_id
 from cfevents.protocol import find_api
 from cfevents.query import Query
 from cfevents.retry import Retry
-from cfevents.session import Counts, Session, Usage
-from cfevents.streams import EventStream, list_slices
+from cfevents.session import Counts, Reader, Session, Usage
+from cfevents.streams import EventStream, Fleet
 from cfevents.timespan import Moment
 from cfevents.transport import Settings, Transport
 
@@ -171,7 +170,28 @@ class Client:
             concurrency=concurrency,
             timeout=timeout,
         )
-        return EventStream(query, self._pages)
+        return EventStream(query, self._reader)
+
+    def fleet(
+        self,
+        connector_ids: Iterable[str] | None = None,
+        *,
+        concurrency: int = 8,
+        on_error: Literal["raise", "collect"] = "raise",
+    ) -> Fleet:
+        """Read several connectors as one.
+
+        Args:
+            connector_ids: Which; all of the account where it is left out, asked for whenever it is read.
+            concurrency: How many are asked at a time.
+            on_error: What becomes of those that fail, after the others have been served: a `FleetError`, or only
+                `Fleet.errors`.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        return Fleet(self._reader, connector_ids, concurrency, on_error)
 
     async def get_event(
         self, connector_id: str, event: EventReference, *, timeout: float | None = None
@@ -221,10 +241,9 @@ class Client:
         patience, request = check_patience(timeout), self._api.list_connectors()
         return (await self._opened().ask(request, patience)).result
 
-    def _pages(self, query: Query) -> AsyncGenerator[Page, None]:
-        # Where a cursor says how to go on, one can but follow it.
-        sliced = query.concurrency > 1 and query.start.cursor is None
-        return (list_slices if sliced else follow_cursor)(self._opened, self._api, query)
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._opened, self._api)
 
     def _opened(self) -> Session:
         if self._session is None:

@@ -17,11 +17,13 @@
     │   └── APIResponseError              not JSON, or not of the documented shape
     │       └── ResponseTooLargeError     more bytes than the client's ``max_body_size``
     ├── PaginationError                   a cursor that was seen before
-    └── CheckpointError                   a checkpoint that is damaged, or of another listing
+    ├── CheckpointError                   a checkpoint that is damaged, or of another listing
+    └── FleetError                        an ``ExceptionGroup``: some connectors of several failed
 
 Wrong arguments are a ``ValueError`` or ``TypeError`` instead, raised before anything is sent.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -64,7 +66,7 @@ class CfEventsError(Exception):
     """The request's path, without its query."""
 
     cursor: str | None = None
-    """The cursor that the request was sent with; None for a listing's first page."""
+    """The cursor of the page that a listing lacks; None for its first page."""
 
     since: int | None = None
     """The listing's lower bound, in seconds since the Unix epoch."""
@@ -169,3 +171,23 @@ class PaginationError(CfEventsError):
 
 class CheckpointError(CfEventsError):
     """A checkpoint that is damaged, of a newer version, or of another listing than the one that it is given to."""
+
+
+class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):
+    """Some connectors of a fleet failed, after the others had been served."""
+
+    errors: Mapping[str, CfEventsError]
+    """What went wrong, by connector id."""
+
+    def __new__(cls, errors: Mapping[str, CfEventsError]) -> "FleetError":
+        """Make the group of the errors."""
+        shown = ", ".join(list(errors)[:5]) + (", …" if len(errors) > 5 else "")
+        return super().__new__(cls, f"could not read {len(errors)} of the connectors: {shown}", list(errors.values()))
+
+    def __init__(self, errors: Mapping[str, CfEventsError]) -> None:
+        BaseException.__init__(self, errors)
+        self.errors = dict(errors)
+
+    def derive(self, excs: Sequence[CfEventsError]) -> "FleetError":  # type: ignore[override]
+        """Make a group of some of the errors, as ``except*`` does."""
+        return FleetError({name: error for name, error in self.errors.items() if error in excs})

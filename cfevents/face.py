@@ -16,6 +16,7 @@ from cfevents.errors import (
     CheckpointError,
     CodedMessage,
     ConfigurationError,
+    FleetError,
     InternalServerError,
     NotFoundError,
     PaginationError,
@@ -23,10 +24,10 @@ from cfevents.errors import (
     RateLimitError,
     ResponseTooLargeError,
 )
-from cfevents.models import Connector, Device, EventId, EventMetadata, Page, RecordedEvent
+from cfevents.models import Connector, Device, EventDetail, EventId, EventMetadata, FleetEvent, Page, RecordedEvent
 from cfevents.retry import Retry
 from cfevents.session import Usage
-from cfevents.streams import EventStream
+from cfevents.streams import EventStream, Fleet, FleetStream
 from cfevents.wire import structure, unstructure
 
 __all__ = [
@@ -46,9 +47,14 @@ __all__ = [
     "ConfigurationError",
     "Connector",
     "Device",
+    "EventDetail",
     "EventId",
     "EventMetadata",
     "EventStream",
+    "Fleet",
+    "FleetError",
+    "FleetEvent",
+    "FleetStream",
     "InternalServerError",
     "NotFoundError",
     "Page",

@@ -3,7 +3,7 @@
 import math
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -11,6 +11,8 @@ from cfevents.checkpoint import Checkpoint
 from cfevents.checks import shown
 from cfevents.errors import CodedMessage
 from cfevents.events import Event
+
+E = TypeVar("E")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Not compiled here: importing has to be quick, and re remembers what it compiled.
@@ -174,6 +176,28 @@ def event_id(event: EventReference) -> EventId:
     if isinstance(event, EventMetadata | RecordedEvent):
         return event.id
     return event if isinstance(event, EventId) else EventId.parse(event)
+
+
+@frozen
+class EventDetail:
+    """A listed event with its payload."""
+
+    metadata: EventMetadata
+    """The event as the listing shows it."""
+
+    recorded: RecordedEvent | None
+    """The event with its payload; None where the API has it no longer, or where it was not asked for."""
+
+
+@frozen
+class FleetEvent(Generic[E]):
+    """An event of one of several connectors."""
+
+    connector_id: str
+    """Whose event it is."""
+
+    event: E
+    """`EventMetadata` of a listing, `EventDetail` of its details, `RecordedEvent` of the latest events."""
 
 
 @frozen

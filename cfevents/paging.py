@@ -13,14 +13,14 @@ from cfevents.checkpoint import Checkpoint, Key
 from cfevents.checks import check_text, shown
 from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 from cfevents.models import EventMetadata, Listing, Page
-from cfevents.protocol import API, Answer, OpenAnswer, Request
+from cfevents.protocol import Answer, OpenAnswer, Request
 from cfevents.query import Query
-from cfevents.session import Session, stop, told_of
+from cfevents.session import Reader, Session, stop, told_of
 
 key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")
 
 
-async def follow_cursor(opened: Callable[[], Session], api: API, query: Query) -> AsyncGenerator[Page, None]:
+async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, None]:
     """Yield a listing's pages, empty ones included, until one brings no cursor.
 
     Pages are asked for ahead, as many as the query says: while the caller works on one, the next is on its way. The
@@ -30,7 +30,7 @@ async def follow_cursor(opened: Callable[[], Session], api: API, query: Query) -
         PaginationError: The API sent a cursor for the second time.
         CfEventsError: A page could not be had; the error tells how to go on from it.
     """
-    chain = _Chain(opened, api, query)
+    chain = _Chain(reader, query)
     reached, before = query.start, frozenset(query.start.delivered)
     links: deque[asyncio.Task[_Link | None]] = deque()
     try:
@@ -61,15 +61,15 @@ class _Link:
 class _Chain:
     """The requests of one listing: each needs the cursor that the one before it brought."""
 
-    def __init__(self, opened: Callable[[], Session], api: API, query: Query) -> None:
-        self._opened, self._api, self._query = opened, api, query
+    def __init__(self, reader: Reader, query: Query) -> None:
+        self._reader, self._query = reader, query
         self._patience = query.timeout
         self._trail = Trail()
         self._last: asyncio.Task[_Link | None] | None = None
 
     async def answer(self, links: "deque[asyncio.Task[_Link | None]]") -> Answer[Listing]:
         """Wait for the next page, with those after it on their way."""
-        session = self._opened()
+        session = self._reader.opened()
         self._extend(links, 1, session)
         link = await session.outcome(links[0])
         links.popleft()
@@ -95,8 +95,8 @@ class _Chain:
                 return None
             with told_of(link.request):
                 cursor = self._trail.after(link.cursor, link.answer, link.answer.cursor)
-        request = self._query.request(self._api, self._query.window, cursor)
-        session = self._opened()
+        request = self._query.request(self._reader.api, self._query.window, cursor)
+        session = self._reader.opened()
         began = session.loop.time()
         answer = await session.send(request, self._patience)
         if self._patience is not None:
@@ -126,8 +126,7 @@ class Trail:
             self._seen.add(_digest(current))
         if _digest(cursor) in self._seen:
             ray = f" (CF-Ray {answer.ray_id})" if answer.ray_id else ""
-            again = f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}"
-            raise PaginationError(again, cursor=current)
+            raise PaginationError(f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}")
         return cursor
 
 
@@ -158,6 +157,13 @@ def told_how_to_go_on(reached: Checkpoint) -> Iterator[None]:
     try:
         yield
     except CfEventsError as error:
-        told = {"since": reached.since, "until": reached.until, "kind": reached.kind, "checkpoint": reached}
-        vars(error).update({"cursor": reached.cursor} | vars(error) | told)
+        tell_how_to_go_on(error, reached)
         raise
+
+
+def tell_how_to_go_on(error: CfEventsError, reached: Checkpoint) -> CfEventsError:
+    """Write on an error what the listing had delivered."""
+    vars(error).update(
+        since=reached.since, until=reached.until, kind=reached.kind, cursor=reached.cursor, checkpoint=reached
+    )
+    return error

@@ -12,7 +12,7 @@ import stamina
 from cfevents.budget import NOTABLE_WAIT, BlockedError, Budget
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 from cfevents.exchange import Exchange
-from cfevents.protocol import Answer, OpenAnswer, Request, open_answer
+from cfevents.protocol import API, Answer, OpenAnswer, Request, open_answer
 from cfevents.retry import Retry, may_pass
 
 T = TypeVar("T")
@@ -183,6 +183,15 @@ class Session:
                 raise
             finally:
                 self._budget.learn(response.limits, number, settled=response.status < 500)
+
+
+class Reader(NamedTuple):
+    """What streams read with."""
+
+    opened: Callable[[], Session]
+    """Gives the session, each time anew: the client may have been closed meanwhile."""
+
+    api: API
 
 
 async def stop(tasks: "Iterable[asyncio.Task[Any]]") -> None:

@@ -41,9 +41,14 @@ NAMES = [
     "ConfigurationError",
     "Connector",
     "Device",
+    "EventDetail",
     "EventId",
     "EventMetadata",
     "EventStream",
+    "Fleet",
+    "FleetError",
+    "FleetEvent",
+    "FleetStream",
     "InternalServerError",
     "NotFoundError",
     "Page",
@@ -93,6 +98,11 @@ def test_the_parameters_of_the_public_face_are_these() -> None:
         "connector_id", "since", "until", "kind", "page_size", "cursor", "checkpoint", "prefetch", "concurrency",
         "timeout",
     ]  # fmt: skip
+    assert parameters(cfevents.EventStream.details) == ["concurrency", "kinds"]
+    assert parameters(cfevents.Client.fleet) == ["connector_ids", "concurrency", "on_error"]
+    assert parameters(cfevents.Fleet.list_events) == ["since", "until", "kind", "page_size"]
+    assert parameters(cfevents.Fleet.latest_events) == []
+    assert parameters(cfevents.FleetStream.details) == ["concurrency", "kinds"]
     assert parameters(cfevents.Client.get_event) == ["connector_id", "event", "timeout"]
     assert parameters(cfevents.Client.latest_events) == ["connector_id", "timeout"]
     assert parameters(cfevents.Client.list_connectors) == ["timeout"]

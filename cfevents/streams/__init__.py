@@ -1,6 +1,6 @@
-"""Listings as streams of events."""
+"""Listings as streams of events: of one connector or of many, in slices side by side, with payloads."""
 
-from cfevents.streams.slices import list_slices
+from cfevents.streams.fleet import Fleet, FleetStream
 from cfevents.streams.stream import EventStream
 
-__all__ = ["EventStream", "list_slices"]
+__all__ = ["EventStream", "Fleet", "FleetStream"]

@@ -2,21 +2,21 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Mapping
 
 from attrs import define, evolve, field
 
 from cfevents.checkpoint import Checkpoint, Key
 from cfevents.errors import BadRequestError, CfEventsError, CodedMessage
-from cfevents.models import Listing, Page
+from cfevents.models import EventMetadata, Listing, Page
 from cfevents.paging import Trail, chosen, key_of, told_how_to_go_on
-from cfevents.protocol import API, Answer, Request
+from cfevents.protocol import Answer, Request
 from cfevents.query import Query
-from cfevents.session import Session, stop, told_of
+from cfevents.session import Reader, Session, stop, told_of
 from cfevents.streams.plan import Plan, Slice
 
 
-async def list_slices(opened: Callable[[], Session], api: API, query: Query) -> AsyncGenerator[Page, None]:
+async def list_slices(reader: Reader, query: Query) -> AsyncGenerator[Page, None]:
     """Yield a listing's events in ascending order, a page for each slice.
 
     Raises:
@@ -24,7 +24,7 @@ async def list_slices(opened: Callable[[], Session], api: API, query: Query) -> 
             how to go on.
     """
     reached = query.start
-    side_by_side = _SideBySide(opened, api, query)
+    side_by_side = _SideBySide(reader, query)
     before: set[Key] = set(reached.delivered)
     try:
         while not reached.finished:
@@ -47,9 +47,16 @@ def _after(part: Slice, reached: Checkpoint) -> Checkpoint:
     """Note what was delivered with a slice: all before its end, and what the next will list again."""
     if part.end == reached.until:
         return evolve(reached, reached=None, delivered=(), finished=True)
-    # Whichever of its times the bounds mean, an event that is listed again lies in the last second or beyond.
-    again = (key for key, event in part.events.items() if max(event.recorded_ts, event.collected_ts) >= part.end - 1)
-    return evolve(reached, reached=part.end, delivered=tuple(sorted(again)))
+    return evolve(reached, reached=part.end, delivered=listed_again(part.events, part.end))
+
+
+def listed_again(events: Mapping[Key, EventMetadata], end: int) -> tuple[Key, ...]:
+    """Find the events that a slice which begins at ``end`` may list again.
+
+    Whichever of its times the bounds mean, such an event lies in the last second or beyond.
+    """
+    again = (key for key, event in events.items() if max(event.recorded_ts, event.collected_ts) >= end - 1)
+    return tuple(sorted(again))
 
 
 @define(eq=False)
@@ -67,9 +74,9 @@ class _Reading:
 class _SideBySide:
     """The requests of the slices, as many at a time as the query says."""
 
-    def __init__(self, opened: Callable[[], Session], api: API, query: Query) -> None:
+    def __init__(self, reader: Reader, query: Query) -> None:
         self.tasks: dict[asyncio.Task[Answer[Listing]], Slice] = {}
-        self._opened, self._api, self._query = opened, api, query
+        self._reader, self._query = reader, query
         self._plan = Plan(query.window, query.concurrency)
         self._patience = query.timeout
         self._readings: defaultdict[Slice, _Reading] = defaultdict(_Reading)
@@ -77,7 +84,7 @@ class _SideBySide:
     async def next(self) -> tuple[Slice, _Reading]:
         """Wait for the first slice that is left, with others on their way."""
         while True:
-            session = self._opened()
+            session = self._reader.opened()
             for task in [task for task in self.tasks if task.done()]:
                 await self._learn(session, task)
             self._ask(session)
@@ -99,7 +106,7 @@ class _SideBySide:
                 task.cancel()
                 del self.tasks[task]
         for part, window in self._plan.asks():
-            request = self._query.request(self._api, window, part.cursor)
+            request = self._query.request(self._reader.api, window, part.cursor)
             self._readings[part].request = request
             self.tasks[session.start(session.ask(request, self._patience))] = part
 

@@ -1,23 +1,30 @@
 """A listing that can be read as often as one likes."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from cfevents.models import EventMetadata, Page
+from cfevents.checks import check_whole
+from cfevents.errors import CfEventsError
+from cfevents.events import KindFilter, kind_names
+from cfevents.models import EventDetail, EventMetadata, Page
+from cfevents.paging import follow_cursor, tell_how_to_go_on
 from cfevents.query import Query
+from cfevents.session import Reader
+from cfevents.streams.details import Listed, get_details
+from cfevents.streams.slices import list_slices
 
 
 class EventStream:
     """The events of one connector in a window of time, in the API's order, its cursor followed.
 
-    Made by `Client.list_events`. Nothing is sent before it is read; every ``async for`` starts again at the
-    beginning, over the same window.
+    Where slices of the window are listed side by side, the order is ascending. Made by `Client.list_events`. Nothing is
+    sent before it is read; every ``async for`` starts again at the beginning, over the same window.
     """
 
-    def __init__(self, query: Query, pages: Callable[[Query], AsyncGenerator[Page, None]]) -> None:
-        """Take what to ask for, and how its pages are had."""
+    def __init__(self, query: Query, reader: Reader) -> None:
+        """Take what to ask for, and what to read with."""
         self._query = query
-        self._pages = pages
+        self._reader = reader
 
     @property
     def since(self) -> int:
@@ -30,18 +37,55 @@ class EventStream:
         return self._query.start.until
 
     def pages(self) -> AsyncGenerator[Page, None]:
-        """Read page by page, empty pages included.
+        """Read page by page, empty pages included; with a concurrency above 1, slice by slice.
 
         Yields:
-            Pages; ``page.cursor``, given to `Client.list_events` with the stream's ``since`` and ``until``, goes on
-            after it.
+            Pages; ``page.checkpoint``, given to `Client.list_events` with the stream's ``since`` and ``until``, goes
+            on after it.
 
         Raises:
             PaginationError: The API sent a cursor for the second time.
-            CfEventsError: A page could not be had; the error's ``cursor``, ``since``, ``until`` and ``kind`` go on
+            CfEventsError: A page could not be had; the error's ``checkpoint``, ``since``, ``until`` and ``kind`` go on
                 from it. What was yielded before stays valid.
         """
-        return self._pages(self._query)
+        # Where a cursor says how to go on, one can but follow it.
+        sliced = self._query.concurrency > 1 and self._query.start.cursor is None
+        return (list_slices if sliced else follow_cursor)(self._reader, self._query)
+
+    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> AsyncGenerator[EventDetail, None]:
+        """Read event by event with the payloads, in the listing's order; each costs a request.
+
+        Args:
+            concurrency: How many payloads are asked for at a time.
+            kinds: Ask only for the payloads of these kinds: a name, a class in `cfevents.events`, or a collection of
+                them. Events of other kinds come without.
+
+        Yields:
+            `EventDetail`; its ``recorded`` is None where the API has the event no longer (404), and where its time is
+            fractional, which the API's paths cannot spell.
+
+        Raises:
+            CfEventsError: A page or a payload could not be had; the error's ``checkpoint`` goes on at the page of the
+                event.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        return self._details(check_whole("concurrency", concurrency), kind_names(kinds))
+
+    async def _details(self, concurrency: int, kinds: tuple[str, ...]) -> AsyncGenerator[EventDetail, None]:
+        async with aclosing(get_details(self._reader, self._listed(), concurrency, kinds)) as details:
+            async for listed, detail in details:
+                if isinstance(detail, CfEventsError):
+                    raise tell_how_to_go_on(detail, listed.reached)
+                yield detail
+
+    async def _listed(self) -> AsyncGenerator[Listed, None]:
+        reached = self._query.start
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for event in page.items:
+                    yield Listed(reached, event)
+                reached = page.checkpoint or reached
 
     async def collect(self) -> list[EventMetadata]:
         """Read everything into a list.

@@ -1,0 +1,48 @@
+"""The payloads of listed events: a request for each."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import NamedTuple
+
+from cfevents.checkpoint import Checkpoint
+from cfevents.errors import CfEventsError, NotFoundError
+from cfevents.models import EventDetail, EventMetadata
+from cfevents.session import Reader
+from cfevents.streams.inorder import in_order
+
+# Payloads that may wait for an earlier one, for each that is asked for at a time.
+_WAITING = 4
+
+
+class Listed(NamedTuple):
+    """An event as it was listed, and what had been delivered before its page."""
+
+    reached: Checkpoint
+    event: EventMetadata
+
+
+async def get_details(
+    reader: Reader, listed: AsyncGenerator[Listed, None], concurrency: int, kinds: tuple[str, ...]
+) -> AsyncGenerator[tuple[Listed, EventDetail | CfEventsError], None]:
+    """Get the payload of each event, in order; an error takes the place of what could not be had.
+
+    Args:
+        reader: What to ask with.
+        listed: The events; it is closed at the end.
+        concurrency: How many are asked for at a time.
+        kinds: The kinds whose payload is asked for; none for all.
+    """
+
+    async def detail(each: Listed) -> EventDetail:
+        event = each.event
+        if (kinds and event.kind not in kinds) or not isinstance(event.recorded_ts, int):
+            return EventDetail(event, None)
+        request = reader.api.get_event(each.reached.connector_id, event.id)
+        try:
+            return EventDetail(event, (await reader.opened().ask(request)).result)
+        except NotFoundError:
+            return EventDetail(event, None)
+
+    async with aclosing(in_order(reader, listed, detail, concurrency, _WAITING * concurrency)) as details:
+        async for each in details:
+            yield each

@@ -1,0 +1,218 @@
+"""Several connectors read as one."""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import Literal, TypeAlias
+
+from attrs import define, evolve, field
+
+from cfevents.checks import check_segment, check_whole
+from cfevents.errors import CfEventsError, ConfigurationError, FleetError
+from cfevents.events import KindFilter, kind_names
+from cfevents.models import EventDetail, EventMetadata, FleetEvent, RecordedEvent
+from cfevents.paging import tell_how_to_go_on
+from cfevents.query import Query
+from cfevents.session import Reader
+from cfevents.streams.details import Listed, get_details
+from cfevents.streams.inorder import in_order
+from cfevents.streams.rounds import Rounds
+from cfevents.timespan import Moment
+
+OnError: TypeAlias = Literal["raise", "collect"]
+
+# Answers that may wait for that of an earlier connector, for each that is asked at a time.
+_WAITING = 4
+
+
+@define(eq=False)
+class _Members:
+    """Which connectors they are, what they are read with, and what went wrong."""
+
+    reader: Reader
+    named: tuple[str, ...] | None
+    concurrency: int
+    on_error: OnError
+    errors: dict[str, CfEventsError] = field(factory=dict)
+
+    async def ids(self) -> tuple[str, ...]:
+        """Find the connectors for a reading that begins; the API is asked where they were not named."""
+        self.errors = {}
+        if self.named is not None:
+            return self.named
+        connectors = (await self.reader.opened().ask(self.reader.api.list_connectors())).result
+        return tuple(dict.fromkeys(connector.id for connector in connectors))
+
+    def end(self) -> None:
+        """Tell what went wrong, where that is wanted."""
+        if self.errors and self.on_error == "raise":
+            raise FleetError(self.errors)
+
+
+class Fleet:
+    """Several connectors of an account. Made by `Client.fleet`."""
+
+    def __init__(
+        self, reader: Reader, connector_ids: Iterable[str] | None, concurrency: int, on_error: OnError
+    ) -> None:
+        """Take what to read with, and which connectors."""
+        if on_error not in {"raise", "collect"}:
+            raise ValueError(f"on_error={on_error!r} must be 'raise' or 'collect'")
+        ids = None if connector_ids is None else _checked(connector_ids)
+        self._members = _Members(reader, ids, check_whole("concurrency", concurrency), on_error)
+
+    @property
+    def errors(self) -> dict[str, CfEventsError]:
+        """What went wrong in the reading that began last, by connector id."""
+        return self._members.errors
+
+    def list_events(
+        self,
+        *,
+        since: Moment,
+        until: Moment | None = None,
+        kind: KindFilter | None = None,
+        page_size: int | None = None,
+    ) -> "FleetStream":
+        """List the events of all connectors in a window of time, ascending.
+
+        Args:
+            since: The window's lower bound, as for `Client.list_events`.
+            until: Its upper bound likewise; now where it is left out.
+            kind: A kind's name, its class in `cfevents.events`, or a collection of them.
+            page_size: How many events the API may send at once (its ``limit``).
+
+        Returns:
+            A stream. Nothing is sent before it is read.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning; the message says what to write instead.
+        """
+        # One for all: which connectors they are may not be known yet.
+        query = Query.of("fleet", since=since, until=until, kind=kind, page_size=page_size)
+        return FleetStream(self._members, query)
+
+    async def latest_events(self) -> AsyncGenerator[FleetEvent[RecordedEvent], None]:
+        """Get the latest events of each connector with their payloads, connector after connector.
+
+        Yields:
+            Events in the API's order.
+
+        Raises:
+            FleetError: Some connectors failed; the others have been served.
+            CfEventsError: The connectors could not be listed.
+        """
+        members = self._members
+        ids = _one_by_one(await members.ids())
+        waiting = _WAITING * members.concurrency
+        async with aclosing(in_order(members.reader, ids, self._latest, members.concurrency, waiting)) as outcomes:
+            async for connector_id, found in outcomes:
+                if isinstance(found, ConfigurationError):  # of the client, not of a connector
+                    raise found
+                if isinstance(found, CfEventsError):
+                    members.errors[connector_id] = found
+                    continue
+                for event in found:
+                    yield FleetEvent(connector_id, event)
+        members.end()
+
+    async def _latest(self, connector_id: str) -> tuple[RecordedEvent, ...]:
+        reader = self._members.reader
+        return (await reader.opened().ask(reader.api.latest_events(connector_id))).result.items
+
+
+async def _one_by_one(ids: Iterable[str]) -> AsyncGenerator[str, None]:
+    for each in ids:
+        yield each
+
+
+def _checked(connector_ids: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(connector_ids, str | bytes):
+        raise TypeError("connector_ids is a text: write a list of ids, also for one")
+    ids = tuple(dict.fromkeys(check_segment("connector_ids", each) for each in connector_ids))
+    if not ids:
+        raise ValueError("connector_ids is empty: leave it out for all connectors of the account")
+    return ids
+
+
+class FleetStream:
+    """The events of several connectors in a window of time, ascending. Made by `Fleet.list_events`.
+
+    Nothing is sent before it is read; every ``async for`` starts again at the beginning, over the same window.
+    """
+
+    def __init__(self, members: _Members, query: Query) -> None:
+        """Take whose events, and what to ask for."""
+        self._members, self._query = members, query
+
+    @property
+    def since(self) -> int:
+        """The window's lower bound, in whole seconds since the Unix epoch."""
+        return self._query.start.since
+
+    @property
+    def until(self) -> int:
+        """The window's upper bound, in whole seconds since the Unix epoch."""
+        return self._query.start.until
+
+    async def collect(self) -> list[FleetEvent[EventMetadata]]:
+        """Read everything into a list.
+
+        Raises:
+            FleetError: Some connectors failed; what was read is lost to the caller, so read event by event what must
+                not be, or let the fleet collect its errors.
+            CfEventsError: The connectors could not be listed.
+        """
+        return [event async for event in self]
+
+    def details(
+        self, *, concurrency: int = 8, kinds: KindFilter | None = None
+    ) -> AsyncGenerator[FleetEvent[EventDetail], None]:
+        """Read event by event with the payloads, as `EventStream.details` does.
+
+        A connector of which a payload cannot be had ends there, like one that cannot be listed.
+        """
+        return self._details(check_whole("concurrency", concurrency), kind_names(kinds))
+
+    async def __aiter__(self) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
+        """Read event by event.
+
+        Raises:
+            FleetError: Some connectors failed; the others have been served. The ``checkpoint`` of each error goes on,
+                for its connector.
+            CfEventsError: The connectors could not be listed.
+        """
+        async with aclosing(self._listed(await self._rounds())) as listed:
+            async for each in listed:
+                yield FleetEvent(each.reached.connector_id, each.event)
+        self._members.end()
+
+    async def _details(self, concurrency: int, kinds: tuple[str, ...]) -> AsyncGenerator[FleetEvent[EventDetail], None]:
+        rounds, errors = await self._rounds(), self._members.errors
+        listed = self._listed(rounds)
+        async with aclosing(get_details(self._members.reader, listed, concurrency, kinds)) as details:
+            async for each, detail in details:
+                connector_id = each.reached.connector_id
+                if isinstance(detail, EventDetail):
+                    if connector_id not in errors:
+                        yield FleetEvent(connector_id, detail)
+                    continue
+                tell_how_to_go_on(detail, each.reached)
+                if isinstance(detail, ConfigurationError):
+                    raise detail
+                rounds.fail(connector_id, detail)
+        self._members.end()
+
+    async def _rounds(self) -> Rounds:
+        ids, members = await self._members.ids(), self._members
+        queries = (evolve(self._query, start=evolve(self._query.start, connector_id=each)) for each in ids)
+        return Rounds(members.reader, queries, members.concurrency, members.errors)
+
+    async def _listed(self, rounds: Rounds) -> AsyncGenerator[Listed, None]:
+        async with aclosing(rounds.read()) as each_round:
+            async for listed in each_round:
+                for each in listed:
+                    yield each
+
+    def __repr__(self) -> str:
+        return f"<FleetStream since={self.since} until={self.until}>"

@@ -1,0 +1,66 @@
+"""Work for many things at a time, its outcomes in the order of the things."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from cfevents.errors import CfEventsError
+from cfevents.session import Reader, stop
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def in_order(
+    reader: Reader,
+    things: AsyncGenerator[T, None],
+    work: Callable[[T], Coroutine[Any, Any, R]],
+    concurrency: int,
+    waiting: float = math.inf,
+) -> AsyncGenerator[tuple[T, R | CfEventsError], None]:
+    """Do the work for each thing.
+
+    Args:
+        reader: What the work is done with.
+        things: What to work for; it is closed at the end.
+        work: What to do for one.
+        concurrency: For how many it is done at a time.
+        waiting: How many outcomes may wait for that of an earlier thing.
+
+    Yields:
+        Each thing, and what the work returned, or the error that it raised.
+    """
+    begun: deque[tuple[T, asyncio.Task[R]]] = deque()
+    try:
+        async with aclosing(things):
+            async for thing in things:
+                begun.append((thing, reader.opened().start(work(thing))))
+                while begun and (begun[0][1].done() or await _are_enough(begun, concurrency, waiting)):
+                    outcome = await _outcome(reader, begun)
+                    yield outcome
+        while begun:
+            late = await _outcome(reader, begun)
+            yield late
+    finally:
+        await stop(task for _, task in begun)
+
+
+async def _are_enough(begun: "deque[tuple[T, asyncio.Task[R]]]", concurrency: int, waiting: float) -> bool:
+    """Whether the first is to be waited for; before, wait until another may begin."""
+    while len(running := [task for _, task in begun if not task.done()]) >= concurrency:
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    return begun[0][1].done() or len(begun) >= concurrency + waiting
+
+
+async def _outcome(reader: Reader, begun: "deque[tuple[T, asyncio.Task[R]]]") -> tuple[T, R | CfEventsError]:
+    thing, task = begun[0]
+    try:
+        return thing, await reader.opened().outcome(task)
+    except CfEventsError as error:
+        return thing, error
+    finally:
+        if task.done():
+            begun.popleft()
