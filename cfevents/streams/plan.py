@@ -212,9 +212,7 @@ class Plan:
 
     def _target(self) -> float:
         """Say how many events a slice is to have: a little less than fill its pages, and more pages of small ones."""
-        for pages in range(1, _MOST_PAGES + 1):
-            full = pages * self._account.page_size
-            events = full - 1.3 * math.sqrt(full)
-            if events >= 0.8 * full:
-                break
-        return max(1.0, events)
+        fulls = [pages * self._account.page_size for pages in range(1, _MOST_PAGES + 1)]
+        targets = [full - 1.3 * math.sqrt(full) for full in fulls]
+        enough = (target for full, target in zip(fulls, targets, strict=True) if target >= 0.8 * full)
+        return max(1.0, next(enough, targets[-1]))

@@ -101,11 +101,12 @@ class Rounds:
         query = evolve(connector.query, prefetch=0)
         with told_how_to_go_on(connector.reached):
             async with aclosing(follow_cursor(self._reader, query)) as pages:
-                for _ in range(_PAGES_BEFORE):
+                page = await anext(pages)
+                followed = 1
+                while not page.items and page.cursor is not None and followed < _PAGES_BEFORE:
                     page = await anext(pages)
-                    if page.items or page.cursor is None:
-                        break
-        return page
+                    followed += 1
+                return page
 
     def _look_at(self, connector: _Connector, page: Page) -> None:
         self._page_size = max(self._page_size, len(page.items))
