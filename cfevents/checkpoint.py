@@ -1,10 +1,10 @@
 """What a listing has delivered, as a small text, so that another process can go on after it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from attrs import Attribute, asdict, field, frozen
+from attrs import asdict, frozen
 
 from cfevents.checks import shown
 from cfevents.errors import CheckpointError
@@ -15,16 +15,8 @@ Key: TypeAlias = tuple[int | float, int]
 _VERSION = 1
 
 
-def _must(right: Callable[[Any], bool]) -> Any:
-    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
-        if not right(value):
-            raise CheckpointError(f"the checkpoint's {attribute.name} is {shown(value)}: it is damaged")
-
-    return check
-
-
-def _is(*types: type) -> Any:
-    return _must(lambda value: type(value) in types)
+def _is(*types: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) in types
 
 
 def _are_kinds(value: Any) -> bool:
@@ -37,10 +29,20 @@ def _are_keys(value: Any) -> bool:
     )
 
 
-def _tuple(value: Any) -> Any:
-    return (
-        tuple(tuple(each) if isinstance(each, list) else each for each in value) if isinstance(value, list) else value
-    )
+_RIGHT: Mapping[str, Callable[[Any], bool]] = {
+    "connector_id": _is(str),
+    "since": _is(int),
+    "until": _is(int),
+    "kind": _are_kinds,
+    "cursor": _is(str, type(None)),
+    "reached": _is(int, type(None)),
+    "delivered": _are_keys,
+    "finished": _is(bool),
+}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 @frozen(repr=False)
@@ -55,28 +57,28 @@ class Checkpoint:
                            kind=checkpoint.kind, checkpoint=checkpoint)
     """
 
-    connector_id: str = field(validator=_is(str))
+    connector_id: str
     """The listing's connector."""
 
-    since: int = field(validator=_is(int))
+    since: int
     """Its lower bound, in seconds since the Unix epoch."""
 
-    until: int = field(validator=_is(int))
+    until: int
     """Its upper bound, in seconds since the Unix epoch."""
 
-    kind: str | tuple[str, ...] | None = field(default=None, converter=_tuple, validator=_must(_are_kinds))
+    kind: str | tuple[str, ...] | None = None
     """The kind or kinds that it is limited to."""
 
-    cursor: str | None = field(default=None, validator=_is(str, type(None)))
+    cursor: str | None = None
     """Cursor of the next page, where the listing follows one."""
 
-    reached: int | None = field(default=None, validator=_is(int, type(None)))
+    reached: int | None = None
     """Where a concurrent listing has come to, in seconds since the Unix epoch: what is earlier was delivered."""
 
-    delivered: tuple[Key, ...] = field(default=(), converter=_tuple, validator=_must(_are_keys))
+    delivered: tuple[Key, ...] = ()
     """The events around ``reached`` that were delivered, and will be listed again."""
 
-    finished: bool = field(default=False, validator=_is(bool))
+    finished: bool = False
     """Whether everything was delivered."""
 
     def __str__(self) -> str:
@@ -99,10 +101,14 @@ class Checkpoint:
         told = _object(text)
         if (version := told.pop("version", None)) != _VERSION:
             raise CheckpointError(f"the checkpoint is of version {shown(version)}; this version of cfevents reads 1")
+        told = {name: _tuples(value) for name, value in told.items()}
+        for name, value in told.items():
+            if name not in _RIGHT or not _RIGHT[name](value):
+                raise CheckpointError(f"the checkpoint's {name} is {shown(value)}: it is damaged")
         try:
             return cls(**told)
         except TypeError as error:
-            raise CheckpointError(f"the checkpoint has other parts than it should: {error}") from None
+            raise CheckpointError(f"the checkpoint lacks a part: {error}") from None
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -35,6 +35,11 @@ class Credentials:
     email: Secret | None = None
     key: Secret | None = None
 
+    @property
+    def asked_for(self) -> bool:
+        """Whether the token has to be asked for, which may take its time."""
+        return callable(self.token)
+
     async def headers(self) -> dict[str, str]:
         """Make the headers that authenticate one request.
 

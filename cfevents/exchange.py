@@ -33,20 +33,24 @@ class Exchange:
     async def send(self, request: Request[Any]) -> Response:
         """Send it once, and read the answer whole."""
         with _foreign_errors_as_ours():
+            if not self.credentials.asked_for:
+                return await self._sent(request)
             # The token's source may take its time too; the transport's own limits are for the request alone.
             async with asyncio.timeout(self.settings.timeout.total):
-                credentials = await self.credentials.headers()
-                async with self.transport.get(request.url, credentials) as response:
-                    return Response(
-                        status=response.status,
-                        body=await self._read(response),
-                        ray_id=response.headers.get("CF-Ray"),
-                        retry_after=whole_seconds(response.headers.get("Retry-After")),
-                        limits=RateLimits.of(
-                            response.headers.get("Ratelimit-Policy"), response.headers.get("Ratelimit")
-                        ),
-                        secrets=self._secrets(credentials),
-                    )
+                return await self._sent(request)
+
+    async def _sent(self, request: Request[Any]) -> Response:
+        credentials = await self.credentials.headers()
+        async with self.transport.get(request.url, credentials) as response:
+            headers = response.headers
+            return Response(
+                status=response.status,
+                body=await self._read(response),
+                ray_id=headers.get("CF-Ray"),
+                retry_after=whole_seconds(headers.get("Retry-After")),
+                limits=RateLimits.of(headers.get("Ratelimit-Policy"), headers.get("Ratelimit")),
+                secrets=self._secrets(credentials),
+            )
 
     def _secrets(self, credentials: Mapping[str, str]) -> tuple[Secret, ...]:
         """What the request carries and an answer may repeat."""
@@ -54,16 +58,17 @@ class Exchange:
         return tuple(Secret(value.removeprefix("Bearer ")) for value in values)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
+        chunks, size, limit = [], 0, self.settings.max_body_size
         async for chunk in response.content.iter_chunked(_CHUNK):
-            body += chunk
-            if len(body) > (limit := self.settings.max_body_size):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > limit:
                 raise ResponseTooLargeError(
                     f"the answer is larger than max_body_size, {limit} bytes: ask for smaller pages",
                     place="body size",
                     ray_id=response.headers.get("CF-Ray"),
                 )
-        return bytes(body)
+        return b"".join(chunks)
 
 
 @contextmanager

@@ -13,58 +13,59 @@ from cfevents.models import INT64, EventMetadata
 OWN_TEXT: Mapping[str, str] = {kind: kind for kind in KINDS}
 """The catalogue's own text of each kind: an answer brings another copy with each event, of some 60 bytes."""
 
-# An event's slots are set past its frozen __init__, which looks each up by its name: a sixth of a page's time.
-_ATTRIBUTES = ("kind", "recorded_ts", "sequence", "collected_ts", "extra")
+# An event's slots are set past its frozen __init__, which looks each up by its name: a sixth of a page's time. Its
+# ``extra`` is left unset, and made when it is asked for.
+_ATTRIBUTES = ("kind", "recorded_ts", "sequence", "collected_ts")
 _new = object.__new__
-_set_kind, _set_recorded, _set_sequence, _set_collected, _set_extra = (
-    vars(EventMetadata)[name].__set__ for name in _ATTRIBUTES
-)
-_LEAST, _END = INT64.start, INT64.stop
+_set_kind, _set_recorded, _set_sequence, _set_collected = (vars(EventMetadata)[name].__set__ for name in _ATTRIBUTES)
+_END = INT64.stop
+
+_Hook = Callable[[Any, Any], Any]
 
 
-def listed_event_hook(
-    letters: Mapping[str, str], otherwise: Callable[[Any, Any], Any]
-) -> Callable[[Any, Any], EventMetadata]:
-    """Make the hook for `EventMetadata`: strict, and no judge of what it does not take.
+def listed_events_hook(letters: Mapping[str, str], general: _Hook, general_array: _Hook) -> _Hook:
+    """Make the hook for the events of a page: strict, and no judge of what it does not take.
 
     Exactly the four documented letters, each with a value that stays as it is, leave nothing to convert, to tolerate,
     to keep in ``extra`` or to complain of. tests/test_listed.py keeps both ways equal.
 
     Args:
         letters: How the API spells the attributes.
-        otherwise: The hook that decides whatever else is sent.
+        general: The hook for an event that is of another shape.
+        general_array: The hook that finds the place of what is wrong.
     """
-    k, t, n, a = (letters[name] for name in _ATTRIBUTES[:4])
+    k, t, n, a = (letters[name] for name in _ATTRIBUTES)
 
-    def structure_listed_event(raw: Any, cls: Any) -> Any:
-        if type(raw) is not dict or len(raw) != 4:
-            return otherwise(raw, cls)
+    def structure_listed_events(raw: Any, cls: Any) -> Any:
+        events: list[EventMetadata] = []
+        add, own_text = events.append, OWN_TEXT.get
         try:
-            kind, recorded, sequence, collected = raw[k], raw[t], raw[n], raw[a]
-        except KeyError:
-            return otherwise(raw, cls)
-        if type(kind) is not str or type(sequence) is not int or not _stay(recorded, sequence, collected):
-            return otherwise(raw, cls)
-        event = _new(EventMetadata)
-        _set_kind(event, OWN_TEXT.get(kind, kind))
-        _set_recorded(event, recorded)
-        _set_sequence(event, sequence)
-        _set_collected(event, collected)
-        _set_extra(event, {})
-        return event
+            for item in _array(raw):
+                kind, recorded, sequence, collected = item[k], item[t], item[n], item[a]
+                # Or-ed, whole numbers are as long as the longest of them, and below 0 if one is.
+                whole = type(recorded) is type(sequence) is type(collected) is int
+                if (
+                    not whole
+                    or not 0 <= recorded | sequence | collected < _END
+                    or type(kind) is not str
+                    or len(item) != 4
+                ):
+                    add(general(item, EventMetadata))
+                    continue
+                event = _new(EventMetadata)
+                _set_kind(event, own_text(kind, kind))
+                _set_recorded(event, recorded)
+                _set_sequence(event, sequence)
+                _set_collected(event, collected)
+                add(event)
+        except Exception:  # what it is, and where, the general way tells
+            return general_array(raw, cls)
+        return tuple(events)
 
-    return structure_listed_event
+    return structure_listed_events
 
 
-def _stay(recorded: Any, sequence: int, collected: Any) -> bool:
-    """Whether these are numbers that stay as they are: whole and of 64 bits, or fractional."""
-    # Nearly always whole and from 0 up: or-ed, such are as long as the longest of them, and below 0 if one is.
-    if type(recorded) is type(collected) is int and 0 <= recorded | sequence | collected < _END:
-        return True
-    return _stays(recorded) and _stays(sequence) and _stays(collected)
-
-
-def _stays(value: Any) -> bool:
-    if type(value) is int:
-        return _LEAST <= value < _END
-    return type(value) is float and value % 1 > 0  # of infinity and NaN, NaN is left, which is not above 0
+def _array(raw: Any) -> list[Any]:
+    if type(raw) is not list:
+        raise TypeError("an array was expected")
+    return raw

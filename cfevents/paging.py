@@ -18,6 +18,7 @@ from cfevents.query import Query
 from cfevents.session import Reader, Session, stop, told_of
 
 key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")
+_time_of: Callable[[EventMetadata], int | float] = attrgetter("recorded_ts")
 
 
 async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, None]:
@@ -31,7 +32,7 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
         CfEventsError: A page could not be had; the error tells how to go on from it.
     """
     chain = _Chain(reader, query)
-    reached, before = query.start, frozenset(query.start.delivered)
+    reached, repeated = query.start, _Repeats(query.start.delivered)
     links: deque[asyncio.Task[_Link | None]] = deque()
     try:
         while not reached.finished:
@@ -39,14 +40,29 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
                 answer = await chain.answer(links)
             listing = answer.result
             reached = evolve(reached, cursor=listing.cursor or None, finished=not listing.cursor)
-            keys = frozenset(map(key_of, listing.items))
-            items = chosen(listing.items, query.kinds)
-            if not before.isdisjoint(keys):
-                items = tuple(event for event in items if key_of(event) not in before)
-            before = keys.union(query.start.delivered)
+            items = chosen(repeated.dropped(listing.items), query.kinds)
             yield _page(answer, items, reached)
     finally:
         await stop(links)
+
+
+class _Repeats:
+    """The events that are not to be yielded again: those of the page before, and what had been delivered earlier."""
+
+    def __init__(self, delivered: tuple[Key, ...]) -> None:
+        self._delivered = frozenset(delivered)
+        self._before: tuple[EventMetadata, ...] = ()
+        self._times = frozenset[int | float]()
+
+    def dropped(self, items: tuple[EventMetadata, ...]) -> tuple[EventMetadata, ...]:
+        """Leave them out of the next page."""
+        before, times = self._before, self._times
+        self._before, self._times = items, frozenset(map(_time_of, items))
+        # Most pages share no second with the one before: then no key need be made for any event.
+        if not self._delivered and times.isdisjoint(self._times):
+            return items
+        again = self._delivered.union(key_of(event) for event in before if event.recorded_ts in self._times)
+        return tuple(event for event in items if key_of(event) not in again)
 
 
 @frozen(eq=False, repr=False)

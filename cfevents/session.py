@@ -94,11 +94,13 @@ class Session:
         Raises:
             ConfigurationError: The client was closed meanwhile.
         """
-        if not task.done():
-            await asyncio.wait([task])
-        if task.cancelled():
-            raise ConfigurationError("the client was closed while it was reading")
-        return task.result()
+        try:
+            return await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if task.cancelled() and caller is not None and not caller.cancelling():
+                raise ConfigurationError("the client was closed while it was reading") from None
+            raise
 
     async def ask(self, request: Request[T], timeout: float | None = None) -> Answer[T]:
         """Send a request until it is answered, as `send` does, and structure its result."""
@@ -119,18 +121,28 @@ class Session:
         """
         call = _Call(math.inf if timeout is None else self._loop.time() + timeout)
         with told_of(request):
+            if timeout is None:
+                return await self._repeat(request, call)
             try:
-                async with asyncio.timeout_at(None if timeout is None else call.deadline):
+                async with asyncio.timeout_at(call.deadline):
                     return await self._repeat(request, call)
             except TimeoutError as error:
                 last = f"; the last attempt: {call.failures[-1]}" if call.failures else ""
                 raise APITimeoutError(f"no answer before the call's timeout ran out{last}") from error
 
     async def _repeat(self, request: Request[T], call: "_Call") -> OpenAnswer[T]:
+        try:
+            return await self._past_blocks(request, call)
+        except CfEventsError as error:
+            failure: CfEventsError | None = error
+        # Only now, since what repeats takes as long to set up as a small page to read.
         async for attempt in stamina.retry_context(
             on=self._rule(call.failures), attempts=self._retry.attempts, timeout=None
         ):
             with attempt:
+                if failure is not None:
+                    first, failure = failure, None
+                    raise first
                 return await self._past_blocks(request, call)
         raise AssertionError("stamina raises the last error")  # pragma: no cover
 

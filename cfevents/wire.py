@@ -19,7 +19,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from cfevents.errors import APIResponseError, CodedMessage
 from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
-from cfevents.listed import listed_event_hook
+from cfevents.listed import listed_events_hook
 from cfevents.models import INT64, Connector, EventMetadata, RecordedEvent, whole
 
 T = TypeVar("T")
@@ -235,8 +235,9 @@ def converter() -> Converter:
     made.register_structure_hook_factory(_keeps_extra, _object_hook)
     made.register_unstructure_hook_factory(_keeps_extra, _object_unstructure_hook)
     made.register_structure_hook(Event, _event_hook(made))
-    general = _object_hook(EventMetadata, made)
-    made.register_structure_hook(EventMetadata, listed_event_hook(WIRE_NAMES[EventMetadata], general))
+    page = tuple[EventMetadata, ...]
+    general = made.get_structure_hook(EventMetadata), _array_hook(page, made)
+    made.register_structure_hook_func(lambda cls: cls == page, listed_events_hook(WIRE_NAMES[EventMetadata], *general))
     made.register_unstructure_hook(Event, made.unstructure)
     made.register_unstructure_hook(UnknownEvent, _unknown_event_json)
     return made

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 # Not compiled here: importing has to be quick, and re remembers what it compiled.
@@ -60,7 +60,8 @@ def whole_seconds(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-def _items(header: str, text: str | None, first: str, second: str) -> dict[str, tuple[int, int]]:
+@lru_cache(maxsize=64)  # a policy is the same on every answer
+def _items(header: str, text: str | None, first: str, second: str) -> Mapping[str, tuple[int, int]]:
     found = {}
     for item in (text or "").split(",") if text else ():
         match = re.fullmatch(_ITEM, item, re.ASCII)

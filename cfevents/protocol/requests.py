@@ -1,6 +1,7 @@
 """What is asked: one function for each of the API's calls."""
 
 import ipaddress
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -84,13 +85,15 @@ class API:
         return self._url(check_segment("connector_id", connector_id), "telemetry", "events", *rest)
 
     def _url(self, *segments: str) -> URL:
-        # Each segment is quoted whole: yarl's own "/" would let ".." and "/" leave the account's path.
-        path = "/".join(quote(segment, safe="") for segment in self._segments(segments))
-        base = self.base_url.raw_path.rstrip("/")
-        return self.base_url.with_path(f"{base}/{path}", encoded=True)
+        return _quoted(self.base_url, "accounts", self.account_id, "magic", "connectors", *segments)
 
-    def _segments(self, segments: tuple[str, ...]) -> tuple[str, ...]:
-        return ("accounts", self.account_id, "magic", "connectors", *segments)
+
+# A listing asks for the same path, page after page.
+@lru_cache(maxsize=128)
+def _quoted(base_url: URL, *segments: str) -> URL:
+    # Each segment is quoted whole: yarl's own "/" would let ".." and "/" leave the account's path.
+    path = "/".join(quote(segment, safe="") for segment in segments)
+    return base_url.with_path(f"{base_url.raw_path.rstrip('/')}/{path}", encoded=True)
 
 
 def find_api(base_url: str | None, account_id: str | None) -> API:
