@@ -5,6 +5,7 @@ just as documented: these are made at once, and only what is not goes the genera
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from cfevents.events import KINDS
@@ -34,35 +35,29 @@ def listed_events_hook(letters: Mapping[str, str], general: _Hook, general_array
         general: The hook for an event that is of another shape.
         general_array: The hook that finds the place of what is wrong.
     """
-    k, t, n, a = (letters[name] for name in _ATTRIBUTES)
+    return partial(_structured, tuple(letters[name] for name in _ATTRIBUTES), general, general_array)
 
-    def structure_listed_events(raw: Any, cls: Any) -> Any:
-        events: list[EventMetadata] = []
-        add, own_text = events.append, OWN_TEXT.get
-        try:
-            for item in _array(raw):
-                kind, recorded, sequence, collected = item[k], item[t], item[n], item[a]
-                # Or-ed, whole numbers are as long as the longest of them, and below 0 if one is.
-                whole = type(recorded) is type(sequence) is type(collected) is int
-                if (
-                    not whole
-                    or not 0 <= recorded | sequence | collected < _END
-                    or type(kind) is not str
-                    or len(item) != 4
-                ):
-                    add(general(item, EventMetadata))
-                    continue
-                event = _new(EventMetadata)
-                _set_kind(event, own_text(kind, kind))
-                _set_recorded(event, recorded)
-                _set_sequence(event, sequence)
-                _set_collected(event, collected)
-                add(event)
-        except Exception:  # what it is, and where, the general way tells
-            return general_array(raw, cls)
-        return tuple(events)
 
-    return structure_listed_events
+def _structured(letters: tuple[str, ...], general: _Hook, general_array: _Hook, raw: Any, cls: Any) -> Any:
+    events: list[EventMetadata] = []
+    k, t, n, a = letters
+    try:
+        for item in _array(raw):
+            kind, recorded, sequence, collected = item[k], item[t], item[n], item[a]
+            # Or-ed, whole numbers are as long as the longest of them, and below 0 if one is.
+            whole = type(recorded) is type(sequence) is type(collected) is int
+            if not (whole and 0 <= recorded | sequence | collected < _END and type(kind) is str and len(item) == 4):
+                events.append(general(item, EventMetadata))
+                continue
+            event = _new(EventMetadata)
+            _set_kind(event, OWN_TEXT.get(kind, kind))
+            _set_recorded(event, recorded)
+            _set_sequence(event, sequence)
+            _set_collected(event, collected)
+            events.append(event)
+    except Exception:  # what it is, and where, the general way tells
+        return general_array(raw, cls)
+    return tuple(events)
 
 
 def _array(raw: Any) -> list[Any]:
