@@ -23,6 +23,8 @@ from cfevents.protocol import RateLimits
 # Blocks of which the API does not say how long they last: the first, doubled with each, and the longest.
 _FIRST_BLOCK = 1.0
 _LONGEST_BLOCK = 300.0
+# The part of a quota that is left free where others spend too.
+_FREE = 10
 
 NOTABLE_WAIT = 5.0
 """Waits that are longer, in seconds, are told in the log, each once."""
@@ -62,9 +64,14 @@ class _Window:
 
     @property
     def _taken(self) -> int:
-        """Count what others took of our part: first they take theirs, but for one that a program may start with."""
+        """Count what others took of our part. First they take theirs, but for a tenth of the quota, which stays free.
+
+        Others' requests that are under way are in nobody's headers yet: programs that all went to the last one that the
+        headers show would go beyond it together.
+        """
         theirs = self.quota - self.allowed
-        return max(0, self.foreign - theirs + min(1, theirs)) if self.foreign else 0
+        free = min(theirs, max(1, self.quota // _FREE))
+        return max(0, self.foreign - theirs + free) if self.foreign else 0
 
     def free_at(self, now: float, in_flight: int, answered: list[float]) -> float:
         """Find when one more request may leave; inf where that depends on an answer."""

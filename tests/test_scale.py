@@ -33,6 +33,12 @@ def test_processes_that_divide_the_share_among_them_are_not_refused() -> None:
     assert PERIOD <= played.seconds <= PERIOD * 1.1
 
 
+@pytest.mark.parametrize("counting", COUNTINGS)
+def test_busy_processes_that_know_nothing_of_one_another_are_not_refused(counting: Any) -> None:
+    (played,) = play(Case(1500, tasks=(8, 8), apart=True, divided=False, counting=counting))
+    assert played.refused == 0
+
+
 def test_the_page_on_scale_has_the_table_that_its_command_makes() -> None:
     page = Path(__file__).parents[1] / "docs" / "scale.md"
     assert "".join(capacity()) in page.read_text(encoding="utf-8")

@@ -34,7 +34,10 @@ class Case:
 
     tokens: int = 1
     apart: bool = False
-    """Whether the clients of a token have a budget each, with its part of the share, as processes have."""
+    """Whether the clients of a token have a budget each, as processes have."""
+
+    divided: bool = True
+    """Whether each of those has its part of the share, and not the whole of it."""
 
     counting: Counting = "fixed"
     rounds: int = 1
@@ -148,7 +151,7 @@ def _simulator(case: Case, connectors: list[str], token: int) -> Simulator:
 
 def _budgets(case: Case) -> list[Budget]:
     if case.apart:
-        return [Budget(share=SHARE / len(case.tasks)) for _ in case.tasks]
+        return [Budget(share=SHARE / len(case.tasks) if case.divided else SHARE) for _ in case.tasks]
     return [Budget(share=SHARE)] * len(case.tasks)
 
 
