@@ -16,6 +16,7 @@ from cfevents.session import Reader
 from cfevents.streams.details import Listed, get_details
 from cfevents.streams.inorder import in_order
 from cfevents.streams.rounds import Rounds
+from cfevents.streams.window import Windowed
 from cfevents.timespan import Moment
 
 OnError: TypeAlias = Literal["raise", "collect"]
@@ -135,7 +136,7 @@ def _checked(connector_ids: Iterable[str]) -> tuple[str, ...]:
     return ids
 
 
-class FleetStream:
+class FleetStream(Windowed):
     """The events of several connectors in a window of time, ascending. Made by `Fleet.list_events`.
 
     Nothing is sent before it is read; every ``async for`` starts again at the beginning, over the same window.
@@ -143,17 +144,8 @@ class FleetStream:
 
     def __init__(self, members: _Members, query: Query) -> None:
         """Take whose events, and what to ask for."""
-        self._members, self._query = members, query
-
-    @property
-    def since(self) -> int:
-        """The window's lower bound, in whole seconds since the Unix epoch."""
-        return self._query.start.since
-
-    @property
-    def until(self) -> int:
-        """The window's upper bound, in whole seconds since the Unix epoch."""
-        return self._query.start.until
+        super().__init__(query)
+        self._members = members
 
     async def collect(self) -> list[FleetEvent[EventMetadata]]:
         """Read everything into a list.

@@ -12,9 +12,10 @@ from cfevents.query import Query
 from cfevents.session import Reader
 from cfevents.streams.details import Listed, get_details
 from cfevents.streams.slices import list_slices
+from cfevents.streams.window import Windowed
 
 
-class EventStream:
+class EventStream(Windowed):
     """The events of one connector in a window of time, in the API's order, its cursor followed.
 
     Where slices of the window are listed side by side, the order is ascending. Made by `Client.list_events`. Nothing is
@@ -23,18 +24,8 @@ class EventStream:
 
     def __init__(self, query: Query, reader: Reader) -> None:
         """Take what to ask for, and what to read with."""
-        self._query = query
+        super().__init__(query)
         self._reader = reader
-
-    @property
-    def since(self) -> int:
-        """The window's lower bound, in whole seconds since the Unix epoch."""
-        return self._query.start.since
-
-    @property
-    def until(self) -> int:
-        """The window's upper bound, in whole seconds since the Unix epoch."""
-        return self._query.start.until
 
     def pages(self) -> AsyncGenerator[Page, None]:
         """Read page by page, empty pages included; with a concurrency above 1, slice by slice.
