@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, TypeAlias
 
 from attrs import asdict, frozen
@@ -25,7 +26,12 @@ def _are_kinds(value: Any) -> bool:
 
 def _are_keys(value: Any) -> bool:
     return type(value) is tuple and all(
-        type(key) is tuple and len(key) == 2 and type(key[0]) in (int, float) and type(key[1]) is int for key in value
+        type(key) is tuple
+        and len(key) == 2
+        and type(key[0]) in (int, float)
+        and type(key[1]) is int
+        and isfinite(key[0])
+        for key in value
     )
 
 
@@ -39,6 +45,7 @@ _RIGHT: Mapping[str, Callable[[Any], bool]] = {
     "delivered": _are_keys,
     "finished": _is(bool),
 }
+_NEEDED = {"connector_id", "since", "until"}
 
 
 def _tuples(value: Any) -> Any:
@@ -101,14 +108,16 @@ class Checkpoint:
         told = _object(text)
         if (version := told.pop("version", None)) != _VERSION:
             raise CheckpointError(f"the checkpoint is of version {shown(version)}; this version of cfevents reads 1")
+        if not _NEEDED <= told.keys() <= _RIGHT.keys():
+            raise CheckpointError(f"the checkpoint has other parts than it should: {shown(sorted(told))}")
         told = {name: _tuples(value) for name, value in told.items()}
         for name, value in told.items():
-            if name not in _RIGHT or not _RIGHT[name](value):
+            if not _RIGHT[name](value):
                 raise CheckpointError(f"the checkpoint's {name} is {shown(value)}: it is damaged")
-        try:
-            return cls(**told)
-        except TypeError as error:
-            raise CheckpointError(f"the checkpoint lacks a part: {error}") from None
+        checkpoint = cls(**told)
+        if checkpoint.reached is not None and not checkpoint.since <= checkpoint.reached <= checkpoint.until:
+            raise CheckpointError("the checkpoint's reached lies outside its window: it is damaged")
+        return checkpoint
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -32,15 +32,16 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
         CfEventsError: A page could not be had; the error tells how to go on from it.
     """
     chain = _Chain(reader, query)
-    reached, repeated = query.start, _Repeats(query.start.delivered)
+    reached, repeated = query.start, _Repeats(query.start)
     links: deque[asyncio.Task[_Link | None]] = deque()
     try:
         while not reached.finished:
             with told_how_to_go_on(reached):
                 answer = await chain.answer(links)
             listing = answer.result
-            reached = evolve(reached, cursor=listing.cursor or None, finished=not listing.cursor)
             items = chosen(repeated.dropped(listing.items), query.kinds)
+            done = not listing.cursor
+            reached = evolve(reached, cursor=listing.cursor or None, finished=done, delivered=repeated.delivered)
             yield _page(answer, items, reached)
     finally:
         await stop(links)
@@ -49,10 +50,12 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
 class _Repeats:
     """The events that are not to be yielded again: those of the page before, and what had been delivered earlier."""
 
-    def __init__(self, delivered: tuple[Key, ...]) -> None:
-        self._delivered = frozenset(delivered)
+    def __init__(self, start: Checkpoint) -> None:
+        self._start = start
+        self._delivered = frozenset(start.delivered)
         self._before: tuple[EventMetadata, ...] = ()
         self._times = frozenset[int | float]()
+        self._overlapped = False
 
     def dropped(self, items: tuple[EventMetadata, ...]) -> tuple[EventMetadata, ...]:
         """Leave them out of the next page."""
@@ -62,7 +65,16 @@ class _Repeats:
         if not self._delivered and times.isdisjoint(self._times):
             return items
         again = self._delivered.union(key_of(event) for event in before if event.recorded_ts in self._times)
-        return tuple(event for event in items if key_of(event) not in again)
+        left = tuple(event for event in items if key_of(event) not in again)
+        self._overlapped |= len(left) < len(items)
+        return left
+
+    @property
+    def delivered(self) -> tuple[Key, ...]:
+        """What another listing that goes on from here has to leave out."""
+        # Of a page only where this server was seen to repeat one: a checkpoint is to stay small.
+        before = map(key_of, self._before) if self._overlapped else ()
+        return tuple(sorted({*before, *(self._start.delivered if self._start.reached is not None else ())}))
 
 
 @frozen(eq=False, repr=False)

@@ -98,7 +98,8 @@ def _checked_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
     names = tuple(check_text("kind", name) for name in kind_names(kind))
     for name in names:
         tell_of_unknown(name)
-    return names[0] if len(names) == 1 else names or None
+    # Sorted: a set has another order in every process, and a checkpoint is of the same listing all the same.
+    return names[0] if len(names) == 1 else tuple(sorted(names)) or None
 
 
 def _resumed(asked: Checkpoint, checkpoint: Checkpoint | str) -> Checkpoint:
@@ -112,4 +113,9 @@ def _resumed(asked: Checkpoint, checkpoint: Checkpoint | str) -> Checkpoint:
                 f"the checkpoint is of another listing: there {name} is {theirs!r}, here {ours!r}; write "
                 f"{name}=checkpoint.{name}"
             )
+    if checkpoint.cursor is not None:
+        try:
+            check_text("cursor", checkpoint.cursor)
+        except ValueError as error:
+            raise CheckpointError(f"the checkpoint's {error}") from None
     return checkpoint

@@ -10,7 +10,7 @@ from cfevents.checkpoint import Key
 # what two slices turn out to list both cannot be foreseen.
 _IN_ORDER = 1.4
 _OUT_OF_ORDER = 1.85
-_BEYOND = 1.75
+_BEYOND = 1.6
 
 
 class Account:
@@ -26,12 +26,14 @@ class Account:
     per_page = 1
     """Requests for each page that has events: some servers send empty pages in between."""
 
+    in_order = True
+    """Whether the server was seen to list in order: what it does not, cannot be planned well."""
+
     sent = 0
 
     def __init__(self, concurrency: int) -> None:
         """Begin with what the slices that run at a time may cost beyond."""
         self._beyond = _BEYOND * concurrency
-        self._share = _IN_ORDER
         self._seen = 0
         self._known: set[Key] = set()
         self._owed: set[Key] = set()
@@ -42,10 +44,6 @@ class Account:
         self._owed -= keys
         self._seen += len(keys - self._known)
         self._known |= keys
-
-    def see_disorder(self) -> None:
-        """Take in that the server does not list in order: more cannot be planned well."""
-        self._share = _OUT_OF_ORDER
 
     def owe(self, keys: AbstractSet[Key]) -> None:
         """Remember events whose slice was given up: they have earned already, and have to be listed again."""
@@ -58,5 +56,6 @@ class Account:
 
     def affords(self, pages: float, owing: Collection[Key] = ()) -> bool:
         """Whether so many pages may be spent that earn nothing, with these events to be listed again."""
-        earned = (self._share * self._seen - len(self._owed) - len(owing)) / self.page_size
+        share = _IN_ORDER if self.in_order else _OUT_OF_ORDER
+        earned = (share * self._seen - len(self._owed) - len(owing)) / self.page_size
         return (earned - pages) * self.per_page + self._beyond >= self.sent

@@ -29,10 +29,10 @@ class Density:
         self._rate, self._reach = _closest(self._times)
         self._found = self._foreseen = 1.0
 
-    def end(self, begin: float, events: float) -> float:
-        """Say where a slice that begins there has so many events."""
+    def end(self, begin: float, events: float, *, bound: bool = True) -> float:
+        """Say where a slice that begins there has so many events; not farther than was seen, where that is bound."""
         foreseen = events * self._foreseen / self._found if self._found else math.inf
-        return min(self._end(begin, foreseen), begin + _REACH * self._reach)
+        return min(self._end(begin, foreseen), begin + _REACH * self._reach if bound else math.inf)
 
     def estimate(self, begin: float, end: float) -> float:
         """Say how many events are to be expected in a slice."""
@@ -46,8 +46,8 @@ class Density:
 
     def _end(self, begin: float, events: float) -> float:
         times, rate = self._times, self._rate
-        if not times:
-            return begin
+        if not times or events == math.inf:
+            return begin if not times else math.inf
         before = max(0.0, times[0] - begin)
         if events <= before * rate:
             return begin + events / rate

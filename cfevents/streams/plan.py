@@ -24,6 +24,8 @@ _NARROWEST_CROWDED = 32
 # Pages that a slice is to have at most, and how many times more it may have before it is cut again.
 _MOST_PAGES = 4
 _OUTGROWN = 3
+# Pages of a slice that is cut although nothing more can be afforded.
+_LONG = 8
 # Pages that may wait for the head of the line, for each slice that runs at a time.
 _WAITING = 3
 
@@ -88,6 +90,7 @@ class Plan:
             return None
         del self._parts[0]
         self._account.forget(self._taken)
+        self._crowded = {second for second in self._crowded if second >= head.end - 1}
         self._taken = set(head.events)
         return head
 
@@ -140,15 +143,19 @@ class Plan:
         merged = self._parts[first : last + 1]
         given_up = [each for each in merged if isinstance(each, Slice)]
         keys = [key for each in given_up for key in each.events]
-        if len(merged) > 1 or (self._outgrew(part) and self._affords(1 + self._gaps(), keys)):
-            for each in given_up:
-                each.given_up = True
+        for each in given_up:
+            each.given_up = True
+        if self._may_be_cut(part, keys) if len(merged) == 1 else self._account.in_order or self._affords(0, keys):
             self._account.owe(set(keys))
             self._parts[first : last + 1] = [Part(merged[0].begin, merged[-1].end, self._sight(part))]
+            return
+        for each in given_up:
+            each.given_up = False
 
-    def _outgrew(self, part: Slice) -> bool:
+    def _may_be_cut(self, part: Slice, keys: Collection[Key]) -> bool:
         wide = part.width >= 2 * _NARROWEST
-        return wide and part.pages >= min(_OUTGROWN * part.planned, 2 * _MOST_PAGES)
+        outgrown = part.pages >= min(_OUTGROWN * part.planned, 2 * _MOST_PAGES)
+        return wide and outgrown and self._affords(1 + self._gaps(), keys)
 
     def _note_crowds(self, part: Slice) -> None:
         """Remember the seconds that hold much of a page, by either time that the bounds may mean."""
@@ -162,7 +169,7 @@ class Plan:
         ascending = sorted(keys)
         longer = 1.0
         if keys not in (ascending, ascending[::-1]):
-            self._account.see_disorder()
+            self._account.in_order = False
             # What was seen is a sample, of nobody knows how much: as much as is worth a few slices.
             longer = max(2.0, min(self._concurrency, 8) * self._target() / len(keys))
         return Density((time for time, _ in keys), longer)
@@ -172,7 +179,9 @@ class Plan:
 
     def _affords(self, pages: float, owing: Collection[Key] = ()) -> bool:
         per_page = self._account.per_page
-        under_way = sum(max(0, per_page * (part.pages + 1) - part.requests) for part in self._running())
+        under_way = sum(
+            max(0, per_page * (part.pages + 1) - part.requests) for part in self._running() if not part.given_up
+        )
         return self._account.affords(pages + under_way / per_page, owing)
 
     def _cut(self) -> Slice | None:
@@ -186,8 +195,7 @@ class Plan:
         elif self._running():
             return None
         else:
-            # What a listing page by page costs can always be afforded.
-            end = gap.end
+            end = self._long_end(gap)
         planned = max(1.0, gap.density.estimate(gap.begin, end) / self._account.page_size)
         part = Slice(gap.begin, end, gap.density, planned)
         self._parts[index : index + 1] = [part] if end == gap.end else [part, Part(end, gap.end, gap.density)]
@@ -209,6 +217,12 @@ class Plan:
         quiet = (each for each in range(end, end + 16) if self._crowded.isdisjoint((each - 1, each)))
         end = next(quiet, end)
         return gap.end if gap.end - end < max(_NARROWEST, 0.15 * width) else end
+
+    def _long_end(self, gap: Part) -> int:
+        """Find where a slice ends that costs little more than page by page does, and is not the whole listing."""
+        end = gap.density.end(gap.begin, _LONG * self._account.page_size, bound=False)
+        end = max(end, gap.begin + _NARROWEST_CROWDED)
+        return gap.end if end >= gap.end - _NARROWEST or not self._affords(0) else math.ceil(end)
 
     def _target(self) -> float:
         """Say how many events a slice is to have: a little less than fill its pages, and more pages of small ones."""

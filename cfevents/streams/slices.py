@@ -51,11 +51,12 @@ def _after(part: Slice, reached: Checkpoint) -> Checkpoint:
 
 
 def listed_again(events: Mapping[Key, EventMetadata], end: int) -> tuple[Key, ...]:
-    """Find the events that a slice which begins at ``end`` may list again.
-
-    Whichever of its times the bounds mean, such an event lies in the last second or beyond.
-    """
-    again = (key for key, event in events.items() if max(event.recorded_ts, event.collected_ts) >= end - 1)
+    """Find the events that a slice which begins at ``end`` lists again: by whichever of its times the bounds mean."""
+    again = (
+        key
+        for key, event in events.items()
+        if end - 1 <= event.recorded_ts <= end or end - 1 <= event.collected_ts <= end
+    )
     return tuple(sorted(again))
 
 
@@ -105,6 +106,8 @@ class _SideBySide:
             if part.given_up:
                 task.cancel()
                 del self.tasks[task]
+        for part in [part for part in self._readings if part.given_up]:
+            del self._readings[part]
         for part, window in self._plan.asks():
             request = self._query.request(self._reader.api, window, part.cursor)
             self._readings[part].request = request
@@ -112,6 +115,8 @@ class _SideBySide:
 
     async def _learn(self, session: Session, task: "asyncio.Task[Answer[Listing]]") -> None:
         part = self.tasks.pop(task)
+        if part.given_up:  # by what another answer of the same moment told
+            return
         reading = self._readings[part]
         try:
             answer = await session.outcome(task)

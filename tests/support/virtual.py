@@ -1,0 +1,175 @@
+"""A listing's plan worked through without HTTP, in virtual time: thousands of histories in seconds."""
+
+import heapq
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from random import Random
+from typing import Any
+
+from attrs import define, field, frozen
+
+from cfevents import Checkpoint, EventMetadata
+from cfevents.checkpoint import Key
+from cfevents.paging import key_of
+from cfevents.streams.plan import Plan, Slice
+from cfevents.streams.slices import _after
+from cfevents.timespan import Timespan
+
+BEGIN = 1_700_000_000
+_KINDS = ("Init", "Leave", "Reconcile")
+
+
+def made(times: Iterable[float], lag: Callable[[float], float] = lambda _: 0) -> list[EventMetadata]:
+    """Events at these times, each collected some seconds later."""
+    counted: dict[float, int] = {}
+    events = []
+    for number, time in enumerate(sorted(times)):
+        counted[time] = sequence = counted.get(time, -1) + 1
+        events.append(EventMetadata(_KINDS[number * 7 % 3], time, sequence, time + lag(time)))
+    return events
+
+
+@frozen(eq=False)
+class VirtualAPI:
+    """Answers as the API may: every choice that its documentation leaves open is a setting."""
+
+    events: list[EventMetadata] = field(repr=False)
+    order: str = "ascending"
+    bounds: str = "inclusive"
+    compare: str = "t"
+    page_size: int = 100
+    empty_pages: int = 0
+    _listings: dict[Timespan, list[EventMetadata]] = field(factory=dict, init=False, repr=False)
+    _by_time: list[EventMetadata] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_by_time", sorted(self.events, key=self._time))
+
+    @property
+    def _time(self) -> Callable[[EventMetadata], Any]:
+        return attrgetter("recorded_ts" if self.compare == "t" else "collected_ts")
+
+    def listing(self, window: Timespan) -> list[EventMetadata]:
+        """Everything in a window, in the API's order."""
+        if window not in self._listings:
+            first, last = (bisect_left, bisect_right) if self.bounds == "inclusive" else (bisect_right, bisect_left)
+            low = first(self._by_time, window.since, key=self._time)
+            high = last(self._by_time, window.until, key=self._time)
+            self._listings[window] = sorted(self._by_time[low:high], key=self._order)
+        return self._listings[window]
+
+    def _order(self, event: EventMetadata) -> Any:
+        time, sequence = key_of(event)
+        orders: dict[str, Any] = {
+            "ascending": (time, sequence),
+            "descending": (-time, -sequence),
+            "grouped": (event.kind, time, sequence),
+            "shuffled": hash((time * 7919, sequence * 104_729)),
+        }
+        return orders[self.order]
+
+    def page(self, window: Timespan, cursor: str | None) -> tuple[list[EventMetadata], str | None]:
+        """A page, and the cursor of the next."""
+        listing = self.listing(window)
+        at, empties = map(int, cursor.split("/")) if cursor else (0, self.empty_pages)
+        if empties:
+            return [], f"{at}/{empties - 1}"
+        end = at + self.page_size
+        return listing[at:end], f"{end}/{self.empty_pages}" if end < len(listing) else None
+
+    def pages(self, window: Timespan) -> int:
+        """How many requests a listing page by page takes."""
+        return max(1, math.ceil(len(self.listing(window)) / self.page_size)) * (1 + self.empty_pages)
+
+
+@define(eq=False)
+class Listed:
+    """What became of a listing in slices; a request takes a round, or up to twice as long where they differ."""
+
+    parts: list[Slice] = field(factory=list)
+    keys: list[list[Key]] = field(factory=list)
+    """What each slice delivered."""
+
+    checkpoints: list[Checkpoint] = field(factory=list)
+    requests: int = 0
+    rounds: float = 0.0
+    held: int = 0
+    """The most events that were held at a time."""
+
+    asked: list[int] = field(factory=list)
+    """Requests that had been sent when each slice was delivered."""
+
+    @property
+    def events(self) -> list[Key]:
+        """All that was delivered."""
+        return [key for keys in self.keys for key in keys]
+
+
+@define(eq=False)
+class _Run:
+    api: VirtualAPI
+    plan: Plan
+    listed: Listed
+    differing: Random | None
+    under_way: list[tuple[float, int, Slice, Timespan]] = field(factory=list)
+
+    def ask(self) -> None:
+        for part, window in self.plan.asks():
+            self.listed.requests += 1
+            lasts = 1 + (self.differing.random() if self.differing else 0)
+            answered = self.listed.rounds + lasts
+            heapq.heappush(self.under_way, (answered, self.listed.requests, part, window))
+
+    def learn(self, until: float) -> None:
+        """Take in what is answered by then; at least one answer is waited for."""
+        while self.under_way and self.under_way[0][0] <= until:
+            _, _, part, window = heapq.heappop(self.under_way)
+            if part.given_up:
+                continue
+            items, cursor = self.api.page(window, part.cursor)
+            self.plan.learn(part, {key_of(event): event for event in items}, cursor)
+
+    def note(self) -> None:
+        held = sum(len(part.events) for part in self.plan._parts if isinstance(part, Slice))
+        self.listed.held = max(self.listed.held, held)
+
+
+def list_virtually(
+    api: VirtualAPI,
+    start: Checkpoint,
+    concurrency: int,
+    *,
+    differing: Random | None = None,
+    work: float = 0.0,
+    slices: int | None = None,
+) -> Listed:
+    """List as `list_slices` does.
+
+    Args:
+        api: What answers.
+        start: Where to begin, and the window.
+        concurrency: Slices that are listed side by side.
+        differing: Where the requests' lengths come from; each takes one round without it.
+        work: Rounds that the caller works on each slice.
+        slices: After how many slices the caller ends it.
+    """
+    since = start.since if start.reached is None else max(start.since, start.reached - 1)
+    run = _Run(api, Plan(Timespan(since, start.until), concurrency), Listed(), differing)
+    reached, before, listed = start, set(start.delivered), run.listed
+    while not reached.finished and len(listed.keys) != slices:
+        run.learn(listed.rounds)
+        run.note()
+        run.ask()
+        if part := run.plan.take():
+            listed.parts.append(part)
+            listed.keys.append([key for key in sorted(part.events) if key not in before])
+            before, reached = set(part.events), _after(part, reached)
+            listed.checkpoints.append(reached)
+            listed.asked.append(listed.requests)
+            listed.rounds += work
+        else:
+            assert run.under_way, "it waits for nothing"
+            listed.rounds = run.under_way[0][0]
+    return listed

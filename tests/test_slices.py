@@ -1,0 +1,581 @@
+"""Slices of a window listed side by side, over HTTP: each event once, in order, and nothing left behind."""
+
+import asyncio
+import gc
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.clock import StillLoop, run_jumping
+from support.scripted import Reply, ScriptedAPI, item, page
+from support.tidy import client_tasks
+
+from cfevents import (
+    APIResponseError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    Budget,
+    Client,
+    ConfigurationError,
+    EventMetadata,
+    NotFoundError,
+    Page,
+    PaginationError,
+)
+from cfevents.testing import Simulator, faults
+from cfevents.testing.faults import Exchange, Fault
+
+BEGIN = 1_700_000_000
+END = BEGIN + 40_000
+WINDOW: dict[str, Any] = {"since": BEGIN, "until": END}
+KINDS = ["Init", "Leave", "Reconcile"]
+
+
+def raw(count: int = 400, apart: int = 100) -> list[dict[str, Any]]:
+    """Events at regular times, of three kinds."""
+    return [{"e": {"k": KINDS[number % 3]}, "t": BEGIN + apart * number, "n": number % 2} for number in range(count)]
+
+
+def ids(found: list[EventMetadata]) -> list[tuple[float, int]]:
+    return [(event.recorded_ts, event.sequence) for event in found]
+
+
+def lasting(seconds: float) -> Fault:
+    """Every answer takes so long."""
+
+    async def strike(_: Exchange) -> None:
+        await asyncio.sleep(seconds)
+
+    return Fault(f"lasting({seconds})", strike)
+
+
+def refusing(status: int, matches: Callable[[Any], bool], *, times: int = 10**9) -> Fault:
+    """Answer some requests with a status."""
+    left = [times]
+
+    def strike(exchange: Exchange) -> None:
+        if matches(exchange.request.query) and left[0]:
+            left[0] -= 1
+            exchange.status = status
+            exchange.body = b'{"success": false, "result": null, "errors": [{"code": 1, "message": "no"}]}'
+
+    return Fault(f"refusing({status})", strike)
+
+
+@asynccontextmanager
+async def served(
+    events: list[dict[str, Any]] | None = None, max_page_size: int = 20, **options: Any
+) -> AsyncIterator[tuple[Simulator, Client]]:
+    """A simulator and its client; at the end no task of the client is left, and every turn was given back."""
+    budget = Budget(10**6)
+    events = raw() if events is None else events
+    async with Simulator(events={"c1": events}, max_page_size=max_page_size, **options) as simulator:
+        async with Client(**simulator.client_options, budget=budget) as client:
+            yield simulator, client
+        assert client_tasks() == set()
+        assert not budget._in_flight
+        assert not budget._waiters
+
+
+history = st.lists(
+    st.tuples(st.integers(0, 200), st.integers(0, 5), st.integers(0, 30)), max_size=80, unique_by=lambda key: key[:2]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    keys=history,
+    page_size=st.integers(2, 25),
+    concurrency=st.sampled_from([2, 3, 8]),
+    order=st.sampled_from(["ascending", "descending", "shuffled", "grouped"]),
+    bounds=st.sampled_from(["inclusive", "exclusive"]),
+    compare=st.sampled_from(["t", "a"]),
+    empty_pages=st.integers(0, 2),
+)
+def test_a_listing_in_slices_gives_what_one_page_by_page_gives_sorted(
+    keys: list[tuple[int, int, int]], page_size: int, concurrency: int, **options: Any
+) -> None:
+    events = [{"e": {"k": "Init"}, "t": BEGIN + t, "n": n, "a": BEGIN + t + lag} for t, n, lag in keys]
+
+    async def read() -> None:
+        async with served(events, **options) as (_, client):
+            window: dict[str, Any] = {"since": BEGIN + 10, "until": BEGIN + 180, "page_size": page_size}
+            one_by_one = await client.list_events("c1", **window).collect()
+            stream = client.list_events("c1", **window, concurrency=concurrency)
+            pages = [page async for page in stream.pages()]
+            assert all(ids(list(page.items)) == sorted(ids(list(page.items))) for page in pages)
+            found = [event for page in pages for event in page.items]
+            assert sorted(ids(found)) == sorted(ids(one_by_one))
+            assert options["compare"] == "a" or ids(found) == sorted(ids(one_by_one))
+
+    run_jumping(read())
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+@pytest.mark.parametrize(("concurrency", "faster"), [(8, 5.5), (32, 14)])
+def test_two_hundred_pages_of_a_tenth_of_a_second_come_many_times_faster(
+    order: Any, concurrency: int, faster: float
+) -> None:
+    async def took(client: Client, **options: Any) -> tuple[float, list[EventMetadata]]:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        found = await client.list_events("c1", **WINDOW, **options).collect()
+        return loop.time() - began, found
+
+    async def main() -> None:
+        async with served(raw(4000, 10), order=order) as (simulator, client):
+            simulator.faults.add(lasting(0.1))
+            one, expected = await took(client)
+            assert len(simulator.requests) == 200
+            simulator.requests.clear()
+            many, found = await took(client, concurrency=concurrency)
+            assert found == sorted(expected, key=lambda event: (event.recorded_ts, event.sequence))
+            assert one == pytest.approx(20)
+            assert one >= faster * many
+            assert len(simulator.requests) <= 300 + 2 * concurrency
+
+    run_jumping(main(), StillLoop)
+
+
+@pytest.mark.parametrize("count", [0, 1, 20])
+async def test_where_the_first_page_is_the_only_one_exactly_one_request_is_sent(count: int) -> None:
+    async with served(raw(count)) as (simulator, client):
+        pages = [page async for page in client.list_events("c1", **WINDOW, concurrency=32).pages()]
+        assert [len(page.items) for page in pages] == [count]
+        assert [asked.query for asked in simulator.requests] == [{"from": str(BEGIN), "to": str(END)}]
+
+
+async def test_pages_have_no_cursor_but_a_checkpoint_and_the_last_is_finished() -> None:
+    async with served() as (_, client):
+        pages = [page async for page in client.list_events("c1", **WINDOW, concurrency=4).pages()]
+    assert len(pages) > 4
+    assert {page.cursor for page in pages} == {None}
+    checkpoints: list[Any] = [page.checkpoint for page in pages]
+    assert [each.finished for each in checkpoints] == [False] * (len(pages) - 1) + [True]
+    reached = [each.reached for each in checkpoints[:-1]]
+    assert reached == sorted(reached)
+    assert all(each.cursor is None for each in checkpoints)
+
+
+@pytest.mark.parametrize("concurrency", [2, 8])
+async def test_a_cursor_together_with_slices_is_refused_before_anything_is_sent(concurrency: int) -> None:
+    async with served() as (simulator, client):
+        with pytest.raises(ValueError, match=f"cursor= with concurrency={concurrency}"):
+            client.list_events("c1", **WINDOW, cursor="x", concurrency=concurrency)
+        assert len(await client.list_events("c1", **WINDOW, concurrency=1).collect()) == 400
+        assert len(simulator.requests) == 20
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"concurrency": 0}, ValueError, "concurrency=0 must be at least 1"),
+        ({"concurrency": True}, TypeError, "concurrency=True is not a whole number"),
+        ({"concurrency": 2.0}, TypeError, "concurrency=2.0 is not a whole number"),
+        ({"prefetch": -1}, ValueError, "prefetch=-1 must be at least 0"),
+        ({"prefetch": None}, TypeError, "prefetch=None is not a whole number"),
+    ],
+)
+async def test_senseless_numbers_are_refused(options: dict[str, Any], error: type[Exception], says: str) -> None:
+    async with served() as (_, client):
+        with pytest.raises(error, match=says):
+            client.list_events("c1", **WINDOW, **options)
+
+
+async def test_the_kinds_that_were_asked_for_are_given_in_order() -> None:
+    async with served() as (simulator, client):
+        one = await client.list_events("c1", **WINDOW, kind="Leave", concurrency=4).collect()
+        assert {asked.query["k"] for asked in simulator.requests} == {"Leave"}
+        simulator.requests.clear()
+        two = await client.list_events("c1", **WINDOW, kind=["Init", "Leave"], concurrency=4).collect()
+        assert not any("k" in asked.query for asked in simulator.requests)
+    every = sorted((event["t"], event["n"], event["e"]["k"]) for event in raw())
+    assert ids(one) == [(t, n) for t, n, kind in every if kind == "Leave"]
+    assert ids(two) == [(t, n) for t, n, kind in every if kind != "Reconcile"]
+
+
+async def test_the_page_size_is_asked_for_in_every_slice() -> None:
+    async with served() as (simulator, client):
+        await client.list_events("c1", **WINDOW, page_size=15, concurrency=4).collect()
+        assert {asked.query["limit"] for asked in simulator.requests} == {"15"}
+
+
+@pytest.mark.parametrize("kind", [None, "Leave", ["Init", "Reconcile"]])
+def test_what_the_api_said_beside_its_results_is_kept_on_the_pages(kind: Any) -> None:
+    def strike(exchange: Exchange) -> None:
+        document = exchange.document
+        document["messages"] = [{"code": int(exchange.request.query["from"]), "message": "hi"}]
+        document["errors"] = ["odd"]
+        exchange.document = document
+
+    async def main() -> list[Page]:
+        async with served() as (simulator, client):
+            simulator.faults.add(Fault("talking", strike))
+            stream = client.list_events("c1", **WINDOW, kind=kind, concurrency=4)
+            return [each async for each in stream.pages()]
+
+    pages = run_jumping(main())
+    begins: list[list[Any]] = [[message.code for message in page.messages] for page in pages]
+    assert all(codes and len(set(codes)) == 1 for codes in begins)
+    assert [codes[0] for codes in begins] == sorted({codes[0] for codes in begins})
+    assert all(str(error) == "odd" for page in pages for error in page.errors)
+    assert [len(page.errors) for page in pages] == [len(codes) for codes in begins]
+
+
+def chained(query: Any) -> bool:
+    """Whether a request goes on from a cursor in the later half of the window."""
+    return "cursor" in query and int(query["from"]) > BEGIN + 20_000
+
+
+async def test_a_cursor_that_expired_starts_its_slice_again_once_and_nothing_is_lost_or_doubled() -> None:
+    async with served(max_page_size=5) as (simulator, client):
+        simulator.faults.add(refusing(400, chained, times=1))
+        found = await client.list_events("c1", **WINDOW, concurrency=4).collect()
+        assert ids(found) == sorted((event["t"], event["n"]) for event in raw())
+        asked = [str(sorted(each.query.items())) for each in simulator.requests]
+        assert len(asked) == len(set(asked)) + 2  # the slice's first page, and the page that was refused
+
+
+async def test_a_cursor_that_expires_again_is_told_after_the_slices_before_it() -> None:
+    async with served(max_page_size=5) as (simulator, client):
+        simulator.faults.add(refusing(400, chained))
+        found = []
+        with pytest.raises(BadRequestError) as raised:
+            async for event in client.list_events("c1", **WINDOW, concurrency=4):
+                found.append(event)  # noqa: PERF401
+        everything = sorted((event["t"], event["n"]) for event in raw())
+        assert ids(found) == everything[: len(found)]
+        assert len(found) >= 190
+        simulator.faults.clear()
+        rest = client.list_events("c1", **WINDOW, checkpoint=raised.value.checkpoint)
+        assert ids([*found, *await rest.collect()]) == everything
+
+
+async def test_a_first_page_that_is_refused_is_told_at_once() -> None:
+    async with served() as (simulator, client):
+        simulator.faults.add(refusing(400, lambda _: True))
+        with pytest.raises(BadRequestError) as raised:
+            await client.list_events("c1", **WINDOW, concurrency=4).collect()
+        assert len(simulator.requests) == 1
+    error: Any = raised.value
+    assert (error.since, error.until, error.kind, error.checkpoint.reached) == (BEGIN, END, None, None)
+
+
+@pytest.mark.parametrize("other", [1, 2, 8])
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+def test_an_error_in_the_middle_comes_at_its_place_and_its_checkpoint_goes_on_after_it(other: int, order: Any) -> None:
+    async def main() -> None:
+        async with served(order=order) as (simulator, client):
+            simulator.faults.add(refusing(404, lambda query: int(query["from"]) > BEGIN + 20_000))
+            found = []
+            with pytest.raises(NotFoundError) as raised:
+                async for event in client.list_events("c1", **WINDOW, kind=["Init", "Leave"], concurrency=4):
+                    found.append(event)  # noqa: PERF401
+            error: Any = raised.value
+            everything = sorted((each["t"], each["n"]) for each in raw() if each["e"]["k"] != "Reconcile")
+            assert ids(found) == everything[: len(found)]
+            assert BEGIN + 20_000 <= error.checkpoint.reached <= BEGIN + 24_000
+            assert (error.since, error.until, error.kind) == (BEGIN, END, ("Init", "Leave"))
+            simulator.faults.clear()
+            simulator.requests.clear()
+            rest = client.list_events(
+                "c1", **WINDOW, kind=error.kind, checkpoint=str(error.checkpoint), concurrency=other
+            )
+            assert sorted(ids(found + await rest.collect())) == everything
+            assert min(int(each.query["from"]) for each in simulator.requests) == error.checkpoint.reached - 1
+
+    run_jumping(main())
+
+
+def test_after_an_error_nothing_to_the_right_of_it_is_asked_for() -> None:
+    async def main() -> None:
+        async with served(raw(4000, 10)) as (simulator, client):
+            simulator.faults.add(lasting(1))
+            loop = asyncio.get_running_loop()
+            loop.call_later(4.5, setattr, simulator, "api_token", "changed")
+            with pytest.raises(AuthenticationError):
+                await client.list_events("c1", **WINDOW, concurrency=8).collect()
+            # Those that were under way when the first was refused, and none after them.
+            assert len(simulator.requests) <= 1 + 5 * 8
+
+    run_jumping(main())
+
+
+def test_what_was_under_way_to_the_right_of_an_error_ends_with_it() -> None:
+    async def main() -> None:
+        async with served(raw(4000, 10)) as (simulator, client):
+
+            async def strike(exchange: Exchange) -> None:
+                begin = int(exchange.request.query["from"]) - BEGIN
+                await asyncio.sleep(1000 if begin > 19_500 else 1)
+                if begin > 19_000:
+                    exchange.status, exchange.body = 404, b"{}"
+
+            simulator.faults.add(Fault("failing", strike))
+            with pytest.raises(NotFoundError):
+                await client.list_events("c1", **WINDOW, concurrency=8).collect()
+            await asyncio.sleep(1)
+            assert client_tasks() == set()
+            assert int(simulator.requests[-1].query["from"]) > BEGIN + 19_500
+
+    run_jumping(main())
+
+
+def test_several_slices_that_fail_at_the_same_moment_are_told_as_one() -> None:
+    async def main() -> None:
+        async with served() as (simulator, client):
+            simulator.faults.add(lasting(1))
+            asyncio.get_running_loop().call_later(1.5, setattr, simulator, "api_token", "changed")
+            with pytest.raises(AuthenticationError) as raised:
+                await client.list_events("c1", **WINDOW, concurrency=8).collect()
+            assert raised.value.checkpoint is not None
+
+    run_jumping(main())
+
+
+def test_answers_of_slices_that_another_answer_of_the_same_moment_gave_up_change_nothing() -> None:
+    async def main() -> None:
+        crowd = [{"e": {"k": "Init"}, "t": BEGIN + 20_000, "n": 100 + number} for number in range(400)]
+        for order in ("ascending", "descending", "shuffled"):
+            async with served([*raw(), *crowd], order=order) as (simulator, client):
+                simulator.faults.add(lasting(1))
+                found = await client.list_events("c1", **WINDOW, concurrency=8).collect()
+                assert ids(found) == sorted((each["t"], each["n"]) for each in [*raw(), *crowd])
+
+    run_jumping(main())
+
+
+async def test_a_slice_that_runs_in_a_circle_is_told_with_a_checkpoint_after_the_slices_before_it() -> None:
+    async with served(max_page_size=5) as (simulator, client):
+
+        def strike(exchange: Exchange) -> None:
+            if chained(exchange.request.query):
+                document = exchange.document
+                document["result"]["cursor"] = exchange.request.query["cursor"]
+                exchange.document = document
+
+        simulator.faults.add(Fault("circle", strike))
+        found = []
+        with pytest.raises(PaginationError, match="the listing would never end") as raised:
+            async for event in client.list_events("c1", **WINDOW, concurrency=4):
+                found.append(event)  # noqa: PERF401
+        everything = sorted((event["t"], event["n"]) for event in raw())
+        assert ids(found) == everything[: len(found)]
+        assert raised.value.path is not None
+        simulator.faults.clear()
+        rest = client.list_events("c1", **WINDOW, checkpoint=raised.value.checkpoint, concurrency=4)
+        assert ids([*found, *await rest.collect()]) == everything
+
+
+async def test_an_answer_of_another_shape_names_its_place_and_what_was_asked() -> None:
+    async with served() as (simulator, client):
+
+        def strike(exchange: Exchange) -> None:
+            if int(exchange.request.query["from"]) > BEGIN + 20_000:
+                document = exchange.document
+                document["result"]["items"][3]["t"] = "late"
+                exchange.document = document
+
+        simulator.faults.add(Fault("odd", strike))
+        with pytest.raises(APIResponseError) as raised:
+            await client.list_events("c1", **WINDOW, concurrency=4).collect()
+    error: Any = raised.value
+    assert error.place == "result.items[3].t"
+    assert error.path.endswith("/connectors/c1/telemetry/events")
+    assert error.ray_id is not None
+    assert error.checkpoint.reached > BEGIN
+
+
+def test_a_slow_consumer_stops_the_requests() -> None:
+    async def main() -> None:
+        async with served(raw(4000, 10)) as (simulator, client):
+            simulator.faults.add(lasting(0.1))
+            delivered = 0
+            async with aclosing(client.list_events("c1", **WINDOW, concurrency=4).pages()) as pages:
+                async for page in pages:
+                    delivered += len(page.items)
+                    sent = len(simulator.requests)
+                    await asyncio.sleep(5)
+                    assert len(simulator.requests) <= sent + 4
+                    assert len(simulator.requests) <= 1.5 * delivered / 20 + 6 * 4
+            assert delivered == 4000
+
+    run_jumping(main())
+
+
+async def test_before_the_caller_works_on_a_page_the_next_requests_have_begun() -> None:
+    async with served(raw(4000, 10)) as (_, client):
+        under_way = 0
+        async for _ in client.list_events("c1", **WINDOW, concurrency=4).pages():
+            coroutines: list[Any] = [task.get_coro() for task in client_tasks()]
+            states = [inspect.getcoroutinestate(coroutine) for coroutine in coroutines]
+            assert inspect.CORO_CREATED not in states
+            under_way += len(states)
+        assert under_way > 100
+
+
+def test_while_the_caller_works_on_a_page_the_next_requests_are_on_their_way() -> None:
+    async def main() -> None:
+        async with served(raw(4000, 10)) as (simulator, client):
+            simulator.faults.add(lasting(0.1))
+            began = asyncio.get_running_loop().time()
+            async for _ in client.list_events("c1", **WINDOW, concurrency=4).pages():
+                await asyncio.sleep(0.1)
+            # In turn: fifty rounds of requests, and the work on more than a hundred pages.
+            assert asyncio.get_running_loop().time() - began < 0.1 * 200
+
+    run_jumping(main(), StillLoop)
+
+
+Ending = Callable[[Any, Client], Awaitable[None]]
+
+
+async def closing_the_generator(pages: Any, _: Client) -> None:
+    await pages.aclose()
+    assert client_tasks() == set()
+
+
+async def closing_the_client(pages: Any, client: Client) -> None:
+    await client.close()
+    with pytest.raises(ConfigurationError, match="closed") as raised:
+        await anext(pages)
+    assert raised.value.checkpoint is not None
+
+
+async def leaving_it_to_the_collector(pages: Any, _: Client) -> None:
+    del pages
+    gc.collect()
+    await asyncio.sleep(1)
+
+
+async def cancelling(pages: Any, _: Client) -> None:
+    async def read() -> None:
+        async for _ in pages:
+            pass
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(0.25)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert client_tasks() == set()
+
+
+async def running_into_an_error_of_the_callers(pages: Any, _: Client) -> None:
+    async def read() -> None:
+        async with aclosing(pages):
+            async for _ in pages:
+                raise LookupError
+
+    with pytest.raises(LookupError):
+        await read()
+    assert client_tasks() == set()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        closing_the_generator,
+        closing_the_client,
+        leaving_it_to_the_collector,
+        cancelling,
+        running_into_an_error_of_the_callers,
+    ],
+)
+def test_however_it_ends_no_task_and_no_turn_is_left_and_nothing_complains(end: Ending) -> None:
+    complaints: list[Any] = []
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        async with served(raw(4000, 10)) as (simulator, client):
+            simulator.faults.add(lasting(0.1))
+            pages = client.list_events("c1", **WINDOW, concurrency=8).pages()
+            await anext(pages)
+            simulator.faults.add(faults.status(404))
+            handed = [pages]
+            del pages
+            await end(handed.pop(), client)
+            await asyncio.sleep(1)
+            sent = len(simulator.requests)
+            await asyncio.sleep(10)
+            assert len(simulator.requests) == sent
+        gc.collect()
+
+    run_jumping(main())
+    assert complaints == []
+
+
+def test_closing_the_client_while_slices_are_awaited_ends_the_listing() -> None:
+    async def main() -> None:
+        async with served() as (simulator, client):
+            simulator.faults.add(lasting(1))
+            listing = asyncio.create_task(client.list_events("c1", **WINDOW, concurrency=8).collect())
+            await asyncio.sleep(1.5)
+            await client.close()
+            with pytest.raises(ConfigurationError, match="closed"):
+                await listing
+
+    run_jumping(main())
+
+
+def test_the_calls_patience_counts_the_api_and_not_the_caller() -> None:
+    async def main() -> None:
+        async with served(raw(4000, 10)) as (simulator, client):
+            simulator.faults.add(lasting(1))
+            # Two hundred pages of a second, eight at a time.
+            pages = client.list_events("c1", **WINDOW, concurrency=8, timeout=60).pages()
+            assert sum([len(page.items) async for page in _slowly(pages)]) == 4000
+            with pytest.raises(APITimeoutError, match="before the call's timeout ran out") as raised:
+                await client.list_events("c1", **WINDOW, concurrency=8, timeout=10.5).collect()
+            assert raised.value.checkpoint is not None
+            assert raised.value.checkpoint.reached is not None
+
+    run_jumping(main())
+
+
+async def _slowly(pages: Any) -> AsyncIterator[Page]:
+    async for each in pages:
+        await asyncio.sleep(10)
+        yield each
+
+
+def test_what_was_given_up_is_not_held_until_the_end() -> None:
+    async def main() -> list[tuple[int, int]]:
+        left = 4000
+        held: list[tuple[int, int]] = []
+        async with served(raw(4000, 10), order="shuffled") as (_, client):
+            async for each in client.list_events("c1", **WINDOW, concurrency=8).pages():
+                left -= len(each.items)
+                del each
+                if left == 0 or (left < 1500 and not held):
+                    gc.collect()
+                    held.append((sum(type(thing) is EventMetadata for thing in gc.get_objects()), left))
+        return held
+
+    gc.collect()
+    before = sum(type(thing) is EventMetadata for thing in gc.get_objects())
+    middle, last = run_jumping(main())
+    # What is to come yet, and the slice itself; not what was given up on the way.
+    assert [held - before <= left + 500 for held, left in (middle, last)] == [True, True], (before, middle, last)
+
+
+async def test_a_cursor_that_cannot_be_sent_back_is_told_with_its_place() -> None:
+    odd = page(*[item(BEGIN + number) for number in range(9)], cursor="\ud800")
+    async with ScriptedAPI(Reply(odd.body, headers={"CF-Ray": "ray9"})) as api, Client(**api.client_options) as client:
+        with pytest.raises(APIResponseError, match="lone surrogate") as raised:
+            await client.list_events("c1", **WINDOW, concurrency=4).collect()
+    assert (raised.value.place, raised.value.ray_id) == ("result.cursor", "ray9")
+
+
+def test_a_listing_in_slices_is_read_as_often_as_one_likes() -> None:
+    async def main() -> None:
+        async with served() as (_, client):
+            stream = client.list_events("c1", **WINDOW, concurrency=4)
+            assert await stream.collect() == await stream.collect()
+
+    run_jumping(main())
