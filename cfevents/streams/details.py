@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from cfevents.checkpoint import Checkpoint
 from cfevents.errors import CfEventsError, NotFoundError
+from cfevents.events import KindFilter, kind_names, tell_of_unknown
 from cfevents.models import EventDetail, EventMetadata
 from cfevents.session import Reader
 from cfevents.streams.inorder import in_order
@@ -19,6 +20,19 @@ class Listed(NamedTuple):
 
     reached: Checkpoint
     event: EventMetadata
+
+
+def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
+    """Check of which kinds the payloads are wanted; none for all.
+
+    Raises:
+        TypeError: A kind is neither text nor one of the documented classes.
+        ValueError: A name is empty, or the collection is.
+    """
+    names = kind_names(kinds)
+    for name in names:
+        tell_of_unknown(name)
+    return names
 
 
 async def get_details(

@@ -7,13 +7,13 @@ from typing import Literal, TypeAlias
 from attrs import define, evolve, field
 
 from cfevents.checks import check_segment, check_whole
-from cfevents.errors import CfEventsError, ConfigurationError, FleetError
-from cfevents.events import KindFilter, kind_names
-from cfevents.models import EventDetail, EventMetadata, FleetEvent, RecordedEvent
+from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
+from cfevents.events import KindFilter
+from cfevents.models import Connector, EventDetail, EventMetadata, FleetEvent, RecordedEvent
 from cfevents.paging import tell_how_to_go_on
 from cfevents.query import Query
 from cfevents.session import Reader
-from cfevents.streams.details import Listed, get_details
+from cfevents.streams.details import Listed, get_details, wanted_kinds
 from cfevents.streams.inorder import in_order
 from cfevents.streams.rounds import Rounds
 from cfevents.streams.window import Windowed
@@ -35,18 +35,33 @@ class _Members:
     on_error: OnError
     errors: dict[str, CfEventsError] = field(factory=dict)
 
-    async def ids(self) -> tuple[str, ...]:
-        """Find the connectors for a reading that begins; the API is asked where they were not named."""
-        self.errors = {}
-        if self.named is not None:
-            return self.named
-        connectors = (await self.reader.opened().ask(self.reader.api.list_connectors())).result
-        return tuple(dict.fromkeys(connector.id for connector in connectors))
+    async def begin(self) -> tuple[tuple[str, ...], dict[str, CfEventsError]]:
+        """Find the connectors for a reading that begins, and where its errors go: another may begin meanwhile.
 
-    def end(self) -> None:
-        """Tell what went wrong, where that is wanted."""
-        if self.errors and self.on_error == "raise":
-            raise FleetError(self.errors)
+        The API is asked where they were not named.
+        """
+        self.errors = errors = dict[str, CfEventsError]()
+        if self.named is not None:
+            return self.named, errors
+        connectors = (await self.reader.opened().ask(self.reader.api.list_connectors())).result
+        return tuple(
+            each.id for each in {each.id: each for each in connectors}.values() if _usable(each, errors)
+        ), errors
+
+    def end(self, errors: dict[str, CfEventsError]) -> None:
+        """Tell what went wrong in a reading, where that is wanted."""
+        if errors and self.on_error == "raise":
+            raise FleetError(errors)
+
+
+def _usable(connector: Connector, errors: dict[str, CfEventsError]) -> bool:
+    """Whether a connector can be asked for; the API may send any text for its id."""
+    try:
+        check_segment("id", connector.id)
+    except ValueError as error:
+        errors[connector.id] = APIResponseError(f"a connector that cannot be asked for: {error}", place="result[].id")
+        return False
+    return True
 
 
 class Fleet:
@@ -104,18 +119,18 @@ class Fleet:
             CfEventsError: The connectors could not be listed.
         """
         members = self._members
-        ids = _one_by_one(await members.ids())
-        waiting = _WAITING * members.concurrency
-        async with aclosing(in_order(members.reader, ids, self._latest, members.concurrency, waiting)) as outcomes:
+        ids, errors = await members.begin()
+        things, waiting = _one_by_one(ids), _WAITING * members.concurrency
+        async with aclosing(in_order(members.reader, things, self._latest, members.concurrency, waiting)) as outcomes:
             async for connector_id, found in outcomes:
                 if isinstance(found, ConfigurationError):  # of the client, not of a connector
                     raise found
                 if isinstance(found, CfEventsError):
-                    members.errors[connector_id] = found
+                    errors[connector_id] = found
                     continue
                 for event in found:
                     yield FleetEvent(connector_id, event)
-        members.end()
+        members.end(errors)
 
     async def _latest(self, connector_id: str) -> tuple[RecordedEvent, ...]:
         reader = self._members.reader
@@ -164,7 +179,7 @@ class FleetStream(Windowed):
 
         A connector of which a payload cannot be had ends there, like one that cannot be listed.
         """
-        return self._details(check_whole("concurrency", concurrency), kind_names(kinds))
+        return self._details(check_whole("concurrency", concurrency), wanted_kinds(kinds))
 
     async def __aiter__(self) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
         """Read event by event.
@@ -174,31 +189,35 @@ class FleetStream(Windowed):
                 for its connector.
             CfEventsError: The connectors could not be listed.
         """
-        async with aclosing(self._listed(await self._rounds())) as listed:
+        rounds = await self._rounds()
+        async with aclosing(self._listed(rounds)) as listed:
             async for each in listed:
                 yield FleetEvent(each.reached.connector_id, each.event)
-        self._members.end()
+        self._members.end(rounds.errors)
 
     async def _details(self, concurrency: int, kinds: tuple[str, ...]) -> AsyncGenerator[FleetEvent[EventDetail], None]:
-        rounds, errors = await self._rounds(), self._members.errors
+        rounds, ended = await self._rounds(), set[str]()
         listed = self._listed(rounds)
         async with aclosing(get_details(self._members.reader, listed, concurrency, kinds)) as details:
             async for each, detail in details:
                 connector_id = each.reached.connector_id
-                if isinstance(detail, EventDetail):
-                    if connector_id not in errors:
-                        yield FleetEvent(connector_id, detail)
-                    continue
-                tell_how_to_go_on(detail, each.reached)
                 if isinstance(detail, ConfigurationError):
-                    raise detail
-                rounds.fail(connector_id, detail)
-        self._members.end()
+                    raise tell_how_to_go_on(detail, each.reached)
+                if connector_id in ended:
+                    continue
+                if isinstance(detail, EventDetail):
+                    yield FleetEvent(connector_id, detail)
+                    continue
+                # Its listing may have failed already, but farther on.
+                ended.add(connector_id)
+                rounds.fail(connector_id, tell_how_to_go_on(detail, each.reached))
+        self._members.end(rounds.errors)
 
     async def _rounds(self) -> Rounds:
-        ids, members = await self._members.ids(), self._members
+        members = self._members
+        ids, errors = await members.begin()
         queries = (evolve(self._query, start=evolve(self._query.start, connector_id=each)) for each in ids)
-        return Rounds(members.reader, queries, members.concurrency, members.errors)
+        return Rounds(members.reader, queries, members.concurrency, errors)
 
     async def _listed(self, rounds: Rounds) -> AsyncGenerator[Listed, None]:
         async with aclosing(rounds.read()) as each_round:

@@ -5,7 +5,7 @@ import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cfevents.errors import CfEventsError
 from cfevents.session import Reader, stop
@@ -32,11 +32,14 @@ async def in_order(
 
     Yields:
         Each thing, and what the work returned, or the error that it raised.
+
+    Raises:
+        CfEventsError: There are no more things for this reason; those before it have been yielded.
     """
     begun: deque[tuple[T, asyncio.Task[R]]] = deque()
     try:
         async with aclosing(things):
-            async for thing in things:
+            while not isinstance(thing := await _next(things), _End):
                 begun.append((thing, reader.opened().start(work(thing))))
                 while begun and (begun[0][1].done() or await _are_enough(begun, concurrency, waiting)):
                     outcome = await _outcome(reader, begun)
@@ -44,8 +47,25 @@ async def in_order(
         while begun:
             late = await _outcome(reader, begun)
             yield late
+        if thing.error is not None:
+            raise thing.error
     finally:
         await stop(task for _, task in begun)
+
+
+class _End(NamedTuple):
+    """That there are no more things, and the error for which."""
+
+    error: CfEventsError | None = None
+
+
+async def _next(things: AsyncGenerator[T, None]) -> T | _End:
+    try:
+        return await anext(things)
+    except StopAsyncIteration:
+        return _End()
+    except CfEventsError as error:
+        return _End(error)
 
 
 async def _are_enough(begun: "deque[tuple[T, asyncio.Task[R]]]", concurrency: int, waiting: float) -> bool:

@@ -28,8 +28,6 @@ T = TypeVar("T")
 _NARROWEST = 8
 # How full a round is to be, in pages for each connector that is asked.
 _FILL = 0.85
-# Pages without events that are followed before a connector is asked in rounds.
-_PAGES_BEFORE = 4
 
 
 @define(eq=False)
@@ -42,6 +40,9 @@ class _Connector:
     whole: bool = False
     """Whether its window fits a page, which is held then, so that it need not be asked again."""
 
+    silent: bool = False
+    """Whether it had nothing in the last round: then it says nothing of where the next is to end."""
+
     held: list[Listed] = field(factory=list)
 
 
@@ -52,7 +53,7 @@ class Rounds:
         self, reader: Reader, queries: Iterable[Query], concurrency: int, errors: dict[str, CfEventsError]
     ) -> None:
         """Begin with nothing listed; what goes wrong is put into ``errors``, by connector id."""
-        self._reader, self._concurrency, self._errors = reader, concurrency, errors
+        self._reader, self._concurrency, self.errors = reader, concurrency, errors
         self._connectors = {query.start.connector_id: _Connector(query, query.start) for query in queries}
         self._page_size = 1
 
@@ -60,9 +61,9 @@ class Rounds:
         """Yield the events of each round, ascending."""
         if not self._connectors:
             return
+        end, until = next(iter(self._connectors.values())).query.window  # of all; some may be left out soon
         for connector, page in (await self._each(self._first_page, list(self._connectors.values()))).items():
             self._look_at(connector, page)
-        end, until = next(iter(self._connectors.values())).query.window
         while True:
             begin, end = end, self._end(end, until)
             for connector, events in (await self._each(partial(self._slice, begin, end), self._asked())).items():
@@ -73,7 +74,7 @@ class Rounds:
 
     def fail(self, connector_id: str, error: CfEventsError) -> None:
         """Leave a connector out from here on, and remember why."""
-        self._errors[connector_id] = error
+        self.errors[connector_id] = error
         self._connectors.pop(connector_id, None)
 
     async def _each(
@@ -102,10 +103,9 @@ class Rounds:
         with told_how_to_go_on(connector.reached):
             async with aclosing(follow_cursor(self._reader, query)) as pages:
                 page = await anext(pages)
-                followed = 1
-                while not page.items and page.cursor is not None and followed < _PAGES_BEFORE:
+                # Without a single event there is nothing to plan by.
+                while not page.items and page.cursor is not None:
                     page = await anext(pages)
-                    followed += 1
                 return page
 
     def _look_at(self, connector: _Connector, page: Page) -> None:
@@ -120,7 +120,7 @@ class Rounds:
 
     def _end(self, begin: int, until: int) -> int:
         """Find where a round ends: where all connectors together have about a page each."""
-        asked, target = self._asked(), _FILL * self._page_size
+        asked, target = [each for each in self._asked() if not each.silent], _FILL * self._page_size
         ends = sorted(each.density.end(begin, target) for each in asked)
         within = [
             end for end in ends if sum(each.density.estimate(begin, end) for each in asked) <= target * len(asked)
@@ -144,13 +144,18 @@ class Rounds:
                 return await self._collected(query)
 
     async def _collected(self, query: Query) -> list[EventMetadata]:
+        events: list[EventMetadata] = []
         async with aclosing(follow_cursor(self._reader, query)) as pages:
-            return [event async for page in pages for event in page.items]
+            async for page in pages:
+                self._page_size = max(self._page_size, len(page.items))
+                events += page.items
+        return events
 
     def _take(self, connector: _Connector, events: list[EventMetadata], begin: int, end: int) -> None:
         delivered, before = set(connector.reached.delivered), connector.reached
         found = {key_of(event): event for event in events}
         connector.density.learn(begin, end, len(found))
+        connector.silent = not found
         connector.held += [Listed(before, event) for key, event in found.items() if key not in delivered]
         connector.reached = evolve(before, reached=end, delivered=listed_again(found, end))
 

@@ -5,12 +5,12 @@ from contextlib import aclosing
 
 from cfevents.checks import check_whole
 from cfevents.errors import CfEventsError
-from cfevents.events import KindFilter, kind_names
+from cfevents.events import KindFilter
 from cfevents.models import EventDetail, EventMetadata, Page
 from cfevents.paging import follow_cursor, tell_how_to_go_on
 from cfevents.query import Query
 from cfevents.session import Reader
-from cfevents.streams.details import Listed, get_details
+from cfevents.streams.details import Listed, get_details, wanted_kinds
 from cfevents.streams.slices import list_slices
 from cfevents.streams.window import Windowed
 
@@ -61,7 +61,7 @@ class EventStream(Windowed):
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        return self._details(check_whole("concurrency", concurrency), kind_names(kinds))
+        return self._details(check_whole("concurrency", concurrency), wanted_kinds(kinds))
 
     async def _details(self, concurrency: int, kinds: tuple[str, ...]) -> AsyncGenerator[EventDetail, None]:
         async with aclosing(get_details(self._reader, self._listed(), concurrency, kinds)) as details:

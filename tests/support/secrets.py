@@ -108,7 +108,14 @@ PUBLIC_CALLS = [
     (cfevents.Client, "__aexit__"),
     (cfevents.EventStream, "pages"),
     (cfevents.EventStream, "collect"),
+    (cfevents.EventStream, "details"),
     (cfevents.EventStream, "__aiter__"),
+    (cfevents.Fleet, "list_events"),
+    (cfevents.Fleet, "latest_events"),
+    (cfevents.FleetStream, "collect"),
+    (cfevents.FleetStream, "details"),
+    (cfevents.FleetStream, "__aiter__"),
+    (cfevents.Checkpoint, "parse"),
 ]
 
 

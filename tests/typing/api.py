@@ -1,17 +1,24 @@
 """What a user's variables are. Checked by the type checkers, never run."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, assert_type
 
 from cfevents import (
     APIStatusError,
+    CfEventsError,
+    Checkpoint,
     Client,
     CodedMessage,
     Connector,
+    EventDetail,
     EventId,
     EventMetadata,
     EventStream,
+    Fleet,
+    FleetError,
+    FleetEvent,
+    FleetStream,
     Page,
     RateLimitError,
     RecordedEvent,
@@ -30,6 +37,7 @@ async def listing(client: Client) -> None:
     assert_type(await stream.collect(), list[EventMetadata])
     client.list_events("c", since=timedelta(hours=1), kind=events.StartUpgrade, page_size=5, timeout=60)
     client.list_events("c", since=1, until=2.5, cursor="x")
+    client.list_events("c", since=1, until=2, checkpoint='{"version":1}', prefetch=0, concurrency=8)
     async for event in stream:
         assert_type(event, EventMetadata)
         assert_type(event.recorded_at, datetime)
@@ -43,7 +51,61 @@ async def listing(client: Client) -> None:
     async for page in stream.pages():
         assert_type(page.items, tuple[EventMetadata, ...])
         assert_type(page.cursor, str | None)
+        assert_type(page.checkpoint, Checkpoint | None)
         assert_type(page.messages, tuple[CodedMessage, ...])
+
+
+async def details(client: Client) -> None:
+    stream = client.list_events("c", since="24h")
+    assert_type(stream.details(), AsyncGenerator[EventDetail, None])
+    async for detail in stream.details(concurrency=4, kinds=[events.StartUpgrade, "New"]):
+        assert_type(detail, EventDetail)
+        assert_type(detail.metadata, EventMetadata)
+        assert_type(detail.recorded, RecordedEvent | None)
+
+
+async def fleet(client: Client) -> None:
+    assert_type(client.fleet(), Fleet)
+    some = client.fleet((name for name in "abc"), concurrency=4, on_error="collect")
+    assert_type(some.errors, dict[str, CfEventsError])
+    stream = some.list_events(since="24h", until=datetime.now().astimezone(), kind=events.Init, page_size=5)
+    assert_type(stream, FleetStream)
+    assert_type(stream.since, int)
+    assert_type(stream.until, int)
+    assert_type(await stream.collect(), list[FleetEvent[EventMetadata]])
+    async for listed in stream:
+        assert_type(listed, FleetEvent[EventMetadata])
+        assert_type(listed.connector_id, str)
+        assert_type(listed.event, EventMetadata)
+    assert_type(stream.details(kinds="New"), AsyncGenerator[FleetEvent[EventDetail], None])
+    async for detail in stream.details(concurrency=4):
+        assert_type(detail, FleetEvent[EventDetail])
+        assert_type(detail.event, EventDetail)
+    async for latest in some.latest_events():
+        assert_type(latest, FleetEvent[RecordedEvent])
+        assert_type(latest.event.event, events.Event)
+
+
+def checkpoint(client: Client, kept: Checkpoint) -> None:
+    assert_type(Checkpoint.parse(str(kept)), Checkpoint)
+    assert_type(kept.connector_id, str)
+    assert_type(kept.since, int)
+    assert_type(kept.until, int)
+    assert_type(kept.kind, str | tuple[str, ...] | None)
+    assert_type(kept.cursor, str | None)
+    assert_type(kept.finished, bool)
+    client.list_events(kept.connector_id, since=kept.since, until=kept.until, kind=kept.kind, checkpoint=kept)
+
+
+async def failing_fleet(client: Client) -> None:
+    try:
+        await client.fleet(["a"]).list_events(since=1).collect()
+    except FleetError as error:
+        assert_type(error.errors, Mapping[str, CfEventsError])
+        assert_type(error.exceptions, tuple[CfEventsError | ExceptionGroup[CfEventsError], ...])
+        for name, each in error.errors.items():
+            assert_type(name, str)
+            assert_type(each.checkpoint, Checkpoint | None)
 
 
 async def single(client: Client, event: EventMetadata) -> str:
@@ -92,5 +154,7 @@ def failing(client: Client, error: APIStatusError) -> None:
     assert_type(error.cursor, str | None)
     assert error.since is not None
     client.list_events("c", since=error.since, until=error.until, kind=error.kind, cursor=error.cursor)
+    assert_type(error.checkpoint, Checkpoint | None)
+    client.list_events("c", since=error.since, until=error.until, kind=error.kind, checkpoint=error.checkpoint)
     if isinstance(error, RateLimitError):
         assert_type(error.retry_after, int | None)

@@ -1,0 +1,424 @@
+"""Details: each listed event with its payload, in the listing's order, and nothing lost where one cannot be had."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.clock import run_jumping
+from support.scripted import ScriptedAPI, item, page
+
+from cfevents import (
+    Budget,
+    Client,
+    ConfigurationError,
+    EventDetail,
+    FleetError,
+    FleetEvent,
+    InternalServerError,
+    Retry,
+    events,
+)
+from cfevents.testing import Simulator, faults
+from cfevents.testing.faults import Exchange, Fault
+
+AMPLE = 10**7
+
+
+@asynccontextmanager
+async def served(
+    events: dict[str, list[dict[str, Any]]], **options: Any
+) -> AsyncGenerator[tuple[Simulator, Client], None]:
+    """A simulator whose quota never matters, and a client that asks once."""
+    async with AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(Simulator(events=events, quota=AMPLE, **options))
+        client = Client(**simulator.client_options, budget=Budget(AMPLE), retry=Retry(attempts=1))
+        yield simulator, await stack.enter_async_context(client)
+
+
+def at(times: Iterable[int], n: int = 0) -> list[dict[str, Any]]:
+    """Events whose payloads tell which they are."""
+    return [{"e": {"k": "StartUpgrade", "url": f"{t}.{n}"}, "t": t, "n": n} for t in times]
+
+
+def urls(found: Iterable[EventDetail]) -> list[str | None]:
+    return [getattr(each.recorded.event, "url", None) if each.recorded else None for each in found]
+
+
+def ids(found: Iterable[EventDetail]) -> list[str]:
+    return [str(each.metadata.id) for each in found]
+
+
+def payloads_asked(simulator: Simulator) -> list[str]:
+    tails = [request.path.rpartition("/")[2] for request in simulator.requests]
+    return [tail for tail in tails if tail not in {"events", "connectors"}]
+
+
+def nothing_is_left(client: Client) -> bool:
+    session, budget = client._session, client._budget
+    going_on = session is None or any(not task.done() for task in session._tasks)
+    return not going_on and not budget._in_flight and not budget._waiters
+
+
+class Delays:
+    """Answers that take their time, each another, and how many payloads are asked for at a time."""
+
+    def __init__(self, seconds: Callable[[Exchange], float] | None = None, *, seed: int = 0) -> None:
+        random = Random(seed)
+        self.now = self.most = 0
+        self._seconds = seconds or (lambda _: random.uniform(0, 9))
+
+    @property
+    def fault(self) -> Fault:
+        return Fault("an answer takes its time", self._strike)
+
+    async def _strike(self, exchange: Exchange) -> None:
+        payload = not exchange.request.path.endswith("/events")
+        self.now += payload
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(self._seconds(exchange))
+        finally:
+            self.now -= payload
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 99),
+    concurrency=st.integers(1, 9),
+    slices=st.integers(1, 3),
+    order=st.sampled_from(["ascending", "descending", "shuffled"]),
+    empty_pages=st.integers(0, 2),
+)
+def test_details_come_in_the_listings_order_whatever_each_answer_takes_and_so_many_at_a_time(
+    seed: int, concurrency: int, slices: int, **options: Any
+) -> None:
+    async def read() -> None:
+        async with served({"a": at(range(60))}, max_page_size=13, **options) as (simulator, client):
+            delays = Delays(seed=seed)
+            simulator.faults.add(delays.fault)
+            stream = client.list_events("a", since=5, until=55, concurrency=slices)
+            found = [each async for each in stream.details(concurrency=concurrency)]
+            assert delays.most == concurrency
+            assert [each.metadata for each in found] == await stream.collect()
+            assert urls(found) == ids(found)
+            assert len(payloads_asked(simulator)) == len(found) == 51
+
+    run_jumping(read())
+
+
+def test_payloads_are_asked_for_while_an_earlier_one_is_late_but_not_without_bound() -> None:
+    async def read() -> tuple[int, float]:
+        loop = asyncio.get_running_loop()
+        async with served({"a": at(range(100))}) as (simulator, client):
+            simulator.faults.add(Delays(lambda each: 20.0 * each.request.path.endswith("/0.0")).fault)
+            began = loop.time()
+            details = client.list_events("a", since=0, until=100).details(concurrency=3)
+            first = await anext(details)
+            asked = len(payloads_asked(simulator))
+            assert str(first.metadata.id) == "0.0"
+            rest = [each async for each in details]
+            assert len(rest) == 99
+            return asked, loop.time() - began
+
+    asked, seconds = run_jumping(read())
+    assert 3 < asked <= 3 + 3 * 4
+    assert seconds < 21
+
+
+def test_no_event_waits_for_a_later_one() -> None:
+    async def read() -> float:
+        loop = asyncio.get_running_loop()
+        async with served({"a": at(range(9))}) as (simulator, client):
+            simulator.faults.add(Delays(lambda each: 20.0 * each.request.path.endswith("/5.0")).fault)
+            began = loop.time()
+            details = client.list_events("a", since=0, until=100).details(concurrency=3)
+            async for each in details:
+                if each.metadata.recorded_ts == 2:
+                    break
+            seconds = loop.time() - began
+            await details.aclose()
+            return seconds
+
+    assert run_jumping(read()) < 1
+
+
+async def test_an_event_that_the_api_has_no_longer_comes_without_payload() -> None:
+    async with served({"a": at(range(9))}) as (simulator, client):
+        simulator.faults.add(faults.status(404), path="/[37].0")
+        found = [each async for each in client.list_events("a", since=0, until=9).details()]
+    assert ids(found) == [f"{t}.0" for t in range(9)]
+    assert [each.metadata.recorded_ts for each in found if each.recorded is None] == [3, 7]
+
+
+async def test_only_the_payloads_of_the_kinds_that_were_named_are_asked_for() -> None:
+    mixed = [{"e": {"k": kind}, "t": t, "n": 0} for t, kind in enumerate(["Init", "New", "StartUpgrade", "Leave"] * 3)]
+    async with served({"a": mixed}) as (simulator, client):
+        stream = client.list_events("a", since=0, until=99)
+        cases: list[tuple[Any, set[str]]] = [
+            (events.StartUpgrade, {"StartUpgrade"}),
+            (["New", events.Init], {"New", "Init"}),
+            ("Unheard", set()),
+            (None, {"Init", "New", "StartUpgrade", "Leave"}),
+        ]
+        for kinds, wanted in cases:
+            simulator.requests.clear()
+            found = [each async for each in stream.details(kinds=kinds)]
+            assert [each.metadata for each in found] == await stream.collect()
+            with_payload = [each for each in found if each.recorded]
+            assert {each.metadata.kind for each in with_payload} == wanted
+            assert len(payloads_asked(simulator)) == len(with_payload) == 3 * len(wanted)
+            assert all(each.recorded and each.recorded.kind == each.metadata.kind for each in with_payload)
+
+
+async def test_an_event_with_a_fractional_time_comes_without_payload_and_is_not_asked_for() -> None:
+    async with ScriptedAPI(page(item(1.5, 2), item(2.5))) as api, Client(**api.client_options) as client:
+        found = [each async for each in client.list_events("c1", since=1, until=9).details()]
+        assert [(each.metadata.recorded_ts, each.recorded) for each in found] == [(1.5, None), (2.5, None)]
+        assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize("order", ["ascending", "shuffled"])
+@pytest.mark.parametrize("slices", [1, 3])
+@pytest.mark.parametrize("failing", [0, 17, 31, 59])
+async def test_an_error_is_raised_at_its_place_and_from_its_checkpoint_no_event_is_lost(
+    failing: int, slices: int, order: Any
+) -> None:
+    window: dict[str, Any] = {"since": 0, "until": 60, "kind": ["StartUpgrade"], "concurrency": slices}
+    async with served({"a": at(range(60))}, max_page_size=13, order=order) as (simulator, client):
+        stream = client.list_events("a", **window)
+        whole = [str(each.id) for each in await stream.collect()]
+        simulator.faults.add(faults.status(500), path=f"/{failing}.0", times=1)
+        found: list[EventDetail] = []
+        with pytest.raises(InternalServerError) as raised:
+            async for each in stream.details():
+                found.append(each)  # noqa: PERF401
+        error = raised.value
+        assert error.path is not None
+        assert error.path.endswith(f"/{failing}.0")
+        assert (error.since, error.until, error.kind) == (0, 60, "StartUpgrade")
+        assert ids(found) == whole[: whole.index(f"{failing}.0")]
+        again = client.list_events("a", **window, checkpoint=str(error.checkpoint))
+        rest = ids([each async for each in again.details()])
+    assert {*ids(found), *rest} == {*whole}
+    assert f"{failing}.0" in rest
+    if slices == 1:
+        assert len(found) + len(rest) - len(whole) == len(found) % 13
+
+
+@pytest.mark.parametrize("slices", [1, 3])
+@pytest.mark.parametrize("failing", [2, 3, 4])
+def test_where_a_page_cannot_be_had_the_details_before_it_come_first_and_nothing_is_lost(
+    failing: int, slices: int
+) -> None:
+    async def read() -> None:
+        async with served({"a": at(range(60))}, max_page_size=13) as (simulator, client):
+            simulator.faults.add(faults.status(500), path="/a/telemetry/events", on=failing)
+            simulator.faults.add(Delays(lambda each: 3.0 * (not each.request.path.endswith("/events"))).fault)
+            stream = client.list_events("a", since=0, until=60, concurrency=slices)
+            found: list[EventDetail] = []
+            with pytest.raises(InternalServerError) as raised:
+                async for each in stream.details():
+                    found.append(each)  # noqa: PERF401
+            checkpoint = raised.value.checkpoint
+            again = client.list_events("a", since=0, until=60, checkpoint=checkpoint, concurrency=slices)
+            rest = [each async for each in again.details()]
+            assert ids(found) + ids(rest) == [f"{t}.0" for t in range(60)]
+            assert urls(found) == ids(found)
+            assert nothing_is_left(client)
+
+    run_jumping(read())
+
+
+async def test_a_client_that_is_closed_between_two_details_tells_how_to_go_on() -> None:
+    async with served({"a": at(range(30))}, max_page_size=13) as (_, client):
+        details = client.list_events("a", since=0, until=60).details(concurrency=3)
+        await anext(details)
+        await client.close()
+        with pytest.raises(ConfigurationError, match="closed") as raised:
+            await anext(details)
+        assert (raised.value.since, raised.value.until) == (0, 60)
+
+
+@pytest.mark.parametrize("on_a_fleet", [False, True])
+async def test_details_that_are_left_early_leave_no_task_and_no_slot_of_the_budget(on_a_fleet: bool) -> None:
+    async with served({"a": at(range(60))}, max_page_size=13) as (_, client):
+        window: dict[str, Any] = {"since": 0, "until": 60}
+        stream: Any = client.fleet().list_events(**window) if on_a_fleet else client.list_events("a", **window)
+        async with aclosing(stream.details()) as details:
+            async for _each in details:
+                break
+        assert nothing_is_left(client)
+        unread = stream.details()
+        await unread.aclose()
+
+
+@pytest.mark.parametrize(("count", "after"), [(60, 0.5), (60, 1.5), (60, 2.5), (60, 3.5), (3, 1.5)])
+def test_details_that_are_cancelled_leave_no_task_and_no_slot_of_the_budget(count: int, after: float) -> None:
+    async def read() -> None:
+        async with served({"a": at(range(count))}, max_page_size=13) as (simulator, client):
+            simulator.faults.add(Delays(lambda _: 1.0).fault)
+
+            async def consume() -> None:
+                async with aclosing(client.list_events("a", since=0, until=60).details(concurrency=4)) as details:
+                    async for _ in details:
+                        pass
+
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(consume(), after)
+            assert nothing_is_left(client)
+
+    run_jumping(read())
+
+
+def test_details_go_through_the_budget() -> None:
+    async def read() -> tuple[int, int, int, float]:
+        loop = asyncio.get_running_loop()
+        async with AsyncExitStack() as stack:
+            simulator = await stack.enter_async_context(Simulator(events={"a": at(range(50))}, quota=20))
+            client = Client(**simulator.client_options, budget=Budget(20, share=1))
+            await stack.enter_async_context(client)
+            began = loop.time()
+            found = [each async for each in client.list_events("a", since=0, until=60).details()]
+            assert urls(found) == ids(found)
+            return client.usage.sent, len(simulator.requests), simulator.refused, loop.time() - began
+
+    sent, arrived, refused, seconds = run_jumping(read())
+    assert (sent, arrived, refused) == (51, 51, 0)
+    assert 600 <= seconds < 620
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"concurrency": 0}, ValueError),
+        ({"concurrency": True}, TypeError),
+        ({"kinds": []}, ValueError),
+        ({"kinds": 5}, TypeError),
+        ({"kinds": ""}, ValueError),
+    ],
+)
+async def test_details_of_wrong_arguments_are_refused_before_anything_is_sent(
+    options: dict[str, Any], error: type[Exception]
+) -> None:
+    async with served({}) as (simulator, client):
+        with pytest.raises(error):
+            client.list_events("a", since=1, until=9).details(**options)
+        with pytest.raises(error):
+            client.fleet().list_events(since=1, until=9).details(**options)
+        assert simulator.requests == []
+
+
+def of(connector_id: str, found: Iterable[FleetEvent[EventDetail]]) -> list[EventDetail]:
+    return [each.event for each in found if each.connector_id == connector_id]
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 99), concurrency=st.integers(1, 9), compare=st.sampled_from(["t", "a"]))
+def test_the_details_of_a_fleet_come_in_its_listings_order(seed: int, concurrency: int, **options: Any) -> None:
+    async def read() -> None:
+        events = {"a": at(range(0, 90, 2)), "b": at(range(1, 60), n=7), "c": at([30])}
+        async with served(events, max_page_size=13, **options) as (simulator, client):
+            delays = Delays(seed=seed)
+            simulator.faults.add(delays.fault)
+            stream = client.fleet().list_events(since=5, until=80)
+            found = [each async for each in stream.details(concurrency=concurrency)]
+            assert delays.most == concurrency
+            listed = await stream.collect()
+            assert [(each.connector_id, each.event.metadata) for each in found] == [
+                (each.connector_id, each.event) for each in listed
+            ]
+            assert urls(each.event for each in found) == ids(each.event for each in found)
+
+    run_jumping(read())
+
+
+async def test_the_payloads_of_a_fleet_are_asked_for_by_kind_and_from_the_right_connector() -> None:
+    events = {"a": [*at([1]), {"e": {"k": "Init"}, "t": 2, "n": 0}], "b": at([1])}
+    async with served(events) as (simulator, client):
+        stream = client.fleet(["a", "b"]).list_events(since=0, until=9)
+        found = [each async for each in stream.details(kinds="StartUpgrade")]
+        asked = [request.path.split("/")[-4:] for request in simulator.requests[2:]]
+    assert [each.event.recorded is None for each in found] == [False, False, True]
+    assert sorted(asked) == [[name, "telemetry", "events", "1.0"] for name in ("a", "b")]
+
+
+@pytest.mark.parametrize("failing", [0, 14, 30, 59])
+@pytest.mark.parametrize("max_page_size", [13, 100])
+async def test_a_connector_of_which_a_payload_cannot_be_had_ends_there_and_the_others_do_not(
+    failing: int, max_page_size: int
+) -> None:
+    async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=max_page_size) as (simulator, client):
+        simulator.faults.add(faults.status(500), path=f"/a/telemetry/events/{failing}.0", times=1)
+        fleet = client.fleet()
+        found: list[FleetEvent[EventDetail]] = []
+        with pytest.raises(FleetError) as raised:
+            async for each in fleet.list_events(since=0, until=60).details():
+                found.append(each)  # noqa: PERF401
+        assert [*raised.value.errors] == ["a"]
+        assert ids(of("b", found)) == [f"{t}.0" for t in range(60)]
+        assert ids(of("a", found)) == [f"{t}.0" for t in range(failing)]
+        checkpoint = raised.value.errors["a"].checkpoint
+        assert checkpoint is not None
+        assert (checkpoint.reached or 0) <= failing + 1
+        again = client.list_events("a", since=0, until=60, checkpoint=checkpoint)
+        rest = [each async for each in again.details()]
+    assert {*ids(of("a", found)), *ids(rest)} == {f"{t}.0" for t in range(60)}
+
+
+def test_what_a_connector_had_listed_before_it_failed_still_comes_with_payloads_and_nothing_is_lost() -> None:
+    async def read(failing: int) -> None:
+        async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=13) as (simulator, client):
+            simulator.faults.add(faults.status(500), path="/a/telemetry/events", on=range(failing, 99))
+            simulator.faults.add(Delays(lambda each: 3.0 * (not each.request.path.endswith("/events"))).fault)
+            fleet = client.fleet(on_error="collect")
+            found = [each async for each in fleet.list_events(since=0, until=60).details()]
+            simulator.faults.clear()
+            checkpoint = fleet.errors["a"].checkpoint
+            again = client.list_events("a", since=0, until=60, checkpoint=checkpoint)
+            rest = [each async for each in again.details()]
+            assert ids(of("a", found)) + ids(rest) == [f"{t}.0" for t in range(60)]
+            assert ids(of("b", found)) == [f"{t}.0" for t in range(60)]
+
+    for failing in range(1, 6):
+        run_jumping(read(failing))
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 9999), failing=st.integers(2, 9))
+def test_however_a_connectors_payloads_and_pages_fail_its_checkpoint_goes_on_from_the_first(
+    seed: int, failing: int
+) -> None:
+    async def read() -> None:
+        async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=13) as (simulator, client):
+            simulator.faults.add(faults.status(500), path="/a/telemetry/events", on=range(failing, 99))
+            simulator.faults.add(faults.status(500), path="/a/telemetry/events/*", chance=0.05, seed=seed)
+            simulator.faults.add(Delays(seed=seed).fault)
+            fleet = client.fleet(on_error="collect")
+            found = [each async for each in fleet.list_events(since=0, until=60).details()]
+            rest: list[EventDetail] = []
+            simulator.faults.clear()
+            if error := fleet.errors.get("a"):
+                again = client.list_events("a", since=0, until=60, checkpoint=error.checkpoint)
+                rest = [each async for each in again.details()]
+            mine = ids(of("a", found))
+            assert mine == [f"{t}.0" for t in range(len(mine))]
+            assert {*mine, *ids(rest)} == {f"{t}.0" for t in range(60)}
+            assert ids(of("b", found)) == [f"{t}.0" for t in range(60)]
+
+    run_jumping(read())
+
+
+async def test_a_client_that_is_closed_ends_the_details_of_a_fleet_at_once() -> None:
+    async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=13) as (_, client):
+        fleet = client.fleet(on_error="collect")
+        details = fleet.list_events(since=0, until=60).details()
+        await anext(details)
+        await client.close()
+        with pytest.raises(ConfigurationError, match="closed"):
+            [each async for each in details]
+        assert fleet.errors == {}
