@@ -25,14 +25,14 @@ def _are_kinds(value: Any) -> bool:
 
 
 def _are_keys(value: Any) -> bool:
-    return type(value) is tuple and all(
-        type(key) is tuple
-        and len(key) == 2
-        and type(key[0]) in (int, float)
-        and type(key[1]) is int
-        and isfinite(key[0])
-        for key in value
-    )
+    return type(value) is tuple and all(map(_is_key, value))
+
+
+def _is_key(value: Any) -> bool:
+    if type(value) is not tuple or len(value) != 2:
+        return False
+    recorded, sequence = value
+    return type(recorded) in (int, float) and isfinite(recorded) and type(sequence) is int
 
 
 _RIGHT: Mapping[str, Callable[[Any], bool]] = {
