@@ -65,6 +65,7 @@ class Session:
         self._retry = retry
         self._counts = counts
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -73,6 +74,7 @@ class Session:
 
     async def close(self) -> None:
         """End what is under way, and close its connections, unless they are the caller's."""
+        self._closed = True
         await stop(self._tasks)
         await self._exchange.transport.close()
 
@@ -98,7 +100,8 @@ class Session:
             return await task
         except asyncio.CancelledError:
             caller = asyncio.current_task()
-            if task.cancelled() and caller is not None and not caller.cancelling():
+            # The caller's own cancellation comes here too, and it may have got over one before.
+            if task.cancelled() and (self._closed or (caller is not None and not caller.cancelling())):
                 raise ConfigurationError("the client was closed while it was reading") from None
             raise
 
@@ -208,7 +211,7 @@ class Reader(NamedTuple):
 
 async def stop(tasks: "Iterable[asyncio.Task[Any]]") -> None:
     """Cancel tasks, and wait until they have ended."""
-    if tasks := set(tasks):
+    if tasks := {task for task in tasks if not task.done()}:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

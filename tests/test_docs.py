@@ -82,7 +82,10 @@ def run_block(block: Block, namespace: dict[str, Any], runner: asyncio.Runner) -
 
 @pytest.mark.usefixtures("simulator")
 @pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
-def test_the_python_examples_of_a_page_run_one_after_the_other(page: Path) -> None:
+def test_the_python_examples_of_a_page_run_one_after_the_other(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what an example writes
     namespace: dict[str, Any] = {"__name__": "example"}
     with asyncio.Runner() as runner:
         for block in blocks(page, "python"):
