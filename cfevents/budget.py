@@ -10,8 +10,6 @@ import logging
 import math
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 from typing import NamedTuple
 
@@ -131,6 +129,8 @@ class Budget:
         requests = check_whole("requests", requests)
         self._quota = _Window(requests, self._allowed(requests), check_seconds("period", period))
         self._policies: dict[str, _Window] = {}
+        self._known: list[_Window] = []
+        self._look_again_at = -math.inf
         self._in_flight: set[int] = set()
         self._numbers = count(1)
         self._learnt_from = 0
@@ -145,27 +145,46 @@ class Budget:
         # with a budget of its own, would otherwise add up to a block.
         self._alone = True
 
-    @asynccontextmanager
-    async def slot(self, patience: float = math.inf, deadline: float = math.inf) -> AsyncIterator[int]:
-        """Wait for a request's turn, and count it from then on.
+    async def turn(self, patience: float = math.inf, deadline: float = math.inf) -> int:
+        """Wait for a request's turn, and count it from then on. Whoever had one says so when it is `answered`.
 
         Args:
             patience: The longest block to wait for, in seconds.
             deadline: When the wait has to be over at the latest, on the event loop's clock.
 
+        Returns:
+            The request's number, in the order of sending.
+
         Raises:
             BlockedError: The API refuses requests for longer than that.
-
-        Yields:
-            The request's number, in the order of sending.
         """
-        number = await self._turn(patience, deadline)
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._begin_on(loop)
+        now = loop.time()
+        if not self._waiters and self._free_at(now) <= now:
+            return self._leave()
+        waiter = _Waiter(loop.create_future(), patience, deadline)
+        if now < self._blocked_until and not waiter.outlasts(self._blocked_until - now, now):
+            raise BlockedError(self._blocked_until - now)
+        self._waiters.append(waiter)
+        self._serve(loop)
         try:
-            yield number
-        finally:
-            loop = asyncio.get_running_loop()
-            self._in_flight.discard(number)
-            self._answered.append(loop.time())
+            return await waiter.turn
+        except asyncio.CancelledError:
+            if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.exception() is None:
+                self._in_flight.discard(waiter.turn.result())  # its turn had come, and nothing was sent
+            self._serve(loop)
+            raise
+
+    def answered(self, number: int) -> None:
+        """Note that a request was answered, or that no answer will come."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._in_flight.discard(number)
+        self._forget(now)
+        self._answered.append(now)
+        if self._waiters:
             self._serve(loop)
 
     def learn(self, limits: RateLimits, number: int, *, settled: bool = True) -> None:
@@ -179,9 +198,11 @@ class Budget:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for name, policy in limits.policies.items():
-            window = self._policies.setdefault(name, _Window(0, 0, policy.period))
-            window.quota, window.allowed = policy.requests, self._allowed(policy.requests)
-            window.period, window.named_until = policy.period, now + policy.period
+            window = self._policies.get(name) or self._policies.setdefault(name, _Window(0, 0, 0))
+            if (window.quota, window.period) != policy:
+                window.quota, window.allowed = policy.requests, self._allowed(policy.requests)
+                window.period, self._look_again_at = policy.period, -math.inf
+            window.named_until = now + policy.period
         # An answer to an earlier request tells of an earlier moment.
         if limits.remainders and number > self._learnt_from:
             self._learnt_from = number
@@ -230,34 +251,26 @@ class Budget:
         return max(1, math.floor(round(self._share * requests, 6)))
 
     def _windows(self, now: float) -> list[_Window]:
-        self._policies = {name: each for name, each in self._policies.items() if now < each.named_until}
-        return [self._quota, *self._policies.values()]
+        """Give the quota and the policies that the headers named of late."""
+        if now >= self._look_again_at:
+            self._policies = {name: each for name, each in self._policies.items() if now < each.named_until}
+            self._known = [self._quota, *self._policies.values()]
+            self._look_again_at = min(each.named_until for each in self._known)
+        return self._known
 
-    async def _turn(self, patience: float, deadline: float) -> int:
-        loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            # Whoever waited or was under way on an earlier loop went with it.
-            self._loop, self._timer = loop, None
-            self._waiters.clear()
-            self._in_flight.clear()
-        waiter = _Waiter(loop.create_future(), patience, deadline)
-        now = loop.time()
-        if now < self._blocked_until and not waiter.outlasts(self._blocked_until - now, now):
-            raise BlockedError(self._blocked_until - now)
-        self._waiters.append(waiter)
-        self._serve(loop)
-        try:
-            return await waiter.turn
-        except asyncio.CancelledError:
-            if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.exception() is None:
-                self._in_flight.discard(waiter.turn.result())  # its turn had come, and nothing was sent
-            self._serve(loop)
-            raise
+    def _begin_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Whoever waited or was under way on an earlier loop went with it.
+        self._loop, self._timer = loop, None
+        self._waiters.clear()
+        self._in_flight.clear()
+
+    def _leave(self) -> int:
+        self._in_flight.add(number := next(self._numbers))
+        return number
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let go whoever may, first come first served, and set the timer for the next."""
         now = loop.time()
-        self._forget(now)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -265,8 +278,7 @@ class Budget:
             if self._waiters[0].turn.done():
                 self._waiters.popleft()
             elif (at := self._free_at(now)) <= now:
-                self._in_flight.add(number := next(self._numbers))
-                self._waiters.popleft().turn.set_result(number)
+                self._waiters.popleft().turn.set_result(self._leave())
             else:
                 if at < math.inf:
                     self._timer = loop.call_at(at, self._serve, loop)

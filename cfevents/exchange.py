@@ -1,8 +1,7 @@
 """One request sent once, and its answer read whole."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import aiohttp
@@ -32,12 +31,14 @@ class Exchange:
 
     async def send(self, request: Request[Any]) -> Response:
         """Send it once, and read the answer whole."""
-        with _foreign_errors_as_ours():
+        try:
             if not self.credentials.asked_for:
                 return await self._sent(request)
             # The token's source may take its time too; the transport's own limits are for the request alone.
             async with asyncio.timeout(self.settings.timeout.total):
                 return await self._sent(request)
+        except BaseException as error:
+            _raise_as_ours(error)
 
     async def _sent(self, request: Request[Any]) -> Response:
         credentials = await self.credentials.headers()
@@ -71,30 +72,23 @@ class Exchange:
         return b"".join(chunks)
 
 
-@contextmanager
-def _foreign_errors_as_ours() -> Iterator[None]:
-    try:
-        yield
-    except CfEventsError:
-        raise
-    except TimeoutError as error:
-        _raise(APITimeoutError("no whole answer in the time for one attempt, the client's timeout"), error)
-    except aiohttp.ClientPayloadError as error:
-        _raise(APIConnectionError(f"the answer was cut short: {error}"), error)
-    except (aiohttp.ClientError, OSError) as error:
-        _raise(APIConnectionError(f"the connection failed: {_described(error)}"), error)
-    except (RuntimeError, ValueError) as error:
-        _raise(
-            ConfigurationError(f"the request could not be sent: {error}; was the client or its session closed?"), error
-        )
-    except BaseException as error:
-        _forget_frames(error)
-        raise
-
-
-def _raise(ours: CfEventsError, theirs: BaseException) -> NoReturn:
-    _forget_frames(theirs)
-    raise ours from theirs
+def _raise_as_ours(error: BaseException) -> NoReturn:
+    """Raise what went wrong there as an error of the family; what is neither is passed on."""
+    if isinstance(error, CfEventsError):
+        raise error
+    _forget_frames(error)
+    match error:
+        case TimeoutError():
+            raise APITimeoutError("no whole answer in the time for one attempt, the client's timeout") from error
+        case aiohttp.ClientPayloadError():
+            raise APIConnectionError(f"the answer was cut short: {error}") from error
+        case aiohttp.ClientError() | OSError():
+            raise APIConnectionError(f"the connection failed: {_described(error)}") from error
+        case RuntimeError() | ValueError():
+            raise ConfigurationError(
+                f"the request could not be sent: {error}; was the client or its session closed?"
+            ) from error
+    raise error
 
 
 def _forget_frames(error: BaseException | None) -> None:

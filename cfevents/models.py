@@ -3,7 +3,7 @@
 import math
 import re
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -87,8 +87,33 @@ class EventId:
         raise ValueError(f"{shown(text)} is not an event id: write its t and n as whole numbers, '1700000000.3'")
 
 
+class _MadeWhenAsked:
+    """An ``extra`` that may be unset: of a million listed events hardly one has any, which spares a dict for each."""
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, event: Any, cls: Any = None) -> Any:
+        if event is None:
+            return self
+        try:
+            return self._slot.__get__(event)
+        except AttributeError:
+            self._slot.__set__(event, {})
+            return self._slot.__get__(event)
+
+    def __set__(self, event: Any, extra: dict[str, Any]) -> None:
+        self._slot.__set__(event, extra)
+
+
+class EventSlots:
+    """Where `EventMetadata` keeps its attributes; `cfevents.listed` fills them before an event is frozen."""
+
+    __slots__ = ("__weakref__", "collected_ts", "extra", "kind", "recorded_ts", "sequence")
+
+
 @frozen
-class EventMetadata:
+class EventMetadata(EventSlots):
     """An event as a listing shows it, without its payload (the schema ``event_metadata``)."""
 
     kind: str
@@ -105,16 +130,6 @@ class EventMetadata:
 
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Fields that are not documented, as they were sent."""
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            # What is asked for is not set. Of a million listed events hardly one has an ``extra``: `cfevents.listed`
-            # leaves it unset, which spares a dict for each.
-            if name != "extra":
-                raise AttributeError(f"'EventMetadata' object has no attribute {name!r}", name=name, obj=self)
-            object.__setattr__(self, "extra", {})
-            return self.extra
 
     @property
     def id(self) -> EventId:
@@ -135,6 +150,10 @@ class EventMetadata:
     def lag(self) -> timedelta:
         """How long after it was recorded the event was collected; `collected_at` less `recorded_at`."""
         return self.collected_at - self.recorded_at
+
+
+# Not by __getattr__, which would slow every attribute down.
+EventMetadata.extra = _MadeWhenAsked(EventSlots.extra)  # type: ignore[assignment, attr-defined]
 
 
 @frozen

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Set
 from contextlib import contextmanager
 from hashlib import blake2b
 from operator import attrgetter
@@ -15,10 +15,9 @@ from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 from cfevents.models import EventMetadata, Listing, Page
 from cfevents.protocol import Answer, OpenAnswer, Request
 from cfevents.query import Query
-from cfevents.session import Reader, Session, stop, told_of
+from cfevents.session import Reader, Session, stop, tell_of
 
 key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")
-_time_of: Callable[[EventMetadata], int | float] = attrgetter("recorded_ts")
 
 
 async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, None]:
@@ -36,8 +35,11 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
     links: deque[asyncio.Task[_Link | None]] = deque()
     try:
         while not reached.finished:
-            with told_how_to_go_on(reached):
+            try:
                 answer = await chain.answer(links)
+            except CfEventsError as error:
+                tell_how_to_go_on(error, reached)
+                raise
             listing = answer.result
             items = chosen(repeated.dropped(listing.items), query.kinds)
             done = not listing.cursor
@@ -53,19 +55,20 @@ class _Repeats:
     def __init__(self, start: Checkpoint) -> None:
         self._start = start
         self._delivered = frozenset(start.delivered)
+        self._delivered_times = frozenset(recorded_ts for recorded_ts, _ in start.delivered)
         self._before: tuple[EventMetadata, ...] = ()
-        self._times = frozenset[int | float]()
+        self._times: Set[int | float] = frozenset()
         self._overlapped = False
 
     def dropped(self, items: tuple[EventMetadata, ...]) -> tuple[EventMetadata, ...]:
         """Leave them out of the next page."""
         before, times = self._before, self._times
-        self._before, self._times = items, frozenset(map(_time_of, items))
-        # Most pages share no second with the one before: then no key need be made for any event.
-        if not self._delivered and times.isdisjoint(self._times):
+        self._before, self._times = items, {event.recorded_ts for event in items}
+        # Hardly a page shares more than a second with the one before: no key need be made for any other event.
+        if not (shared := self._times & (times | self._delivered_times)):
             return items
-        again = self._delivered.union(key_of(event) for event in before if event.recorded_ts in self._times)
-        left = tuple(event for event in items if key_of(event) not in again)
+        again = self._delivered.union(key_of(event) for event in before if event.recorded_ts in shared)
+        left = tuple(event for event in items if event.recorded_ts not in shared or key_of(event) not in again)
         self._overlapped |= len(left) < len(items)
         return left
 
@@ -81,7 +84,6 @@ class _Repeats:
 class _Link:
     """A page's request that was answered, and its answer."""
 
-    cursor: str | None
     request: Request[Listing]
     answer: OpenAnswer[Listing]
 
@@ -92,7 +94,7 @@ class _Chain:
     def __init__(self, reader: Reader, query: Query) -> None:
         self._reader, self._query = reader, query
         self._patience = query.timeout
-        self._trail = Trail()
+        self._trail = Trail(query.start.cursor)
         self._last: asyncio.Task[_Link | None] | None = None
 
     async def answer(self, links: "deque[asyncio.Task[_Link | None]]") -> Answer[Listing]:
@@ -106,8 +108,7 @@ class _Chain:
             self._extend(links, self._query.prefetch, session)
             # Structuring holds the loop: let the next request leave before it.
             await asyncio.sleep(0)
-        with told_of(link.request):
-            return link.answer.read()
+        return link.answer.read()
 
     def _extend(self, links: "deque[asyncio.Task[_Link | None]]", length: int, session: Session) -> None:
         while len(links) < length:
@@ -121,26 +122,30 @@ class _Chain:
                 await asyncio.wait([last])
             if last.cancelled() or last.exception() or not (link := last.result()) or not link.answer.cursor:
                 return None
-            with told_of(link.request):
-                cursor = self._trail.after(link.cursor, link.answer, link.answer.cursor)
+            cursor = self._trail.after(link.request, link.answer.cursor, link.answer.ray_id)
         request = self._query.request(self._reader.api, self._query.window, cursor)
         session = self._reader.opened()
         began = session.loop.time()
         answer = await session.send(request, self._patience)
         if self._patience is not None:
             self._patience -= session.loop.time() - began
-        return _Link(cursor, request, answer)
+        return _Link(request, answer)
 
 
 class Trail:
     """The cursors that a chain of pages came by, 16 bytes of each: a server may send one again."""
 
-    def __init__(self) -> None:
-        """Begin without a cursor."""
-        self._seen: set[bytes] = set()
+    def __init__(self, start: str | None = None) -> None:
+        """Begin at a cursor, or without one."""
+        self._seen = set() if start is None else {_digest(start)}
 
-    def after(self, current: str | None, answer: "OpenAnswer[Listing] | Answer[Listing]", cursor: str) -> str:
+    def after(self, request: Request[Listing], cursor: str, ray_id: str | None) -> str:
         """Check that a chain goes on with a cursor: it can be sent, and was not sent before.
+
+        Args:
+            request: What brought it.
+            cursor: The cursor.
+            ray_id: The ``CF-Ray`` of the answer.
 
         Raises:
             APIResponseError: It cannot be sent.
@@ -149,12 +154,13 @@ class Trail:
         try:
             check_text("cursor", cursor)
         except ValueError as error:
-            raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=answer.ray_id) from None
-        if current is not None:
-            self._seen.add(_digest(current))
-        if _digest(cursor) in self._seen:
-            ray = f" (CF-Ray {answer.ray_id})" if answer.ray_id else ""
-            raise PaginationError(f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}")
+            fault = APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id)
+            raise tell_of(fault, request) from None
+        if (digest := _digest(cursor)) in self._seen:
+            ray = f" (CF-Ray {ray_id})" if ray_id else ""
+            why = f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}"
+            raise tell_of(PaginationError(why), request)
+        self._seen.add(digest)
         return cursor
 
 

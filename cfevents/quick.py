@@ -6,12 +6,12 @@ tests/test_quick.py keeps true.
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Annotated, Any, cast
 
 from attrs import frozen
 
-from cfevents.listed import OWN_TEXT
+from cfevents.listed import OWN_TEXT, unfrozen_events
 from cfevents.models import INT64, EventMetadata, Listing
 from cfevents.wire import WIRE_NAMES
 
@@ -21,7 +21,6 @@ class QuickListing:
     """A listing that was found to be as documented. Its events are still msgspec's structs."""
 
     _raw: Any
-    _convert: Callable[[Any], Listing]
 
     @property
     def cursor(self) -> str | None:
@@ -30,28 +29,33 @@ class QuickListing:
 
     def read(self) -> Listing:
         """Make the events the library's own."""
-        for event in self._raw.items:
-            event.kind = OWN_TEXT.get(event.kind, event.kind)
-        return self._convert(self._raw)
+        own_text = OWN_TEXT.get
+        events = unfrozen_events(len(self._raw.items))
+        for event, raw in zip(events, self._raw.items, strict=True):
+            event.kind = own_text(kind := raw.kind, kind)
+            event.recorded_ts = raw.recorded_ts
+            event.sequence = raw.sequence
+            event.collected_ts = raw.collected_ts
+            event.__class__ = EventMetadata  # type: ignore[assignment]
+        return Listing(cast("tuple[EventMetadata, ...]", events), self._raw.cursor, self._raw.count)
 
 
 def quick_listing(body: bytes) -> QuickListing | None:
     """Read the body of a successful answer to *List Events*; None where the ordinary way has to decide."""
-    if (reader := _reader()) is None:
+    if (decode := _decoder()) is None:
         return None
-    decode, convert = reader
     try:
         envelope = decode(body)
     except Exception:  # of which family, differs from one msgspec to the next
         return None
-    return QuickListing(envelope.result, convert) if envelope.success else None
+    return QuickListing(envelope.result) if envelope.success else None
 
 
 @cache
-def _reader() -> tuple[Callable[[bytes], Any], Callable[[Any], Listing]] | None:
+def _decoder() -> Callable[[bytes], Any] | None:
     """Look for msgspec, once, at the first page; without it there is no quick way."""
     try:
-        from msgspec import Meta, convert, defstruct, json  # noqa: PLC0415 - an extra, and importing has to be quick
+        from msgspec import Meta, defstruct, json  # noqa: PLC0415 - an extra, and importing has to be quick
     except ImportError:
         return None
     number: Any = Annotated[int, Meta(ge=INT64.start, le=INT64.stop - 1)]
@@ -67,7 +71,7 @@ def _reader() -> tuple[Callable[[bytes], Any], Callable[[Any], Listing]] | None:
         # What msgspec skips it does not check: a number without end, text that is not UTF-8.
         forbid_unknown_fields=True,
     )
-    return json.Decoder(envelope).decode, partial(convert, type=Listing, from_attributes=True)
+    return cast("Callable[[bytes], Any]", json.Decoder(envelope).decode)
 
 
 def _struct(cls: type, *fields: Any) -> Any:
@@ -79,7 +83,5 @@ def _struct(cls: type, *fields: Any) -> Any:
         fields,
         rename=WIRE_NAMES.get(cls),
         forbid_unknown_fields=True,
-        # No field: nobody can send it. Each event gets a copy, in half the time that a default would take.
-        namespace={"extra": {}},
         gc=False,
     )

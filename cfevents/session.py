@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 import stamina
@@ -12,11 +11,12 @@ import stamina
 from cfevents.budget import NOTABLE_WAIT, BlockedError, Budget
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 from cfevents.exchange import Exchange
-from cfevents.protocol import API, Answer, OpenAnswer, Request, open_answer
+from cfevents.protocol import API, Answer, OpenAnswer, Request, Response, open_answer
 from cfevents.retry import Retry, may_pass
 
 T = TypeVar("T")
 R = TypeVar("R")
+E = TypeVar("E", bound=CfEventsError)
 
 _log = logging.getLogger("cfevents")
 
@@ -107,9 +107,7 @@ class Session:
 
     async def ask(self, request: Request[T], timeout: float | None = None) -> Answer[T]:
         """Send a request until it is answered, as `send` does, and structure its result."""
-        answer = await self.send(request, timeout)
-        with told_of(request):
-            return answer.read()
+        return (await self.send(request, timeout)).read()
 
     async def send(self, request: Request[T], timeout: float | None = None) -> OpenAnswer[T]:
         """Send a request, and again while it may be, until it is answered.
@@ -123,15 +121,21 @@ class Session:
             CfEventsError: It did not succeed. The error tells what was asked.
         """
         call = _Call(math.inf if timeout is None else self._loop.time() + timeout)
-        with told_of(request):
+        try:
             if timeout is None:
                 return await self._repeat(request, call)
-            try:
-                async with asyncio.timeout_at(call.deadline):
-                    return await self._repeat(request, call)
-            except TimeoutError as error:
-                last = f"; the last attempt: {call.failures[-1]}" if call.failures else ""
-                raise APITimeoutError(f"no answer before the call's timeout ran out{last}") from error
+            return await self._repeat_until(request, call)
+        except CfEventsError as error:
+            tell_of(error, request)
+            raise
+
+    async def _repeat_until(self, request: Request[T], call: "_Call") -> OpenAnswer[T]:
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                return await self._repeat(request, call)
+        except TimeoutError as error:
+            last = f"; the last attempt: {call.failures[-1]}" if call.failures else ""
+            raise APITimeoutError(f"no answer before the call's timeout ran out{last}") from error
 
     async def _repeat(self, request: Request[T], call: "_Call") -> OpenAnswer[T]:
         try:
@@ -185,19 +189,25 @@ class Session:
 
     async def _attempt(self, request: Request[T], patience: float, call: "_Call") -> OpenAnswer[T]:
         began = self._loop.time()
-        async with self._budget.slot(patience, call.deadline) as number:
-            self._counts.waited += self._loop.time() - began
-            self._counts.sent += 1
-            self._counts.repeated += call.sent > 0
-            call.sent += 1
-            response = await self._exchange.send(request)
-            try:
-                return open_answer(request, response)
-            except RateLimitError as error:
-                self._budget.block(error.retry_after or response.limits.resets_in)
-                raise
-            finally:
-                self._budget.learn(response.limits, number, settled=response.status < 500)
+        number = await self._budget.turn(patience, call.deadline)
+        self._counts.waited += self._loop.time() - began
+        self._counts.sent += 1
+        self._counts.repeated += call.sent > 0
+        call.sent += 1
+        try:
+            return self._opened(request, await self._exchange.send(request), number)
+        finally:
+            self._budget.answered(number)
+
+    def _opened(self, request: Request[T], response: Response, number: int) -> OpenAnswer[T]:
+        """Open the answer to a request, and let the budget learn from it."""
+        try:
+            return open_answer(request, response)
+        except RateLimitError as error:
+            self._budget.block(error.retry_after or response.limits.resets_in)
+            raise
+        finally:
+            self._budget.learn(response.limits, number, settled=response.status < 500)
 
 
 class Reader(NamedTuple):
@@ -217,12 +227,8 @@ async def stop(tasks: "Iterable[asyncio.Task[Any]]") -> None:
         await asyncio.wait(tasks)
 
 
-@contextmanager
-def told_of(request: Request[Any]) -> Iterator[None]:
-    """Let every error of ours tell what was asked, so that one can go on from there."""
-    try:
-        yield
-    except CfEventsError as error:
-        if not isinstance(error, ConfigurationError):  # which arises before anything is sent
-            vars(error).update(method=request.method, path=request.path)
-        raise
+def tell_of(error: E, request: Request[Any]) -> E:
+    """Write on an error what was asked, so that one can go on from there."""
+    if not isinstance(error, ConfigurationError):  # which arises before anything is sent
+        vars(error).update(method=request.method, path=request.path)
+    return error

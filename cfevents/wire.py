@@ -236,8 +236,8 @@ def converter() -> Converter:
     made.register_unstructure_hook_factory(_keeps_extra, _object_unstructure_hook)
     made.register_structure_hook(Event, _event_hook(made))
     page = tuple[EventMetadata, ...]
-    general = made.get_structure_hook(EventMetadata), _array_hook(page, made)
-    made.register_structure_hook_func(lambda cls: cls == page, listed_events_hook(WIRE_NAMES[EventMetadata], *general))
+    listed_events = listed_events_hook(WIRE_NAMES[EventMetadata], _array_hook(page, made))
+    made.register_structure_hook_func(lambda cls: cls == page, listed_events)
     made.register_unstructure_hook(Event, made.unstructure)
     made.register_unstructure_hook(UnknownEvent, _unknown_event_json)
     return made

@@ -102,7 +102,7 @@ def test_a_wrong_shape_is_an_error_that_names_the_place(result: Any, place: str,
     error = error_of(envelope(result), ray_id="8f-AMS")
     assert type(error) is cfevents.APIResponseError
     assert (error.place, error.ray_id) == (place, "8f-AMS")
-    assert str(error).startswith(f"{place}: {says}")
+    assert str(error).startswith(f"GET /client/v4/accounts/a: {place}: {says}")
     assert str(error).endswith("(CF-Ray 8f-AMS)")
 
 
@@ -258,9 +258,9 @@ def test_without_the_extra_speed_a_listing_reads_the_same(monkeypatch: pytest.Mo
     body = envelope({"items": [ITEM], "cursor": "c", "count": 1})
     before = read(body).result.items
     monkeypatch.setitem(sys.modules, "msgspec", None)  # as if it were not installed
-    quick._reader.cache_clear()
+    quick._decoder.cache_clear()
     try:
         assert quick.quick_listing(json.dumps(body).encode()) is None
         assert read(body).result.items == before == (EventMetadata("Init", 1, 0, 3),)
     finally:
-        quick._reader.cache_clear()
+        quick._decoder.cache_clear()

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +22,15 @@ from cfevents import Budget, Client, Retry
 from cfevents.budget import BlockedError
 from cfevents.protocol import RateLimits, whole_seconds
 from cfevents.testing import Simulator, SimulatorThread
+
+
+@asynccontextmanager
+async def slot(budget: Budget, patience: float = math.inf, deadline: float = math.inf) -> AsyncIterator[int]:
+    number = await budget.turn(patience, deadline)
+    try:
+        yield number
+    finally:
+        budget.answered(number)
 
 
 class Quota:
@@ -99,7 +110,7 @@ def test_in_no_window_do_more_requests_leave_than_the_share(
 
         async def send(start: float, length: float) -> None:
             await asyncio.sleep(start)
-            async with budget.slot() as number:
+            async with slot(budget) as number:
                 began = loop.time()
                 await asyncio.sleep(length)
                 spans.append((began, loop.time()))
@@ -121,7 +132,7 @@ def test_whoever_waits_longest_goes_first() -> None:
         budget, order = Budget(2, 10.0, share=1.0), []
 
         async def send(number: int) -> None:
-            async with budget.slot() as sent:
+            async with slot(budget) as sent:
                 order.append(number)
                 await asyncio.sleep(0.1)
                 budget.learn(RateLimits.of(None, None), sent)
@@ -137,7 +148,7 @@ def test_one_request_goes_alone_until_the_first_answer() -> None:
         budget, together, most = Budget(), [0], []
 
         async def send() -> None:
-            async with budget.slot() as number:
+            async with slot(budget) as number:
                 together[0] += 1
                 most.append(together[0])
                 await asyncio.sleep(1)
@@ -172,7 +183,7 @@ def test_the_headers_are_learnt_from_and_the_smaller_remainder_wins(
 ) -> None:
     async def main() -> int:
         budget = Budget(100, 60.0, share=0.9)
-        async with budget.slot() as number:
+        async with slot(budget) as number:
             budget.learn(RateLimits.of(policy, ratelimit), number)
         return budget.left
 
@@ -182,7 +193,7 @@ def test_the_headers_are_learnt_from_and_the_smaller_remainder_wins(
 def test_a_policy_is_forgotten_when_its_window_has_passed_without_its_being_named() -> None:
     async def main() -> tuple[int, int]:
         budget = Budget(100, 300.0, share=1.0)
-        async with budget.slot() as number:
+        async with slot(budget) as number:
             budget.learn(RateLimits.of('"burst";q=10;w=60', None), number)
         before = budget.left
         await asyncio.sleep(61)
@@ -244,7 +255,7 @@ def test_a_cancelled_wait_keeps_no_slot() -> None:
         budget = Budget(1, 10.0, share=1.0)
 
         async def send() -> None:
-            async with budget.slot():
+            async with slot(budget):
                 await asyncio.sleep(1)
 
         first = asyncio.ensure_future(send())
@@ -406,7 +417,7 @@ def test_an_answer_to_an_earlier_request_does_not_raise_what_a_later_one_told() 
         budget = Budget(60, 3.0, share=1.0)
 
         async def send(seconds: float, left: int) -> int:
-            async with budget.slot() as number:
+            async with slot(budget) as number:
                 await asyncio.sleep(seconds)
                 budget.learn(RateLimits.of(None, f'"default";r={left};t=3'), number)
             return budget.left
@@ -425,7 +436,7 @@ def test_what_was_sent_before_the_apis_window_began_does_not_hide_what_others_se
         budget = Budget(60, 30.0, share=1.0)
 
         async def send(left: int, resets: int) -> None:
-            async with budget.slot() as number:
+            async with slot(budget) as number:
                 await asyncio.sleep(0.1)
                 budget.learn(RateLimits.of(None, f'"default";r={left};t={resets}'), number)
 
@@ -481,7 +492,7 @@ def test_a_budget_is_used_on_one_event_loop_after_another() -> None:
     budget = Budget(1, 5.0, share=1.0)
 
     async def held() -> None:
-        async with budget.slot():
+        async with slot(budget):
             await asyncio.Event().wait()
 
     async def abandon() -> None:
@@ -491,7 +502,7 @@ def test_a_budget_is_used_on_one_event_loop_after_another() -> None:
             task.cancel()
 
     async def use() -> int:
-        async with budget.slot():
+        async with slot(budget):
             return 1
 
     run_jumping(abandon())
@@ -506,7 +517,7 @@ def test_a_call_that_comes_during_a_block_is_told_at_once_where_it_outlasts_it()
         told = []
         for patience, deadline in ((10.0, math.inf), (400.0, began + 50)):
             try:
-                async with budget.slot(patience, deadline):
+                async with slot(budget, patience, deadline):
                     told.append("went")
             except BlockedError as error:
                 told.append(f"{error.seconds:.0f} s")
@@ -524,7 +535,7 @@ def test_waiters_of_little_patience_leave_the_queue_when_a_block_begins_and_the_
 
         async def send(name: str, patience: float) -> None:
             try:
-                async with budget.slot(patience):
+                async with slot(budget, patience):
                     if name == "first":
                         await asyncio.sleep(1)
                         budget.block(300)
@@ -544,7 +555,7 @@ def test_after_a_block_one_request_goes_alone() -> None:
         budget_is_known = RateLimits.of(None, '"default";r=1000;t=300')
 
         async def send() -> None:
-            async with budget.slot() as number:
+            async with slot(budget) as number:
                 together[0] += 1
                 most.append(together[0])
                 await asyncio.sleep(1)
@@ -564,7 +575,7 @@ def test_a_turn_that_came_while_its_caller_was_cancelled_goes_to_the_next() -> N
         budget, served = Budget(1, 5.0, share=1.0), []
 
         async def send(name: str) -> None:
-            async with budget.slot():
+            async with slot(budget):
                 served.append(name)
 
         await send("first")

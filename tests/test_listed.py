@@ -88,7 +88,7 @@ def test_any_listing_becomes_the_same_or_an_error_at_the_same_place(raw: list[An
 @pytest.mark.parametrize("kind", ["Init", "NotYetDocumented"])
 @pytest.mark.parametrize("number", [0, 1700000000, 2**63 - 1])
 def test_an_event_as_documented_is_made_at_once(kind: str, number: int) -> None:
-    hook = listed_events_hook(LETTERS, refused, refused)
+    hook = listed_events_hook(LETTERS, refused)
     (event,) = hook([{"k": kind, "t": number, "n": number, "a": number}], tuple[EventMetadata, ...])
     assert repr(event) == repr(EventMetadata(kind, number, number, number))
 

@@ -134,6 +134,7 @@ def _judged(
         return step(request, response, document)
     except APIError as error:
         error.ray_id = _masked(response.ray_id, response.secrets)
+        error.method, error.path = request.method, request.path
         raise
 
 
@@ -147,7 +148,8 @@ class _NotJSON:
 def _load_json(body: bytes) -> Any:
     """Read JSON as its standard has it, without NaN and numbers that become infinite; or say why it is none."""
     try:
-        return json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        # As json.loads does, which makes another decoder for each body.
+        return _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except RecursionError:
         return _NotJSON(_TOO_DEEP)
     except ValueError as error:
@@ -232,6 +234,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number := float(text)):
         raise ValueError(f"the number {text[:20]} is too large")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def _refused(response: Response, envelope: dict[str, Any]) -> NoReturn:

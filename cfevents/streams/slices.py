@@ -12,7 +12,7 @@ from cfevents.models import EventMetadata, Listing, Page
 from cfevents.paging import Trail, chosen, key_of, told_how_to_go_on
 from cfevents.protocol import Answer, Request
 from cfevents.query import Query
-from cfevents.session import Reader, Session, stop, told_of
+from cfevents.session import Reader, Session, stop
 from cfevents.streams.plan import Plan, Slice
 
 
@@ -138,5 +138,4 @@ class _SideBySide:
         if not answer.result.cursor:
             return None
         assert reading.request is not None  # noqa: S101 - it was answered
-        with told_of(reading.request):
-            return reading.trail.after(part.cursor, answer, answer.result.cursor)
+        return reading.trail.after(reading.request, answer.result.cursor, answer.ray_id)
