@@ -1,13 +1,12 @@
 """The generator of pages: the cursor followed to its end."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator, Set
 from contextlib import contextmanager
 from hashlib import blake2b
 from operator import attrgetter
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from cfevents.checkpoint import Checkpoint, Key
 from cfevents.checks import check_text, shown
@@ -15,7 +14,7 @@ from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 from cfevents.models import EventMetadata, Listing, Page
 from cfevents.protocol import Answer, OpenAnswer, Request
 from cfevents.query import Query
-from cfevents.session import Reader, Session, stop, tell_of
+from cfevents.session import Reader, stop, tell_of
 
 key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")
 
@@ -32,11 +31,10 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
     """
     chain = _Chain(reader, query)
     reached, repeated = query.start, _Repeats(query.start)
-    links: deque[asyncio.Task[_Link | None]] = deque()
     try:
         while not reached.finished:
             try:
-                answer = await chain.answer(links)
+                answer = await chain.next()
             except CfEventsError as error:
                 tell_how_to_go_on(error, reached)
                 raise
@@ -46,7 +44,7 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
             reached = evolve(reached, cursor=listing.cursor or None, finished=done, delivered=repeated.delivered)
             yield _page(answer, items, reached)
     finally:
-        await stop(links)
+        await chain.close()
 
 
 class _Repeats:
@@ -67,10 +65,11 @@ class _Repeats:
         # Hardly a page shares more than a second with the one before: no key need be made for any other event.
         if not (shared := self._times & (times | self._delivered_times)):
             return items
-        again = self._delivered.union(key_of(event) for event in before if event.recorded_ts in shared)
-        left = tuple(event for event in items if event.recorded_ts not in shared or key_of(event) not in again)
-        self._overlapped |= len(left) < len(items)
-        return left
+        again = self._delivered.union([key_of(event) for event in before if event.recorded_ts in shared])
+        if again.isdisjoint([key_of(event) for event in items if event.recorded_ts in shared]):
+            return items
+        self._overlapped = True
+        return tuple(event for event in items if key_of(event) not in again)
 
     @property
     def delivered(self) -> tuple[Key, ...]:
@@ -80,56 +79,58 @@ class _Repeats:
         return tuple(sorted({*before, *(self._start.delivered if self._start.reached is not None else ())}))
 
 
-@frozen(eq=False, repr=False)
-class _Link:
-    """A page's request that was answered, and its answer."""
-
-    request: Request[Listing]
-    answer: OpenAnswer[Listing]
-
-
 class _Chain:
-    """The requests of one listing: each needs the cursor that the one before it brought."""
+    """The requests of one listing, sent by a task of its own: each needs the cursor that the one before it brought."""
 
     def __init__(self, reader: Reader, query: Query) -> None:
         self._reader, self._query = reader, query
         self._patience = query.timeout
-        self._trail = Trail(query.start.cursor)
-        self._last: asyncio.Task[_Link | None] | None = None
+        # As many pages are asked for as the caller has asked for, and those ahead.
+        self._allowed = asyncio.Semaphore(query.prefetch)
+        self._arrived: asyncio.Queue[OpenAnswer[Listing] | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
 
-    async def answer(self, links: "deque[asyncio.Task[_Link | None]]") -> Answer[Listing]:
+    async def next(self) -> Answer[Listing]:
         """Wait for the next page, with those after it on their way."""
         session = self._reader.opened()
-        self._extend(links, 1, session)
-        link = await session.outcome(links[0])
-        links.popleft()
-        assert link is not None  # noqa: S101 - the page before it had a cursor
-        if link.answer.cursor:
-            self._extend(links, self._query.prefetch, session)
+        self._task = self._task or session.start(self._ask())
+        self._allowed.release()
+        waited = self._arrived.empty()
+        if (answer := await self._arrived.get()) is None:
+            await session.outcome(self._task)
+            raise AssertionError("a chain ends with its last page, or with an error")  # pragma: no cover
+        if not waited:
             # Structuring holds the loop: let the next request leave before it.
             await asyncio.sleep(0)
-        return link.answer.read()
+        return answer.read()
 
-    def _extend(self, links: "deque[asyncio.Task[_Link | None]]", length: int, session: Session) -> None:
-        while len(links) < length:
-            self._last = session.start(self._fetch(self._last))
-            links.append(self._last)
+    async def close(self) -> None:
+        """End what is under way."""
+        if self._task is not None:
+            await stop([self._task])
 
-    async def _fetch(self, last: "asyncio.Task[_Link | None] | None") -> _Link | None:
-        cursor = self._query.start.cursor
-        if last is not None:
-            if not last.done():
-                await asyncio.wait([last])
-            if last.cancelled() or last.exception() or not (link := last.result()) or not link.answer.cursor:
-                return None
-            cursor = self._trail.after(link.request, link.answer.cursor, link.answer.ray_id)
-        request = self._query.request(self._reader.api, self._query.window, cursor)
+    async def _ask(self) -> None:
+        """Ask for one page after the other."""
+        cursor, trail = self._query.start.cursor, Trail(self._query.start.cursor)
+        try:
+            while True:
+                await self._allowed.acquire()
+                request = self._query.request(self._reader.api, self._query.window, cursor)
+                answer = await self._send(request)
+                self._arrived.put_nowait(answer)
+                if not answer.cursor:
+                    return
+                cursor = trail.after(request, answer.cursor, answer.ray_id)
+        finally:
+            self._arrived.put_nowait(None)
+
+    async def _send(self, request: Request[Listing]) -> OpenAnswer[Listing]:
         session = self._reader.opened()
         began = session.loop.time()
         answer = await session.send(request, self._patience)
         if self._patience is not None:
             self._patience -= session.loop.time() - began
-        return _Link(request, answer)
+        return answer
 
 
 class Trail:
