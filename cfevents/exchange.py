@@ -1,13 +1,12 @@
 """One request sent once, and its answer read whole."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any, NoReturn
 
 import aiohttp
 from attrs import frozen
 
-from cfevents.credentials import Credentials, Secret
+from cfevents.credentials import Credentials
 from cfevents.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -50,13 +49,8 @@ class Exchange:
                 ray_id=headers.get("CF-Ray"),
                 retry_after=whole_seconds(headers.get("Retry-After")),
                 limits=RateLimits.of(headers.get("Ratelimit-Policy"), headers.get("Ratelimit")),
-                secrets=self._secrets(credentials),
+                carried=(*credentials.values(), *self.settings.headers.values()),
             )
-
-    def _secrets(self, credentials: Mapping[str, str]) -> tuple[Secret, ...]:
-        """What the request carries and an answer may repeat."""
-        values = (*credentials.values(), *self.settings.headers.values())
-        return tuple(Secret(value.removeprefix("Bearer ")) for value in values)
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks, size, limit = [], 0, self.settings.max_body_size

@@ -111,11 +111,12 @@ class _Chain:
 
     async def _ask(self) -> None:
         """Ask for one page after the other."""
-        cursor, trail = self._query.start.cursor, Trail(self._query.start.cursor)
+        cursor, window = self._query.start.cursor, self._query.window
+        trail = Trail(cursor)
         try:
             while True:
                 await self._allowed.acquire()
-                request = self._query.request(self._reader.api, self._query.window, cursor)
+                request = self._query.request(self._reader.api, window, cursor)
                 answer = await self._send(request)
                 self._arrived.put_nowait(answer)
                 if not answer.cursor:

@@ -85,7 +85,10 @@ class Transport:
         self._settings = settings
         theirs = settings.http
         self._proxy = _proxy_for(base_url) if theirs is None else {}
-        self._http = _new_session() if theirs is None else _checked(theirs, base_url)
+        common = _HEADERS | settings.headers
+        # What our own session sends by itself, each request through theirs has to bring.
+        self._headers = {} if theirs is None else common
+        self._http = _new_session(common) if theirs is None else _checked(theirs, base_url)
 
     async def close(self) -> None:
         """Close its connections, unless they are the caller's."""
@@ -96,7 +99,7 @@ class Transport:
         """Ask for a URL, once."""
         return self._http.get(
             url,
-            headers=_HEADERS | self._settings.headers | credentials,
+            headers=self._headers | credentials,
             # A redirect would take the X-Auth-* headers to whichever host it names.
             allow_redirects=False,
             raise_for_status=False,
@@ -106,9 +109,9 @@ class Transport:
         )
 
 
-def _new_session() -> aiohttp.ClientSession:
+def _new_session(headers: dict[str, str]) -> aiohttp.ClientSession:
     # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request says all that it has to say.
-    session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+    session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
     # aiohttp would send a request again by itself where a kept-alive connection turns out dead, and the API may have
     # counted it: tests/test_budget.py keeps every request in the budget.
     session._retry_connection = False

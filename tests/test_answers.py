@@ -205,7 +205,7 @@ def test_a_thousand_errors_are_kept_and_a_few_are_shown() -> None:
 def test_any_depth_of_nesting_gives_an_error_of_the_family(spelled: str) -> None:
     for depth in [*range(150, 1010, 3), 100_000]:
         with pytest.raises(CfEventsError):
-            read((spelled % ("[" * depth + "]" * depth)).encode(), secrets=(Secret("scripted-token"),))
+            read((spelled % ("[" * depth + "]" * depth)).encode(), carried=(Secret("scripted-token"),))
 
 
 @settings(max_examples=400)

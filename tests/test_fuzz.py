@@ -35,7 +35,7 @@ RESULTS: list[Any] = [
 def read(body: bytes, status: int, shape: Any) -> str:
     request: Request[Any] = Request(URL("https://api.example.com/accounts/a"), shape)
     try:
-        answer: Any = read_answer(request, Response(status, body, "ray", secrets=(Secret(TOKEN),)))
+        answer: Any = read_answer(request, Response(status, body, "ray", carried=(Secret(TOKEN),)))
     except CfEventsError as error:
         failure = error
     else:

@@ -39,7 +39,7 @@ def page(items: str = ITEM, result: str = "", envelope: str = '"success":true') 
 
 
 def response(body: bytes, status: int = 200) -> Response:
-    return Response(status, body, "ray", secrets=(Secret(TOKEN),))
+    return Response(status, body, "ray", carried=(Secret(TOKEN),))
 
 
 def shown(answer: Answer[Listing]) -> str:

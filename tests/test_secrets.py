@@ -95,7 +95,7 @@ async def test_a_server_that_echoes_the_token_does_not_make_us_show_it(fault: Re
 
 
 async def test_a_page_that_is_no_json_and_echoes_the_token_does_not_make_us_show_it() -> None:
-    response = Response(200, f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(), secrets=(Secret(TOKEN),))
+    response = Response(200, f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(), carried=(Secret(TOKEN),))
     with pytest.raises(cfevents.APIResponseError) as raised:
         read_answer(Request(URL("https://api.example.com"), Listing), response)
     inner = raised.value.__traceback__

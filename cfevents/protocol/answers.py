@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
 
-from attrs import frozen
+from attrs import define, frozen
 
 from cfevents.credentials import MASK, Secret
 from cfevents.errors import (
@@ -47,7 +47,7 @@ _TOO_DEEP = "nested too deep"
 _log = logging.getLogger("cfevents")
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class Response:
     """What came back: status, headers that mean something to us, and the body whole."""
 
@@ -58,8 +58,13 @@ class Response:
     """Whole seconds until the next request may be sent (``Retry-After``)."""
     limits: RateLimits = NO_LIMITS
     """What the headers tell of the request quota."""
-    secrets: tuple[Secret, ...] = ()
-    """What the request carried, so that an answer that repeats it is not passed on as it is."""
+    carried: tuple[str, ...] = ()
+    """The headers that the request carried."""
+
+    @property
+    def secrets(self) -> tuple[Secret, ...]:
+        """What the request carried, so that an answer that repeats it is not passed on as it is."""
+        return tuple(Secret(header.removeprefix("Bearer ")) for header in self.carried)
 
 
 class Answer(NamedTuple, Generic[T]):
@@ -71,7 +76,7 @@ class Answer(NamedTuple, Generic[T]):
     ray_id: str | None = None
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class OpenAnswer(Generic[T]):
     """An answer whose envelope is open and says success. Its result is raw: to structure it takes longest."""
 
@@ -184,7 +189,10 @@ def _structured(request: Request[T], response: Response, envelope: Any) -> Answe
     if isinstance(envelope, _NotJSON):
         raise APIResponseError(f"the answer is not JSON: {envelope.why}", place="body")
     result = structure_at("result", envelope["result"], request.result)
-    messages, errors = (_messages(_masked(envelope.get(each), response.secrets)) for each in ("messages", "errors"))
+    messages, errors = (
+        _messages(_masked(told, response.secrets)) if (told := envelope.get(each)) else ()
+        for each in ("messages", "errors")
+    )
     if errors:
         _log.warning("%s succeeded, and the API reported: %s", request.path, _joined(errors))
     return Answer(result, messages, errors, response.ray_id)

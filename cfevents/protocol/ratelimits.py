@@ -44,12 +44,8 @@ class RateLimits(NamedTuple):
     @classmethod
     def of(cls, policy: str | None, ratelimit: str | None) -> "RateLimits":
         """Read ``Ratelimit-Policy: "burst";q=100;w=60`` and ``Ratelimit: "default";r=50;t=30``, items in any order."""
-        policies = _items("Ratelimit-Policy", policy, "q", "w")
         remainders = _items("Ratelimit", ratelimit, "r", "t")
-        return cls(
-            {name: Policy(*pair) for name, pair in policies.items() if all(pair) and pair[1] <= _LONGEST_PERIOD},
-            {name: Remainder(*pair) for name, pair in remainders.items()},
-        )
+        return cls(_policies(policy), {name: Remainder(*pair) for name, pair in remainders.items()})
 
 
 NO_LIMITS = RateLimits({}, {})
@@ -60,7 +56,13 @@ def whole_seconds(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-@lru_cache(maxsize=64)  # a policy is the same on every answer
+@lru_cache(maxsize=64)  # it is the same on every answer
+def _policies(text: str | None) -> Mapping[str, Policy]:
+    items = _items("Ratelimit-Policy", text, "q", "w")
+    return {name: Policy(*pair) for name, pair in items.items() if all(pair) and pair[1] <= _LONGEST_PERIOD}
+
+
+@lru_cache(maxsize=64)
 def _items(header: str, text: str | None, first: str, second: str) -> Mapping[str, tuple[int, int]]:
     found = {}
     for item in (text or "").split(",") if text else ():

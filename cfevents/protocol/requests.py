@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from attrs import frozen
+from attrs import define, frozen
 from yarl import URL
 
 from cfevents.checks import check_segment
@@ -21,7 +21,7 @@ DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 _LONGEST_ACCOUNT_ID = 32
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class Request(Generic[T]):
     """One call: where it goes, and what its ``result`` is structured into."""
 
