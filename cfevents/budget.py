@@ -212,9 +212,8 @@ class Budget:
 
     def _learn_remainders(self, limits: RateLimits, number: int, now: float) -> None:
         # This request and those sent before it are counted there, and not yet here.
-        under_way = sum(each <= number for each in self._in_flight)
-        # The smallest last: several may stand for the one window that we know without a name.
-        for name, remainder in sorted(limits.remainders.items(), key=lambda item: -item[1].requests):
+        under_way = len([each for each in self._in_flight if each <= number])
+        for name, remainder in limits.remainders.items():
             window = self._policies.get(name, self._quota)
             until = now + min(remainder.resets_in, window.period)
             window.learn(remainder.requests + under_way, until, now, self._answered)

@@ -19,8 +19,8 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from cfevents.errors import APIResponseError, CodedMessage
 from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
-from cfevents.listed import listed_events_hook
-from cfevents.models import INT64, Connector, EventMetadata, RecordedEvent, whole
+from cfevents.listed import listing_hook
+from cfevents.models import INT64, Connector, EventMetadata, Listing, RecordedEvent, whole
 
 T = TypeVar("T")
 
@@ -235,9 +235,7 @@ def converter() -> Converter:
     made.register_structure_hook_factory(_keeps_extra, _object_hook)
     made.register_unstructure_hook_factory(_keeps_extra, _object_unstructure_hook)
     made.register_structure_hook(Event, _event_hook(made))
-    page = tuple[EventMetadata, ...]
-    listed_events = listed_events_hook(WIRE_NAMES[EventMetadata], _array_hook(page, made))
-    made.register_structure_hook_func(lambda cls: cls == page, listed_events)
+    made.register_structure_hook(Listing, listing_hook(WIRE_NAMES[EventMetadata], _object_hook(Listing, made)))
     made.register_unstructure_hook(Event, made.unstructure)
     made.register_unstructure_hook(UnknownEvent, _unknown_event_json)
     return made

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.json_values import json_values
 
 from cfevents import APIResponseError, EventMetadata, events, wire
-from cfevents.listed import OWN_TEXT, listed_events_hook
+from cfevents.listed import OWN_TEXT, listing_hook
 from cfevents.models import Listing
 
 LETTERS = wire.WIRE_NAMES[EventMetadata]
@@ -50,8 +50,7 @@ items = letters | nearly
 def general_way() -> Converter:
     """A converter that knows no other."""
     made = wire.converter.__wrapped__()
-    page = tuple[EventMetadata, ...]
-    made.register_structure_hook_func(lambda cls: cls == page, wire._array_hook(page, made))
+    made.register_structure_hook(Listing, wire._object_hook(Listing, made))
     return made
 
 
@@ -88,8 +87,8 @@ def test_any_listing_becomes_the_same_or_an_error_at_the_same_place(raw: list[An
 @pytest.mark.parametrize("kind", ["Init", "NotYetDocumented"])
 @pytest.mark.parametrize("number", [0, 1700000000, 2**63 - 1])
 def test_an_event_as_documented_is_made_at_once(kind: str, number: int) -> None:
-    hook = listed_events_hook(LETTERS, refused)
-    (event,) = hook([{"k": kind, "t": number, "n": number, "a": number}], tuple[EventMetadata, ...])
+    hook = listing_hook(LETTERS, refused)
+    (event,) = hook({"items": [{"k": kind, "t": number, "n": number, "a": number}]}, Listing).items
     assert repr(event) == repr(EventMetadata(kind, number, number, number))
 
 

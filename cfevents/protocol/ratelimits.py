@@ -44,8 +44,7 @@ class RateLimits(NamedTuple):
     @classmethod
     def of(cls, policy: str | None, ratelimit: str | None) -> "RateLimits":
         """Read ``Ratelimit-Policy: "burst";q=100;w=60`` and ``Ratelimit: "default";r=50;t=30``, items in any order."""
-        remainders = _items("Ratelimit", ratelimit, "r", "t")
-        return cls(_policies(policy), {name: Remainder(*pair) for name, pair in remainders.items()})
+        return cls(_policies(policy), _remainders(ratelimit))
 
 
 NO_LIMITS = RateLimits({}, {})
@@ -63,6 +62,12 @@ def _policies(text: str | None) -> Mapping[str, Policy]:
 
 
 @lru_cache(maxsize=64)
+def _remainders(text: str | None) -> Mapping[str, Remainder]:
+    items = _items("Ratelimit", text, "r", "t")
+    # The smallest last: several may stand for one window that we know without a name.
+    return {name: Remainder(*pair) for name, pair in sorted(items.items(), key=lambda item: -item[1][0])}
+
+
 def _items(header: str, text: str | None, first: str, second: str) -> Mapping[str, tuple[int, int]]:
     found = {}
     for item in (text or "").split(",") if text else ():

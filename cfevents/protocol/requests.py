@@ -36,6 +36,10 @@ class Request(Generic[T]):
         """The path without its query, for people."""
         return self.url.path
 
+    def at(self, cursor: str) -> "Request[T]":
+        """Ask for the page at a cursor, of the listing whose first page this asks for."""
+        return Request(self.url.extend_query({"cursor": cursor}), self.result)
+
 
 @frozen(eq=False, repr=False)
 class API:
@@ -59,9 +63,8 @@ class API:
             query["k"] = kinds[0]
         if limit is not None:
             query["limit"] = str(limit)
-        if cursor is not None:
-            query["cursor"] = cursor
-        return Request(self._events(connector_id).with_query(query), Listing)
+        first: Request[Listing] = Request(self._events(connector_id).with_query(query), Listing)
+        return first if cursor is None else first.at(cursor)
 
     def get_event(self, connector_id: str, event_id: EventId) -> Request[RecordedEvent]:
         """Ask for one event with its payload.
