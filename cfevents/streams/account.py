@@ -6,11 +6,12 @@ from collections.abc import Set as AbstractSet
 from cfevents.checkpoint import Key
 
 # Requests for each that a listing page by page needs at least, where the server lists in order and where it does not;
-# and beyond those, for each slice that runs at a time. A little less than 1.5, 2 and 2, which is what is promised:
-# what two slices turn out to list both cannot be foreseen.
+# and beyond those, for each slice that runs at a time. A little less than 1.5 and 2 are spent, and of the last a part of
+# a page is kept: what two slices turn out to list both cannot be foreseen.
 _IN_ORDER = 1.4
 _OUT_OF_ORDER = 1.85
-_BEYOND = 1.6
+_BEYOND = 2
+_KEPT = 0.4
 
 
 class Account:
@@ -33,7 +34,7 @@ class Account:
 
     def __init__(self, concurrency: int) -> None:
         """Begin with what the slices that run at a time may cost beyond."""
-        self._beyond = _BEYOND * concurrency
+        self._concurrency = concurrency
         self._seen = 0
         self._known: set[Key] = set()
         self._owed: set[Key] = set()
@@ -58,4 +59,5 @@ class Account:
         """Whether so many pages may be spent that earn nothing, with these events to be listed again."""
         share = _IN_ORDER if self.in_order else _OUT_OF_ORDER
         earned = (share * self._seen - len(self._owed) - len(owing)) / self.page_size
-        return (earned - pages) * self.per_page + self._beyond >= self.sent
+        beyond = self._concurrency * max(0, _BEYOND - _KEPT * self.per_page)
+        return (earned - pages) * self.per_page + beyond >= self.sent

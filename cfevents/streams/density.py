@@ -29,14 +29,18 @@ class Density:
         self._rate, self._reach = _closest(self._times)
         self._found = self._foreseen = 1.0
 
-    def end(self, begin: float, events: float, *, bound: bool = True) -> float:
-        """Say where a slice that begins there has so many events; not farther than was seen, where that is bound."""
+    def end(self, begin: float, events: float) -> float:
+        """Say where a slice that begins there has so many events; not much farther than was seen."""
         foreseen = events * self._foreseen / self._found if self._found else math.inf
-        return min(self._end(begin, foreseen), begin + _REACH * self._reach if bound else math.inf)
+        return min(self._end(begin, foreseen), begin + _REACH * self._reach)
 
     def estimate(self, begin: float, end: float) -> float:
         """Say how many events are to be expected in a slice."""
         return self._events(begin, end) * self._found / self._foreseen
+
+    def silence(self, seconds: float) -> float:
+        """Say how many slices it takes until one reaches so far, if all of them turn out to be empty."""
+        return max(0.0, math.log(seconds / self._reach, _REACH))
 
     def learn(self, begin: float, end: float, events: int) -> None:
         """Take in how many events a whole slice had."""

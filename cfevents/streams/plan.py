@@ -24,7 +24,7 @@ _NARROWEST_CROWDED = 32
 # Pages that a slice is to have at most, and how many times more it may have before it is cut again.
 _MOST_PAGES = 4
 _OUTGROWN = 3
-# Pages of a slice that is cut although nothing more can be afforded.
+# Pages of a slice that is cut although hardly anything more can be afforded.
 _LONG = 8
 # Pages that may wait for the head of the line, for each slice that runs at a time.
 _WAITING = 3
@@ -145,7 +145,7 @@ class Plan:
         keys = [key for each in given_up for key in each.events]
         for each in given_up:
             each.given_up = True
-        if self._may_be_cut(part, keys) if len(merged) == 1 else self._account.in_order or self._affords(0, keys):
+        if self._may_be_cut(part, keys) if len(merged) == 1 else self._may_be_merged(part, keys):
             self._account.owe(set(keys))
             self._parts[first : last + 1] = [Part(merged[0].begin, merged[-1].end, self._sight(part))]
             return
@@ -156,6 +156,10 @@ class Plan:
         wide = part.width >= 2 * _NARROWEST
         outgrown = part.pages >= min(_OUTGROWN * part.planned, 2 * _MOST_PAGES)
         return wide and outgrown and self._affords(1 + self._gaps(), keys)
+
+    def _may_be_merged(self, part: Slice, keys: Collection[Key]) -> bool:
+        early = self._account.in_order and part.pages < 2 * _MOST_PAGES
+        return early or self._affords(0, keys)
 
     def _note_crowds(self, part: Slice) -> None:
         """Remember the seconds that hold much of a page, by either time that the bounds may mean."""
@@ -190,12 +194,9 @@ class Plan:
         if index is None or not self._may_wait(self._parts[:index]):
             return None
         gap = self._parts[index]
-        if self._affords(1 + self._gaps()):
-            end = self._end(gap)
-        elif self._running():
+        end = self._end(gap)
+        if end is None:
             return None
-        else:
-            end = self._long_end(gap)
         planned = max(1.0, gap.density.estimate(gap.begin, end) / self._account.page_size)
         part = Slice(gap.begin, end, gap.density, planned)
         self._parts[index : index + 1] = [part] if end == gap.end else [part, Part(end, gap.end, gap.density)]
@@ -208,8 +209,20 @@ class Plan:
         slow = bool(slices) and slices[0].finished
         return waiting < self._concurrency * (1 if slow else _WAITING)
 
-    def _end(self, gap: Part) -> int:
-        """Find where the next slice of a gap ends: after about a page, and not in a crowded second."""
+    def _end(self, gap: Part) -> int | None:
+        """Find where the next slice of a gap ends, if it may be cut now: the less can be afforded, the later.
+
+        What it may take to find the next events after a silence is kept back, so that the rest need not be one slice.
+        """
+        cut, silence = 1 + self._gaps(), min(gap.density.silence(gap.width), 3 * (self._concurrency - 2))
+        if self._affords(cut + silence):
+            return self._short_end(gap)
+        if not self._running():
+            return self._long_end(gap, _LONG)
+        return self._long_end(gap, _MOST_PAGES) if self._affords(cut + silence / 2) else None
+
+    def _short_end(self, gap: Part) -> int:
+        """Find where a slice ends that has about a page, and not in a crowded second."""
         end = max(gap.begin + _NARROWEST, math.ceil(gap.density.end(gap.begin, self._target())))
         if gap.density.estimate(gap.begin, end) > _MOST_PAGES * self._account.page_size:
             end = max(end, gap.begin + _NARROWEST_CROWDED)
@@ -218,9 +231,9 @@ class Plan:
         end = next(quiet, end)
         return gap.end if gap.end - end < max(_NARROWEST, 0.15 * width) else end
 
-    def _long_end(self, gap: Part) -> int:
+    def _long_end(self, gap: Part, pages: int) -> int:
         """Find where a slice ends that costs little more than page by page does, and is not the whole listing."""
-        end = gap.density.end(gap.begin, _LONG * self._account.page_size, bound=False)
+        end = gap.density.end(gap.begin, pages * self._account.page_size)
         end = max(end, gap.begin + _NARROWEST_CROWDED)
         return gap.end if end >= gap.end - _NARROWEST or not self._affords(0) else math.ceil(end)
 
