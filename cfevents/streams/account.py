@@ -6,8 +6,8 @@ from collections.abc import Set as AbstractSet
 from cfevents.checkpoint import Key
 
 # Requests for each that a listing page by page needs at least, where the server lists in order and where it does not;
-# and beyond those, for each slice that runs at a time. A little less than 1.5 and 2 are spent, and of the last a part of
-# a page is kept: what two slices turn out to list both cannot be foreseen.
+# and beyond those, for each slice that runs at a time. A little less than 1.5 and 2 are spent, and a part of a page is
+# kept for each slice: what two of them turn out to list both cannot be foreseen.
 _IN_ORDER = 1.4
 _OUT_OF_ORDER = 1.85
 _BEYOND = 2
