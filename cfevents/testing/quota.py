@@ -54,7 +54,8 @@ class Quota:
         quota, period = self._limit()
         told = {"Ratelimit-Policy": f'"default";q={quota};w={max(1, math.ceil(period))}'}
         if self._blocked_until is not None and self.blocks(now):
-            wait = math.ceil(self._blocked_until - now)
+            # Rounded first: (now + 300) - now may be a little more than 300.
+            wait = max(1, math.ceil(round(self._blocked_until - now, 6)))
             return told | {"Ratelimit": f'"default";r=0;t={wait}', "Retry-After": str(wait)}
         left = max(0, quota - len(self._counted))
         elapsed = now - self._counted[0] if self._counted else 0.0

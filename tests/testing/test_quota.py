@@ -89,6 +89,14 @@ def test_without_a_quota_the_documented_one_is_told_and_nothing_refused() -> Non
     assert quota.refused == 0
 
 
+def test_a_block_of_300_seconds_is_told_as_such_at_any_moment() -> None:
+    # There (now + 300) - now is a little more than 300.
+    now = 321.9888477818178
+    quota = Quota(Settings(quota=1))
+    assert answered(quota, [now, now]) == [True, False]
+    assert quota.headers(now)["Retry-After"] == "300"
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("quota", 0), ("quota", 1.5), ("period", 0), ("period", math.inf), ("block", -1), ("counting", "leaky")],
