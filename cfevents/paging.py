@@ -12,7 +12,7 @@ from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 from cfevents.models import EventMetadata, Listing, Page
 from cfevents.protocol import Answer, OpenAnswer, Request
 from cfevents.query import Query
-from cfevents.session import Reader, stop, tell_of
+from cfevents.session import Reader, Session, stop, tell_of
 
 key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")
 
@@ -86,15 +86,19 @@ class _Chain:
         self._allowed = asyncio.Semaphore(query.prefetch)
         self._arrived: asyncio.Queue[OpenAnswer[Listing] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._session: Session | None = None
 
     async def next(self) -> Answer[Listing]:
         """Wait for the next page, with those after it on their way."""
         session = self._reader.opened()
-        self._task = self._task or session.start(self._ask())
+        if self._task is None or self._session is None:
+            self._session, self._task = session, session.start(self._ask())
+            # Not by the task itself: one that is cancelled before it began does nothing.
+            self._task.add_done_callback(lambda _: self._arrived.put_nowait(None))
         self._allowed.release()
         waited = self._arrived.empty()
         if (answer := await self._arrived.get()) is None:
-            await session.outcome(self._task)
+            await self._session.outcome(self._task)
             raise AssertionError("a chain ends with its last page, or with an error")  # pragma: no cover
         if not waited:
             # Structuring holds the loop: let the next request leave before it.
@@ -110,17 +114,15 @@ class _Chain:
         """Ask for one page after the other."""
         cursor = self._query.start.cursor
         first, trail = self._query.request(self._reader.api, self._query.window, None), Trail(cursor)
-        try:
-            while True:
-                await self._allowed.acquire()
-                request = first if cursor is None else first.at(cursor)
-                answer = await self._send(request)
-                self._arrived.put_nowait(answer)
-                if not answer.cursor:
-                    return
-                cursor = trail.after(request, answer.cursor, answer.ray_id)
-        finally:
-            self._arrived.put_nowait(None)
+        while True:
+            await self._allowed.acquire()
+            request = first if cursor is None else first.at(cursor)
+            answer = await self._send(request)
+            self._arrived.put_nowait(answer)
+            if not answer.cursor:
+                return
+            cursor = trail.after(request, answer.cursor, answer.ray_id)
+            del answer  # whoever asked for it keeps the page, as long as it is needed
 
     async def _send(self, request: Request[Listing]) -> OpenAnswer[Listing]:
         session = self._reader.opened()

@@ -272,3 +272,20 @@ def test_patience_counts_what_the_api_took_and_not_what_the_caller_did(prefetch:
         return taken
 
     assert run_jumping(main(), StillLoop) == 5
+
+
+@pytest.mark.parametrize("turns", range(12))
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+def test_a_client_that_is_closed_any_moment_after_a_listing_began_ends_it(turns: int, prefetch: int) -> None:
+    async def main() -> None:
+        async with served(numbered(3, 1.0)) as (_, client):
+            pages = pages_of(client, prefetch=prefetch)
+            first = asyncio.create_task(anext(pages))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await client.close()
+            with pytest.raises(ConfigurationError):
+                async with asyncio.timeout(60):
+                    await first
+
+    run_jumping(main())

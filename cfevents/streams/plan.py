@@ -226,16 +226,18 @@ class Plan:
         end = max(gap.begin + _NARROWEST, math.ceil(gap.density.end(gap.begin, self._target())))
         if gap.density.estimate(gap.begin, end) > _MOST_PAGES * self._account.page_size:
             end = max(end, gap.begin + _NARROWEST_CROWDED)
-        width = end - gap.begin
-        quiet = (each for each in range(end, end + 16) if self._crowded.isdisjoint((each - 1, each)))
-        end = next(quiet, end)
+        width, end = end - gap.begin, self._quiet(end)
         return gap.end if gap.end - end < max(_NARROWEST, 0.15 * width) else end
 
     def _long_end(self, gap: Part, pages: int) -> int:
         """Find where a slice ends that costs little more than page by page does, and is not the whole listing."""
         end = gap.density.end(gap.begin, pages * self._account.page_size)
-        end = max(end, gap.begin + _NARROWEST_CROWDED)
-        return gap.end if end >= gap.end - _NARROWEST or not self._affords(0) else math.ceil(end)
+        end = self._quiet(math.ceil(min(gap.end, max(end, gap.begin + _NARROWEST_CROWDED))))
+        return gap.end if end >= gap.end - _NARROWEST or not self._affords(0) else end
+
+    def _quiet(self, end: int) -> int:
+        """Move a cut off crowded seconds, which both neighbours would list."""
+        return next((each for each in range(end, end + 16) if self._crowded.isdisjoint((each - 1, each))), end)
 
     def _target(self) -> float:
         """Say how many events a slice is to have: a little less than fill its pages, and more pages of small ones."""
