@@ -327,8 +327,12 @@ KindFilter: TypeAlias = str | type[DocumentedEvent] | Collection[str | type[Docu
 """Kinds to limit a listing to: a name, a class, or a collection of them."""
 
 
-def kind_names(kind: KindFilter | None) -> tuple[str, ...]:
+def kind_names(kind: KindFilter | None, argument: str = "kind") -> tuple[str, ...]:
     """Spell kinds as the API does, each once; none for None.
+
+    Args:
+        kind: The kinds.
+        argument: The argument that they were given as.
 
     Raises:
         TypeError: A kind is neither text nor one of the documented classes.
@@ -340,8 +344,8 @@ def kind_names(kind: KindFilter | None) -> tuple[str, ...]:
         kind = [kind]
     kinds = list(kind)
     if not kinds:
-        raise ValueError("kind is an empty collection, which no event is of: leave it out for every kind")
-    return tuple(dict.fromkeys(map(_kind_name, kinds)))
+        raise ValueError(f"{argument} is an empty collection, which no event is of: leave it out for every kind")
+    return tuple(dict.fromkeys(_kind_name(each, argument) for each in kinds))
 
 
 @cache
@@ -356,12 +360,12 @@ def tell_of_unknown(name: str) -> None:
     _log.warning("asking for the unknown kind %r; the nearest known one is %r", name, known[nearest])
 
 
-def _kind_name(kind: object) -> str:
+def _kind_name(kind: object, argument: str) -> str:
     for cls in KINDS.values():
         if kind is cls:
             return cls.kind
     if not isinstance(kind, str):
-        raise TypeError(f"kind={kind!r} is no kind: write a name such as 'Init', or a class such as events.Init")
+        raise TypeError(f"{argument}={kind!r} is no kind: write a name such as 'Init', or a class such as events.Init")
     if not kind.strip():
-        raise ValueError("kind is empty: leave it out for every kind")
+        raise ValueError(f"{argument} is empty: leave it out for every kind")
     return kind

@@ -422,3 +422,11 @@ async def test_a_client_that_is_closed_ends_the_details_of_a_fleet_at_once() -> 
         with pytest.raises(ConfigurationError, match="closed"):
             [each async for each in details]
         assert fleet.errors == {}
+
+
+def test_an_empty_collection_of_kinds_is_told_by_the_name_of_its_argument() -> None:
+    stream = Client(api_token="t", account_id="a").list_events("c1", since="1h")
+    with pytest.raises(ValueError, match="kinds is an empty collection"):
+        stream.details(kinds=[])
+    with pytest.raises(TypeError, match="kinds=5 is no kind"):
+        stream.details(kinds=5)  # type: ignore[arg-type]

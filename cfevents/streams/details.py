@@ -29,7 +29,7 @@ def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
         TypeError: A kind is neither text nor one of the documented classes.
         ValueError: A name is empty, or the collection is.
     """
-    names = kind_names(kinds)
+    names = kind_names(kinds, "kinds")
     for name in names:
         tell_of_unknown(name)
     return names
