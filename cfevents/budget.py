@@ -236,6 +236,12 @@ class Budget:
         self._serve(loop)
 
     @property
+    def rate(self) -> float:
+        """How many requests may leave in a second, in the long run."""
+        windows = [self._quota, *self._policies.values()]
+        return min(each.allowed / each.period for each in windows)
+
+    @property
     def left(self) -> int:
         """How many requests may leave at this moment, by what is known."""
         if self._loop is None:

@@ -103,11 +103,7 @@ class Checkpoint:
             CheckpointError: It is none, is damaged, or was made by a version of this library that is newer.
             TypeError: It is not text.
         """
-        if not isinstance(text, str):
-            raise TypeError(f"a checkpoint is read from text, not from {type(text).__name__}")
-        told = _object(text)
-        if (version := told.pop("version", None)) != _VERSION:
-            raise CheckpointError(f"the checkpoint is of version {shown(version)}; this version of cfevents reads 1")
+        told = read_object(text, _VERSION)
         if not _NEEDED <= told.keys() <= _RIGHT.keys():
             raise CheckpointError(f"the checkpoint has other parts than it should: {shown(sorted(told))}")
         told = {name: _tuples(value) for name, value in told.items()}
@@ -120,11 +116,21 @@ class Checkpoint:
         return checkpoint
 
 
-def _object(text: str) -> dict[str, Any]:
+def read_object(text: str, version: int) -> dict[str, Any]:
+    """Read the JSON object that a checkpoint is written as, and take its version out.
+
+    Raises:
+        CheckpointError: It is none, or of another version.
+        TypeError: It is not text.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a checkpoint is read from text, not from {type(text).__name__}")
     try:
         told = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{shown(text)} is not a checkpoint: {error}") from None
     if not isinstance(told, dict):
         raise CheckpointError(f"{shown(text)} is not a checkpoint: an object was expected")
+    if (theirs := told.pop("version", None)) != version:
+        raise CheckpointError(f"the checkpoint is of version {shown(theirs)}; this version of cfevents reads {version}")
     return told

@@ -20,8 +20,9 @@ from cfevents.protocol import find_api
 from cfevents.query import Query
 from cfevents.retry import Retry
 from cfevents.session import Counts, Reader, Session, Usage
-from cfevents.streams import EventStream, Fleet
-from cfevents.timespan import Moment
+from cfevents.streams import EventStream, Fleet, FollowCheckpoint, Follower
+from cfevents.streams.follow import follow
+from cfevents.timespan import Length, Moment
 from cfevents.transport import Settings, Transport
 
 
@@ -192,6 +193,57 @@ class Client:
             ValueError: An argument has no meaning.
         """
         return Fleet(self._reader, connector_ids, concurrency, on_error)
+
+    def follow_events(
+        self,
+        connector_ids: str | Iterable[str] | Fleet,
+        *,
+        since: Moment | None = None,
+        checkpoint: FollowCheckpoint | str | None = None,
+        interval: Length = "30s",
+        overlap: Length = "15min",
+        lookback: Length = "24h",
+        deep_interval: Length = "15min",
+        kind: KindFilter | None = None,
+    ) -> Follower:
+        """Follow connectors: their events as they come, and late ones, once each.
+
+        An appliance that was cut off delivers its events afterwards, into the past. So each round begins some time
+        before the newest event that was delivered, and from time to time as long before it as events may be late.
+
+        Args:
+            connector_ids: One connector's id, several, or a fleet.
+            since: What was recorded before is not delivered; now where it is left out.
+            checkpoint: What was delivered before, or its text: only the rest is. Connectors and kinds must be as they
+                were.
+            interval: How often each connector is asked: ``"30s"``, a ``timedelta``, or seconds. Longer where the
+                request budget has no room for all of them.
+            overlap: How far before the newest event each round begins.
+            lookback: How late an event may come: how long after it was recorded it may be collected.
+            deep_interval: How often events are looked for as far back.
+            kind: A kind's name, its class in `cfevents.events`, or a collection of them.
+
+        Returns:
+            A follower. Nothing is sent before it is read.
+
+        Raises:
+            CheckpointError: The checkpoint is of something else, or damaged.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        ids = [connector_ids] if isinstance(connector_ids, str) else connector_ids
+        fleet = ids if isinstance(ids, Fleet) else self.fleet(ids)
+        return follow(
+            self._reader,
+            fleet.members,
+            since=since,
+            checkpoint=checkpoint,
+            interval=interval,
+            overlap=overlap,
+            lookback=lookback,
+            deep_interval=deep_interval,
+            kind=kind,
+        )
 
     async def get_event(
         self, connector_id: str, event: EventReference, *, timeout: float | None = None

@@ -230,6 +230,20 @@ class FleetEvent(Generic[E]):
 
 
 @frozen
+class FollowedEvent(Generic[E]):
+    """An event that came while its connector was followed."""
+
+    connector_id: str
+    """Whose event it is."""
+
+    event: E
+    """`EventMetadata`, or `EventDetail` with the payload."""
+
+    late: bool = False
+    """Whether something newer of its connector was delivered before it."""
+
+
+@frozen
 class Device:
     """The appliance behind a connector."""
 

@@ -4,9 +4,11 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable, Coroutine, Iterable
+from copy import copy
 from typing import Any, NamedTuple, TypeVar
 
 import stamina
+from attrs import evolve
 
 from cfevents.budget import NOTABLE_WAIT, BlockedError, Budget
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
@@ -77,6 +79,17 @@ class Session:
         self._closed = True
         await stop(self._tasks)
         await self._exchange.transport.close()
+
+    @property
+    def rate(self) -> float:
+        """How many requests the budget lets leave in a second, in the long run."""
+        return self._budget.rate
+
+    def once(self) -> "Session":
+        """Give the same session, but one that sends each request once, also where it may be repeated."""
+        session = copy(self)
+        session._retry = evolve(self._retry, attempts=1)
+        return session
 
     def start(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
         """Let something go on by itself, until the session is closed at the latest."""

@@ -6,11 +6,14 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
-from cfevents.checks import is_number, shown
+from cfevents.checks import check_seconds, is_number, shown
 
 Moment: TypeAlias = datetime | timedelta | str | float
 """A moment: an aware datetime, seconds since the Unix epoch, ``timedelta`` or ``"24h"`` for that long ago, or ISO 8601
 text with an offset."""
+
+Length: TypeAlias = timedelta | str | float
+"""A length of time: a timedelta, text such as ``"15min"``, or seconds."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # 1e11 seconds is the year 5138; as milliseconds it is 1973. Nobody means the former.
@@ -64,6 +67,25 @@ class Timespan(NamedTuple):
             what = "now" if until is None else f"until={until!r}"
             raise ValueError(f"the window is reversed: since={since!r} is later than {what}")
         return cls(math.floor(lower), math.ceil(upper))
+
+
+def length(name: str, value: Length) -> float:
+    """Read a length of time, in seconds.
+
+    Raises:
+        TypeError: It is of a type that is no length of time.
+        ValueError: It is not finite and above 0.
+    """
+    if isinstance(value, str):
+        if (seconds := _duration(value)) is None:
+            raise ValueError(f"{name}={shown(value)} is not a length of time: write '30s', '15min', '24h' or seconds")
+        value = seconds
+    return check_seconds(name, value.total_seconds() if isinstance(value, timedelta) else value)
+
+
+def moment(name: str, value: Moment) -> int:
+    """Read a moment, widened to a whole second before it; raises as `Timespan.of` does."""
+    return math.floor(_seconds(name, value, now()))
 
 
 def _require_absolute(anchor: str, **bounds: Moment | None) -> None:

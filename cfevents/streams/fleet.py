@@ -26,7 +26,7 @@ _WAITING = 4
 
 
 @define(eq=False)
-class _Members:
+class Members:
     """Which connectors they are, what they are read with, and what went wrong."""
 
     reader: Reader
@@ -74,7 +74,12 @@ class Fleet:
         if on_error not in {"raise", "collect"}:
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'collect'")
         ids = None if connector_ids is None else _checked(connector_ids)
-        self._members = _Members(reader, ids, check_whole("concurrency", concurrency), on_error)
+        self._members = Members(reader, ids, check_whole("concurrency", concurrency), on_error)
+
+    @property
+    def members(self) -> Members:
+        """Which connectors they are."""
+        return self._members
 
     @property
     def errors(self) -> dict[str, CfEventsError]:
@@ -157,7 +162,7 @@ class FleetStream(Windowed):
     Nothing is sent before it is read; every ``async for`` starts again at the beginning, over the same window.
     """
 
-    def __init__(self, members: _Members, query: Query) -> None:
+    def __init__(self, members: Members, query: Query) -> None:
         """Take whose events, and what to ask for."""
         super().__init__(query)
         self._members = members

@@ -1,0 +1,131 @@
+"""New events of connectors as they come, and late ones, once each."""
+
+import math
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from attrs import frozen
+
+from cfevents.events import KindFilter
+from cfevents.models import EventMetadata, FollowedEvent
+from cfevents.query import Query
+from cfevents.session import Reader
+from cfevents.streams.asking import Asking, ConnectorStatus, Found, Terms
+from cfevents.streams.fleet import Members
+from cfevents.streams.schedule import Pace
+from cfevents.streams.state import FollowCheckpoint, resumed
+from cfevents.timespan import Length, Moment, length, moment, now
+
+# Slices that a connector's listing has side by side where it is behind.
+_SLICES = 4
+
+
+@frozen(eq=False)
+class Batch:
+    """What one page of one connector brought that was not delivered before, ascending."""
+
+    items: tuple[FollowedEvent[EventMetadata], ...]
+
+    checkpoint: FollowCheckpoint
+    """The state after it: to be stored in the same transaction as the items."""
+
+
+class Follower:
+    """New events of connectors as they come, and late ones, once each. Made by `Client.follow_events`.
+
+    Nothing is sent before it is read. It is read by one ``async for`` at a time; another goes on where that one ended.
+    """
+
+    def __init__(self, reader: Reader, members: Members, terms: Terms, start: FollowCheckpoint) -> None:
+        """Take what to read with, whom to follow, on which terms, and what was delivered before."""
+        self._reader, self._members, self._terms = reader, members, terms
+        self._reached = start
+        self._present: tuple[Found, int] | None = None
+        self._asking: Asking | None = None
+        self._ended = False
+
+    @property
+    def status(self) -> dict[str, ConnectorStatus]:
+        """How it goes, by connector id."""
+        return {} if self._asking is None else dict(self._asking.status)
+
+    @property
+    def checkpoint(self) -> FollowCheckpoint:
+        """What was delivered before the present event or batch: who goes on from there gets that one again."""
+        if self._present is None:
+            return self._reached
+        found, taken = self._present
+        before = self._reached.of(found.connector_id)
+        part = before.after([each.event for each in found.items[:taken]], self._terms.farthest, now())
+        return self._reached.with_connector(found.connector_id, part)
+
+    async def batches(self) -> AsyncGenerator[Batch, None]:
+        """Read page by page, each with the state after it.
+
+        Yields:
+            Batches that are not empty.
+
+        Raises:
+            AuthenticationError: The API takes the credentials for nothing that was asked so far.
+            ConfigurationError: The client was closed.
+        """
+        async with aclosing(self._found()) as each:
+            async for found in each:
+                after = self._reached.with_connector(found.connector_id, found.after)
+                yield Batch(found.items, after)
+                self._reached = after
+
+    async def __aiter__(self) -> AsyncGenerator[FollowedEvent[EventMetadata], None]:
+        """Read event by event; raises as `batches` does."""
+        async with aclosing(self._found()) as each:
+            async for found in each:
+                for taken, event in enumerate(found.items):
+                    self._present = found, taken
+                    yield event
+                self._reached, self._present = self._reached.with_connector(found.connector_id, found.after), None
+
+    async def aclose(self) -> None:
+        """End it: whoever reads it has reached the end."""
+        self._ended = True
+        if self._asking is not None:
+            self._asking.end()
+
+    async def _found(self) -> AsyncGenerator[Found, None]:
+        self._reached, self._present = self.checkpoint, None
+        self._asking = asking = Asking(self._reader, self._members, self._terms, self._reached)
+        try:
+            while not self._ended and (found := await asking.next()) is not None:
+                yield found
+        finally:
+            await asking.close()
+
+
+def follow(
+    reader: Reader,
+    members: Members,
+    *,
+    since: Moment | None,
+    checkpoint: FollowCheckpoint | str | None,
+    interval: Length,
+    overlap: Length,
+    lookback: Length,
+    deep_interval: Length,
+    kind: KindFilter | None,
+) -> Follower:
+    """Check what the caller wants of following.
+
+    Raises:
+        CheckpointError: The checkpoint is of another account, other connectors or other kinds, or damaged.
+        TypeError: An argument is of the wrong type.
+        ValueError: An argument has no meaning; the message says what to write instead.
+    """
+    query = Query.of("follower", since=0, kind=kind, concurrency=_SLICES)
+    pace = Pace(length("interval", interval), length("deep_interval", deep_interval))
+    terms = Terms(query, pace, length("overlap", overlap), length("lookback", lookback))
+    start = FollowCheckpoint(
+        reader.api.account_id,
+        members.named,
+        query.start.kind,
+        math.floor(now()) if since is None else moment("since", since),
+    )
+    return Follower(reader, members, terms, start if checkpoint is None else resumed(start, checkpoint, since))

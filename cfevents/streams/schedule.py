@@ -1,0 +1,117 @@
+"""When each of the connectors that are followed is asked again. No I/O."""
+
+import heapq
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import NamedTuple
+
+# Seconds until one connector is asked whether an API that was down is back: one request, so at most one a minute.
+_PROBE = 60.0
+# The part of an interval by which it is longer or shorter, so that many who follow do not ask in the same moment.
+_JITTER = 0.1
+
+
+class Pace(NamedTuple):
+    """How often connectors are asked, in seconds."""
+
+    interval: float
+    deep_interval: float
+    """How often events are looked for that come late."""
+
+    rare: float = 900.0
+    """How often a connector is asked that the API refuses."""
+
+
+class Turn(NamedTuple):
+    """A connector that is to be asked now."""
+
+    connector_id: str
+    deep: bool
+    """Whether events are looked for that come late."""
+
+    probe: bool
+    """Whether it is asked to see whether an API that was down is back."""
+
+
+class Schedule:
+    """The connectors in the order in which they are due. Times are those of the event loop's clock."""
+
+    def __init__(self, pace: Pace, random: Callable[[], float]) -> None:
+        """Begin without a connector.
+
+        Args:
+            pace: How often they are asked.
+            random: Gives a number from 0 to 1.
+        """
+        self._pace, self._random = pace, random
+        self._due: list[tuple[float, int, str]] = []
+        self._numbers = count()
+        self._deep_at: dict[str, float] = {}
+        self._probe_at: float | None = None
+        self._probing = False
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the API gave no answer when it was asked last."""
+        return self._probe_at is not None
+
+    def add(self, connector_ids: Iterable[str], now: float) -> None:
+        """Add connectors that are new; each is due at once, and as far back as late events may lie."""
+        for connector_id in connector_ids:
+            if connector_id not in self._deep_at:
+                self._deep_at[connector_id] = now
+                self._put(connector_id, now)
+
+    def next(self, now: float) -> Turn | None:
+        """Take the connector that is due first, if one is; `done`, `failed` or `refused` puts it back."""
+        if not self._due or self.wait(now) != 0:
+            return None
+        _, _, connector_id = heapq.heappop(self._due)
+        self._probing = self.is_down
+        return Turn(connector_id, self._deep_at[connector_id] <= now, self._probing)
+
+    def wait(self, now: float) -> float | None:
+        """Say in how many seconds a connector is due; None where that depends on an answer."""
+        if self._probing or not self._due:
+            return None
+        return max(0.0, (self._due[0][0] if self._probe_at is None else self._probe_at) - now)
+
+    def done(self, turn: Turn, began: float, now: float, *, again: bool = False, least: float = 0.0) -> None:
+        """Put back a connector that has answered.
+
+        Args:
+            turn: Its turn.
+            began: When it began.
+            now: The time.
+            again: Whether it is due at once, since there may be more.
+            least: The least interval that the request budget has room for, in seconds.
+        """
+        if turn.deep:
+            self._deep_at[turn.connector_id] = began + self._pace.deep_interval
+        self._answered(now)
+        self._put(turn.connector_id, now if again else began + self._jittered(max(self._pace.interval, least)))
+
+    def failed(self, turn: Turn, now: float) -> None:
+        """Put back a connector that was asked in vain: the API may be down, and only one asks whether it is back."""
+        if not self.is_down or turn.probe:
+            self._probe_at = now + _PROBE * (1 + _JITTER * self._random())
+            self._probing = False
+        self._put(turn.connector_id, now)
+
+    def refused(self, turn: Turn, now: float) -> None:
+        """Put back a connector that the API answers for with a refusal, to be asked rarely."""
+        self._deep_at[turn.connector_id] = now
+        self._answered(now)
+        self._put(turn.connector_id, now + self._jittered(self._pace.rare))
+
+    def _answered(self, now: float) -> None:
+        if self.is_down:
+            # What was collected while nobody could ask may have been recorded long before.
+            self._deep_at = dict.fromkeys(self._deep_at, now)
+            self._probe_at, self._probing = None, False
+
+    def _put(self, connector_id: str, due: float) -> None:
+        heapq.heappush(self._due, (due, next(self._numbers), connector_id))
+
+    def _jittered(self, seconds: float) -> float:
+        return seconds * (1 + _JITTER * (2 * self._random() - 1))

@@ -1,0 +1,69 @@
+"""How far one connector is followed, and what was delivered of what may be listed again. No I/O."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from attrs import evolve, field, frozen
+
+from cfevents.checkpoint import Key
+from cfevents.models import EventMetadata
+from cfevents.paging import key_of
+from cfevents.timespan import Timespan
+
+# Appliances' clocks may be ahead: what they recorded "tomorrow" is listed too.
+_AHEAD = 86_400
+
+
+@frozen(eq=False, repr=False)
+class Watermark:
+    """What was delivered of a connector: everything before ``since``, and of what came later ``delivered``."""
+
+    since: int
+    """What was recorded before is not delivered, in seconds since the Unix epoch."""
+
+    newest: int | float | None = None
+    """When the newest event that was delivered was recorded."""
+
+    delivered: Mapping[Key, None] = field(factory=dict)
+    """The events that were delivered and may be listed again; a dict, since a copy of it costs least."""
+
+    def window(self, back: float, now: float) -> Timespan:
+        """Say what to list: from so many seconds before the watermark on, and all that is later."""
+        # A second early: whether bounds are inclusive is not known.
+        return Timespan(max(self.since, math.floor(self._mark(now) - back)) - 1, math.ceil(now) + _AHEAD)
+
+    def missing(self, events: Iterable[EventMetadata]) -> list[EventMetadata]:
+        """Find what was not delivered yet, ascending."""
+        found = {
+            key: event
+            for event in events
+            if event.recorded_ts >= self.since and (key := key_of(event)) not in self.delivered
+        }
+        return [found[key] for key in sorted(found)]
+
+    def is_late(self, event: EventMetadata) -> bool:
+        """Whether something newer was delivered before it."""
+        return self.newest is not None and event.recorded_ts < self.newest
+
+    def after(self, events: Iterable[EventMetadata], lookback: float, now: float) -> "Watermark":
+        """Take in what is delivered, and forget what is too old to be listed again: it is not delivered from then on.
+
+        Args:
+            events: What is delivered.
+            lookback: How long before the watermark an event is looked for at most, in seconds.
+            now: The time, in seconds since the Unix epoch.
+        """
+        delivered = dict.fromkeys(map(key_of, events))
+        newest = max([time for time, _ in delivered], default=self.newest)
+        if self.newest is not None and newest is not None:
+            newest = max(newest, self.newest)
+        moved = evolve(self, newest=newest)
+        since = max(self.since, math.floor(moved._mark(now) - lookback))
+        kept = (
+            self.delivered.copy() if since == self.since else {key: None for key in self.delivered if key[0] >= since}
+        )
+        return evolve(moved, since=since, delivered=kept | delivered)
+
+    def _mark(self, now: float) -> float:
+        # Never later than now: an appliance whose clock is ahead may be put right.
+        return min(self.since if self.newest is None else self.newest, now)
