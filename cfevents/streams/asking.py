@@ -194,7 +194,7 @@ class Asking:
                     fresh += len(missing)
                     self._note(turn.connector_id, status, missing)
                     items = tuple(FollowedEvent(turn.connector_id, each, mark.is_late(each)) for each in missing)
-                    mark = mark.after(missing, self._terms.farthest, now())
+                    mark = mark.after(missing).without_what_is_older(self._terms.farthest, now())
                     await self._found.put(Found(turn.connector_id, items, mark))
                     self._marks[turn.connector_id] = mark
         status.backlog = timedelta(0)

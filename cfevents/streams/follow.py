@@ -55,8 +55,7 @@ class Follower:
         if self._present is None:
             return self._reached
         found, taken = self._present
-        before = self._reached.of(found.connector_id)
-        part = before.after([each.event for each in found.items[:taken]], self._terms.farthest, now())
+        part = self._reached.of(found.connector_id).after(each.event for each in found.items[:taken])
         return self._reached.with_connector(found.connector_id, part)
 
     async def batches(self) -> AsyncGenerator[Batch, None]:

@@ -116,7 +116,9 @@ def _written(mark: Watermark) -> dict[str, Any]:
 
 
 def _read(told: Any) -> Watermark:
-    parts = dict(_checked(told, dict))
+    parts = _checked(told, dict)
+    if parts.keys() != {"since", "newest", "delivered"}:
+        raise ValueError(f"a connector has {shown(sorted(parts))}")
     since, newest, flat = _checked(parts["since"], int), parts["newest"], _checked(parts["delivered"], list)
     if len(flat) % 2:
         raise ValueError("an event's key has two parts")

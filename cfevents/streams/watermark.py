@@ -45,24 +45,23 @@ class Watermark:
         """Whether something newer was delivered before it."""
         return self.newest is not None and event.recorded_ts < self.newest
 
-    def after(self, events: Iterable[EventMetadata], lookback: float, now: float) -> "Watermark":
-        """Take in what is delivered, and forget what is too old to be listed again: it is not delivered from then on.
+    def after(self, events: Iterable[EventMetadata]) -> "Watermark":
+        """Take in what is delivered."""
+        more = dict.fromkeys(map(key_of, events))
+        times = [time for time, _ in more] if self.newest is None else [self.newest, *(time for time, _ in more)]
+        return evolve(self, newest=max(times, default=None), delivered={**self.delivered, **more})
+
+    def without_what_is_older(self, lookback: float, now: float) -> "Watermark":
+        """Forget what is too old to be listed again: it is not delivered from then on.
 
         Args:
-            events: What is delivered.
             lookback: How long before the watermark an event is looked for at most, in seconds.
             now: The time, in seconds since the Unix epoch.
         """
-        delivered = dict.fromkeys(map(key_of, events))
-        newest = max([time for time, _ in delivered], default=self.newest)
-        if self.newest is not None and newest is not None:
-            newest = max(newest, self.newest)
-        moved = evolve(self, newest=newest)
-        since = max(self.since, math.floor(moved._mark(now) - lookback))
-        kept = (
-            self.delivered.copy() if since == self.since else {key: None for key in self.delivered if key[0] >= since}
-        )
-        return evolve(moved, since=since, delivered=kept | delivered)
+        since = math.floor(self._mark(now) - lookback)
+        if since <= self.since:
+            return self
+        return evolve(self, since=since, delivered={key: None for key in self.delivered if key[0] >= since})
 
     def _mark(self, now: float) -> float:
         # Never later than now: an appliance whose clock is ahead may be put right.

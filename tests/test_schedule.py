@@ -1,0 +1,116 @@
+"""When connectors that are followed are asked again."""
+
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cfevents.streams.schedule import Pace, Schedule, Turn
+
+PACE = Pace(interval=30.0, deep_interval=900.0)
+
+
+def scheduled(*connector_ids: str) -> Schedule:
+    schedule = Schedule(PACE, lambda: 0.5)
+    schedule.add(connector_ids, 0.0)
+    return schedule
+
+
+def taken(schedule: Schedule, now: float) -> Turn:
+    turn = schedule.next(now)
+    assert turn is not None
+    return turn
+
+
+def test_connectors_are_asked_in_turn_and_then_after_the_interval() -> None:
+    schedule = scheduled("a", "b")
+    first, second = taken(schedule, 0), taken(schedule, 0)
+    assert (first.connector_id, second.connector_id, schedule.next(0)) == ("a", "b", None)
+    schedule.done(first, 0, 2)
+    schedule.done(second, 1, 2)
+    assert schedule.wait(2) == 28
+    assert schedule.next(29.9) is None
+    assert taken(schedule, 30) == Turn("a", deep=False, probe=False)
+    assert schedule.next(30) is None
+    assert taken(schedule, 31).connector_id == "b"
+
+
+def test_late_events_are_looked_for_at_first_and_after_each_deep_interval() -> None:
+    schedule = scheduled("a")
+    deep = []
+    for now in range(0, 3600, 30):
+        turn = taken(schedule, now)
+        schedule.done(turn, now, now + 1)
+        if turn.deep:
+            deep.append(now)
+    assert deep == [0, 900, 1800, 2700]
+
+
+def test_a_connector_that_may_have_more_is_asked_again_at_once() -> None:
+    schedule = scheduled("a")
+    schedule.done(taken(schedule, 0), 0, 2, again=True)
+    assert schedule.wait(2) == 0
+
+
+def test_the_interval_is_as_long_as_the_budget_needs() -> None:
+    schedule = scheduled("a")
+    schedule.done(taken(schedule, 0), 0, 2, least=100)
+    assert schedule.wait(2) == 98
+
+
+def test_while_the_api_is_down_one_connector_is_asked_once_a_minute() -> None:
+    schedule = scheduled("a", "b", "c")
+    first, second = taken(schedule, 0), taken(schedule, 0)
+    schedule.failed(first, 5)
+    schedule.failed(second, 6)
+    assert schedule.is_down
+    for begin in (5, 68, 131):
+        now = begin + 63.0
+        assert schedule.next(now - 0.1) is None
+        probe = taken(schedule, now)
+        assert probe.probe
+        assert schedule.next(now) is None
+        assert schedule.wait(now) is None
+        schedule.failed(probe, now)
+
+
+def test_after_an_outage_every_connector_looks_for_late_events() -> None:
+    schedule = scheduled("a", "b")
+    for _ in range(2):
+        schedule.done(taken(schedule, 0), 0, 0)
+    turn = taken(schedule, 30)
+    assert not turn.deep
+    schedule.failed(turn, 31)
+    schedule.done(taken(schedule, 94), 94, 95)
+    assert not schedule.is_down
+    assert {taken(schedule, 130).deep, taken(schedule, 130).deep} == {True}
+
+
+def test_a_connector_that_is_refused_is_asked_rarely_and_the_others_go_on() -> None:
+    schedule = scheduled("a", "b")
+    schedule.refused(taken(schedule, 0), 1)
+    schedule.done(taken(schedule, 0), 0, 1)
+    asked = []
+    for now in range(1, 2000):
+        while turn := schedule.next(now):
+            asked.append((now, turn.connector_id))
+            schedule.refused(turn, now) if turn.connector_id == "a" else schedule.done(turn, now, now)
+    assert [now for now, connector in asked if connector == "a"] == [901, 1801]
+    assert len(asked) == 2 + 2000 // 30
+
+
+@given(st.integers(1, 50), st.lists(st.floats(0, 1), min_size=1))
+def test_nobody_waits_for_more_than_two_rounds_of_the_others(connectors: int, drawn: list[float]) -> None:
+    numbers = count()
+    schedule = Schedule(PACE, lambda: drawn[next(numbers) % len(drawn)])
+    schedule.add(map(str, range(connectors)), 0.0)
+    last: dict[str, float] = {}
+    now = 0.0
+    for _ in range(10 * connectors):
+        now += schedule.wait(now) or 0.0
+        turn = taken(schedule, now)
+        assert now - last.get(turn.connector_id, 0.0) <= max(2 * connectors, 2 * PACE.interval)
+        last[turn.connector_id] = now
+        schedule.done(turn, now, now + 1, least=connectors)
+        now += 1
+    assert len(last) == connectors

@@ -1,0 +1,127 @@
+"""What was delivered of a connector that is followed, and what is missing."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cfevents import CheckpointError, EventMetadata
+from cfevents.streams.state import FollowCheckpoint
+from cfevents.streams.watermark import Watermark
+
+NOW = 1_700_000_000
+LOOKBACK = 1000
+
+
+def event(t: float, n: int = 0) -> EventMetadata:
+    return EventMetadata("Init", t, n, t)
+
+
+def keys(events: list[EventMetadata]) -> list[Any]:
+    return [(each.recorded_ts, each.sequence) for each in events]
+
+
+def test_a_window_begins_before_the_newest_event_and_ends_a_day_from_now() -> None:
+    mark = Watermark(NOW - 5000).after([event(NOW - 100)])
+    assert mark.window(60, NOW) == (NOW - 161, NOW + 86400)
+    assert mark.window(LOOKBACK, NOW) == (NOW - 1101, NOW + 86400)
+
+
+def test_nothing_before_since_is_listed_or_missing() -> None:
+    mark = Watermark(NOW)
+    assert mark.window(LOOKBACK, NOW).since == NOW - 1
+    assert keys(mark.missing([event(NOW - 1), event(NOW + 1), event(NOW)])) == [(NOW, 0), (NOW + 1, 0)]
+
+
+def test_an_appliance_whose_clock_is_ahead_does_not_move_the_watermark_beyond_now() -> None:
+    mark = Watermark(NOW - 10).after([event(NOW + 3600)])
+    assert mark.window(60, NOW).since == NOW - 10 - 1
+    later = mark.after([event(NOW + 4000)])
+    assert later.window(60, NOW + 2000).since == NOW + 2000 - 61
+    assert keys(later.missing([event(NOW + 1500), event(NOW + 3600)])) == [(NOW + 1500, 0)]
+
+
+def test_what_is_older_than_the_newest_is_late() -> None:
+    mark = Watermark(NOW - 10)
+    assert not mark.is_late(event(NOW - 5))
+    mark = mark.after([event(NOW)])
+    assert [mark.is_late(event(time)) for time in (NOW - 1, NOW, NOW + 1)] == [True, False, False]
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 2)), max_size=8), max_size=20), st.data())
+def test_each_event_within_the_lookback_is_delivered_once(rounds: list[list[tuple[int, int]]], data: Any) -> None:
+    mark, now, delivered, due = Watermark(NOW), NOW, [], set()
+    for pairs in rounds:
+        now += data.draw(st.integers(0, 500))
+        listed = [event(NOW + t, n) for t, n in pairs]
+        missing = mark.missing(listed)
+        due |= {(NOW + t, n) for t, n in pairs if NOW + t >= mark.since}
+        delivered += keys(missing)
+        taken = data.draw(st.integers(0, len(missing)))
+        # In parts too, as where somebody stops in the middle.
+        mark = mark.after(missing[:taken])
+        rest = mark.missing(missing)
+        assert keys(rest) == keys(missing[taken:])
+        mark = mark.after(rest).without_what_is_older(LOOKBACK, now)
+        assert not mark.missing(listed)
+        assert mark.since <= max(NOW, now - LOOKBACK)
+        assert all(key[0] >= mark.since for key in mark.delivered)
+    assert len(delivered) == len(set(delivered))
+    assert set(delivered) == due
+
+
+@given(
+    st.dictionaries(st.text(min_size=1), st.lists(st.tuples(st.integers(0, 99) | st.just(0.5), st.integers(0, 9)))),
+    st.none() | st.text(min_size=1) | st.tuples(st.text(), st.text()),
+)
+def test_a_checkpoint_is_read_as_it_was_written(connectors: dict[str, list[Any]], kind: Any) -> None:
+    marks = {each: Watermark(5).after([event(t, n) for t, n in keys]) for each, keys in connectors.items()}
+    checkpoint = FollowCheckpoint("account", tuple(connectors) or None, kind, 5, marks)
+    read = FollowCheckpoint.from_json(checkpoint.to_json())
+    assert read.to_json() == checkpoint.to_json()
+    assert (read.account_id, read.connector_ids, read.kind, read.since) == (
+        "account",
+        tuple(connectors) or None,
+        kind,
+        5,
+    )
+    for each, mark in marks.items():
+        again = read.of(each)
+        assert (again.since, again.newest, set(again.delivered)) == (mark.since, mark.newest, set(mark.delivered))
+
+
+def test_five_thousand_events_within_the_lookback_make_less_than_200_kb() -> None:
+    mark = Watermark(NOW).after([event(NOW + each, each % 7) for each in range(5000)])
+    assert len(FollowCheckpoint("a" * 32, ("c" * 32,), None, NOW, {"c" * 32: mark}).to_json()) < 100_000
+
+
+GOOD = json.loads(FollowCheckpoint("a", ("c",), None, 5, {"c": Watermark(5, 7, {(7, 0): None})}).to_json())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"version": 2},
+        {"since": "5"},
+        {"since": True},
+        {"account_id": None},
+        {"connector_ids": "c"},
+        {"connector_ids": [1]},
+        {"kind": 1},
+        {"connectors": []},
+        {"connectors": {"c": {}}},
+        {"connectors": {"c": {"since": 5, "newest": 7, "delivered": [7]}}},
+        {"connectors": {"c": {"since": 5, "newest": "7", "delivered": []}}},
+        {"connectors": {"c": {"since": 5, "newest": 7, "delivered": [7, 0.5]}}},
+        {"connectors": {"c": {"since": 5, "newest": 7, "delivered": [], "more": 1}}},
+        {"more": 1},
+    ],
+)
+def test_a_damaged_checkpoint_is_an_error(damage: dict[str, Any]) -> None:
+    with pytest.raises(CheckpointError):
+        FollowCheckpoint.from_json(json.dumps(GOOD | damage))
+    short = {name: value for name, value in GOOD.items() if name not in damage}
+    with pytest.raises(CheckpointError):
+        FollowCheckpoint.from_json(json.dumps(short) if short != GOOD else "[]")
