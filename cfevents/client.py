@@ -15,7 +15,7 @@ from cfevents.credentials import TokenSource, find_credentials, hide, hide_value
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 from cfevents.exchange import Exchange
-from cfevents.models import Connector, EventReference, RecordedEvent, event_id
+from cfevents.models import Connector, EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents.protocol import find_api
 from cfevents.query import Query
 from cfevents.retry import Retry
@@ -205,7 +205,7 @@ class Client:
         lookback: Length = "24h",
         deep_interval: Length = "15min",
         kind: KindFilter | None = None,
-    ) -> Follower:
+    ) -> Follower[EventMetadata]:
         """Follow connectors: their events as they come, and late ones, once each.
 
         An appliance that was cut off delivers its events afterwards, into the past. So each round begins some time

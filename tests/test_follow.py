@@ -1,6 +1,7 @@
 """Following: new events as they come, late ones too, once each."""
 
 import asyncio
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,8 +20,7 @@ async def followed(api: ArrivingAPI, until: float, **options: Any) -> list[Any]:
             follower = client.follow_events(list(api.events), since=BEGIN, **options)
 
             async def read() -> None:
-                async for event in follower:
-                    found.append(event)
+                found.extend([event async for event in follower])
 
             task = asyncio.create_task(read())
             await asyncio.sleep(until - timespan.now())
@@ -36,8 +36,6 @@ def keys(found: list[Any]) -> list[Any]:
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("failing", [False, True])
 def test_late_events_are_followed_once_each(seed: int, failing: bool) -> None:
-    from random import Random
-
     days = 3
     api = ArrivingAPI(
         {"c1": late_history(seed, days, 600), "c2": late_history(seed + 100, days, 300, ahead=3600)}, page_size=50

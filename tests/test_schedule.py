@@ -60,10 +60,12 @@ def test_the_interval_is_as_long_as_the_budget_needs() -> None:
 
 def test_while_the_api_is_down_one_connector_is_asked_once_a_minute() -> None:
     schedule = scheduled("a", "b", "c")
-    first, second = taken(schedule, 0), taken(schedule, 0)
-    schedule.failed(first, 5)
-    schedule.failed(second, 6)
+    turns = [taken(schedule, 0) for _ in range(3)]
+    for turn, moment in zip(turns, (3, 4, 5), strict=True):
+        assert not schedule.is_down
+        schedule.failed(turn, moment)
     assert schedule.is_down
+    asked = set()
     for begin in (5, 68, 131):
         now = begin + 63.0
         assert schedule.next(now - 0.1) is None
@@ -72,18 +74,36 @@ def test_while_the_api_is_down_one_connector_is_asked_once_a_minute() -> None:
         assert schedule.next(now) is None
         assert schedule.wait(now) is None
         schedule.failed(probe, now)
+        asked.add(probe.connector_id)
+    assert asked == {"a", "b", "c"}  # one of them may be what is at fault
+
+
+def test_a_connector_that_gives_no_answer_is_asked_once_a_minute_and_the_others_go_on() -> None:
+    schedule = scheduled("a", "b")
+    schedule.failed(taken(schedule, 0), 1)
+    schedule.done(taken(schedule, 0), 0, 1)
+    asked = []
+    for now in range(1, 600):
+        while turn := schedule.next(now):
+            assert not schedule.is_down
+            asked.append((now, turn))
+            schedule.failed(turn, now) if turn.connector_id == "a" else schedule.done(turn, now, now)
+    assert [now for now, turn in asked if turn.connector_id == "a"] == list(range(64, 600, 63))
+    assert all(turn.deep for _, turn in asked if turn.connector_id == "a")
+    assert len([turn for _, turn in asked if turn.connector_id == "b"]) == 599 // 30
 
 
 def test_after_an_outage_every_connector_looks_for_late_events() -> None:
     schedule = scheduled("a", "b")
     for _ in range(2):
         schedule.done(taken(schedule, 0), 0, 0)
-    turn = taken(schedule, 30)
-    assert not turn.deep
-    schedule.failed(turn, 31)
-    schedule.done(taken(schedule, 94), 94, 95)
+    for now in (31, 32):
+        turn = taken(schedule, 30)
+        assert not turn.deep
+        schedule.failed(turn, now)
+    schedule.done(taken(schedule, 95), 95, 96)
     assert not schedule.is_down
-    assert {taken(schedule, 130).deep, taken(schedule, 130).deep} == {True}
+    assert [taken(schedule, 160).deep, taken(schedule, 160).deep] == [True, True]
 
 
 def test_a_connector_that_is_refused_is_asked_rarely_and_the_others_go_on() -> None:

@@ -3,34 +3,41 @@
 import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
+from cfevents.checks import check_whole
 from cfevents.events import KindFilter
-from cfevents.models import EventMetadata, FollowedEvent
+from cfevents.models import EventDetail, EventMetadata, FollowedEvent
 from cfevents.query import Query
 from cfevents.session import Reader
-from cfevents.streams.asking import Asking, ConnectorStatus, Found, Terms
+from cfevents.streams.asking import Asking, Terms
+from cfevents.streams.details import wanted_kinds
 from cfevents.streams.fleet import Members
+from cfevents.streams.news import Found, Payloads
 from cfevents.streams.schedule import Pace
 from cfevents.streams.state import FollowCheckpoint, resumed
+from cfevents.streams.status import ConnectorStatus
 from cfevents.timespan import Length, Moment, length, moment, now
+
+T = TypeVar("T")
 
 # Slices that a connector's listing has side by side where it is behind.
 _SLICES = 4
 
 
 @frozen(eq=False)
-class Batch:
-    """What one page of one connector brought that was not delivered before, ascending."""
+class Batch(Generic[T]):
+    """What a round of one connector brought that was not delivered before, ascending; a large one in parts."""
 
-    items: tuple[FollowedEvent[EventMetadata], ...]
+    items: tuple[FollowedEvent[T], ...]
 
     checkpoint: FollowCheckpoint
     """The state after it: to be stored in the same transaction as the items."""
 
 
-class Follower:
+class Follower(Generic[T]):
     """New events of connectors as they come, and late ones, once each. Made by `Client.follow_events`.
 
     Nothing is sent before it is read. It is read by one ``async for`` at a time; another goes on where that one ended.
@@ -55,14 +62,41 @@ class Follower:
         if self._present is None:
             return self._reached
         found, taken = self._present
-        part = self._reached.of(found.connector_id).after(each.event for each in found.items[:taken])
+        part = self._reached.of(found.connector_id).after(found.events[:taken])
         return self._reached.with_connector(found.connector_id, part)
 
-    async def batches(self) -> AsyncGenerator[Batch, None]:
-        """Read page by page, each with the state after it.
+    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> "Follower[EventDetail]":
+        """Follow with the payloads: the same, but each event is an `EventDetail`. Each costs a request.
+
+        Args:
+            concurrency: How many payloads are asked for at a time, of each connector that is asked.
+            kinds: Ask only for the payloads of these kinds: a name, a class in `cfevents.events`, or a collection of
+                them. Events of other kinds come without.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        payloads = Payloads(check_whole("concurrency", concurrency), wanted_kinds(kinds))
+        return self._with(self._terms._replace(payloads=payloads))
+
+    def once(self) -> "Follower[T]":
+        """Read what there is by now, late events too, and end: for a job that runs now and then.
+
+        Reading raises `FleetError` where connectors failed, after the others have been served; the checkpoint leaves
+        them where they were.
+        """
+        return self._with(self._terms._replace(once=True))
+
+    def _with(self, terms: Terms) -> "Follower[Any]":
+        return Follower(self._reader, self._members, terms, self.checkpoint)
+
+    async def batches(self) -> AsyncGenerator[Batch[T], None]:
+        """Read round by round, each with the state after it.
 
         Yields:
-            Batches that are not empty.
+            Batches that are not empty. A round that brought more than 10,000 events comes in parts, and with payloads
+            one of more than 200.
 
         Raises:
             AuthenticationError: The API takes the credentials for nothing that was asked so far.
@@ -74,7 +108,7 @@ class Follower:
                 yield Batch(found.items, after)
                 self._reached = after
 
-    async def __aiter__(self) -> AsyncGenerator[FollowedEvent[EventMetadata], None]:
+    async def __aiter__(self) -> AsyncGenerator[FollowedEvent[T], None]:
         """Read event by event; raises as `batches` does."""
         async with aclosing(self._found()) as each:
             async for found in each:
@@ -97,6 +131,11 @@ class Follower:
                 yield found
         finally:
             await asking.close()
+        if self._terms.once and not self._ended:
+            self._members.end(asking.errors)
+
+    def __repr__(self) -> str:
+        return f"<Follower of {self._reached!r}>"
 
 
 def follow(
@@ -110,7 +149,7 @@ def follow(
     lookback: Length,
     deep_interval: Length,
     kind: KindFilter | None,
-) -> Follower:
+) -> Follower[EventMetadata]:
     """Check what the caller wants of following.
 
     Raises:

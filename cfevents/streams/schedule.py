@@ -5,8 +5,11 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import NamedTuple
 
-# Seconds until one connector is asked whether an API that was down is back: one request, so at most one a minute.
-_PROBE = 60.0
+# Seconds until a connector is asked again that gave no answer; while the API is down one of all is asked as often, and
+# only once, so at most one request a minute is sent.
+_PATIENCE = 60.0
+# Connectors that give no answer one after the other, until it is taken to be the API that gives none.
+_OUTAGE = 3
 # The part of an interval by which it is longer or shorter, so that many who follow do not ask in the same moment.
 _JITTER = 0.1
 
@@ -47,6 +50,7 @@ class Schedule:
         self._due: list[tuple[float, int, str]] = []
         self._numbers = count()
         self._deep_at: dict[str, float] = {}
+        self._failing: set[str] = set()
         self._probe_at: float | None = None
         self._probing = False
 
@@ -55,6 +59,11 @@ class Schedule:
         """Whether the API gave no answer when it was asked last."""
         return self._probe_at is not None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no connector is left."""
+        return not self._deep_at
+
     def add(self, connector_ids: Iterable[str], now: float) -> None:
         """Add connectors that are new; each is due at once, and as far back as late events may lie."""
         for connector_id in connector_ids:
@@ -62,8 +71,12 @@ class Schedule:
                 self._deep_at[connector_id] = now
                 self._put(connector_id, now)
 
+    def drop(self, turn: Turn) -> None:
+        """Leave out a connector whose turn it is."""
+        del self._deep_at[turn.connector_id]
+
     def next(self, now: float) -> Turn | None:
-        """Take the connector that is due first, if one is; `done`, `failed` or `refused` puts it back."""
+        """Take the connector that is due first, if one is; `done`, `failed`, `refused` or `drop` ends its turn."""
         if not self._due or self.wait(now) != 0:
             return None
         _, _, connector_id = heapq.heappop(self._due)
@@ -92,19 +105,22 @@ class Schedule:
         self._put(turn.connector_id, now if again else began + self._jittered(max(self._pace.interval, least)))
 
     def failed(self, turn: Turn, now: float) -> None:
-        """Put back a connector that was asked in vain: the API may be down, and only one asks whether it is back."""
-        if not self.is_down or turn.probe:
-            self._probe_at = now + _PROBE * (1 + _JITTER * self._random())
+        """Put back a connector that was asked in vain; where others were too, only one asks whether the API is back."""
+        self._deep_at[turn.connector_id] = now
+        self._failing.add(turn.connector_id)
+        if turn.probe or (not self.is_down and len(self._failing) >= min(_OUTAGE, len(self._deep_at))):
+            self._probe_at = now + self._later(_PATIENCE)
             self._probing = False
-        self._put(turn.connector_id, now)
+        self._put(turn.connector_id, now + self._later(_PATIENCE))
 
     def refused(self, turn: Turn, now: float) -> None:
         """Put back a connector that the API answers for with a refusal, to be asked rarely."""
-        self._deep_at[turn.connector_id] = now
         self._answered(now)
+        self._deep_at[turn.connector_id] = now
         self._put(turn.connector_id, now + self._jittered(self._pace.rare))
 
     def _answered(self, now: float) -> None:
+        self._failing.clear()
         if self.is_down:
             # What was collected while nobody could ask may have been recorded long before.
             self._deep_at = dict.fromkeys(self._deep_at, now)
@@ -115,3 +131,6 @@ class Schedule:
 
     def _jittered(self, seconds: float) -> float:
         return seconds * (1 + _JITTER * (2 * self._random() - 1))
+
+    def _later(self, seconds: float) -> float:
+        return seconds * (1 + _JITTER * self._random())

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from support.scripted import failure, item, page
 
 from cfevents import timespan
+from support.scripted import failure, item, page
 
 BEGIN = 1_700_000_000
 
@@ -58,7 +58,7 @@ class ArrivingAPI:
 
 def late_history(seed: int, days: float, count: int, longest: float = 20 * 3600.0, ahead: int = 0) -> Any:
     """Events of one connector, a third of them collected late."""
-    random, numbers, events = Random(seed), {}, []
+    random, numbers, events = Random(seed), dict[int, int](), []
     for _ in range(count):
         recorded = BEGIN + random.randrange(int(days * 86400))
         numbers[recorded] = number = numbers.get(recorded, -1) + 1
