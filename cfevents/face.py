@@ -24,10 +24,20 @@ from cfevents.errors import (
     RateLimitError,
     ResponseTooLargeError,
 )
-from cfevents.models import Connector, Device, EventDetail, EventId, EventMetadata, FleetEvent, Page, RecordedEvent
+from cfevents.models import (
+    Connector,
+    Device,
+    EventDetail,
+    EventId,
+    EventMetadata,
+    FleetEvent,
+    FollowedEvent,
+    Page,
+    RecordedEvent,
+)
 from cfevents.retry import Retry
 from cfevents.session import Usage
-from cfevents.streams import EventStream, Fleet, FleetStream
+from cfevents.streams import Batch, ConnectorStatus, EventStream, Fleet, FleetStream, FollowCheckpoint, Follower
 from cfevents.wire import structure, unstructure
 
 __all__ = [
@@ -38,6 +48,7 @@ __all__ = [
     "APITimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "Batch",
     "Budget",
     "CfEventsError",
     "Checkpoint",
@@ -46,6 +57,7 @@ __all__ = [
     "CodedMessage",
     "ConfigurationError",
     "Connector",
+    "ConnectorStatus",
     "Device",
     "EventDetail",
     "EventId",
@@ -55,6 +67,9 @@ __all__ = [
     "FleetError",
     "FleetEvent",
     "FleetStream",
+    "FollowCheckpoint",
+    "FollowedEvent",
+    "Follower",
     "InternalServerError",
     "NotFoundError",
     "Page",

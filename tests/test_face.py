@@ -32,6 +32,7 @@ NAMES = [
     "APITimeoutError",
     "AuthenticationError",
     "BadRequestError",
+    "Batch",
     "Budget",
     "CfEventsError",
     "Checkpoint",
@@ -40,6 +41,7 @@ NAMES = [
     "CodedMessage",
     "ConfigurationError",
     "Connector",
+    "ConnectorStatus",
     "Device",
     "EventDetail",
     "EventId",
@@ -49,6 +51,9 @@ NAMES = [
     "FleetError",
     "FleetEvent",
     "FleetStream",
+    "FollowCheckpoint",
+    "FollowedEvent",
+    "Follower",
     "InternalServerError",
     "NotFoundError",
     "Page",
@@ -103,6 +108,10 @@ def test_the_parameters_of_the_public_face_are_these() -> None:
     assert parameters(cfevents.Fleet.list_events) == ["since", "until", "kind", "page_size"]
     assert parameters(cfevents.Fleet.latest_events) == []
     assert parameters(cfevents.FleetStream.details) == ["concurrency", "kinds"]
+    assert parameters(cfevents.Client.follow_events) == [
+        "connector_ids", "since", "checkpoint", "interval", "overlap", "lookback", "deep_interval", "kind",
+    ]  # fmt: skip
+    assert parameters(cfevents.Follower.details) == ["concurrency", "kinds"]
     assert parameters(cfevents.Client.get_event) == ["connector_id", "event", "timeout"]
     assert parameters(cfevents.Client.latest_events) == ["connector_id", "timeout"]
     assert parameters(cfevents.Client.list_connectors) == ["timeout"]

@@ -1,46 +1,518 @@
-"""Following: new events as they come, late ones too, once each."""
+"""Following: new events as they come, late ones too, once each, whatever the API does meanwhile."""
 
 import asyncio
+import logging
+import os
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from random import Random
 from typing import Any
 
+import aiohttp
 import pytest
-from support.arriving import BEGIN, ArrivingAPI, dates_of_the_loop, late_history
+from aiohttp import web
+from support.arriving import BEGIN, DAY, Arriving, ArrivingAPI, dates_of_the_loop, late_history
 from support.clock import run_jumping
 from support.scripted import ScriptedAPI
 
-from cfevents import Client, timespan
+from cfevents import (
+    AuthenticationError,
+    Client,
+    ConfigurationError,
+    EventDetail,
+    FleetError,
+    FollowCheckpoint,
+    Follower,
+    NotFoundError,
+    Retry,
+    timespan,
+)
+
+YEAR = 365.0 * DAY
+
+Scenario = Callable[[ArrivingAPI, Client], Coroutine[Any, Any, Any]]
 
 
-async def followed(api: ArrivingAPI, until: float, **options: Any) -> list[Any]:
+def run(scenario: Scenario, events: dict[str, list[Arriving]], page_size: int = 1000, **options: Any) -> Any:
+    """Play a scenario on a loop whose clock jumps, and is the wall clock too."""
+
+    async def main() -> Any:
+        api = ArrivingAPI(events, page_size=page_size)
+        server = ScriptedAPI(api)
+        server.keepalive = YEAR
+        # Connections stay open: else each virtual quarter of a minute takes a real millisecond to look after them.
+        connector = aiohttp.TCPConnector(keepalive_timeout=YEAR)
+        with dates_of_the_loop():
+            async with server, aiohttp.ClientSession(connector=connector) as session:
+                async with Client(**server.client_options, session=session, **options) as client:
+                    return await scenario(api, client)
+
+    return run_jumping(main())
+
+
+async def until(moment: float, follower: Follower[Any]) -> list[Any]:
     """Everything that following brings until then."""
     found: list[Any] = []
-    with dates_of_the_loop():
-        async with ScriptedAPI(api) as server, Client(**server.client_options) as client:
-            follower = client.follow_events(list(api.events), since=BEGIN, **options)
 
-            async def read() -> None:
-                found.extend([event async for event in follower])
+    async def read() -> None:
+        async for each in follower:
+            found.append(each)  # noqa: PERF401 - what has come stays, also where it ends in an error
 
-            task = asyncio.create_task(read())
-            await asyncio.sleep(until - timespan.now())
-            await follower.aclose()
-            await task
+    task = asyncio.create_task(read())
+    await asyncio.wait([task], timeout=moment - timespan.now())
+    await follower.aclose()
+    await task
     return found
 
 
-def keys(found: list[Any]) -> list[Any]:
+def keys(found: list[Any]) -> list[tuple[str, int, int]]:
     return [(each.connector_id, each.event.recorded_ts, each.event.sequence) for each in found]
 
 
-@pytest.mark.parametrize("seed", range(2))
+def fails_by_chance(seed: int) -> Callable[[web.Request], int | None]:
+    random = Random(seed)
+    return lambda _: 503 if random.random() < 0.2 else None
+
+
+# 30 days with 20 seeds take a while: `nox -s soak`.
+LONG = "CFEVENTS_SOAK_SEEDS" in os.environ
+DAYS, SEEDS = (30, 20) if LONG else (4, 2)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("failing", [False, True])
-def test_late_events_are_followed_once_each(seed: int, failing: bool) -> None:
-    days = 3
-    api = ArrivingAPI(
-        {"c1": late_history(seed, days, 600), "c2": late_history(seed + 100, days, 300, ahead=3600)}, page_size=50
-    )
-    api.failing = Random(seed) if failing else None
-    found = run_jumping(followed(api, BEGIN + (days + 1) * 86400, interval="15min"))
-    expected = sorted((connector, t, n) for connector, each in api.events.items() for t, n, _ in each)
-    assert sorted(keys(found)) == expected
+def test_followed_late_events_come_once_each(seed: int, failing: bool) -> None:
+    events = {
+        "a": late_history(seed, DAYS, 40 * DAYS),
+        "ahead": late_history(seed + 100, DAYS, 20 * DAYS, ahead=3600),
+    }
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = fails_by_chance(seed) if failing else api.fails
+        follower = client.follow_events(list(api.events), since=BEGIN, interval="15min")
+        found = await until(BEGIN + (DAYS + 1) * DAY, follower)
+        assert sorted(keys(found)) == api.keys()
+        newest: dict[str, int] = {}
+        for each in found:
+            assert each.late == (each.event.recorded_ts < newest.get(each.connector_id, 0))
+            newest[each.connector_id] = max(newest.get(each.connector_id, 0), each.event.recorded_ts)
+
+    run(scenario, events)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_followed_events_later_than_the_lookback_alone_are_lost_and_it_is_told_before(
+    seed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN, interval="15min", lookback="4h")
+        found = await until(BEGIN + (DAYS + 1) * DAY, follower)
+        assert len(found) == len(set(keys(found)))
+        lag = {(t, n): a - t for t, n, a in api.events["a"]}
+        lost = {(t, n) for _, t, n in set(api.keys()) - set(keys(found))}
+        assert lost
+        assert min(lag[key] for key in lost) > 4 * 3600
+        (told,) = [record for record in caplog.records if "later than the lookback" in record.getMessage()]
+        # When it was told, the event that it was told of had come, and none was lost yet.
+        first = next(each for each in found if each.event.lag >= timedelta(hours=2))
+        assert str(first.event.lag) in told.getMessage()
+        collected = {(t, n): a for t, n, a in api.events["a"]}
+        assert first.event.collected_ts < min(collected[key] for key in lost)
+
+    rising = [(t, n, int(t + (a - t) * (t - BEGIN) / (DAYS * DAY))) for t, n, a in late_history(seed, DAYS, 40 * DAYS)]
+    run(scenario, {"a": rising})
+
+
+def test_an_api_that_is_down_for_hours_is_asked_once_a_minute_and_then_nothing_is_missing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begin, end = BEGIN + 3 * 3600, BEGIN + 9 * 3600
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda _: 503 if begin <= timespan.now() < end else None
+        found = await until(BEGIN + 2 * DAY, client.follow_events(list(api.events), since=BEGIN, interval="5min"))
+        assert sorted(keys(found)) == api.keys()
+        # The first few minutes are those in which it is found to be down.
+        asked = [at for at, _ in api.asked if begin + 180 < at < end]
+        assert 300 <= len(asked) <= 360
+        assert all(later - earlier >= 60 for earlier, later in pairwise(asked))
+        assert sum(begin <= at <= begin + 180 for at, _ in api.asked) < 60
+
+    run(scenario, {name: late_history(seed, 1, 30) for seed, name in enumerate("abcd")})
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert sum("the API gives no answer" in each for each in told) == 1
+    assert sum("the API answers again" in each for each in told) == 1
+
+
+def test_an_idle_round_is_one_request_for_each_connector() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        found = await until(BEGIN + 3590, client.follow_events(["a", "b"], interval=60))
+        assert found == []
+        for connector in "ab":
+            times = [at for at, asked in api.asked if asked == connector]
+            assert 59 <= len(times) <= 61
+            gaps = [later - earlier for earlier, later in pairwise(times)]
+            assert all(53 <= gap <= 67 for gap in gaps)
+            assert len({round(gap, 1) for gap in gaps}) > 10  # they do not knock together
+
+    run(scenario, {"a": [], "b": []})
+
+
+def test_following_starts_now_where_no_since_is_given() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        found = await until(BEGIN + 600, client.follow_events("a"))
+        assert keys(found) == [("a", BEGIN + 5, 0)]
+
+    run(scenario, {"a": [(BEGIN - 5, 0, BEGIN - 5), (BEGIN - 1, 0, BEGIN + 60), (BEGIN + 5, 0, BEGIN + 6)]})
+
+
+def test_a_clock_that_is_ahead_neither_loses_events_nor_holds_up_others() -> None:
+    events = [(BEGIN + 7200 + i, 1, BEGIN + i) for i in range(0, 600, 60)]  # two hours ahead
+    events += [(BEGIN + i, 0, BEGIN + i) for i in range(600, 9000, 60)]  # and then it was put right
+
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        found = await until(BEGIN + 2.6 * 3600, client.follow_events("a", since=BEGIN, lookback="1h"))
+        assert sorted(keys(found)) == sorted(("a", t, n) for t, n, _ in events)
+
+    run(scenario, {"a": events})
+
+
+def test_a_round_s_events_come_as_one_batch_ascending() -> None:
+    events = [(BEGIN - i, n, BEGIN) for i in range(500) for n in range(2)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        async with aclosing(follower.batches()) as batches:
+            batch = await anext(batches)
+        assert keys(list(batch.items)) == api.keys()
+        assert not any(each.late for each in batch.items)
+
+    run(scenario, {"a": events}, page_size=60)
+
+
+def test_a_very_large_round_comes_in_parts() -> None:
+    events = [(BEGIN - i, 0, BEGIN) for i in range(21_000)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        found: list[Any] = []
+        async with aclosing(follower.batches()) as batches:
+            sizes = []
+            while len(found) < len(events):
+                found += (items := (await anext(batches)).items)
+                sizes.append(len(items))
+        assert sizes == [10_000, 10_000, 1_000]
+        assert keys(found) == api.keys()
+
+    run(scenario, {"a": events})
+
+
+def test_after_a_full_page_a_connector_is_asked_again_at_once() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        await until(BEGIN + 1000, client.follow_events("a", since=BEGIN - DAY, interval=600))
+        first, *_, last = [at for at, _ in api.asked if at < BEGIN + 500]
+        assert len(api.asked) > 4
+        assert last - first < 30
+
+    run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(30)]}, page_size=10)
+
+
+def test_a_batch_s_checkpoint_is_the_state_after_it() -> None:
+    history = late_history(1, 1, 100)
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        found: list[Any] = []
+        stored: str | None = None
+        random = Random(1)
+        while timespan.now() < BEGIN + 2 * DAY:
+            follower = client.follow_events(["a", "b"], since=BEGIN, checkpoint=stored, interval="5min")
+            async with aclosing(follower.batches()) as batches:
+                for _ in range(random.randrange(1, 5)):
+                    try:
+                        async with asyncio.timeout(4 * 3600):
+                            batch = await anext(batches)
+                    except TimeoutError:
+                        break
+                    if random.random() < 0.3:
+                        break  # the process dies before the batch is stored
+                    found += batch.items
+                    stored = batch.checkpoint.to_json()
+        assert sorted(keys(found)) == api.keys()
+
+    run(scenario, {"a": history, "b": late_history(2, 1, 50)})
+
+
+def test_a_follower_s_checkpoint_leaves_out_the_present_event() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        count = 0
+        async with aclosing(aiter(follower)) as found:
+            async for _ in found:
+                count += 1
+                rest = client.follow_events("a", checkpoint=follower.checkpoint.to_json()).once()
+                assert [key async for key in _keys_of(rest)] == api.keys()[count - 1 :]
+                if count == 5:
+                    break
+        # Whoever reads on gets the present event again.
+        again = client.follow_events("a", checkpoint=follower.checkpoint).once()
+        assert [key async for key in _keys_of(again)] == api.keys()[4:]
+
+    run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(9)]})
+
+
+async def _keys_of(follower: Follower[Any]) -> AsyncGenerator[tuple[str, int, int], None]:
+    async for each in follower:
+        yield keys([each])[0]
+
+
+def test_a_follower_that_is_read_again_goes_on() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        async with aclosing(follower.batches()) as batches:
+            first = await anext(batches)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(300):
+                    await anext(batches)
+        api.add("a", (BEGIN + 1, 0, BEGIN + 1))
+        second = await anext(aiter(follower))
+        assert keys([*first.items, second]) == api.keys()
+
+    run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)]})
+
+
+def test_once_reads_what_there_is_and_ends() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        first = client.follow_events(client.fleet(), since=BEGIN - DAY).once()
+        found = [each async for each in first]
+        assert sorted(keys(found)) == api.keys()
+        assert len(api.asked) == 2
+        api.add("a", (BEGIN - 50, 7, BEGIN))
+        more = client.follow_events(client.fleet(), checkpoint=first.checkpoint).once()
+        found = [each async for each in more]
+        assert keys(found) == [("a", BEGIN - 50, 7)]
+        assert found[0].late
+
+    run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)], "b": [(BEGIN - 6, 0, BEGIN)]})
+
+
+def test_once_tells_of_the_connectors_that_failed_after_the_others() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda request: 404 if "/a/" in request.path else None
+        follower = client.follow_events(["a", "b"], since=BEGIN - DAY).once()
+        found = []
+        with pytest.raises(FleetError) as caught:
+            async for each in follower:
+                found.append(each)  # noqa: PERF401 - it ends in an error
+        assert keys(found) == [("b", BEGIN - 6, 0)]
+        assert isinstance(caught.value.errors["a"], NotFoundError)
+        lenient = client.fleet(["a", "b"], on_error="collect")
+        assert len([each async for each in client.follow_events(lenient, since=BEGIN - DAY).once()]) == 1
+        assert list(lenient.errors) == ["a"]
+
+    run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)], "b": [(BEGIN - 6, 0, BEGIN)]})
+
+
+def test_payloads_come_with_the_events_and_none_is_lost_where_one_cannot_be_had() -> None:
+    history = late_history(3, 0.5, 60, longest=4 * 3600)
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        random = Random(3)
+        broken = {f"/{t}.{n}" for t, n, _ in random.sample(history, 5)}
+
+        def fails(request: web.Request) -> int | None:
+            if request.path.endswith(tuple(broken)):
+                return 500 if timespan.now() < BEGIN + DAY else None
+            return 503 if random.random() < 0.1 else None
+
+        api.fails = fails
+        follower = client.follow_events("a", since=BEGIN).details(concurrency=3)
+        found = await until(BEGIN + 1.1 * DAY, follower)
+        assert sorted((each.event.metadata.recorded_ts, each.event.metadata.sequence) for each in found) == [
+            (t, n) for _, t, n in api.keys()  # noqa: SIM118
+        ]
+        for each in found:
+            assert isinstance(each.event, EventDetail)
+            assert each.event.recorded is not None
+            assert each.event.recorded.id == each.event.metadata.id
+
+    run(scenario, {"a": history})
+
+
+def test_an_event_that_is_gone_and_a_kind_that_is_not_wanted_come_without_payload() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda request: 404 if request.path.endswith(f"{BEGIN - 5}.0") else None
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        assert [each.event.recorded async for each in follower.details().once()] == [None]
+        assert [each.event.recorded async for each in follower.details(kinds="Leave").once()] == [None]
+        assert sum(path.endswith(".0") for path in _paths(api)) == 1
+
+    def _paths(api: ArrivingAPI) -> list[str]:
+        return [f"{at}.0" for at, connector in api.asked if connector == "a"][:1]
+
+    run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)]})
+
+
+def test_a_refused_connector_is_told_of_and_asked_rarely_and_the_others_go_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda request: 403 if "/a/" in request.path and timespan.now() < BEGIN + 7200 else None
+        follower = client.follow_events(["a", "b"], since=BEGIN)
+        found = await until(BEGIN + 7000, follower)
+        assert {each.connector_id for each in found} == {"b"}
+        assert 7 <= sum(connector == "a" for _, connector in api.asked) <= 10
+        assert sum(connector == "b" for _, connector in api.asked) > 200
+        assert sum("connector a cannot be read" in record.getMessage() for record in caplog.records) == 1
+        assert type(follower.status["a"].error).__name__ == "PermissionDeniedError"
+        assert follower.status["b"].error is None
+        rest = client.follow_events(["a", "b"], checkpoint=follower.checkpoint)
+        found += await until(BEGIN + 4 * 3600, rest)
+        assert sorted(keys(found)) == api.keys()
+        assert rest.status["a"].error is None
+
+    run(scenario, {"a": late_history(1, 0.1, 20, 600), "b": late_history(2, 0.1, 20, 600)})
+
+
+def test_credentials_that_never_worked_end_it_and_those_that_did_do_not() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda _: 401
+        with pytest.raises(AuthenticationError):
+            await anext(aiter(client.follow_events("a", since=BEGIN)))
+        api.fails = lambda _: 401 if BEGIN + 100 < timespan.now() < BEGIN + 4000 else None
+        found = await until(BEGIN + 9000, client.follow_events("a", since=BEGIN))
+        assert keys(found) == api.keys()
+
+    run(scenario, {"a": [(BEGIN + i, 0, BEGIN + i) for i in range(0, 8000, 500)]})
+
+
+def test_a_fleet_of_all_finds_connectors_that_are_new() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events(client.fleet(), since=BEGIN)
+        task = asyncio.create_task(until(BEGIN + 7200, follower))
+        await asyncio.sleep(600)
+        api.add("new", (BEGIN + 300, 0, BEGIN + 300), (BEGIN + 3000, 0, BEGIN + 3000))
+        assert sorted(keys(await task)) == api.keys()
+        assert follower.status.keys() == {"a", "new"}
+
+    run(scenario, {"a": [(BEGIN + 10, 0, BEGIN + 10)]})
+
+
+def test_only_the_kinds_that_are_wanted_come() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        assert await until(BEGIN + 600, client.follow_events("a", since=BEGIN - 60, kind="Leave")) == []
+        assert len(await until(BEGIN + 1200, client.follow_events("a", since=BEGIN - 60, kind={"Leave", "Init"}))) == 1
+
+    run(scenario, {"a": [(BEGIN - 10, 0, BEGIN - 10)]})
+
+
+def test_the_status_tells_how_it_goes() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        assert follower.status == {}
+        async with aclosing(follower.batches()) as batches:
+            await anext(batches)
+            assert follower.status["a"].backlog >= timedelta(0)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(100):
+                    await anext(batches)
+        status = follower.status["a"]
+        assert status.lag == timedelta(seconds=70)
+        assert status.last_good_at is not None
+        assert datetime.fromtimestamp(BEGIN + 60, UTC) < status.last_good_at < datetime.fromtimestamp(BEGIN + 110, UTC)
+        assert (status.error, status.backlog) == (None, timedelta(0))
+
+    run(scenario, {"a": [(BEGIN - 100, 0, BEGIN - 30), (BEGIN - 90, 0, BEGIN - 80)]})
+
+
+@asynccontextmanager
+async def waiting(client: Client) -> AsyncGenerator[tuple[Follower[Any], "asyncio.Task[Any]"], None]:
+    """A follower for which somebody waits."""
+    follower = client.follow_events(["a", "b", "c"])
+
+    async def read() -> list[Any]:
+        return [each async for each in follower]
+
+    task = asyncio.create_task(read())
+    await asyncio.sleep(45)
+    yield follower, task
+
+
+def test_it_ends_at_once_when_it_is_closed_or_cancelled() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        before = asyncio.all_tasks()
+        async with waiting(client) as (follower, task):
+            began = timespan.now()
+            await follower.aclose()
+            assert await task == []
+        async with waiting(client) as (follower, task):
+            began = timespan.now()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert timespan.now() - began < 1
+        # The server keeps a task for each connection.
+        assert [each for each in asyncio.all_tasks() - before if "web_protocol" not in repr(each)] == []
+
+    run(scenario, {"a": [], "b": [], "c": []})
+
+
+def test_it_ends_with_a_closed_client() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        async with waiting(client) as (_, task):
+            await client.close()
+            with pytest.raises(ConfigurationError, match="closed"):
+                await task
+
+    run(scenario, {"a": [], "b": [], "c": []})
+
+
+def test_a_follower_that_was_closed_stays_closed() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        await follower.aclose()
+        assert [each async for each in follower] == []
+
+    run(scenario, {"a": [(BEGIN - 1, 0, BEGIN)]})
+
+
+def test_connectors_take_turns_and_none_waits_more_than_twice_the_mean() -> None:
+    names = [f"c{number}" for number in range(500)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        await until(BEGIN + 900, client.follow_events(names))
+        times: dict[str, list[float]] = {name: [] for name in names}
+        for at, name in api.asked:
+            times[name].append(at)
+        assert min(map(len, times.values())) >= 3
+        gaps = [later - earlier for each in times.values() for earlier, later in pairwise(each)]
+        assert max(gaps) < 2 * sum(gaps) / len(gaps)
+        # Following leaves others a part of the budget.
+        assert max(Counter(int(at) // 300 for at, _ in api.asked).values()) < 0.9 * 1200
+
+    run(scenario, {name: [] for name in names})
+
+
+def test_a_checkpoint_is_small() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a" * 36, since=BEGIN - DAY)
+        async with aclosing(follower.batches()) as batches:
+            batch = await anext(batches)
+        assert len(batch.items) == 5000
+        text = batch.checkpoint.to_json()
+        assert len(text) < 200_000
+        assert FollowCheckpoint.from_json(text).to_json() == text
+
+    run(scenario, {"a" * 36: [(BEGIN - 17 * i, i % 3, BEGIN) for i in range(5000)]})
+
+
+def test_an_outage_is_told_of_once_with_requests_sent_once(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda _: 500
+        assert await until(BEGIN + 600, client.follow_events("a", since=BEGIN)) == []
+        assert 9 <= len(api.asked) <= 11
+
+    run(scenario, {"a": []}, retry=Retry(attempts=1))
+    assert sum("the API gives no answer" in record.getMessage() for record in caplog.records) == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 from types import SimpleNamespace
@@ -12,9 +12,13 @@ import pytest
 from aiohttp import web
 
 from cfevents import timespan
-from support.scripted import failure, item, page
+from support.scripted import failure, item, page, success
 
 BEGIN = 1_700_000_000
+DAY = 86_400
+
+Arriving = tuple[int, int, int]
+"""When an event is recorded, its sequence number, and when it is collected."""
 
 
 @contextmanager
@@ -28,42 +32,67 @@ def dates_of_the_loop() -> Iterator[None]:
 
 
 class ArrivingAPI:
-    """A step of a script that answers listings of connectors with what was collected by then."""
+    """A step of a script that answers for connectors with what was collected by then."""
 
-    def __init__(self, events: dict[str, list[tuple[int, int, int]]], *, page_size: int = 1000) -> None:
-        """Take each connector's events: when recorded, sequence number, when collected."""
+    def __init__(self, events: Mapping[str, list[Arriving]], *, page_size: int = 1000) -> None:
+        """Take each connector's events."""
         self.events = {connector: sorted(each, key=lambda event: event[2]) for connector, each in events.items()}
         self.page_size = page_size
-        self.failing: Random | None = None
-        self.down = False
-        self.refused: set[str] = set()
+        self.fails: Callable[[web.Request], int | None] = lambda _: None
+        """Says with which status a request fails."""
         self.asked: list[tuple[float, str]] = []
+        """When which connector was listed."""
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        connector = request.path.split("/")[-3]
-        self.asked.append((timespan.now(), connector))
-        if self.down or (self.failing and self.failing.random() < 0.2):
-            return await failure(503)(request)
-        if connector in self.refused:
-            return await failure(403)(request)
-        query = request.query
+        if status := self.fails(request):
+            self._note(request)
+            return await failure(status)(request)
+        match request.path.split("/")[7:]:
+            case [connector, "telemetry", "events"]:
+                self._note(request)
+                return await self._listed(connector, request.query)(request)
+            case [connector, "telemetry", "events", event]:
+                t, n = map(int, event.split("."))
+                return await success({"e": {"k": "Init", "of": connector}, "t": t, "n": n})(request)
+            case _:
+                return await success([{"id": connector} for connector in self.events])(request)
+
+    def add(self, connector: str, *events: Arriving) -> None:
+        """Let more events come."""
+        self.events[connector] = sorted([*self.events.get(connector, []), *events], key=lambda event: event[2])
+
+    def keys(self) -> list[tuple[str, int, int]]:
+        """Name all that is or will be listed."""
+        return sorted((connector, t, n) for connector, each in self.events.items() for t, n, _ in each)
+
+    def _note(self, request: web.Request) -> None:
+        self.asked.append((timespan.now(), request.path.split("/")[7]))
+
+    def _listed(self, connector: str, query: Mapping[str, str]) -> Any:
         known = self.events[connector]
         collected = known[: bisect_right(known, timespan.now(), key=lambda event: event[2])]
         within = sorted(each for each in collected if int(query["from"]) <= each[0] <= int(query["to"]))
         at = int(query.get("cursor", 0))
-        items: list[Any] = [item(t, n, a=a) for t, n, a in within[at : at + self.page_size]]
+        items = [item(t, n, a=a) for t, n, a in within[at : at + self.page_size]]
         end = at + self.page_size
-        return await page(*items, cursor=str(end) if end < len(within) else None)(request)
+        return page(*items, cursor=str(end) if end < len(within) else None)
 
 
-def late_history(seed: int, days: float, count: int, longest: float = 20 * 3600.0, ahead: int = 0) -> Any:
-    """Events of one connector, a third of them collected late."""
+def late_history(seed: int, days: float, count: int, longest: float = 20 * 3600.0, ahead: int = 0) -> list[Arriving]:
+    """Events of one connector, a third of them collected late, some of them sharing a second.
+
+    Args:
+        seed: What the chances depend on.
+        days: How long it is.
+        count: About how many events there are.
+        longest: The longest delay, in seconds.
+        ahead: By how many seconds its clock is ahead.
+    """
     random, numbers, events = Random(seed), dict[int, int](), []
     for _ in range(count):
-        recorded = BEGIN + random.randrange(int(days * 86400))
-        numbers[recorded] = number = numbers.get(recorded, -1) + 1
-        for twin in range(1 + (random.random() < 0.1)):
+        recorded = BEGIN + random.randrange(int(days * DAY))
+        for _ in range(1 + (random.random() < 0.1)):
+            numbers[recorded] = numbers.get(recorded, -1) + 1
             lag = random.uniform(5, longest) if random.random() < 1 / 3 else random.uniform(0, 5)
-            events.append((recorded + ahead, number + twin, int(recorded + lag)))
-        numbers[recorded] = number + twin
+            events.append((recorded + ahead, numbers[recorded], int(recorded + lag)))
     return events

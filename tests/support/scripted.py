@@ -57,6 +57,8 @@ class ScriptedAPI:
         self.requests: list[web.Request] = []
         self._runner: web.AppRunner | None = None
         self.base_url = ""
+        self.keepalive = 75.0
+        """Seconds until an idle connection is closed."""
 
     @property
     def client_options(self) -> dict[str, Any]:
@@ -65,7 +67,9 @@ class ScriptedAPI:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=0)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, max_line_size=2**17)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, max_line_size=2**17, keepalive_timeout=self.keepalive
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.base_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/client/v4"
