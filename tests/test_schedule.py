@@ -30,7 +30,7 @@ def test_connectors_are_asked_in_turn_and_then_after_the_interval() -> None:
     schedule.done(second, 1, 2)
     assert schedule.wait(2) == 28
     assert schedule.next(29.9) is None
-    assert taken(schedule, 30) == Turn("a", deep=False, probe=False)
+    assert taken(schedule, 30) == Turn("a", deep=False, probe=False, doubted=False)
     assert schedule.next(30) is None
     assert taken(schedule, 31).connector_id == "b"
 
@@ -71,6 +71,7 @@ def test_while_the_api_is_down_one_connector_is_asked_once_a_minute() -> None:
         assert schedule.next(now - 0.1) is None
         probe = taken(schedule, now)
         assert probe.probe
+        assert probe.doubted
         assert schedule.next(now) is None
         assert schedule.wait(now) is None
         schedule.failed(probe, now)

@@ -158,7 +158,7 @@ class Asking:
         terms, before = self._terms, self._marks[turn.connector_id]
         since, until = before.window(terms.farthest if turn.deep else terms.overlap, now())
         start = evolve(terms.query.start, connector_id=turn.connector_id, since=since, until=until)
-        reader = self._reader._replace(opened=lambda: self._reader.opened().once()) if turn.probe else self._reader
+        reader = self._reader._replace(opened=lambda: self._reader.opened().once()) if turn.doubted else self._reader
         news = News(reader, evolve(terms.query, start=start), terms.payloads, terms.farthest)
         async with aclosing(news.since(before)) as pieces:
             async for found in pieces:

@@ -35,6 +35,9 @@ class Turn(NamedTuple):
     probe: bool
     """Whether it is asked to see whether an API that was down is back."""
 
+    doubted: bool
+    """Whether the API may be down: it is not to be asked repeatedly."""
+
 
 class Schedule:
     """The connectors in the order in which they are due. Times are those of the event loop's clock."""
@@ -81,7 +84,7 @@ class Schedule:
             return None
         _, _, connector_id = heapq.heappop(self._due)
         self._probing = self.is_down
-        return Turn(connector_id, self._deep_at[connector_id] <= now, self._probing)
+        return Turn(connector_id, self._deep_at[connector_id] <= now, self._probing, bool(self._failing))
 
     def wait(self, now: float) -> float | None:
         """Say in how many seconds a connector is due; None where that depends on an answer."""
