@@ -44,6 +44,7 @@ _RIGHT: Mapping[str, Callable[[Any], bool]] = {
     "reached": _is(int, type(None)),
     "delivered": _are_keys,
     "finished": _is(bool),
+    "account_id": _is(str, type(None)),
 }
 _NEEDED = {"connector_id", "since", "until"}
 
@@ -56,10 +57,10 @@ def _tuples(value: Any) -> Any:
 class Checkpoint:
     """What a listing has delivered: give it to `Client.list_events`, and only what is missing is asked for.
 
-    It stands on each page and on each error of a listing. ``str()`` makes JSON of it, in one line, to be kept; `parse`
+    It stands on each page and on each error of a listing. `to_json` makes a line of text of it, to be kept; `from_json`
     reads that again. It belongs to its listing: the same connector, bounds and kinds have to be given with it::
 
-        checkpoint = Checkpoint.parse(text)
+        checkpoint = Checkpoint.from_json(text)
         client.list_events(checkpoint.connector_id, since=checkpoint.since, until=checkpoint.until,
                            kind=checkpoint.kind, checkpoint=checkpoint)
     """
@@ -88,16 +89,23 @@ class Checkpoint:
     finished: bool = False
     """Whether everything was delivered."""
 
-    def __str__(self) -> str:
+    account_id: str | None = None
+    """The connector's account."""
+
+    def to_json(self) -> str:
+        """Write it as JSON, in one line."""
         told = asdict(self, filter=lambda attribute, value: value != attribute.default)
         return json.dumps({"version": _VERSION, **told}, separators=(",", ":"))
+
+    def __str__(self) -> str:
+        return self.to_json()
 
     def __repr__(self) -> str:
         return f"<Checkpoint {self}>"
 
     @classmethod
-    def parse(cls, text: str) -> "Checkpoint":
-        """Read a checkpoint from the text that ``str()`` made of it.
+    def from_json(cls, text: str) -> "Checkpoint":
+        """Read what `to_json` wrote.
 
         Raises:
             CheckpointError: It is none, is damaged, or was made by a version of this library that is newer.

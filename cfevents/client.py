@@ -170,6 +170,7 @@ class Client:
             prefetch=prefetch,
             concurrency=concurrency,
             timeout=timeout,
+            account_id=self._api.account_id,
         )
         return EventStream(query, self._reader)
 

@@ -177,7 +177,7 @@ def chosen(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[Ev
 def _after(reached: Checkpoint, cursor: str | None, delivered: tuple[Key, ...]) -> Checkpoint:
     # Not by evolve, which takes as long as a dozen events.
     start = reached.connector_id, reached.since, reached.until, reached.kind
-    return Checkpoint(*start, cursor, reached.reached, delivered, finished=cursor is None)
+    return Checkpoint(*start, cursor, reached.reached, delivered, cursor is None, reached.account_id)
 
 
 def _page(answer: Answer[Listing], items: tuple[EventMetadata, ...], reached: Checkpoint) -> Page:

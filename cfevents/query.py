@@ -42,6 +42,7 @@ class Query:
         prefetch: int = 1,
         concurrency: int = 1,
         timeout: float | None = None,
+        account_id: str | None = None,
     ) -> "Query":
         """Check what the caller wants.
 
@@ -52,7 +53,11 @@ class Query:
         """
         window = Timespan.of(since, until, anchor=_anchor(cursor, checkpoint, concurrency))
         start = Checkpoint(
-            check_segment("connector_id", connector_id), *window, kind=_checked_kind(kind), cursor=cursor
+            check_segment("connector_id", connector_id),
+            *window,
+            kind=_checked_kind(kind),
+            cursor=cursor,
+            account_id=account_id,
         )
         return cls(
             start if checkpoint is None else _resumed(start, checkpoint),
@@ -105,7 +110,9 @@ def _checked_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
 def _resumed(asked: Checkpoint, checkpoint: Checkpoint | str) -> Checkpoint:
     """Take the checkpoint, if it is of the listing that is asked for."""
     if not isinstance(checkpoint, Checkpoint):
-        checkpoint = Checkpoint.parse(checkpoint)
+        checkpoint = Checkpoint.from_json(checkpoint)
+    if checkpoint.account_id not in {None, asked.account_id}:
+        raise CheckpointError(f"the checkpoint is of account {checkpoint.account_id!r}, not of {asked.account_id!r}")
     for name in ("connector_id", "since", "until", "kind"):
         theirs, ours = getattr(checkpoint, name), getattr(asked, name)
         if theirs != ours:

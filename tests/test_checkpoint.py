@@ -60,10 +60,11 @@ def everything(connector: str = "c1") -> list[tuple[float, int]]:
 
 @given(checkpoints)
 def test_a_checkpoint_is_the_same_after_it_was_kept_as_one_line_of_text(checkpoint: Checkpoint) -> None:
-    text = str(checkpoint)
+    text = checkpoint.to_json()
+    assert str(checkpoint) == text
     assert "\n" not in text
     assert text.isascii()
-    back = Checkpoint.parse(text)
+    back = Checkpoint.from_json(text)
     assert back == checkpoint
     assert str(back) == text
     assert repr(back) == f"<Checkpoint {text}>"
@@ -82,7 +83,7 @@ def test_a_checkpoint_is_readable_by_whoever_reads_json() -> None:
 def parsed(text: str) -> Checkpoint | None:
     """A checkpoint, or None where the text is refused as it should be."""
     try:
-        return Checkpoint.parse(text)
+        return Checkpoint.from_json(text)
     except CheckpointError as error:
         return None if 10 < len(str(error)) < 400 else pytest.fail(f"it should say what is wrong, in a line: {error}")
 
@@ -103,7 +104,7 @@ def test_any_text_is_a_checkpoint_or_is_refused_as_one(text: str) -> None:
 def test_an_object_of_any_parts_is_a_checkpoint_or_is_refused_as_one(parts: dict[str, Any]) -> None:
     base = {"version": 1, "connector_id": "c1", "since": 1, "until": 9}
     if (checkpoint := parsed(json.dumps(base | parts))) is not None:
-        assert Checkpoint.parse(str(checkpoint)) == checkpoint
+        assert Checkpoint.from_json(str(checkpoint)) == checkpoint
 
 
 @settings(max_examples=100)
@@ -156,13 +157,13 @@ def test_a_text_that_was_damaged_anywhere_is_a_checkpoint_or_is_refused_as_one(
 )
 def test_a_text_that_is_no_checkpoint_is_refused_with_the_reason(text: str, says: str) -> None:
     with pytest.raises(CheckpointError, match=says):
-        Checkpoint.parse(text)
+        Checkpoint.from_json(text)
 
 
 @pytest.mark.parametrize("other", [None, 5, b"{}", {"version": 1}])
 async def test_what_is_not_text_is_refused_as_an_argument(other: Any) -> None:
     with pytest.raises(TypeError, match="a checkpoint is read from text, not from"):
-        Checkpoint.parse(other)
+        Checkpoint.from_json(other)
     if other is not None:
         async with listing() as (_, client):
             with pytest.raises(TypeError, match="a checkpoint is read from text"):
@@ -204,6 +205,16 @@ async def test_a_checkpoint_of_another_listing_is_refused_with_what_to_write(
         assert api.requests == []
 
 
+async def test_a_checkpoint_of_another_account_is_refused() -> None:
+    async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
+        (first,) = [each async for each in client.list_events("c1", since=1, until=9).pages()]
+        assert first.checkpoint is not None
+        assert first.checkpoint.account_id == api.client_options["account_id"]
+        other = Client(**api.client_options | {"account_id": "another"})
+        with pytest.raises(CheckpointError, match="is of account '0123456789abcdef0123456789abcdef', not of 'another'"):
+            other.list_events("c1", since=1, until=9, checkpoint=first.checkpoint.to_json())
+
+
 @pytest.mark.parametrize(
     "bounds",
     [{"since": "24h"}, {"since": timedelta(hours=1)}, {"since": 1, "until": "1h"}, {"since": 1}],
@@ -225,7 +236,7 @@ async def test_a_checkpoint_gives_what_its_listing_is_asked_for_with() -> None:
         kinds = ["Reconcile", "RekeyStart"]
         stream = client.list_events("c1", **WINDOW, kind=kinds)
         pages = [each async for each in stream.pages()]
-        checkpoint = Checkpoint.parse(str(pages[3].checkpoint))
+        checkpoint = Checkpoint.from_json(str(pages[3].checkpoint))
         rest = client.list_events(
             checkpoint.connector_id,
             since=checkpoint.since,
@@ -354,7 +365,8 @@ async def test_the_checkpoint_of_an_error_before_the_first_page_begins_at_the_be
         simulator.faults.add(faults.status(401), times=1)
         with pytest.raises(AuthenticationError) as raised:
             await pages_of(client)
-        assert raised.value.checkpoint == Checkpoint("c1", WINDOW["since"], WINDOW["until"])
+        account = simulator.account_id
+        assert raised.value.checkpoint == Checkpoint("c1", WINDOW["since"], WINDOW["until"], account_id=account)
 
 
 async def test_an_event_that_a_page_repeats_at_a_checkpoint_of_slices_is_dropped_to_the_end() -> None:
@@ -406,7 +418,7 @@ import asyncio, os
 from cfevents import Checkpoint, Client
 
 async def main():
-    checkpoint = Checkpoint.parse(os.environ["CHECKPOINT"])
+    checkpoint = Checkpoint.from_json(os.environ["CHECKPOINT"])
     concurrency = int(os.environ["CONCURRENCY"])
     async with Client() as client:
         stream = client.list_events(checkpoint.connector_id, since=checkpoint.since, until=checkpoint.until,

@@ -110,7 +110,8 @@ class Fleet:
             ValueError: An argument has no meaning; the message says what to write instead.
         """
         # One for all: which connectors they are may not be known yet.
-        query = Query.of("fleet", since=since, until=until, kind=kind, page_size=page_size)
+        account_id = self._members.reader.api.account_id
+        query = Query.of("fleet", since=since, until=until, kind=kind, page_size=page_size, account_id=account_id)
         return FleetStream(self._members, query)
 
     async def latest_events(self) -> AsyncGenerator[FleetEvent[RecordedEvent], None]:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from aiohttp import web
 
 from cfevents import timespan
-from support.scripted import failure, item, page, success
+from support.scripted import Reply, failure, item, page, success
 
 BEGIN = 1_700_000_000
 DAY = 86_400
@@ -68,7 +67,7 @@ class ArrivingAPI:
     def _note(self, request: web.Request) -> None:
         self.asked.append((timespan.now(), request.path.split("/")[7]))
 
-    def _listed(self, connector: str, query: Mapping[str, str]) -> Any:
+    def _listed(self, connector: str, query: Mapping[str, str]) -> Reply:
         known = self.events[connector]
         collected = known[: bisect_right(known, timespan.now(), key=lambda event: event[2])]
         within = sorted(each for each in collected if int(query["from"]) <= each[0] <= int(query["to"]))

@@ -115,7 +115,10 @@ PUBLIC_CALLS = [
     (cfevents.FleetStream, "collect"),
     (cfevents.FleetStream, "details"),
     (cfevents.FleetStream, "__aiter__"),
-    (cfevents.Checkpoint, "parse"),
+    (cfevents.Follower, "batches"),
+    (cfevents.Follower, "__aiter__"),
+    (cfevents.Checkpoint, "from_json"),
+    (cfevents.FollowCheckpoint, "from_json"),
 ]
 
 

@@ -87,7 +87,7 @@ async def fleet(client: Client) -> None:
 
 
 def checkpoint(client: Client, kept: Checkpoint) -> None:
-    assert_type(Checkpoint.parse(str(kept)), Checkpoint)
+    assert_type(Checkpoint.from_json(kept.to_json()), Checkpoint)
     assert_type(kept.connector_id, str)
     assert_type(kept.since, int)
     assert_type(kept.until, int)
