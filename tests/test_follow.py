@@ -30,6 +30,8 @@ from cfevents import (
     Retry,
     timespan,
 )
+from cfevents.testing import History, Simulator
+from cfevents.testing.settings import Bounds, Compare, Order
 
 YEAR = 365.0 * DAY
 
@@ -129,6 +131,20 @@ def test_followed_events_later_than_the_lookback_alone_are_lost_and_it_is_told_b
     run(scenario, {"a": rising})
 
 
+def test_an_event_that_comes_late_while_much_is_listed_is_not_lost() -> None:
+    # A backlog that takes hours to list; meanwhile something comes into a part that was listed already.
+    backlog = [(BEGIN - 28 * 3600 + 100 * i, 0, BEGIN - 28 * 3600 + 100 * i) for i in range(1200)]
+    late = (BEGIN - 22 * 3600, 5, BEGIN + 6600)
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.latency = 240
+        follower = client.follow_events("a", since=BEGIN - 2 * DAY, lookback="24h")
+        found = await until(BEGIN + 14 * 3600, follower)
+        assert sorted(keys(found)) == api.keys()
+
+    run(scenario, {"a": [*backlog, late]}, page_size=10, timeout=600)
+
+
 def test_an_api_that_is_down_for_hours_is_asked_once_a_minute_and_then_nothing_is_missing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -211,6 +227,35 @@ def test_a_very_large_round_comes_in_parts() -> None:
         assert keys(found) == api.keys()
 
     run(scenario, {"a": events})
+
+
+def test_what_was_listed_does_not_wait_for_hours_of_more() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.latency = 20
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        async with aclosing(follower.batches()) as batches:
+            first = (await anext(batches)).items
+            assert timespan.now() < BEGIN + 200
+        assert len(first) < 2000
+
+    run(scenario, {"a": [(BEGIN - 10 * i, 0, BEGIN) for i in range(8000)]}, page_size=100)
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending", "grouped", "shuffled"])
+@pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
+@pytest.mark.parametrize("compare", ["t", "a"])
+async def test_whatever_the_api_leaves_open_a_round_has_everything_once_ascending(
+    order: Order, bounds: Bounds, compare: Compare
+) -> None:
+    history = History(days=3, connectors=1)
+    async with (
+        Simulator(history=history, order=order, bounds=bounds, compare=compare, max_page_size=100) as simulator,
+        Client(**simulator.client_options) as client,
+    ):
+        (connector,) = history.events
+        follower = client.follow_events(connector, since=history.since).once()
+        found = keys([each async for each in follower])
+        assert found == [(connector, event["t"], event["n"]) for event in history.events[connector]]
 
 
 def test_after_a_full_page_a_connector_is_asked_again_at_once() -> None:

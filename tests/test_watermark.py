@@ -1,6 +1,7 @@
 """What was delivered of a connector that is followed, and what is missing."""
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -26,12 +27,16 @@ def keys(events: list[EventMetadata]) -> list[Any]:
 def test_a_window_begins_before_the_newest_event_and_ends_a_day_from_now() -> None:
     mark = Watermark(NOW - 5000).after([event(NOW - 100)])
     assert mark.window(60, NOW) == (NOW - 161, NOW + 86400)
-    assert mark.window(LOOKBACK, NOW) == (NOW - 1101, NOW + 86400)
+    assert mark.window(math.inf, NOW) == (NOW - 5001, NOW + 86400)
+    mark = mark.looked_through(NOW - 100, LOOKBACK)
+    assert mark.window(math.inf, NOW) == (NOW - 1101, NOW + 86400)
+    assert mark.window(5000, NOW) == (NOW - 1101, NOW + 86400)
+    assert mark.looked_through(NOW - 200, LOOKBACK) == mark
 
 
 def test_nothing_before_since_is_listed_or_missing() -> None:
     mark = Watermark(NOW)
-    assert mark.window(LOOKBACK, NOW).since == NOW - 1
+    assert mark.window(LOOKBACK, NOW).since == mark.window(math.inf, NOW).since == NOW - 1
     assert keys(mark.missing([event(NOW - 1), event(NOW + 1), event(NOW)])) == [(NOW, 0), (NOW + 1, 0)]
 
 
@@ -64,7 +69,7 @@ def test_each_event_within_the_lookback_is_delivered_once(rounds: list[list[tupl
         mark = mark.after(missing[:taken])
         rest = mark.missing(missing)
         assert keys(rest) == keys(missing[taken:])
-        mark = mark.after(rest).without_what_is_older(LOOKBACK, now)
+        mark = mark.after(rest).looked_through(data.draw(st.integers(NOW, now)), LOOKBACK)
         assert not mark.missing(listed)
         assert mark.since <= max(NOW, now - LOOKBACK)
         assert all(key[0] >= mark.since for key in mark.delivered)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from random import random
@@ -53,9 +54,9 @@ class Terms(NamedTuple):
     random: Callable[[], float] = random
 
     @property
-    def farthest(self) -> float:
-        """How far before the watermark is looked: while it waits to be looked for, the watermark goes on."""
-        return self.lookback + self.pace.deep_interval + self.pace.interval
+    def latest(self) -> float:
+        """How late an event may come, and a little more: another clock tells when it came."""
+        return self.lookback + self.overlap
 
 
 class Asking:
@@ -156,16 +157,18 @@ class Asking:
     async def _ask(self, turn: Turn, status: ConnectorStatus) -> bool:
         """List what a connector may have new; whether there may be more."""
         terms, before = self._terms, self._marks[turn.connector_id]
-        since, until = before.window(terms.farthest if turn.deep else terms.overlap, now())
+        since, until = before.window(math.inf if turn.deep else terms.overlap, now())
         start = evolve(terms.query.start, connector_id=turn.connector_id, since=since, until=until)
         reader = self._reader._replace(opened=lambda: self._reader.opened().once()) if turn.doubted else self._reader
-        news = News(reader, evolve(terms.query, start=start), terms.payloads, terms.farthest)
-        async with aclosing(news.since(before)) as pieces:
+        lookback = terms.latest if turn.deep else None
+        news = News(reader, evolve(terms.query, start=start), before, payloads=terms.payloads, lookback=lookback)
+        async with aclosing(news.found()) as pieces:
             async for found in pieces:
                 status.note(turn.connector_id, found.events, terms.lookback)
                 await self._found.put(found)
                 self._marks[turn.connector_id] = found.after
-        return news.pages > 1 and self._marks[turn.connector_id] is not before
+        self._marks[turn.connector_id] = news.mark
+        return news.pages > 1 and news.mark is not before
 
     def _failed(self, turn: Turn, error: CfEventsError) -> None:
         status, clock = self.status[turn.connector_id], asyncio.get_running_loop().time()

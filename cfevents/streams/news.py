@@ -1,11 +1,13 @@
 """What a connector has that was not delivered yet."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from cfevents.errors import CfEventsError
 from cfevents.models import EventMetadata, FollowedEvent
+from cfevents.paging import key_of
 from cfevents.query import Query
 from cfevents.session import Reader
 from cfevents.streams.details import Listed, get_details
@@ -13,9 +15,11 @@ from cfevents.streams.slices import list_slices
 from cfevents.streams.watermark import Watermark
 from cfevents.timespan import now
 
-# How many events are delivered together at most. Each of those with a payload takes a request to get.
+# How many events are delivered together at most; each of those with a payload takes a request to get.
 _MOST = 10_000
 _MOST_WITH_PAYLOADS = 200
+# For how many seconds what was listed may wait for more of the same round.
+_PATIENCE = 30.0
 
 
 class Payloads(NamedTuple):
@@ -39,51 +43,65 @@ class Found(NamedTuple):
 class News:
     """What one listing of a connector has that was not delivered yet."""
 
-    pages = 0
-    """How many pages it had so far."""
+    def __init__(
+        self, reader: Reader, query: Query, mark: Watermark, *, payloads: Payloads | None, lookback: float | None
+    ) -> None:
+        """Take what to list, and what is not wanted of it.
 
-    def __init__(self, reader: Reader, query: Query, payloads: Payloads | None, lookback: float) -> None:
-        """Take what to read with, what to list, how to deliver it, and what may be listed again, in seconds."""
+        Args:
+            reader: What to read with.
+            query: What to list.
+            mark: What was delivered.
+            payloads: How events are delivered with their payloads, if they are.
+            lookback: How late events may come, in seconds, where all of them are looked for; None elsewhere.
+        """
+        self.mark = mark
+        """What was delivered with what this one has found."""
+
+        self.pages = 0
+        """How many pages were listed."""
+
         self._reader, self._query, self._payloads, self._lookback = reader, query, payloads, lookback
+        self._began = now()
 
-    async def since(self, mark: Watermark) -> AsyncGenerator[Found, None]:
-        """Yield what was not delivered at a watermark, ascending, in one piece where it is not very much.
+    async def found(self) -> AsyncGenerator[Found, None]:
+        """Yield what was not delivered, ascending, in one piece where it is not very much.
 
         Raises:
             CfEventsError: There may be more; what came before has been yielded.
         """
         connector_id = self._query.start.connector_id
-        async with aclosing(self._listed(mark)) as pieces:
+        async with aclosing(self._listed()) as pieces:
             async for events in pieces:
                 got, failure = await self._as_delivered(events)
-                delivered = events[: len(got)]
+                before, delivered = self.mark, events[: len(got)]
                 items = tuple(
-                    FollowedEvent(connector_id, each, mark.is_late(event))
+                    FollowedEvent(connector_id, each, before.is_late(event))
                     for each, event in zip(got, delivered, strict=True)
                 )
-                mark = self._after(mark, delivered)
+                self.mark = self._after(before, delivered)
                 if items:
-                    yield Found(connector_id, delivered, items, mark)
+                    yield Found(connector_id, delivered, items, self.mark)
                 if failure is not None:
                     raise failure
+        if self.mark.newest is not None:
+            self.mark = self._looked_through(self.mark, self.mark.newest)
 
-    async def _listed(self, mark: Watermark) -> AsyncGenerator[list[EventMetadata], None]:
-        most = _MOST if self._payloads is None else _MOST_WITH_PAYLOADS
-        piece: list[EventMetadata] = []
-        failure: CfEventsError | None = None
+    async def _listed(self) -> AsyncGenerator[list[EventMetadata], None]:
+        piece, gathering = list[EventMetadata](), _Gathering(_MOST if self._payloads is None else _MOST_WITH_PAYLOADS)
+        mark, failure = self.mark, None
         async with aclosing(list_slices(self._reader, self._query)) as pages:
             try:
                 async for page in pages:
                     self.pages += 1
                     piece += (fresh := mark.missing(page.items))
                     mark = self._after(mark, fresh)
-                    while len(piece) >= most:
-                        yield piece[:most]
-                        del piece[:most]
+                    while gathering.is_enough(piece):
+                        yield gathering.taken(piece)
             except CfEventsError as error:
                 failure = error
-        if piece:
-            yield piece
+        while piece:
+            yield gathering.taken(piece)
         if failure is not None:
             raise failure
 
@@ -104,4 +122,29 @@ class News:
             yield Listed(self._query.start, event)
 
     def _after(self, mark: Watermark, events: Sequence[EventMetadata]) -> Watermark:
-        return mark.after(events).without_what_is_older(self._lookback, now()) if events else mark
+        return self._looked_through(mark.after(events), events[-1].recorded_ts) if events else mark
+
+    def _looked_through(self, mark: Watermark, until: float) -> Watermark:
+        # What is collected from when this listing began is for the next one.
+        return mark if self._lookback is None else mark.looked_through(min(until, self._began), self._lookback)
+
+
+class _Gathering:
+    """Events of several pages become one piece."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._loop = most, asyncio.get_running_loop()
+        self._taken_at = self._loop.time()
+
+    def is_enough(self, piece: list[EventMetadata]) -> bool:
+        """Whether so many are there that they are delivered, or they have waited for long enough."""
+        return len(piece) >= self._most or (bool(piece) and self._loop.time() - self._taken_at > _PATIENCE)
+
+    def taken(self, piece: list[EventMetadata]) -> list[EventMetadata]:
+        """Take the first of them, ascending."""
+        # Where the API's bounds mean when events were collected, slices are not in the order of the recording.
+        piece.sort(key=key_of)
+        first = piece[: self._most]
+        del piece[: self._most]
+        self._taken_at = self._loop.time()
+        return first

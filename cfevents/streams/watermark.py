@@ -27,10 +27,18 @@ class Watermark:
     delivered: Mapping[Key, None] = field(factory=dict)
     """The events that were delivered and may be listed again; a dict, since a copy of it costs least."""
 
-    def window(self, back: float, now: float) -> Timespan:
-        """Say what to list: from so many seconds before the watermark on, and all that is later."""
+    def window(self, overlap: float, now: float) -> Timespan:
+        """Say what to list: from so many seconds before the watermark on, and all that is later.
+
+        Args:
+            overlap: The seconds; infinite for all that may be listed again.
+            now: The time, in seconds since the Unix epoch. The watermark is never later: an appliance whose clock is
+                ahead may be put right.
+        """
+        mark = min(self.since if self.newest is None else self.newest, now)
+        begin = self.since if math.isinf(overlap) else max(self.since, math.floor(mark - overlap))
         # A second early: whether bounds are inclusive is not known.
-        return Timespan(max(self.since, math.floor(self._mark(now) - back)) - 1, math.ceil(now) + _AHEAD)
+        return Timespan(begin - 1, math.ceil(now) + _AHEAD)
 
     def missing(self, events: Iterable[EventMetadata]) -> list[EventMetadata]:
         """Find what was not delivered yet, ascending."""
@@ -51,18 +59,15 @@ class Watermark:
         times = [time for time, _ in more] if self.newest is None else [self.newest, *(time for time, _ in more)]
         return evolve(self, newest=max(times, default=None), delivered={**self.delivered, **more})
 
-    def without_what_is_older(self, lookback: float, now: float) -> "Watermark":
-        """Forget what is too old to be listed again: it is not delivered from then on.
+    def looked_through(self, until: float, lookback: float) -> "Watermark":
+        """Give up what is older than late events may be, once all before a moment was looked for.
 
         Args:
-            lookback: How long before the watermark an event is looked for at most, in seconds.
-            now: The time, in seconds since the Unix epoch.
+            until: All that was recorded before, and had been collected by then, was listed and delivered.
+            lookback: How late an event may come, in seconds.
         """
-        since = math.floor(self._mark(now) - lookback)
+        # What is collected later, and not too late, was recorded no more than the lookback before that moment.
+        since = math.floor(until - lookback)
         if since <= self.since:
             return self
         return evolve(self, since=since, delivered={key: None for key in self.delivered if key[0] >= since})
-
-    def _mark(self, now: float) -> float:
-        # Never later than now: an appliance whose clock is ahead may be put right.
-        return min(self.since if self.newest is None else self.newest, now)

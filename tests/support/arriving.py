@@ -39,6 +39,9 @@ class ArrivingAPI:
         self.page_size = page_size
         self.fails: Callable[[web.Request], int | None] = lambda _: None
         """Says with which status a request fails."""
+        self.latency = 0.0
+        """Seconds that an answer takes."""
+
         self.asked: list[tuple[float, str]] = []
         """When which connector was listed."""
 
@@ -49,7 +52,9 @@ class ArrivingAPI:
         match request.path.split("/")[7:]:
             case [connector, "telemetry", "events"]:
                 self._note(request)
-                return await self._listed(connector, request.query)(request)
+                answer = self._listed(connector, request.query)
+                await asyncio.sleep(self.latency)
+                return await answer(request)
             case [connector, "telemetry", "events", event]:
                 t, n = map(int, event.split("."))
                 return await success({"e": {"k": "Init", "of": connector}, "t": t, "n": n})(request)
