@@ -1,8 +1,10 @@
 """Following: new events as they come, late ones too, once each, whatever the API does meanwhile."""
 
 import asyncio
+import gc
 import logging
 import os
+import tracemalloc
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing, asynccontextmanager
@@ -44,7 +46,7 @@ def run(scenario: Scenario, events: dict[str, list[Arriving]], page_size: int = 
     async def main() -> Any:
         api = ArrivingAPI(events, page_size=page_size)
         server = ScriptedAPI(api)
-        server.keepalive = YEAR
+        server.remembers, server.keepalive = False, YEAR
         # Connections stay open: else each virtual quarter of a minute takes a real millisecond to look after them.
         connector = aiohttp.TCPConnector(keepalive_timeout=YEAR)
         with dates_of_the_loop():
@@ -178,6 +180,27 @@ def test_an_idle_round_is_one_request_for_each_connector() -> None:
             assert len({round(gap, 1) for gap in gaps}) > 10  # they do not knock together
 
     run(scenario, {"a": [], "b": []})
+
+
+def test_idle_rounds_do_not_grow_memory() -> None:
+    rounds = 10_000 if LONG else 1_000
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        task = asyncio.create_task(until(BEGIN + (rounds + 500) * 30, client.follow_events("a", since=BEGIN - DAY)))
+        await asyncio.sleep(500 * 30)
+        tracemalloc.start()
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        await asyncio.sleep((rounds - 1) * 30)
+        api.asked.clear()
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        print(f"{after - before} bytes in {rounds} rounds")
+        assert after - before < 1_000_000
+        await task
+
+    run(scenario, {"a": [(BEGIN - 60 * i, 0, BEGIN) for i in range(200)]})
 
 
 def test_following_starts_now_where_no_since_is_given() -> None:

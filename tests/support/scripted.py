@@ -57,6 +57,9 @@ class ScriptedAPI:
         self.requests: list[web.Request] = []
         self._runner: web.AppRunner | None = None
         self.base_url = ""
+        self.remembers = True
+        """Whether each request is kept in ``requests``."""
+
         self.keepalive = 75.0
         """Seconds until an idle connection is closed."""
 
@@ -83,4 +86,7 @@ class ScriptedAPI:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)
-        return await self.steps[min(len(self.requests), len(self.steps)) - 1](request)
+        step = self.steps[min(len(self.requests), len(self.steps)) - 1]
+        if not self.remembers:
+            self.requests.clear()
+        return await step(request)
