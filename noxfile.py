@@ -119,11 +119,12 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """List 100,000 events while a fifth of the requests fails, with 20 seeds; ten processes on one quota."""
+    """List 100,000 events and follow 30 days while a fifth of the requests fails, with 20 seeds; and the like."""
     _groups(session, "tests")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_SOAK_SEEDS": "20"}
-    session.run("python", "-m", "pytest", "tests", "-k", "long_listing or ten_processes", *session.posargs, env=env)
+    chosen = "long_listing or ten_processes or followed or idle_rounds"
+    session.run("python", "-m", "pytest", "tests", "-k", chosen, *session.posargs, env=env)
 
 
 @nox.session

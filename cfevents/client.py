@@ -236,7 +236,7 @@ class Client:
         fleet = ids if isinstance(ids, Fleet) else self.fleet(ids)
         return follow(
             self._reader,
-            fleet.members,
+            fleet,
             since=since,
             checkpoint=checkpoint,
             interval=interval,

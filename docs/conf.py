@@ -22,7 +22,10 @@ nitpicky = True
 # Nothing is asked of other projects' sites while this one is built, so what is theirs stays plain text.
 nitpick_ignore_regex = [
     ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|types|typing|yarl)\..*"),
-    ("py:class", r"T|cfevents\.wire\.T|cfevents\.models\.E|cfevents\.testing\.simulator\.ClientOptions"),
+    (
+        "py:class",
+        r"T|cfevents\.wire\.T|cfevents\.models\.E|cfevents\.streams\.follow\.T|cfevents\.testing\.simulator\.ClientOptions",
+    ),
 ]
 
 default_role = "py:obj"

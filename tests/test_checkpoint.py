@@ -210,7 +210,8 @@ async def test_a_checkpoint_of_another_account_is_refused() -> None:
         (first,) = [each async for each in client.list_events("c1", since=1, until=9).pages()]
         assert first.checkpoint is not None
         assert first.checkpoint.account_id == api.client_options["account_id"]
-        other = Client(**api.client_options | {"account_id": "another"})
+        options: dict[str, Any] = api.client_options | {"account_id": "another"}
+        other = Client(**options)
         with pytest.raises(CheckpointError, match="is of account '0123456789abcdef0123456789abcdef', not of 'another'"):
             other.list_events("c1", since=1, until=9, checkpoint=first.checkpoint.to_json())
 

@@ -77,11 +77,6 @@ class Fleet:
         self._members = Members(reader, ids, check_whole("concurrency", concurrency), on_error)
 
     @property
-    def members(self) -> Members:
-        """Which connectors they are."""
-        return self._members
-
-    @property
     def errors(self) -> dict[str, CfEventsError]:
         """What went wrong in the reading that began last, by connector id."""
         return self._members.errors
@@ -155,6 +150,11 @@ def _checked(connector_ids: Iterable[str]) -> tuple[str, ...]:
     if not ids:
         raise ValueError("connector_ids is empty: leave it out for all connectors of the account")
     return ids
+
+
+def members_of(fleet: Fleet) -> Members:
+    """Say which connectors a fleet has."""
+    return fleet._members
 
 
 class FleetStream(Windowed):

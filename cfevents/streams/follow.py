@@ -14,7 +14,7 @@ from cfevents.query import Query
 from cfevents.session import Reader
 from cfevents.streams.asking import Asking, Terms
 from cfevents.streams.details import wanted_kinds
-from cfevents.streams.fleet import Members
+from cfevents.streams.fleet import Fleet, Members, members_of
 from cfevents.streams.news import Found, Payloads
 from cfevents.streams.schedule import Pace
 from cfevents.streams.state import FollowCheckpoint, resumed
@@ -140,7 +140,7 @@ class Follower(Generic[T]):
 
 def follow(
     reader: Reader,
-    members: Members,
+    fleet: Fleet,
     *,
     since: Moment | None,
     checkpoint: FollowCheckpoint | str | None,
@@ -157,6 +157,7 @@ def follow(
         TypeError: An argument is of the wrong type.
         ValueError: An argument has no meaning; the message says what to write instead.
     """
+    members = members_of(fleet)
     query = Query.of("follower", since=0, kind=kind, concurrency=_SLICES)
     pace = Pace(length("interval", interval), length("deep_interval", deep_interval))
     terms = Terms(query, pace, length("overlap", overlap), length("lookback", lookback))

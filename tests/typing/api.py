@@ -6,11 +6,13 @@ from typing import Any, assert_type
 
 from cfevents import (
     APIStatusError,
+    Batch,
     CfEventsError,
     Checkpoint,
     Client,
     CodedMessage,
     Connector,
+    ConnectorStatus,
     EventDetail,
     EventId,
     EventMetadata,
@@ -19,6 +21,9 @@ from cfevents import (
     FleetError,
     FleetEvent,
     FleetStream,
+    FollowCheckpoint,
+    FollowedEvent,
+    Follower,
     Page,
     RateLimitError,
     RecordedEvent,
@@ -62,6 +67,25 @@ async def details(client: Client) -> None:
         assert_type(detail, EventDetail)
         assert_type(detail.metadata, EventMetadata)
         assert_type(detail.recorded, RecordedEvent | None)
+
+
+async def following(client: Client) -> None:
+    follower = client.follow_events(["c"], since="1h", interval=30, lookback=timedelta(hours=24), kind=events.Init)
+    assert_type(follower, Follower[EventMetadata])
+    async for each in follower:
+        assert_type(each, FollowedEvent[EventMetadata])
+        assert_type(each.connector_id, str)
+        assert_type(each.late, bool)
+    async for batch in follower.once().batches():
+        assert_type(batch, Batch[EventMetadata])
+        assert_type(batch.items, tuple[FollowedEvent[EventMetadata], ...])
+        assert_type(FollowCheckpoint.from_json(batch.checkpoint.to_json()), FollowCheckpoint)
+    detailed = client.follow_events(client.fleet(), checkpoint=follower.checkpoint).details(concurrency=4, kinds="New")
+    assert_type(detailed, Follower[EventDetail])
+    async for detail in detailed:
+        assert_type(detail.event, EventDetail)
+    assert_type(follower.status, dict[str, ConnectorStatus])
+    await follower.aclose()
 
 
 async def fleet(client: Client) -> None:
