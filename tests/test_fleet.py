@@ -595,13 +595,13 @@ async def test_connectors_may_be_named_by_any_iterable_each_once() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
-        ({"connector_ids": "site-1"}, TypeError, "connector_ids is a text: write a list of ids"),
-        ({"connector_ids": b"site-1"}, TypeError, "connector_ids is a text"),
+        ({"connector_ids": "site-1"}, TypeError, "connector_ids is 'site-1': write a list of ids, also for one"),
+        ({"connector_ids": b"site-1"}, TypeError, "connector_ids is b'site-1': write a list"),
         ({"connector_ids": []}, ValueError, "connector_ids is empty: leave it out for all"),
         ({"connector_ids": ["a", "../b"]}, ValueError, "is not one segment of a path"),
         ({"connector_ids": ["a", ""]}, ValueError, "connector_ids='' is empty"),
         ({"connector_ids": [5]}, TypeError, "connector_ids must be text"),
-        ({"connector_ids": 5}, TypeError, "not iterable"),
+        ({"connector_ids": 5}, TypeError, "connector_ids is 5: write a list"),
         ({"on_error": "ignore"}, ValueError, "on_error='ignore' must be 'raise' or 'collect'"),
         ({"concurrency": 0}, ValueError, "concurrency=0 must be at least 1"),
         ({"concurrency": 1.5}, TypeError, "concurrency=1.5 is not a whole number"),

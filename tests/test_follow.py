@@ -22,6 +22,7 @@ from support.scripted import ScriptedAPI
 
 from cfevents import (
     AuthenticationError,
+    CheckpointError,
     Client,
     ConfigurationError,
     EventDetail,
@@ -203,6 +204,29 @@ def test_idle_rounds_do_not_grow_memory() -> None:
     run(scenario, {"a": [(BEGIN - 60 * i, 0, BEGIN) for i in range(200)]})
 
 
+def test_what_is_remembered_does_not_grow_with_time() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN, interval="5min", lookback="2h")
+        found = await until(BEGIN + 3 * DAY, follower)
+        assert len(found) == 3 * 288
+        # Three hours of them at most: the lookback, the overlap, and the time between two deep rounds.
+        assert len(follower.checkpoint.of("a").delivered) <= 36
+
+    run(scenario, {"a": [(BEGIN + 300 * i, 0, BEGIN + 300 * i) for i in range(3 * 288)]})
+
+
+def test_what_is_remembered_shrinks_although_late_events_are_looked_for_in_vain() -> None:
+    burst = [(BEGIN + 3600 + i, 0, BEGIN + 3600 + i) for i in range(50)]
+
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        options = {"interval": "5min", "lookback": "2h", "deep_interval": "6h"}
+        follower = client.follow_events("a", since=BEGIN, **options)
+        assert len(await until(BEGIN + 14 * 3600, follower)) == 52
+        assert len(follower.checkpoint.of("a").delivered) == 2
+
+    run(scenario, {"a": [*burst, *((BEGIN + hour * 3600, 0, BEGIN + hour * 3600) for hour in (8, 13))]})
+
+
 def test_following_starts_now_where_no_since_is_given() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         found = await until(BEGIN + 600, client.follow_events("a"))
@@ -283,10 +307,12 @@ async def test_whatever_the_api_leaves_open_a_round_has_everything_once_ascendin
 
 def test_after_a_full_page_a_connector_is_asked_again_at_once() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        await until(BEGIN + 1000, client.follow_events("a", since=BEGIN - DAY, interval=600))
-        first, *_, last = [at for at, _ in api.asked if at < BEGIN + 500]
-        assert len(api.asked) > 4
-        assert last - first < 30
+        await until(BEGIN + 1, client.follow_events("a", since=BEGIN - DAY).once())
+        one_round = len(api.asked)
+        api.asked.clear()
+        await until(BEGIN + 500, client.follow_events("a", since=BEGIN - DAY, interval=600))
+        assert len(api.asked) > one_round
+        assert api.asked[-1][0] - api.asked[0][0] < 10
 
     run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(30)]}, page_size=10)
 
@@ -330,6 +356,8 @@ def test_a_follower_s_checkpoint_leaves_out_the_present_event() -> None:
         # Whoever reads on gets the present event again.
         again = client.follow_events("a", checkpoint=follower.checkpoint).once()
         assert [key async for key in _keys_of(again)] == api.keys()[4:]
+        async with aclosing(aiter(follower)) as found:
+            assert [keys([await anext(found)])[0] for _ in range(5)] == api.keys()[4:]
 
     run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(9)]})
 
@@ -337,6 +365,69 @@ def test_a_follower_s_checkpoint_leaves_out_the_present_event() -> None:
 async def _keys_of(follower: Follower[Any]) -> AsyncGenerator[tuple[str, int, int], None]:
     async for each in follower:
         yield keys([each])[0]
+
+
+def test_a_follower_s_checkpoint_leaves_out_the_present_batch() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY).once()
+        async with aclosing(follower.batches()) as batches:
+            batch = await anext(batches)
+            assert not follower.checkpoint.of("a").delivered
+            assert [each async for each in batches] == []
+        assert follower.checkpoint.to_json() == batch.checkpoint.to_json()
+
+    run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(9)]})
+
+
+@pytest.mark.parametrize(
+    ("others", "says"),
+    [
+        ({"connector_ids": ["a", "b"]}, r"there connector_ids is \('a',\), here \('a', 'b'\)"),
+        ({"kind": "Init"}, "there kind is None, here 'Init'"),
+        ({"since": BEGIN}, f"there since is {BEGIN - DAY}, here {BEGIN}"),
+        ({"account_id": "other"}, "there account_id is '0123456789abcdef0123456789abcdef', here 'other'"),
+    ],
+)
+def test_a_checkpoint_of_following_something_else_is_refused(others: dict[str, Any], says: str) -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        checkpoint = client.follow_events("a", since=BEGIN - DAY).checkpoint
+        assert client.follow_events({"b", "a"}, checkpoint=client.follow_events(["b", "a"]).checkpoint)
+        asked: dict[str, Any] = {"connector_ids": "a", "checkpoint": checkpoint.to_json()} | others
+        account = asked.pop("account_id", None)
+        options: dict[str, Any] = {"base_url": "https://a.example", "api_token": "t", "account_id": account}
+        with pytest.raises(CheckpointError, match=says):
+            (Client(**options) if account else client).follow_events(**asked)
+        assert api.asked == []
+
+    run(scenario, {"a": []})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"interval": "soon"}, ValueError, "interval='soon' is not a length of time: write '30s'"),
+        ({"interval": 0}, ValueError, "interval"),
+        ({"lookback": -1}, ValueError, "lookback"),
+        ({"overlap": None}, TypeError, "overlap"),
+        ({"deep_interval": True}, TypeError, "deep_interval"),
+        ({"since": "yesterday"}, ValueError, "since='yesterday' is not a time"),
+        ({"kind": 5}, TypeError, "kind"),
+        ({"connector_ids": []}, ValueError, "connector_ids is empty"),
+        ({"connector_ids": "../x"}, ValueError, "connector_ids"),
+        ({"connector_ids": 5}, TypeError, "connector_ids"),
+        ({"checkpoint": 5}, TypeError, "checkpoint"),
+        ({"checkpoint": "{}"}, CheckpointError, "checkpoint"),
+    ],
+)
+def test_arguments_of_no_use_are_refused_before_anything_is_sent(
+    arguments: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        with pytest.raises(error, match=says):
+            client.follow_events(**{"connector_ids": "a"} | arguments)
+        assert api.asked == []
+
+    run(scenario, {"a": []})
 
 
 def test_a_follower_that_is_read_again_goes_on() -> None:

@@ -94,6 +94,16 @@ def test_a_connector_that_gives_no_answer_is_asked_once_a_minute_and_the_others_
     assert len([turn for _, turn in asked if turn.connector_id == "b"]) == 599 // 30
 
 
+def test_connectors_that_fail_now_and_then_are_no_outage() -> None:
+    schedule = scheduled("a", "b", "c", "d")
+    turns = [taken(schedule, 0) for _ in range(4)]
+    for turn in turns[:3]:
+        schedule.failed(turn, 1)
+        assert not schedule.is_down
+        schedule.done(turns[3], 0, 1)
+        turns[3] = taken(schedule, 30 + turns.index(turn) * 30)
+
+
 def test_after_an_outage_every_connector_looks_for_late_events() -> None:
     schedule = scheduled("a", "b")
     for _ in range(2):

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define, evolve, field
 
-from cfevents.checks import check_segment, check_whole
+from cfevents.checks import check_segment, check_whole, shown
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
 from cfevents.events import KindFilter
 from cfevents.models import Connector, EventDetail, EventMetadata, FleetEvent, RecordedEvent
@@ -144,8 +144,8 @@ async def _one_by_one(ids: Iterable[str]) -> AsyncGenerator[str, None]:
 
 
 def _checked(connector_ids: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(connector_ids, str | bytes):
-        raise TypeError("connector_ids is a text: write a list of ids, also for one")
+    if isinstance(connector_ids, str | bytes) or not isinstance(connector_ids, Iterable):
+        raise TypeError(f"connector_ids is {shown(connector_ids)}: write a list of ids, also for one")
     ids = tuple(dict.fromkeys(check_segment("connector_ids", each) for each in connector_ids))
     if not ids:
         raise ValueError("connector_ids is empty: leave it out for all connectors of the account")

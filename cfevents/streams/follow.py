@@ -163,7 +163,8 @@ def follow(
     terms = Terms(query, pace, length("overlap", overlap), length("lookback", lookback))
     start = FollowCheckpoint(
         reader.api.account_id,
-        members.named,
+        # In another order they are the same.
+        None if members.named is None else tuple(sorted(members.named)),
         query.start.kind,
         math.floor(now()) if since is None else moment("since", since),
     )
