@@ -128,6 +128,15 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def kills(session: nox.Session) -> None:
+    """Kill processes that store events, 100 times in each place; takes some minutes."""
+    _groups(session, "tests")
+    _install_wheel(session)
+    env = {"PYTHONSAFEPATH": "1", "CFEVENTS_KILLS": "100"}
+    session.run("python", "-m", "pytest", "tests/storage/test_killing.py", *session.posargs, env=env)
+
+
+@nox.session
 def scale(session: nox.Session) -> None:
     """Poll 10,000 connectors in simulated time, by one token and by twenty; fails where a request is refused."""
     _install_wheel(session)

@@ -18,6 +18,7 @@
     │       └── ResponseTooLargeError     more bytes than the client's ``max_body_size``
     ├── PaginationError                   a cursor that was seen before
     ├── CheckpointError                   a checkpoint that is damaged, or of another listing
+    ├── ArchiveError                      a file of events that cannot be written or read
     └── FleetError                        an ``ExceptionGroup``: some connectors of several failed
 
 Wrong arguments are a ``ValueError`` or ``TypeError`` instead, raised before anything is sent.
@@ -171,6 +172,10 @@ class PaginationError(CfEventsError):
 
 class CheckpointError(CfEventsError):
     """A checkpoint that is damaged, of a newer version, or of another listing than the one that it is given to."""
+
+
+class ArchiveError(CfEventsError):
+    """A file or a database of events cannot be written or read; what was stored before stays stored."""
 
 
 class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):

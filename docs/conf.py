@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 import cfevents
-from cfevents import face, testing
+from cfevents import face, storage, testing
 from cfevents.testing import faults
 
 project = "cfevents"
@@ -21,10 +21,10 @@ exclude_patterns = ["_build"]
 nitpicky = True
 # Nothing is asked of other projects' sites while this one is built, so what is theirs stays plain text.
 nitpick_ignore_regex = [
-    ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|types|typing|yarl)\..*"),
+    ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|os|types|typing|yarl)\..*"),
     (
         "py:class",
-        r"T|cfevents\.wire\.T|cfevents\.models\.E|cfevents\.streams\.follow\.T|cfevents\.testing\.simulator\.ClientOptions",
+        r"T|cfevents\.(wire\.T|models\.E|streams\.follow\.T|storage\.syncing\.Follows|testing\.simulator\.ClientOptions)",
     ),
 ]
 
@@ -63,14 +63,19 @@ html_theme_options = {
 
 _PUBLIC = {
     f"{thing.__module__}.{thing.__qualname__}": f"{house.__name__}.{name}"
-    for house, names in ((cfevents, face.__all__), (testing, testing.__all__), (faults, faults.__all__))
+    for house, names in (
+        (cfevents, face.__all__),
+        (storage, storage.__all__),
+        (testing, testing.__all__),
+        (faults, faults.__all__),
+    )
     for name in names
     if hasattr(thing := getattr(house, name), "__qualname__")
 }
 """Where a class or function is defined, and where users find it."""
 _PUBLIC["events.Event"] = "cfevents.events.Event"
 
-_NOT_CONSTRUCTED_BY_USERS = {"cfevents.EventStream"}
+_NOT_CONSTRUCTED_BY_USERS = {"cfevents.EventStream", "cfevents.storage.ArchivedStream"}
 _DESCRIBED_BY_A_SENTENCE = {"attribute", "data", "property"}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import cfevents
-from cfevents import face
+from cfevents import face, storage
 
 PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
@@ -23,13 +23,14 @@ HOUSE = [
     "protocol", "budget", "transport", "exchange", "retry", "session", "query", "paging", "streams", "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.
-WINGS = {"testing": "events", "face": "client", "cli": "client", "__main__": "client"}
+WINGS = {"testing": "events", "storage": "streams", "face": "client", "cli": "client", "__main__": "client"}
 NAMES = [
     "APIConnectionError",
     "APIError",
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "ArchiveError",
     "AuthenticationError",
     "BadRequestError",
     "Batch",
@@ -117,6 +118,26 @@ def test_the_parameters_of_the_public_face_are_these() -> None:
     assert parameters(cfevents.Client.list_connectors) == ["timeout"]
 
 
+def test_the_parameters_of_the_places_to_put_events_are_these() -> None:
+    def parameters(call: object) -> list[str]:
+        return [name for name in inspect.signature(call).parameters if name != "self"]  # type: ignore[arg-type]
+
+    assert storage.__all__ == ["Archive", "ArchivedStream", "NDJSONFile"]
+    assert set(storage.__all__) <= set(dir(storage))
+    assert parameters(storage.NDJSONFile) == ["path", "checkpoint"]
+    assert parameters(storage.Archive) == ["path", "account_id", "timeout"]
+    assert parameters(storage.Archive.sync) == [
+        "client", "connector_ids", "since", "follow", "interval", "lookback", "kind", "details",
+    ]  # fmt: skip
+    assert parameters(storage.Archive.list_events) == ["connector_id", "since", "until", "kind"]
+    assert parameters(storage.Archive.get_event) == ["connector_id", "event"]
+    assert parameters(storage.Archive.latest_events) == ["connector_id", "limit"]
+    assert parameters(storage.Archive.prune) == ["before"]
+    assert parameters(storage.ArchivedStream.details) == parameters(cfevents.EventStream.details)
+    with pytest.raises(AttributeError, match=r"module 'cfevents\.storage' has no attribute 'Nothing'"):
+        getattr(storage, "Nothing")  # noqa: B009
+
+
 def test_importing_the_package_or_its_pytest_plugin_loads_nothing_else() -> None:
     (plugin,) = entry_points(group="pytest11", name="cfevents")
     assert plugin.value == "cfevents.testing.plugin"
@@ -127,7 +148,16 @@ def test_importing_the_package_or_its_pytest_plugin_loads_nothing_else() -> None
 def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
     loaded = loaded_after("from cfevents import Client, events")
     assert "aiohttp" in loaded
-    assert not loaded & {"click", "msgspec", "pytest", "hypothesis", "numpy", "cfevents.testing", "cfevents.cli"}
+    assert not loaded & {
+        "click",
+        "msgspec",
+        "pytest",
+        "hypothesis",
+        "numpy",
+        "cfevents.testing",
+        "cfevents.cli",
+        "cfevents.storage",
+    }
 
 
 def test_the_runtime_needs_these_libraries_and_no_others() -> None:
@@ -180,7 +210,7 @@ def test_each_room_knows_only_those_above_it(path: Path) -> None:
         return
     if room in WINGS:
         known = {*HOUSE[: HOUSE.index(WINGS[room]) + 1], room}
-        known |= {*NAMES, "cli", "testing"} if room in {"cli", "__main__"} else set()
+        known |= {*NAMES, "cli", "storage", "testing"} if room in {"cli", "__main__"} else set()
     else:
         known = {*HOUSE[: HOUSE.index(room)], room}
     assert imports(path) <= known

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import cfevents
 from cfevents.cli.output import Row, View
+from cfevents.storage.lines import listed_line, recorded_line, time_of
 
 if TYPE_CHECKING:
     from cfevents import Connector, EventMetadata, RecordedEvent
@@ -19,23 +20,11 @@ _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 def listed(connector_id: str) -> "View[EventMetadata]":
     """Show events of a connector as a listing has them; there may be any number, so the widths are given."""
 
-    def record(event: "EventMetadata") -> dict[str, Any]:
-        return {
-            "connector_id": connector_id,
-            "id": str(event.id),
-            "kind": event.kind,
-            "recorded_at": _iso(_time(event, "recorded_at")),
-            "collected_at": _iso(_time(event, "collected_at")),
-            "recorded_ts": event.recorded_ts,
-            "sequence": event.sequence,
-            "collected_ts": event.collected_ts,
-        }
-
     def rows(event: "EventMetadata") -> list[Row]:
         lag = _duration(event.collected_ts - event.recorded_ts)
         return [(_recorded(event), str(event.id), lag, event.kind)]
 
-    return View(record, ("RECORDED (UTC)", "ID", "LAG", "KIND"), rows, widths=(19, 13, 7))
+    return View(partial(listed_line, connector_id), ("RECORDED (UTC)", "ID", "LAG", "KIND"), rows, widths=(19, 13, 7))
 
 
 def recorded(connector_id: str) -> "View[RecordedEvent]":
@@ -45,7 +34,7 @@ def recorded(connector_id: str) -> "View[RecordedEvent]":
         payload = "  ".join(f"{name}={value}" for name, value in _payload(event).items())
         return [(_recorded(event), str(event.id), event.kind, payload)]
 
-    return View(_record_of(connector_id), ("RECORDED (UTC)", "ID", "KIND", "PAYLOAD"), rows)
+    return View(partial(recorded_line, connector_id), ("RECORDED (UTC)", "ID", "KIND", "PAYLOAD"), rows)
 
 
 def one(connector_id: str) -> "View[RecordedEvent]":
@@ -62,23 +51,7 @@ def one(connector_id: str) -> "View[RecordedEvent]":
         payload = {f"event.{name}": value for name, value in _payload(event).items()}
         return list((fields | payload).items())
 
-    return View(_record_of(connector_id), ("FIELD", "VALUE"), rows)
-
-
-def _record_of(connector_id: str) -> Any:
-    def record(event: "RecordedEvent") -> dict[str, Any]:
-        return {
-            "connector_id": connector_id,
-            "id": str(event.id),
-            "kind": event.kind,
-            "recorded_at": _iso(_time(event, "recorded_at")),
-            "recorded_ts": event.recorded_ts,
-            "sequence": event.sequence,
-            "version": event.version,
-            "event": cfevents.unstructure(event.event),
-        }
-
-    return record
+    return View(partial(recorded_line, connector_id), ("FIELD", "VALUE"), rows)
 
 
 def _connector_record(connector: "Connector") -> dict[str, Any]:
@@ -113,21 +86,8 @@ KINDS: "View[type[DocumentedEvent]]" = View(_kind_record, ("KIND", "PAYLOAD", "D
 """Documented kinds of events."""
 
 
-def _time(event: "EventMetadata | RecordedEvent", name: str) -> datetime | None:
-    """Read a time of an event; None where it lies outside the years 1 to 9999."""
-    try:
-        time: datetime = getattr(event, name)
-    except ValueError:
-        return None
-    return time
-
-
-def _iso(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat().replace("+00:00", "Z")
-
-
 def _recorded(event: "EventMetadata | RecordedEvent") -> str:
-    time = _time(event, "recorded_at")
+    time = time_of(event, "recorded_at")
     return str(event.recorded_ts) if time is None else time.replace(tzinfo=None).isoformat(" ")
 
 

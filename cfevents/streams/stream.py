@@ -1,5 +1,6 @@
 """A listing that can be read as often as one likes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -15,7 +16,55 @@ from cfevents.streams.slices import list_slices
 from cfevents.streams.window import Windowed
 
 
-class EventStream(Windowed):
+class Stream(Windowed, ABC):
+    """The events of one connector in a window of time, wherever they are read from."""
+
+    @abstractmethod
+    def pages(self) -> AsyncGenerator[Page, None]:
+        """Read page by page.
+
+        Raises:
+            CfEventsError: A page could not be had. What was yielded before stays valid.
+        """
+
+    @abstractmethod
+    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> AsyncGenerator[EventDetail, None]:
+        """Read event by event with the payloads.
+
+        Args:
+            concurrency: How many payloads are asked for at a time.
+            kinds: Give only the payloads of these kinds.
+
+        Raises:
+            CfEventsError: A page or a payload could not be had.
+        """
+
+    async def collect(self) -> list[EventMetadata]:
+        """Read everything into a list.
+
+        Raises:
+            CfEventsError: As `pages` does; what had been read by then is lost to the caller, so read page by page
+                what must not be.
+        """
+        return [event async for event in self]
+
+    def __aiter__(self) -> AsyncGenerator[EventMetadata, None]:
+        """Read event by event; raises as `pages` does."""
+        return self._events()
+
+    async def _events(self) -> AsyncGenerator[EventMetadata, None]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for event in page.items:
+                    yield event
+
+    def __repr__(self) -> str:
+        query = self._query
+        kinds = f" kind={','.join(query.kinds)}" if query.kinds else ""
+        return f"<{type(self).__name__} of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"
+
+
+class EventStream(Stream):
     """The events of one connector in a window of time, in the API's order, its cursor followed.
 
     Where slices of the window are listed side by side, the order is ascending. Made by `Client.list_events`. Nothing is
@@ -77,27 +126,3 @@ class EventStream(Windowed):
                 for event in page.items:
                     yield Listed(reached, event)
                 reached = page.checkpoint or reached
-
-    async def collect(self) -> list[EventMetadata]:
-        """Read everything into a list.
-
-        Raises:
-            CfEventsError: As `pages` does; what had been read by then is lost to the caller, so read page by page
-                what must not be.
-        """
-        return [event async for event in self]
-
-    def __aiter__(self) -> AsyncGenerator[EventMetadata, None]:
-        """Read event by event; raises as `pages` does."""
-        return self._events()
-
-    async def _events(self) -> AsyncGenerator[EventMetadata, None]:
-        async with aclosing(self.pages()) as pages:
-            async for page in pages:
-                for event in page.items:
-                    yield event
-
-    def __repr__(self) -> str:
-        query = self._query
-        kinds = f" kind={','.join(query.kinds)}" if query.kinds else ""
-        return f"<EventStream of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"

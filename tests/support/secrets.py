@@ -10,6 +10,7 @@ from typing import Any
 
 import cfevents
 from cfevents.errors import CfEventsError
+from cfevents.storage import Archive, NDJSONFile
 from cfevents.testing import Simulator
 from support.scripted import TOKEN
 
@@ -119,6 +120,13 @@ PUBLIC_CALLS = [
     (cfevents.Follower, "__aiter__"),
     (cfevents.Checkpoint, "from_json"),
     (cfevents.FollowCheckpoint, "from_json"),
+    (Archive, "open"),
+    (Archive, "append"),
+    (Archive, "sync"),
+    (Archive, "get_event"),
+    (Archive, "prune"),
+    (NDJSONFile, "open"),
+    (NDJSONFile, "write"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, assert_type
 
 from cfevents import (
@@ -31,6 +32,7 @@ from cfevents import (
     structure,
     unstructure,
 )
+from cfevents.storage import Archive, ArchivedStream, NDJSONFile
 from cfevents.testing import History, Simulator
 
 
@@ -108,6 +110,42 @@ async def fleet(client: Client) -> None:
     async for latest in some.latest_events():
         assert_type(latest, FleetEvent[RecordedEvent])
         assert_type(latest.event.event, events.Event)
+
+
+async def storing(client: Client) -> None:
+    async with NDJSONFile("events.ndjson", checkpoint=Path("elsewhere")) as file:
+        assert_type(file, NDJSONFile)
+        assert_type(file.checkpoint, str | None)
+        follower = client.follow_events("c", checkpoint=file.checkpoint)
+        async for batch in follower.batches():
+            await file.write(batch)
+        async for detailed in follower.details().once().batches():
+            await file.write(detailed)
+        file.reopen()
+    with NDJSONFile(Path("events.ndjson")) as plain:
+        assert_type(plain, NDJSONFile)
+
+
+async def archive(client: Client) -> None:
+    async with Archive("events.db", account_id="a", timeout=5) as archive:
+        assert_type(archive, Archive)
+        assert_type(await archive.sync(client, since="30d", details=True), int)
+        await archive.sync(client, "c", kind=events.Init, follow=True, interval="1min", lookback=timedelta(days=2))
+        await archive.sync(client, client.fleet(["c"]))
+        async for batch in client.follow_events(["c"]).batches():
+            assert_type(await archive.append(batch), int)
+        stream = archive.list_events("c", since="24h", until=datetime.now().astimezone(), kind=[events.Init, "New"])
+        assert_type(stream, ArchivedStream)
+        assert_type(stream.since, int)
+        assert_type(stream.pages(), AsyncGenerator[Page, None])
+        assert_type(await stream.collect(), list[EventMetadata])
+        assert_type(stream.details(concurrency=4, kinds="New"), AsyncGenerator[EventDetail, None])
+        async for event in stream:
+            assert_type(event, EventMetadata)
+            assert_type(await archive.get_event("c", event), RecordedEvent)
+        assert_type(await archive.latest_events("c", limit=3), list[RecordedEvent])
+        assert_type(await archive.list_connectors(), list[str])
+        assert_type(await archive.prune(before="90d"), int)
 
 
 def checkpoint(client: Client, kept: Checkpoint) -> None:

@@ -1,0 +1,65 @@
+"""Events as JSON objects, one for a line. Nothing is loaded for it before there is an event."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cfevents.models import EventDetail, EventMetadata, FollowedEvent, RecordedEvent
+
+
+def listed_line(connector_id: str, event: "EventMetadata") -> dict[str, Any]:
+    """Make the object of an event as a listing has it."""
+    return {
+        "connector_id": connector_id,
+        "id": str(event.id),
+        "kind": event.kind,
+        "recorded_at": _iso(time_of(event, "recorded_at")),
+        "collected_at": _iso(time_of(event, "collected_at")),
+        "recorded_ts": event.recorded_ts,
+        "sequence": event.sequence,
+        "collected_ts": event.collected_ts,
+    }
+
+
+def recorded_line(connector_id: str, event: "RecordedEvent") -> dict[str, Any]:
+    """Make the object of an event with its payload."""
+    from cfevents.wire import unstructure  # noqa: PLC0415 - not needed for --help
+
+    return {
+        "connector_id": connector_id,
+        "id": str(event.id),
+        "kind": event.kind,
+        "recorded_at": _iso(time_of(event, "recorded_at")),
+        "recorded_ts": event.recorded_ts,
+        "sequence": event.sequence,
+        "version": event.version,
+        "event": unstructure(event.event),
+    }
+
+
+def followed_line(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]") -> dict[str, Any]:
+    """Make the object of an event that came: as listed, whether it was late, and its payload where that was asked for.
+
+    ``version`` and ``event`` are null where the API had the payload no longer.
+    """
+    from cfevents.models import EventMetadata  # noqa: PLC0415 - not needed for --help
+
+    event = item.event
+    if isinstance(event, EventMetadata):
+        return {**listed_line(item.connector_id, event), "late": item.late}
+    line = {**listed_line(item.connector_id, event.metadata), "late": item.late}
+    told = {} if event.recorded is None else recorded_line(item.connector_id, event.recorded)
+    return line | {name: told.get(name) for name in ("version", "event")}
+
+
+def time_of(event: "EventMetadata | RecordedEvent", name: str) -> datetime | None:
+    """Read a time of an event; None where it lies outside the years 1 to 9999."""
+    try:
+        time: datetime = getattr(event, name)
+    except ValueError:
+        return None
+    return time
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat().replace("+00:00", "Z")

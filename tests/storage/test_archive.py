@@ -1,0 +1,288 @@
+"""The archive: what goes in comes out, once each, also where several write it."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.batches import BEGIN, batch, details, listed, with_payload
+from support.tidy import client_tasks
+
+from cfevents import ArchiveError, EventDetail, EventId, EventMetadata, events
+from cfevents.storage import Archive, archived, schema, statements
+from cfevents.storage.database import Database
+from cfevents.storage.rows import LISTED, PAYLOAD
+
+KINDS = ("Init", "Leave", "New\0")
+
+
+@pytest.fixture
+async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
+    async with Archive(tmp_path / "events.db") as opened:
+        yield opened
+
+
+def plainly(path: Path, statement: str, *values: Any) -> list[Any]:
+    """Ask the file with SQLite alone."""
+    connection = sqlite3.connect(path)
+    try:
+        with connection:
+            return connection.execute(statement, values).fetchall()
+    finally:
+        connection.close()
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(details(), max_size=5, unique_by=lambda each: (each.metadata.recorded_ts, each.metadata.sequence)))
+def test_what_goes_in_comes_out(tmp_path: Path, these: list[EventDetail]) -> None:
+    async def main() -> list[EventDetail]:
+        (tmp_path / "events.db").unlink(missing_ok=True)
+        async with Archive(tmp_path / "events.db") as archive:
+            assert await archive.append(batch(these)) == len(these)
+            found = await archive._select(LISTED + PAYLOAD, "ORDER BY recorded_ts, sequence", ("c1",))
+            for each in found:
+                if each.recorded is not None:
+                    assert await archive.get_event("c1", each.metadata) == each.recorded
+            return found
+
+    found = asyncio.run(main())
+    expected = sorted(these, key=lambda each: (each.metadata.recorded_ts, each.metadata.sequence))
+    assert found == expected
+    for back, sent in zip(found, expected, strict=True):
+        assert type(back.metadata.recorded_ts) is type(sent.metadata.recorded_ts)
+        assert type(back.metadata.collected_ts) is type(sent.metadata.collected_ts)
+        assert back.metadata.extra == sent.metadata.extra
+        if sent.recorded is not None:
+            assert back.recorded is not None
+            assert back.recorded.extra == sent.recorded.extra
+
+
+async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archived, "_PAGE", 4)
+    these = [listed(BEGIN + number // 3, number % 3) for number in range(20)]
+    await archive.append(batch(these))
+    stream = archive.list_events("c1", since=BEGIN, until=BEGIN + 100)
+    assert await stream.collect() == [event async for event in stream] == these
+    assert [len(page.items) for page in [page async for page in stream.pages()]] == [4, 4, 4, 4, 4]
+    assert [each.metadata async for each in stream.details()] == these
+    assert (stream.since, stream.until) == (BEGIN, BEGIN + 100)
+    assert repr(stream) == f"<ArchivedStream of 'c1' since={BEGIN} until={BEGIN + 100}>"
+    empty = [page async for page in archive.list_events("c2", since=BEGIN).pages()]
+    assert [page.items for page in empty] == [()]
+
+
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    times=st.lists(st.integers(0, 8) | st.sampled_from([2.5, 4.5]), max_size=30),
+    since=st.integers(BEGIN - 1, BEGIN + 9),
+    length=st.integers(0, 9),
+    page=st.integers(1, 7),
+    kinds=st.sampled_from([KINDS, KINDS[:1], KINDS[1:]]),
+)
+def test_a_window_has_what_was_recorded_within_its_bounds_and_on_them(
+    tmp_path: Path, times: list[float], since: int, length: int, page: int, kinds: tuple[str, ...]
+) -> None:
+    these = [listed(BEGIN + time, number, KINDS[number % 3]) for number, time in enumerate(times)]
+    until = since + length
+
+    async def main() -> list[EventMetadata]:
+        (tmp_path / "events.db").unlink(missing_ok=True)
+        async with Archive(tmp_path / "events.db") as archive:
+            await archive.append(batch(these))
+            kind = None if kinds == KINDS else kinds
+            return await archive.list_events("c1", since=since, until=until, kind=kind).collect()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archived, "_PAGE", page)
+        found = asyncio.run(main())
+    expected = [each for each in these if since <= each.recorded_ts <= until and each.kind in kinds]
+    assert found == sorted(expected, key=lambda each: (each.recorded_ts, each.sequence))
+
+
+async def test_an_event_is_stored_once_and_a_payload_that_it_lacked_is_filled_in(archive: Archive) -> None:
+    first, second = listed(BEGIN), listed(BEGIN + 1)
+    assert await archive.append(batch([first, second])) == 2
+    with pytest.raises(ArchiveError, match=r"1700000000.0 of c1 without its payload: sync with details=True"):
+        await archive.get_event("c1", first)
+    assert await archive.append(batch([with_payload(first)])) == 0
+    assert (await archive.get_event("c1", first)).event == events.StartUpgrade("https://u")
+    await archive.append(batch([with_payload(first, "https://other")]))
+    assert (await archive.get_event("c1", "1700000000.0")).event == events.StartUpgrade("https://u")
+    assert [each.recorded is None async for each in archive.list_events("c1", since=BEGIN).details()] == [False, True]
+    with pytest.raises(ArchiveError, match=r"has no event 1700000005\.0 of c1"):
+        await archive.get_event("c1", EventId(BEGIN + 5, 0))
+
+
+async def test_details_of_other_kinds_come_without_their_payloads(archive: Archive) -> None:
+    await archive.append(batch([with_payload(listed(BEGIN)), with_payload(listed(BEGIN + 1, kind="New"))]))
+    stream = archive.list_events("c1", since=BEGIN)
+    assert [each.recorded is not None async for each in stream.details(kinds="New")] == [False, True]
+    with pytest.raises(ValueError, match="concurrency=0"):
+        stream.details(concurrency=0)
+
+
+async def test_the_latest_events_are_those_with_a_payload_newest_first(archive: Archive) -> None:
+    await archive.append(batch([with_payload(listed(BEGIN + number)) for number in range(12)]))
+    await archive.append(batch([listed(BEGIN + 99)]))
+    assert [each.recorded_ts - BEGIN for each in await archive.latest_events("c1")] == list(range(11, 1, -1))
+    assert [each.recorded_ts - BEGIN for each in await archive.latest_events("c1", limit=2)] == [11, 10]
+    assert await archive.latest_events("c2") == []
+
+
+async def test_the_connectors_are_those_with_events(archive: Archive) -> None:
+    assert await archive.list_connectors() == []
+    await archive.append(batch([listed(BEGIN)], "c2"))
+    await archive.append(batch([listed(BEGIN)], "c1"))
+    assert await archive.list_connectors() == ["c1", "c2"]
+
+
+async def test_with_several_accounts_the_one_that_is_meant_has_to_be_given(tmp_path: Path) -> None:
+    async with Archive(tmp_path / "events.db") as archive:
+        await archive.append(batch([listed(BEGIN)], account_id="a1"))
+        await archive.append(batch([listed(BEGIN), listed(BEGIN + 1)], account_id="a2"))
+        for asked in (archive.list_events("c1", since=1).collect(), archive.list_connectors()):
+            with pytest.raises(ArchiveError, match="several accounts: give one as account_id=, of a1, a2"):
+                await asked
+    async with Archive(tmp_path / "events.db", account_id="a2") as archive:
+        assert len(await archive.list_events("c1", since=1).collect()) == 2
+        with pytest.raises(ArchiveError, match="opened for the account a2, not for a1"):
+            await archive.append(batch([listed(BEGIN)], account_id="a1"))
+        assert await archive.prune(before=BEGIN + 1) == 1
+    assert plainly(tmp_path / "events.db", "SELECT account_id FROM events") == [("a1",), ("a2",)]
+
+
+async def test_pruning_removes_what_is_earlier_and_the_file_shrinks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "_PRUNE", statements._PRUNE.replace("LIMIT 10000", "LIMIT 700"))
+    path = tmp_path / "events.db"
+    async with Archive(path) as archive:
+        for connector in ("c1", "c2"):
+            await archive.append(batch([with_payload(listed(BEGIN + n), "u" * 500) for n in range(2000)], connector))
+        await archive.prune(before=BEGIN)
+        before = path.stat().st_size
+        assert await archive.prune(before=BEGIN + 1900) == 3800
+        assert path.stat().st_size < before / 5
+        assert await archive.prune(before=BEGIN + 1900) == 0
+        found = await archive.list_events("c2", since=BEGIN).collect()
+        assert [event.recorded_ts - BEGIN for event in found] == list(range(1900, 2000))
+
+
+async def test_the_file_tells_what_it_is_and_its_columns_are_named_as_the_fields_are(tmp_path: Path) -> None:
+    async with Archive(tmp_path / "events.db") as archive:
+        await archive.append(batch([with_payload(listed(BEGIN))]))
+        columns = "connector_id, kind, recorded_ts, sequence, collected_ts, version, json_extract(event, '$.url')"
+        expected = [("c1", "Init", BEGIN, 0, BEGIN + 3, "1.2", "https://u")]
+        assert plainly(tmp_path / "events.db", f"SELECT {columns} FROM events") == expected, (
+            "it is read while it is open for writing"
+        )
+    assert plainly(tmp_path / "events.db", "PRAGMA application_id") == [(schema.APPLICATION_ID,)]
+    assert plainly(tmp_path / "events.db", "PRAGMA user_version") == [(len(schema.LADDER),)]
+    assert plainly(tmp_path / "events.db", "PRAGMA journal_mode") == [("wal",)]
+
+
+async def test_a_listing_goes_on_while_it_is_written_and_holds_nothing_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archived, "_PAGE", 2)
+    async with Archive(tmp_path / "events.db") as archive:
+        await archive.append(batch([listed(BEGIN + number) for number in range(6)]))
+        seen = []
+        async for event in archive.list_events("c1", since=BEGIN, until=BEGIN + 50):
+            seen.append(event.recorded_ts - BEGIN)
+            if len(seen) == 3:
+                await archive.append(batch([listed(BEGIN + 40)]))
+                await archive.prune(before=BEGIN + 3)
+                blocked = plainly(tmp_path / "events.db", "PRAGMA wal_checkpoint(TRUNCATE)")
+                assert blocked[0][0] == 0
+        assert seen == [0, 1, 2, 3, 4, 5, 40]
+
+
+async def test_an_older_archive_is_brought_up_to_date_and_a_newer_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.db"
+    async with Archive(path) as archive:
+        await archive.append(batch([listed(BEGIN)]))
+    ladder = (*schema.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE more (x)"))
+    for module in ("schema", "database"):
+        monkeypatch.setattr(f"cfevents.storage.{module}.LADDER", ladder)
+    monkeypatch.setattr(schema.migrate, "__defaults__", (ladder,))
+    async with Archive(path) as archive:
+        assert len(await archive.list_events("c1", since=BEGIN).collect()) == 1
+    assert plainly(path, "PRAGMA user_version") == [(2,)]
+    assert plainly(path, "SELECT seen FROM events") == [(None,)]
+    monkeypatch.undo()
+    with pytest.raises(ArchiveError, match="is of version 2, and this version of cfevents knows 1; install a newer"):
+        await Archive(path).open()
+
+
+async def test_a_step_up_that_fails_leaves_the_archive_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.db"
+    async with Archive(path) as archive:
+        await archive.append(batch([listed(BEGIN)]))
+    ladder = (*schema.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE events (x)"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cfevents.storage.database.LADDER", ladder)
+        patch.setattr(schema.migrate, "__defaults__", (ladder,))
+        with pytest.raises(ArchiveError, match="already exists"):
+            await Archive(path).open()
+    async with Archive(path) as archive:
+        assert len(await archive.list_events("c1", since=BEGIN).collect()) == 1
+
+
+async def test_many_that_open_a_new_archive_at_once_all_can_write_it(tmp_path: Path) -> None:
+    async def one(number: int) -> int:
+        async with Archive(tmp_path / "events.db") as archive:
+            return await archive.append(batch([listed(BEGIN), listed(BEGIN + 1 + number)]))
+
+    counts = await asyncio.gather(*(one(number) for number in range(8)))
+    assert sorted(counts) == [1] * 7 + [2]
+    assert plainly(tmp_path / "events.db", "SELECT count(*) FROM events") == [(9,)]
+
+
+async def test_what_is_not_open_says_so_and_can_be_opened_again(tmp_path: Path) -> None:
+    archive = Archive(tmp_path / "events.db")
+    assert repr(archive) == f"<Archive {str(tmp_path / 'events.db')!r}, not open>"
+    for asked in (archive.append(batch([listed(BEGIN)])), archive.list_events("c", since=1).collect()):
+        with pytest.raises(ArchiveError, match="is not open; write 'async with Archive"):
+            await asked
+    assert await archive.open() is await archive.open() is archive
+    assert await archive.append(batch([listed(BEGIN)])) == 1
+    await archive.close()
+    await archive.close()
+    async with archive:
+        assert await archive.append(batch([listed(BEGIN)])) == 0
+    database = Database(tmp_path / "events.db", 1, writes=True)
+    await database.close()
+    with pytest.raises(ArchiveError, match="is not open"):
+        await database.open()
+
+
+async def test_a_name_that_sqlite_takes_for_memory_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with Archive(":memory:") as archive:
+        await archive.append(batch([listed(BEGIN)]))
+    assert (tmp_path / ":memory:").stat().st_size > 0
+
+
+async def test_a_call_that_is_cancelled_is_done_whole_or_not_at_all(archive: Archive) -> None:
+    done = 0
+    for number in range(30):
+        call = asyncio.create_task(archive.append(batch([listed(BEGIN + number), listed(BEGIN + number, 1)])))
+        await asyncio.sleep(number / 10_000)
+        call.cancel()
+        await asyncio.wait([call])
+        done += not call.cancelled()
+    found = await archive.list_events("c1", since=BEGIN).collect()
+    seconds = [event.recorded_ts for event in found]
+    assert len(seconds) == 2 * len(set(seconds))
+    assert len(seconds) >= 2 * done
+    assert await archive.append(batch([listed(BEGIN + 500)])) == 1
+    assert client_tasks() == set()

@@ -1,0 +1,163 @@
+"""What processes that are killed write is what one that was left alone writes."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from cfevents.testing import Simulator, SimulatorThread
+
+KILLS = int(os.environ.get("CFEVENTS_KILLS", "10"))
+PROGRAM = Path(__file__).with_name("killing.py")
+CONNECTORS = ["c1", "c2", "c3"]
+
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX"),
+    pytest.mark.timeout(60 + 6 * KILLS),
+]
+
+
+def history(seed: int, begin: int, count: int) -> list[tuple[str, dict[str, Any]]]:
+    """Events of several connectors in the order in which they are collected: a third of them late."""
+    random, numbers, events = Random(seed), dict[Any, int](), []
+    for number in range(count):
+        connector, recorded = random.choice(CONNECTORS), begin + number * 600 // count
+        numbers[connector, recorded] = sequence = numbers.get((connector, recorded), -1) + 1
+        lag = random.uniform(5, 300) if random.random() < 1 / 3 else random.uniform(0, 2)
+        kind = random.choice(["StartUpgrade", "Init"])
+        payload = {"k": kind, "url": f"https://u/{number}\u20ac"}
+        event = {"e": payload, "t": recorded, "n": sequence, "a": int(recorded + lag), "v": "1"}
+        events.append((connector, event))
+    return sorted(events, key=lambda each: each[1]["a"])
+
+
+@define
+class Run:
+    """Processes that follow one after the other into the same place, while events come."""
+
+    simulator: Simulator
+    begin: int
+    coming: Iterator[tuple[tuple[str, dict[str, Any]], ...]]
+    random: Random
+    killed: int = field(default=0, init=False)
+
+    def start(self, place: str, path: Path, until: str = "killed") -> "subprocess.Popen[str]":
+        command = [sys.executable, str(PROGRAM), place, str(path), str(self.begin), until]
+        environment = os.environ | self.simulator.environment
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+
+    def add_some(self) -> None:
+        for connector, event in next(self.coming, ()):
+            self.simulator.add(connector, event)
+
+    def kill_one(self, place: str, path: Path) -> None:
+        """Start one, and kill it at a moment at random, mostly while it writes."""
+        with self.start(place, path) as process:
+            assert process.stdout is not None
+            if self.random.random() < 0.85:
+                assert process.stdout.readline() == "open\n"
+            end = time.monotonic() + self.random.uniform(0, 0.4)
+            while time.monotonic() < end:
+                self.add_some()
+                time.sleep(0.01)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+            self.killed += 1
+
+    def finish(self, place: str, path: Path) -> None:
+        """Let one read all that is left, and end."""
+        for some in self.coming:
+            for connector, event in some:
+                self.simulator.add(connector, event)
+        with self.start(place, path, "once") as process:
+            process.communicate()
+            assert process.returncode == 0
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    begin = int(time.time()) - 800
+    events = iter(history(1, begin, 60 + 40 * KILLS))
+    coming = iter(lambda: tuple(islice(events, 2)), ())
+    empty: dict[str, Any] = {connector: [] for connector in CONNECTORS}
+    with SimulatorThread(Simulator(events=empty, quota=10**7)) as simulator:
+        yield Run(simulator, begin, coming, Random(1))
+
+
+def lines(*paths: Path) -> list[dict[str, Any]]:
+    """What stands in files, sorted by connector and id, without what depends on when it was asked for."""
+    found = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    for line in found:
+        del line["late"]
+    return sorted(found, key=lambda line: (line["connector_id"], line["recorded_ts"], line["sequence"]))
+
+
+def rows(path: Path) -> list[Any]:
+    """What stands in an archive, sorted by connector and id."""
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute("SELECT * FROM events ORDER BY connector_id, recorded_ts, sequence").fetchall()
+    finally:
+        connection.close()
+
+
+def test_a_file_that_killed_processes_wrote_has_each_event_once(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    for _ in range(KILLS):
+        run.kill_one("file", path)
+    run.finish("file", path)
+    run.finish("file", tmp_path / "undisturbed.ndjson")
+    assert lines(path) == lines(tmp_path / "undisturbed.ndjson")
+    assert len(lines(path)) == 60 + 40 * KILLS
+
+
+def test_files_that_are_moved_away_while_processes_are_killed_have_each_event_once(run: Run, tmp_path: Path) -> None:
+    path, moved = tmp_path / "events.ndjson", 0
+    for _ in range(KILLS):
+        run.kill_one("file", path)
+        if run.random.random() < 0.5 and path.exists():
+            moved += 1
+            path.rename(tmp_path / f"events.ndjson.{moved}")
+    run.finish("file", path)
+    run.finish("file", tmp_path / "undisturbed.ndjson")
+    parts = [tmp_path / f"events.ndjson.{number + 1}" for number in range(moved)]
+    assert moved
+    assert lines(path, *parts) == lines(tmp_path / "undisturbed.ndjson")
+
+
+def test_an_archive_that_killed_processes_wrote_has_each_event_once(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    for _ in range(KILLS):
+        run.kill_one("archive", path)
+    run.finish("archive", path)
+    run.finish("archive", tmp_path / "undisturbed.db")
+    assert rows(path) == rows(tmp_path / "undisturbed.db")
+    assert len(rows(path)) == 60 + 40 * KILLS
+
+
+def test_two_processes_on_one_archive_lose_and_double_nothing(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "events.db"
+    with run.start("archive", path) as other:
+        for _ in range(2):
+            run.kill_one("archive", path)
+        other.kill()
+    for some in run.coming:
+        for connector, event in some:
+            run.simulator.add(connector, event)
+    both = [run.start("archive", path, "once") for _ in range(2)]
+    told = [process.communicate()[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert all(text.startswith("open\n") for text in told)
+    run.finish("archive", tmp_path / "undisturbed.db")
+    assert rows(path) == rows(tmp_path / "undisturbed.db")

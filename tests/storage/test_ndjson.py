@@ -1,0 +1,451 @@
+"""The file of lines: appended to, its checkpoint after it, each event once."""
+
+import asyncio
+import json
+import os
+import pickle
+import resource
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.batches import BEGIN, batch, details, listed, with_payload
+
+from cfevents import ArchiveError, Client, EventDetail, unstructure
+from cfevents.models import FollowedEvent
+from cfevents.storage import NDJSONFile, appended
+from cfevents.storage.appended import Appended
+from cfevents.storage.durable import replace_durably
+from cfevents.streams import Batch, FollowCheckpoint
+from cfevents.testing import Simulator
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.ndjson"
+
+
+def beside(path: Path) -> Path:
+    return path.with_name(path.name + ".checkpoint")
+
+
+def seconds(*paths: Path) -> list[int]:
+    """When the events of files were recorded, in the order of their lines."""
+    found = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    return [line["recorded_ts"] - BEGIN for line in found]
+
+
+def following(*times: int) -> "list[Batch[Any]]":
+    """A batch for each time, each with the state after those before it."""
+    batches: list[Batch[Any]] = []
+    for each in times:
+        after = batches[-1].checkpoint if batches else None
+        batches.append(batch([listed(BEGIN + each)], after=after))
+    return batches
+
+
+async def write(path: Path, *batches: Batch[Any]) -> None:
+    async with NDJSONFile(path) as file:
+        for each in batches:
+            await file.write(each)
+
+
+async def test_a_line_is_an_object_and_the_checkpoint_is_kept_beside_the_file(path: Path) -> None:
+    async with NDJSONFile(path) as file:
+        assert file.checkpoint is None
+        first = batch([listed(BEGIN)])
+        await file.write(first)
+        assert file.checkpoint == first.checkpoint.to_json()
+        assert repr(file) == f"<NDJSONFile {str(path)!r}, open>"
+    assert json.loads(path.read_text()) == {
+        "connector_id": "c1",
+        "id": "1700000000.0",
+        "kind": "Init",
+        "recorded_at": "2023-11-14T22:13:20Z",
+        "collected_at": "2023-11-14T22:13:23Z",
+        "recorded_ts": BEGIN,
+        "sequence": 0,
+        "collected_ts": BEGIN + 3,
+        "late": False,
+    }
+    with NDJSONFile(path) as again:
+        assert again.checkpoint == first.checkpoint.to_json()
+    assert repr(again) == f"<NDJSONFile {str(path)!r}, not open>"
+
+
+async def test_a_payload_stands_in_the_line_and_null_where_it_was_not_to_be_had(path: Path) -> None:
+    had, not_had = with_payload(listed(BEGIN)), EventDetail(listed(10**12), None)
+    await write(path, batch([had, not_had]))
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert (first["version"], first["event"]) == ("1.2", {"k": "StartUpgrade", "url": "https://u"})
+    assert (second["version"], second["event"], second["recorded_at"]) == (None, None, None)
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(details(), max_size=4))
+def test_every_event_becomes_one_line_of_json_that_tells_it(tmp_path: Path, these: list[EventDetail]) -> None:
+    path = tmp_path / "events.ndjson"
+    path.unlink(missing_ok=True)
+    asyncio.run(write(path, batch(these)))
+    found = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    assert [(line["kind"], line["recorded_ts"], line["sequence"], line["collected_ts"]) for line in found] == [
+        (each.metadata.kind, each.metadata.recorded_ts, each.metadata.sequence, each.metadata.collected_ts)
+        for each in these
+    ]
+    payloads = [None if each.recorded is None else unstructure(each.recorded.event) for each in these]
+    assert [line["event"] for line in found] == payloads
+
+
+def test_what_goes_before_the_checkpoint_is_cut_off_after_a_kill(path: Path) -> None:
+    first, second, third = following(0, 1, 2)
+    asyncio.run(write(path, first, second))
+    with path.open("ab") as file:
+        file.write(b'{"recorded_ts": 1700000002}\n{"recor')
+    asyncio.run(write(path, third))
+    assert seconds(path) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("moment", range(28))
+def test_a_kill_at_any_step_leaves_each_event_once_when_it_is_written_again(path: Path, moment: int) -> None:
+    """Each step that reaches the disk is the last one once; the process that comes after it goes on."""
+    batches = following(0, 1, 2, 3)
+    steps = iter(range(1000))
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(call: Callable[..., Any]) -> Callable[..., Any]:
+        def stopping(*arguments: Any) -> Any:
+            if next(steps) == moment:
+                raise KilledError
+            return call(*arguments)
+
+        return stopping
+
+    file = Appended(path, beside(path))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(appended, "replace_durably", killed(replace_durably))
+        patch.setattr(os, "fsync", killed(os.fsync))
+        patch.setattr(os, "write", killed(lambda file, data: os.writev(file, [data[: len(data) // 2 + 1]])))
+        for each in batches:
+            file.append(f"{each.items[0].event.recorded_ts}\n".encode(), each.checkpoint.to_json())
+    file = Appended(path, beside(path))
+    file.open()
+    reached = FollowCheckpoint.from_json(file.checkpoint).of("c1").newest if file.checkpoint else BEGIN - 1
+    for each in batches:
+        if each.items[0].event.recorded_ts > (reached or 0):
+            file.append(f"{each.items[0].event.recorded_ts}\n".encode(), each.checkpoint.to_json())
+    file.close()
+    assert path.read_text() == "".join(f"{BEGIN + number}\n" for number in range(4))
+
+
+def test_a_file_that_was_moved_away_is_followed_by_a_new_one(path: Path, tmp_path: Path) -> None:
+    first, second, third, fourth = following(0, 1, 2, 3)
+
+    async def main() -> None:
+        async with NDJSONFile(path) as file:
+            await file.write(first)
+            path.rename(tmp_path / "moved")
+            await file.write(second)
+            assert seconds(path) == [1]
+            path.rename(tmp_path / "moved.2")
+            path.touch()
+            await file.write(third)
+        path.rename(tmp_path / "moved.3")
+        await write(path, fourth)
+
+    asyncio.run(main())
+    assert [seconds(tmp_path / name) for name in ("moved", "moved.2", "moved.3")] == [[0], [1], [2]]
+    assert seconds(path) == [3]
+
+
+def test_a_file_that_was_moved_away_after_a_kill_keeps_nothing_that_is_written_again(path: Path) -> None:
+    first, second = following(0, 1)
+    asyncio.run(write(path, first))
+    line = path.read_bytes()
+    with path.open("ab") as file:
+        file.write(b"left by a kill\n")
+    moved = path.with_name("events.ndjson.1")
+    path.rename(moved)
+    other = path.with_name("events.ndjson.2")
+    other.write_bytes(b"another file\n" * 99)
+    asyncio.run(write(path, second))
+    assert (moved.read_bytes(), seconds(path)) == (line, [1])
+    assert len(other.read_bytes()) == 13 * 99
+
+
+def test_a_file_that_is_emptied_in_place_is_appended_to_from_its_start(path: Path) -> None:
+    first, second, third, fourth = following(0, 1, 2, 3)
+
+    async def main() -> None:
+        async with NDJSONFile(path) as file:
+            await file.write(first)
+            os.truncate(path, 0)
+            await file.write(second)
+            assert seconds(path) == [1]
+        os.truncate(path, 0)
+        await write(path, third, fourth)
+
+    asyncio.run(main())
+    assert seconds(path) == [2, 3]
+
+
+def test_a_kill_after_a_file_was_emptied_leaves_each_event_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Appended(path, beside(path))
+    file.append(b"a line of the time before\n", "first")
+    os.truncate(path, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(appended, "replace_durably", failing_after(1))
+        with pytest.raises(OSError, match="killed"):
+            file.append(b"one\n", "second")
+    assert path.read_bytes() == b"one\n"
+    file = Appended(path, beside(path))
+    file.open()
+    assert file.checkpoint == "first"
+    file.append(b"one\n", "second")
+    file.close()
+    assert path.read_bytes() == b"one\n"
+
+
+def failing_after(times: int) -> Callable[..., None]:
+    """What replaces files so many times, and then no more."""
+    left = iter(range(times))
+
+    def replace(where: Path, data: bytes) -> None:
+        if next(left, None) is None:
+            raise OSError("killed")
+        replace_durably(where, data)
+
+    return replace
+
+
+def test_another_file_keeps_what_is_in_it(path: Path) -> None:
+    first, second = following(0, 1)
+    path.write_text("# written by hand")
+    asyncio.run(write(path, first))
+    path.rename(path.with_name("moved"))
+    path.write_text("another\n")
+    asyncio.run(write(path, second))
+    lines = [*path.with_name("moved").read_text().splitlines(), *path.read_text().splitlines()]
+    assert [line for line in lines if line[0] != "{"] == ["# written by hand", "another"]
+    assert len(lines) == 4
+
+
+def test_another_file_that_got_the_number_of_the_one_before_keeps_what_is_in_it(path: Path) -> None:
+    first, second = following(0, 1)
+    asyncio.run(write(path, first))
+    size = path.stat().st_size
+    path.write_bytes(b"x" * (size + 9) + b"\n")  # the same inode with other content, as if it had been reused
+    asyncio.run(write(path, second))
+    assert path.read_bytes().startswith(b"x" * (size + 9) + b"\n{")
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_a_file_that_is_shorter_than_what_was_written_is_an_error_that_says_what_to_do(
+    path: Path, is_open: bool
+) -> None:
+    first, second = following(0, 1)
+
+    async def main() -> None:
+        async with NDJSONFile(path) as file:
+            await file.write(first)
+            os.truncate(path, 7)
+            if is_open:
+                await file.write(second)
+        await write(path, second)
+
+    with pytest.raises(
+        ArchiveError, match=r"has 7 bytes, but \d+ were written: .* move it away, and a new one goes on"
+    ):
+        asyncio.run(main())
+    assert path.stat().st_size == 7
+    path.rename(path.with_name("moved"))
+    asyncio.run(write(path, second))
+    assert seconds(path) == [1]
+
+
+def test_reopening_takes_the_path_anew(path: Path) -> None:
+    first, second, third = following(0, 1, 2)
+
+    async def main() -> None:
+        async with NDJSONFile(path) as file:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, file.reopen)
+            await file.write(first)
+            path.rename(path.with_name("moved"))
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0)
+            await file.write(second)
+            file.reopen()
+            await file.write(third)
+
+    asyncio.run(main())
+    assert (seconds(path.with_name("moved")), seconds(path)) == ([0], [1, 2])
+
+
+def test_a_second_process_on_the_same_file_is_told_so(path: Path) -> None:
+    with NDJSONFile(path) as first:
+        assert first.open() is first
+        with pytest.raises(ArchiveError, match="another process writes"):
+            NDJSONFile(path).open()
+    with NDJSONFile(path):
+        pass
+
+
+def test_a_file_that_is_not_open_says_so(path: Path) -> None:
+    with pytest.raises(ArchiveError, match="is not open: write 'async with NDJSONFile"):
+        asyncio.run(NDJSONFile(path).write(batch([listed(BEGIN)])))
+
+
+def test_the_checkpoint_may_be_elsewhere(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+
+    async def main() -> None:
+        async with NDJSONFile(path, checkpoint=tmp_path / "state" / "here") as file:
+            await file.write(batch([listed(BEGIN)]))
+
+    asyncio.run(main())
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["events.ndjson", "state"]
+    assert sorted(each.name for each in (tmp_path / "state").iterdir()) == ["here", "here.lock"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '"text"', "{}", '{"version": 2}', '{"version": 1, "device": 1}', "\udcff",
+     '{"version": 1, "device": 1, "inode": 1, "length": -1, "tail": 1, "checkpoint": null}',
+     '{"version": 1, "device": 1, "inode": 1, "length": 1, "tail": 1, "checkpoint": 1}', "[" * 100_000],
+)  # fmt: skip
+def test_a_checkpoint_that_is_damaged_is_an_error_and_nothing_is_touched(path: Path, text: str) -> None:
+    path.write_text("kept")
+    beside(path).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ArchiveError, match=r"checkpoint does not tell what was written .* Move both away") as caught:
+        NDJSONFile(path).open()
+    assert path.read_text() == "kept"
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_what_is_no_plain_file_or_cannot_be_opened_is_an_error(path: Path, tmp_path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ArchiveError, match="is no plain file"):
+        NDJSONFile(path).open()
+    with pytest.raises(ArchiveError, match=r"cannot be written: Is a directory \(21\)"):
+        NDJSONFile(tmp_path, checkpoint=tmp_path / "c").open()
+    with pytest.raises(ArchiveError, match="cannot be written: No such file or directory"):
+        NDJSONFile(tmp_path / "missing" / "events.ndjson").open()
+
+
+def test_a_disk_that_is_full_is_an_error_and_the_same_batch_can_be_written_again(path: Path) -> None:
+    first, second = following(0, 1)
+    was = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    async def main() -> None:
+        async with NDJSONFile(path) as file:
+            await file.write(first)
+            size = path.stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, was[1]))
+            for _ in range(2):
+                with pytest.raises(ArchiveError, match=r"cannot be written: File too large \(27\); nothing is lost"):
+                    await file.write(second)
+            assert path.stat().st_size == size + 10
+            resource.setrlimit(resource.RLIMIT_FSIZE, was)
+            await file.write(second)
+
+    try:
+        asyncio.run(main())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, was)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert seconds(path) == [0, 1]
+
+
+def test_a_batch_that_failed_after_it_was_stored_is_not_stored_twice(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = following(0, 1)
+
+    def replaced_but_not_synced(where: Path, data: bytes) -> None:
+        where.write_bytes(data)
+        raise OSError(28, "No space left on device")
+
+    async def main() -> None:
+        async with NDJSONFile(path) as file:
+            await file.write(first)
+            with monkeypatch.context() as patch:
+                patch.setattr(appended, "replace_durably", replaced_but_not_synced)
+                with pytest.raises(ArchiveError, match="the disk is full; make room, and write it again"):
+                    await file.write(second)
+            await file.write(second)
+            # Nobody made these by following; each is written nevertheless.
+            await file.write(Batch((FollowedEvent("c1", listed(BEGIN + 2)),), second.checkpoint))
+            await file.write(Batch((FollowedEvent("c1", listed(BEGIN + 3)),), second.checkpoint))
+
+    asyncio.run(main())
+    assert seconds(path) == [0, 1, 2, 3]
+
+
+def test_a_batch_whose_writing_is_cancelled_is_there_whole_or_not_at_all(path: Path) -> None:
+    batches = following(*range(30))
+
+    async def main() -> str | None:
+        async with NDJSONFile(path) as file:
+            for number, each in enumerate(batches):
+                call = asyncio.create_task(file.write(each))
+                await asyncio.sleep(number / 20_000)
+                call.cancel()
+                await asyncio.wait([call])
+        return file.checkpoint
+
+    checkpoint = asyncio.run(main())
+    assert checkpoint in {each.checkpoint.to_json() for each in batches}
+    assert len(seconds(path)) == len(set(seconds(path))) > 0
+
+
+async def test_what_is_followed_into_a_file_goes_on_after_it(path: Path) -> None:
+    begin = int(time.time()) - 500
+    raw = [{"e": {"k": "Init"}, "t": begin + number, "n": 0} for number in range(20)]
+    async with Simulator(events={"c1": raw[:12], "c2": raw}) as simulator:
+
+        async def follow() -> None:
+            async with Client(**simulator.client_options) as client, NDJSONFile(path) as file:
+                follower = client.follow_events(["c1", "c2"], since=begin, checkpoint=file.checkpoint)
+                async for each in follower.once().batches():
+                    await file.write(each)
+
+        await follow()
+        simulator.add("c1", *raw[12:])
+        await follow()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert sorted((line["connector_id"], line["recorded_ts"]) for line in lines) == [
+        (connector, begin + number) for connector in ("c1", "c2") for number in range(20)
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only there an open file tells its name")
+def test_the_data_is_on_the_disk_before_the_checkpoint_that_counts_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[Any] = []
+    synced, renamed = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        steps.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        synced(descriptor)
+
+    def replace(old: Path, new: Path) -> Path:
+        steps.append((old.name, new.name))
+        return renamed(old, new)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", replace)
+    file = Appended(path, beside(path))
+    file.open()
+    steps.clear()
+    file.append(b"1\n", "{}")
+    file.close()
+    new = "events.ndjson.checkpoint.new"
+    assert steps == ["events.ndjson", new, (new, "events.ndjson.checkpoint"), path.parent.name]

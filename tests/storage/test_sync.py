@@ -1,0 +1,268 @@
+"""Filling an archive: what is new, from where it ended, however often it is asked for."""
+
+import asyncio
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from support.batches import batch, listed
+from support.tidy import client_tasks
+
+from cfevents import ArchiveError, Client, ConfigurationError, FleetError, timespan
+from cfevents.storage import Archive, NDJSONFile, statements
+from cfevents.testing import Simulator
+
+BEGIN = int(time.time()) - 50_000
+
+
+def made(*times: int, kind: str = "Init") -> list[dict[str, Any]]:
+    return [{"e": {"k": kind, "url": "u"}, "t": BEGIN + each, "n": 0, "v": "1"} for each in times]
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(events={"c1": made(0, 1, 2), "c2": made(0, 5)}) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(simulator: Simulator) -> AsyncIterator[Client]:
+    async with Client(**simulator.client_options) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
+    async with Archive(tmp_path / "events.db") as opened:
+        yield opened
+
+
+async def stored(archive: Archive, connector_id: str) -> list[float]:
+    """When the events that it has were recorded."""
+    found = await archive.list_events(connector_id, since=1, until=BEGIN + 99_999).collect()
+    return [event.recorded_ts - BEGIN for event in found]
+
+
+def asked(simulator: Simulator, connector_id: str) -> list[int]:
+    """From when on a connector was listed, since the last time this was asked."""
+    found = [
+        int(request.query["from"]) - BEGIN
+        for request in simulator.requests
+        if connector_id in request.path and "from" in request.query
+    ]
+    simulator.requests.clear()
+    return found
+
+
+async def test_an_archive_has_what_a_live_stream_gives_with_the_payloads(client: Client, archive: Archive) -> None:
+    assert await archive.sync(client, since=BEGIN, details=True) == 5
+    for connector_id in await archive.list_connectors():
+        window: dict[str, Any] = {"since": BEGIN, "until": BEGIN + 9}
+        live, offline = client.list_events(connector_id, **window), archive.list_events(connector_id, **window)
+        assert await offline.collect() == await live.collect()
+        assert [each async for each in offline.details()] == [each async for each in live.details()]
+        event = (await live.collect())[-1]
+        assert await archive.get_event(connector_id, event) == await client.get_event(connector_id, event)
+        assert await archive.latest_events(connector_id) == await client.latest_events(connector_id)
+    assert await archive.list_connectors() == ["c1", "c2"]
+    assert client_tasks() == set()
+
+
+async def test_once_more_brings_only_what_is_new_late_events_too(
+    simulator: Simulator, client: Client, archive: Archive
+) -> None:
+    assert await archive.sync(client, ["c1"], since=BEGIN) == 3
+    assert await archive.sync(client, ["c1"], since=BEGIN) == 0
+    simulator.add("c1", *made(-1, 7))
+    simulator.add("c1", {"e": {"k": "Init"}, "t": BEGIN + 1, "n": 1})
+    assert await archive.sync(client, "c1") == 2
+    assert await stored(archive, "c1") == [0, 1, 1, 2, 7]
+    assert await archive.sync(client, iter(["c1"])) == 0
+
+
+async def test_a_later_time_does_not_begin_anew_and_an_earlier_one_does(
+    simulator: Simulator, client: Client, archive: Archive
+) -> None:
+    simulator.add("c1", *made(-40_000, 40_000))
+    await archive.sync(client, "c1", since=BEGIN, lookback=60)
+    assert asked(simulator, "c1")[0] == -1
+    simulator.add("c1", *made(40_001))
+    assert await archive.sync(client, "c1", since=BEGIN + 10, lookback=60) == 1
+    assert asked(simulator, "c1")[0] > 30_000
+    await archive.sync(client, "c1", since=BEGIN, lookback=60)
+    assert asked(simulator, "c1")[0] > 30_000, "it was followed from there once"
+    assert await archive.sync(client, "c1", since=BEGIN - 45_000, lookback=60) == 1
+    assert asked(simulator, "c1")[0] == -45_001
+    await archive.sync(client, "c1", since=BEGIN - 45_000, lookback=60)
+    assert asked(simulator, "c1")[0] > 30_000
+    assert await stored(archive, "c1") == [-40_000, 0, 1, 2, 40_000, 40_001]
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+async def test_a_connector_that_is_new_is_read_from_its_beginning_on(
+    simulator: Simulator, client: Client, archive: Archive, is_named: bool
+) -> None:
+    assert await archive.sync(client, ["c1", "c2"] if is_named else None, since=BEGIN) == 5
+    simulator.add("c3", *made(-1, 0, 3))
+    assert await archive.sync(client, ["c1", "c2", "c3"] if is_named else None) == 2
+    simulator.add("c4", *made(-1, 0, 3))
+    assert await archive.sync(client, ["c1", "c4"] if is_named else client.fleet(), since=BEGIN + 1) == 1
+    assert (await stored(archive, "c3"), await stored(archive, "c4")) == ([0, 3], [3])
+
+
+@pytest.mark.parametrize("ids", [None, "c1"])
+async def test_what_comes_between_two_times_is_not_lost_where_the_first_brought_nothing(
+    simulator: Simulator, client: Client, archive: Archive, monkeypatch: pytest.MonkeyPatch, ids: str | None
+) -> None:
+    date = BEGIN + 1000.5
+    monkeypatch.setattr(timespan, "time", SimpleNamespace(time=lambda: date))
+    assert await archive.sync(client, ids) == 0
+    simulator.add("c1", *made(999, 1005))
+    date += 60
+    assert await archive.sync(client, ids) == 1
+    assert await stored(archive, "c1") == [1005]
+
+
+async def test_kinds_go_on_each_by_itself(simulator: Simulator, client: Client, archive: Archive) -> None:
+    simulator.add("c1", *made(3, 4, kind="StartUpgrade"))
+    assert await archive.sync(client, "c1", since=BEGIN, kind="StartUpgrade", details=True) == 2
+    assert await archive.sync(client, "c1", since=BEGIN, kind=["StartUpgrade", "Init"]) == 3
+    assert await archive.sync(client, "c1", since=BEGIN) == 0
+    details = [each async for each in archive.list_events("c1", since=BEGIN).details()]
+    assert [each.recorded is not None for each in details] == [False, False, False, True, True]
+
+
+async def test_connectors_that_fail_are_told_of_after_the_others_are_stored(
+    simulator: Simulator, client: Client, archive: Archive
+) -> None:
+    with pytest.raises(FleetError) as caught:
+        await archive.sync(client, ["c1", "missing", "c2"], since=BEGIN)
+    assert list(caught.value.errors) == ["missing"]
+    assert len(await stored(archive, "c1")) + len(await stored(archive, "c2")) == 5
+    simulator.add("missing", *made(4))
+    assert await archive.sync(client, ["c1", "missing", "c2"]) == 1
+
+
+async def test_it_goes_on_until_it_is_cancelled_and_keeps_what_came(
+    simulator: Simulator, client: Client, archive: Archive
+) -> None:
+    filling = asyncio.create_task(archive.sync(client, since=BEGIN, follow=True, interval=0.05))
+    while len(await stored(archive, "c1")) < 3:
+        await asyncio.sleep(0.01)
+    filling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await filling
+    assert client_tasks() == set()
+    simulator.add("c1", *made(9))
+    assert await archive.sync(client, since=BEGIN) >= 1
+    assert await stored(archive, "c1") == [0, 1, 2, 9]
+
+
+async def test_it_goes_on_until_the_archive_is_closed(simulator: Simulator, client: Client, tmp_path: Path) -> None:
+    async with Archive(tmp_path / "events.db") as archive:
+        filling = asyncio.create_task(archive.sync(client, since=BEGIN, follow=True))
+        while len(await stored(archive, "c1")) + len(await stored(archive, "c2")) < 5:
+            await asyncio.sleep(0.01)
+    assert await filling == 5
+    with pytest.raises(ArchiveError, match="is not open"):
+        await archive.sync(client, since=BEGIN)
+
+
+async def test_closing_waits_for_the_batch_that_is_being_stored(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, goes_on, store_batch = threading.Event(), threading.Event(), statements.store_batch
+
+    def slow(*arguments: Any, **more: Any) -> int:
+        begun.set()
+        assert goes_on.wait(10)
+        return store_batch(*arguments, **more)
+
+    monkeypatch.setattr(statements, "store_batch", slow)
+    archive = await Archive(tmp_path / "events.db").open()
+    filling = asyncio.create_task(archive.sync(client, "c1", since=BEGIN, follow=True))
+    await asyncio.to_thread(begun.wait, 10)
+    closing = asyncio.create_task(archive.close())
+    await asyncio.sleep(0.02)
+    assert not closing.done()
+    goes_on.set()
+    await closing
+    assert await filling == 3
+
+
+async def test_two_that_fill_one_archive_at_once_lose_and_double_nothing(
+    simulator: Simulator, client: Client, archive: Archive, tmp_path: Path
+) -> None:
+    simulator.add("c1", *made(*range(100, 900)))
+    async with Archive(tmp_path / "events.db") as other:
+        counts = await asyncio.gather(archive.sync(client, since=BEGIN), other.sync(client, since=BEGIN))
+    assert sum(counts) == 805
+    assert await stored(archive, "c1") == [0, 1, 2, *range(100, 900)]
+
+
+async def test_what_was_followed_by_hand_can_be_appended(client: Client, archive: Archive) -> None:
+    new = 0
+    async for each in client.follow_events(["c1", "c2"], since=BEGIN).once().batches():
+        new += await archive.append(each)
+    assert new == 5
+    assert await archive.sync(client, ["c1", "c2"], since=BEGIN) == 0
+
+
+async def test_a_followed_gap_is_filled_where_an_earlier_time_is_asked_for(
+    simulator: Simulator, client: Client, archive: Archive
+) -> None:
+    simulator.add("c1", *made(*range(10, 20)))
+    async for each in client.follow_events("c1", since=BEGIN + 15).once().batches():
+        await archive.append(each)
+    assert await archive.sync(client, "c1", since=BEGIN) == 8
+    assert await stored(archive, "c1") == [0, 1, 2, *range(10, 20)]
+
+
+async def test_a_client_that_is_closed_and_another_account_are_errors(simulator: Simulator, tmp_path: Path) -> None:
+    client = Client(**simulator.client_options)
+    async with Archive(tmp_path / "events.db", account_id="another") as archive:
+        with pytest.raises(ArchiveError, match="opened for the account another, not for 0123"):
+            await archive.sync(client)
+    async with Archive(tmp_path / "events.db") as archive:
+        with pytest.raises(ConfigurationError, match="is not open"):
+            await archive.sync(client)
+        with pytest.raises(ValueError, match="since="):
+            await archive.sync(client, since="yesterday")
+        with pytest.raises(ValueError, match="interval="):
+            await archive.sync(client, interval="often")
+
+
+async def test_a_stored_checkpoint_that_was_damaged_is_an_error(
+    client: Client, archive: Archive, tmp_path: Path
+) -> None:
+    await archive.sync(client, "c1", since=BEGIN)
+    connection = sqlite3.connect(tmp_path / "events.db")
+    with connection:
+        connection.execute("UPDATE checkpoints SET checkpoint = 'x'")
+    connection.close()
+    with pytest.raises(ArchiveError, match=r"events.db.* a checkpoint that is damaged"):
+        await archive.sync(client, "c1", since=BEGIN)
+
+
+async def test_a_row_of_the_checkpoints_is_of_its_connector_alone(
+    client: Client, archive: Archive, tmp_path: Path
+) -> None:
+    await archive.sync(client, since=BEGIN)
+    connection = sqlite3.connect(tmp_path / "events.db")
+    rows = connection.execute("SELECT connector_id, kind, checkpoint FROM checkpoints ORDER BY connector_id").fetchall()
+    connection.close()
+    told = [(name, kind, list(json.loads(text)["connectors"])) for name, kind, text in rows]
+    assert told == [("", "null", []), ("c1", "null", ["c1"]), ("c2", "null", ["c2"])]
+
+
+async def test_both_places_take_the_same_batches(archive: Archive, tmp_path: Path) -> None:
+    these = batch([listed(BEGIN)])
+    async with NDJSONFile(tmp_path / "events.ndjson") as file:
+        await file.write(these)
+        assert await archive.append(these) == 1

@@ -1,0 +1,59 @@
+"""Batches as following would bring them, made by hand."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from cfevents import EventDetail, EventMetadata, RecordedEvent, events, structure
+from cfevents.models import FollowedEvent
+from cfevents.streams import Batch, FollowCheckpoint
+from support.json_values import json_values
+from support.scripted import ACCOUNT
+
+BEGIN = 1_700_000_000
+
+_SURROGATES = st.characters(categories=["Cs"])
+texts = st.text(st.characters() | _SURROGATES, max_size=5) | st.sampled_from(["\0", "a\0b", "\ud800", "\u2028\n"])
+_whole = st.integers(-(2**63), 2**63 - 1)
+_numbers = _whole | st.floats(-1e12, 1e12).filter(lambda number: not number.is_integer())
+_kinds = st.sampled_from([*events.KINDS]) | texts
+_values = json_values | texts
+_more = st.dictionaries(st.sampled_from(["x", "extra", "\ud800", "\0"]), _values, max_size=2)
+
+
+@st.composite
+def details(draw: st.DrawFn) -> EventDetail:
+    """Any event that the API could send, with or without its payload."""
+    kind, time, number = draw(_kinds), draw(_numbers), draw(_whole)
+    listed = structure({"k": kind, "t": time, "n": number, "a": draw(_numbers)} | draw(_more), EventMetadata)
+    if draw(st.booleans()):
+        return EventDetail(listed, None)
+    payload = draw(st.dictionaries(st.sampled_from(["url", "tunnel_id", "new"]), _values, max_size=3))
+    raw: dict[str, Any] = {"e": payload | {"k": kind}, "t": time, "n": number, "v": draw(st.none() | texts)}
+    return EventDetail(listed, structure(raw | draw(_more), RecordedEvent))
+
+
+def listed(time: float, sequence: int = 0, kind: str = "Init") -> EventMetadata:
+    """An event without its payload."""
+    return EventMetadata(kind, time, sequence, time + 3)
+
+
+def with_payload(event: EventMetadata, url: str = "https://u") -> EventDetail:
+    """The same event with a payload."""
+    return EventDetail(event, RecordedEvent(events.StartUpgrade(url), event.recorded_ts, event.sequence, "1.2"))
+
+
+def batch(
+    these: Iterable[EventMetadata] | Iterable[EventDetail],
+    connector_id: str = "c1",
+    *,
+    account_id: str = ACCOUNT,
+    after: FollowCheckpoint | None = None,
+    since: int = BEGIN,
+) -> Batch[Any]:
+    """What following would bring after a checkpoint."""
+    items = tuple(FollowedEvent[Any](connector_id, each) for each in these)
+    bare = [each.metadata if isinstance(each, EventDetail) else each for each in these]
+    before = after or FollowCheckpoint(account_id, (connector_id,), None, since)
+    return Batch(items, before.with_connector(connector_id, before.of(connector_id).after(bare)))
