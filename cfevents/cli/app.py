@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from cfevents import __version__
-from cfevents.cli import catalogue, reading, serving
+from cfevents.cli import archiving, catalogue, following, reading, serving
 from cfevents.cli.failures import reported
 from cfevents.cli.notices import log_on_stderr
 from cfevents.cli.options import example
@@ -50,6 +50,8 @@ for command in (
     reading.list_events,
     reading.get_event,
     reading.latest_events,
+    following.follow_events,
+    archiving.fill_archive,
     reading.list_connectors,
     catalogue.list_kinds,
     serving.simulate,

@@ -11,15 +11,16 @@ from cfevents.cli.simulated import made_up_simulator
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from cfevents import Client
+    from cfevents import Client, Fleet
 
 
 @asynccontextmanager
-async def connected(simulate: bool) -> "AsyncIterator[Client]":
+async def connected(simulate: bool, speed: float | None = None) -> "AsyncIterator[Client]":
     """Open a client.
 
     Args:
         simulate: Whether it asks a made-up account, which then runs as long.
+        speed: How much faster time goes there; None is real time.
 
     Raises:
         ConfigurationError: The environment lacks what is needed.
@@ -27,14 +28,14 @@ async def connected(simulate: bool) -> "AsyncIterator[Client]":
     async with AsyncExitStack() as stack:
         stack.enter_context(stamina_silenced())
         with arguments_checked():
-            client = await _simulated(stack) if simulate else cfevents.Client()
+            client = await _simulated(stack, speed or 1) if simulate else cfevents.Client()
         yield await stack.enter_async_context(client)
 
 
-async def _simulated(stack: AsyncExitStack) -> "Client":
+async def _simulated(stack: AsyncExitStack, speed: float) -> "Client":
     import aiohttp  # noqa: PLC0415 - not needed for --help
 
-    simulator = await stack.enter_async_context(made_up_simulator()[0])
+    simulator = await stack.enter_async_context(made_up_simulator(speed=speed)[0])
     # A session of our own: the client's would take the environment's proxy, which cannot reach this machine.
     session = await stack.enter_async_context(aiohttp.ClientSession())
     return cfevents.Client(**simulator.client_options, session=session)
@@ -43,3 +44,11 @@ async def _simulated(stack: AsyncExitStack) -> "Client":
 async def connector_or_first(client: "Client", connector: str | None) -> str:
     """Name the connector that is meant: the given one, or else the account's first."""
     return (await client.list_connectors())[0].id if connector is None else connector
+
+
+async def connectors_or_first(client: "Client", connectors: tuple[str, ...], all_: bool) -> "list[str] | Fleet":
+    """Say which connectors are meant: the given ones, all, or else the account's first."""
+    if all_:
+        return client.fleet()
+    with arguments_checked():
+        return list(connectors) or [await connector_or_first(client, None)]

@@ -61,6 +61,32 @@ def arguments_checked() -> Iterator[None]:
 
 
 @contextmanager
+def file_named(path: str) -> Iterator[None]:
+    """Tell which file it is that cannot be read or written.
+
+    Raises:
+        Failure: It cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def checkpoint_of(path: str | None) -> Iterator[None]:
+    """Tell which file it is whose checkpoint is of no use.
+
+    Raises:
+        Failure: The checkpoint is damaged, or of something else.
+    """
+    try:
+        yield
+    except cfevents.CheckpointError as error:
+        raise Failure(f"{path}: {error}; give another --checkpoint to begin afresh") from error
+
+
+@contextmanager
 def reported() -> Iterator[None]:
     """Turn whatever ends a command into what click prints in one line, with the exit status that it deserves.
 
@@ -73,6 +99,8 @@ def reported() -> Iterator[None]:
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
+        # What it was about to write may be waiting for a reader that never reads.
+        _abandon_stdout()
         _end(INTERRUPTED)
     except BrokenPipeError:
         _abandon_stdout()
@@ -99,6 +127,9 @@ def _abandon_stdout() -> None:
 def _failure(error: Exception) -> Failure:
     if not isinstance(error, cfevents.CfEventsError):
         return Failure(f"unexpected {type(error).__name__}: {error}; please report it")
+    if isinstance(error, cfevents.FleetError):
+        name, first = next(iter(error.errors.items()))
+        return Failure("; ".join(filter(None, (error.message, f"{name}: {first}", _advice(first)))))
     told = "; ".join(filter(None, (str(error), _window(error), _advice(error))))
     return WrongUsage(told) if isinstance(error, cfevents.ConfigurationError) else Failure(told)
 

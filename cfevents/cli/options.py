@@ -7,7 +7,7 @@ from cfevents.cli.output import FORMATS
 simulate_option = click.option(
     "--simulate",
     is_flag=True,
-    help="Ask a made-up account on this machine; its past is made anew each day at 00:00 UTC.",
+    help="Ask a made-up account on this machine; its past is made anew each day at 00:00 UTC, and goes on from now.",
 )
 """``--simulate``: no account is needed."""
 
@@ -23,13 +23,74 @@ connector_argument = click.argument("connector", required=False, metavar="[CONNE
 """The connector's id, which only ``--simulate`` can do without."""
 
 
+connectors_argument = click.argument("connectors", nargs=-1, metavar="[CONNECTOR]...")
+"""The ids of connectors, where there may be several."""
+
+all_option = click.option("--all", "all_", is_flag=True, help="All connectors of the account.")
+"""``--all`` instead of ids; connectors that are new are found, too."""
+
+archive_option = click.option(
+    "--archive",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="PATH",
+    help="Read from this archive instead, as 'cfevents archive' has filled it; nobody is asked.",
+)
+"""``--archive``: no account is needed; None where the API is asked."""
+
+interval_option = click.option(
+    "--interval", default="30s", show_default=True, help="How often each connector is asked for new events."
+)
+"""``--interval``: for what goes on."""
+
+lookback_option = click.option(
+    "--lookback",
+    default="24h",
+    show_default=True,
+    help="How late an event may come: how long after it was recorded it may be collected.",
+)
+"""``--lookback``: for what goes on."""
+
+details_option = click.option("--details", is_flag=True, help="With the payloads; each costs a request.")
+"""``--details``: each event as `get` shows it."""
+
+speed_option = click.option(
+    "--speed",
+    type=click.FloatRange(1, 86400),
+    metavar="N",
+    help="Let the made-up history go on N times faster than real time.",
+)
+"""``--speed``: None is real time."""
+
+
 def example(*lines: str) -> str:
     """Make a help's last lines: commands that work as they stand."""
     # \b keeps click from filling the paragraph.
     return "\n  ".join(["\b\nExample:", *lines])
 
 
-def require_connector(connector: str | None, simulate: bool) -> None:
+def require_connectors(connectors: tuple[str, ...], all_: bool, simulate: bool) -> None:
+    """Check that it is said which connectors are meant, and only once.
+
+    Raises:
+        UsageError: It is not.
+    """
+    if connectors and all_:
+        raise click.UsageError("Name connectors or say --all, not both.", ctx=click.get_current_context())
+    if not all_:
+        require_connector(next(iter(connectors), None), simulate, or_else=" --all means all of them.")
+
+
+def require_simulate(speed: float | None, simulate: bool) -> None:
+    """Check that a speed has something to speed up.
+
+    Raises:
+        UsageError: It has not.
+    """
+    if speed is not None and not simulate:
+        raise click.UsageError("--speed is for --simulate alone.", ctx=click.get_current_context())
+
+
+def require_connector(connector: str | None, simulate: bool, or_else: str = "") -> None:
     """Check that there is a connector to ask about.
 
     Raises:
@@ -37,6 +98,6 @@ def require_connector(connector: str | None, simulate: bool) -> None:
     """
     if connector is None and not simulate:
         raise click.UsageError(
-            "CONNECTOR is missing: 'cfevents connectors' lists those of the account.",
+            "CONNECTOR is missing: 'cfevents connectors' lists those of the account." + or_else,
             ctx=click.get_current_context(),
         )

@@ -1,5 +1,6 @@
 """Data on stdout: tables for people, NDJSON for programs."""
 
+import io
 import json
 import shutil
 import sys
@@ -45,7 +46,7 @@ def writer(view: View[T], format_: str | None) -> Write[T]:
     """
     if (format_ or ("table" if _on_terminal() else "ndjson")) == "table":
         return _Table(view).write
-    return lambda items: click.echo("".join(json.dumps(view.record(item)) + "\n" for item in items), nl=False)
+    return lambda items: _print("".join(json.dumps(view.record(item)) + "\n" for item in items))
 
 
 def printable(text: str) -> str:
@@ -53,6 +54,18 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(_printable(character) for character in text)
+
+
+def _print(text: str) -> None:
+    """Print text, all of it."""
+    stream = getattr(sys.stdout, "buffer", None)
+    if not isinstance(stream, io.RawIOBase):
+        click.echo(text, nl=False)
+        return
+    # With PYTHONUNBUFFERED, Python drops the rest of what a signal interrupts.
+    rest = memoryview(text.encode(sys.stdout.encoding, sys.stdout.errors or "strict"))
+    while rest:
+        rest = rest[stream.write(rest) or 0 :]
 
 
 def _printable(character: str) -> str:
@@ -75,12 +88,12 @@ class _Table(Generic[T]):
             rows = [self._view.titles, *rows]
             self._widths = self._widths or _measured(rows)
             self._headed = True
-        click.echo("".join(f"{line}\n" for row in rows for line in self._lines(row)), nl=False)
+        _print("".join(f"{line}\n" for row in rows for line in self._lines(row)))
 
     def _lines(self, row: Row) -> Iterable[str]:
         *cells, last = row
         start = "".join(cell.ljust(width) + _GAP for cell, width in zip(cells, self._widths, strict=True))
-        room = _terminal_width() - len(start)
+        room = terminal_width() - len(start)
         # Where a long cell left no room, the terminal's own wrapping serves better.
         lines = textwrap.wrap(last, room) if room >= _NARROWEST else [last]
         return (line.rstrip() for line in _indented(start, lines or [""]))
@@ -105,5 +118,6 @@ def _on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def _terminal_width() -> int:
+def terminal_width() -> int:
+    """Tell how many characters fit a line; where the output is no terminal, any number."""
     return shutil.get_terminal_size().columns if _on_terminal() else sys.maxsize

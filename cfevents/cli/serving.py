@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cfevents.cli.failures import Failure
-from cfevents.cli.options import example
+from cfevents.cli.options import example, speed_option
 from cfevents.cli.simulated import made_up_simulator
 
 if TYPE_CHECKING:
@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     default=0,
     help="Where to listen on 127.0.0.1; a free port if left out.",
 )
-def simulate(port: int) -> None:
+@speed_option
+def simulate(port: int, speed: float | None) -> None:
     """Serve a made-up account on this machine, until Ctrl-C.
 
-    It prints what to paste into another terminal. Its events end when it starts.
+    It prints what to paste into another terminal. From its start on, its history goes on.
     """
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(port))
+        asyncio.run(_serve(port, speed or 1))
 
 
-async def _serve(port: int) -> None:
+async def _serve(port: int, speed: float) -> None:
     stopped = _stop_signal()
-    simulator, connector_id = made_up_simulator(port)
+    simulator, connector_id = made_up_simulator(port, speed)
     try:
         await simulator.start()
     except OSError as error:

@@ -11,15 +11,17 @@ if TYPE_CHECKING:
     from cfevents.testing.asked import AskedRequest
     from cfevents.testing.history import History
     from cfevents.testing.incidents import Incident
+    from cfevents.testing.live import LiveHistory
     from cfevents.testing.simulator import Simulator
     from cfevents.testing.thread import SimulatorThread
 
-__all__ = ["AskedRequest", "History", "Incident", "Simulator", "SimulatorThread"]
+__all__ = ["AskedRequest", "History", "Incident", "LiveHistory", "Simulator", "SimulatorThread"]
 
 _HOMES = {
     "AskedRequest": "asked",
     "History": "history",
     "Incident": "incidents",
+    "LiveHistory": "live",
     "Simulator": "simulator",
     "SimulatorThread": "thread",
 }

@@ -6,6 +6,7 @@ from typing import Any
 from cfevents.testing.cursors import Position, decode, encode
 from cfevents.testing.devices import describe_connector
 from cfevents.testing.envelope import malformed, not_found
+from cfevents.testing.history import History
 from cfevents.testing.listing import Listings, Selection
 from cfevents.testing.query import ListQuery, parse_event_id
 from cfevents.testing.settings import Settings
@@ -20,18 +21,33 @@ LATEST = 10
 class Backend:
     """An account's connectors and events."""
 
-    def __init__(self, settings: Settings, store: Store, connectors: Sequence[Mapping[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        connectors: Sequence[Mapping[str, Any]] | None = None,
+        history: History | None = None,
+    ) -> None:
         """Serve a store's events.
 
         Args:
             settings: How to answer.
             store: The events.
             connectors: The connectors' descriptions as JSON; None makes them up.
+            history: Where more events come from.
         """
         self._settings = settings
         self._store = store
+        self._history = history
         self._listings = Listings(store)
         self._connectors = None if connectors is None else [dict(connector) for connector in connectors]
+
+    def take_in_news(self) -> None:
+        """Take in what was collected meanwhile; what a test has added in its place stays."""
+        news = {} if self._history is None else self._history.news()
+        for connector_id, events in news.items():
+            new = [event for event in events if self._store.get(connector_id, event["t"], event["n"]) is None]
+            self._store.add(connector_id, new)
 
     def list_connectors(self) -> list[dict[str, Any]]:
         """Answer List Connectors."""

@@ -11,9 +11,9 @@ from cfevents.testing.incidents import DEFAULT_INCIDENTS, Incident
 from cfevents.testing.lives import SLOTS_PER_DAY, Life
 from cfevents.testing.planting import plant
 
-__all__ = ["History", "now"]
+__all__ = ["DAY_SECONDS", "History", "now"]
 
-_DAY_SECONDS = 86_400
+DAY_SECONDS = 86_400
 
 
 def now() -> int:
@@ -61,17 +61,29 @@ class History:
         self.seed = seed
         self.days = operator.index(days)
         self.until = now() if until is None else operator.index(until)
-        self.since = self.until - self.days * _DAY_SECONDS
+        self.since = self.until - self.days * DAY_SECONDS
         if self.days < 1:
             raise ValueError(f"a history needs one day or more, not {days}")
         ids = _connector_ids(seed, connectors)
-        troubles = plant(Random(f"{seed}/incidents"), ids, self.days * SLOTS_PER_DAY, _in_order(incidents))
-        lives = {name: Life(seed, name, self.since, troubles[name]) for name in ids}
+        troubles = self._troubles(ids, incidents)
+        self._lives = {name: Life(seed, name, self.since, troubles[name]) for name in ids}
         self.events: Mapping[str, list[RawEvent]] = {
-            name: [event for _ in range(self.days) for event in life.next_day()] for name, life in lives.items()
+            name: [event for _ in range(self.days) for event in life.next_day()] for name, life in self._lives.items()
         }
-        found = [incident for life in lives.values() for incident in life.incidents]
+        found = [incident for life in self._lives.values() for incident in life.incidents]
         self.incidents: tuple[Incident, ...] = tuple(sorted(found, key=_first_ts))
+
+    def news(self) -> Mapping[str, list[RawEvent]]:
+        """Give what was collected since it was asked last, by connector id: nothing, it is past."""
+        return {}
+
+    def _troubles(self, ids: list[str], incidents: Collection[str], number: int = 0) -> Mapping[str, Mapping[int, str]]:
+        """Plant the incidents in the days of this history, or in the as many days that come so many times later."""
+        source, slots = f"{self.seed}/incidents" + f"/{number}" * (number > 0), self.days * SLOTS_PER_DAY
+        planted = plant(Random(source), ids, slots, _in_order(incidents))
+        return {
+            name: {slot + number * slots: incident for slot, incident in its.items()} for name, its in planted.items()
+        }
 
     def __repr__(self) -> str:
         """Say what it was made of, not its events."""

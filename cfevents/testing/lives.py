@@ -48,11 +48,14 @@ class Life:
         self._connector_id = connector_id
         self._source = f"{seed}/{connector_id}"
         self._begin = begin
-        self._troubles = troubles
         self._covered = _covered(troubles)
         self._kept_back: list[RawEvent] = []
         self._appliance = Appliance.made_up(Random(self._source))
         self._days = 0
+
+    def expect(self, troubles: Mapping[int, str]) -> None:
+        """Plant more incidents, by the slot of the life in which they begin, none of them lived yet."""
+        self._covered |= _covered(troubles)
 
     def next_day(self) -> list[RawEvent]:
         """Live one more day of 86,400 seconds.

@@ -74,6 +74,7 @@ class Server:
         try:
             self._quota.take(now)
             self._check(request)
+            self._backend.take_in_news()
             response = cast("web.Response", await handler(request))
         except Refusal as refusal:
             response = _json(failure(refusal), refusal.status)

@@ -45,7 +45,8 @@ class Simulator(Settings):
         events: Events by connector id: `{"e": {"k": …}, "t": …, "n": …}`, and `"a"` (else as `t`), `"v"` and
             anything else where wanted. Times are seconds since the Unix epoch. Used when it is made;
             later ones come by `add`.
-        history: The history that is served instead; made with `seed` where neither is given.
+        history: The history that is served instead, a `LiveHistory` as it goes on; a `History` is made with `seed`
+            where neither is given.
         connectors: The connectors' descriptions as JSON; None makes them up.
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
@@ -131,7 +132,7 @@ class Simulator(Settings):
         if self._runner is not None:
             raise RuntimeError("the simulator is running already")
         self._quota = Quota(self)
-        backend = Backend(self, self._store, self.connectors)
+        backend = Backend(self, self._store, self.connectors, self.history)
         server = Server(self, backend, self.requests, self._quota, self.faults)
         runner = web.AppRunner(
             server.application(),

@@ -26,10 +26,11 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-def shell(script: str) -> "subprocess.CompletedProcess[str]":
+def shell(script: str, folder: Path | None = None) -> "subprocess.CompletedProcess[str]":
     """Run a line of shell in which ``cfevents`` is the command line."""
     with_function = f'cfevents() {{ "{sys.executable}" -m cfevents "$@"; }}; {script}'
-    return subprocess.run(["/bin/sh", "-c", with_function], capture_output=True, text=True, timeout=50, check=False)
+    command = ["/bin/sh", "-c", with_function]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=50, check=False)
 
 
 def on_terminal(*args: str, columns: int) -> str:
@@ -47,7 +48,9 @@ def on_terminal(*args: str, columns: int) -> str:
     return shown.decode().replace("\r\n", "\n")
 
 
-@pytest.mark.parametrize("args", [("--version",), ("--help",), ("list", "--help"), ("kinds",)])
+@pytest.mark.parametrize(
+    "args", [("--version",), ("--help",), ("list", "--help"), ("follow", "--help"), ("archive", "--help"), ("kinds",)]
+)
 def test_neither_http_client_nor_converter_is_loaded_to_tell_about_itself(args: tuple[str, ...]) -> None:
     code = (
         "import sys\n"
@@ -92,13 +95,13 @@ def test_ctrl_c_while_it_loads_ends_with_130() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
-def test_every_help_ends_with_an_example_that_runs(invoke: Invoke) -> None:
+def test_every_help_ends_with_an_example_that_runs(invoke: Invoke, tmp_path: Path) -> None:
     for name in app.commands:
         told = invoke(name, "--help").stdout
         example = told.partition("\n  Example:\n")[2]
         assert example, f"{name} has no example"
         if name != "simulate":
-            ended = shell(example)
+            ended = shell(example, tmp_path)
             assert (ended.returncode, ended.stderr) == (0, ""), name
             assert ended.stdout, name
 

@@ -62,9 +62,9 @@ def test_the_made_up_past_is_the_same_all_day_and_never_lies_ahead(
     monkeypatch.setattr("cfevents.timespan.now", lambda: midnight + 86399.5)
     whole_day, same_connector = made_up_simulator()
     assert connector_id == same_connector
-    assert simulator.events is not None
-    assert whole_day.events is not None
-    past, day = list(simulator.events[connector_id]), list(whole_day.events[connector_id])
+    assert simulator.history is not None
+    assert whole_day.history is not None
+    past, day = simulator.history.events[connector_id], whole_day.history.events[connector_id]
     assert all(event in day for event in past[-50:])
     assert max(event["a"] for event in past) <= midnight + time_of_day
     assert min(event["t"] for event in past) < midnight - 6 * 86400

@@ -1,0 +1,121 @@
+"""The command that fills an archive, and what reads from one."""
+
+import asyncio
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cfevents.cli.connection import connected, connectors_or_first
+from cfevents.cli.ending import Ending, ends_when_asked
+from cfevents.cli.failures import Failure, WrongUsage, arguments_checked
+from cfevents.cli.options import (
+    all_option,
+    connectors_argument,
+    details_option,
+    example,
+    interval_option,
+    lookback_option,
+    require_connectors,
+    require_simulate,
+    simulate_option,
+    speed_option,
+)
+from cfevents.cli.output import printable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from cfevents import Client, Fleet
+    from cfevents.storage import Archive
+
+_FIRST_SINCE = "24h"
+_SHOWN = 5  # ids of an archive, in a message
+
+
+@click.command(
+    "archive",
+    short_help="Keep events in a SQLite database, each once.",
+    epilog=example("cfevents archive events.db --simulate --since 7d", "cfevents list --archive events.db --since 24h"),
+)
+@click.argument("path", type=click.Path(dir_okay=False))
+@connectors_argument
+@all_option
+@click.option(
+    "--since", help=f"What was recorded before is not asked for; {_FIRST_SINCE} ago if left out. Written as for 'list'."
+)
+@click.option("--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@interval_option
+@lookback_option
+@details_option
+@simulate_option
+@speed_option
+def fill_archive(
+    path: str, connectors: tuple[str, ...], all_: bool, simulate: bool, speed: float | None, **how: Any
+) -> None:
+    """Keep events in PATH, a SQLite database, each once: new ones and late ones are added.
+
+    What is there already is not asked for again, so that it can be done as often as one likes, also by a timer. 'list',
+    'get' and 'latest' read from it with --archive PATH.
+    """
+    require_connectors(connectors, all_, simulate)
+    require_simulate(speed, simulate)
+
+    async def run() -> None:
+        with ExitStack() as stack:
+            ending = stack.enter_context(ends_when_asked()) if how["follow"] else None
+            async with connected(simulate, speed) as client:
+                whom = await connectors_or_first(client, connectors, all_)
+                await _fill(path, client, whom, ending, **how)
+
+    asyncio.run(run())
+
+
+async def _fill(
+    path: str, client: "Client", whom: "list[str] | Fleet", ending: Ending | None, *, since: str | None, **how: Any
+) -> None:
+    with arguments_checked():
+        # What has no meaning is told before a file is made.
+        client.follow_events(whom, since=since, interval=how["interval"], lookback=how["lookback"])
+    async with opened_archive(path) as archive, AsyncExitStack() as stack:
+        if since is None and (isinstance(whom, list) or not await archive.list_connectors()):
+            since = _FIRST_SINCE
+        if ending is not None:
+            # It ends after the batch that it is at, and says how many there were.
+            stack.enter_context(ending.by(archive.close))
+        new = await archive.sync(client, whom, since=since, **how)
+    click.echo(f"{new} new event{'' if new == 1 else 's'} in {printable(path)}")
+
+
+@asynccontextmanager
+async def opened_archive(path: str) -> "AsyncIterator[Archive]":
+    """Open an archive.
+
+    Raises:
+        ArchiveError: It cannot be opened.
+    """
+    from cfevents.storage import Archive  # noqa: PLC0415 - not needed for --help
+
+    async with Archive(path) as archive:
+        yield archive
+
+
+async def archived_connector(archive: "Archive", connector: str | None) -> str:
+    """Name the connector that is meant: the given one, or the only one that is there.
+
+    Raises:
+        Failure: There is nothing of it.
+        WrongUsage: There are several, and none was given.
+    """
+    ids = await archive.list_connectors()
+    if not ids:
+        raise Failure("the archive is empty: 'cfevents archive PATH' fills it")
+    if connector is None and len(ids) > 1:
+        raise WrongUsage(f"CONNECTOR is missing: the archive has {_some(ids)}")
+    if connector is not None and connector not in ids:
+        raise Failure(f"the archive has nothing of {connector}; it has {_some(ids)}")
+    return connector or ids[0]
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(ids[:_SHOWN]) + (f", and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")

@@ -1,0 +1,158 @@
+"""Archives: how archive fills them, and list, get and latest read from them."""
+
+import json
+import re
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import Result
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from cfevents.testing import Simulator
+
+Invoke = Callable[..., Result]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+SINCE = ("--since", "2026-01-01T00:00:00Z")
+WINDOW = (*SINCE, "--until", "2026-01-01T01:00:00Z")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    return str(tmp_path / "events.db")
+
+
+def filled(result: Result) -> int:
+    """How many events were new."""
+    assert (result.exit_code, result.stderr) == (0, "")
+    found = re.fullmatch(r"(\d+) new events? in .*events\.db\n", result.stdout)
+    assert found is not None
+    return int(found[1])
+
+
+def offline(account: "Simulator", monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in account.environment:
+        monkeypatch.delenv(name)
+    account.requests.clear()
+
+
+def test_an_archive_has_each_event_once_however_often_it_is_filled(
+    account: "Simulator", invoke: Invoke, path: str
+) -> None:
+    assert filled(invoke("archive", path, "site-1", *SINCE)) == 4
+    assert filled(invoke("archive", path, "site-1", *SINCE)) == 0
+    account.add("site-1", {"e": {"k": "Init"}, "t": int(time.time()) - 3600, "n": 0})
+    assert filled(invoke("archive", path, "site-1")) == 1
+
+
+def test_what_is_read_from_an_archive_is_printed_as_what_the_api_says_without_credentials(
+    account: "Simulator", invoke: Invoke, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke("archive", path, "site-1", *SINCE, "--details")
+    calls = (
+        ("list", "site-1", *WINDOW),
+        ("list", "site-1", *WINDOW, "--kind", "Init", "--format", "table"),
+        ("list", "site-1", *WINDOW, "-n", "2"),
+        ("get", "site-1", "1767225660.0"),
+        ("latest", "site-1"),
+    )
+    told = [invoke(*call).stdout for call in calls]
+    offline(account, monkeypatch)
+    for call, expected in zip(calls, told, strict=True):
+        result = invoke(*call, "--archive", path)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, expected, "")
+    assert account.requests == []
+
+
+def test_the_only_connector_of_an_archive_need_not_be_named(
+    account: "Simulator", invoke: Invoke, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke("archive", path, "site-1", *SINCE, "--details")
+    named = invoke("list", "site-1", *WINDOW).stdout
+    assert invoke("list", "--archive", path, *WINDOW).stdout == named
+    assert json.loads(invoke("get", "--archive", path, "1767225660.1").stdout)["kind"] == "Reconcile"
+    assert invoke("latest", "--archive", path).stdout.count("\n") == 4
+    invoke("archive", path, "--all", "--since", "7d")
+    offline(account, monkeypatch)
+    result = invoke("latest", "--archive", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("cfevents: CONNECTOR is missing: the archive has ")
+    assert "site-1" in result.stderr
+
+
+def test_what_an_archive_has_not_is_said_in_one_line(account: "Simulator", invoke: Invoke, path: str) -> None:
+    account.add("site-2")
+    result = invoke("list", "--archive", path)
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+    invoke("archive", path, "site-2")
+    result = invoke("list", "--archive", path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "cfevents: the archive is empty: 'cfevents archive PATH' fills it\n"
+    invoke("archive", path, "site-1", *SINCE)
+    for args, told in (
+        (("list", "nobody"), "the archive has nothing of nobody; it has site-1"),
+        (("get", "site-1", "1.0"), "has no event 1.0 of site-1"),
+        (("get", "site-1", "1767225660.0"), "without its payload"),
+    ):
+        result = invoke(*args, "--archive", path)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert told in result.stderr
+
+
+def test_a_file_that_is_no_archive_is_refused(invoke: Invoke, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("no database at all, but longer than a header of one would be" * 10)
+    for args in (("list", "--archive", str(other)), ("archive", str(other), "--simulate")):
+        result = invoke(*args)
+        assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+        assert str(other) in result.stderr
+
+
+def test_connectors_that_fail_are_told_and_the_others_are_stored(
+    account: "Simulator", invoke: Invoke, path: str
+) -> None:
+    result = invoke("archive", path, "nobody", "site-1", *SINCE)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert "could not read 1 of the connectors: nobody; nobody: " in result.stderr
+    assert "'cfevents connectors'" in result.stderr
+    assert invoke("list", "--archive", path, *WINDOW).stdout.count("\n") == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_goes_on_until_a_signal_ends_it_with_0_and_tells_how_many_events_came(
+    start: Start, invoke: Invoke, path: str, number: signal.Signals
+) -> None:
+    process = start("archive", path, "--simulate", "--follow", "--speed", "3600", "--interval", "0.5s", "--since", "1h")
+    window: dict[str, Any] = {"args": ("--archive", path, "--since", "1h", "--until", "2100-01-01T00:00:00Z")}
+    for _ in range(200):
+        if invoke("list", *window["args"]).stdout.count("\n") > 25:
+            break
+        time.sleep(0.1)
+    process.send_signal(number)
+    printed, told = process.communicate(timeout=30)
+    stored = invoke("list", *window["args"]).stdout.count("\n")
+    assert (process.returncode, printed, told) == (0, f"{stored} new events in {path}\n", "")
+
+
+def test_ctrl_c_ends_it_while_the_api_gives_no_answer(
+    account: "Simulator", start: Start, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cfevents.testing import faults  # noqa: PLC0415 - not a name of the annotations
+
+    account.faults.add(faults.stall())
+    process = start("archive", path, "site-1", "--follow")
+    for _ in range(500):
+        if account.requests:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    printed, told = process.communicate(timeout=30)
+    assert (process.returncode, printed, told) == (0, f"0 new events in {path}\n", "")

@@ -1,0 +1,179 @@
+"""Histories that go on: the same past all day, and a future that comes as it is collected."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfevents import Client
+from cfevents.testing import History, LiveHistory, Simulator
+from cfevents.testing.incidents import INCIDENTS
+
+MIDNIGHT = 1_767_225_600
+NOON = MIDNIGHT + 43_200
+DAY = 86_400
+
+Event = dict[str, Any]
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self, time: float = NOON) -> None:
+        self.time = time
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def followed(history: LiveHistory, clock: Clock, seconds: int, step: int = 60) -> dict[str, list[Event]]:
+    """Everything that comes within some seconds, asked for in steps; nothing comes before it was collected."""
+    found: dict[str, list[Event]] = {name: [] for name in history.events}
+    for _ in range(0, seconds, step):
+        before, clock.time = clock.time, clock.time + step
+        for name, events in history.news().items():
+            assert all(before < event["a"] <= clock.time for event in events)
+            found[name] += events
+    return found
+
+
+def ids(events: list[Event]) -> list[tuple[int, int]]:
+    return [(event["t"], event["n"]) for event in events]
+
+
+def without_numbers(event: Event) -> Event:
+    return {name: value for name, value in event.items() if name in "ev"}
+
+
+@pytest.mark.parametrize("time_of_day", [0, 1, 43_200.5, 86_399])
+def test_its_past_is_that_of_the_day_and_ends_when_it_is_made(time_of_day: float) -> None:
+    day = History(until=MIDNIGHT + DAY, days=8)
+    live = LiveHistory(clock=Clock(MIDNIGHT + time_of_day))
+    assert live.until == int(MIDNIGHT + time_of_day)
+    assert live.events == {
+        name: [event for event in events if event["a"] <= live.until] for name, events in day.events.items()
+    }
+
+
+def test_its_past_is_served_alone_until_something_is_collected() -> None:
+    clock = Clock()
+    history = LiveHistory(clock=clock)
+    assert history.news() == {}
+    clock.time += 3600
+    assert sum(map(len, history.news().values())) > 10
+    assert history.news() == {}
+
+
+def test_at_its_own_speed_it_goes_on_as_the_day_was_made() -> None:
+    day, clock = History(until=MIDNIGHT + DAY, days=8), Clock()
+    history = LiveHistory(clock=clock)
+    found = followed(history, clock, DAY // 2 - 1)
+    for name, events in day.events.items():
+        assert sorted(ids(history.events[name] + found[name])) == ids(events)
+        assert all(event in events for event in found[name])
+
+
+@pytest.mark.parametrize("speed", [1, 60.5, 600, 86_400])
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(), began=st.integers(MIDNIGHT, MIDNIGHT + DAY - 1))
+def test_ids_are_unique_and_ascending_as_recorded_at_any_speed(speed: float, seed: int, began: int) -> None:
+    clock = Clock(began)
+    history = LiveHistory(seed=seed, connectors=2, days=3, speed=speed, incidents=["outage", "crash"], clock=clock)
+    found = followed(history, clock, int(3 * DAY / speed) + 1, step=max(1, int(3600 / speed)))
+    for name, past in history.events.items():
+        known = ids(past)
+        assert len({*known, *ids(found[name])}) == len(known) + len(found[name])
+        ahead = sorted(key for key in ids(found[name]) if key[0] > began)
+        assert all((t, n - 1) in ahead for t, n in ahead if n)
+        assert all(event["t"] <= event["a"] for event in found[name])
+
+
+def test_a_faster_future_is_the_same_one_nearer_and_in_the_same_order() -> None:
+    slow, fast = Clock(), Clock()
+    real = followed(LiveHistory(clock=slow), slow, DAY)
+    histories = LiveHistory(speed=600, clock=fast)
+    quick = followed(histories, fast, DAY // 600, step=1)
+    for name, events in real.items():
+        expected = sorted((event for event in events if event["t"] > NOON), key=lambda each: (each["t"], each["n"]))
+        nearer = sorted((event for event in quick[name] if event["t"] > NOON), key=lambda each: (each["t"], each["n"]))
+        assert [without_numbers(event) for event in nearer[: len(expected)]] == [
+            without_numbers(event) for event in expected[: len(nearer)]
+        ]
+        assert len(nearer) > 200
+        for ahead, event in zip(nearer, expected, strict=False):
+            assert 0 <= ahead["t"] - NOON - (event["t"] - NOON) / 600 < 1
+            assert 0 <= ahead["a"] - NOON - (event["a"] - NOON) / 600 < 1
+
+
+def test_it_has_no_end_and_incidents_go_on_to_happen() -> None:
+    clock = Clock()
+    history = LiveHistory(days=4, speed=86_400, incidents=["unfinished_upgrade", "failed_upgrade"], clock=clock)
+    found = followed(history, clock, 40, step=1)
+    kinds = [event["e"]["k"] for events in found.values() for event in events]
+    assert len(kinds) > 40 * 3 * 250
+    assert kinds.count("FinishUpgradeFailure") in range(9, 12)
+
+
+def test_an_outage_that_lies_ahead_comes_late_and_all_at_once() -> None:
+    clock = Clock()
+    history = LiveHistory(days=2, speed=3600, connectors=1, incidents=["outage"], clock=clock)
+    (events,) = followed(history, clock, 96, step=1).values()
+    late = [event for event in events if event["a"] - event["t"] >= 4]
+    assert len(late) > 20
+    assert {event["a"] - event["t"] for event in late} <= set(range(4, 8))
+
+
+def test_the_incidents_are_those_of_its_past() -> None:
+    for hour in range(0, 24, 6):
+        history = LiveHistory(days=1, connectors=4, incidents=INCIDENTS, clock=Clock(MIDNIGHT + hour * 3600))
+        listed = {f"{event['t']}.{event['n']}" for events in history.events.values() for event in events}
+        whole = History(days=1, connectors=4, incidents=INCIDENTS, until=MIDNIGHT + DAY)
+        assert set(history.incidents) <= set(whole.incidents)
+        assert all(set(incident.event_ids) <= listed for incident in history.incidents)
+
+
+@pytest.mark.parametrize("speed", [0, 0.5, -1, 86_401, float("nan"), True, "600"])
+def test_a_speed_without_meaning_is_refused(speed: Any) -> None:
+    with pytest.raises(ValueError, match="speed must be a number from 1 to 86400"):
+        LiveHistory(speed=speed)
+
+
+async def test_what_is_collected_is_listed_got_and_among_the_latest_from_then_on() -> None:
+    clock = Clock()
+    history = LiveHistory(connectors=["site-1"], clock=clock)
+    everything = followed(LiveHistory(connectors=["site-1"], clock=(twin := Clock())), twin, 7200)["site-1"]
+    event = everything[5]
+    async with Simulator(history=history) as simulator, Client(**simulator.client_options) as client:
+
+        async def seen() -> list[bool]:
+            listed = await client.list_events("site-1", since=NOON - 600, until=NOON + 7200).collect()
+            latest = await client.latest_events("site-1")
+            key = f"{event['t']}.{event['n']}"
+            return [key in [str(each.id) for each in found] for found in (listed, latest)]
+
+        clock.time = event["a"] - 1
+        assert await seen() == [False, False]
+        clock.time = event["a"]
+        assert await seen() == [True, True]
+        recorded = await client.get_event("site-1", f"{event['t']}.{event['n']}")
+        assert recorded.event.kind == event["e"]["k"]
+        (before,) = await client.list_connectors()
+        clock.time += 3600
+        (after,) = await client.list_connectors()
+        assert (before.last_heartbeat or "") < (after.last_heartbeat or "")
+
+
+@pytest.mark.parametrize("make", [lambda event: event, lambda event: event | {"e": {"k": "Mine"}}])
+async def test_what_a_test_has_added_in_the_place_of_an_event_stays(make: Callable[[Event], Event]) -> None:
+    clock, twin = Clock(), Clock()
+    event = followed(LiveHistory(connectors=["site-1"], clock=twin), twin, 7200)["site-1"][0]
+    history = LiveHistory(connectors=["site-1"], clock=clock)
+    async with Simulator(history=history) as simulator, Client(**simulator.client_options) as client:
+        simulator.add("site-1", make(event))
+        clock.time += 7200
+        listed = await client.list_events("site-1", since=NOON, until=NOON + 7200).collect()
+    assert [each.kind for each in listed if (each.recorded_ts, each.sequence) == (event["t"], event["n"])] == [
+        make(event)["e"]["k"]
+    ]
