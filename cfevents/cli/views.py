@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import cfevents
 from cfevents.cli.output import Row, View, terminal_width
-from cfevents.storage.lines import followed_line, listed_line, recorded_line, time_of
+from cfevents.lines import followed_line, listed_line, recorded_line, time_of
 
 if TYPE_CHECKING:
     from cfevents import Connector, EventDetail, EventMetadata, RecordedEvent

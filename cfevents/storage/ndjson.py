@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from cfevents.errors import ArchiveError
+from cfevents.lines import followed_line
 from cfevents.storage.appended import Appended
 from cfevents.storage.durable import lock
-from cfevents.storage.lines import followed_line
 from cfevents.streams import Batch
 
 

@@ -97,6 +97,9 @@ def test_every_event_becomes_one_line_of_json_that_tells_it(tmp_path: Path, thes
         (each.metadata.kind, each.metadata.recorded_ts, each.metadata.sequence, each.metadata.collected_ts)
         for each in these
     ]
+    assert [line.get("extra", {}) for line in found] == [
+        each.metadata.extra | ({} if each.recorded is None else each.recorded.extra) for each in these
+    ]
     payloads = [None if each.recorded is None else unstructure(each.recorded.event) for each in these]
     assert [line["event"] for line in found] == payloads
 

@@ -18,6 +18,7 @@ def listed_line(connector_id: str, event: "EventMetadata") -> dict[str, Any]:
         "recorded_ts": event.recorded_ts,
         "sequence": event.sequence,
         "collected_ts": event.collected_ts,
+        **_extra(event.extra),
     }
 
 
@@ -34,6 +35,7 @@ def recorded_line(connector_id: str, event: "RecordedEvent") -> dict[str, Any]:
         "sequence": event.sequence,
         "version": event.version,
         "event": unstructure(event.event),
+        **_extra(event.extra),
     }
 
 
@@ -49,7 +51,8 @@ def followed_line(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetai
         return {**listed_line(item.connector_id, event), "late": item.late}
     line = {**listed_line(item.connector_id, event.metadata), "late": item.late}
     told = {} if event.recorded is None else recorded_line(item.connector_id, event.recorded)
-    return line | {name: told.get(name) for name in ("version", "event")}
+    extra = _extra(line.get("extra", {}) | told.get("extra", {}))
+    return line | {name: told.get(name) for name in ("version", "event")} | extra
 
 
 def time_of(event: "EventMetadata | RecordedEvent", name: str) -> datetime | None:
@@ -59,6 +62,11 @@ def time_of(event: "EventMetadata | RecordedEvent", name: str) -> datetime | Non
     except ValueError:
         return None
     return time
+
+
+def _extra(fields: dict[str, Any]) -> dict[str, Any]:
+    # Hardly ever there, and then not to be lost.
+    return {"extra": fields} if fields else {}
 
 
 def _iso(time: datetime | None) -> str | None:
