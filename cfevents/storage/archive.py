@@ -132,8 +132,8 @@ class Archive:
             interval: How often each connector is then asked.
             lookback: How late an event may come: how long after it was recorded it may be collected.
             kind: A kind's name, its class in `cfevents.events`, or a collection of them.
-            details: Whether to store the payloads too, each of which costs a request. Events that are in it without
-                stay so.
+            details: Whether to store the payloads too, each of which costs a request: also of events that are in it
+                without, from ``since`` on.
 
         Returns:
             How many events are new in it.
@@ -151,7 +151,8 @@ class Archive:
         asked = follow_events(since=since).checkpoint
         self._check_account(asked.account_id)
         writer = self._opened.writer
-        checkpoint, begins = await writer.write(lambda each: begin(each, asked, is_given=since is not None))
+        start = partial(begin, asked=asked, is_given=since is not None, details=details)
+        checkpoint, begins = await writer.write(start)
         follower: Follower[Any] = follow_events(checkpoint=checkpoint)
         follower = follower.details() if details else follower
         return await self._fill(writer, follower if follow else follower.once(), begins)

@@ -28,8 +28,9 @@ _FIRST = (
         account_id TEXT NOT NULL,
         connector_id TEXT NOT NULL,  -- empty for all of the account
         kind TEXT NOT NULL,  -- JSON: null, a kind, or a list of them
+        details INTEGER NOT NULL,  -- 1 where events were stored with their payloads, 0 elsewhere
         checkpoint TEXT NOT NULL,  -- JSON: a FollowCheckpoint of this connector alone
-        PRIMARY KEY (account_id, connector_id, kind)
+        PRIMARY KEY (account_id, connector_id, kind, details)
     ) WITHOUT ROWID
     """,
 )

@@ -21,7 +21,9 @@ _FILL_IN = (
     f"UPDATE events SET {', '.join(f'{name} = ?' for name in PAYLOAD)} "  # noqa: S608
     f"WHERE {_KEY} AND recorded_ts = ? AND sequence = ? AND event IS NULL"
 )
-_CHECKPOINT = "INSERT OR REPLACE INTO checkpoints (account_id, connector_id, kind, checkpoint) VALUES (?, ?, ?, ?)"
+_CHECKPOINT = (
+    "INSERT OR REPLACE INTO checkpoints (account_id, connector_id, kind, details, checkpoint) VALUES (?, ?, ?, ?, ?)"
+)
 # In pieces, so that whoever else wants to write need not wait long.
 _PRUNED_AT_ONCE = 10_000
 _PRUNE = (
@@ -45,10 +47,8 @@ def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mappin
     connection.executemany(_FILL_IN, _filled_in(account_id, batch.items))
     for connector_id in {item.connector_id: None for item in batch.items}:
         mark, begin = batch.checkpoint.of(connector_id), since.get(connector_id, batch.checkpoint.since)
-        store_checkpoint(
-            connection,
-            evolve(batch.checkpoint, connector_ids=(connector_id,), since=begin, connectors={connector_id: mark}),
-        )
+        reached = evolve(batch.checkpoint, connector_ids=(connector_id,), since=begin, connectors={connector_id: mark})
+        store_checkpoint(connection, reached, details=all(isinstance(each.event, EventDetail) for each in batch.items))
     return new
 
 
@@ -65,22 +65,24 @@ def _filled_in(account_id: str, items: Iterable[FollowedEvent[Any]]) -> Iterable
             yield *payload_row(item.event.recorded), *key
 
 
-def store_checkpoint(connection: sqlite3.Connection, checkpoint: FollowCheckpoint) -> None:
+def store_checkpoint(connection: sqlite3.Connection, checkpoint: FollowCheckpoint, *, details: bool) -> None:
     """Store how far one connector is followed, or, without one, since when all of the account are."""
     ids = checkpoint.connector_ids
-    row = checkpoint.account_id, "" if ids is None else ids[0], json.dumps(checkpoint.kind), checkpoint.to_json()
-    connection.execute(_CHECKPOINT, row)
+    name, kind = "" if ids is None else ids[0], json.dumps(checkpoint.kind)
+    connection.execute(_CHECKPOINT, (checkpoint.account_id, name, kind, details, checkpoint.to_json()))
 
 
-def stored_checkpoints(connection: sqlite3.Connection, asked: FollowCheckpoint) -> dict[str, FollowCheckpoint]:
+def stored_checkpoints(
+    connection: sqlite3.Connection, asked: FollowCheckpoint, *, details: bool
+) -> dict[str, FollowCheckpoint]:
     """Find how far the connectors that are asked for are followed; the account itself is under an empty name.
 
     Raises:
         ArchiveError: A checkpoint is damaged.
     """
     rows = connection.execute(
-        "SELECT connector_id, checkpoint FROM checkpoints WHERE account_id = ? AND kind = ?",
-        (asked.account_id, json.dumps(asked.kind)),
+        "SELECT connector_id, checkpoint FROM checkpoints WHERE account_id = ? AND kind = ? AND details = ?",
+        (asked.account_id, json.dumps(asked.kind), details),
     ).fetchall()
     wanted = None if asked.connector_ids is None else set(asked.connector_ids)
     try:

@@ -44,7 +44,7 @@ class Beginning(NamedTuple):
     since: Mapping[str, int]
 
 
-def begin(connection: sqlite3.Connection, asked: FollowCheckpoint, *, is_given: bool) -> Beginning:
+def begin(connection: sqlite3.Connection, asked: FollowCheckpoint, *, is_given: bool, details: bool) -> Beginning:
     """Find where to go on, and store since when that is.
 
     Without it a process that is killed before the first event comes would later begin at another time.
@@ -53,15 +53,17 @@ def begin(connection: sqlite3.Connection, asked: FollowCheckpoint, *, is_given: 
         connection: With a transaction open.
         asked: The connectors, the kinds, and since when.
         is_given: Whether the caller said since when.
+        details: Whether payloads are stored too: that goes on by itself, so that those that are missing come.
 
     Raises:
         ArchiveError: A stored checkpoint is damaged.
     """
-    known = stored_checkpoints(connection, asked)
+    known = stored_checkpoints(connection, asked, details=details)
     since = asked.since
     if not is_given:
-        # What is new now was to be read since the others were.
-        since = min((each.since for each in known.values()), default=since)
+        # What is new now was to be read since the others were, with payloads or without.
+        others = known or stored_checkpoints(connection, asked, details=not details)
+        since = min((each.since for each in others.values()), default=since)
     usable = {name: each for name, each in known.items() if each.since <= since or not is_given}
     for name in (_ALL,) if asked.connector_ids is None else asked.connector_ids:
         usable.setdefault(name, _fresh(asked, name, since))
@@ -69,7 +71,7 @@ def begin(connection: sqlite3.Connection, asked: FollowCheckpoint, *, is_given: 
     usable |= {name: _fresh(asked, name, since) for name in known.keys() - usable.keys()}
     for name, each in usable.items():
         if each is not known.get(name):
-            store_checkpoint(connection, each)
+            store_checkpoint(connection, each, details=details)
     marks = {name: each.of(name) for name, each in usable.items() if name != _ALL}
     begins = {name: each.since for name, each in usable.items()}
     return Beginning(evolve(asked, since=since, connectors=marks), begins)

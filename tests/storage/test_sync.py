@@ -86,6 +86,20 @@ async def test_once_more_brings_only_what_is_new_late_events_too(
     assert await archive.sync(client, iter(["c1"])) == 0
 
 
+@pytest.mark.parametrize("since", [None, BEGIN])
+async def test_payloads_that_were_not_asked_for_at_first_come_when_they_are(
+    client: Client, archive: Archive, since: int | None
+) -> None:
+    assert await archive.sync(client, since=BEGIN) == 5
+    assert await archive.latest_events("c1") == []
+    assert await archive.sync(client, since=since, details=True) == 0
+    assert await archive.latest_events("c1") == await client.latest_events("c1")
+    before = client.usage.sent
+    assert await archive.sync(client, details=True) == 0
+    assert client.usage.sent <= before + 3, "each payload is asked for once"
+    assert await archive.sync(client) == 0
+
+
 async def test_a_later_time_does_not_begin_anew_and_an_earlier_one_does(
     simulator: Simulator, client: Client, archive: Archive
 ) -> None:
