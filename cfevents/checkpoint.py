@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from math import isfinite
 from typing import Any, TypeAlias
 
 from attrs import asdict, frozen
@@ -25,14 +24,20 @@ def _are_kinds(value: Any) -> bool:
 
 
 def _are_keys(value: Any) -> bool:
-    return type(value) is tuple and all(map(_is_key, value))
+    return type(value) is tuple and all(map(is_key, value))
 
 
-def _is_key(value: Any) -> bool:
+def is_key(value: Any) -> bool:
+    """Whether it is a `Key`."""
     if type(value) is not tuple or len(value) != 2:
         return False
     recorded, sequence = value
-    return type(recorded) in (int, float) and isfinite(recorded) and type(sequence) is int
+    return is_time(recorded) and type(sequence) is int
+
+
+def is_time(value: Any) -> bool:
+    """Whether it is a time as an event may have it, in seconds since the Unix epoch."""
+    return type(value) in (int, float) and -(2**63) <= value < 2**63
 
 
 _RIGHT: Mapping[str, Callable[[Any], bool]] = {

@@ -232,6 +232,8 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
+        if connector_ids is None:
+            raise TypeError("connector_ids is None: write client.fleet() for all connectors of the account")
         ids = [connector_ids] if isinstance(connector_ids, str) else connector_ids
         fleet = ids if isinstance(ids, Fleet) else self.fleet(ids)
         return follow(

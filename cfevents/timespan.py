@@ -88,10 +88,14 @@ def moment(name: str, value: Moment) -> int:
     return math.floor(_seconds(name, value, now()))
 
 
+def is_relative(moment: object) -> bool:
+    """Whether a moment is another one tomorrow."""
+    return isinstance(moment, timedelta) or (isinstance(moment, str) and _duration(moment) is not None)
+
+
 def _require_absolute(anchor: str, **bounds: Moment | None) -> None:
     for name, bound in bounds.items():
-        relative = isinstance(bound, timedelta) or (isinstance(bound, str) and _duration(bound) is not None)
-        if bound is None or relative:
+        if bound is None or is_relative(bound):
             raise ValueError(
                 f"{name}={bound!r} with {anchor}=: a {anchor} belongs to one window, so give both bounds as they "
                 "were, as absolute times; an error's, a stream's or a checkpoint's .since and .until are"

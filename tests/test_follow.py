@@ -22,6 +22,7 @@ from support.scripted import ScriptedAPI
 
 from cfevents import (
     AuthenticationError,
+    Checkpoint,
     CheckpointError,
     Client,
     ConfigurationError,
@@ -288,6 +289,17 @@ def test_what_was_listed_does_not_wait_for_hours_of_more() -> None:
     run(scenario, {"a": [(BEGIN - 10 * i, 0, BEGIN) for i in range(8000)]}, page_size=100)
 
 
+def test_a_long_silence_before_the_first_event_delays_nothing() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.latency = 10
+        follower = client.follow_events("a", since=BEGIN - 60 * DAY)
+        async with aclosing(follower.batches()) as batches:
+            await anext(batches)
+            assert timespan.now() < BEGIN + 300
+
+    run(scenario, {"a": [(BEGIN - 10 * i, 0, BEGIN) for i in range(20_000)]}, page_size=100)
+
+
 @pytest.mark.parametrize("order", ["ascending", "descending", "grouped", "shuffled"])
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("compare", ["t", "a"])
@@ -411,12 +423,15 @@ def test_a_checkpoint_of_following_something_else_is_refused(others: dict[str, A
         ({"overlap": None}, TypeError, "overlap"),
         ({"deep_interval": True}, TypeError, "deep_interval"),
         ({"since": "yesterday"}, ValueError, "since='yesterday' is not a time"),
+        ({"since": BEGIN + 5}, ValueError, "lies ahead: leave it out to begin now"),
+        ({"connector_ids": None}, TypeError, r"write client.fleet\(\) for all connectors"),
         ({"kind": 5}, TypeError, "kind"),
         ({"connector_ids": []}, ValueError, "connector_ids is empty"),
         ({"connector_ids": "../x"}, ValueError, "connector_ids"),
         ({"connector_ids": 5}, TypeError, "connector_ids"),
         ({"checkpoint": 5}, TypeError, "checkpoint"),
         ({"checkpoint": "{}"}, CheckpointError, "checkpoint"),
+        ({"checkpoint": Checkpoint("a", 1, 2)}, CheckpointError, "it goes on with list_events"),
     ],
 )
 def test_arguments_of_no_use_are_refused_before_anything_is_sent(
@@ -450,7 +465,7 @@ def test_once_reads_what_there_is_and_ends() -> None:
         first = client.follow_events(client.fleet(), since=BEGIN - DAY).once()
         found = [each async for each in first]
         assert sorted(keys(found)) == api.keys()
-        assert len(api.asked) == 2
+        assert [asked for _, asked in api.asked] == ["", "a", "b"]
         api.add("a", (BEGIN - 50, 7, BEGIN))
         more = client.follow_events(client.fleet(), checkpoint=first.checkpoint).once()
         found = [each async for each in more]
@@ -656,6 +671,167 @@ def test_connectors_take_turns_and_none_waits_more_than_twice_the_mean() -> None
         assert max(Counter(int(at) // 300 for at, _ in api.asked).values()) < 0.9 * 1200
 
     run(scenario, {name: [] for name in names})
+
+
+def test_bounds_that_mean_when_events_were_collected_lose_nothing_either() -> None:
+    """A clock that was hours ahead once brings an event that is listed before those that were recorded before it."""
+    ahead = (BEGIN - 4 * 3600, 0, BEGIN - 10 * 3600)
+    events = [ahead, *((BEGIN - 9 * 3600 + 60 * i, 1, BEGIN - 9 * 3600 + 60 * i) for i in range(540))]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.compares = 2
+        follower = client.follow_events("a", since=BEGIN - 12 * 3600, lookback="1h").once()
+        assert sorted(keys([each async for each in follower])) == api.keys()
+
+    run(scenario, {"a": events}, page_size=50)
+
+
+def test_a_busy_connector_is_not_asked_more_often_than_the_interval_says() -> None:
+    busy = [(BEGIN + i // 2, i % 2, BEGIN + i // 2) for i in range(7200)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        found = await until(BEGIN + 3700, client.follow_events("a", interval="60s"))
+        assert sorted(keys(found)) == api.keys()
+        assert len({round(at) for at, _ in api.asked}) < 100
+
+    run(scenario, {"a": busy}, page_size=1000)
+
+
+def test_kinds_that_hardly_ever_come_do_not_make_rounds_longer_and_longer() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN, kind={"Leave", "HaError"}, lookback="1h")
+        assert await until(BEGIN + DAY / 2, follower) == []
+        # One request for a shallow round, and a few for a deep one.
+        assert len(api.asked) < 1.5 * DAY / 2 / 30
+
+    run(scenario, {"a": [(BEGIN + 10 * i, 0, BEGIN + 10 * i) for i in range(4320)]}, page_size=200)
+
+
+def test_an_account_whose_connectors_cannot_be_listed_for_hours_is_followed_afterwards(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda _: 503 if timespan.now() < BEGIN + 7200 else None
+        found = await until(BEGIN + 3 * 3600, client.follow_events(client.fleet(), since=BEGIN))
+        assert sorted(keys(found)) == api.keys()
+        down = [at for at, _ in api.asked if at < BEGIN + 7200]
+        assert len(down) <= 130
+        assert all(later - earlier >= 59 for earlier, later in pairwise(down[10:]))
+
+    run(scenario, {"a": [(BEGIN + 10, 0, BEGIN + 20)]})
+    assert sum("cannot be listed" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_checkpoint_s_connectors_are_followed_while_those_of_the_account_cannot_be_listed() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        first = client.follow_events(client.fleet(), since=BEGIN - DAY).once()
+        assert len([each async for each in first]) == 1
+        api.add("a", (BEGIN + 1, 0, BEGIN + 1))
+        api.fails = lambda request: 500 if request.path.endswith("/connectors") else None
+        rest = client.follow_events(client.fleet(), checkpoint=first.checkpoint)
+        assert keys(await until(BEGIN + 600, rest)) == [("a", BEGIN + 1, 0)]
+
+    run(scenario, {"a": [(BEGIN - 10, 0, BEGIN)]})
+
+
+def test_connectors_that_left_the_account_are_not_asked_any_more() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events(client.fleet(), since=BEGIN)
+        task = asyncio.create_task(until(BEGIN + 3 * 3600, follower))
+        await asyncio.sleep(3600)
+        del api.events["b"]
+        await task
+        assert max(at for at, connector in api.asked if connector == "b") < BEGIN + 3600 + 1000
+        assert follower.status.keys() == {"a"}
+
+    run(scenario, {"a": [], "b": []})
+
+
+def test_connectors_that_hang_do_not_hold_up_the_others() -> None:
+    names = [f"c{number}" for number in range(18)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        hanging = set(names[:8])
+        api.hangs = lambda request: request.path.split("/")[7] in hanging
+        await until(BEGIN + 3600, client.follow_events(names))
+        rounds = Counter(name for at, name in api.asked if at > BEGIN + 600)
+        assert min(rounds[name] for name in names if name not in hanging) >= 60
+
+    run(scenario, {name: [] for name in names})
+
+
+def test_the_client_may_be_closed_right_after_the_follower() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        async with waiting(client) as (follower, task):
+            await follower.aclose()
+            await client.close()
+            assert await task == []
+
+    run(scenario, {"a": [], "b": [], "c": []})
+
+
+def test_a_client_that_was_closed_and_opened_meanwhile_does_not_hang_its_followers() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        async with aclosing(follower.batches()) as batches:
+            await anext(batches)
+            await client.close()
+            await client.open()
+            with pytest.raises(ConfigurationError, match="closed while it was reading"):
+                await anext(batches)
+
+    run(scenario, {"a": [(BEGIN - 1, 0, BEGIN)]})
+
+
+def test_nothing_is_asked_any_more_once_it_was_closed() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events(["a", "b"], since=BEGIN - DAY)
+        async with aclosing(follower.batches()) as batches:
+            await anext(batches)
+            await follower.aclose()
+            await asyncio.sleep(1)
+            asked = len(api.asked)
+            await asyncio.sleep(3600)
+            assert len(api.asked) == asked
+            assert [each async for each in batches] == []
+
+    run(scenario, {"a": [(BEGIN - 1, 0, BEGIN)], "b": []})
+
+
+def test_who_begins_to_read_takes_over() -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - DAY)
+        async with asyncio.timeout(3600):
+            first = aiter(follower)
+            found = [await anext(first)]
+            async for each in follower:  # the first was not closed
+                found.append(each)
+                if len(found) == 4:
+                    break
+        assert keys(found[1:]) == api.keys()
+        assert keys(found[:1]) == api.keys()[:1]
+
+    run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(3)]})
+
+
+def test_an_event_with_times_beyond_all_measure_ends_nothing() -> None:
+    events = [(BEGIN - 5, 0, BEGIN - 5), (BEGIN - 4, 0, -(2**60))]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        found = [each async for each in client.follow_events("a", since=BEGIN - DAY).once()]
+        assert sorted(keys(found)) == api.keys()
+
+    run(scenario, {"a": events})
+
+
+def test_a_checkpoint_goes_on_where_since_meant_another_time() -> None:
+    async def scenario(_: ArrivingAPI, client: Client) -> None:
+        stored = client.follow_events("a", since="6h").checkpoint.to_json()
+        await asyncio.sleep(7200)
+        follower = client.follow_events("a", since="6h", checkpoint=stored)
+        assert follower.checkpoint.since == BEGIN - 6 * 3600
+
+    run(scenario, {"a": []})
 
 
 def test_a_checkpoint_is_small() -> None:

@@ -14,7 +14,7 @@ from support.virtual import BEGIN, Listed, VirtualAPI, list_virtually, made
 
 from cfevents import Checkpoint, EventMetadata
 from cfevents.paging import key_of
-from cfevents.streams.account import _BEYOND, _IN_ORDER, _KEPT, Account
+from cfevents.streams.account import _KEPT, HARD, Account
 from cfevents.streams.density import Density
 from cfevents.streams.plan import Plan, Slice
 from cfevents.timespan import Timespan
@@ -415,7 +415,7 @@ keys = st.integers(0, 99).map(lambda number: frozenset((time, 0) for time in ran
 def test_an_account_earns_by_new_events_alone_and_never_affords_more_than_is_promised(
     pages: list[tuple[Any, bool]], concurrency: int, disorder: bool
 ) -> None:
-    account, seen, given_up = Account(concurrency), set(), 0
+    account, seen, given_up = Account(concurrency, HARD), set(), 0
     if disorder:
         account.in_order = False
     for page, owed in pages:
@@ -433,10 +433,10 @@ def test_an_account_earns_by_new_events_alone_and_never_affords_more_than_is_pro
 
 
 def test_an_event_that_is_owed_costs_until_it_was_seen_again_and_is_forgotten_when_it_was_delivered() -> None:
-    account = Account(1)
+    account = Account(1, HARD)
     events = frozenset((time, 0) for time in range(10))
     account.see(events)
-    most = _IN_ORDER + _BEYOND - _KEPT
+    most = HARD.in_order + HARD.beyond - _KEPT
     assert account.affords(most)
     assert not account.affords(most + 0.1)
     assert not account.affords(most, owing=[(0, 0)])

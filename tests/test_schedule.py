@@ -104,6 +104,46 @@ def test_connectors_that_fail_now_and_then_are_no_outage() -> None:
         turns[3] = taken(schedule, 30 + turns.index(turn) * 30)
 
 
+def test_connectors_that_never_answer_are_no_outage() -> None:
+    schedule = scheduled(*"abcdefgh")
+    told, was_down = 0, False
+    for now in range(0, 7200, 5):
+        while turn := schedule.next(now):
+            bad = turn.connector_id in "abcd"
+            schedule.failed(turn, now) if bad else schedule.done(turn, now, now)
+            told += schedule.is_down and not was_down
+            was_down = schedule.is_down
+    assert told <= 1  # when they fail for the first time
+
+
+def test_a_connector_that_never_answers_is_not_asked_repeatedly() -> None:
+    schedule = scheduled("a", "b", "c", "d")
+    schedule.failed(taken(schedule, 0), 1)
+    for _ in range(3):
+        schedule.done(taken(schedule, 0), 0, 1)
+    turns = [taken(schedule, 100) for _ in range(4)]
+    assert [turn.connector_id for turn in turns if turn.doubted] == ["a"]
+
+
+def test_an_answer_to_another_question_shows_that_the_api_is_there() -> None:
+    schedule = scheduled("a", "b", "c")
+    for _ in range(20):
+        schedule.failed(taken(schedule, 1000), 1, answered=True)
+        assert not schedule.is_down
+
+
+def test_a_connector_that_is_left_out_has_no_turn() -> None:
+    schedule = scheduled("a", "b", "c")
+    turn = taken(schedule, 0)
+    schedule.drop("a")
+    schedule.drop("b")
+    schedule.done(turn, 0, 1)
+    schedule.add(["b"], 2)
+    assert [taken(schedule, 5000).connector_id for _ in range(2)] == ["c", "b"]
+    assert schedule.next(5000) is None
+    assert schedule.wait(5000) is None
+
+
 def test_after_an_outage_every_connector_looks_for_late_events() -> None:
     schedule = scheduled("a", "b")
     for _ in range(2):
@@ -112,9 +152,14 @@ def test_after_an_outage_every_connector_looks_for_late_events() -> None:
         turn = taken(schedule, 30)
         assert not turn.deep
         schedule.failed(turn, now)
-    schedule.done(taken(schedule, 95), 95, 96)
+    probe = taken(schedule, 95)
+    schedule.done(probe, 95, 96)
     assert not schedule.is_down
-    assert [taken(schedule, 160).deep, taken(schedule, 160).deep] == [True, True]
+    turns = [taken(schedule, 160), taken(schedule, 160)]
+    assert {turn.connector_id for turn in turns} == {"a", "b"}
+    # The one that was asked whether the API is back has looked for them by that.
+    assert probe.deep
+    assert [turn.connector_id for turn in turns if not turn.deep] == [probe.connector_id]
 
 
 def test_a_connector_that_is_refused_is_asked_rarely_and_the_others_go_on() -> None:

@@ -102,7 +102,8 @@ def test_five_thousand_events_within_the_lookback_make_less_than_200_kb() -> Non
     assert len(FollowCheckpoint("a" * 32, ("c" * 32,), None, NOW, {"c" * 32: mark}).to_json()) < 100_000
 
 
-GOOD = json.loads(FollowCheckpoint("a", ("c",), None, 5, {"c": Watermark(5, 7, {(7, 0): None})}).to_json())
+MARK = {"since": 5, "newest": 7, "reached": 8, "delivered": [7, 0]}
+GOOD = json.loads(FollowCheckpoint("a", ("c",), None, 5, {"c": Watermark(5, 7, 8, {(7, 0): None})}).to_json())
 
 
 @pytest.mark.parametrize(
@@ -117,10 +118,17 @@ GOOD = json.loads(FollowCheckpoint("a", ("c",), None, 5, {"c": Watermark(5, 7, {
         {"kind": 1},
         {"connectors": []},
         {"connectors": {"c": {}}},
-        {"connectors": {"c": {"since": 5, "newest": 7, "delivered": [7]}}},
-        {"connectors": {"c": {"since": 5, "newest": "7", "delivered": []}}},
-        {"connectors": {"c": {"since": 5, "newest": 7, "delivered": [7, 0.5]}}},
-        {"connectors": {"c": {"since": 5, "newest": 7, "delivered": [], "more": 1}}},
+        {"connectors": {"c": MARK | {"since": 10**400}}},
+        {"connectors": {"c": MARK | {"since": 5.5}}},
+        {"connectors": {"c": MARK | {"delivered": [7]}}},
+        {"connectors": {"c": MARK | {"newest": "7"}}},
+        {"connectors": {"c": MARK | {"newest": math.nan}}},
+        {"connectors": {"c": MARK | {"reached": math.inf}}},
+        {"connectors": {"c": MARK | {"delivered": [7, 0.5]}}},
+        {"connectors": {"c": MARK | {"delivered": [math.nan, 0]}}},
+        {"connectors": {"c": MARK | {"delivered": [10**400, 0]}}},
+        {"connectors": {"c": MARK | {"more": 1}}},
+        {"since": 10**400},
         {"more": 1},
     ],
 )

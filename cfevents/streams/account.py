@@ -2,16 +2,32 @@
 
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from cfevents.checkpoint import Key
 
-# Requests for each that a listing page by page needs at least, where the server lists in order and where it does not;
-# and beyond those, for each slice that runs at a time. A little less than 1.5 and 2 are spent, and a part of a page is
-# kept for each slice: what two of them turn out to list both cannot be foreseen.
-_IN_ORDER = 1.4
-_OUT_OF_ORDER = 1.85
-_BEYOND = 2
+# The part of a page that is kept for each slice: what two of them turn out to list both cannot be foreseen.
 _KEPT = 0.4
+
+
+class Allowance(NamedTuple):
+    """What a listing in slices may cost."""
+
+    in_order: float
+    """Requests for each that a listing page by page needs at least, where the server lists in order."""
+
+    out_of_order: float
+    """The same where it does not."""
+
+    beyond: float
+    """Requests beyond those, for each slice that runs at a time."""
+
+
+HARD = Allowance(1.4, 1.85, 2)
+"""No more than 1.5 and 2 times as many and two for each slice are spent, whatever the listing turns out to be."""
+
+EASY = Allowance(3, 3, 30)
+"""A listing that has to bring its first events soon may cost more: no slice is longer than a few pages."""
 
 
 class Account:
@@ -32,9 +48,9 @@ class Account:
 
     sent = 0
 
-    def __init__(self, concurrency: int) -> None:
-        """Begin with what the slices that run at a time may cost beyond."""
-        self._concurrency = concurrency
+    def __init__(self, concurrency: int, allowance: Allowance) -> None:
+        """Begin with what the slices that run at a time may cost."""
+        self._concurrency, self._allowance = concurrency, allowance
         self._seen = 0
         self._known: set[Key] = set()
         self._owed: set[Key] = set()
@@ -57,7 +73,7 @@ class Account:
 
     def affords(self, pages: float, owing: Collection[Key] = ()) -> bool:
         """Whether so many pages may be spent that earn nothing, with these events to be listed again."""
-        share = _IN_ORDER if self.in_order else _OUT_OF_ORDER
+        share = self._allowance.in_order if self.in_order else self._allowance.out_of_order
         earned = (share * self._seen - len(self._owed) - len(owing)) / self.page_size
-        beyond = self._concurrency * max(0, _BEYOND - _KEPT * self.per_page)
+        beyond = self._concurrency * max(0, self._allowance.beyond - _KEPT * self.per_page)
         return (earned - pages) * self.per_page + beyond >= self.sent

@@ -35,15 +35,16 @@ class Members:
     on_error: OnError
     errors: dict[str, CfEventsError] = field(factory=dict)
 
-    async def begin(self) -> tuple[tuple[str, ...], dict[str, CfEventsError]]:
+    async def begin(self, reader: Reader | None = None) -> tuple[tuple[str, ...], dict[str, CfEventsError]]:
         """Find the connectors for a reading that begins, and where its errors go: another may begin meanwhile.
 
-        The API is asked where they were not named.
+        The API is asked where they were not named, by another reader if one is given.
         """
         self.errors = errors = dict[str, CfEventsError]()
         if self.named is not None:
             return self.named, errors
-        connectors = (await self.reader.opened().ask(self.reader.api.list_connectors())).result
+        reader = reader or self.reader
+        connectors = (await reader.opened().ask(reader.api.list_connectors())).result
         return tuple(
             each.id for each in {each.id: each for each in connectors}.values() if _usable(each, errors)
         ), errors

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from cfevents.checks import check_whole
+from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 from cfevents.models import EventDetail, EventMetadata, FollowedEvent
 from cfevents.query import Query
@@ -124,15 +125,28 @@ class Follower(Generic[T]):
             self._asking.end()
 
     async def _found(self) -> AsyncGenerator[Found, None]:
+        if self._asking is not None:  # by one who reads no more
+            self._asking.end()
+            await self._asking.close()
         self._reached, self._present = self.checkpoint, None
         self._asking = asking = Asking(self._reader, self._members, self._terms, self._reached)
         try:
-            while not self._ended and (found := await asking.next()) is not None:
+            while (found := await self._next(asking)) is not None:
                 yield found
         finally:
             await asking.close()
         if self._terms.once and not self._ended:
             self._members.end(asking.errors)
+
+    async def _next(self, asking: Asking) -> Found | None:
+        if self._ended:
+            return None
+        try:
+            return await asking.next()
+        except ConfigurationError:
+            if self._ended:  # the client may be closed right after it
+                return None
+            raise
 
     def __repr__(self) -> str:
         return f"<Follower of {self._reached!r}>"
@@ -157,7 +171,10 @@ def follow(
         TypeError: An argument is of the wrong type.
         ValueError: An argument has no meaning; the message says what to write instead.
     """
-    members = members_of(fleet)
+    members, present = members_of(fleet), math.floor(now())
+    begin = present if since is None else moment("since", since)
+    if begin > present:
+        raise ValueError(f"since={since!r} lies ahead: leave it out to begin now")
     query = Query.of("follower", since=0, kind=kind, concurrency=_SLICES)
     pace = Pace(length("interval", interval), length("deep_interval", deep_interval))
     terms = Terms(query, pace, length("overlap", overlap), length("lookback", lookback))
@@ -166,6 +183,6 @@ def follow(
         # In another order they are the same.
         None if members.named is None else tuple(sorted(members.named)),
         query.start.kind,
-        math.floor(now()) if since is None else moment("since", since),
+        begin,
     )
     return Follower(reader, members, terms, start if checkpoint is None else resumed(start, checkpoint, since))

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from cfevents.errors import CfEventsError
 from cfevents.models import EventMetadata, FollowedEvent
-from cfevents.paging import key_of
+from cfevents.paging import chosen, key_of
 from cfevents.query import Query
 from cfevents.session import Reader
+from cfevents.streams.account import EASY
 from cfevents.streams.details import Listed, get_details
 from cfevents.streams.slices import list_slices
 from cfevents.streams.watermark import Watermark
@@ -63,6 +64,13 @@ class News:
 
         self._reader, self._query, self._payloads, self._lookback = reader, query, payloads, lookback
         self._began = now()
+        self._listed_count = self._fresh_count = 0
+        self._newest: float | None = None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether there may be more by now: what was listed was more than a page, and most of it new."""
+        return self.pages > 1 and 2 * self._fresh_count > self._listed_count
 
     async def found(self) -> AsyncGenerator[Found, None]:
         """Yield what was not delivered, ascending, in one piece where it is not very much.
@@ -84,18 +92,19 @@ class News:
                     yield Found(connector_id, delivered, items, self.mark)
                 if failure is not None:
                     raise failure
-        if self.mark.newest is not None:
-            self.mark = self._looked_through(self.mark, self.mark.newest)
+        self.mark = self.mark.listed(self._newest)
+        if self.mark.reached is not None:
+            self.mark = self._looked_through(self.mark, self.mark.reached)
 
     async def _listed(self) -> AsyncGenerator[list[EventMetadata], None]:
         piece, gathering = list[EventMetadata](), _Gathering(_MOST if self._payloads is None else _MOST_WITH_PAYLOADS)
         mark, failure = self.mark, None
-        async with aclosing(list_slices(self._reader, self._query)) as pages:
+        async with aclosing(list_slices(self._reader, self._query, allowance=EASY, every_kind=True)) as pages:
             try:
                 async for page in pages:
-                    self.pages += 1
-                    piece += (fresh := mark.missing(page.items))
+                    piece += (fresh := mark.missing(chosen(page.items, self._query.kinds)))
                     mark = self._after(mark, fresh)
+                    self._note(page.items, len(fresh))
                     while gathering.is_enough(piece):
                         yield gathering.taken(piece)
             except CfEventsError as error:
@@ -121,8 +130,20 @@ class News:
         for event in events:
             yield Listed(self._query.start, event)
 
+    def _note(self, items: Sequence[EventMetadata], fresh: int) -> None:
+        self.pages += 1
+        self._listed_count += len(items)
+        self._fresh_count += fresh
+        if items:
+            newest = max(event.recorded_ts for event in items)
+            self._newest = newest if self._newest is None else max(self._newest, newest)
+
     def _after(self, mark: Watermark, events: Sequence[EventMetadata]) -> Watermark:
-        return self._looked_through(mark.after(events), events[-1].recorded_ts) if events else mark
+        if not events:
+            return mark
+        # All before was listed: by whichever of its times the API's bounds mean.
+        until = min(events[-1].recorded_ts, max(event.collected_ts for event in events))
+        return self._looked_through(mark.after(events), until)
 
     def _looked_through(self, mark: Watermark, until: float) -> Watermark:
         # What is collected from when this listing began is for the next one.

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from cfevents.checkpoint import Key
 from cfevents.models import EventMetadata
-from cfevents.streams.account import Account
+from cfevents.streams.account import HARD, Account, Allowance
 from cfevents.streams.density import Density
 from cfevents.timespan import Timespan
 
@@ -75,10 +75,10 @@ class Slice(Part):
 class Plan:
     """A window's parts, in ascending order."""
 
-    def __init__(self, window: Timespan, concurrency: int) -> None:
+    def __init__(self, window: Timespan, concurrency: int, allowance: Allowance = HARD) -> None:
         """Begin with the whole window: where its first page is the only one, nothing is cut."""
         self._window, self._concurrency = window, concurrency
-        self._account = Account(concurrency)
+        self._account = Account(concurrency, allowance)
         self._parts: list[Part] = [Slice(*window, Density(), look_at=1)]
         self._crowded: set[int] = set()
         self._taken: set[Key] = set()

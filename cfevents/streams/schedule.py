@@ -36,7 +36,7 @@ class Turn(NamedTuple):
     """Whether it is asked to see whether an API that was down is back."""
 
     doubted: bool
-    """Whether the API may be down: it is not to be asked repeatedly."""
+    """Whether it, or the API, gave no answer before: it is not to be asked repeatedly."""
 
 
 class Schedule:
@@ -52,8 +52,10 @@ class Schedule:
         self._pace, self._random = pace, random
         self._due: list[tuple[float, int, str]] = []
         self._numbers = count()
+        self._number_of: dict[str, int] = {}
         self._deep_at: dict[str, float] = {}
-        self._failing: set[str] = set()
+        self._bad: set[str] = set()
+        self._suspicious: set[str] = set()
         self._probe_at: float | None = None
         self._probing = False
 
@@ -74,20 +76,26 @@ class Schedule:
                 self._deep_at[connector_id] = now
                 self._put(connector_id, now)
 
-    def drop(self, turn: Turn) -> None:
-        """Leave out a connector whose turn it is."""
-        del self._deep_at[turn.connector_id]
+    def drop(self, connector_id: str) -> None:
+        """Leave out a connector, also while it is its turn."""
+        del self._deep_at[connector_id]
+        self._number_of.pop(connector_id, None)
+        self._bad.discard(connector_id)
+        self._suspicious.discard(connector_id)
 
     def next(self, now: float) -> Turn | None:
         """Take the connector that is due first, if one is; `done`, `failed`, `refused` or `drop` ends its turn."""
-        if not self._due or self.wait(now) != 0:
+        if self.wait(now) != 0:
             return None
         _, _, connector_id = heapq.heappop(self._due)
         self._probing = self.is_down
-        return Turn(connector_id, self._deep_at[connector_id] <= now, self._probing, bool(self._failing))
+        doubted = bool(self._suspicious) or connector_id in self._bad
+        return Turn(connector_id, self._deep_at[connector_id] <= now, self._probing, doubted)
 
     def wait(self, now: float) -> float | None:
         """Say in how many seconds a connector is due; None where that depends on an answer."""
+        while self._due and self._number_of.get(self._due[0][2]) != self._due[0][1]:
+            heapq.heappop(self._due)  # left out, or put back since
         if self._probing or not self._due:
             return None
         return max(0.0, (self._due[0][0] if self._probe_at is None else self._probe_at) - now)
@@ -99,38 +107,64 @@ class Schedule:
             turn: Its turn.
             began: When it began.
             now: The time.
-            again: Whether it is due at once, since there may be more.
+            again: Whether it is due as soon as may be, since there may be more.
             least: The least interval that the request budget has room for, in seconds.
         """
-        if turn.deep:
-            self._deep_at[turn.connector_id] = began + self._pace.deep_interval
         self._answered(now)
-        self._put(turn.connector_id, now if again else began + self._jittered(max(self._pace.interval, least)))
+        self._bad.discard(turn.connector_id)
+        if turn.deep:
+            self._look_deep(turn, began + self._pace.deep_interval)
+        pause = least if again else self._jittered(max(self._pace.interval, least))
+        self._put(turn.connector_id, max(now, began + pause) if again else began + pause)
 
-    def failed(self, turn: Turn, now: float) -> None:
-        """Put back a connector that was asked in vain; where others were too, only one asks whether the API is back."""
-        self._deep_at[turn.connector_id] = now
-        self._failing.add(turn.connector_id)
-        if turn.probe or (not self.is_down and len(self._failing) >= min(_OUTAGE, len(self._deep_at))):
-            self._probe_at = now + self._later(_PATIENCE)
-            self._probing = False
+    def failed(self, turn: Turn, now: float, *, answered: bool = False) -> None:
+        """Put back a connector that was asked in vain. Where others were too, only one asks whether the API is back.
+
+        Args:
+            turn: Its turn.
+            now: The time.
+            answered: Whether the API gave an answer all the same.
+        """
+        if answered:
+            self._answered(now)
+        elif turn.connector_id not in self._bad or self._good == 0:
+            self._suspicious.add(turn.connector_id)
+        self._bad.add(turn.connector_id)
+        if not answered and (turn.probe if self.is_down else self._is_outage()):
+            self._probe_at, self._probing = now + self._later(_PATIENCE), False
+        self._look_deep(turn, now)
         self._put(turn.connector_id, now + self._later(_PATIENCE))
 
     def refused(self, turn: Turn, now: float) -> None:
         """Put back a connector that the API answers for with a refusal, to be asked rarely."""
         self._answered(now)
-        self._deep_at[turn.connector_id] = now
+        self._look_deep(turn, now)
         self._put(turn.connector_id, now + self._jittered(self._pace.rare))
 
+    @property
+    def _good(self) -> int:
+        """How many connectors had an answer when they were asked last, the suspicious ones among them."""
+        return len(self._deep_at) - len(self._bad - self._suspicious)
+
+    def _is_outage(self) -> bool:
+        # Those that never answer prove nothing.
+        return 0 < min(_OUTAGE, self._good) <= len(self._suspicious)
+
     def _answered(self, now: float) -> None:
-        self._failing.clear()
+        self._suspicious.clear()
         if self.is_down:
             # What was collected while nobody could ask may have been recorded long before.
             self._deep_at = dict.fromkeys(self._deep_at, now)
             self._probe_at, self._probing = None, False
 
+    def _look_deep(self, turn: Turn, at: float) -> None:
+        if turn.connector_id in self._deep_at:
+            self._deep_at[turn.connector_id] = at
+
     def _put(self, connector_id: str, due: float) -> None:
-        heapq.heappush(self._due, (due, next(self._numbers), connector_id))
+        if connector_id in self._deep_at:
+            self._number_of[connector_id] = number = next(self._numbers)
+            heapq.heappush(self._due, (due, number, connector_id))
 
     def _jittered(self, seconds: float) -> float:
         return seconds * (1 + _JITTER * (2 * self._random() - 1))

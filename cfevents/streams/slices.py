@@ -13,18 +13,27 @@ from cfevents.paging import Trail, chosen, key_of, told_how_to_go_on
 from cfevents.protocol import Answer, Request
 from cfevents.query import Query
 from cfevents.session import Reader, Session, stop
+from cfevents.streams.account import HARD, Allowance
 from cfevents.streams.plan import Plan, Slice
 
 
-async def list_slices(reader: Reader, query: Query) -> AsyncGenerator[Page, None]:
+async def list_slices(
+    reader: Reader, query: Query, *, allowance: Allowance = HARD, every_kind: bool = False
+) -> AsyncGenerator[Page, None]:
     """Yield a listing's events in ascending order, a page for each slice.
+
+    Args:
+        reader: What to read with.
+        query: What to list.
+        allowance: What it may cost.
+        every_kind: Whether those of kinds that are not wanted come too, as the API sends them.
 
     Raises:
         CfEventsError: A slice could not be had; what comes before it has been yielded, and the error's checkpoint tells
             how to go on.
     """
     reached = query.start
-    side_by_side = _SideBySide(reader, query)
+    side_by_side = _SideBySide(reader, query, allowance)
     before: set[Key] = set(reached.delivered)
     try:
         while not reached.finished:
@@ -34,7 +43,7 @@ async def list_slices(reader: Reader, query: Query) -> AsyncGenerator[Page, None
             before = set(part.events)
             reached = _after(part, reached)
             yield Page(
-                items=chosen(tuple(events), query.kinds),
+                items=tuple(events) if every_kind else chosen(tuple(events), query.kinds),
                 messages=tuple(reading.messages),
                 errors=tuple(reading.errors),
                 checkpoint=reached,
@@ -75,10 +84,10 @@ class _Reading:
 class _SideBySide:
     """The requests of the slices, as many at a time as the query says."""
 
-    def __init__(self, reader: Reader, query: Query) -> None:
+    def __init__(self, reader: Reader, query: Query, allowance: Allowance) -> None:
         self.tasks: dict[asyncio.Task[Answer[Listing]], Slice] = {}
         self._reader, self._query = reader, query
-        self._plan = Plan(query.window, query.concurrency)
+        self._plan = Plan(query.window, query.concurrency, allowance)
         self._patience = query.timeout
         self._readings: defaultdict[Slice, _Reading] = defaultdict(_Reading)
 

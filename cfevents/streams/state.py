@@ -6,10 +6,11 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from cfevents.checkpoint import Key, read_object
+from cfevents.checkpoint import Checkpoint, Key, is_key, is_time, read_object
 from cfevents.checks import shown
 from cfevents.errors import CheckpointError
 from cfevents.streams.watermark import Watermark
+from cfevents.timespan import is_relative
 
 _VERSION = 1
 
@@ -73,7 +74,7 @@ class FollowCheckpoint:
                 account_id=_checked(told.pop("account_id"), str),
                 connector_ids=None if ids is None else _texts(ids),
                 kind=_texts(kind) if isinstance(kind, list) else _checked(kind, str, type(None)),
-                since=_checked(told.pop("since"), int),
+                since=_second(told.pop("since")),
                 connectors={
                     connector_id: _read(mark) for connector_id, mark in _checked(told.pop("connectors"), dict).items()
                 },
@@ -92,15 +93,17 @@ class FollowCheckpoint:
 
 
 def resumed(asked: FollowCheckpoint, checkpoint: FollowCheckpoint | str, since: object) -> FollowCheckpoint:
-    """Take the checkpoint, if it is of what is asked for.
+    """Take the checkpoint, if it is of what is asked for; ``since`` as the caller wrote it may mean another time now.
 
     Raises:
         CheckpointError: It is not.
     """
+    if isinstance(checkpoint, Checkpoint):
+        raise CheckpointError("the checkpoint is of a listing: it goes on with list_events")
     if not isinstance(checkpoint, FollowCheckpoint):
         checkpoint = FollowCheckpoint.from_json(checkpoint)
-    names = ["account_id", "connector_ids", "kind"] + ["since"] * (since is not None)
-    for name in names:
+    absolute = since is not None and not is_relative(since)
+    for name in ["account_id", "connector_ids", "kind"] + ["since"] * absolute:
         theirs, ours = getattr(checkpoint, name), getattr(asked, name)
         if theirs != ours:
             raise CheckpointError(
@@ -112,21 +115,25 @@ def resumed(asked: FollowCheckpoint, checkpoint: FollowCheckpoint | str, since: 
 def _written(mark: Watermark) -> dict[str, Any]:
     # One flat array: it is the longest part by far.
     flat = [part for key in sorted(mark.delivered) for part in key]
-    return {"since": mark.since, "newest": mark.newest, "delivered": flat}
+    return {"since": mark.since, "newest": mark.newest, "reached": mark.reached, "delivered": flat}
 
 
 def _read(told: Any) -> Watermark:
     parts = _checked(told, dict)
-    if parts.keys() != {"since", "newest", "delivered"}:
+    if parts.keys() != {"since", "newest", "reached", "delivered"}:
         raise ValueError(f"a connector has {shown(sorted(parts))}")
-    since, newest, flat = _checked(parts["since"], int), parts["newest"], _checked(parts["delivered"], list)
-    if len(flat) % 2:
-        raise ValueError("an event's key has two parts")
-    keys: list[Key] = [
-        (_checked(time, int, float), _checked(sequence, int))
-        for time, sequence in zip(flat[::2], flat[1::2], strict=True)
-    ]
-    return Watermark(since, _checked(newest, int, float, type(None)), dict.fromkeys(keys))
+    flat = _checked(parts["delivered"], list)
+    keys: list[Key] = list(zip(flat[::2], flat[1::2], strict=True))
+    times = [_second(parts["since"]), *(parts[name] for name in ("newest", "reached") if parts[name] is not None)]
+    if not (all(map(is_time, times)) and all(map(is_key, keys))):
+        raise ValueError("a time or an event's key is out of range")
+    return Watermark(parts["since"], parts["newest"], parts["reached"], dict.fromkeys(keys))
+
+
+def _second(value: Any) -> int:
+    if not is_time(_checked(value, int)):
+        raise ValueError(f"{shown(value)} is no time")
+    return int(value)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

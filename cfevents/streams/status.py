@@ -12,6 +12,8 @@ from cfevents.timespan import now
 
 # The part of the lookback from which a lag is told of, before anything is lost.
 _NOTABLE = 0.5
+# Seconds: longer than anybody waits, and not too long for a timedelta.
+_LONGEST = 1e12
 
 _log = logging.getLogger("cfevents")
 
@@ -44,7 +46,7 @@ class ConnectorStatus:
             events: Some that were found, ascending.
             lookback: How late an event may come, in seconds.
         """
-        lag = timedelta(seconds=max(event.collected_ts - event.recorded_ts for event in events))
+        lag = _length(max(event.collected_ts - event.recorded_ts for event in events))
         notable = timedelta(seconds=_NOTABLE * lookback)
         if self.lag < notable <= lag:
             _log.warning(
@@ -55,4 +57,9 @@ class ConnectorStatus:
                 timedelta(seconds=lookback),
             )
         self.lag = max(self.lag, lag)
-        self.backlog = timedelta(seconds=max(0.0, now() - events[-1].recorded_ts))
+        self.backlog = _length(max(0.0, now() - events[-1].recorded_ts))
+
+
+def _length(seconds: float) -> timedelta:
+    # Of an event's times nothing is known but that they are numbers.
+    return timedelta(seconds=max(-_LONGEST, min(seconds, _LONGEST)))

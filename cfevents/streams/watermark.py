@@ -24,6 +24,9 @@ class Watermark:
     newest: int | float | None = None
     """When the newest event that was delivered was recorded."""
 
+    reached: int | float | None = None
+    """When the newest event that was listed was recorded, of whatever kind."""
+
     delivered: Mapping[Key, None] = field(factory=dict)
     """The events that were delivered and may be listed again; a dict, since a copy of it costs least."""
 
@@ -35,7 +38,7 @@ class Watermark:
             now: The time, in seconds since the Unix epoch. The watermark is never later: an appliance whose clock is
                 ahead may be put right.
         """
-        mark = min(self.since if self.newest is None else self.newest, now)
+        mark = min(self.since if self.reached is None else self.reached, now)
         begin = self.since if math.isinf(overlap) else max(self.since, math.floor(mark - overlap))
         # A second early: whether bounds are inclusive is not known.
         return Timespan(begin - 1, math.ceil(now) + _AHEAD)
@@ -55,9 +58,19 @@ class Watermark:
 
     def after(self, events: Iterable[EventMetadata]) -> "Watermark":
         """Take in what is delivered."""
-        more = dict.fromkeys(map(key_of, events))
-        times = [time for time, _ in more] if self.newest is None else [self.newest, *(time for time, _ in more)]
-        return evolve(self, newest=max(times, default=None), delivered={**self.delivered, **more})
+        if not (more := dict.fromkeys(map(key_of, events))):
+            return self
+        newest = max(time for time, _ in more)
+        return evolve(
+            self,
+            newest=_later(self.newest, newest),
+            reached=_later(self.reached, newest),
+            delivered={**self.delivered, **more},
+        )
+
+    def listed(self, newest: float | None) -> "Watermark":
+        """Take in when the newest event that was listed was recorded: it may be of a kind that is not delivered."""
+        return self if newest is None else evolve(self, reached=_later(self.reached, newest))
 
     def looked_through(self, until: float, lookback: float) -> "Watermark":
         """Give up what is older than late events may be, once all before a moment was looked for.
@@ -71,3 +84,7 @@ class Watermark:
         if since <= self.since:
             return self
         return evolve(self, since=since, delivered={key: None for key in self.delivered if key[0] >= since})
+
+
+def _later(one: float | None, other: float) -> float:
+    return other if one is None else max(one, other)

@@ -39,6 +39,13 @@ class ArrivingAPI:
         self.page_size = page_size
         self.fails: Callable[[web.Request], int | None] = lambda _: None
         """Says with which status a request fails."""
+        self.hangs: Callable[[web.Request], bool] = lambda _: False
+        """Says whether a request is never answered."""
+
+        self.compares = 0
+        """Which time the bounds mean: 0 when an event was recorded, 2 when it was collected."""
+
+        self.kind = "Init"
         self.latency = 0.0
         """Seconds that an answer takes."""
 
@@ -49,6 +56,9 @@ class ArrivingAPI:
         if status := self.fails(request):
             self._note(request)
             return await failure(status)(request)
+        if self.hangs(request):
+            self._note(request)
+            await asyncio.sleep(10**6)
         match request.path.split("/")[7:]:
             case [connector, "telemetry", "events"]:
                 self._note(request)
@@ -59,6 +69,7 @@ class ArrivingAPI:
                 t, n = map(int, event.split("."))
                 return await success({"e": {"k": "Init", "of": connector}, "t": t, "n": n})(request)
             case _:
+                self._note(request)
                 return await success([{"id": connector} for connector in self.events])(request)
 
     def add(self, connector: str, *events: Arriving) -> None:
@@ -70,14 +81,17 @@ class ArrivingAPI:
         return sorted((connector, t, n) for connector, each in self.events.items() for t, n, _ in each)
 
     def _note(self, request: web.Request) -> None:
-        self.asked.append((timespan.now(), request.path.split("/")[7]))
+        self.asked.append((timespan.now(), request.path.split("/")[7] if request.path.count("/") > 6 else ""))
 
     def _listed(self, connector: str, query: Mapping[str, str]) -> Reply:
         known = self.events[connector]
         collected = known[: bisect_right(known, timespan.now(), key=lambda event: event[2])]
-        within = sorted(each for each in collected if int(query["from"]) <= each[0] <= int(query["to"]))
+        bounds = range(int(query["from"]), int(query["to"]) + 1)
+        within = sorted(each for each in collected if each[self.compares] in bounds)
+        if query.get("k", self.kind) != self.kind:
+            within = []
         at = int(query.get("cursor", 0))
-        items = [item(t, n, a=a) for t, n, a in within[at : at + self.page_size]]
+        items = [item(t, n, k=self.kind, a=a) for t, n, a in within[at : at + self.page_size]]
         end = at + self.page_size
         return page(*items, cursor=str(end) if end < len(within) else None)
 
