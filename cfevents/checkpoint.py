@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, TypeAlias
 
 from attrs import asdict, frozen
@@ -37,7 +38,8 @@ def is_key(value: Any) -> bool:
 
 def is_time(value: Any) -> bool:
     """Whether it is a time as an event may have it, in seconds since the Unix epoch."""
-    return type(value) in (int, float) and -(2**63) <= value < 2**63
+    # Of an int that is too large for a float, isfinite could not tell.
+    return isfinite(value) if type(value) is float else type(value) is int and -(2**63) <= value < 2**63
 
 
 _RIGHT: Mapping[str, Callable[[Any], bool]] = {
