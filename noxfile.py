@@ -65,11 +65,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the built wheel; on the first Python with their coverage, which takes its time."""
+    """Run the tests against the built wheel; on the first Python all of them, and with their coverage."""
     _groups(session, "tests")
     _install_wheel(session)
-    runner = ("coverage", "run") if session.python == PYTHONS[0] else ("python",)
-    session.run(*runner, "-m", "pytest", *session.posargs, env=_from_the_wheel(session))
+    first = session.python == PYTHONS[0]
+    runner, brief = (("coverage", "run"), {}) if first else (("python",), {"CFEVENTS_TESTS_BRIEF": "1"})
+    session.run(*runner, "-m", "pytest", *session.posargs, env=_from_the_wheel(session) | brief)
 
 
 def _from_the_wheel(session: nox.Session) -> dict[str, str]:

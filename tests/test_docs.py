@@ -19,6 +19,8 @@ import cfevents
 from cfevents import events, face, storage, testing
 from cfevents.testing import History, Simulator, SimulatorThread, faults
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

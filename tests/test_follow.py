@@ -91,6 +91,7 @@ LONG = "CFEVENTS_SOAK_SEEDS" in os.environ
 DAYS, SEEDS = (30, 20) if LONG else (4, 2)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("failing", [False, True])
 def test_followed_late_events_come_once_each(seed: int, failing: bool) -> None:
@@ -112,6 +113,7 @@ def test_followed_late_events_come_once_each(seed: int, failing: bool) -> None:
     run(scenario, events)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_followed_events_later_than_the_lookback_alone_are_lost_and_it_is_told_before(
     seed: int, caplog: pytest.LogCaptureFixture
@@ -135,6 +137,7 @@ def test_followed_events_later_than_the_lookback_alone_are_lost_and_it_is_told_b
     run(scenario, {"a": rising})
 
 
+@pytest.mark.once
 def test_an_event_that_comes_late_while_much_is_listed_is_not_lost() -> None:
     # A backlog that takes hours to list; meanwhile something comes into a part that was listed already.
     backlog = [(BEGIN - 28 * 3600 + 100 * i, 0, BEGIN - 28 * 3600 + 100 * i) for i in range(1200)]
@@ -149,6 +152,7 @@ def test_an_event_that_comes_late_while_much_is_listed_is_not_lost() -> None:
     run(scenario, {"a": [*backlog, late]}, page_size=10, timeout=600)
 
 
+@pytest.mark.once
 def test_an_api_that_is_down_for_hours_is_asked_once_a_minute_and_then_nothing_is_missing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -184,6 +188,7 @@ def test_an_idle_round_is_one_request_for_each_connector() -> None:
     run(scenario, {"a": [], "b": []})
 
 
+@pytest.mark.once
 def test_idle_rounds_do_not_grow_memory() -> None:
     rounds = 10_000 if LONG else 300
 
@@ -205,6 +210,7 @@ def test_idle_rounds_do_not_grow_memory() -> None:
     run(scenario, {"a": [(BEGIN - 60 * i, 0, BEGIN) for i in range(200)]})
 
 
+@pytest.mark.once
 def test_what_is_remembered_does_not_grow_with_time() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN, interval="5min", lookback="2h")
@@ -533,6 +539,7 @@ def test_an_event_that_is_gone_and_a_kind_that_is_not_wanted_come_without_payloa
     run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)]})
 
 
+@pytest.mark.once
 def test_a_refused_connector_is_told_of_and_asked_rarely_and_the_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -656,6 +663,7 @@ def test_a_follower_that_was_closed_stays_closed() -> None:
     run(scenario, {"a": [(BEGIN - 1, 0, BEGIN)]})
 
 
+@pytest.mark.once
 def test_connectors_take_turns_and_none_waits_more_than_twice_the_mean() -> None:
     names = [f"c{number}" for number in range(500)]
 
@@ -686,6 +694,7 @@ def test_bounds_that_mean_when_events_were_collected_lose_nothing_either() -> No
     run(scenario, {"a": events}, page_size=50)
 
 
+@pytest.mark.once
 def test_a_busy_connector_is_not_asked_more_often_than_the_interval_says() -> None:
     busy = [(BEGIN + i // 2, i % 2, BEGIN + i // 2) for i in range(7200)]
 
@@ -697,6 +706,7 @@ def test_a_busy_connector_is_not_asked_more_often_than_the_interval_says() -> No
     run(scenario, {"a": busy}, page_size=1000)
 
 
+@pytest.mark.once
 def test_kinds_that_hardly_ever_come_do_not_make_rounds_longer_and_longer() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN, kind={"Leave", "HaError"}, lookback="1h")
@@ -707,6 +717,7 @@ def test_kinds_that_hardly_ever_come_do_not_make_rounds_longer_and_longer() -> N
     run(scenario, {"a": [(BEGIN + 10 * i, 0, BEGIN + 10 * i) for i in range(4320)]}, page_size=200)
 
 
+@pytest.mark.once
 def test_an_account_whose_connectors_cannot_be_listed_for_hours_is_followed_afterwards(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -747,6 +758,7 @@ def test_connectors_that_left_the_account_are_not_asked_any_more() -> None:
     run(scenario, {"a": [], "b": []})
 
 
+@pytest.mark.once
 def test_connectors_that_hang_do_not_hold_up_the_others() -> None:
     names = [f"c{number}" for number in range(18)]
 

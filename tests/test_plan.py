@@ -19,6 +19,8 @@ from cfevents.streams.density import Density
 from cfevents.streams.plan import Plan, Slice
 from cfevents.timespan import Timespan
 
+pytestmark = pytest.mark.once
+
 DAY = 86_400
 TEN_YEARS = 3650 * DAY
 ORDERS = ["ascending", "descending", "shuffled", "grouped"]

@@ -7,6 +7,8 @@ import pytest
 from benchmarks.polling import capacity
 from support.rounds import COUNTINGS, PERIOD, Case, play
 
+pytestmark = pytest.mark.once
+
 
 @pytest.mark.parametrize("counting", COUNTINGS)
 def test_clients_that_share_a_budget_poll_2500_connectors_evenly_and_none_is_refused(counting: Any) -> None:

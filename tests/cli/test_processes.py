@@ -95,6 +95,7 @@ def test_ctrl_c_while_it_loads_ends_with_130() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
 
 
+@pytest.mark.once
 def test_every_help_ends_with_an_example_that_runs(invoke: Invoke, tmp_path: Path) -> None:
     for name in app.commands:
         told = invoke(name, "--help").stdout

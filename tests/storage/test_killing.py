@@ -23,6 +23,7 @@ PROGRAM = Path(__file__).with_name("killing.py")
 CONNECTORS = ["c1", "c2", "c3"]
 
 pytestmark = [
+    pytest.mark.once,
     pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX"),
     pytest.mark.timeout(60 + 6 * KILLS),
 ]
