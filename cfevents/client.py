@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 import aiohttp
 from yarl import URL
@@ -20,10 +20,12 @@ from cfevents.protocol import find_api
 from cfevents.query import Query
 from cfevents.retry import Retry
 from cfevents.session import Counts, Reader, Session, Usage
-from cfevents.streams import EventStream, Fleet, FollowCheckpoint, Follower
-from cfevents.streams.follow import follow
+from cfevents.streams import EventStream, Fleet
 from cfevents.timespan import Length, Moment
 from cfevents.transport import Settings, Transport
+
+if TYPE_CHECKING:
+    from cfevents.following import FollowCheckpoint, Follower
 
 
 class Client:
@@ -200,13 +202,13 @@ class Client:
         connector_ids: str | Iterable[str] | Fleet,
         *,
         since: Moment | None = None,
-        checkpoint: FollowCheckpoint | str | None = None,
+        checkpoint: "FollowCheckpoint | str | None" = None,
         interval: Length = "30s",
         overlap: Length = "15min",
         lookback: Length = "24h",
         deep_interval: Length = "15min",
         kind: KindFilter | None = None,
-    ) -> Follower[EventMetadata]:
+    ) -> "Follower[EventMetadata]":
         """Follow connectors: their events as they come, and late ones, once each.
 
         An appliance that was cut off delivers its events afterwards, into the past. So each round begins some time
@@ -232,6 +234,8 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
+        from cfevents.following.follow import follow  # noqa: PLC0415 - most programs never follow
+
         if connector_ids is None:
             raise TypeError("connector_ids is None: write client.fleet() for all connectors of the account")
         ids = [connector_ids] if isinstance(connector_ids, str) else connector_ids

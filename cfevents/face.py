@@ -1,5 +1,8 @@
 """The public names, in one list."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from cfevents import events
 from cfevents.budget import Budget
 from cfevents.checkpoint import Checkpoint
@@ -38,8 +41,11 @@ from cfevents.models import (
 )
 from cfevents.retry import Retry
 from cfevents.session import Usage
-from cfevents.streams import Batch, ConnectorStatus, EventStream, Fleet, FleetStream, FollowCheckpoint, Follower
+from cfevents.streams import EventStream, Fleet, FleetStream
 from cfevents.wire import structure, unstructure
+
+if TYPE_CHECKING:
+    from cfevents.following import Batch, ConnectorStatus, FollowCheckpoint, Follower
 
 __all__ = [
     "APIConnectionError",
@@ -86,3 +92,10 @@ __all__ = [
     "structure",
     "unstructure",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The rest: most programs never follow, and need not wait for what does.
+    if name in __all__:
+        return getattr(import_module("cfevents.following"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

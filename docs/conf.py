@@ -24,7 +24,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|os|types|typing|yarl)\..*"),
     (
         "py:class",
-        r"T|cfevents\.(wire\.T|models\.E|streams\.follow\.T|storage\.syncing\.Follows|testing\.simulator\.ClientOptions)",
+        r"T|cfevents\.(wire\.T|models\.E|following\.follow\.T|storage\.syncing\.Follows|testing\.simulator\.ClientOptions)",
     ),
 ]
 

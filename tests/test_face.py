@@ -20,10 +20,11 @@ PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
 HOUSE = [
     "errors", "events", "checks", "checkpoint", "models", "listed", "wire", "lines", "quick", "timespan", "credentials",
-    "protocol", "budget", "transport", "exchange", "retry", "session", "query", "paging", "streams", "client",
+    "protocol", "budget", "transport", "exchange", "retry", "session", "query", "paging", "streams", "following",
+    "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.
-WINGS = {"testing": "events", "storage": "streams", "face": "client", "cli": "client", "__main__": "client"}
+WINGS = {"testing": "events", "storage": "following", "face": "client", "cli": "client", "__main__": "client"}
 NAMES = [
     "APIConnectionError",
     "APIError",

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import CheckpointError, EventMetadata
-from cfevents.streams.state import FollowCheckpoint
-from cfevents.streams.watermark import Watermark
+from cfevents.following.state import FollowCheckpoint
+from cfevents.following.watermark import Watermark
 
 NOW = 1_700_000_000
 LOOKBACK = 1000

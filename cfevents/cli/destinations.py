@@ -9,7 +9,7 @@ from cfevents.cli.failures import file_named
 from cfevents.cli.output import View, writer
 
 if TYPE_CHECKING:
-    from cfevents.streams import Batch
+    from cfevents.following import Batch
 
 
 class Destination(Protocol):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
     from cfevents import Client, Fleet
-    from cfevents.streams import Batch
+    from cfevents.following import Batch
 
 _FILE = click.Path(dir_okay=False)
 

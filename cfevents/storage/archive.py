@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 from cfevents.checks import check_seconds, check_segment, check_whole
 from cfevents.errors import ArchiveError
 from cfevents.events import KindFilter
+from cfevents.following import Batch, Follower
 from cfevents.models import EventDetail, EventReference, RecordedEvent, event_id
 from cfevents.query import Query
 from cfevents.storage import statements
@@ -19,7 +20,7 @@ from cfevents.storage.archived import ArchivedStream
 from cfevents.storage.database import Database
 from cfevents.storage.rows import LISTED, PAYLOAD, Row
 from cfevents.storage.syncing import Follows, begin
-from cfevents.streams import Batch, Fleet, Follower
+from cfevents.streams import Fleet
 from cfevents.timespan import Length, Moment, moment
 
 

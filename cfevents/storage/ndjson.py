@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from cfevents.errors import ArchiveError
+from cfevents.following import Batch
 from cfevents.lines import followed_line
 from cfevents.storage.appended import Appended
 from cfevents.storage.durable import lock
-from cfevents.streams import Batch
 
 
 class NDJSONFile:

@@ -8,9 +8,9 @@ from typing import Any
 from attrs import evolve
 
 from cfevents.errors import ArchiveError, CfEventsError
+from cfevents.following import Batch, FollowCheckpoint
 from cfevents.models import EventDetail, FollowedEvent
 from cfevents.storage.rows import LISTED, PAYLOAD, Row, detail, listed_row, payload_row
-from cfevents.streams import Batch, FollowCheckpoint
 
 _KEY = "account_id = ? AND connector_id = ?"
 _INSERT = (

@@ -7,9 +7,10 @@ from typing import NamedTuple, Protocol
 from attrs import evolve
 
 from cfevents.events import KindFilter
+from cfevents.following import FollowCheckpoint, Follower
 from cfevents.models import EventMetadata
 from cfevents.storage.statements import store_checkpoint, stored_checkpoints
-from cfevents.streams import Fleet, FollowCheckpoint, Follower
+from cfevents.streams import Fleet
 from cfevents.timespan import Length, Moment
 
 _ALL = ""

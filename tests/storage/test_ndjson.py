@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from support.batches import BEGIN, batch, details, listed, with_payload
 
 from cfevents import ArchiveError, Client, EventDetail, unstructure
+from cfevents.following import Batch, FollowCheckpoint
 from cfevents.models import FollowedEvent
 from cfevents.storage import NDJSONFile, appended
 from cfevents.storage.appended import Appended
 from cfevents.storage.durable import replace_durably
-from cfevents.streams import Batch, FollowCheckpoint
 from cfevents.testing import Simulator
 
 

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from cfevents.checkpoint import Checkpoint, Key, is_key, is_time, read_object
 from cfevents.checks import shown
 from cfevents.errors import CheckpointError
-from cfevents.streams.watermark import Watermark
+from cfevents.following.watermark import Watermark
 from cfevents.timespan import is_relative
 
 _VERSION = 1

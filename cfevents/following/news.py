@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from cfevents.errors import CfEventsError
+from cfevents.following.watermark import Watermark
 from cfevents.models import EventMetadata, FollowedEvent
 from cfevents.paging import chosen, key_of
 from cfevents.query import Query
@@ -13,7 +14,6 @@ from cfevents.session import Reader
 from cfevents.streams.account import EASY
 from cfevents.streams.details import Listed, get_details
 from cfevents.streams.slices import list_slices
-from cfevents.streams.watermark import Watermark
 from cfevents.timespan import now
 
 # How many events are delivered together at most; each of those with a payload takes a request to get.

@@ -10,16 +10,16 @@ from attrs import frozen
 from cfevents.checks import check_whole
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
+from cfevents.following.asking import Asking, Terms
+from cfevents.following.news import Found, Payloads
+from cfevents.following.schedule import Pace
+from cfevents.following.state import FollowCheckpoint, resumed
+from cfevents.following.status import ConnectorStatus
 from cfevents.models import EventDetail, EventMetadata, FollowedEvent
 from cfevents.query import Query
 from cfevents.session import Reader
-from cfevents.streams.asking import Asking, Terms
 from cfevents.streams.details import wanted_kinds
 from cfevents.streams.fleet import Fleet, Members, members_of
-from cfevents.streams.news import Found, Payloads
-from cfevents.streams.schedule import Pace
-from cfevents.streams.state import FollowCheckpoint, resumed
-from cfevents.streams.status import ConnectorStatus
 from cfevents.timespan import Length, Moment, length, moment, now
 
 T = TypeVar("T")

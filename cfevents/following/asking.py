@@ -20,14 +20,14 @@ from cfevents.errors import (
     PaginationError,
     RateLimitError,
 )
+from cfevents.following.news import Found, News, Payloads
+from cfevents.following.schedule import Pace, Schedule, Turn
+from cfevents.following.state import FollowCheckpoint
+from cfevents.following.status import ConnectorStatus
+from cfevents.following.watermark import Watermark
 from cfevents.query import Query
 from cfevents.session import Reader, Session, stop
 from cfevents.streams.fleet import Members
-from cfevents.streams.news import Found, News, Payloads
-from cfevents.streams.schedule import Pace, Schedule, Turn
-from cfevents.streams.state import FollowCheckpoint
-from cfevents.streams.status import ConnectorStatus
-from cfevents.streams.watermark import Watermark
 from cfevents.timespan import now
 
 # The part of the budget that following takes at most.
