@@ -77,7 +77,8 @@ def length(name: str, value: Length) -> float:
         ValueError: It is not finite and above 0.
     """
     if isinstance(value, str):
-        if (seconds := _duration(value)) is None:
+        # A number alone can but be seconds.
+        if (seconds := _duration(f"{value}s" if value.strip().isdecimal() else value)) is None:
             raise ValueError(f"{name}={shown(value)} is not a length of time: write '30s', '15min', '24h' or seconds")
         value = seconds
     return check_seconds(name, value.total_seconds() if isinstance(value, timedelta) else value)

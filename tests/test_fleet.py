@@ -597,7 +597,7 @@ async def test_connectors_may_be_named_by_any_iterable_each_once() -> None:
     [
         ({"connector_ids": "site-1"}, TypeError, "connector_ids is 'site-1': write a list of ids, also for one"),
         ({"connector_ids": b"site-1"}, TypeError, "connector_ids is b'site-1': write a list"),
-        ({"connector_ids": []}, ValueError, "connector_ids is empty: leave it out for all"),
+        ({"connector_ids": []}, ValueError, "connector_ids is empty: all connectors of the account are"),
         ({"connector_ids": ["a", "../b"]}, ValueError, "is not one segment of a path"),
         ({"connector_ids": ["a", ""]}, ValueError, "connector_ids='' is empty"),
         ({"connector_ids": [5]}, TypeError, "connector_ids must be text"),

@@ -83,7 +83,7 @@ def checkpoint_of(path: str | None) -> Iterator[None]:
     try:
         yield
     except cfevents.CheckpointError as error:
-        raise Failure(f"{path}: {error}; give another --checkpoint to begin afresh") from error
+        raise Failure(f"{path}: {error}; name another file, for the events too, to begin afresh") from error
 
 
 @contextmanager

@@ -137,6 +137,8 @@ def latest_events(connector: str | None, format_: str | None, archive: str | Non
             with arguments_checked():
                 latest = await source.latest_events(connector_id)
             writer(views.recorded(connector_id), format_)(latest)
+            if archive is not None and not latest:
+                click.echo(f"cfevents: no payloads in {archive}: 'cfevents archive --details' stores them", err=True)
 
     asyncio.run(run())
 

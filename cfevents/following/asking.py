@@ -98,12 +98,12 @@ class Asking:
             raise found
         return found
 
-    def end(self) -> None:
-        """End what is under way, and let whoever waits know that nothing more comes."""
+    def end(self, error: CfEventsError | None = None) -> None:
+        """End what is under way, and let whoever waits know that nothing more comes, or why."""
         for task in self._tasks:
             task.cancel()
         with suppress(asyncio.QueueFull):
-            self._found.put_nowait(None)
+            self._found.put_nowait(error)
 
     async def close(self) -> None:
         """End what is under way."""
@@ -114,12 +114,12 @@ class Asking:
         if not self._terms.once:
             # Which an account has is asked for; meanwhile those are followed that were followed before.
             self._take_in(named or self._start.connectors)
-        works = (self._told(self._work()) for _ in range(min(most, len(named)) if named else most))
-        self._tasks = [session.start(work) for work in (*works, self._told(self._look()))]
+        works = [self._work] * (min(most, len(named)) if named else most)
+        self._tasks = [session.start(self._told(work)) for work in (*works, self._look)]
 
-    async def _told(self, work: Coroutine[None, None, None]) -> None:
+    async def _told(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:  # whoever reads has to know
             await self._found.put(error)
 
@@ -221,6 +221,8 @@ class Asking:
 
     def _failed(self, turn: Turn, status: ConnectorStatus, error: CfEventsError, *, answered: bool) -> None:
         if isinstance(error, AuthenticationError) and not self._answered:
+            # It is of no window: nothing was asked yet.
+            error.since = error.until = error.checkpoint = None
             raise error
         clock, is_news, was_down = asyncio.get_running_loop().time(), status.error is None, self._schedule.is_down
         status.error = error

@@ -125,8 +125,8 @@ class Follower(Generic[T]):
             self._asking.end()
 
     async def _found(self) -> AsyncGenerator[Found, None]:
-        if self._asking is not None:  # by one who reads no more
-            self._asking.end()
+        if self._asking is not None:  # by one who may read no more
+            self._asking.end(ConfigurationError("the follower is read by another now: make one for each reader"))
             await self._asking.close()
         self._reached, self._present = self.checkpoint, None
         self._asking = asking = Asking(self._reader, self._members, self._terms, self._reached)

@@ -13,6 +13,12 @@ from cfevents.following.watermark import Watermark
 from cfevents.timespan import is_relative
 
 _VERSION = 1
+_ADVICE = {
+    "account_id": "it goes on with a client of that account",
+    "connector_ids": "None is client.fleet(), all of the account; one that is new is followed by a follower of its own",
+    "kind": "write kind=checkpoint.kind",
+    "since": "leave since out, or write '6h', which counts the first time alone",
+}
 
 
 @frozen(eq=False, repr=False)
@@ -106,9 +112,8 @@ def resumed(asked: FollowCheckpoint, checkpoint: FollowCheckpoint | str, since: 
     for name in ["account_id", "connector_ids", "kind"] + ["since"] * absolute:
         theirs, ours = getattr(checkpoint, name), getattr(asked, name)
         if theirs != ours:
-            raise CheckpointError(
-                f"the checkpoint is of following something else: there {name} is {theirs!r}, here {ours!r}"
-            )
+            told = f"the checkpoint is of following something else: there {name} is {theirs!r}, here {ours!r}"
+            raise CheckpointError(f"{told}; {_ADVICE[name]}")
     return checkpoint
 
 

@@ -110,6 +110,11 @@ class Appended:
             return
         if named is not None:
             self._cut_back_where_it_went(named)
+        elif status.st_size:
+            raise ArchiveError(
+                f"{self._path} has data, and {self._beside}, which tells how much of it counts, is not there: put that "
+                "back; or move the data away, to begin afresh"
+            )
         # Named before anything is in it, or after a crash that would be taken for another's.
         sync_directory(self._path.parent)
         self._write(status.st_size, self.checkpoint)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from cfevents.checks import check_seconds, check_segment, check_whole
+from cfevents.checks import check_seconds, check_segment, check_type, check_whole
 from cfevents.errors import ArchiveError
 from cfevents.events import KindFilter
 from cfevents.following import Batch, Follower
@@ -104,7 +104,7 @@ class Archive:
         Raises:
             ArchiveError: They could not be stored; nothing of the batch is.
         """
-        self._check_account(batch.checkpoint.account_id)
+        self._check_account(check_type("batch", batch, Batch).checkpoint.account_id)
         return await self._opened.writer.write(partial(statements.store_batch, batch=batch, since={}))
 
     async def sync(
@@ -146,6 +146,8 @@ class Archive:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
+        if not hasattr(client, "follow_events"):
+            raise TypeError(f"client must be a Client that is open, not {type(client).__name__}")
         fleet = client.fleet() if connector_ids is None else connector_ids
         ids = fleet if isinstance(fleet, str | Fleet) else list(fleet)
         follow_events = partial(client.follow_events, ids, interval=interval, lookback=lookback, kind=kind)

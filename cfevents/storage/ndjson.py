@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cfevents.checks import check_type
 from cfevents.errors import ArchiveError
 from cfevents.following import Batch
 from cfevents.lines import followed_line
@@ -48,7 +49,12 @@ class NDJSONFile:
 
     @property
     def checkpoint(self) -> str | None:
-        """How far the connectors were followed, for ``Client.follow_events``; None before the first batch."""
+        """How far the connectors were followed, for ``Client.follow_events``; None before the first batch.
+
+        Raises:
+            ArchiveError: The file is not open: how far is not known yet.
+        """
+        self._require_open()
         return self._appended.checkpoint
 
     def open(self) -> Self:
@@ -79,10 +85,16 @@ class NDJSONFile:
 
         Raises:
             ArchiveError: It could not be written. The same batch can be written again: each event is there once.
+            TypeError: It is no batch.
         """
+        check_type("batch", batch, Batch)
+        thread = self._require_open()
+        await asyncio.get_running_loop().run_in_executor(thread, self._guarded, self._write, batch)
+
+    def _require_open(self) -> ThreadPoolExecutor:
         if self._thread is None:
             raise ArchiveError(f"{self._path} is not open: write 'async with NDJSONFile(...) as file'")
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, self._write, batch)
+        return self._thread
 
     def _write(self, batch: Batch[Any]) -> None:
         if self._reopen:

@@ -149,7 +149,7 @@ def _checked(connector_ids: Iterable[str]) -> tuple[str, ...]:
         raise TypeError(f"connector_ids is {shown(connector_ids)}: write a list of ids, also for one")
     ids = tuple(dict.fromkeys(check_segment("connector_ids", each) for each in connector_ids))
     if not ids:
-        raise ValueError("connector_ids is empty: leave it out for all connectors of the account")
+        raise ValueError("connector_ids is empty: all connectors of the account are client.fleet(), without it")
     return ids
 
 
