@@ -9,7 +9,7 @@ from cfevents.cli.failures import file_named
 from cfevents.cli.output import View, writer
 
 if TYPE_CHECKING:
-    from cfevents.following import Batch
+    from cfevents.following import Batch, FollowCheckpoint
 
 
 class Destination(Protocol):
@@ -18,6 +18,9 @@ class Destination(Protocol):
     @property
     def checkpoint(self) -> str | None:
         """How far it came; None at the beginning."""
+
+    async def begin(self, checkpoint: "FollowCheckpoint") -> None:
+        """Keep where it begins, if nothing is kept yet: the first event may come long after."""
 
     async def write(self, batch: "Batch[Any]") -> None:
         """Take a batch, and then keep that it came."""
@@ -37,6 +40,11 @@ class Printed:
         # A table's header shows that it began: the first event may take its time.
         self._write(())
 
+    async def begin(self, checkpoint: "FollowCheckpoint") -> None:
+        """Store where it begins; raises as `write` does."""
+        if self.checkpoint is None:
+            self._store(checkpoint)
+
     async def write(self, batch: "Batch[Any]") -> None:
         """Print a batch, and then store its checkpoint.
 
@@ -44,14 +52,17 @@ class Printed:
             Failure: The checkpoint cannot be stored.
             OSError: The events cannot be printed; their checkpoint is not stored.
         """
+        self._write(batch.items)
+        self._store(batch.checkpoint)
+
+    def _store(self, checkpoint: "FollowCheckpoint") -> None:
         from pathlib import Path  # noqa: PLC0415 - not needed for --help
 
         from cfevents.storage.durable import replace_durably  # noqa: PLC0415 - not needed for --help
 
-        self._write(batch.items)
         if self._path is not None:
             with file_named(self._path):
-                replace_durably(Path(self._path), batch.checkpoint.to_json().encode())
+                replace_durably(Path(self._path), checkpoint.to_json().encode())
 
 
 def _read(path: str) -> str | None:

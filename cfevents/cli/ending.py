@@ -110,6 +110,9 @@ def ends_when_asked() -> Iterator[Ending]:
             if not ending.asked:
                 raise
             task.uncancel()
+    if ending.asked:
+        # Whoever asks once more, while the rest is closed, is not to make a failure of it.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """The command that prints or stores events as they come."""
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+import os
+from contextlib import aclosing, asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from cfevents.cli import views
 from cfevents.cli.connection import connected, connectors_or_first
 from cfevents.cli.destinations import Destination, Printed, opened
-from cfevents.cli.ending import Ending, ends_when_asked
+from cfevents.cli.ending import Ending, ends_when_asked, hangup_calls
 from cfevents.cli.failures import arguments_checked, checkpoint_of
 from cfevents.cli.options import (
     all_option,
@@ -59,7 +60,8 @@ def follow_events(connectors: tuple[str, ...], all_: bool, simulate: bool, speed
     _require_file(how["output"], how["checkpoint"], how["format_"])
 
     async def run() -> None:
-        with ends_when_asked() as ending:
+        # A hangup before there is a file that could be opened anew asks for nothing.
+        with ends_when_asked() as ending, hangup_calls(lambda: None) if how["output"] else nullcontext():
             async with connected(simulate, speed) as client:
                 whom = await connectors_or_first(client, connectors, all_)
                 await _follow(client, whom, ending, several=all_ or len(connectors) > 1, **how)
@@ -88,6 +90,7 @@ async def _follow(
         with checkpoint_of(where["checkpoint"] or where["output"]):
             # With a checkpoint it is there since when: "24h" is another moment each time.
             follower = client.follow_events(whom, since=since if reached is None else None, checkpoint=reached, **pace)
+        await destination.begin(follower.checkpoint)
         await _deliver((follower.details() if details else follower).batches(), destination, ending)
 
 
@@ -118,5 +121,5 @@ def _require_file(output: str | None, checkpoint: str | None, format_: str | Non
     """
     if output is not None and format_ == "table":
         raise click.UsageError("--output takes NDJSON, not a table.", ctx=click.get_current_context())
-    if output is not None and output == checkpoint:
+    if None not in {output, checkpoint} and os.path.realpath(str(output)) == os.path.realpath(str(checkpoint)):
         raise click.UsageError("--output and --checkpoint are one file.", ctx=click.get_current_context())

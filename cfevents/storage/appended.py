@@ -6,6 +6,7 @@ The small one is written after the data, so after a crash the data may be longer
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -41,12 +42,11 @@ class Appended:
     checkpoint: str | None = None
     """What came with the data that was written last."""
 
-    def __init__(self, path: Path, beside: Path) -> None:
-        """Take where the data is, and where it is written how much of it counts."""
-        self._path, self._beside = path, beside
+    def __init__(self, path: Path, beside: Path, begins: bytes = b"") -> None:
+        """Take where the data is, where it is written how much of it counts, and with what all of it begins."""
+        self._path, self._beside, self._begins = path, beside, begins
         self._descriptor = _CLOSED
         self._length = 0
-        self._failed: str | None = None
 
     def open(self) -> None:
         """Open the data, and cut off what does not count.
@@ -80,14 +80,15 @@ class Appended:
             if self._descriptor == _CLOSED or not self._is_where_it_was():
                 self.close()
                 self.open()
-            # What failed may have failed after all of it was on the disk.
-            if not checkpoint == self._failed == self.checkpoint:
+            # What failed, or was cancelled, may have come to the disk all the same.
+            if checkpoint != self.checkpoint or not self._ends_with(data):
                 self._append(data, checkpoint)
-            self._failed = None
         except BaseException:
             # What is on the disk is not known any more: it is read again.
             self.close()
-            self._failed = checkpoint
+            with suppress(ArchiveError, OSError):
+                named = self._read()
+                self.checkpoint = None if named is None else named.checkpoint
             raise
 
     def _append(self, data: bytes, checkpoint: str) -> None:
@@ -104,7 +105,8 @@ class Appended:
         if not stat.S_ISREG(status.st_mode):
             raise ArchiveError(f"{self._path} is no plain file: events can be kept in a plain file only")
         self.checkpoint = None if named is None else named.checkpoint
-        if named is not None and named.names(status) and self._may_be_ours(named, status.st_size):
+        shorter = named is not None and status.st_size < named.length
+        if named is not None and named.names(status) and (shorter or _is_ours(self._descriptor, named, self._begins)):
             self._length = named.length
             self._cut_back()
             return
@@ -118,9 +120,6 @@ class Appended:
         # Named before anything is in it, or after a crash that would be taken for another's.
         sync_directory(self._path.parent)
         self._write(status.st_size, self.checkpoint)
-
-    def _may_be_ours(self, named: _Named, size: int) -> bool:
-        return size < named.length or _tail(self._descriptor, named.length) == named.tail
 
     def _cut_back(self) -> None:
         size = self._status().st_size
@@ -137,19 +136,10 @@ class Appended:
 
     def _cut_back_where_it_went(self, named: _Named) -> None:
         """Cut off what a killed process left in a file that was renamed since: it is written again, to the new one."""
-        for entry in os.scandir(self._path.parent):
-            if not (entry.name.startswith(self._path.name) and entry.is_file(follow_symlinks=False)):
-                continue
-            status = Path(entry.path).stat()
-            if not named.names(status) or status.st_size <= named.length:
-                continue
-            descriptor = os.open(entry.path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-            try:
-                if _tail(descriptor, named.length) == named.tail:
-                    os.ftruncate(descriptor, named.length)
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        for entry in os.scandir(self._path.resolve().parent):
+            if entry.inode() == named.inode:
+                with suppress(FileNotFoundError):  # compressed or removed meanwhile
+                    _cut_off(entry.path, named, self._begins)
 
     def _is_where_it_was(self) -> bool:
         try:
@@ -157,12 +147,19 @@ class Appended:
         except FileNotFoundError:
             return False
 
+    def _ends_with(self, data: bytes) -> bool:
+        if not 0 < len(data) <= self._length:
+            return False
+        os.lseek(self._descriptor, self._length - len(data), os.SEEK_SET)
+        return os.read(self._descriptor, len(data)) == data
+
     def _end_of_line(self) -> bytes:
         """Say what ends the last line, where another program left it without an end."""
         if self._length == 0:
             return b""
         os.lseek(self._descriptor, self._length - 1, os.SEEK_SET)
-        return b"" if os.read(self._descriptor, 1) == b"\n" else b"\n"
+        # Where there is nothing any more, it was emptied in this moment.
+        return b"" if os.read(self._descriptor, 1) in {b"\n", b""} else b"\n"
 
     def _status(self) -> os.stat_result:
         return os.fstat(self._descriptor)
@@ -202,6 +199,29 @@ def _named(told: dict[str, Any]) -> _Named:
     if not isinstance(named.checkpoint, str | None):
         raise TypeError("text was expected")
     return named
+
+
+def _cut_off(path: str, named: _Named, begins: bytes) -> None:
+    """Cut off what does not count, if it is the file that is named."""
+    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(descriptor)
+        ours = named.names(status) and stat.S_ISREG(status.st_mode)
+        if ours and status.st_size > named.length and _is_ours(descriptor, named, begins):
+            os.ftruncate(descriptor, named.length)
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_ours(descriptor: int, named: _Named, begins: bytes) -> bool:
+    """Whether a file with that number has what was written to the one that had it."""
+    if named.length:
+        return _tail(descriptor, named.length) == named.tail
+    # There was nothing yet by which it is known again; what a killed process may have left begins as all does.
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    found = os.read(descriptor, len(begins))
+    return found == begins[: len(found)]
 
 
 def _tail(descriptor: int, length: int) -> int:

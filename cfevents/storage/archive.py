@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,22 @@ class _Opened(NamedTuple):
 
     writer: Database
     reader: Database
+
+
+class _Syncing:
+    """A filling that is under way."""
+
+    def __init__(self) -> None:
+        self.follower: Follower[Any] | None = None
+        self.is_ended = False
+        self.has_ended = asyncio.Event()
+
+    async def end(self) -> None:
+        """End it, and wait until it has."""
+        self.is_ended = True
+        if self.follower is not None:
+            await self.follower.aclose()
+        await self.has_ended.wait()
 
 
 class Archive:
@@ -60,7 +76,7 @@ class Archive:
         self._path, self._account_id = Path(path).absolute(), account_id
         self._timeout = check_seconds("timeout", timeout)
         self._open: _Opened | None = None
-        self._syncing: dict[Follower[Any], asyncio.Event] = {}
+        self._syncing: set[_Syncing] = set()
 
     async def open(self) -> Self:
         """Open it, and make or renew its tables where that is needed; once more is no harm.
@@ -84,10 +100,8 @@ class Archive:
     async def close(self) -> None:
         """End the filling of it that is under way, after the batch that it is at, and close it."""
         opened = self._open
-        for follower in list(self._syncing):
-            await follower.aclose()
-        for ended in list(self._syncing.values()):
-            await ended.wait()
+        for each in list(self._syncing):
+            await each.end()
         if opened is not None and opened is self._open:
             self._open = None
             await opened.reader.close()
@@ -105,7 +119,7 @@ class Archive:
             ArchiveError: They could not be stored; nothing of the batch is.
         """
         self._check_account(check_type("batch", batch, Batch).checkpoint.account_id)
-        return await self._opened.writer.write(partial(statements.store_batch, batch=batch, since={}))
+        return await self._opened.writer.write(partial(statements.store_batch, batch=batch, since={}, details=False))
 
     async def sync(
         self,
@@ -153,23 +167,24 @@ class Archive:
         follow_events = partial(client.follow_events, ids, interval=interval, lookback=lookback, kind=kind)
         asked = follow_events(since=since).checkpoint
         self._check_account(asked.account_id)
-        writer = self._opened.writer
-        start = partial(begin, asked=asked, is_given=since is not None, details=details)
-        checkpoint, begins = await writer.write(start)
-        follower: Follower[Any] = follow_events(checkpoint=checkpoint)
-        follower = follower.details() if details else follower
-        return await self._fill(writer, follower if follow else follower.once(), begins)
-
-    async def _fill(self, writer: Database, follower: Follower[Any], begins: Any) -> int:
-        new = 0
-        self._syncing[follower] = ended = asyncio.Event()
+        self._syncing.add(syncing := _Syncing())
         try:
-            async with aclosing(follower.batches()) as batches:
-                async for batch in batches:
-                    new += await writer.write(partial(statements.store_batch, batch=batch, since=begins))
+            start = partial(begin, asked=asked, is_given=since is not None, details=details)
+            checkpoint, begins = await self._opened.writer.write(start)
+            follower: Follower[Any] = follow_events(checkpoint=checkpoint)
+            follower = follower.details() if details else follower
+            syncing.follower = follower if follow else follower.once()
+            store = partial(statements.store_batch, since=begins, details=details)
+            return 0 if syncing.is_ended else await self._fill(syncing.follower, store)
         finally:
-            del self._syncing[follower]
-            ended.set()
+            self._syncing.discard(syncing)
+            syncing.has_ended.set()
+
+    async def _fill(self, follower: Follower[Any], store: Callable[..., int]) -> int:
+        new = 0
+        async with aclosing(follower.batches()) as batches:
+            async for batch in batches:
+                new += await self._opened.writer.write(partial(store, batch=batch))
         return new
 
     def list_events(

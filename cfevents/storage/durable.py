@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from cfevents.errors import ArchiveError
+
 if sys.platform != "win32":
     import fcntl
 
@@ -37,20 +39,34 @@ def sync_directory(path: Path) -> None:
             os.close(descriptor)
 
 
-def lock(path: Path) -> int:
+def lock(path: Path, owner: Path) -> int:
     """Lock a file of its own against other processes; it is free again when its descriptor is closed, or on a kill.
 
-    Windows has no such lock: there it does nothing.
+    Windows has no such lock: there only the owner counts.
+
+    Args:
+        path: The file; it is made where it is missing.
+        owner: What may have the lock. It is written into the file.
 
     Raises:
-        BlockingIOError: Another one has it.
+        ArchiveError: It belongs to another owner, which is still there.
+        BlockingIOError: Another process has it.
         OSError: The file cannot be made.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    if sys.platform != "win32":
-        try:
+    try:
+        if sys.platform != "win32":
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise
+        _own(descriptor, path, owner)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def _own(descriptor: int, path: Path, owner: Path) -> None:
+    before, ours = os.read(descriptor, os.fstat(descriptor).st_size), os.fsencode(owner)
+    if before and before != ours and Path(os.fsdecode(before)).exists():
+        raise ArchiveError(f"{path} says that {os.fsdecode(before)} tells how far its file was written, not {owner}")
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, ours, 0) if hasattr(os, "pwrite") else os.write(descriptor, ours)

@@ -12,10 +12,13 @@ from typing import Any, Self
 
 from cfevents.checks import check_type
 from cfevents.errors import ArchiveError
-from cfevents.following import Batch
+from cfevents.following import Batch, FollowCheckpoint
 from cfevents.lines import followed_line
 from cfevents.storage.appended import Appended
 from cfevents.storage.durable import lock
+
+# Each line, and so the file.
+_BEGINS = b'{"connector_id": '
 
 
 class NDJSONFile:
@@ -25,6 +28,7 @@ class NDJSONFile:
 
         async with NDJSONFile("events.ndjson") as file:
             follower = client.follow_events(connector_ids, checkpoint=file.checkpoint)
+            await file.begin(follower.checkpoint)
             async for batch in follower.batches():
                 await file.write(batch)
 
@@ -37,12 +41,17 @@ class NDJSONFile:
 
         Args:
             path: The file.
-            checkpoint: The file for the checkpoint: the path and ``.checkpoint`` where it is left out. The lock is
-                beside it, with ``.lock`` after its name.
+            checkpoint: The file for the checkpoint: the path and ``.checkpoint`` where it is left out.
+
+        Raises:
+            ValueError: Both are one file.
         """
-        self._path = Path(path)
-        self._beside = Path(f"{self._path}.checkpoint" if checkpoint is None else checkpoint)
-        self._appended = Appended(self._path, self._beside)
+        # Absolute, since a program may go to another directory.
+        self._path = Path(path).absolute()
+        self._beside = Path(f"{self._path}.checkpoint" if checkpoint is None else checkpoint).absolute()
+        if self._beside.resolve() == self._path.resolve():
+            raise ValueError(f"checkpoint={str(checkpoint)!r} is the file of the events: give it one of its own")
+        self._appended = Appended(self._path, self._beside, _BEGINS)
         self._lock: int | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._reopen = False
@@ -96,6 +105,23 @@ class NDJSONFile:
             raise ArchiveError(f"{self._path} is not open: write 'async with NDJSONFile(...) as file'")
         return self._thread
 
+    async def begin(self, checkpoint: FollowCheckpoint) -> None:
+        """Store where following begins, before the first batch; where there is a checkpoint already it does nothing.
+
+        So a process that ends before there was an event does not make the next one begin later.
+
+        Args:
+            checkpoint: ``follower.checkpoint``.
+
+        Raises:
+            ArchiveError: It could not be written.
+            TypeError: It is no checkpoint of a follower.
+        """
+        text = check_type("checkpoint", checkpoint, FollowCheckpoint).to_json()
+        if self.checkpoint is None:
+            thread = self._require_open()
+            await asyncio.get_running_loop().run_in_executor(thread, self._guarded, self._appended.append, b"", text)
+
     def _write(self, batch: Batch[Any]) -> None:
         if self._reopen:
             self._reopen = False
@@ -105,7 +131,7 @@ class NDJSONFile:
 
     def _take(self) -> None:
         try:
-            self._lock = lock(Path(f"{self._beside}.lock"))
+            self._lock = lock(Path(f"{self._path.resolve()}.lock"), owner=self._beside.resolve())
         except BlockingIOError as error:
             raise ArchiveError(f"another process writes {self._path}: end it first, or write another file") from error
         try:
@@ -124,7 +150,8 @@ class NDJSONFile:
         try:
             work(*arguments)
         except OSError as error:
-            raise ArchiveError(f"{self._path} cannot be written: {_why(error)}; nothing is lost") from error
+            path = error.filename or self._path
+            raise ArchiveError(f"{path} cannot be written: {_why(error)}; nothing is lost") from error
 
     async def __aenter__(self) -> Self:
         opening = asyncio.ensure_future(asyncio.to_thread(self.open))

@@ -32,7 +32,7 @@ _PRUNE = (
 )
 
 
-def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mapping[str, int]) -> int:
+def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mapping[str, int], *, details: bool) -> int:
     """Store events and how far their connectors are followed; how many of the events are new.
 
     Args:
@@ -40,6 +40,7 @@ def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mappin
         batch: The events. Those that are there stay as they are; payloads that they lacked are filled in.
         since: From when on each connector is followed, in seconds since the Unix epoch, where that is not what the
             batch says.
+        details: Whether the payloads of all events were asked for.
     """
     account_id, before = batch.checkpoint.account_id, connection.total_changes
     connection.executemany(_INSERT, (_inserted(account_id, item) for item in batch.items))
@@ -48,7 +49,7 @@ def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mappin
     for connector_id in {item.connector_id: None for item in batch.items}:
         mark, begin = batch.checkpoint.of(connector_id), since.get(connector_id, batch.checkpoint.since)
         reached = evolve(batch.checkpoint, connector_ids=(connector_id,), since=begin, connectors={connector_id: mark})
-        store_checkpoint(connection, reached, details=all(isinstance(each.event, EventDetail) for each in batch.items))
+        store_checkpoint(connection, reached, details=details)
     return new
 
 
@@ -117,7 +118,14 @@ def select_events(
 def _account(connection: sqlite3.Connection, account_id: str | None) -> str | None:
     if account_id is not None:
         return account_id
-    accounts = [name for (name,) in connection.execute("SELECT DISTINCT account_id FROM checkpoints")]
+    # Those that have events: an id that was mistyped once has none.
+    accounts = [
+        name
+        for (name,) in connection.execute(
+            "SELECT DISTINCT account_id FROM checkpoints AS known "
+            "WHERE EXISTS (SELECT 1 FROM events WHERE account_id = known.account_id)"
+        )
+    ]
     if len(accounts) > 1:
         raise ArchiveError(f"it has several accounts: give one as account_id=, of {', '.join(accounts)}")
     return accounts[0] if accounts else None

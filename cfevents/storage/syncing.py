@@ -73,6 +73,9 @@ def begin(connection: sqlite3.Connection, asked: FollowCheckpoint, *, is_given: 
     for name, each in usable.items():
         if each is not known.get(name):
             store_checkpoint(connection, each, details=details)
+    if _ALL in usable:
+        # One of which nothing was ever stored may be new, or may have been silent so far.
+        since = min(since, usable[_ALL].since)
     marks = {name: each.of(name) for name, each in usable.items() if name != _ALL}
     begins = {name: each.since for name, each in usable.items()}
     return Beginning(evolve(asked, since=since, connectors=marks), begins)

@@ -229,14 +229,121 @@ def failing_after(times: int) -> Callable[..., None]:
 
 def test_another_file_keeps_what_is_in_it(path: Path) -> None:
     first, second = following(0, 1)
-    path.write_text("# written by hand")
     asyncio.run(write(path, first))
     path.rename(path.with_name("moved"))
-    path.write_text("another\n")
+    path.write_text("another")
     asyncio.run(write(path, second))
-    lines = [*path.with_name("moved").read_text().splitlines(), *path.read_text().splitlines()]
-    assert [line for line in lines if line[0] != "{"] == ["# written by hand", "another"]
-    assert len(lines) == 4
+    assert path.read_text().splitlines()[0] == "another"
+    assert [len(each.read_text().splitlines()) for each in (path.with_name("moved"), path)] == [1, 2]
+
+
+def test_data_without_a_checkpoint_is_not_written_to(path: Path) -> None:
+    (first,) = following(0)
+    path.write_text("# written by hand\n")
+    with pytest.raises(ArchiveError, match="is not there: put that back; or move the data away, to begin afresh"):
+        asyncio.run(write(path, first))
+    assert path.read_text() == "# written by hand\n"
+    assert not path.with_name(path.name + ".checkpoint").exists()
+
+
+@pytest.mark.parametrize("name", ["other", "link"])
+def test_data_has_one_checkpoint_alone(path: Path, name: str) -> None:
+    first, second = following(0, 1)
+    other = path.with_name(name)
+
+    async def main() -> None:
+        async with NDJSONFile(path):
+            pass
+        if name == "link":
+            other.symlink_to(path)
+        file = NDJSONFile(other) if name == "link" else NDJSONFile(path, checkpoint=other)
+        with pytest.raises(ArchiveError, match=r"checkpoint tells how far its file was written, not"):
+            async with file:
+                pass
+
+    asyncio.run(main())
+    asyncio.run(write(path, first))
+    asyncio.run(write(path, second))
+    assert seconds(path) == [0, 1]
+
+
+def test_the_checkpoint_is_not_the_data(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    for same in (path, path.name, f"./{path.name}", path.parent / "x" / ".." / path.name):
+        with pytest.raises(ValueError, match="is the file of the events: give it one of its own"):
+            NDJSONFile(path.name, checkpoint=same)
+
+
+def test_it_stays_where_it_is_when_the_program_goes_elsewhere(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(path.parent)
+    (path.parent / "elsewhere").mkdir()
+
+    async def main() -> None:
+        async with NDJSONFile(path.name) as file:
+            for each in following(0, 1):
+                await file.write(each)
+                monkeypatch.chdir(path.parent / "elsewhere")
+
+    asyncio.run(main())
+    assert seconds(path) == [0, 1]
+    assert list((path.parent / "elsewhere").iterdir()) == []
+
+
+def test_where_it_began_is_known_although_there_was_no_event(path: Path) -> None:
+    (first,) = following(0)
+    start = FollowCheckpoint(first.checkpoint.account_id, ("c1",), None, BEGIN - 5)
+
+    async def main() -> list[str | None]:
+        async with NDJSONFile(path) as file:
+            await file.begin(start)
+            began = file.checkpoint
+            await file.write(first)
+            await file.begin(start)
+            return [began, file.checkpoint]
+
+    assert asyncio.run(main()) == [start.to_json(), first.checkpoint.to_json()]
+    with pytest.raises(ArchiveError, match="is not open"):
+        _ = NDJSONFile(path).checkpoint
+
+
+def test_a_backup_that_is_put_where_an_empty_file_was_is_not_cut(path: Path) -> None:
+    (first,) = following(0)
+
+    async def main() -> None:
+        async with NDJSONFile(path):
+            pass
+
+    asyncio.run(main())
+    path.write_text("# a backup\n")  # the same inode
+    asyncio.run(write(path, first))
+    assert path.read_text().startswith("# a backup\n{")
+
+
+def test_a_batch_that_is_given_again_after_a_timeout_is_there_once(path: Path) -> None:
+    first, second = following(0, 1)
+
+    async def main() -> None:
+        async with NDJSONFile(path) as file:
+            await file.write(first)
+            call = asyncio.create_task(file.write(second))
+            await asyncio.sleep(0)
+            call.cancel()
+            await asyncio.wait([call])
+            await file.write(second)
+
+    asyncio.run(main())
+    assert seconds(path) == [0, 1]
+
+
+def test_what_a_killed_process_left_is_cut_off_wherever_it_was_moved(path: Path) -> None:
+    first, second = following(0, 1)
+    asyncio.run(write(path, first))
+    with path.open("a") as file:
+        file.write(path.read_text())  # not in the checkpoint
+    moved = path.with_name("e-20261121.log")
+    path.rename(moved)
+    asyncio.run(write(path, second))
+    assert (seconds(moved), seconds(path)) == ([0], [1])
 
 
 def test_another_file_that_got_the_number_of_the_one_before_keeps_what_is_in_it(path: Path) -> None:
@@ -312,8 +419,8 @@ def test_the_checkpoint_may_be_elsewhere(path: Path, tmp_path: Path) -> None:
             await file.write(batch([listed(BEGIN)]))
 
     asyncio.run(main())
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["events.ndjson", "state"]
-    assert sorted(each.name for each in (tmp_path / "state").iterdir()) == ["here", "here.lock"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["events.ndjson", "events.ndjson.lock", "state"]
+    assert sorted(each.name for each in (tmp_path / "state").iterdir()) == ["here"]
 
 
 @pytest.mark.parametrize(
@@ -401,7 +508,8 @@ def test_a_batch_whose_writing_is_cancelled_is_there_whole_or_not_at_all(path: P
                 await asyncio.sleep(number / 20_000)
                 call.cancel()
                 await asyncio.wait([call])
-        return file.checkpoint
+        async with NDJSONFile(path) as file:
+            return file.checkpoint
 
     checkpoint = asyncio.run(main())
     assert checkpoint in {each.checkpoint.to_json() for each in batches}

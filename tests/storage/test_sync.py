@@ -86,6 +86,45 @@ async def test_once_more_brings_only_what_is_new_late_events_too(
     assert await archive.sync(client, iter(["c1"])) == 0
 
 
+async def test_a_connector_that_was_silent_so_far_loses_nothing_where_since_means_another_time_each_day(
+    simulator: Simulator, client: Client, archive: Archive
+) -> None:
+    simulator.add("silent")
+    await archive.sync(client, since=BEGIN - 10)
+    simulator.add("silent", *made(5))
+    assert await archive.sync(client, since=BEGIN + 100) == 1
+
+
+async def test_an_account_that_was_mistyped_once_is_none_of_the_archive(
+    simulator: Simulator, client: Client, archive: Archive
+) -> None:
+    options: dict[str, Any] = {**simulator.client_options, "account_id": "typo"}
+    async with Client(**options) as other:
+        with pytest.raises(FleetError):
+            await archive.sync(other, "c1", since=BEGIN)
+    await archive.sync(client, "c1", since=BEGIN)
+    assert await stored(archive, "c1") == [0, 1, 2]
+
+
+async def test_an_archive_that_is_closed_while_a_sync_begins_ends_it(client: Client, archive: Archive) -> None:
+    syncing = asyncio.create_task(archive.sync(client, since=BEGIN, follow=True))
+    await asyncio.sleep(0)
+    await archive.close()
+    async with asyncio.timeout(5):
+        await syncing
+    assert client_tasks() == set()
+
+
+async def test_payloads_of_some_kinds_alone_do_not_count_as_those_of_all(client: Client, archive: Archive) -> None:
+    follower = client.follow_events("c1", since=BEGIN).details(kinds="StartUpgrade").once()
+    async for each in follower.batches():
+        await archive.append(each)
+    await archive.sync(client, "c1", since=BEGIN, details=True)
+    assert [each async for each in archive.list_events("c1", since=BEGIN).details()] == [
+        each async for each in client.list_events("c1", since=BEGIN, until=BEGIN + 9).details()
+    ]
+
+
 @pytest.mark.parametrize("since", [None, BEGIN])
 async def test_payloads_that_were_not_asked_for_at_first_come_when_they_are(
     client: Client, archive: Archive, since: int | None
@@ -126,8 +165,10 @@ async def test_a_connector_that_is_new_is_read_from_its_beginning_on(
     simulator.add("c3", *made(-1, 0, 3))
     assert await archive.sync(client, ["c1", "c2", "c3"] if is_named else None) == 2
     simulator.add("c4", *made(-1, 0, 3))
-    assert await archive.sync(client, ["c1", "c4"] if is_named else client.fleet(), since=BEGIN + 1) == 1
-    assert (await stored(archive, "c3"), await stored(archive, "c4")) == ([0, 3], [3])
+    assert await archive.sync(client, ["c1", "c4"] if is_named else client.fleet(), since=BEGIN + 1) == (
+        1 if is_named else 2
+    )
+    assert (await stored(archive, "c3"), await stored(archive, "c4")) == ([0, 3], [3] if is_named else [0, 3])
 
 
 @pytest.mark.parametrize("ids", [None, "c1"])
