@@ -1,11 +1,13 @@
 """The command that fills an archive, and what reads from one."""
 
 import asyncio
+import os
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
+import cfevents
 from cfevents.cli.connection import connected, connectors_or_first
 from cfevents.cli.ending import Ending, ends_when_asked
 from cfevents.cli.failures import Failure, WrongUsage, arguments_checked
@@ -74,10 +76,12 @@ def fill_archive(
 async def _fill(
     path: str, client: "Client", whom: "list[str] | Fleet", ending: Ending | None, *, since: str | None, **how: Any
 ) -> None:
+    from cfevents.storage import Archive  # noqa: PLC0415 - not needed for --help
+
     with arguments_checked():
         # What has no meaning is told before a file is made.
-        client.follow_events(whom, since=since, interval=how["interval"], lookback=how["lookback"])
-    async with opened_archive(path) as archive, AsyncExitStack() as stack:
+        asked = client.follow_events(whom, since=since, interval=how["interval"], lookback=how["lookback"])
+    async with Archive(path, account_id=asked.checkpoint.account_id) as archive, AsyncExitStack() as stack:
         if since is None and (isinstance(whom, list) or not await archive.list_connectors()):
             since = _FIRST_SINCE
         if ending is not None:
@@ -88,15 +92,24 @@ async def _fill(
 
 
 @asynccontextmanager
-async def opened_archive(path: str) -> "AsyncIterator[Archive]":
-    """Open an archive.
+async def read_archive(path: str) -> "AsyncIterator[Archive]":
+    """Open an archive to read the account of the environment, or, where nothing of that is in it, whichever is.
 
     Raises:
         ArchiveError: It cannot be opened.
     """
     from cfevents.storage import Archive  # noqa: PLC0415 - not needed for --help
 
+    account = os.environ.get("CLOUDFLARE_ACCOUNT_ID", "").strip() or None
+    async with Archive(path, account_id=account) as archive:
+        if account is None or await archive.list_connectors():
+            yield archive
+            return
     async with Archive(path) as archive:
+        try:
+            await archive.list_connectors()
+        except cfevents.ArchiveError as error:
+            raise WrongUsage(f"{error}; here CLOUDFLARE_ACCOUNT_ID says which") from error
         yield archive
 
 

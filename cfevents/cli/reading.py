@@ -8,7 +8,7 @@ import click
 
 import cfevents
 from cfevents.cli import views
-from cfevents.cli.archiving import archived_connector, opened_archive
+from cfevents.cli.archiving import archived_connector, read_archive
 from cfevents.cli.connection import connected, connector_or_first
 from cfevents.cli.failures import arguments_checked
 from cfevents.cli.options import (
@@ -165,5 +165,5 @@ async def _source(
         async with connected(simulate) as client:
             yield client, await connector_or_first(client, connector)
     else:
-        async with opened_archive(archive) as opened:
+        async with read_archive(archive) as opened:
             yield opened, await archived_connector(opened, connector)

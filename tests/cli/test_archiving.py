@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -156,3 +157,19 @@ def test_ctrl_c_ends_it_while_the_api_gives_no_answer(
     process.send_signal(signal.SIGINT)
     printed, told = process.communicate(timeout=30)
     assert (process.returncode, printed, told) == (0, f"0 new events in {path}\n", "")
+
+
+def test_an_archive_of_several_accounts_is_read_by_the_account_of_the_environment(
+    account: "Simulator", invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "events.db")
+    assert filled(invoke("archive", path, "site-1", *SINCE)) == 4
+    with sqlite3.connect(path) as other:
+        other.execute("UPDATE events SET account_id = 'another'")
+        other.execute("UPDATE checkpoints SET account_id = 'another'")
+    other.close()
+    assert filled(invoke("archive", path, "site-1", *SINCE)) == 4
+    assert invoke("list", "--archive", path, "site-1", *WINDOW).stdout
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "nobody")
+    told = invoke("list", "--archive", path, "site-1", *WINDOW)
+    assert (told.exit_code, "here CLOUDFLARE_ACCOUNT_ID says which" in told.stderr) == (2, True)
