@@ -144,6 +144,15 @@ def test_a_connector_that_is_left_out_has_no_turn() -> None:
     assert schedule.wait(5000) is None
 
 
+def test_a_connector_that_is_left_out_while_it_is_asked_in_vain_is_no_outage() -> None:
+    schedule = scheduled("a", "b")
+    turn = taken(schedule, 0)
+    schedule.drop("a")
+    schedule.failed(turn, 1)
+    assert not schedule.is_down
+    assert taken(schedule, 2) == Turn("b", deep=True, probe=False, doubted=False)
+
+
 def test_after_an_outage_every_connector_looks_for_late_events() -> None:
     schedule = scheduled("a", "b")
     for _ in range(2):

@@ -51,9 +51,9 @@ _FILE = click.Path(dir_okay=False)
 def follow_events(connectors: tuple[str, ...], all_: bool, simulate: bool, speed: float | None, **how: Any) -> None:
     """Print events as they come, late ones too, until Ctrl-C.
 
-    With --checkpoint it goes on where it ended, and --since counts the first time alone. What it prints comes once, but
-    for the last events before a crash, which may come again. A file by --output has each event exactly once, also
-    after a crash; FILE.checkpoint beside it is its checkpoint unless another is named. SIGHUP opens the file anew.
+    With --checkpoint it goes on where it ended, and --since counts the first time alone. What it prints comes at least
+    once: the last events before a crash may come again. A file by --output has each event exactly once, also after a
+    crash; FILE.checkpoint beside it is its checkpoint unless another is named. SIGHUP opens the file anew.
     """
     require_connectors(connectors, all_, simulate)
     require_simulate(speed, simulate)

@@ -130,6 +130,9 @@ class Schedule:
         elif turn.connector_id not in self._bad or self._good == 0:
             self._suspicious.add(turn.connector_id)
         self._bad.add(turn.connector_id)
+        # It may have been left out meanwhile.
+        self._suspicious &= self._deep_at.keys()
+        self._bad &= self._deep_at.keys()
         if not answered and (turn.probe if self.is_down else self._is_outage()):
             self._probe_at, self._probing = now + self._later(_PATIENCE), False
         self._look_deep(turn, now)

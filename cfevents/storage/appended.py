@@ -131,7 +131,7 @@ class Appended:
             raise ArchiveError(
                 f"{self._path} has {size} bytes, but {self._length} were written: events were taken out of it. Put it "
                 "back as it was; or move it away, and a new one goes on after the last event that was written; or "
-                f"remove {self._beside} too, to begin afresh"
+                f"move {self._beside} away too, to begin afresh"
             )
 
     def _cut_back_where_it_went(self, named: _Named) -> None:

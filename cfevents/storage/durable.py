@@ -68,5 +68,6 @@ def _own(descriptor: int, path: Path, owner: Path) -> None:
     before, ours = os.read(descriptor, os.fstat(descriptor).st_size), os.fsencode(owner)
     if before and before != ours and Path(os.fsdecode(before)).exists():
         raise ArchiveError(f"{path} says that {os.fsdecode(before)} tells how far its file was written, not {owner}")
+    os.lseek(descriptor, 0, os.SEEK_SET)
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, ours, 0) if hasattr(os, "pwrite") else os.write(descriptor, ours)
+    os.write(descriptor, ours)
