@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 import cfevents
-from cfevents import face, storage, testing
+from cfevents import face, operations, storage, testing
 from cfevents.testing import faults
 
 project = "cfevents"
@@ -66,6 +66,7 @@ _PUBLIC = {
     for house, names in (
         (cfevents, face.__all__),
         (storage, storage.__all__),
+        (operations, operations.__all__),
         (testing, testing.__all__),
         (faults, faults.__all__),
     )

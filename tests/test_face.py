@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import cfevents
-from cfevents import face, storage
+from cfevents import face, operations, storage
 
 PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
@@ -24,7 +24,14 @@ HOUSE = [
     "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.
-WINGS = {"testing": "events", "storage": "following", "face": "client", "cli": "client", "__main__": "client"}
+WINGS = {
+    "testing": "events",
+    "storage": "following",
+    "operations": "models",
+    "face": "client",
+    "cli": "client",
+    "__main__": "client",
+}
 NAMES = [
     "APIConnectionError",
     "APIError",
@@ -136,6 +143,26 @@ def test_the_parameters_of_the_places_to_put_events_are_these() -> None:
     assert parameters(storage.ArchivedStream.details) == parameters(cfevents.EventStream.details)
 
 
+def test_the_parameters_of_what_is_asked_of_events_are_these() -> None:
+    functions = [getattr(operations, name) for name in operations.__all__ if name.islower()]
+    assert {ask.__name__: [*inspect.signature(ask).parameters] for ask in functions} == {
+        "gaps": ["events", "until", "limits"],
+        "ha": ["events", "limits"],
+        "lags": ["events", "percentages"],
+        "rekeys": ["events"],
+        "report": ["events", "until", "limits"],
+        "runs": ["events", "limits"],
+        "slots": ["events"],
+        "spans": ["events"],
+        "unknowns": ["events"],
+    }
+
+
+def test_importing_what_events_mean_loads_no_client() -> None:
+    loaded = loaded_after("import cfevents.operations")
+    assert not loaded & {"aiohttp", "cattrs", "yarl", "cfevents.client", "cfevents.wire"}
+
+
 def test_importing_the_package_or_its_pytest_plugin_loads_nothing_else() -> None:
     (plugin,) = entry_points(group="pytest11", name="cfevents")
     assert plugin.value == "cfevents.testing.plugin"
@@ -155,6 +182,7 @@ def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
         "cfevents.testing",
         "cfevents.cli",
         "cfevents.storage",
+        "cfevents.operations",
     }
 
 

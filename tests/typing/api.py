@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, Literal, assert_type
 
 from cfevents import (
     APIStatusError,
@@ -29,6 +29,7 @@ from cfevents import (
     RateLimitError,
     RecordedEvent,
     events,
+    operations,
     structure,
     unstructure,
 )
@@ -220,3 +221,29 @@ def failing(client: Client, error: APIStatusError) -> None:
     client.list_events("c", since=error.since, until=error.until, kind=error.kind, checkpoint=error.checkpoint)
     if isinstance(error, RateLimitError):
         assert_type(error.retry_after, int | None)
+
+
+async def meaning(client: Client, archive: Archive) -> None:
+    stream = client.list_events("c", since="24h")
+    everything = await stream.collect()
+    assert_type(operations.spans(everything), list[operations.Span])
+    assert_type(await operations.spans(stream), list[operations.Span])
+    assert_type(await operations.spans(stream.details()), list[operations.Span])
+    assert_type(await operations.rekeys(archive.list_events("c", since="24h")), list[operations.Rekey])
+    assert_type(operations.runs(await client.latest_events("c"), limits=operations.Limits()), list[operations.Run])
+    assert_type(await operations.ha(client.fleet().list_events(since=1)), list[operations.HaActivity])
+    assert_type(await operations.slots(client.follow_events(["c"]).once()), list[operations.Slot])
+    journal = await operations.Journal.read(stream, connector_id="c")
+    assert_type(journal, operations.Journal)
+    assert_type(operations.gaps(journal, until=datetime.now().astimezone()), list[operations.Gap])
+    assert_type(operations.lags(journal, percentages=[50]), list[operations.Lags])
+    assert_type(operations.unknowns(journal), list[operations.Unknown])
+    report = operations.report(journal, until=1)
+    assert_type(report, operations.Report)
+    assert_type(await operations.report(stream, until=1.5), operations.Report)
+    assert_type(report.findings, tuple[operations.Finding, ...])
+    assert_type(report.findings[0].event_ids, tuple[EventId, ...])
+    assert_type(report.connectors[0].lags, operations.Lags | None)
+    assert_type(report.worst, Literal["info", "warning", "error", "critical"] | None)
+    async for batch in client.follow_events(["c"]).batches():
+        journal.update(batch.items)

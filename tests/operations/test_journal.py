@@ -1,0 +1,173 @@
+"""Events as they come: from anywhere, twice, late, at once or not."""
+
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from support.told import BEGIN, DAY, HOUR, bare, event, story, ticking
+
+from cfevents import EventDetail, EventMetadata, FollowedEvent, RecordedEvent, events, operations
+from cfevents.operations import Journal, Limits
+
+UPGRADE = story("0 StartUpgrade", "60 FinishUpgradeFailure")
+ALL = [operations.spans, operations.rekeys, operations.runs, operations.ha, operations.slots, operations.gaps,
+       operations.lags, operations.unknowns, operations.report]  # fmt: skip
+
+
+async def later(told: Iterable[Any]) -> AsyncIterator[Any]:
+    for each in told:
+        yield each
+
+
+SOMETHING_OF_ALL = [
+    *UPGRADE,
+    *story("100 Init", "110 HaTransition", "120 RekeyReset a", "130 BlessSlotFailure", "140 Moonwalk"),
+    *ticking(200, DAY),
+    *ticking(2 * DAY, 3 * DAY),
+]
+
+
+@pytest.mark.parametrize("ask", ALL, ids=lambda ask: ask.__name__)
+async def test_each_function_takes_iterables_asynchronous_ones_and_journals(ask: Any) -> None:
+    at_once = ask(SOMETHING_OF_ALL)
+    assert at_once
+    assert ask(iter(SOMETHING_OF_ALL)) == at_once
+    assert ask(Journal(SOMETHING_OF_ALL)) == at_once
+    assert await ask(later(SOMETHING_OF_ALL)) == at_once
+
+
+def test_events_may_be_listed_recorded_detailed_or_followed() -> None:
+    details = [each.event for each in UPGRADE]
+    listed: list[Any] = [each.metadata for each in details]
+    recorded: list[Any] = [each.recorded for each in details]
+    followed: list[Any] = [FollowedEvent("site", each) for each in details]
+    named = operations.spans(UPGRADE)
+    assert operations.spans(followed) == named
+    for some in (listed, recorded, details):
+        (span,) = operations.spans(some)
+        assert (span.connector_id, span.event_ids) == (None, named[0].event_ids)
+        assert operations.spans(Journal(some, connector_id="site")) == named
+
+
+def test_what_is_no_event_is_refused() -> None:
+    with pytest.raises(TypeError, match="is no event: give EventMetadata"):
+        operations.spans(["1700000000.3"])  # type: ignore[list-item]
+    journal = Journal()
+    with pytest.raises(TypeError, match="is no event"):
+        journal.add(None)  # type: ignore[arg-type]
+    assert operations.report(journal).connectors == ()
+
+
+def test_an_event_that_comes_twice_counts_once_and_what_is_known_of_it_is_put_together() -> None:
+    start = event(0, "StartUpgrade", url="https://u", version="1")
+    pieces: list[Any] = [start.event.metadata, start.event.recorded, start.event.metadata]
+    for order in (pieces, pieces[::-1]):
+        report = operations.report(Journal(order))
+        assert report.events == 1
+        assert report.connectors[0].spans[0].url == "https://u"
+        assert report.connectors[0].lags is not None
+
+
+def test_where_what_comes_twice_disagrees_it_does_not_matter_which_came_first() -> None:
+    one, other = event(0, "StartUpgrade", url="a", version="1", lag=5), event(0, "Init", new=3, lag=9)
+    assert operations.report([one, other]) == operations.report([other, one])
+
+
+def test_the_same_id_of_two_connectors_is_two_events() -> None:
+    told = [event(0, "Init"), event(0, "Init", connector="other")]
+    assert len(Journal(told)) == 2
+    assert repr(Journal(told)) == "<Journal: 2 events of 2 connectors>"
+
+
+def test_repeats_do_not_pile_up() -> None:
+    journal = Journal(event(0, "Init") for _ in range(10_000))
+    assert sum(map(len, journal._records.values())) < 2_000
+    assert len(journal) == 1
+
+
+def test_a_journal_goes_on() -> None:
+    journal = Journal(UPGRADE[1:])
+    assert [span.outcome for span in operations.spans(journal)] == ["orphan"]
+    journal.add(UPGRADE[0])
+    assert [span.outcome for span in operations.spans(journal)] == ["failure"]
+    journal.update(story("90 StartUpgrade"))
+    assert [span.outcome for span in operations.spans(journal)] == ["failure", "open"]
+
+
+async def test_a_journal_can_be_read() -> None:
+    journal = await Journal.read(later(each.event for each in UPGRADE), connector_id="site")
+    assert operations.spans(journal) == operations.spans(UPGRADE)
+
+
+@pytest.mark.parametrize("before", [BEGIN + HOUR, datetime.fromtimestamp(BEGIN + HOUR, UTC)])
+def test_a_journal_forgets_what_is_old(before: Any) -> None:
+    journal = Journal([*UPGRADE, *ticking(HOUR, 2 * HOUR)])
+    journal.forget(before)
+    assert operations.spans(journal) == []
+    assert len(journal) == 12
+    journal.forget(BEGIN + DAY)
+    assert operations.report(journal).connectors == ()
+    assert [ask(journal) for ask in ALL[:-1]] == [[]] * 8
+    journal.update(UPGRADE)
+    assert len(journal) == 2
+
+
+@pytest.mark.parametrize(
+    ("moment", "error", "words"),
+    [
+        (datetime(2026, 1, 1), ValueError, "has no time zone"),
+        ("24h", TypeError, "is no moment"),
+        (True, TypeError, "is no moment"),
+        (float("nan"), ValueError, "is not a time"),
+        (float("inf"), ValueError, "is not a time"),
+        (10**30, ValueError, "is not a time"),
+    ],
+)
+def test_a_moment_that_is_none_is_refused(moment: Any, error: type[Exception], words: str) -> None:
+    for ask in (operations.report, operations.gaps):
+        with pytest.raises(error, match=words):
+            ask([], until=moment)
+    with pytest.raises(error, match=words):
+        Journal().forget(moment)
+
+
+@pytest.mark.parametrize(
+    ("limits", "error"),
+    [
+        ({"upgrade": 60}, TypeError),
+        ({"rekey": timedelta(0)}, ValueError),
+        ({"gap_factor": 0}, ValueError),
+        ({"loop_starts": 1}, ValueError),
+        ({"flapping_transitions": 2.5}, TypeError),
+    ],
+)
+def test_limits_that_are_none_are_refused(limits: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=next(iter(limits))):
+        Limits(**limits)
+
+
+def test_times_far_outside_the_calendar_are_told_as_the_nearest_there_is() -> None:
+    told: list[Any] = [
+        RecordedEvent(events.StartUpgrade(), -(2**63), 0),
+        RecordedEvent(events.FinishUpgradeFailure(), 2**63 - 1, 0),
+    ]
+    report = operations.report(told)
+    (span,) = report.connectors[0].spans
+    assert span.started_at == datetime.min.replace(tzinfo=UTC)
+    assert span.finished_at == datetime.max.replace(tzinfo=UTC)
+    assert span.duration == datetime.max - datetime.min
+    assert [each.recorded_ts for each in span.event_ids] == [-(2**63), 2**63 - 1]
+    (lags,) = operations.lags([EventMetadata("Init", -(2**63), 0, 2**63 - 1)])
+    assert lags.percentiles[50] == timedelta.max
+
+
+def test_the_order_of_connectors_does_not_depend_on_which_came_first() -> None:
+    told = [event(0, "HaError", connector=name) for name in ("b", "a", "c")]
+    nameless: list[Any] = [bare(told)[0].event]
+    assert [each.connector_id for each in operations.ha([*told, *nameless])] == [None, "a", "b", "c"]
+
+
+def test_a_payload_that_is_gone_leaves_the_listed_event() -> None:
+    (span,) = operations.spans(Journal([EventDetail(UPGRADE[0].event.metadata, None)]))
+    assert (span.outcome, span.url) == ("open", None)
