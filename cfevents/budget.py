@@ -242,6 +242,15 @@ class Budget:
         return min(each.allowed / each.period for each in windows)
 
     @property
+    def wait(self) -> float:
+        """Seconds until one of those who wait may go; 0 where nobody waits, or where that depends on an answer."""
+        if self._loop is None or not self._waiters:
+            return 0.0
+        now = self._loop.time()
+        wait = self._free_at(now) - now
+        return wait if 0 < wait < math.inf else 0.0
+
+    @property
     def left(self) -> int:
         """How many requests may leave at this moment, by what is known."""
         if self._loop is None:

@@ -15,6 +15,7 @@ from cfevents.credentials import TokenSource, find_credentials, hide, hide_value
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 from cfevents.exchange import Exchange
+from cfevents.forgotten import tell_if_forgotten
 from cfevents.models import Connector, EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents.protocol import find_api
 from cfevents.query import Query
@@ -104,6 +105,7 @@ class Client:
             transport = Transport(self._api.base_url, self._settings)
             exchange = Exchange(transport, self._credentials, self._settings)
             self._session = Session(exchange, self._budget, self._retry, self._counts)
+            self._forgotten = tell_if_forgotten(self, self._api.account_id, transport)
         self._opened()
         return self
 
@@ -112,6 +114,7 @@ class Client:
         session, self._session = self._session, None
         if session is not None:
             self._closed = True
+            self._forgotten.detach()
             await session.close()
 
     async def __aenter__(self) -> Self:

@@ -91,7 +91,10 @@ class CfEventsError(Exception):
 
 
 class ConfigurationError(CfEventsError):
-    """Credentials, account or base URL are missing or unusable, or the client is not open on this event loop."""
+    """Credentials, account or base URL are missing or unusable, or the client is not open on this event loop.
+
+    Also where a method needs an extra that is not installed.
+    """
 
 
 class APIError(CfEventsError):

@@ -41,7 +41,7 @@ from cfevents.models import (
 )
 from cfevents.retry import Retry
 from cfevents.session import Usage
-from cfevents.streams import EventStream, Fleet, FleetStream
+from cfevents.streams import Details, EventStream, Fleet, FleetStream
 from cfevents.wire import structure, unstructure
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ __all__ = [
     "ConfigurationError",
     "Connector",
     "ConnectorStatus",
+    "Details",
     "Device",
     "EventDetail",
     "EventId",

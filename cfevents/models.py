@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from cfevents.checkpoint import Checkpoint
 from cfevents.checks import shown
@@ -20,6 +20,9 @@ _ID = r"(0|-?[1-9][0-9]{0,18})\.(0|-?[1-9][0-9]{0,18})"
 
 # A whole number goes where a database or a data frame keeps it: into a signed integer of 64 bits.
 INT64 = range(-(2**63), 2**63)
+
+# What a notebook shows of a listed event.
+_SHOWN = ("kind", "recorded_at", "collected_at", "sequence")
 
 
 def _as_datetime(seconds: float, name: str) -> datetime:
@@ -151,6 +154,11 @@ class EventMetadata(EventSlots):
         """How long after it was recorded the event was collected; `collected_at` less `recorded_at`."""
         return self.collected_at - self.recorded_at
 
+    def _repr_html_(self) -> str:
+        from cfevents.looks import fields_of  # noqa: PLC0415 - only a notebook asks for it
+
+        return fields_of(f"Event {self.id}", {**_shown_fields(self), "extra": self.extra or None})
+
 
 # Not by __getattr__, which would slow every attribute down.
 EventMetadata.extra = _MadeWhenAsked(EventSlots.extra)  # type: ignore[assignment, attr-defined]
@@ -189,6 +197,20 @@ class RecordedEvent:
     def recorded_at(self) -> datetime:
         """Time the event was recorded, aware, in UTC. Raises ValueError outside the years 1 to 9999."""
         return _as_datetime(self.recorded_ts, "recorded_ts")
+
+    def _repr_html_(self) -> str:
+        from cfevents.looks import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
+
+        told = {
+            "kind": self.kind,
+            "description": getattr(self.event, "description", "not documented"),
+            "recorded_at": date_of(self.recorded_ts),
+            "sequence": self.sequence,
+            "version": self.version,
+        }
+        payload = {f"event.{each.name}": getattr(self.event, each.name) or None for each in fields(type(self.event))}
+        payload.pop("event.kind", None)
+        return fields_of(f"Recorded event {self.id}", {**told, **payload, "extra": self.extra or None})
 
 
 EventReference: TypeAlias = EventMetadata | RecordedEvent | EventId | str
@@ -334,3 +356,19 @@ class Page:
 
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Fields of the result that are not documented, as they were sent."""
+
+    def _repr_html_(self) -> str:
+        from cfevents.looks import rows_of  # noqa: PLC0415 - only a notebook asks for it
+
+        is_last = self.checkpoint is not None and self.checkpoint.finished
+        follows = f", next cursor {self.cursor}" if self.cursor else ", the last" if is_last else ""
+        rows = [list(_shown_fields(each).values()) for each in self.items]
+        return rows_of(f"Page of {len(rows):,} events{follows}", _SHOWN, rows)
+
+
+def _shown_fields(event: EventMetadata) -> dict[str, Any]:
+    """What a notebook shows of a listed event."""
+    from cfevents.looks import date_of  # noqa: PLC0415 - only a notebook asks for it
+
+    told = (event.kind, date_of(event.recorded_ts), date_of(event.collected_ts), event.sequence)
+    return dict(zip(_SHOWN, told, strict=True))

@@ -24,11 +24,12 @@ _log = logging.getLogger("cfevents")
 
 
 class Counts:
-    """What a client has done so far: requests sent, repeated, and seconds waited for a turn."""
+    """What a client has done so far: requests sent, repeated, and seconds waited for a turn; and how many wait now."""
 
     sent = 0
     repeated = 0
     waited = 0.0
+    waiting = 0
 
 
 class _Call:
@@ -84,6 +85,11 @@ class Session:
     def rate(self) -> float:
         """How many requests the budget lets leave in a second, in the long run."""
         return self._budget.rate
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the budget lets the next request leave; 0 where none of this client's waits for its turn."""
+        return self._budget.wait if self._counts.waiting else 0.0
 
     def once(self) -> "Session":
         """Give the same session, but one that sends each request once, also where it may be repeated."""
@@ -202,7 +208,11 @@ class Session:
 
     async def _attempt(self, request: Request[T], patience: float, call: "_Call") -> OpenAnswer[T]:
         began = self._loop.time()
-        number = await self._budget.turn(patience, call.deadline)
+        self._counts.waiting += 1
+        try:
+            number = await self._budget.turn(patience, call.deadline)
+        finally:
+            self._counts.waiting -= 1
         self._counts.waited += self._loop.time() - began
         self._counts.sent += 1
         self._counts.repeated += call.sent > 0

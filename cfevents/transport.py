@@ -4,7 +4,7 @@ import asyncio
 import base64
 import netrc
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -92,8 +92,23 @@ class Transport:
 
     async def close(self) -> None:
         """Close its connections, unless they are the caller's."""
-        if self._settings.http is None:
+        if self.is_ours:
             await self._http.close()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is to be closed here."""
+        return self._settings.http is None
+
+    def abandon(self) -> None:
+        """Close its connections where nobody is left to wait for that. aiohttp has nothing more to complain of."""
+        connector, loop = self._http.connector, self._http._loop
+        self._http.detach()
+        # Its public close() wants to be awaited. tests/test_forgotten.py keeps it true that this is its name.
+        close = getattr(connector, "_close", None) or getattr(connector, "_close_immediately", None)
+        if close is not None:
+            # A loop that runs may do so on another thread than the one that collects what was forgotten.
+            (loop.call_soon_threadsafe if loop.is_running() else _call)(close)
 
     def get(self, url: URL, credentials: dict[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         """Ask for a URL, once."""
@@ -107,6 +122,10 @@ class Transport:
             timeout=self._settings.timeout,
             **self._proxy,
         )
+
+
+def _call(function: Callable[[], object]) -> None:
+    function()
 
 
 def _new_session(headers: dict[str, str]) -> aiohttp.ClientSession:

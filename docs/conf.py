@@ -22,10 +22,9 @@ nitpicky = True
 # Nothing is asked of other projects' sites while this one is built, so what is theirs stays plain text.
 nitpick_ignore_regex = [
     ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|os|types|typing|yarl)\..*"),
-    (
-        "py:class",
-        r"T|cfevents\.(wire\.T|models\.E|following\.follow\.T|storage\.syncing\.Follows|testing\.simulator\.ClientOptions)",
-    ),
+    ("py:.*", r"(pandas|polars|pyarrow)\..*"),
+    ("py:class", r"T|cfevents\.(wire\.T|models\.E|following\.follow\.T|streams\.payloads\.D)"),
+    ("py:class", r"cfevents\.(storage\.syncing\.Follows|testing\.simulator\.ClientOptions)"),
 ]
 
 default_role = "py:obj"
@@ -76,7 +75,7 @@ _PUBLIC = {
 """Where a class or function is defined, and where users find it."""
 _PUBLIC["events.Event"] = "cfevents.events.Event"
 
-_NOT_CONSTRUCTED_BY_USERS = {"cfevents.EventStream", "cfevents.storage.ArchivedStream"}
+_NOT_CONSTRUCTED_BY_USERS = {"cfevents.Details", "cfevents.EventStream", "cfevents.storage.ArchivedStream"}
 _DESCRIBED_BY_A_SENTENCE = {"attribute", "data", "property"}
 
 

@@ -19,19 +19,17 @@ from cfevents import face, operations, storage
 PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
 HOUSE = [
-    "errors", "events", "checks", "checkpoint", "models", "listed", "wire", "lines", "quick", "timespan", "credentials",
-    "protocol", "budget", "transport", "exchange", "retry", "session", "query", "paging", "streams", "following",
-    "client",
+    "errors", "looks", "events", "checks", "checkpoint", "models", "listed", "wire", "lines", "quick", "timespan",
+    "credentials", "protocol", "budget", "transport", "forgotten", "exchange", "retry", "session", "query", "paging",
+    "streams", "following", "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.
 WINGS = {
-    "testing": "events",
-    "storage": "following",
-    "operations": "models",
-    "face": "client",
-    "cli": "client",
-    "__main__": "client",
-}
+    "testing": "events", "operations": "models", "frames": "models", "storage": "following", "face": "client",
+    "cli": "client", "__main__": "client",
+}  # fmt: skip
+# Who may import what inside a function alone: the one arrow back, and the room that imports it.
+BACK = {"streams/framed.py": "frames", "streams/drawn.py": "frames"}
 NAMES = [
     "APIConnectionError",
     "APIError",
@@ -51,6 +49,7 @@ NAMES = [
     "ConfigurationError",
     "Connector",
     "ConnectorStatus",
+    "Details",
     "Device",
     "EventDetail",
     "EventId",
@@ -113,6 +112,10 @@ def test_the_parameters_of_the_public_face_are_these() -> None:
         "timeout",
     ]  # fmt: skip
     assert parameters(cfevents.EventStream.details) == ["concurrency", "kinds"]
+    for stream in (cfevents.EventStream, cfevents.FleetStream, cfevents.Details):
+        assert parameters(stream.progress) == parameters(stream.to_arrow) == []
+        assert parameters(stream.to_pandas) == parameters(stream.to_polars) == []
+        assert parameters(stream.to_parquet) == ["path"]
     assert parameters(cfevents.Client.fleet) == ["connector_ids", "concurrency", "on_error"]
     assert parameters(cfevents.Fleet.list_events) == ["since", "until", "kind", "page_size"]
     assert parameters(cfevents.Fleet.latest_events) == []
@@ -179,8 +182,15 @@ def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
         "pytest",
         "hypothesis",
         "numpy",
+        "pyarrow",
+        "pandas",
+        "polars",
+        "tqdm",
+        "IPython",
         "cfevents.testing",
         "cfevents.cli",
+        "cfevents.frames",
+        "cfevents.looks",
         "cfevents.storage",
         "cfevents.operations",
     }
@@ -201,7 +211,12 @@ def _run(node: ast.AST) -> Iterator[ast.AST]:
 
 def imports(path: Path) -> set[str]:
     """The rooms of the package that a file imports from, wherever in the file."""
-    nodes = list(_run(ast.parse(path.read_text(encoding="utf-8"))))
+    return rooms_in(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def rooms_in(tree: ast.AST) -> set[str]:
+    """The rooms of the package that are imported from in a piece of code."""
+    nodes = list(_run(tree))
     named = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
     named |= {
         f"cfevents.{alias.name}"
@@ -239,7 +254,18 @@ def test_each_room_knows_only_those_above_it(path: Path) -> None:
         known |= {*NAMES, "cli", "storage", "testing"} if room in {"cli", "__main__"} else set()
     else:
         known = {*HOUSE[: HOUSE.index(room)], room}
-    assert imports(path) <= known
+    back = {BACK[name]} if (name := path.relative_to(PACKAGE).as_posix()) in BACK else set()
+    assert imports(path) <= known | back
+    assert not loaded_with(path) & back
+
+
+def loaded_with(path: Path) -> set[str]:
+    """The rooms of the package that are imported when a file is, and not later by a function."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for function in functions:
+        function.body = [ast.Pass()]
+    return rooms_in(tree)
 
 
 def test_events_know_nothing_of_where_they_come_from() -> None:

@@ -10,7 +10,9 @@ from cfevents.models import EventDetail, Page
 from cfevents.query import Query
 from cfevents.storage.rows import LISTED, PAYLOAD, Row, sql_text
 from cfevents.streams.details import wanted_kinds
-from cfevents.streams.stream import Stream
+from cfevents.streams.drawn import Tally
+from cfevents.streams.payloads import Details
+from cfevents.streams.stream import Stream, seen_of
 
 # How many events are read at once.
 _PAGE = 1000
@@ -32,7 +34,7 @@ class ArchivedStream(Stream):
         super().__init__(query)
         self._select = select
 
-    async def pages(self) -> AsyncGenerator[Page, None]:
+    def pages(self) -> AsyncGenerator[Page, None]:
         """Read page by page, of 1,000 events at most. Nothing stays open in between.
 
         Yields:
@@ -41,11 +43,14 @@ class ArchivedStream(Stream):
         Raises:
             ArchiveError: The archive cannot be read, or has events of several accounts and was not told which.
         """
-        async with aclosing(self._pages(LISTED)) as pages:
-            async for details in pages:
+        return self._drawn(self._pages(), seen_of)
+
+    async def _pages(self) -> AsyncGenerator[Page, None]:
+        async with aclosing(self._selected(LISTED)) as selected:
+            async for details in selected:
                 yield Page(tuple(each.metadata for each in details), count=len(details))
 
-    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> AsyncGenerator[EventDetail, None]:
+    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
         """Read event by event with the payloads.
 
         Args:
@@ -62,16 +67,17 @@ class ArchivedStream(Stream):
             ValueError: An argument has no meaning.
         """
         check_whole("concurrency", concurrency)
-        return self._details(wanted_kinds(kinds))
+        return Details(self, self._details(wanted_kinds(kinds), tally := Tally()), tally)
 
-    async def _details(self, kinds: tuple[str, ...]) -> AsyncGenerator[EventDetail, None]:
-        async with aclosing(self._pages(LISTED + PAYLOAD)) as pages:
-            async for details in pages:
+    async def _details(self, kinds: tuple[str, ...], tally: Tally) -> AsyncGenerator[EventDetail, None]:
+        async with aclosing(self._selected(LISTED + PAYLOAD)) as selected:
+            async for details in selected:
+                tally.pages += 1
                 for each in details:
                     unwanted = kinds and each.metadata.kind not in kinds
                     yield EventDetail(each.metadata, None) if unwanted else each
 
-    async def _pages(self, columns: tuple[str, ...]) -> AsyncGenerator[list[EventDetail], None]:
+    async def _selected(self, columns: tuple[str, ...]) -> AsyncGenerator[list[EventDetail], None]:
         details = await self._read(columns, "recorded_ts >= ?", (self.since,))
         yield details
         while len(details) == _PAGE:

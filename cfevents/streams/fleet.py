@@ -14,9 +14,11 @@ from cfevents.paging import tell_how_to_go_on
 from cfevents.query import Query
 from cfevents.session import Reader
 from cfevents.streams.details import Listed, get_details, wanted_kinds
+from cfevents.streams.drawn import Drawn, Seen, Tally
+from cfevents.streams.framed import Block, Framed
 from cfevents.streams.inorder import in_order
+from cfevents.streams.payloads import Details
 from cfevents.streams.rounds import Rounds
-from cfevents.streams.window import Windowed
 from cfevents.timespan import Moment
 
 OnError: TypeAlias = Literal["raise", "collect"]
@@ -158,11 +160,13 @@ def members_of(fleet: Fleet) -> Members:
     return fleet._members
 
 
-class FleetStream(Windowed):
+class FleetStream(Framed, Drawn):
     """The events of several connectors in a window of time, ascending. Made by `Fleet.list_events`.
 
     Nothing is sent before it is read; every ``async for`` starts again at the beginning, over the same window.
     """
+
+    _unit = "round"
 
     def __init__(self, members: Members, query: Query) -> None:
         """Take whose events, and what to ask for."""
@@ -179,14 +183,13 @@ class FleetStream(Windowed):
         """
         return [event async for event in self]
 
-    def details(
-        self, *, concurrency: int = 8, kinds: KindFilter | None = None
-    ) -> AsyncGenerator[FleetEvent[EventDetail], None]:
+    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[FleetEvent[EventDetail]]:
         """Read event by event with the payloads, as `EventStream.details` does.
 
         A connector of which a payload cannot be had ends there, like one that cannot be listed.
         """
-        return self._details(check_whole("concurrency", concurrency), wanted_kinds(kinds))
+        terms = check_whole("concurrency", concurrency), wanted_kinds(kinds)
+        return Details(self, self._details(*terms, tally := Tally()), tally)
 
     async def __aiter__(self) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
         """Read event by event.
@@ -196,15 +199,31 @@ class FleetStream(Windowed):
                 for its connector.
             CfEventsError: The connectors could not be listed.
         """
+        async with aclosing(self._read()) as read:
+            async for listed in read:
+                for each in listed:
+                    yield FleetEvent(each.reached.connector_id, each.event)
+
+    async def _blocks(self) -> AsyncGenerator[Block, None]:
+        async with aclosing(self._read()) as read:
+            async for listed in read:
+                yield Block([each.reached.connector_id for each in listed], [each.event for each in listed])
+
+    def _read(self) -> AsyncGenerator[list[Listed], None]:
+        return self._drawn(self._each_round(), _seen)
+
+    async def _each_round(self) -> AsyncGenerator[list[Listed], None]:
         rounds = await self._rounds()
-        async with aclosing(self._listed(rounds)) as listed:
-            async for each in listed:
-                yield FleetEvent(each.reached.connector_id, each.event)
+        async with aclosing(rounds.read()) as each_round:
+            async for listed in each_round:
+                yield listed
         self._members.end(rounds.errors)
 
-    async def _details(self, concurrency: int, kinds: tuple[str, ...]) -> AsyncGenerator[FleetEvent[EventDetail], None]:
+    async def _details(
+        self, concurrency: int, kinds: tuple[str, ...], tally: Tally
+    ) -> AsyncGenerator[FleetEvent[EventDetail], None]:
         rounds, ended = await self._rounds(), set[str]()
-        listed = self._listed(rounds)
+        listed = self._listed(rounds, tally)
         async with aclosing(get_details(self._members.reader, listed, concurrency, kinds)) as details:
             async for each, detail in details:
                 connector_id = each.reached.connector_id
@@ -226,11 +245,24 @@ class FleetStream(Windowed):
         queries = (evolve(self._query, start=evolve(self._query.start, connector_id=each)) for each in ids)
         return Rounds(members.reader, queries, members.concurrency, errors)
 
-    async def _listed(self, rounds: Rounds) -> AsyncGenerator[Listed, None]:
+    async def _listed(self, rounds: Rounds, tally: Tally) -> AsyncGenerator[Listed, None]:
         async with aclosing(rounds.read()) as each_round:
             async for listed in each_round:
+                tally.pages += 1
                 for each in listed:
                     yield each
 
+    @property
+    def _label(self) -> str:
+        named = self._members.named
+        return "all connectors" if named is None else named[0] if len(named) == 1 else f"{len(named)} connectors"
+
+    def _wait(self) -> float:
+        return self._members.reader.opened().wait
+
     def __repr__(self) -> str:
         return f"<FleetStream since={self.since} until={self.until}>"
+
+
+def _seen(listed: list[Listed]) -> Seen:
+    return Seen([each.event for each in listed])

@@ -12,11 +12,13 @@ from cfevents.paging import follow_cursor, tell_how_to_go_on
 from cfevents.query import Query
 from cfevents.session import Reader
 from cfevents.streams.details import Listed, get_details, wanted_kinds
+from cfevents.streams.drawn import Drawn, Seen, Tally
+from cfevents.streams.framed import Block, Framed
+from cfevents.streams.payloads import Details
 from cfevents.streams.slices import list_slices
-from cfevents.streams.window import Windowed
 
 
-class Stream(Windowed, ABC):
+class Stream(Framed, Drawn, ABC):
     """The events of one connector in a window of time, wherever they are read from."""
 
     @abstractmethod
@@ -28,7 +30,7 @@ class Stream(Windowed, ABC):
         """
 
     @abstractmethod
-    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> AsyncGenerator[EventDetail, None]:
+    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
         """Read event by event with the payloads.
 
         Args:
@@ -58,10 +60,20 @@ class Stream(Windowed, ABC):
                 for event in page.items:
                     yield event
 
+    async def _blocks(self) -> AsyncGenerator[Block, None]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                yield Block(self._query.start.connector_id, page.items)
+
     def __repr__(self) -> str:
         query = self._query
         kinds = f" kind={','.join(query.kinds)}" if query.kinds else ""
         return f"<{type(self).__name__} of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"
+
+
+def seen_of(page: Page) -> Seen:
+    """Say what a page tells of how far its listing was read: slices side by side are ascending without a gap."""
+    return Seen(page.items, None if page.checkpoint is None else page.checkpoint.reached)
 
 
 class EventStream(Stream):
@@ -88,11 +100,14 @@ class EventStream(Stream):
             CfEventsError: A page could not be had; the error's ``checkpoint``, ``since``, ``until`` and ``kind`` go on
                 from it. What was yielded before stays valid.
         """
+        return self._drawn(self._pages(), seen_of)
+
+    def _pages(self) -> AsyncGenerator[Page, None]:
         # Where a cursor says how to go on, one can but follow it.
         sliced = self._query.concurrency > 1 and self._query.start.cursor is None
         return (list_slices if sliced else follow_cursor)(self._reader, self._query)
 
-    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> AsyncGenerator[EventDetail, None]:
+    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
         """Read event by event with the payloads, in the listing's order; each costs a request.
 
         Args:
@@ -110,19 +125,26 @@ class EventStream(Stream):
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        return self._details(check_whole("concurrency", concurrency), wanted_kinds(kinds))
+        listed = self._listed(tally := Tally())
+        return Details(self, self._details(listed, check_whole("concurrency", concurrency), wanted_kinds(kinds)), tally)
 
-    async def _details(self, concurrency: int, kinds: tuple[str, ...]) -> AsyncGenerator[EventDetail, None]:
-        async with aclosing(get_details(self._reader, self._listed(), concurrency, kinds)) as details:
-            async for listed, detail in details:
+    async def _details(
+        self, listed: AsyncGenerator[Listed, None], concurrency: int, kinds: tuple[str, ...]
+    ) -> AsyncGenerator[EventDetail, None]:
+        async with aclosing(get_details(self._reader, listed, concurrency, kinds)) as details:
+            async for each, detail in details:
                 if isinstance(detail, CfEventsError):
-                    raise tell_how_to_go_on(detail, listed.reached)
+                    raise tell_how_to_go_on(detail, each.reached)
                 yield detail
 
-    async def _listed(self) -> AsyncGenerator[Listed, None]:
+    async def _listed(self, tally: Tally) -> AsyncGenerator[Listed, None]:
         reached = self._query.start
-        async with aclosing(self.pages()) as pages:
+        async with aclosing(self._pages()) as pages:
             async for page in pages:
+                tally.pages += 1
                 for event in page.items:
                     yield Listed(reached, event)
                 reached = page.checkpoint or reached
+
+    def _wait(self) -> float:
+        return self._reader.opened().wait

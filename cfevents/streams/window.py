@@ -19,3 +19,24 @@ class Windowed:
     def until(self) -> int:
         """The window's upper bound, in whole seconds since the Unix epoch."""
         return self._query.start.until
+
+    @property
+    def _label(self) -> str:
+        """Whose events they are, in a word."""
+        return self._query.start.connector_id
+
+    def _repr_html_(self) -> str:
+        from cfevents.looks import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
+
+        query = self._query
+        asked = {
+            "connector": self._label,
+            "since": date_of(self.since),
+            "until": date_of(self.until),
+            "kind": ", ".join(query.kinds) or "every kind",
+            "page size": query.page_size,
+            "slices at a time": query.concurrency if query.concurrency > 1 else None,
+            "goes on at": query.start.cursor or (query.start.reached and date_of(query.start.reached)),
+            "timeout": query.timeout and f"{query.timeout:g} s",
+        }
+        return fields_of(f"{type(self).__name__}: what it asks for when it is read", asked)

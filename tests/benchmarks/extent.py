@@ -24,6 +24,9 @@ class Extent(NamedTuple):
     imports: int = 15
     """Runs of an import, each with a process of its own."""
 
+    frames: int = 100_000
+    """Events that become a table."""
+
 
 FULL = Extent()
-QUICK = Extent(1, 20_000, 5_000, 20, (1_000, 10_000), 100, 3)
+QUICK = Extent(1, 20_000, 5_000, 20, (1_000, 10_000), 100, 3, 10_000)

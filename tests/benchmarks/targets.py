@@ -9,6 +9,7 @@ _TARGETS: Mapping[tuple[str, str], str] = {
     ("throughput 1000", "cfevents[speed]"): "at most 1.5x the floor's CPU",
     ("backfill 8", "cfevents"): "at least 5.5x",
     ("backfill 32", "cfevents"): "at least 14x",
+    ("frames", "`stream.to_arrow()`"): "at least 0.6x, at most 2x the table and 50 MB",
     ("memory 1", "cfevents"): "at most 15 MB above that for 10 thousand",
     ("memory 8", "cfevents"): "at most 15 MB above that for 10 thousand",
 }

@@ -63,6 +63,9 @@ class Watch(logging.Handler):
                 self.keep(error)
                 raise
             made: Any = result
+            if isinstance(result, cfevents.Details):
+                made._events = _WatchedGenerator(self, made._events)
+                return made
             return _WatchedGenerator(self, made) if inspect.isasyncgen(result) else result
 
         @functools.wraps(call)
@@ -86,8 +89,14 @@ class _WatchedGenerator:
         return self
 
     async def __anext__(self) -> Any:
+        return await self.asend(None)
+
+    async def athrow(self, *error: Any) -> Any:
+        return await self._inner.athrow(*error)
+
+    async def asend(self, value: None) -> Any:
         try:
-            return await self._inner.__anext__()
+            return await self._inner.asend(value)
         except StopAsyncIteration:
             raise
         except BaseException as error:
@@ -111,15 +120,20 @@ PUBLIC_CALLS = [
     (cfevents.EventStream, "collect"),
     (cfevents.EventStream, "details"),
     (cfevents.EventStream, "__aiter__"),
+    (cfevents.EventStream, "to_arrow"),
+    (cfevents.EventStream, "to_parquet"),
     (cfevents.Fleet, "list_events"),
     (cfevents.Fleet, "latest_events"),
     (cfevents.FleetStream, "collect"),
     (cfevents.FleetStream, "details"),
     (cfevents.FleetStream, "__aiter__"),
+    (cfevents.FleetStream, "to_arrow"),
+    (cfevents.FleetStream, "to_parquet"),
     (cfevents.Follower, "batches"),
     (cfevents.Follower, "__aiter__"),
     (cfevents.Checkpoint, "from_json"),
     (cfevents.FollowCheckpoint, "from_json"),
+    (cfevents.Details, "to_arrow"),
     (Archive, "open"),
     (Archive, "append"),
     (Archive, "sync"),

@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
+import polars as pl
+
 from cfevents import (
     APIStatusError,
     Batch,
@@ -14,6 +16,7 @@ from cfevents import (
     CodedMessage,
     Connector,
     ConnectorStatus,
+    Details,
     EventDetail,
     EventId,
     EventMetadata,
@@ -65,11 +68,29 @@ async def listing(client: Client) -> None:
 
 async def details(client: Client) -> None:
     stream = client.list_events("c", since="24h")
-    assert_type(stream.details(), AsyncGenerator[EventDetail, None])
+    assert_type(stream.details(), Details[EventDetail])
+    generator: AsyncGenerator[EventDetail, None] = stream.details()
+    assert_type(await anext(generator), EventDetail)
     async for detail in stream.details(concurrency=4, kinds=[events.StartUpgrade, "New"]):
         assert_type(detail, EventDetail)
         assert_type(detail.metadata, EventMetadata)
         assert_type(detail.recorded, RecordedEvent | None)
+
+
+async def frames(client: Client) -> None:
+    stream = client.list_events("c", since="24h")
+    fleet = client.fleet().list_events(since="24h")
+    assert_type(stream.progress(), EventStream)
+    assert_type(stream.progress().details().progress(), Details[EventDetail])
+    assert_type(fleet.progress(), FleetStream)
+    assert_type(await stream.to_polars(), pl.DataFrame)
+    assert_type(await stream.details(kinds=events.StartUpgrade).to_polars(), pl.DataFrame)
+    assert_type(await fleet.details().to_polars(), pl.DataFrame)
+    assert_type(await fleet.to_parquet(Path("events.parquet")), int)
+    (await stream.to_arrow()).column("kind")
+    (await stream.to_pandas()).groupby("kind")
+    async for event in stream.progress():
+        assert_type(event, EventMetadata)
 
 
 async def following(client: Client) -> None:
@@ -104,7 +125,7 @@ async def fleet(client: Client) -> None:
         assert_type(listed, FleetEvent[EventMetadata])
         assert_type(listed.connector_id, str)
         assert_type(listed.event, EventMetadata)
-    assert_type(stream.details(kinds="New"), AsyncGenerator[FleetEvent[EventDetail], None])
+    assert_type(stream.details(kinds="New"), Details[FleetEvent[EventDetail]])
     async for detail in stream.details(concurrency=4):
         assert_type(detail, FleetEvent[EventDetail])
         assert_type(detail.event, EventDetail)
@@ -140,7 +161,7 @@ async def archive(client: Client) -> None:
         assert_type(stream.since, int)
         assert_type(stream.pages(), AsyncGenerator[Page, None])
         assert_type(await stream.collect(), list[EventMetadata])
-        assert_type(stream.details(concurrency=4, kinds="New"), AsyncGenerator[EventDetail, None])
+        assert_type(stream.details(concurrency=4, kinds="New"), Details[EventDetail])
         async for event in stream:
             assert_type(event, EventMetadata)
             assert_type(await archive.get_event("c", event), RecordedEvent)

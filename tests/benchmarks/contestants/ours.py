@@ -17,6 +17,12 @@ async def list_events(task: Task) -> int:
     return count
 
 
+async def to_arrow(task: Task) -> int:
+    """Make an Arrow table of the listing."""
+    async with _client(task) as client:
+        return len(await _stream(client, task).to_arrow())
+
+
 async def get_events(task: Task) -> int:
     """List, and get each event with its payload, so many at a time."""
     gate = asyncio.Semaphore(task.concurrency)

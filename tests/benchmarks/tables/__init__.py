@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from benchmarks.extent import Extent
-from benchmarks.tables import backfill, details, memory, throughput, weight
+from benchmarks.tables import backfill, details, frames, memory, throughput, weight
 
 TABLES: Mapping[str, Callable[[Extent], str]] = {
     "throughput": throughput.measured,
@@ -11,5 +11,6 @@ TABLES: Mapping[str, Callable[[Extent], str]] = {
     "memory": memory.measured,
     "weight": weight.measured,
     "details": details.measured,
+    "frames": frames.measured,
 }
 """In the order of the report, by the names that the command line takes."""

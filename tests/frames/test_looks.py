@@ -1,0 +1,119 @@
+"""What a notebook shows: small tables of what is there, with every text as text."""
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.batches import BEGIN, details, listed, texts, with_payload
+
+from cfevents import Checkpoint, Client, EventMetadata, Page, RecordedEvent, events
+from cfevents.looks import fields_of, rows_of
+
+CLIENT: dict[str, Any] = {"api_token": "arg-token-33bb", "account_id": "a"}
+
+
+class Reader(HTMLParser):
+    """Reads the cells of a table, and the tags that it is made of."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.cells: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.add(tag)
+        if tag in {"td", "th", "caption"}:
+            self.cells.append("")
+
+    def handle_data(self, data: str) -> None:
+        self.cells[-1] += data
+
+
+def cells(value: Any) -> list[str]:
+    return Reader(value._repr_html_()).cells
+
+
+@settings(deadline=None)
+@given(details())
+def test_whatever_an_event_has_stands_there_as_text(detail: Any) -> None:
+    shown: list[Any] = [detail.metadata, Page((detail.metadata,)), *filter(None, [detail.recorded])]
+    for each in shown:
+        html = each._repr_html_()
+        html.encode()
+        assert Reader(html).tags <= {"table", "caption", "tr", "th", "td"}
+        assert "colspan" not in html
+
+
+@given(texts | st.sampled_from(["<script>", "</td>", "&amp;", '"', "'"]))
+def test_a_text_of_any_kind_is_escaped(text: str) -> None:
+    for html in (fields_of(text, {text: text}), rows_of(text, [text], [[text]])):
+        assert Reader(html).tags <= {"table", "caption", "tr", "th", "td"}
+        html.encode()
+
+
+def test_an_event_shows_its_kind_its_times_and_what_is_not_documented() -> None:
+    event = EventMetadata("<b>", 1_700_000_000, 3, 1_700_000_060.5, extra={"new": [1]})
+    assert cells(event) == [
+        "Event 1700000000.3", "kind", "<b>", "recorded_at", "2023-11-14 22:13:20 UTC",
+        "collected_at", "2023-11-14 22:14:20.500000 UTC", "sequence", "3", "extra", '{"new": [1]}',
+    ]  # fmt: skip
+    assert "2000000000000 s" in cells(listed(2_000_000_000_000))
+
+
+def test_a_recorded_event_shows_its_payload() -> None:
+    recorded = with_payload(listed(BEGIN), "https://u/?a&b").recorded
+    assert cells(recorded)[:4] == ["Recorded event 1700000000.0", "kind", "StartUpgrade", "description"]
+    assert cells(recorded)[-4:] == ["version", "1.2", "event.url", "https://u/?a&b"]
+    unknown = RecordedEvent(events.UnknownEvent("New", {"x": 1}), BEGIN, 0)
+    assert cells(unknown)[-2:] == ["event.payload", '{"x": 1}']
+
+
+def test_a_page_shows_its_first_events_and_how_many_there_are() -> None:
+    page = Page(tuple(listed(BEGIN + each) for each in range(25)), cursor="<next>")
+    assert cells(page)[0] == "Page of 25 events, next cursor <next> (the first 10 of 25)"
+    assert cells(page)[1:5] == ["kind", "recorded_at", "collected_at", "sequence"]
+    assert len(cells(page)) == 1 + 4 + 10 * 4
+    last = Page((), checkpoint=Checkpoint("c", 1, 2, finished=True))
+    assert cells(last)[0] == "Page of 0 events, the last"
+
+
+def test_a_cell_without_a_value_is_empty_and_a_field_without_one_is_left_out() -> None:
+    assert Reader(rows_of("x", ["a", "b"], [[None, 0]])).cells == ["x", "a", "b", "", "0"]
+    assert Reader(fields_of("x", {"a": None, "b": 0})).cells == ["x", "b", "0"]
+
+
+def test_a_long_text_is_cut() -> None:
+    (caption, _, shown) = Reader(fields_of("x", {"a": "y" * 1000})).cells
+    assert shown == "y" * 300 + "…"
+    assert caption == "x"
+
+
+def test_a_stream_shows_what_it_would_ask() -> None:
+    client = Client(**CLIENT)
+    window: dict[str, Any] = {"since": 1_700_000_000, "until": 1_700_003_600}
+    stream = client.list_events("<c1>", **window, kind=["Init", "Leave"], page_size=50, concurrency=4, timeout=9)
+    assert cells(stream) == [
+        "EventStream: what it asks for when it is read", "connector", "<c1>", "since", "2023-11-14 22:13:20 UTC",
+        "until", "2023-11-14 23:13:20 UTC", "kind", "Init, Leave", "page size", "50", "slices at a time", "4",
+        "timeout", "9 s",
+    ]  # fmt: skip
+    resumed = client.list_events("c1", **window, cursor="here")
+    assert cells(resumed)[-2:] == ["goes on at", "here"]
+    assert "every kind" in cells(resumed)
+    assert cells(stream.details())[0].startswith("Details: ")
+    assert cells(client.fleet().list_events(**window))[:3] == [
+        "FleetStream: what it asks for when it is read", "connector", "all connectors",
+    ]  # fmt: skip
+    assert "2 connectors" in cells(client.fleet(["a", "b"]).list_events(**window))
+    assert repr(client.list_events("c", since=1, until=2).details()).startswith("<Details of <EventStream of 'c'")
+
+
+@pytest.mark.parametrize("value", [listed(BEGIN), Page((listed(BEGIN),)), Client(**CLIENT).list_events("c", since=1)])
+def test_no_colour_of_its_own_is_read_badly_on_dark_paper(value: Any) -> None:
+    styles = re.findall(r"(?<!-)(?:color|background)[a-z-]*: ([^;\"]+)", value._repr_html_())
+    assert {*styles} == {"inherit", "transparent"}

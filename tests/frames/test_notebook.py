@@ -1,0 +1,55 @@
+"""A notebook: its cells as a person would write them, in a real kernel."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from cfevents.testing import Simulator, SimulatorThread
+
+CELLS = [
+    "from cfevents import Client\nclient = await Client().open()",
+    "stream = client.list_events('a', since=0, until=100)\nstream",
+    "async for event in stream.progress():\n    last = event\nlast",
+    "(await stream.to_pandas())['kind'].value_counts()['Init']",
+    "repr(client)",
+    "another = await Client().open()\nawait another.list_connectors();",
+    "another = None",
+]
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A notebook that was run from its first cell to its last."""
+    many = [{"e": {"k": "Init"}, "t": t, "n": 0} for t in range(100)]
+    with SimulatorThread(Simulator(events={"a": many}, max_page_size=25)) as simulator:
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+        v4: Any = nbformat.v4
+        made = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in CELLS])
+        NotebookClient(made, kernel_name="python3").execute()
+        yield made
+
+
+def text(cell: Any) -> str:
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def shown(cell: Any) -> dict[str, str]:
+    return {kind: value for output in cell.outputs for kind, value in output.get("data", {}).items()}
+
+
+@pytest.mark.filterwarnings("default")  # of those who run it
+def test_a_client_opened_in_one_cell_serves_the_next_and_says_so_when_it_was_forgotten(notebook: Any) -> None:
+    opened, stream, drawn, counted, open_still, _, forgotten = notebook.cells
+    assert opened.outputs == []
+    assert "EventStream: what it asks for when it is read" in shown(stream)["text/html"]
+    assert "100 events, 4 pages" in text(drawn)
+    assert "Event 99.0" in shown(drawn)["text/html"]
+    assert "100" in shown(counted)["text/plain"]
+    assert ", open>" in shown(open_still)["text/plain"]
+    assert "was forgotten open: write 'async with Client() as client', or await client.close()" in text(forgotten)
+    assert "Unclosed" not in text(forgotten)

@@ -1,0 +1,280 @@
+"""Progress: the part of the window that was covered, never more than is known, and drawn only for somebody."""
+
+import asyncio
+import io
+import os
+import re
+import struct
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.clock import run_jumping
+from support.scripted import ScriptedAPI, failure, item, page
+from support.tidy import client_tasks
+
+import cfevents
+from cfevents import Budget, Client, EventMetadata
+from cfevents.frames import progress
+from cfevents.frames.covered import Covered
+from cfevents.testing import Simulator
+
+AMPLE = 10**7
+
+
+def at(*times: float, late: float = 3) -> list[EventMetadata]:
+    return [EventMetadata("Init", time, 0, time + late) for time in times]
+
+
+def test_an_ascending_listing_covers_the_window_from_its_beginning() -> None:
+    covered = Covered(100, 200)
+    assert [covered.see(at(110, 120)), covered.see(at(120, 150)), covered.see([]), covered.see(at(199))] == [
+        20, 50, 50, 99,
+    ]  # fmt: skip
+
+
+def test_a_descending_listing_covers_the_window_from_its_end() -> None:
+    covered = Covered(100, 200)
+    assert [covered.see(at(190, 180, late=0)), covered.see(at(120, late=0))] == [20, 80]
+
+
+def test_a_listing_in_the_order_of_collection_covers_the_window_by_that_time() -> None:
+    covered = Covered(100, 200)
+    late = EventMetadata("Init", 105, 0, 160)
+    assert [covered.see([*at(150), late]), covered.see(at(170))] == [60, 73]
+
+
+def test_as_long_as_several_orders_are_possible_it_is_the_least_that_one_means() -> None:
+    covered = Covered(100, 200)
+    assert covered.see(at(180, late=0)) == 20
+    assert covered.see(at(190, late=0)) == 90
+
+
+def test_a_listing_out_of_order_covers_nothing_until_the_end() -> None:
+    covered = Covered(100, 200)
+    assert [covered.see(at(150, 120, 190)), covered.see(at(199))] == [0, 0]
+
+
+def test_what_is_known_to_have_been_reached_counts_and_nothing_is_taken_back() -> None:
+    covered = Covered(100, 200)
+    assert [covered.see(at(150), 160), covered.see([], 180), covered.see([], 120), covered.see([], 999)] == [
+        60, 80, 80, 100,
+    ]  # fmt: skip
+
+
+def test_a_listing_that_goes_on_from_what_was_reached_covers_what_comes_after_it_too() -> None:
+    covered = Covered(100, 200)
+    assert [covered.see(at(151, 160), 150), covered.see(at(170), 150)] == [60, 70]
+
+
+@given(st.lists(st.lists(st.integers(0, 100)), max_size=5), st.integers(0, 50), st.integers(51, 100))
+def test_the_part_that_is_covered_is_within_the_window_and_never_shrinks(
+    pages: list[list[int]], since: int, until: int
+) -> None:
+    covered = Covered(since, until)
+    seconds = [covered.see(at(*times)) for times in pages]
+    assert seconds == sorted(seconds)
+    assert all(0 <= each <= until - since for each in seconds)
+
+
+class Terminal(io.StringIO):
+    """What says that it is a terminal, and keeps what was written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def drawn(self) -> list[str]:
+        """What was drawn since it was asked last: the label, the part covered, and what is told beside it."""
+        told = re.findall(r"([^\r\n]*?): +(\d+)%\|[^\r\n]*\| [^,\r\n]*, ([^\r\n]*)", self.getvalue())
+        self.seek(0)
+        self.truncate()
+        return [f"{label} {part}% {more.strip()}" for label, part, more in told]
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """The standard error, on which everything is drawn at once."""
+    terminal = Terminal()
+    monkeypatch.setattr(progress, "_stderr", lambda: terminal)
+    monkeypatch.setattr(progress, "_PAUSE", 0.0)
+    return terminal
+
+
+@asynccontextmanager
+async def served(count: int = 100, **options: Any) -> AsyncGenerator[tuple[Simulator, Client], None]:
+    many = [{"e": {"k": "Init"}, "t": t, "n": 0} for t in range(count)]
+    async with AsyncExitStack() as stack:
+        simulator = await stack.enter_async_context(Simulator(events={"a": many, "b": []}, quota=AMPLE, **options))
+        client = Client(**simulator.client_options, budget=Budget(AMPLE))
+        yield simulator, await stack.enter_async_context(client)
+
+
+async def test_a_stream_shows_the_part_of_its_window_its_events_and_its_pages(
+    terminal: Terminal,
+) -> None:
+    async with served(max_page_size=25) as (_, client):
+        stream = client.list_events("a", since=0, until=200)
+        assert [event async for event in stream.progress()] == await stream.collect()
+    told = terminal.drawn()
+    assert "a 12% 25 events, 1 page" in told
+    assert "a 37% 75 events, 3 pages" in told
+    assert told[-1] == "a 100% 100 events, 4 pages"
+
+
+@pytest.mark.parametrize("order", ["descending", "shuffled"])
+async def test_whatever_the_order_all_is_covered_at_the_end(terminal: Terminal, order: Any) -> None:
+    async with served(max_page_size=25, order=order) as (_, client):
+        table = await client.list_events("a", since=0, until=200).progress().to_arrow()
+    assert len(table) == 100
+    told = terminal.drawn()
+    assert told[-1] == "a 100% 100 events, 4 pages"
+    assert ("a 0% 75 events, 3 pages" in told) == (order == "shuffled")
+
+
+async def test_slices_fleets_and_details_are_drawn_too(terminal: Terminal) -> None:
+    async with served(max_page_size=25) as (_, client):
+        window: dict[str, Any] = {"since": 0, "until": 100}
+        stream = client.list_events("a", **window)
+        assert len(await client.list_events("a", **window, concurrency=3).progress().collect()) == 100
+        assert re.fullmatch(r"a 100% 100 events, \d+ pages", terminal.drawn()[-1])
+        assert len([each async for each in stream.details().progress()]) == 100
+        assert terminal.drawn()[-1] == "a 100% 100 events, 4 pages"
+        assert len(await stream.progress().details().progress().to_arrow()) == 100
+        assert terminal.drawn()[-1] == "a 100% 100 events, 4 pages"
+        fleet = client.fleet().list_events(**window)
+        assert len(await fleet.progress().collect()) == 100
+        assert re.fullmatch(r"all connectors 100% 100 events, \d+ rounds?", terminal.drawn()[-1])
+        assert len(await client.fleet(["a"]).list_events(**window).progress().details().to_arrow()) == 100
+        assert re.fullmatch(r"a 100% 100 events, \d+ rounds?", terminal.drawn()[-1])
+
+
+@pytest.mark.parametrize(
+    "ways",
+    [
+        lambda client: client.list_events("a", since=0, until=100, prefetch=0).progress(),
+        lambda client: client.list_events("a", since=0, until=100).details(kinds="Leave").progress(),
+        lambda client: client.fleet(["a"]).list_events(since=0, until=100).progress(),
+    ],
+)
+def test_while_the_budget_makes_it_wait_it_says_for_how_long(terminal: Terminal, ways: Any) -> None:
+    async def read() -> int:
+        async with served(max_page_size=25) as (simulator, _):
+            budget = Budget(2, share=1)
+            async with Client(**simulator.client_options, budget=budget) as client:
+                return len([each async for each in ways(client)])
+
+    assert run_jumping(read()) == 100
+    told = terminal.drawn()
+    waits = [int(match[1]) for each in told if (match := re.search(r", waiting (\d+) s$", each))]
+    assert waits[0] in {299, 300}
+    assert {*range(2, 299)} <= {*waits}
+    assert re.match(r"a 100% 100 events, \d+ (pages|rounds?)$", told[-1])
+
+
+async def test_a_listing_that_fails_leaves_the_bar_where_it_was(terminal: Terminal) -> None:
+    pages = page(item(5), item(6), cursor="x"), failure(403)
+    async with ScriptedAPI(*pages) as api, Client(**api.client_options) as client:
+        with pytest.raises(cfevents.PermissionDeniedError):
+            await client.list_events("c1", since=1, until=11).progress().collect()
+    assert terminal.drawn()[-1] == "c1 50% 2 events, 1 page"
+
+
+def test_a_client_that_is_closed_while_its_stream_is_drawn_says_so(terminal: Terminal) -> None:
+    async def read() -> None:
+        async with served(max_page_size=25) as (simulator, _):
+            budget = Budget(2, share=1)
+            client = await Client(**simulator.client_options, budget=budget).open()
+            reading = asyncio.ensure_future(client.list_events("a", since=0, until=100).progress().collect())
+            await asyncio.sleep(20)
+            await client.close()
+            with pytest.raises(cfevents.ConfigurationError, match="closed"):
+                await reading
+
+    run_jumping(read())
+    assert ", waiting " in terminal.getvalue()
+
+
+def test_a_budget_tells_the_wait_of_those_who_wait_where_it_is_known() -> None:
+    async def read() -> None:
+        budget = Budget(2, 300, share=1)
+        assert budget.wait == 0
+        first = await budget.turn()
+        second = asyncio.ensure_future(budget.turn())
+        await asyncio.sleep(1)
+        assert budget.wait == 0  # nobody knows when the first is answered
+        budget.answered(first)
+        budget.answered(await second)
+        third = asyncio.ensure_future(budget.turn())
+        await asyncio.sleep(1)
+        assert 298 < budget.wait < 300
+        third.cancel()
+
+    run_jumping(read())
+
+
+async def test_a_stream_that_is_left_early_leaves_no_task_and_no_timer(terminal: Terminal) -> None:
+    async with served(max_page_size=25) as (_, client):
+        async for _event in client.list_events("a", since=0, until=100).progress():
+            break
+        await client.close()
+        assert not client_tasks()
+    scheduled = getattr(asyncio.get_running_loop(), "_scheduled", [])
+    assert [each for each in scheduled if not each.cancelled() and "_Ticking" in repr(each)] == []
+    assert terminal.drawn()
+
+
+async def test_nothing_is_drawn_where_nobody_would_see_it(capfd: pytest.CaptureFixture[str]) -> None:
+    async with served() as (_, client):
+        stream = client.list_events("a", since=0, until=100)
+        assert await stream.progress().collect() == await stream.collect()
+        assert len([each async for each in stream.progress().details()]) == 100
+        assert len(await client.fleet().list_events(since=0, until=100).progress().collect()) == 100
+    assert capfd.readouterr() == ("", "")
+
+
+_PROGRAM = """
+import asyncio
+from cfevents import Client
+from cfevents.testing import Simulator
+
+async def main():
+    events = [{"e": {"k": "Init"}, "t": t, "n": 0} for t in range(100)]
+    async with Simulator(events={"a": events}, max_page_size=25) as simulator:
+        async with Client(**simulator.client_options) as client:
+            await client.list_events("a", since=0, until=100).progress().collect()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such terminals")
+def test_it_is_drawn_on_a_real_terminal() -> None:
+    # Neither is there elsewhere.
+    import fcntl  # noqa: PLC0415
+    import pty  # noqa: PLC0415
+    import termios  # noqa: PLC0415
+
+    terminal, its_end = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+    subprocess.run([sys.executable, "-c", _PROGRAM], stderr=its_end, check=True)
+    os.close(its_end)
+    shown = b""
+    with suppress(OSError):  # where its other end was closed
+        while piece := os.read(terminal, 65536):
+            shown += piece
+    os.close(terminal)
+    assert b"a: 100%|" in shown
+    assert b", 100 events, 4 pages" in shown
+
+
+async def test_pages_are_drawn_too_and_are_the_same(terminal: Terminal) -> None:
+    async with served(max_page_size=25) as (_, client):
+        stream = client.list_events("a", since=0, until=100)
+        plain = [each.items async for each in stream.pages()]
+        assert [each.items async for each in stream.progress().pages()] == plain
+    assert terminal.drawn()[-1] == "a 100% 100 events, 4 pages"
