@@ -9,6 +9,7 @@ from attrs import frozen
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.times import lasting
 
@@ -16,7 +17,7 @@ _HOUR = 3600
 
 
 @frozen
-class Flapping:
+class Flapping(Shown):
     """HA transitions in quick succession."""
 
     first_at: datetime
@@ -33,7 +34,7 @@ class Flapping:
 
 
 @frozen
-class HaActivity:
+class HaActivity(Shown):
     """What the HA subsystem of a connector did."""
 
     connector_id: str | None

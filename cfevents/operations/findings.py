@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from attrs import field, frozen
 
 from cfevents.models import EventId
+from cfevents.operations.looking import Shown
 
 Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
 """How bad it is, ascending."""
@@ -16,7 +17,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 @frozen
-class Finding:
+class Finding(Shown):
     """Something that is worth a look."""
 
     kind: str

@@ -10,6 +10,7 @@ from attrs import frozen
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.times import at, check_moment, lasting
 
@@ -21,7 +22,7 @@ _Moments: TypeAlias = list[int | float]
 
 
 @frozen
-class Gap:
+class Gap(Shown):
     """A time without events, much longer than this connector's usual pause."""
 
     connector_id: str | None

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from cfevents.checks import is_number, shown
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.times import lasting
 
@@ -15,7 +16,7 @@ DEFAULT_PERCENTILES = (50, 90, 99, 100)
 
 
 @frozen
-class Lags:
+class Lags(Shown):
     """How long after they were recorded a connector's events were collected."""
 
     connector_id: str | None

@@ -8,6 +8,7 @@ from attrs import define, field, frozen
 
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.times import at
 
@@ -25,7 +26,7 @@ _INSTALL = "RekeyInstallBoth"
 
 
 @frozen
-class Rekey:
+class Rekey(Shown):
     """One change of a tunnel's keys, or one loss of them."""
 
     connector_id: str | None

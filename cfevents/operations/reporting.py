@@ -5,6 +5,7 @@ from datetime import datetime
 
 from attrs import evolve, field, frozen
 
+from cfevents.looks import rows_of
 from cfevents.models import EventId
 from cfevents.operations.availability import HaActivity, ha_of
 from cfevents.operations.findings import SEVERITIES, Finding, Severity
@@ -21,6 +22,7 @@ from cfevents.operations.judging import (
 )
 from cfevents.operations.lag import Lags, lags_of
 from cfevents.operations.limits import Limits
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.rekey import Rekey, rekeys_of
 from cfevents.operations.run import Run, runs_of
@@ -31,7 +33,7 @@ from cfevents.operations.unknown import Unknown, unknowns_of
 
 
 @frozen
-class ConnectorReport:
+class ConnectorReport(Shown):
     """What the events of one connector mean."""
 
     connector_id: str | None
@@ -107,6 +109,11 @@ class Report:
             raise ValueError(f"severity={severity!r} is none of {', '.join(SEVERITIES)}")
         wanted = SEVERITIES[SEVERITIES.index(severity) :]
         return tuple(finding for finding in self.findings if finding.severity in wanted)
+
+    def _repr_html_(self) -> str:
+        head = "severity", "first", "connector", "finding", "what happened"
+        rows = ((each.severity, each.first_at, each.connector_id, each.kind, each.message) for each in self.findings)
+        return rows_of(str(self).partition("\n")[0], head, rows)
 
     def __str__(self) -> str:
         """Say it in a line for each finding."""

@@ -10,6 +10,7 @@ from attrs import define, evolve, field, frozen
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 
 RunOutcome: TypeAlias = Literal["stopped", "crashed", "running"]
@@ -17,7 +18,7 @@ RunOutcome: TypeAlias = Literal["stopped", "crashed", "running"]
 
 
 @frozen
-class Run:
+class Run(Shown):
     """A run of the process, from ``Init`` to ``Leave``."""
 
     connector_id: str | None

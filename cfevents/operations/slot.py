@@ -9,6 +9,7 @@ from attrs import define, field, frozen
 
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.times import at
 
@@ -23,7 +24,7 @@ _OUTCOMES: dict[str, SlotOutcome] = {
 
 
 @frozen
-class Slot:
+class Slot(Shown):
     """A boot slot after an upgrade. Unless it is blessed, the connector rolls back at the next boot."""
 
     connector_id: str | None

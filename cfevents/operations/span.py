@@ -8,6 +8,7 @@ from attrs import frozen
 
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 
 Operation: TypeAlias = Literal["Attestation", "RotateCryptKey", "RotatePki", "Upgrade"]
@@ -27,7 +28,7 @@ _FINISHES = _SUCCESSES | _FAILURES
 
 
 @frozen
-class Span:
+class Span(Shown):
     """An operation from its start to its answer."""
 
     operation: Operation

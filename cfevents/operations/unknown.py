@@ -7,11 +7,12 @@ from attrs import frozen
 from cfevents.events import KINDS
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
+from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 
 
 @frozen
-class Unknown:
+class Unknown(Shown):
     """A kind, or a field of a kind's payload, that this version does not know."""
 
     connector_id: str | None
