@@ -1,0 +1,15 @@
+"""Pictures of events, drawn with matplotlib (extra ``plot``). Each takes what `cfevents.operations` takes.
+
+An asynchronous stream too, and then it is awaited::
+
+    axes = await plot.timeline(client.fleet().list_events(since="7d"))
+
+All give the axes that they drew on, so that whatever else matplotlib has can be done with them. The colours are told
+apart by those who do not see all of them, too.
+"""
+
+from cfevents.plot.counting import counts
+from cfevents.plot.lagging import lag
+from cfevents.plot.timing import timeline
+
+__all__ = ["counts", "lag", "timeline"]

@@ -1,0 +1,103 @@
+"""What all pictures have in common: the axes, their time, and the colours."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta, tzinfo
+from importlib import import_module
+from typing import TYPE_CHECKING, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cfevents.checks import shown
+from cfevents.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Zone: TypeAlias = str | tzinfo
+"""A time zone, or its name."""
+
+# By Okabe and Ito: told apart whatever colours somebody sees.
+ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+)
+GREY = "#8c8c8c"
+
+_WIDTH = 11.0  # inches
+_LONGEST_NAME = 18
+
+
+def zone_of(tz: Zone) -> tzinfo:
+    """Find a time zone.
+
+    Raises:
+        TypeError: It is neither one nor text.
+        ValueError: There is none of that name.
+    """
+    if isinstance(tz, tzinfo):
+        return tz
+    if not isinstance(tz, str):
+        raise TypeError(f"tz={shown(tz)} is no time zone: write 'Europe/Berlin', or give a tzinfo")
+    try:
+        return ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"tz={tz!r} is no time zone: write a name such as 'Europe/Berlin' or 'UTC'") from error
+
+
+def paper(ax: "Axes | None", tz: Zone, height: float) -> "Axes":
+    """Give axes whose horizontal one is time; new ones where none are given.
+
+    Args:
+        ax: Axes to draw on.
+        tz: The time zone that is written on them.
+        height: Of a new figure, in inches.
+
+    Raises:
+        ConfigurationError: The extra is not installed.
+    """
+    zone = zone_of(tz)
+    try:
+        import_module("matplotlib")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError("matplotlib is not installed: pip install 'cfevents[plot]'") from error
+    from matplotlib import dates, pyplot  # noqa: PLC0415 - only where something is drawn
+
+    if ax is None:
+        _, ax = pyplot.subplots(figsize=(_WIDTH, height), layout="constrained")
+    locator = dates.AutoDateLocator(tz=zone, maxticks=9)  # type: ignore[no-untyped-call]
+    ax.xaxis_date(tz)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone))  # type: ignore[no-untyped-call]
+    ax.set_xlabel(f"recorded at ({zone})")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def span_of(ax: "Axes", moments: Sequence[datetime]) -> None:
+    """Let the time go from the first moment to the last, with a little room."""
+    if moments:
+        first, last = min(moments), max(moments)
+        room = max((last - first) / 50, timedelta(seconds=1))
+        ax.set_xlim(first - room, last + room)  # type: ignore[arg-type]
+
+
+def nothing(ax: "Axes") -> "Axes":
+    """Say that there is nothing to draw."""
+    ax.text(0.5, 0.5, "no events", transform=ax.transAxes, ha="center", va="center", color=GREY)
+    ax.set_axis_off()
+    return ax
+
+
+def short(name: str | None) -> str:
+    """Shorten a connector's id, so that twenty fit beside a picture."""
+    name = "(not told)" if name is None else name
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"
+
+
+def key_above(ax: "Axes", columns: int) -> None:
+    """Put the key above the picture, where it covers nothing."""
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0.2)
