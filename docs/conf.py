@@ -8,7 +8,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 import cfevents
-from cfevents import face, operations, storage, testing
+from cfevents import face, operations, plot, storage, testing
 from cfevents.testing import faults
 
 project = "cfevents"
@@ -23,7 +23,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|os|types|typing|yarl)\..*"),
     ("py:.*", r"(pandas|polars|pyarrow)\..*"),
-    ("py:class", r"T|cfevents\.(wire\.T|models\.E|following\.follow\.T|streams\.payloads\.D)"),
+    ("py:class", r"T|Axes|cfevents\.(wire\.T|models\.E|following\.follow\.T|streams\.payloads\.D)"),
     ("py:class", r"cfevents\.(storage\.syncing\.Follows|testing\.simulator\.ClientOptions)"),
 ]
 
@@ -66,6 +66,7 @@ _PUBLIC = {
         (cfevents, face.__all__),
         (storage, storage.__all__),
         (operations, operations.__all__),
+        (plot, plot.__all__),
         (testing, testing.__all__),
         (faults, faults.__all__),
     )

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import cfevents
-from cfevents import events, face, operations, storage, testing
+from cfevents import events, face, operations, plot, storage, testing
 from cfevents.testing import History, Simulator, SimulatorThread, faults
 
 pytestmark = pytest.mark.once
@@ -145,6 +145,7 @@ def test_the_reference_has_every_public_name_once_and_no_others() -> None:
     names = {f"cfevents.{name}" for name in face.__all__ if name != "events"}
     names |= {f"cfevents.storage.{name}" for name in storage.__all__}
     names |= {f"cfevents.operations.{name}" for name in operations.__all__}
+    names |= {f"cfevents.plot.{name}" for name in plot.__all__}
     names |= {f"cfevents.testing.{name}" for name in testing.__all__}
     names |= {f"cfevents.testing.faults.{name}" for name in faults.__all__}
     names |= {f"cfevents.events.{name}" for name in (*events.KINDS, "DocumentedEvent", "UnknownEvent", "KINDS")}
