@@ -7,7 +7,7 @@ from typing import Any
 
 import matplotlib as mpl
 import pytest
-from matplotlib import dates, pyplot
+from matplotlib import colors, dates, pyplot
 from matplotlib.axes import Axes
 from support.told import BEGIN, event, events_of, story
 
@@ -42,7 +42,7 @@ def marks(ax: Axes, name: str) -> Any:
 
 def colour(ax: Axes, name: str) -> str:
     found: Any = next(each for each in ax.collections if each.get_label() == name)
-    return mpl.colors.to_hex(found.get_facecolor()[0])
+    return colors.to_hex(found.get_facecolor()[0])
 
 
 def at(seconds: float) -> datetime:
