@@ -16,7 +16,7 @@ author = "The cfevents developers"
 project_copyright = author
 release = version = cfevents.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 nitpicky = True
 # Nothing is asked of other projects' sites while this one is built, so what is theirs stays plain text.
@@ -41,6 +41,9 @@ napoleon_use_ivar = False
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+nb_execution_mode = "force"
+nb_execution_raise_on_error = True
+nb_merge_streams = True
 copybutton_prompt_text = r"\$ |> "
 copybutton_prompt_is_regexp = True
 copybutton_line_continuation_character = "\\"
