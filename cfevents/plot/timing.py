@@ -9,6 +9,7 @@ from cfevents.operations.journal import Journal, Record
 from cfevents.operations.question import question
 from cfevents.operations.rekey import rekeys
 from cfevents.operations.span import spans
+from cfevents.operations.times import at
 from cfevents.plot.paper import BLUE, GREEN, GREY, ORANGE, RED, Zone, key_above, nothing, paper, short, span_of
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def _bars(events: Journal, lanes: Lanes) -> tuple[list[_Bar], set[tuple[str | No
         used |= {(rekey.connector_id, each) for each in rekey.event_ids}
         lane = _name(rekey.connector_id) if lanes == "connector" else "Rekey"
         outcome = {"complete": "success", "reset": "failure"}.get(rekey.state, "open")
-        bars.append(_Bar(lane, rekey.started_at, rekey.ended_at or rekey.last_at, outcome))
+        # What is not over has lasted until the events end.
+        end = rekey.ended_at or max(rekey.last_at, at(events.latest_ts() or 0))
+        bars.append(_Bar(lane, rekey.started_at, end, outcome))
     return bars, used
 
 
