@@ -47,7 +47,9 @@ class CodedMessage:
     """Everything else that was sent with it."""
 
     def __str__(self) -> str:
-        return ": ".join(str(part) for part in (self.code, self.message) if part is not None)
+        text = ": ".join(str(part) for part in (self.code, self.message) if part is not None)
+        # JSON may hold half a character, which no file of a log would take.
+        return text.encode(errors="backslashreplace").decode()
 
 
 class CfEventsError(Exception):

@@ -46,3 +46,8 @@ def test_the_error_of_a_fleet_survives_pickling_with_each_connectors_error() -> 
     }
     assert (str(back), back.since, back.errors["c1"].status) == (str(error), 1, 404)
     assert str(error) == "could not read 2 of the connectors: c1, c2 (2 sub-exceptions)"
+
+
+def test_a_message_with_half_a_character_can_be_written_to_a_file() -> None:
+    # An answer is JSON, and JSON can say "\\ud800".
+    assert str(CodedMessage(1, "a\ud800b")) == r"1: a\ud800b"
