@@ -105,7 +105,7 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def coverage(session: nox.Session) -> None:
     """Report the branch coverage of the tests on the first Python."""
-    _groups(session, "tests")
+    _groups(session, "coverage")
     files = [str(path) for path in _DATA.rglob(".coverage*")]
     session.run("coverage", "combine", "--quiet", "--keep", *files, log=False)
     session.run("coverage", "report")

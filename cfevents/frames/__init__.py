@@ -1,5 +1,1 @@
 """Streams as tables of Arrow, pandas and polars, and how far they were read. Each part needs an extra."""
-
-from cfevents.frames.extras import needed
-
-__all__ = ["needed"]

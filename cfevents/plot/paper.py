@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
-from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cfevents.checks import shown
-from cfevents.errors import ConfigurationError
+from cfevents.extras import needed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,10 +59,7 @@ def paper(ax: "Axes | None", tz: Zone, height: float) -> "Axes":
         ConfigurationError: The extra is not installed.
     """
     zone = zone_of(tz)
-    try:
-        import_module("matplotlib")
-    except ModuleNotFoundError as error:
-        raise ConfigurationError("matplotlib is not installed: pip install 'cfevents[plot]'") from error
+    needed("plot", "matplotlib")
     from matplotlib import dates, pyplot  # noqa: PLC0415 - only where something is drawn
 
     if ax is None:

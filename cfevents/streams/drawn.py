@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from copy import copy
 from typing import NamedTuple, Self, TypeVar
 
+from cfevents.extras import needed
 from cfevents.models import EventMetadata
 from cfevents.streams.window import Windowed
 
@@ -44,8 +45,6 @@ class Drawn(Windowed):
         Raises:
             ConfigurationError: tqdm is not installed.
         """
-        from cfevents.frames import needed  # noqa: PLC0415 - an extra
-
         needed("notebook", "tqdm")
         drawn = copy(self)
         drawn._draws = True

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from cfevents.extras import needed
 from cfevents.models import EventMetadata, RecordedEvent
 from cfevents.streams.window import Windowed
 
@@ -50,8 +51,6 @@ class Framed(Windowed, ABC):
             ConfigurationError: pyarrow is not installed; nothing was sent.
             CfEventsError: As reading it event by event does; what had been read by then is lost to the caller.
         """
-        from cfevents.frames import needed  # noqa: PLC0415 - an extra
-
         needed("arrow", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
@@ -64,8 +63,6 @@ class Framed(Windowed, ABC):
             ConfigurationError: pandas or pyarrow is not installed; nothing was sent.
             CfEventsError: As `to_arrow` does.
         """
-        from cfevents.frames import needed  # noqa: PLC0415 - an extra
-
         needed("pandas", "pandas", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
@@ -78,8 +75,6 @@ class Framed(Windowed, ABC):
             ConfigurationError: polars or pyarrow is not installed; nothing was sent.
             CfEventsError: As `to_arrow` does.
         """
-        from cfevents.frames import needed  # noqa: PLC0415 - an extra
-
         needed("polars", "polars", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
@@ -101,8 +96,6 @@ class Framed(Windowed, ABC):
             ConfigurationError: pyarrow is not installed; nothing was sent.
             CfEventsError: As `to_arrow` does. What was there before stays.
         """
-        from cfevents.frames import needed  # noqa: PLC0415 - an extra
-
         needed("arrow", "pyarrow")
         from cfevents.frames import parquet  # noqa: PLC0415 - an extra
 

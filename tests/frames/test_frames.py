@@ -19,7 +19,8 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import Budget, Client, ConfigurationError, EventDetail, EventMetadata, Retry, events
-from cfevents.frames import needed, tables
+from cfevents.extras import needed
+from cfevents.frames import tables
 from cfevents.frames.columns import PAYLOAD_FIELDS
 from cfevents.lines import time_of
 from cfevents.storage import Archive
