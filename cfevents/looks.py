@@ -11,6 +11,8 @@ from html import escape
 # The most characters of a cell, and the most rows of a table.
 _LONGEST = 300
 _MOST = 10
+# The most characters of a name where there is little room.
+_LONGEST_NAME = 18
 
 # No colour of its own, but for lines that stand out a little from either paper.
 _LINE = "1px solid rgba(128, 128, 128, 0.4)"
@@ -44,6 +46,11 @@ def date_of(seconds: float) -> str:
         return _text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
     except OverflowError:
         return f"{seconds} s"
+
+
+def shortened(name: str, longest: int = _LONGEST_NAME) -> str:
+    """Leave the middle of a long name out, such as that of a connector's id."""
+    return name if len(name) <= longest else f"{name[: longest // 2]}…{name[-(longest // 2) + 1 :]}"
 
 
 def _table(caption: object, lines: Iterable[str]) -> str:

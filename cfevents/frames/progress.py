@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 from cfevents.errors import CfEventsError
 from cfevents.frames.covered import Covered
+from cfevents.looks import shortened
 
 if TYPE_CHECKING:
     from cfevents.streams.drawn import Seen, Tally
@@ -107,7 +108,7 @@ class _Bar:
         # A window of one moment has a whole too.
         total = max(1, self._about.until - self._about.since)
         how = {"bar_format": _FORMAT, "mininterval": _PAUSE, "miniters": 0, "file": _stderr()}
-        self._bar = _tqdm()(total=total, desc=self._about.label, **how)
+        self._bar = _tqdm()(total=total, desc=shortened(self._about.label), **how)
 
     def see(self, seen: "Seen") -> None:
         """Take in an item, and draw it where that is due."""
@@ -138,8 +139,12 @@ class _Bar:
 
     def _tell(self, more: str = "") -> None:
         pages = self._items if self._tally is None else self._tally.pages
-        unit = self._about.unit if pages == 1 else f"{self._about.unit}s"
-        self._bar.set_postfix_str(f"{self._events:,} events, {pages:,} {unit}{more}", refresh=False)
+        told = f"{_many(self._events, 'event')}, {_many(pages, self._about.unit)}{more}"
+        self._bar.set_postfix_str(told, refresh=False)
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _tqdm() -> type[Any]:

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
-from cfevents.operations.limits import Limits
+from cfevents.operations.limits import Limits, limits_of
 from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.times import lasting
@@ -70,8 +70,8 @@ def ha(events: Journal, *, limits: Limits | None = None) -> list[HaActivity]:
     Returns:
         One for each connector.
     """
-    limits = limits or Limits()
-    activities = (ha_of(connector_id, records, limits) for connector_id, records in events.connectors())
+    chosen = limits_of(limits)
+    activities = (ha_of(connector_id, records, chosen) for connector_id, records in events.connectors())
     return [activity for activity in activities if activity is not None]
 
 

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
-from cfevents.operations.limits import Limits
+from cfevents.operations.limits import Limits, limits_of
 from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.times import at, check_moment, lasting
@@ -70,8 +70,8 @@ def gaps(events: Journal, *, until: datetime | float | None = None, limits: Limi
         ValueError: `until` has no time zone, or is not finite.
     """
     end = end_of(events, until)
-    limits = limits or Limits()
-    return [gap for connector_id, records in events.connectors() for gap in gaps_of(connector_id, records, end, limits)]
+    chosen = limits_of(limits)
+    return [gap for connector_id, records in events.connectors() for gap in gaps_of(connector_id, records, end, chosen)]
 
 
 def end_of(events: Journal, until: datetime | float | None) -> float:

@@ -146,7 +146,8 @@ class Journal:
 
     def latest_ts(self) -> int | float | None:
         """Tell when the last event was known, in seconds since the Unix epoch; None where there are no events."""
-        return max((record.known_ts for its in self._records.values() for record in its), default=None)
+        # In order first: of an event that came twice, only one time counts.
+        return max((record.known_ts for _, its in self.connectors() for record in its), default=None)
 
     def __len__(self) -> int:
         """Count the events."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from cfevents.checks import check_seconds, check_whole
+from cfevents.checks import check_seconds, check_type, check_whole
 from cfevents.operations.times import check_length
 
 
@@ -70,3 +70,12 @@ class Limits:
 
     gap_pauses: int = field(default=20, validator=_is_number)
     """How many pauses have to be known before one is called usual."""
+
+
+def limits_of(limits: Limits | None) -> Limits:
+    """Give the limits that were given; the usual ones where they were left out.
+
+    Raises:
+        TypeError: They are none.
+    """
+    return check_type("limits", Limits() if limits is None else limits, Limits)

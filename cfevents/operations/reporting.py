@@ -21,7 +21,7 @@ from cfevents.operations.judging import (
     judge_unknowns,
 )
 from cfevents.operations.lag import Lags, lags_of
-from cfevents.operations.limits import Limits
+from cfevents.operations.limits import Limits, limits_of
 from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 from cfevents.operations.rekey import Rekey, rekeys_of
@@ -147,8 +147,8 @@ def report(events: Journal, *, until: datetime | float | None = None, limits: Li
         TypeError: `until` is no moment.
         ValueError: `until` has no time zone, or is not finite.
     """
-    end, limits = end_of(events, until), limits or Limits()
-    connectors = tuple(_connector(connector_id, records, end, limits) for connector_id, records in events.connectors())
+    end, chosen = end_of(events, until), limits_of(limits)
+    connectors = tuple(_connector(connector_id, records, end, chosen) for connector_id, records in events.connectors())
     findings = (finding for connector in connectors for finding in connector.findings)
     return Report(at(end), connectors, tuple(sorted(findings, key=_rank)))
 

@@ -9,7 +9,7 @@ from attrs import define, evolve, field, frozen
 
 from cfevents.models import EventId
 from cfevents.operations.journal import Journal, Record
-from cfevents.operations.limits import Limits
+from cfevents.operations.limits import Limits, limits_of
 from cfevents.operations.looking import Shown
 from cfevents.operations.question import question
 
@@ -70,8 +70,8 @@ def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     Returns:
         The runs, by connector, ascending. The first may have begun before the events do.
     """
-    limits = limits or Limits()
-    return [run for connector_id, records in events.connectors() for run in runs_of(connector_id, records, limits)]
+    chosen = limits_of(limits)
+    return [run for connector_id, records in events.connectors() for run in runs_of(connector_id, records, chosen)]
 
 
 def runs_of(connector_id: str | None, records: list[Record], limits: Limits) -> list[Run]:

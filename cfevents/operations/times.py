@@ -44,9 +44,11 @@ def check_moment(name: str, moment: datetime | float) -> float:
         raise TypeError(
             f"{name}={shown(moment)} is no moment: write an aware datetime, or seconds since the Unix epoch"
         )
-    if not abs(moment) <= 2**63:  # NaN is not either
+    # A number of numpy's, or a fraction, is one that no timedelta takes.
+    seconds = moment if isinstance(moment, int) else float(moment)
+    if not abs(seconds) <= 2**63:  # NaN is not either
         raise ValueError(f"{name}={shown(moment)} is not a time: write seconds since the Unix epoch")
-    return moment
+    return seconds
 
 
 def check_length(name: str, length: timedelta) -> timedelta:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cfevents.checks import shown
+from cfevents.looks import shortened
 from cfevents.operations.journal import Journal
 from cfevents.operations.question import question
 from cfevents.operations.times import at
@@ -18,6 +19,8 @@ from cfevents.plot.paper import (
     SKY,
     YELLOW,
     Zone,
+    as_it_is,
+    drawn_at,
     key_above,
     nothing,
     paper,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 _COLOURS = (BLUE, ORANGE, GREEN, RED, SKY, PINK, YELLOW)
 _OTHERS = "other kinds"
+_LONGEST_KIND = 30
 
 
 @question
@@ -61,12 +65,15 @@ def counts(
         totals[kind] += count
     named = [kind for kind, _ in totals.most_common(len(_COLOURS))]
     _draw(ax, found, named, per)
-    span_of(ax, [at(number * width) for _, number in found] + [at((number + 1) * width) for _, number in found])
+    span_of(ax, [drawn_at(at((number + end) * width)) for _, number in found for end in (0, 1)])
     key_above(ax, 4)
     return ax
 
 
 def _draw(ax: "Axes", found: Counter[tuple[str, int]], named: list[str], per: timedelta) -> None:
+    from matplotlib import ticker  # noqa: PLC0415 - only where something is drawn
+
+    ax.yaxis.set_major_locator(ticker.MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     width, below = per.total_seconds(), Counter[int]()
     colours = dict(zip(named, _COLOURS, strict=False)) | {_OTHERS: GREY}
     for name, colour in colours.items():
@@ -76,10 +83,11 @@ def _draw(ax: "Axes", found: Counter[tuple[str, int]], named: list[str], per: ti
                 heights[number] += count
         if heights:
             numbers = sorted(heights)
-            begins: list[datetime] = [at(number * width) for number in numbers]
+            begins: list[datetime] = [drawn_at(at(number * width)) for number in numbers]
             bottoms = [below[number] for number in numbers]
             tall = [heights[number] for number in numbers]
-            ax.bar(begins, tall, per, bottoms, align="edge", color=colour, label=name)  # type: ignore[arg-type]
+            label = as_it_is(shortened(name, _LONGEST_KIND))
+            ax.bar(begins, tall, per, bottoms, align="edge", color=colour, label=label)  # type: ignore[arg-type]
             below.update(heights)
 
 

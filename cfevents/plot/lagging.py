@@ -15,6 +15,7 @@ from cfevents.plot.paper import (
     RED,
     SKY,
     Zone,
+    drawn_at,
     key_above,
     nothing,
     paper,
@@ -65,7 +66,8 @@ def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes
 
 
 def _points(records: Iterable[Record]) -> Iterable[tuple[datetime, float]]:
-    return ((each.at, each.collected_ts - each.recorded_ts) for each in records if each.collected_ts is not None)
+    told = (each for each in records if each.collected_ts is not None)
+    return ((drawn_at(each.at), each.known_ts - each.recorded_ts) for each in told)
 
 
 def _scale(ax: "Axes", lags: list[float]) -> None:

@@ -1,12 +1,13 @@
 """What all pictures have in common: the axes, their time, and the colours."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cfevents.checks import shown
 from cfevents.extras import needed
+from cfevents.looks import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +27,10 @@ ORANGE, SKY, GREEN, YELLOW, BLUE, RED, PINK = (
 )
 GREY = "#8c8c8c"
 
+# matplotlib fails at ticks in the years 1 and 9999, and counts in steps of up to a thousand.
+_FIRST, _LAST = datetime(1000, 1, 2, tzinfo=UTC), datetime(8999, 12, 30, tzinfo=UTC)
+
 _WIDTH = 11.0  # inches
-_LONGEST_NAME = 18
 
 
 def zone_of(tz: Zone) -> tzinfo:
@@ -73,12 +76,17 @@ def paper(ax: "Axes | None", tz: Zone, height: float) -> "Axes":
     return ax
 
 
+def drawn_at(moment: datetime) -> datetime:
+    """Find where a moment is drawn: one outside the years 1000 to 8999 at the nearest of them."""
+    return min(max(moment, _FIRST), _LAST)
+
+
 def span_of(ax: "Axes", moments: Sequence[datetime]) -> None:
     """Let the time go from the first moment to the last, with a little room."""
     if moments:
         first, last = min(moments), max(moments)
         room = max((last - first) / 50, timedelta(seconds=1))
-        ax.set_xlim(first - room, last + room)  # type: ignore[arg-type]
+        ax.set_xlim(drawn_at(first - room), drawn_at(last + room))  # type: ignore[arg-type]
 
 
 def nothing(ax: "Axes") -> "Axes":
@@ -89,9 +97,15 @@ def nothing(ax: "Axes") -> "Axes":
 
 
 def short(name: str | None) -> str:
-    """Shorten a connector's id, so that twenty fit beside a picture."""
-    name = "(not told)" if name is None else name
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 2 + 1 :]}"
+    """Shorten a name, so that twenty fit beside a picture, and spell it so that it stands there as it is."""
+    return as_it_is(shortened("(not told)" if name is None else name))
+
+
+def as_it_is(name: str) -> str:
+    """Spell a name so that matplotlib shows what it is."""
+    # Half of a surrogate pair has no picture, dollars would be a formula, and a key leaves out "" and "_".
+    name = name.encode(errors="backslashreplace").decode().replace("$", r"\$")
+    return f" {name}" if name[:1] in {"", "_"} else name
 
 
 def key_above(ax: "Axes", columns: int) -> None:

@@ -10,7 +10,20 @@ from cfevents.operations.question import question
 from cfevents.operations.rekey import rekeys
 from cfevents.operations.span import spans
 from cfevents.operations.times import at
-from cfevents.plot.paper import BLUE, GREEN, GREY, ORANGE, RED, Zone, key_above, nothing, paper, short, span_of
+from cfevents.plot.paper import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    Zone,
+    drawn_at,
+    key_above,
+    nothing,
+    paper,
+    short,
+    span_of,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,23 +88,28 @@ def _bars(events: Journal, lanes: Lanes) -> tuple[list[_Bar], set[tuple[str | No
         used |= {(span.connector_id, each) for each in span.event_ids}
         if begin is not None:
             lane = _name(span.connector_id) if lanes == "connector" else span.operation
-            bars.append(_Bar(lane, begin, span.finished_at or begin, span.outcome))
+            bars.append(_bar(lane, begin, span.finished_at or begin, span.outcome))
+    last = at(events.latest_ts() or 0)
     for rekey in rekeys(events):
         used |= {(rekey.connector_id, each) for each in rekey.event_ids}
         lane = _name(rekey.connector_id) if lanes == "connector" else "Rekey"
         outcome = {"complete": "success", "reset": "failure"}.get(rekey.state, "open")
         # What is not over has lasted until the events end.
-        end = rekey.ended_at or max(rekey.last_at, at(events.latest_ts() or 0))
-        bars.append(_Bar(lane, rekey.started_at, end, outcome))
+        end = rekey.ended_at or max(rekey.last_at, last)
+        bars.append(_bar(lane, rekey.started_at, end, outcome))
     return bars, used
+
+
+def _bar(lane: str, begin: datetime, end: datetime, outcome: str) -> _Bar:
+    return _Bar(lane, drawn_at(begin), drawn_at(end), outcome)
 
 
 def _points(events: Journal, lanes: Lanes, used: set[tuple[str | None, EventId]]) -> dict[str, list[datetime]]:
     points: dict[str, list[datetime]] = {}
     for connector_id, records in events.connectors():
         lane = _name(connector_id) if lanes == "connector" else _OTHERS
-        moments = [record.at for record in _rest(records, connector_id, used)]
-        if moments or lanes == "connector":
+        moments = [drawn_at(record.at) for record in _rest(records, connector_id, used)]
+        if moments:
             points.setdefault(lane, []).extend(moments)
     return points
 

@@ -170,13 +170,15 @@ def test_the_documented_payload_fields_are_all_text_and_none_has_the_name_of_ano
 
 
 def test_kinds_have_one_dictionary_in_the_order_in_which_they_were_seen() -> None:
-    pages = [["Init", "New"], ["Leave", "Init"], ["\ud800", "\\ud800", "New"]]
+    pages = [["Init", "New"], ["Leave", "Init"], ["\ud800", "\\ud800", "New", "Last"]]
     blocks = [Block("c1", [listed(BEGIN, kind=kind) for kind in kinds]) for kinds in pages]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "_ROWS", 1)
         arrow, pandas, _ = frames_of(blocks)
-    assert [chunk.dictionary.to_pylist() for chunk in arrow["kind"].chunks] == [["Init", "New", "Leave", "\\ud800"]] * 3
-    assert [*pandas["kind"].cat.categories] == ["Init", "New", "Leave", "\\ud800"]
+    assert [chunk.dictionary.to_pylist() for chunk in arrow["kind"].chunks] == [
+        ["Init", "New", "Leave", "\\ud800", "Last"]
+    ] * 3
+    assert [*pandas["kind"].cat.categories] == ["Init", "New", "Leave", "\\ud800", "Last"]
 
 
 def test_times_keep_their_microseconds_and_are_null_where_there_is_no_date() -> None:
@@ -195,6 +197,12 @@ def test_a_payload_that_is_there_and_empty_is_told_from_one_that_is_not() -> Non
     recorded = cfevents.RecordedEvent(events.Init(), BEGIN, 0)
     arrow, *_ = frames_of([Block("c1", [first, second], [recorded, None])], payloads=True)
     assert arrow["extra"].to_pylist() == ["{}", None]
+
+
+def test_pages_of_several_connectors_go_together_and_each_event_keeps_its_own() -> None:
+    blocks = [Block(name, [listed(BEGIN)]) for name in ("a", "a", "b")]
+    arrow, *_ = frames_of([*blocks, Block(["c", "a"], [listed(BEGIN), listed(BEGIN)])])
+    assert arrow["connector_id"].to_pylist() == ["a", "a", "b", "c", "a"]
 
 
 def test_pages_of_few_events_go_together_and_a_page_is_a_batch() -> None:

@@ -78,6 +78,7 @@ def test_a_page_shows_its_first_events_and_how_many_there_are() -> None:
     assert cells(page)[0] == "Page of 25 events, next cursor <next> (the first 10 of 25)"
     assert cells(page)[1:5] == ["kind", "recorded_at", "collected_at", "sequence"]
     assert len(cells(page)) == 1 + 4 + 10 * 4
+    assert cells(Page(page.items[:10]))[0] == "Page of 10 events"
     last = Page((), checkpoint=Checkpoint("c", 1, 2, finished=True))
     assert cells(last)[0] == "Page of 0 events, the last"
 

@@ -1,6 +1,8 @@
 """Parquet files: the events of a stream, row group by row group, and never half of them."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -99,13 +101,75 @@ async def test_a_write_that_is_cancelled_is_over_before_anything_is_removed() ->
     assert done == ["written"]
 
 
-async def test_a_file_that_cannot_be_written_is_an_error_that_names_it(tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_written_is_an_error_that_names_it_before_anything_is_sent(tmp_path: Path) -> None:
     async with ScriptedAPI(page(item(1))) as api, Client(**api.client_options) as client:
         stream: Any = client.list_events("c1", since=1, until=9)
         with pytest.raises(ArchiveError, match=r"missing/events.parquet cannot be written: "):
             await stream.to_parquet(tmp_path / "missing" / "events.parquet")
-        assert api.requests == []
         (tmp_path / "folder").mkdir()
-        with pytest.raises(ArchiveError, match=r"folder cannot be written: "):
-            await stream.to_parquet(tmp_path / "folder")
+        for folder in (tmp_path / "folder", "", ".", "..", "/"):
+            with pytest.raises(ArchiveError, match=r" cannot be written: Is a directory; what was there stays"):
+                await stream.to_parquet(folder)
+        assert api.requests == []
     assert [each.name for each in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is no name")
+async def test_a_name_with_a_colon_is_a_name_and_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with ScriptedAPI(page(item(1))) as api, Client(**api.client_options) as client:
+        for name in ("night-06:00.parquet", "file:events.parquet", "hdfs:events.parquet"):
+            assert await client.list_events("c1", since=1, until=9).to_parquet(name) == 1
+            assert (tmp_path / name).is_file()
+
+
+async def test_of_two_who_write_a_file_at_the_same_time_the_later_writes_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "events.parquet"
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncGenerator[Block, None]:
+        yield Block("c1", [listed(BEGIN)] * parquet._ROWS)
+        begun.set()
+        await may_end.wait()
+
+    async def quick() -> AsyncGenerator[Block, None]:
+        yield Block("c2", [listed(BEGIN)])
+        may_end.set()
+        with pytest.raises(ArchiveError, match="another has begun to write it; what was there stays"):
+            await first
+        yield Block("c2", [listed(BEGIN)])
+
+    first = asyncio.ensure_future(parquet.write(slow(), path, payloads=False))
+    await begun.wait()
+    assert await parquet.write(quick(), path, payloads=False) == 2
+    assert pq.read_table(path)["connector_id"].to_pylist() == ["c2", "c2"]
+    assert [*tmp_path.iterdir()] == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there no size is forbidden")
+@pytest.mark.parametrize("size", [3, 1000])
+def test_a_disk_that_is_full_leaves_what_was_there_and_nothing_else(tmp_path: Path, size: int) -> None:
+    program = f"""
+import asyncio, resource, signal
+from cfevents import ArchiveError, EventMetadata
+from cfevents.frames import parquet
+from cfevents.streams.framed import Block
+
+async def blocks():
+    yield Block("c1", [EventMetadata("Init", 1, 0, 1)])
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+try:
+    asyncio.run(parquet.write(blocks(), "events.parquet", payloads=False))
+except ArchiveError as error:
+    print(error)
+"""
+    (tmp_path / "events.parquet").write_bytes(b"as it was")
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (
+        "events.parquet cannot be written: File too large; what was there stays\n",
+        "",
+    )
+    assert (tmp_path / "events.parquet").read_bytes() == b"as it was"
+    assert [each.name for each in tmp_path.iterdir()] == ["events.parquet"]

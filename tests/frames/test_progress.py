@@ -126,6 +126,26 @@ async def test_a_stream_shows_the_part_of_its_window_its_events_and_its_pages(
     assert told[-1] == "a 100% 100 events, 4 pages"
 
 
+async def test_what_is_drawn_already_is_not_drawn_twice(terminal: Terminal) -> None:
+    async with served() as (_, client):
+        stream = client.list_events("a", since=0, until=100).progress().progress()
+        assert len(await stream.details().progress().to_arrow()) == 100
+    assert terminal.getvalue().count("\n") == 1
+
+
+async def test_a_window_of_one_moment_has_a_whole_too(terminal: Terminal) -> None:
+    async with served() as (_, client):
+        assert len(await client.list_events("a", since=5, until=5).progress().collect()) == 1
+    assert terminal.drawn()[-1] == "a 100% 1 event, 1 page"
+
+
+async def test_a_long_id_leaves_room_for_what_is_told(terminal: Terminal) -> None:
+    name = "835529f6-8b50-411e-a0d7-17035160a8c3"
+    async with ScriptedAPI(page(item(5))) as api, Client(**api.client_options) as client:
+        await client.list_events(name, since=1, until=9).progress().collect()
+    assert terminal.drawn()[-1] == "835529f6-…5160a8c3 100% 1 event, 1 page"
+
+
 @pytest.mark.parametrize("order", ["descending", "shuffled"])
 async def test_whatever_the_order_all_is_covered_at_the_end(terminal: Terminal, order: Any) -> None:
     async with served(max_page_size=25, order=order) as (_, client):

@@ -94,3 +94,29 @@ def test_without_metadata_only_what_was_recorded_tells() -> None:
     recorded = [FleetEvent(each.connector_id, each.event.recorded) for each in told]
     assert [gap.cause for gap in operations.gaps(recorded)] == ["device"]
     assert [gap.cause for gap in operations.gaps(bare(told))] == ["device"]
+
+
+def test_three_outages_as_long_as_all_the_rest_have_no_say_in_what_is_usual() -> None:
+    told = [each for day in range(4) for each in ticking(day * DAY, day * DAY + 2 * HOUR)]
+    assert [(cause, evidence[0]) for cause, _, evidence in gaps(told)] == [
+        ("device", day * DAY + 2 * HOUR - 300) for day in range(3)
+    ]
+
+
+def test_half_of_its_time_lies_in_pauses_at_least_as_long_as_the_usual() -> None:
+    told = [*ticking(0, 2400, 60), *ticking(2400, 5700, 300), *ticking(DAY, 4 * DAY, DAY)]
+    assert {gap.usual for gap in operations.gaps(told)} == {timedelta(seconds=300)}
+
+
+@pytest.mark.parametrize(("pauses", "is_known"), [(19, False), (20, True)])
+def test_twenty_pauses_tell_what_is_usual(pauses: int, is_known: bool) -> None:
+    told = [*ticking(0, pauses * 300), event(DAY, "Reconcile")]
+    assert [cause for cause, *_ in gaps(told)] == ["device"] * is_known
+
+
+def test_a_process_that_stopped_while_it_was_cut_off_is_no_downtime() -> None:
+    begin, end = DAY, DAY + 6 * HOUR
+    cut_off = [event(at, "Reconcile", lag=end + 60 - at) for at in range(begin + 10, end, 300)]
+    restarted = [event(begin + at, kind, lag=end + 60 - begin - at) for at, kind in ((1, "Leave"), (9, "Init"))]
+    report = operations.report([*ticking(0, begin), *restarted, *cut_off, *ticking(end, 2 * DAY)])
+    assert [finding.kind for finding in report.findings] == ["collection_gap"]

@@ -52,3 +52,15 @@ def test_what_flapping_is_can_be_said() -> None:
     told = story(*every(600, 3))
     limits = operations.Limits(flapping_transitions=3, flapping_window=timedelta(hours=1))
     assert len(operations.ha(told, limits=limits)[0].flapping) == 1
+
+
+def test_an_hour_is_the_least_that_transitions_are_counted_over() -> None:
+    (activity,) = operations.ha(story("0 HaTransition", "60 HaTransition"))
+    assert activity.per_hour == 2
+
+
+def test_flapping_that_shares_a_transition_with_more_of_it_is_one() -> None:
+    # The first four lie within a quarter of an hour, and the last four; none of those in between do.
+    told = story(*(f"{at} HaTransition" for at in (0, 800, 850, 880, 1720, 1760, 1770)))
+    (flapping,) = operations.ha(told)[0].flapping
+    assert flapping.transitions == 7

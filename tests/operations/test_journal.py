@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -72,6 +74,17 @@ def test_an_event_that_comes_twice_counts_once_and_what_is_known_of_it_is_put_to
 def test_where_what_comes_twice_disagrees_it_does_not_matter_which_came_first() -> None:
     one, other = event(0, "StartUpgrade", url="a", version="1", lag=5), event(0, "Init", new=3, lag=9)
     assert operations.report([one, other]) == operations.report([other, one])
+
+
+def test_an_event_that_comes_twice_ends_the_events_when_it_was_known_first() -> None:
+    told: list[Any] = [event(0, "Init", lag=900), event(0, "Init", lag=5)]
+    ahead = event(DAY, "Init", lag=5 - DAY).event  # by a clock that is a day ahead
+    twice: list[Any] = [ahead.recorded, ahead.metadata]
+    for some in (told, twice):
+        journal = Journal(some)
+        assert operations.report(some).until.timestamp() == BEGIN + 5
+        assert len(journal) == 1
+        assert operations.report(journal) == operations.report(some)
 
 
 def test_the_same_id_of_two_connectors_is_two_events() -> None:
@@ -145,6 +158,19 @@ def test_a_moment_that_is_none_is_refused(moment: Any, error: type[Exception], w
 def test_limits_that_are_none_are_refused(limits: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=next(iter(limits))):
         Limits(**limits)
+
+
+@pytest.mark.parametrize("moment", [Decimal(BEGIN), Fraction(BEGIN), float(BEGIN)])
+def test_a_moment_may_be_any_number(moment: Any) -> None:
+    assert operations.report(UPGRADE, until=moment) == operations.report(UPGRADE, until=BEGIN)
+    assert operations.gaps(UPGRADE, until=moment) == []
+
+
+def test_limits_of_another_type_are_refused() -> None:
+    limits: Any = {"upgrade": timedelta(hours=1)}
+    for ask in (operations.report, operations.gaps, operations.ha, operations.runs):
+        with pytest.raises(TypeError, match="limits must be a Limits, not dict"):
+            ask([], limits=limits)
 
 
 def test_times_far_outside_the_calendar_are_told_as_the_nearest_there_is() -> None:

@@ -1,8 +1,10 @@
 """What a notebook shows of operations and reports."""
 
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import pytest
 from support.told import event, story
 
 from cfevents import operations
@@ -48,3 +50,10 @@ def test_a_result_of_thousands_of_events_names_a_few() -> None:
     many = operations.report(story(*(f"{60 * at} Init" for at in range(40)))).findings
     assert all(len(each._repr_html_()) < 6000 for each in many)
     assert many
+
+
+@pytest.mark.parametrize(("starts", "more"), [(12, ""), (13, ", and 1 more")])
+def test_twelve_ids_are_named(starts: int, more: str) -> None:
+    (loop,) = operations.report(story(*(f"{60 * at} Init" for at in range(starts)))).findings
+    shown = dict(pairwise(cells(loop._repr_html_())))["event_ids"]
+    assert shown == ", ".join(str(each) for each in loop.event_ids[:12]) + more

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from support.told import DAY, HOUR, Told, event, seconds, story, ticking
 
 from cfevents import operations
@@ -69,3 +70,14 @@ def test_a_process_that_is_stopped_for_hours_is_down_whether_it_comes_back_or_no
     back = [*told, event(DAY + 5 * HOUR, "Init"), *ticking(DAY + 5 * HOUR, 2 * DAY)]
     assert found(back) == [("downtime", [DAY, DAY + 5 * HOUR])]
     assert found(told, until=event(DAY + 5 * HOUR, "Init").event.metadata.recorded_ts) == [("downtime", [DAY])]
+
+
+@pytest.mark.parametrize(("pause", "is_loop"), [(600, True), (601, False)])
+def test_the_starts_of_a_loop_lie_ten_minutes_apart_at_most(pause: int, is_loop: bool) -> None:
+    told = story("0 Init", f"{pause} Init", f"{2 * pause} Init")
+    assert {kind for kind, _ in found(told)} == ({"restart_loop"} if is_loop else {"crash"})
+
+
+def test_the_version_of_a_run_is_the_first_that_its_events_tell() -> None:
+    told = [event(0, "Init"), event(9, "Reconcile", version="1"), event(20, "Reconcile", version="2")]
+    assert [run.version for run in operations.runs(told)] == ["1"]

@@ -64,3 +64,14 @@ def test_what_is_told_of_a_slot_without_an_upgrade_stands_alone() -> None:
     told = story("0 FinishUpgradeSuccess", "9 BlessSlotSuccess", "900 BlessSlotFailure")
     assert [slot.outcome for slot in operations.slots(told)] == ["blessed", "failed"]
     assert operations.slots(told)[1].upgraded_at is None
+
+
+@pytest.mark.parametrize(("waited", "is_found"), [(HOUR, False), (HOUR + 1, True)])
+def test_a_slot_may_be_pending_for_an_hour(waited: int, is_found: bool) -> None:
+    assert found("0 BlessSlotPending", until=waited) == [[0]] * is_found
+
+
+def test_the_version_of_a_slot_is_what_came_with_its_blessing() -> None:
+    told = [event(0, "FinishUpgradeSuccess", version="1"), event(60, "BlessSlotFailure", version="2")]
+    assert [slot.version for slot in operations.slots(told)] == ["2"]
+    assert operations.report(told).findings[0].details["version"] == "2"

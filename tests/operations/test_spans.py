@@ -108,3 +108,28 @@ def test_a_success_soon_after_the_events_begin_was_started_before_them() -> None
     assert operations.report(told).findings == ()
     late = operations.report(story("0 Reconcile", "1900 FinishUpgradeSuccess"))
     assert [(each.kind, each.severity) for each in late.findings] == [("orphaned_upgrade", "info")]
+
+
+@pytest.mark.parametrize(("again", "evidence"), [(900, [[0, 900]]), (901, [[0], [901]])])
+def test_what_is_begun_again_within_the_limit_is_another_attempt(again: int, evidence: list[list[int]]) -> None:
+    told = story("0 StartAttestation", f"{again} StartAttestation")
+    found = findings(told, until=event(3600, "Init").event.metadata.recorded_ts)
+    assert found == [("unfinished_attestation", each) for each in evidence]
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "severity"),
+    [
+        ("Upgrade", "upgrade", "error"),
+        ("Attestation", "attestation", "warning"),
+        ("RotateCryptKey", "crypt_key_rotation", "warning"),
+        ("RotatePki", "pki_rotation", "warning"),
+    ],
+)
+def test_what_fails_is_an_error_and_what_is_not_answered_only_where_it_is_an_upgrade(
+    operation: str, name: str, severity: str
+) -> None:
+    failed = operations.report(story(f"0 Start{operation}", f"9 Finish{operation}Failure"))
+    assert [(each.kind, each.severity) for each in failed.findings] == [(f"failed_{name}", "error")]
+    open_still = operations.report(story(f"0 Start{operation}", "7200 Reconcile"))
+    assert [(each.kind, each.severity) for each in open_still.findings] == [(f"unfinished_{name}", severity)]

@@ -4,15 +4,17 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import matplotlib as mpl
 import pytest
 from matplotlib import colors, dates, pyplot
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from support.told import BEGIN, event, events_of, story
 
 from cfevents import Client, ConfigurationError, plot
-from cfevents.plot.paper import ORANGE, RED
+from cfevents.plot.paper import GREY, ORANGE, RED
 from cfevents.testing import History, Simulator
 
 mpl.use("Agg")
@@ -38,6 +40,12 @@ def marks(ax: Axes, name: str) -> Any:
     """Where the marks of one sort are: pairs of a moment and a height."""
     (found,) = [each for each in ax.collections if each.get_label() == name]
     return [(dates.num2date(at), height) for at, height in found.get_offsets().tolist()]  # type: ignore[no-untyped-call, union-attr]
+
+
+def bars(ax: Axes) -> list[tuple[datetime, datetime]]:
+    """When each bar begins and ends."""
+    drawn = [line for each in ax.collections if isinstance(each, LineCollection) for line in each.get_segments()]
+    return sorted(tuple(dates.num2date([line[0][0], line[-1][0]])) for line in drawn)  # type: ignore[no-untyped-call]
 
 
 def colour(ax: Axes, name: str) -> str:
@@ -73,6 +81,22 @@ def test_rekeys_are_bars_too_and_a_reset_is_a_failure() -> None:
     assert (colour(ax, "failure"), colour(ax, "open")) == (RED.lower(), ORANGE.lower())
 
 
+def test_a_bar_ends_with_the_answer_and_that_of_a_rekey_that_is_not_over_with_the_events() -> None:
+    ax = plot.timeline(story("0 StartUpgrade", "90 FinishUpgradeFailure", "100 RekeyStart a", "200 Reconcile"))
+    assert bars(ax) == [(at(0), at(90)), (at(100), at(205))]
+
+
+def test_what_stands_at_a_tick_is_the_time_in_that_zone() -> None:
+    ax = plot.timeline(story("0 Init", f"{10 * 3600} Init"), tz="Asia/Tokyo")
+    ax.figure.canvas.draw()
+    ticks: Any = dates.num2date(ax.get_xticks(), ZoneInfo("Asia/Tokyo"))  # type: ignore[no-untyped-call]
+    assert len(ticks) > 4
+    for tick, label in zip(ticks, ax.get_xticklabels(), strict=True):
+        assert label.get_text() == (f"{tick:%H:%M}" if tick.hour else f"{tick:%b-%d}")
+    week = plot.timeline(story("0 Init", f"{7 * 86_400} Init"), tz="Asia/Tokyo")
+    assert {tick.hour for tick in dates.num2date(week.get_xticks(), ZoneInfo("Asia/Tokyo"))} == {0}  # type: ignore[no-untyped-call]
+
+
 def test_counts_are_stacked_by_the_hour() -> None:
     events = [
         event(3600 * hour + number, "Reconcile", sequence=number) for hour in range(3) for number in range(hour + 1)
@@ -85,6 +109,7 @@ def test_counts_are_stacked_by_the_hour() -> None:
     assert sum(patch.get_height() for patch in ax.patches) == len(events)  # type: ignore[attr-defined]
     assert max(patch.get_y() + patch.get_height() for patch in ax.patches) >= 9  # type: ignore[attr-defined]
     assert ax.get_ylabel() == "events per hour"
+    assert ax.get_xlim()[1] >= max(patch.get_x() + patch.get_width() for patch in ax.patches)  # type: ignore[attr-defined]
     assert plot.counts(events, per=timedelta(days=1)).get_ylabel() == "events per day"
 
 
@@ -93,6 +118,16 @@ def test_a_lag_is_drawn_over_the_time_that_was_recorded() -> None:
     assert key(ax) == ["site", "x"]
     assert marks(ax, "site") == [(at(0), 5), (at(60), 21_600)]
     assert {"1 s", "1 h", "6 h", "-10 s"} <= set(names(ax))
+    assert ax.get_yscale() == "symlog"
+    assert names(plot.lag([event(0, "Init", lag=5)])) == ["0", "1 s", "10 s"]
+
+
+def test_more_than_six_connectors_are_grey_in_a_picture_of_lags() -> None:
+    told = [event(0, "Init", connector=str(number)) for number in range(7)]
+    ax = plot.lag(told)
+    assert key(ax) == []
+    assert {colour(ax, str(number)) for number in range(7)} == {GREY}
+    assert len(key(plot.lag(told[1:]))) == 6
 
 
 @pytest.mark.parametrize("picture", PICTURES)
@@ -125,6 +160,36 @@ async def test_a_stream_is_awaited(picture: Any) -> None:
 def test_nothing_and_odd_times_are_drawn_without_a_complaint(picture: Any) -> None:
     for events in ([], [event(0, "Init")], [event(0, "Init"), event(0, "Init", sequence=1)]):
         picture(events).figure.canvas.draw()
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_time_far_outside_the_calendar_is_drawn_at_its_edge(picture: Any, zone: str) -> None:
+    odd = [event(-(2**62), "Init"), event(0, "Init"), event(2**62, "StartUpgrade"), event(2**62 + 1, "RekeyStart")]
+    for events in (odd, odd[:2], odd[1:]):
+        ax = picture(events, tz=zone)
+        ax.figure.canvas.draw()
+        first, last = (each.year for each in dates.num2date(ax.get_xlim()))  # type: ignore[no-untyped-call]
+        assert 1000 <= first <= 2025 <= last <= 9000
+
+
+ODD_NAMES = ["$^{$", "$a$", "_hidden", "", "\ud800", "x" * 100]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_a_name_of_any_kind_stands_there_as_it_is(picture: Any) -> None:
+    ax = picture([event(0, name, connector=name or " ", sequence=place) for place, name in enumerate(ODD_NAMES)])
+    ax.figure.canvas.draw()
+    legend = ax.get_legend()
+    assert legend.get_window_extent().x1 <= ax.figure.bbox.x1
+    shown = set(names(ax) if picture is plot.timeline else key(ax))
+    assert {r"\$^{\$", r"\$a\$", " _hidden", " ", "\\ud800"} <= shown
+    assert len(shown) == len(ODD_NAMES)
+
+
+def test_events_are_counted_in_whole_numbers() -> None:
+    ax = plot.counts([event(0, "Init")])
+    assert all(tick.is_integer() for tick in ax.get_yticks())
 
 
 def test_twenty_connectors_in_a_week_fit() -> None:

@@ -125,7 +125,7 @@ async def test_payloads_of_some_kinds_alone_do_not_count_as_those_of_all(client:
     ]
 
 
-@pytest.mark.parametrize("since", [None, BEGIN])
+@pytest.mark.parametrize("since", [None, BEGIN], ids=["never told", "told again"])
 async def test_payloads_that_were_not_asked_for_at_first_come_when_they_are(
     client: Client, archive: Archive, since: int | None
 ) -> None:
