@@ -20,18 +20,18 @@ _TABLE = "border-collapse: collapse; color: inherit; background: transparent; fo
 _CELL = f"text-align: left; vertical-align: top; padding: 0.15em 0.9em 0.15em 0; border-bottom: {_LINE}"
 
 
-def rows_of(caption: object, head: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """Make a table of rows, of which the first ten are shown.
+def rows_of(caption: object, head: Sequence[object], rows: Iterable[Sequence[object]], *, most: int = _MOST) -> str:
+    """Make a table of rows, of which the first few are shown.
 
     Args:
         caption: What it is, in a line.
         head: The names of its columns.
         rows: A value for each column. None is an empty cell, a mapping or a list is shown as JSON, all else as text.
+        most: How many rows are shown.
     """
     every = list(rows)
-    more = len(every) - _MOST
-    caption = f"{_text(caption)} (the first {_MOST} of {len(every):,})" if more > 0 else caption
-    return _table(caption, [_line("th", head), *(_line("td", row) for row in every[:_MOST])])
+    caption = f"{_text(caption)} (the first {most} of {len(every):,})" if len(every) > most else caption
+    return _table(caption, [_line("th", head), *(_line("td", row) for row in every[:most])])
 
 
 def fields_of(caption: object, fields: Mapping[str, object]) -> str:
@@ -46,6 +46,11 @@ def date_of(seconds: float) -> str:
         return _text(datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds))
     except OverflowError:
         return f"{seconds} s"
+
+
+def counted(number: int, what: str) -> str:
+    """Say how many there are of something, ``1,253 events``."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def shortened(name: str, longest: int = _LONGEST_NAME) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
 
 from cfevents.errors import CfEventsError
 from cfevents.frames.covered import Covered
-from cfevents.looks import shortened
+from cfevents.looks import counted, shortened
 
 if TYPE_CHECKING:
     from cfevents.streams.drawn import Seen, Tally
@@ -139,12 +139,8 @@ class _Bar:
 
     def _tell(self, more: str = "") -> None:
         pages = self._items if self._tally is None else self._tally.pages
-        told = f"{_many(self._events, 'event')}, {_many(pages, self._about.unit)}{more}"
+        told = f"{counted(self._events, 'event')}, {counted(pages, self._about.unit)}{more}"
         self._bar.set_postfix_str(told, refresh=False)
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _tqdm() -> type[Any]:

@@ -176,14 +176,15 @@ def judge_gaps(gaps: Sequence[Gap], runs: Sequence[Run], crashes: Iterable[Findi
 
 def judge_unknowns(unknowns: Sequence[Unknown]) -> Iterator[Finding]:
     """Tell what this version does not know. A kind that it does not know is told with its fields."""
+    fields: dict[str, list[str]] = {}
+    for each in unknowns:
+        fields.setdefault(each.kind, []).extend([] if each.field is None else [each.field])
     for each in unknowns:
         moments = [each.first_at, each.last_at]
         details: dict[str, Any] = {"event_kind": each.kind, "count": each.count}
         if each.field is None:
             kind, what = "unknown_kind", f"kind {each.kind!r}"
-            details["fields"] = tuple(
-                other.field for other in unknowns if other.kind == each.kind and other.field is not None
-            )
+            details["fields"] = tuple(fields[each.kind])
         elif each.kind in KINDS:
             kind, what = "unknown_field", f"field {each.field!r} of {each.kind!r}"
             details["field"] = each.field

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from attrs import evolve, field, frozen
 
-from cfevents.looks import rows_of
+from cfevents.looks import counted, rows_of
 from cfevents.models import EventId
 from cfevents.operations.availability import HaActivity, ha_of
 from cfevents.operations.findings import SEVERITIES, Finding, Severity
@@ -30,6 +30,9 @@ from cfevents.operations.slot import Slot, slots_of
 from cfevents.operations.span import Span, spans_of
 from cfevents.operations.times import at
 from cfevents.operations.unknown import Unknown, unknowns_of
+
+# Findings in a notebook: a bad week of a fleet.
+_MOST = 50
 
 
 @frozen
@@ -113,16 +116,16 @@ class Report:
     def _repr_html_(self) -> str:
         head = "severity", "first", "connector", "finding", "what happened"
         rows = ((each.severity, each.first_at, each.connector_id, each.kind, each.message) for each in self.findings)
-        return rows_of(str(self).partition("\n")[0], head, rows)
+        return rows_of(str(self).partition("\n")[0], head, rows, most=_MOST)
 
     def __str__(self) -> str:
         """Say it in a line for each finding."""
-        events, connectors = _many(self.events, "event"), _many(len(self.connectors), "connector")
+        events, connectors = counted(self.events, "event"), counted(len(self.connectors), "connector")
         if not self.connectors:
             return "no events"
         since = min(connector.first_at for connector in self.connectors)
         begin, end = (f"{moment:%Y-%m-%d %H:%M}" for moment in (since, self.until))
-        found = _many(len(self.findings), "finding") if self.findings else "no findings"
+        found = counted(len(self.findings), "finding") if self.findings else "no findings"
         return "\n".join([f"{events} of {connectors}, {begin} to {end} UTC: {found}", *map(str, self.findings)])
 
 
@@ -186,7 +189,3 @@ def _judged(results: ConnectorReport, until: datetime, limits: Limits) -> Iterat
 def _rank(finding: Finding) -> tuple[int, datetime, str, str, tuple[EventId, ...]]:
     worst_first = -SEVERITIES.index(finding.severity)
     return worst_first, finding.first_at, finding.connector_id or "", finding.kind, finding.event_ids
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number != 1)}"

@@ -6,6 +6,8 @@ from cfevents.checks import is_number, shown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))
+# As seconds it is the year 5138, as milliseconds 1973.
+_MILLISECONDS = 1e11
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -46,8 +48,8 @@ def check_moment(name: str, moment: datetime | float) -> float:
         )
     # A number of numpy's, or a fraction, is one that no timedelta takes.
     seconds = moment if isinstance(moment, int) else float(moment)
-    if not abs(seconds) <= 2**63:  # NaN is not either
-        raise ValueError(f"{name}={shown(moment)} is not a time: write seconds since the Unix epoch")
+    if not abs(seconds) < _MILLISECONDS:  # NaN is not either
+        raise ValueError(f"{name}={shown(moment)} is not a time in seconds: write seconds since the Unix epoch")
     return seconds
 
 

@@ -135,6 +135,7 @@ def test_a_journal_forgets_what_is_old(before: Any) -> None:
         (float("nan"), ValueError, "is not a time"),
         (float("inf"), ValueError, "is not a time"),
         (10**30, ValueError, "is not a time"),
+        (BEGIN * 1000, ValueError, "in seconds"),
     ],
 )
 def test_a_moment_that_is_none_is_refused(moment: Any, error: type[Exception], words: str) -> None:
