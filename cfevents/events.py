@@ -11,7 +11,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias, get_args
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 _log = logging.getLogger("cfevents")
 
@@ -322,6 +322,11 @@ KINDS: Mapping[str, type[DocumentedEvent]] = MappingProxyType(
     {cls.kind: cls for cls in get_args(Event) if cls is not UnknownEvent}
 )
 """The documented kinds: name to class, in catalogue order."""
+
+PAYLOAD_FIELDS: tuple[str, ...] = tuple(
+    dict.fromkeys(each.name for kind in KINDS.values() for each in fields(kind) if each.name != "extra")
+)
+"""The documented payload fields of all kinds, in the order of the catalogue. All of them are text."""
 
 KindFilter: TypeAlias = str | type[DocumentedEvent] | Collection[str | type[DocumentedEvent]]
 """Kinds to limit a listing to: a name, a class, or a collection of them."""

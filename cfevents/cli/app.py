@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from cfevents import __version__
-from cfevents.cli import archiving, catalogue, following, reading, serving
+from cfevents.cli import archiving, catalogue, exporting, following, reading, reporting, serving
 from cfevents.cli.failures import reported
 from cfevents.cli.notices import log_on_stderr
 from cfevents.cli.options import example
@@ -42,7 +42,7 @@ def app() -> None:
     CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID. Without them, --simulate runs a command against a made-up account.
 
     On a terminal the output is a table, in a pipe one JSON object a line. Exit status: 0; 1, the API or the network
-    failed; 2, wrong usage.
+    failed; 2, wrong usage; 3, 'report' found what --fail-on asks for.
     """
 
 
@@ -52,6 +52,8 @@ for command in (
     reading.latest_events,
     following.follow_events,
     archiving.fill_archive,
+    reporting.report_events,
+    exporting.export_events,
     reading.list_connectors,
     catalogue.list_kinds,
     serving.simulate,

@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute
-from attrs import fields
 
-from cfevents.events import KINDS, UnknownEvent
+from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
 from cfevents.models import EventMetadata, RecordedEvent
 
 if TYPE_CHECKING:
     from cfevents.streams.framed import Block
-
-PAYLOAD_FIELDS = tuple(
-    dict.fromkeys(each.name for kind in KINDS.values() for each in fields(kind) if each.name != "extra")
-)
-"""The documented payload fields of all kinds, in the order of the catalogue. All of them are text."""
 
 # Made when it is imported, its functions are known to no checker of types.
 pc: Any = pyarrow.compute

@@ -17,6 +17,9 @@ from cfevents.streams.framed import Block, Framed
 from cfevents.streams.payloads import Details
 from cfevents.streams.slices import list_slices
 
+# Payloads of a page that are asked for at a time.
+_PAYLOADS = 8
+
 
 class Stream(Framed, Drawn, ABC):
     """The events of one connector in a window of time, wherever they are read from."""
@@ -148,3 +151,19 @@ class EventStream(Stream):
 
     def _wait(self) -> float:
         return self._reader.opened().wait
+
+
+async def details_of(stream: EventStream, page: Page) -> list[EventDetail]:
+    """Get the payloads of a page that a stream gave; raises as `EventStream.details` does."""
+
+    async def listed() -> AsyncGenerator[Listed, None]:
+        for event in page.items:
+            yield Listed(stream._query.start, event)
+
+    found = list[EventDetail]()
+    async with aclosing(get_details(stream._reader, listed(), _PAYLOADS, ())) as details:
+        async for _, detail in details:
+            if isinstance(detail, CfEventsError):
+                raise detail
+            found.append(detail)
+    return found

@@ -19,9 +19,9 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import Budget, Client, ConfigurationError, EventDetail, EventMetadata, Retry, events
+from cfevents.events import PAYLOAD_FIELDS
 from cfevents.extras import needed
 from cfevents.frames import tables
-from cfevents.frames.columns import PAYLOAD_FIELDS
 from cfevents.lines import time_of
 from cfevents.storage import Archive
 from cfevents.streams.framed import Block

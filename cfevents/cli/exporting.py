@@ -1,0 +1,216 @@
+"""The command that writes events to a file."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from cfevents.cli.archiving import read_archive
+from cfevents.cli.connection import connected, connectors_or_first
+from cfevents.cli.failures import _moment as moment_spelled
+from cfevents.cli.failures import arguments_checked
+from cfevents.cli.options import (
+    all_option,
+    archive_option,
+    connectors_argument,
+    details_option,
+    example,
+    require_connectors,
+    simulate_option,
+)
+from cfevents.cli.output import printable
+from cfevents.cli.whose import archived_connectors
+
+if TYPE_CHECKING:
+    from cfevents import Client
+    from cfevents.storage.formats import Format
+    from cfevents.storage.gathered import Gathered, Progress
+    from cfevents.storage.portions import Source
+    from cfevents.timespan import Timespan
+
+_STDOUT = "-"
+_FORMATS = ("parquet", "csv", "ndjson")
+_BY_SUFFIX = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+class _Job(NamedTuple):
+    """What was asked for."""
+
+    connectors: tuple[str, ...]
+    all_: bool
+    since: str
+    until: str | None
+    kinds: tuple[str, ...]
+    details: bool
+    archive: str | None
+    simulate: bool
+    format_: str
+
+    def told(self, account: str | None) -> dict[str, Any]:
+        """Tell it in the user's words, to be known again: of what is JSON."""
+        return {
+            "CONNECTOR": ["--all"] if self.all_ else [*self.connectors],
+            "--since": self.since,
+            "--until": self.until,
+            "--kind": [*self.kinds],
+            "--details": self.details,
+            "--format": self.format_,
+            "--archive": None if self.archive is None else str(Path(self.archive).absolute()),
+            "CLOUDFLARE_ACCOUNT_ID": account,
+        }
+
+
+class _Origin(NamedTuple):
+    """Where events come from, and whose there are."""
+
+    source: "Source"
+    connectors: Callable[[], Awaitable[list[str]]]
+    account: str | None = None
+
+
+@click.command(
+    "export",
+    short_help="Write events to a Parquet, CSV or NDJSON file.",
+    epilog=example("cfevents export events.csv --all --simulate --since 7d"),
+)
+@click.argument("path", type=click.Path(dir_okay=False, allow_dash=True))
+@connectors_argument
+@all_option
+@click.option("--since", default="24h", show_default=True, help="Where the window begins, written as for 'list'.")
+@click.option("--until", help="Where the window ends, written likewise; now if left out.")
+@click.option("--kind", "kinds", multiple=True, help="Only this kind of event; may be given several times.")
+@details_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(_FORMATS),
+    help="What to write; PATH tells it by .parquet, .csv, .ndjson or .jsonl, and - means ndjson.",
+)
+@click.option("--restart", is_flag=True, help="Throw away what an interrupted export to PATH has gathered.")
+@archive_option
+@simulate_option
+def export_events(path: str, restart: bool, format_: str | None, kinds: tuple[str, ...], **what: Any) -> None:
+    """Write the events of a window of time to PATH: a Parquet, CSV or NDJSON file, or - for stdout.
+
+    PATH appears, or is replaced, when it is whole. An export that was interrupted goes on with the same command, over
+    the same window; what it has gathered is in the folder PATH.export.
+    """
+    job = _Job(**what, kinds=tuple(sorted(set(kinds))), format_=format_ or _format_of(path))
+    require_connectors(job.connectors, job.all_, job.simulate or job.archive is not None)
+    if path == _STDOUT and job.format_ == "parquet":
+        raise click.UsageError("Parquet needs a file: name one instead of -.", ctx=click.get_current_context())
+    asyncio.run(_export(path, restart, job))
+
+
+def _format_of(path: str) -> str:
+    """Tell by its name what a file is to be.
+
+    Raises:
+        UsageError: Nothing in it tells.
+    """
+    if path == _STDOUT:
+        return "ndjson"
+    if (name := _BY_SUFFIX.get(Path(path).suffix.lower())) is None:
+        raise click.UsageError(
+            f"{printable(path)} does not tell its format: let it end in {', '.join(_BY_SUFFIX)}, or write --format.",
+            ctx=click.get_current_context(),
+        )
+    return name
+
+
+async def _export(path: str, restart: bool, job: _Job) -> None:
+    from cfevents.storage.formats import format_named  # noqa: PLC0415 - not needed for --help
+    from cfevents.storage.gathered import Gathered  # noqa: PLC0415 - not needed for --help
+
+    window, form = _checked(job), format_named(job.format_, details=job.details)
+    async with _origin(job) as origin:
+        if path == _STDOUT:
+            await _print(origin, form, await _begun(origin, job, window))
+            return
+        with Gathered(Path(path)) as gathered:
+            if restart:
+                gathered.throw_away()
+            number = await _write(gathered, origin, form, job, window)
+    click.echo(f"{number} event{'' if number == 1 else 's'} in {printable(path)}")
+
+
+def _checked(job: _Job) -> "Timespan":
+    """Fix the window, and tell what has no meaning before a file is made."""
+    from cfevents.events import kind_names  # noqa: PLC0415 - not needed for --help
+    from cfevents.timespan import Timespan  # noqa: PLC0415 - not needed for --help
+
+    with arguments_checked():
+        kind_names(job.kinds or None)
+        return Timespan.of(job.since, job.until)
+
+
+@asynccontextmanager
+async def _origin(job: _Job) -> AsyncIterator[_Origin]:
+    from cfevents.storage.portions import FromAPI, FromArchive  # noqa: PLC0415 - not needed for --help
+
+    whom = job.connectors, job.all_
+    if job.archive is not None:
+        async with read_archive(job.archive) as archive:
+            yield _Origin(FromArchive(archive, job.kinds, job.details), partial(archived_connectors, archive, *whom))
+        return
+    async with connected(job.simulate) as client:
+        account = client.follow_events(client.fleet()).checkpoint.account_id
+        yield _Origin(FromAPI(client, job.kinds, job.details), partial(_connectors, client, *whom), account)
+
+
+async def _connectors(client: "Client", connectors: tuple[str, ...], all_: bool) -> list[str]:
+    whom = await connectors_or_first(client, connectors, all_)
+    ids = whom if isinstance(whom, list) else [each.id for each in await client.list_connectors()]
+    with arguments_checked():
+        client.fleet(ids or None)
+    return [*dict.fromkeys(ids)]
+
+
+async def _begun(origin: _Origin, job: _Job, window: "Timespan") -> "Progress":
+    """Begin: which connectors, and when, stays as it is from now on."""
+    from cfevents.storage.gathered import Progress  # noqa: PLC0415 - not needed for --help
+
+    return Progress(job.told(origin.account), tuple(await origin.connectors()), window.since, window.until)
+
+
+async def _print(origin: _Origin, form: "Format", progress: "Progress") -> None:
+    from cfevents.storage.exported import gather  # noqa: PLC0415 - not needed for --help
+
+    await gather(_Stdout(), progress, origin.source, form)
+
+
+class _Stdout:
+    def add(self, data: bytes, _: "Progress") -> None:
+        click.echo(data, nl=False)
+
+
+async def _write(gathered: "Gathered", origin: _Origin, form: "Format", job: _Job, window: "Timespan") -> int:
+    from cfevents.storage.exported import export, require_same  # noqa: PLC0415 - not needed for --help
+
+    if progress := gathered.read():
+        require_same(gathered, progress, job.told(origin.account), window)
+        click.echo(f"cfevents: going on after {progress.events} events, {_spelled(progress)}", err=True)
+    else:
+        progress = await _begun(origin, job, window)
+    with _kept(gathered):
+        return await export(gathered, progress, origin.source, form)
+
+
+def _spelled(progress: "Progress") -> str:
+    return f"--since {moment_spelled(progress.since)} --until {moment_spelled(progress.until)}"
+
+
+@contextmanager
+def _kept(gathered: "Gathered") -> Iterator[None]:
+    """Tell that nothing is lost by what ends it."""
+    try:
+        yield
+    except BaseException:
+        if gathered.progress is not None and gathered.progress.events:
+            told = f"{gathered.progress.events} events are kept in {gathered.folder.name}: the same command goes on"
+            click.echo(f"cfevents: {printable(told)}", err=True)
+        raise

@@ -1,0 +1,495 @@
+"""What export writes, and that what was interrupted ends as if it had not been."""
+
+import asyncio
+import csv
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import Result
+
+from cfevents import Client
+from cfevents.storage.durable import lock
+from cfevents.testing import Simulator, SimulatorThread, faults
+
+if TYPE_CHECKING:
+    import subprocess
+
+Invoke = Callable[..., Result]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
+
+BEGIN = 1767225600
+WINDOW = ("--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01T06:00:00Z")
+EVENTS: list[dict[str, Any]] = [
+    {"e": {"k": "Init"}, "t": BEGIN, "n": 0, "a": BEGIN + 31, "v": "1.2.3"},
+    {"e": {"k": "RekeyStart", "tunnel_id": "tunnel-1", "peer": None}, "t": BEGIN + 60, "n": 0, "a": BEGIN + 60},
+    {"e": {"k": "Novelty", "depth": [1, 2]}, "t": BEGIN + 120, "n": 0, "a": BEGIN + 14400, "v": "1.2.3"},
+]
+KILLS = int(os.environ.get("CFEVENTS_KILLS", "10")) // 3
+NAMES = ("events.ndjson", "events.csv", "events.parquet")
+
+
+def event(at: int, number: int = 0, kind: str = "StartUpgrade") -> dict[str, Any]:
+    payload = {"k": kind, "url": f"https://u/{at}", "more": [at, "\ud800"]}
+    return {"e": payload, "t": BEGIN + at, "n": number, "a": BEGIN + at + 3, "v": "1.2.3"}
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A simulator that the environment points to, without a made-up past, which would take its time."""
+    with SimulatorThread(Simulator(events={"site-1": EVENTS})) as simulator:
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        yield simulator
+
+
+@pytest.fixture
+def many(account: Simulator) -> Simulator:
+    """Two connectors with 60 events each, of which the API gives ten at a time."""
+    account.max_page_size = 10
+    for name in ("many-1", "many-2"):
+        account.add(name, *(event(at * 60, at % 2) for at in range(60)))
+    return account
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Be in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def export(invoke: Invoke, *args: str) -> str:
+    """Run an export that goes well; what it says."""
+    result = invoke("export", *args)
+    assert (result.exit_code, result.stderr) == (0, ""), result.stderr
+    return result.stdout
+
+
+def lists(simulator: Simulator) -> int:
+    """Count the requests for pages."""
+    return sum(request.path.endswith("/telemetry/events") for request in simulator.requests)
+
+
+def test_ndjson_has_the_lines_that_list_prints(many: Simulator, invoke: Invoke, folder: Path) -> None:
+    assert export(invoke, "events.ndjson", "many-1", *WINDOW) == "60 events in events.ndjson\n"
+    assert (folder / "events.ndjson").read_text() == invoke("list", "many-1", *WINDOW).stdout
+    assert [each.name for each in folder.iterdir()] == ["events.ndjson"]
+
+
+def test_ndjson_has_payloads_if_they_are_wanted(account: Simulator, invoke: Invoke, folder: Path) -> None:
+    export(invoke, "events.jsonl", "site-1", *WINDOW, "--details")
+    listed = [json.loads(line) for line in invoke("list", "site-1", *WINDOW).stdout.splitlines()]
+    recorded = [json.loads(invoke("get", "site-1", each["id"]).stdout) for each in listed]
+    lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert lines == [one | other for one, other in zip(listed, recorded, strict=True)]
+
+
+def test_csv_is_as_rfc_4180_has_it_and_leaves_every_text_as_it_is(
+    account: Simulator, invoke: Invoke, folder: Path
+) -> None:
+    wicked = '=cmd|"x", \r\nline'
+    account.add(
+        "site-2", {"e": {"k": wicked}, "t": 1767225600, "n": 0}, {"e": {"k": "\ud800é"}, "t": 1767225601, "n": 0}
+    )
+    export(invoke, "events.csv", "site-1", "site-2", *WINDOW)
+    data = (folder / "events.csv").read_bytes()
+    assert data.startswith(
+        b"connector_id,id,recorded_at,collected_at,sequence,kind\r\n"
+        b"site-1,1767225600.0,2026-01-01T00:00:00Z,2026-01-01T00:00:31Z,0,Init\r\n"
+    )
+    assert b',"=cmd|""x"", \r\nline"\r\n' in data
+    rows = [*csv.reader(data.decode().splitlines(keepends=True))]
+    assert [row[-1] for row in rows[-2:]] == [wicked, "\\ud800é"]
+
+
+def test_csv_has_the_columns_of_a_table(account: Simulator, invoke: Invoke, folder: Path) -> None:
+    account.add("site-1", {"e": {"k": "Init"}, "t": 1767225900.5, "n": 0})
+    for details in ((), ("--details",)):
+        export(invoke, "events.csv", "site-1", *WINDOW, *details)
+        export(invoke, "events.parquet", "site-1", *WINDOW, *details)
+        table = pq.read_table(folder / "events.parquet")
+        with (folder / "events.csv").open(newline="") as file:
+            rows = [*csv.DictReader(file)]
+        texts = [
+            {name: "" if value is None else str(value) for name, value in row.items()} for row in table.to_pylist()
+        ]
+        for row in rows:
+            for name in ("recorded_at", "collected_at"):
+                row[name] = row[name].replace("T", " ").replace("Z", "+00:00")
+        assert rows == texts
+        assert list(rows[0]) == table.schema.names
+
+
+def test_parquet_is_the_table_that_a_stream_makes(account: Simulator, invoke: Invoke, folder: Path) -> None:
+    account.add("site-1", {"e": {"k": "\ud800", "deep": {"x": None}}, "t": 1767225900, "n": 7, "a": 1e13})
+
+    async def tables() -> list[pa.Table]:
+        async with Client() as client:
+            stream = client.list_events("site-1", since=WINDOW[1], until=WINDOW[3])
+            return [await stream.to_arrow(), await stream.details().to_arrow()]
+
+    for details, table in zip(((), ("--details",)), asyncio.run(tables()), strict=True):
+        export(invoke, "events.parquet", "site-1", *WINDOW, *details)
+        assert pq.read_table(folder / "events.parquet").equals(table)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_events_there_is_a_file_all_the_same(
+    account: Simulator, invoke: Invoke, folder: Path, name: str
+) -> None:
+    account.add("silent")
+    assert export(invoke, name, "silent", *WINDOW) == f"0 events in {name}\n"
+    assert [each.name for each in folder.iterdir()] == [name]
+    if name == "events.parquet":
+        assert len(pq.read_table(name)) == 0
+
+
+def test_connectors_come_one_after_the_other_and_each_once(many: Simulator, invoke: Invoke, folder: Path) -> None:
+    export(invoke, "events.csv", "many-2", "many-1", "many-2", *WINDOW)
+    owners = [line.split(",")[0] for line in (folder / "events.csv").read_text().splitlines()[1:]]
+    assert owners == ["many-2"] * 60 + ["many-1"] * 60
+    ids = [json.loads(line)["id"] for line in invoke("connectors").stdout.splitlines()]
+    export(invoke, "all.csv", "--all", *WINDOW, "--kind", "StartUpgrade", "--kind", "Init")
+    owners = [line.split(",")[0] for line in (folder / "all.csv").read_text().splitlines()[1:]]
+    assert list(dict.fromkeys(owners)) == [each for each in ids if each in owners]
+    assert {"site-1", "many-1", "many-2"} <= {*owners}
+
+
+def test_stdout_takes_what_can_be_written_line_by_line(many: Simulator, invoke: Invoke, folder: Path) -> None:
+    assert export(invoke, "-", "many-1", *WINDOW) == invoke("list", "many-1", *WINDOW).stdout
+    assert export(invoke, "-", "many-1", *WINDOW, "--format", "csv").count("\n") == 61
+    result = invoke("export", "-", "many-1", "--format", "parquet")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert [*folder.iterdir()] == []
+
+
+@pytest.mark.parametrize("details", [(), ("--details",)])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_failed_goes_on_with_the_same_command_and_ends_as_if_it_had_not(
+    many: Simulator, invoke: Invoke, folder: Path, name: str, details: tuple[str, ...]
+) -> None:
+    args = ("many-1", "many-2", *WINDOW, *details)
+    export(invoke, f"undisturbed-{name}", *args)
+    many.requests.clear()
+    path = "/many-2/telemetry/events/1767227400.0" if details else "/many-2/telemetry/events"
+    many.faults.add(faults.status(403), path=path, on=range(1 if details else 4, 99))
+    failed = invoke("export", name, *args)
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    assert f" events are kept in {name}.export: the same command goes on\n" in failed.stderr
+    assert not (folder / name).exists()
+    kept = int(failed.stderr.split()[1])
+    assert 60 <= kept < 120
+    many.faults.clear()
+    many.requests.clear()
+    again = invoke("export", name, *args)
+    assert (again.exit_code, again.stdout) == (0, f"120 events in {name}\n")
+    assert again.stderr == (
+        f"cfevents: going on after {kept} events, --since 2026-01-01T00:00:00Z --until 2026-01-01T06:00:00Z\n"
+    )
+    assert not any("many-1" in request.path for request in many.requests)
+    assert (folder / name).read_bytes() == (folder / f"undisturbed-{name}").read_bytes()
+    assert sorted(each.name for each in folder.iterdir()) == sorted([name, f"undisturbed-{name}"])
+
+
+TODAY = ("today", "tonight", "--since", "24h")
+
+
+@pytest.fixture
+def halfway(many: Simulator, invoke: Invoke) -> Simulator:
+    """An export of the last day to ``events.csv``, which failed after the first of two connectors."""
+    for name in TODAY[:2]:
+        many.add(name, *(event(int(time.time()) - BEGIN - 23 * 3600 + at * 1800) for at in range(20)))
+    many.faults.add(faults.status(403), path="/tonight/telemetry/events")
+    failed = invoke("export", "events.csv", *TODAY)
+    assert failed.stderr.startswith("cfevents: 20 events are kept in events.csv.export: the same command goes on\n")
+    many.faults.clear()
+    many.requests.clear()
+    return many
+
+
+def test_the_window_stays_what_it_was_at_first(
+    halfway: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = time.time()
+    monkeypatch.setattr("cfevents.timespan.now", lambda: began + 3600)
+    halfway.add("tonight", event(int(began) - BEGIN + 1800))
+    assert invoke("export", "events.csv", *TODAY).stdout == "40 events in events.csv\n"
+    assert max(int(request.query["to"]) for request in halfway.requests) <= began + 1
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ((*TODAY[:3], "48h"), "there --since 24h, here --since 48h"),
+        ((*TODAY, "--until", "1h"), "there no --until, here --until 1h"),
+        (TODAY[1:], "there CONNECTOR today tonight, here CONNECTOR tonight"),
+        (("--all", *TODAY[2:]), "there CONNECTOR today tonight, here CONNECTOR --all"),
+        ((*TODAY, "--kind", "Init"), "there no --kind, here --kind Init"),
+        ((*TODAY, "--details"), "there no --details, here --details"),
+        ((*TODAY, "--format", "ndjson"), "there --format csv, here --format ndjson"),
+        ((*TODAY[2:], "--simulate"), "there CONNECTOR today tonight, here no CONNECTOR"),
+    ],
+)
+def test_what_goes_on_has_to_be_what_was_begun(
+    halfway: Simulator, invoke: Invoke, folder: Path, args: tuple[str, ...], told: str
+) -> None:
+    result = invoke("export", "events.csv", *args)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert told in result.stderr
+    assert "--restart" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert invoke("export", "events.csv", *TODAY).stdout == "40 events in events.csv\n"
+
+
+def test_the_window_may_be_given_as_a_failure_tells_it(halfway: Simulator, invoke: Invoke) -> None:
+    halfway.faults.add(faults.status(403), path="/tonight/telemetry/events")
+    told = invoke("export", "events.csv", *TODAY).stderr.splitlines()[0]
+    window = told.partition(" events, ")[2].split()
+    assert [window[0], window[2]] == ["--since", "--until"]
+    halfway.faults.clear()
+    assert invoke("export", "events.csv", *TODAY[:2], *window).stdout == "40 events in events.csv\n"
+
+
+def test_what_was_gathered_can_be_thrown_away(halfway: Simulator, invoke: Invoke, folder: Path) -> None:
+    assert export(invoke, "events.csv", "many-1", *WINDOW, "--restart") == "60 events in events.csv\n"
+    assert (folder / "events.csv").read_text().count("\n") == 61
+    assert export(invoke, "events.csv", "many-2", *WINDOW, "--restart") == "60 events in events.csv\n"
+
+
+def test_a_file_is_replaced_when_the_new_one_is_whole_and_not_before(
+    many: Simulator, invoke: Invoke, folder: Path
+) -> None:
+    path = folder / "events.csv"
+    path.write_text("as it was")
+    many.faults.add(faults.status(403), path="/many-1/telemetry/events", on=range(4, 99))
+    assert invoke("export", "events.csv", "many-1", *WINDOW).exit_code == 1
+    assert path.read_text() == "as it was"
+    many.faults.clear()
+    assert invoke("export", "events.csv", "many-1", *WINDOW).exit_code == 0
+    assert path.read_text().count("\n") == 61
+
+
+def test_what_could_not_begin_leaves_nothing(many: Simulator, invoke: Invoke, folder: Path) -> None:
+    result = invoke("export", "events.csv", "nobody", *WINDOW)
+    assert result.exit_code == 1
+    assert "'cfevents connectors'" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert [*folder.iterdir()] == []
+
+
+@pytest.mark.usefixtures("halfway")
+def test_what_was_only_half_written_does_not_count(invoke: Invoke, folder: Path) -> None:
+    with (folder / "events.csv.export" / "data").open("ab") as file:
+        file.write(b"today,17672" * 1000)
+    assert invoke("export", "events.csv", *TODAY).exit_code == 0
+    rows = (folder / "events.csv").read_text().splitlines()
+    assert len({tuple(row.split(",")[:2]) for row in rows}) == len(rows) == 41
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "no JSON", "newer", "other"])
+def test_what_is_damaged_is_told_with_what_to_do(halfway: Simulator, invoke: Invoke, folder: Path, damage: str) -> None:
+    data, progress = (folder / "events.csv.export" / name for name in ("data", "progress.json"))
+    told = json.loads(progress.read_text())
+    if damage in {"cut", "gone"}:
+        os.truncate(data, 100) if damage == "cut" else data.unlink()
+    else:
+        newer, other = json.dumps(told | {"version": 2}), json.dumps(told | {"connectors": [1]})
+        progress.write_text({"newer": newer, "other": other}.get(damage, "{"))
+    before = progress.read_text()
+    result = invoke("export", "events.csv", *TODAY)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "events.csv.export is damaged" in result.stderr
+    assert result.stderr.endswith("--restart throws it away\n")
+    assert progress.read_text() == before
+    assert export(invoke, "events.csv", *TODAY, "--restart") == "40 events in events.csv\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_put_in_its_place_and_not_tidied_away_is_whole(
+    many: Simulator, invoke: Invoke, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cfevents.storage.gathered import Gathered  # noqa: PLC0415 - no public name
+
+    def crash(_: Gathered) -> None:
+        raise OSError(5, "crashed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Gathered, "_remove", crash)
+        assert invoke("export", name, "many-1", *WINDOW).exit_code == 1
+    data = (folder / name).read_bytes()
+    many.requests.clear()
+    result = invoke("export", name, "many-1", *WINDOW)
+    assert (result.exit_code, result.stdout) == (0, f"60 events in {name}\n")
+    assert many.requests == []
+    assert (folder / name).read_bytes() == data
+    assert [each.name for each in folder.iterdir()] == [name]
+
+
+def test_a_folder_of_the_same_name_keeps_what_is_not_the_exports(many: Simulator, invoke: Invoke, folder: Path) -> None:
+    (folder / "events.csv.export").mkdir()
+    (folder / "events.csv.export" / "mine").touch()
+    assert export(invoke, "events.csv", "many-1", *WINDOW) == "60 events in events.csv\n"
+    assert [each.name for each in (folder / "events.csv.export").iterdir()] == ["mine"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the lock is of POSIX")
+def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke, folder: Path) -> None:
+    (folder / "events.csv.export").mkdir()
+    held = lock(folder / "events.csv.export" / "lock", owner=Path("events.csv"))
+    result = invoke("export", "events.csv", "many-1", *WINDOW)
+    os.close(held)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "another process exports to " in result.stderr
+    assert export(invoke, "events.csv", "many-1", *WINDOW) == "60 events in events.csv\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "status", "told"),
+    [
+        (("events.txt", "many-1"), 2, "does not tell its format: let it end in .parquet, .csv, .ndjson, .jsonl"),
+        (("events.csv.gz", "many-1"), 2, "or write --format"),
+        (("events.csv",), 2, "CONNECTOR is missing"),
+        (("events.csv", "many-1", "--since", "soon"), 2, "since='soon' is not a time"),
+        (("events.csv", "many-1", "--kind", ""), 2, "kind is empty"),
+        (("events.csv", ".."), 2, "connector_ids"),
+        (("nowhere/events.csv", "many-1"), 1, "nowhere/events.csv.export cannot be written: No such file"),
+        ((os.devnull, "many-1", "--format", "csv"), 1, "is no plain file"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_anything_is_asked(
+    many: Simulator, invoke: Invoke, args: tuple[str, ...], status: int, told: str
+) -> None:
+    folder = Path.cwd()
+    result = invoke("export", *args)
+    assert (result.exit_code, result.stdout) == (status, "")
+    assert told in result.stderr
+    assert (many.requests, [*folder.iterdir()]) == ([], [])
+
+
+def test_without_pyarrow_it_is_told_which_extra_parquet_needs(
+    many: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    result = invoke("export", "events.parquet", "many-1", *WINDOW)
+    assert (result.exit_code, many.requests) == (2, [])
+    assert "pip install 'cfevents[arrow]'" in result.stderr
+    assert export(invoke, "events.csv", "many-1", *WINDOW, "--details") == "60 events in events.csv\n"
+
+
+def test_a_disk_that_is_full_is_one_line_and_loses_nothing(
+    many: Simulator, invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cfevents.storage import gathered  # noqa: PLC0415 - no public name
+
+    written = iter([None] * 4)
+
+    def replace(path: Path, data: bytes) -> None:
+        if next(written, path) is not None:
+            raise OSError(28, "No space left on device", str(path))
+        path.write_bytes(data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gathered, "replace_durably", replace)
+        result = invoke("export", "events.csv", "many-1", *WINDOW)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "progress.json cannot be written: No space left on device" in result.stderr
+    assert "the same command goes on" in result.stderr
+    assert invoke("export", "events.csv", "many-1", *WINDOW).exit_code == 0
+    assert len({*(folder / "events.csv").read_text().splitlines()}) == 61
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_archive_is_exported_as_the_api_is_without_asking_anyone(
+    many: Simulator, invoke: Invoke, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke("archive", "events.db", "many-1", "many-2", *WINDOW[:2], "--details")
+    for details in ((), ("--details",)):
+        export(invoke, f"asked-{name}", "many-1", "many-2", *WINDOW, *details)
+        many.requests.clear()
+        export(invoke, name, "--all", "--archive", "events.db", *WINDOW, *details)
+        assert (folder / name).read_bytes() == (folder / f"asked-{name}").read_bytes()
+        assert many.requests == []
+
+
+def test_what_was_interrupted_of_an_archive_goes_on_too(
+    many: Simulator, invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cfevents.storage import archived, gathered  # noqa: PLC0415 - no public name
+
+    monkeypatch.setattr(archived, "_PAGE", 7)
+    invoke("archive", "events.db", "many-1", *WINDOW[:2])
+    args = ("events.csv", "--archive", "events.db", *WINDOW)
+    real, left = gathered.Gathered.add, [5]
+
+    def add(self: gathered.Gathered, data: bytes, progress: gathered.Progress) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        real(self, data, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gathered.Gathered, "add", add)
+        result = invoke("export", *args)
+    assert result.exit_code == 130
+    assert result.stderr == "cfevents: 21 events are kept in events.csv.export: the same command goes on\n"
+    assert invoke("export", *args).stdout == "60 events in events.csv\n"
+    assert export(invoke, "undisturbed.csv", "many-1", *WINDOW) == "60 events in undisturbed.csv\n"
+    assert (folder / "events.csv").read_bytes() == (folder / "undisturbed.csv").read_bytes()
+
+
+def test_ctrl_c_ends_it_with_130_and_says_how_to_go_on(many: Simulator, start: Start, folder: Path) -> None:
+    many.faults.add(faults.stall(), path="/many-2/telemetry/events")
+    exporting = start("export", "events.csv", "many-1", "many-2", *WINDOW)
+    while not many.faults.struck:
+        time.sleep(0.01)
+    exporting.send_signal(signal.SIGINT)
+    printed, told = exporting.communicate(timeout=30)
+    assert (exporting.returncode, printed) == (130, "")
+    assert told == "cfevents: 60 events are kept in events.csv.export: the same command goes on\n"
+    assert not (folder / "events.csv").exists()
+
+
+def crowd() -> Iterator[tuple[str, dict[str, Any]]]:
+    random = Random(1)
+    for name in ("c1", "c2", "c3"):
+        for second in sorted(random.sample(range(6 * 3600), 80)):
+            yield name, event(second, random.randrange(3))
+
+
+@pytest.mark.once
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
+@pytest.mark.timeout(60 + 6 * KILLS)
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_what_was_killed_again_and_again_ends_as_if_it_had_not_been(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, run: Run, start: Start
+) -> None:
+    random, simulator = Random(name), Simulator(events={"c1": [], "c2": [], "c3": []}, quota=10**7, max_page_size=10)
+    for connector, each in crowd():
+        simulator.add(connector, each)
+    with SimulatorThread(simulator):
+        for variable, value in simulator.environment.items():
+            monkeypatch.setenv(variable, value)
+        args = ("c1", "c2", "c3", *WINDOW, "--details")
+        assert run("export", f"undisturbed-{name}", *args).returncode == 0
+        for _ in range(max(KILLS, 3)):
+            exporting = start("export", name, *args)
+            while exporting.poll() is None and not (folder / f"{name}.export" / "data").exists():
+                time.sleep(0.01)
+            time.sleep(random.uniform(0, 0.4))
+            exporting.kill()
+            exporting.communicate()
+        ended = run("export", name, *args)
+    assert ended.returncode == 0, ended.stderr
+    assert (folder / name).read_bytes() == (folder / f"undisturbed-{name}").read_bytes()
+    assert sorted(each.name for each in folder.iterdir()) == sorted([name, f"undisturbed-{name}"])

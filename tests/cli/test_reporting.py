@@ -1,0 +1,269 @@
+"""What report finds, how it shows it, and how it ends."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from cfevents import operations
+from cfevents.cli import reporting
+from cfevents.testing import Simulator, SimulatorThread, faults
+
+Invoke = Callable[..., Result]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+BEGIN = 1767225600
+WINDOW = ("--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01T06:00:00Z")
+CONNECTOR = "0c5a29f6-8b50-411e-a0d7-17035160a8c3"
+
+
+def event(at: int, kind: str, **payload: Any) -> dict[str, Any]:
+    return {"e": {"k": kind, **payload}, "t": BEGIN + at, "n": 0, "a": BEGIN + at + 5, "v": "1.2.3"}
+
+
+EVENTS = [event(60, "RekeyStart", tunnel_id="tunnel-1"), event(120, "Novelty", depth=[1, 2])]
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
+    """A simulator that the environment points to, without a made-up past, which would take its time."""
+    with SimulatorThread(Simulator(events={"site-1": EVENTS})) as simulator:
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        yield simulator
+
+
+@pytest.fixture
+def troubled(account: Simulator) -> Simulator:
+    """A connector with an upgrade that failed, and one that lost the keys of a tunnel."""
+    upgrade = event(60, "StartUpgrade", url="https://u/1.bundle"), event(130, "FinishUpgradeFailure")
+    account.add(CONNECTOR, *upgrade)
+    account.add("site-2", event(90, "Init"), event(95, "RekeyReset", tunnel_id="tunnel-7"))
+    return account
+
+
+def findings(result: Result) -> list[dict[str, Any]]:
+    """Read NDJSON from a command that went well."""
+    assert (result.exit_code, result.stderr) == (0, "")
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_each_finding_is_one_json_object_a_line_with_the_events_that_show_it(
+    troubled: Simulator, invoke: Invoke
+) -> None:
+    (found,) = findings(invoke("report", CONNECTOR, *WINDOW))
+    assert list(found.items()) == [
+        ("severity", "error"),
+        ("kind", "failed_upgrade"),
+        ("connector_id", CONNECTOR),
+        ("first_at", "2026-01-01T00:01:00Z"),
+        ("last_at", "2026-01-01T00:02:10Z"),
+        ("message", "upgrade failed after 1min 10s"),
+        ("event_ids", ["1767225660.0", "1767225730.0"]),
+        ("details", {}),
+    ]
+
+
+def test_on_a_table_a_summary_follows_the_findings_the_worst_of_which_is_first(
+    troubled: Simulator, invoke: Invoke
+) -> None:
+    table = invoke("report", CONNECTOR, "site-2", *WINDOW, "--format", "table").stdout.splitlines()
+    assert [line.split()[0] for line in table[:3]] == ["SEVERITY", "critical", "error"]
+    assert table[2].endswith(f"{CONNECTOR}  failed_upgrade: upgrade failed after 1min 10s")
+    assert table[3] == "4 events of 2 connectors, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 2 findings"
+    assert table[4:] == ["With --details: which tunnel, bundle or version (3 requests more)"]
+
+
+def test_what_is_open_has_been_so_until_the_window_ends(account: Simulator, invoke: Invoke) -> None:
+    (stuck, novel) = findings(invoke("report", "site-1", *WINDOW))
+    assert (stuck["kind"], stuck["message"]) == ("stuck_rekey", "rekey stuck in start for 5h 59min")
+    assert novel["kind"] == "unknown_kind"
+
+
+def test_payloads_are_read_where_they_tell_more_of_a_finding_and_nowhere_else(
+    troubled: Simulator, invoke: Invoke
+) -> None:
+    result = findings(invoke("report", CONNECTOR, "site-2", *WINDOW, "--details"))
+    assert [found["details"] for found in result] == [
+        {"tunnel_id": "tunnel-7"},
+        {"url": "https://u/1.bundle", "version": "1.2.3"},
+    ]
+    read = {request.path.rpartition("/")[2] for request in troubled.requests} - {"events"}
+    assert read == {"1767225660.0", "1767225730.0", "1767225695.0"}
+    table = invoke("report", CONNECTOR, *WINDOW, "--details", "--format", "table").stdout.splitlines()
+    assert table[1].endswith("url=https://u/1.bundle  version=1.2.3")
+    assert table[2].endswith("1 finding")
+
+
+def test_without_payloads_none_is_asked_for(troubled: Simulator, invoke: Invoke) -> None:
+    findings(invoke("report", CONNECTOR, *WINDOW))
+    assert {request.path.rpartition("/")[2] for request in troubled.requests} == {"events"}
+
+
+def test_lengths_of_time_are_seconds(account: Simulator, invoke: Invoke) -> None:
+    account.add("site-3", event(0, "Init"), event(600, "Reconcile"), event(700, "Init"))
+    (crash,) = findings(invoke("report", "site-3", *WINDOW))
+    assert crash["details"] == {"downtime": 100.0}
+
+
+@pytest.mark.parametrize(
+    ("connector", "fail_on", "status"),
+    [
+        (CONNECTOR, None, 0),
+        (CONNECTOR, "critical", 0),
+        (CONNECTOR, "error", 3),
+        (CONNECTOR, "info", 3),
+        ("site-2", "critical", 3),
+    ],
+)
+def test_it_ends_with_3_where_a_finding_is_as_bad_as_asked(
+    troubled: Simulator, invoke: Invoke, connector: str, fail_on: str | None, status: int
+) -> None:
+    ended = invoke("report", connector, *WINDOW, *(("--fail-on", fail_on) if fail_on else ()))
+    assert (ended.exit_code, ended.stdout.count("\n"), ended.stderr) == (status, 1, "")
+
+
+def test_a_shell_is_told_of_it_by_the_status(troubled: Simulator, run: Run) -> None:
+    ended = run("report", CONNECTOR, *WINDOW, "--fail-on", "warning")
+    assert (ended.returncode, ended.stdout.count("\n"), ended.stderr) == (3, 1, "")
+
+
+def test_the_severities_to_fail_on_are_those_of_findings() -> None:
+    assert reporting.SEVERITIES == operations.SEVERITIES
+
+
+def test_a_connector_that_cannot_be_read_does_not_hide_the_others(troubled: Simulator, invoke: Invoke) -> None:
+    result = invoke("report", "nobody", CONNECTOR, *WINDOW, "--fail-on", "error")
+    assert json.loads(result.stdout)["kind"] == "failed_upgrade"
+    assert result.exit_code == 1
+    assert result.stderr.count("\n") == 1
+    assert "nobody: " in result.stderr
+
+
+def test_one_that_was_read_in_part_is_not_called_silent(account: Simulator, invoke: Invoke) -> None:
+    account.max_page_size = 20
+    account.add("cut", *(event(at * 60, "Reconcile") for at in range(360)))
+    account.faults.add(faults.status(403), path="/cut/telemetry/events", on=range(9, 999))
+    result = invoke("report", "cut", "site-1", *WINDOW, "--format", "table")
+    assert result.exit_code == 1
+    assert "silence" not in result.stdout
+    assert "2 events of 1 connector" in result.stdout
+
+
+def test_one_connector_that_cannot_be_read_is_told_as_by_the_other_commands(account: Simulator, invoke: Invoke) -> None:
+    result = invoke("report", "nobody", *WINDOW, "--format", "table")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "'cfevents connectors'" in result.stderr
+    assert "the window was --since 2026-01-01T00:00:00Z" in result.stderr
+
+
+def test_payloads_that_cannot_be_had_are_told_after_what_was_found(troubled: Simulator, invoke: Invoke) -> None:
+    troubled.faults.add(faults.status(403), path=f"/{CONNECTOR}/telemetry/events/*")
+    result = invoke("report", CONNECTOR, "site-2", *WINDOW, "--details")
+    assert [json.loads(line)["details"] for line in result.stdout.splitlines()] == [{"tunnel_id": "tunnel-7"}, {}]
+    assert result.exit_code == 1
+    assert "'Magic WAN Read'" in result.stderr
+
+
+def test_nothing_to_tell_is_a_summary_on_a_table_and_silence_elsewhere(account: Simulator, invoke: Invoke) -> None:
+    account.add("site-4", event(0, "Init"), event(1, "Leave"))
+    table = invoke("report", "site-4", *WINDOW[:2], "--until", "2026-01-01T00:10:00Z", "--format", "table")
+    told = "2 events of 1 connector, 2026-01-01 00:00 to 2026-01-01 00:10 UTC: no findings\n"
+    assert (table.exit_code, table.stdout) == (0, told)
+    account.add("silent")
+    assert invoke("report", "silent", *WINDOW, "--format", "table").stdout == "no events\n"
+    assert invoke("report", "silent", *WINDOW).stdout == ""
+
+
+def test_an_archive_is_reported_of_without_asking_anyone(
+    troubled: Simulator, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "events.db")
+    invoke("archive", path, CONNECTOR, "site-2", *WINDOW[:2], "--details")
+    asked = findings(invoke("report", CONNECTOR, "site-2", *WINDOW, "--details"))
+    for name in troubled.environment:
+        monkeypatch.delenv(name)
+    troubled.requests.clear()
+    assert findings(invoke("report", "--all", "--archive", path, *WINDOW)) == asked
+    assert findings(invoke("report", CONNECTOR, "--archive", path, *WINDOW)) == asked[1:]
+    assert troubled.requests == []
+
+
+def test_which_connector_of_an_archive_has_to_be_said_where_there_are_several(
+    troubled: Simulator, invoke: Invoke, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "events.db")
+    invoke("archive", path, CONNECTOR, *WINDOW[:2])
+    assert len(findings(invoke("report", "--archive", path, *WINDOW))) == 1
+    assert invoke("report", "site-2", "--archive", path).stderr == (
+        f"cfevents: the archive has nothing of site-2; it has {CONNECTOR}\n"
+    )
+    invoke("archive", path, "site-2", *WINDOW[:2])
+    result = invoke("report", "--archive", path, *WINDOW)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("cfevents: CONNECTOR is missing: the archive has ")
+    assert "--all" in result.stderr
+
+
+def test_an_archive_without_events_says_how_it_is_filled(account: Simulator, invoke: Invoke, tmp_path: Path) -> None:
+    account.add("silent")
+    invoke("archive", str(tmp_path / "events.db"), "silent")
+    result = invoke("report", "--all", "--archive", str(tmp_path / "events.db"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "'cfevents archive PATH' fills it" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ((), "CONNECTOR is missing"),
+        (("site-1", "--all"), "not both"),
+        (("site-1", "--fail-on", "fatal"), "'critical'"),
+        (("site-1", "--since", "yesterday"), "since='yesterday' is not a time"),
+        (("..",), "connector_ids"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_asked(
+    account: Simulator, invoke: Invoke, args: tuple[str, ...], told: str
+) -> None:
+    result = invoke("report", *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert account.requests == []
+
+
+def test_the_summary_goes_to_a_terminal_where_findings_go_to_a_file(troubled: Simulator, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "cfevents", "report", CONNECTOR, *WINDOW]
+    with (tmp_path / "found").open("w") as file, subprocess.Popen(command, stdout=file, stderr=theirs):
+        os.close(theirs)
+        told = b""
+        with suppress(OSError):
+            while chunk := os.read(ours, 65536):
+                told += chunk
+    os.close(ours)
+    assert told.decode().strip() == ("2 events of 1 connector, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 1 finding")
+    assert json.loads((tmp_path / "found").read_text())["kind"] == "failed_upgrade"
+
+
+def test_a_narrow_terminal_shows_the_beginning_of_long_ids(troubled: Simulator) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "cfevents", "report", CONNECTOR, *WINDOW]
+    with subprocess.Popen(command, stdout=theirs, env=os.environ | {"COLUMNS": "80", "NO_COLOR": "1"}):
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+    os.close(ours)
+    lines = shown.decode().splitlines()
+    assert "0c5a29f6\N{HORIZONTAL ELLIPSIS}  failed_upgrade" in lines[1]
+    assert max(map(len, lines)) <= 80
