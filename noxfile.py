@@ -120,6 +120,14 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def links(session: nox.Session) -> None:
+    """Ask whether the pages that the documentation links to are there; needs a network."""
+    _groups(session, "docs")
+    session.install("-e", ".[all]")
+    session.run("sphinx-build", "-q", "-b", "linkcheck", "docs", "docs/_build/links", *session.posargs)
+
+
+@nox.session
 def fuzz(session: nox.Session) -> None:
     """Ask a million times whether any answer escapes the error family; takes a while."""
     _groups(session, "tests")

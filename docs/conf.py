@@ -1,22 +1,29 @@
 """The documentation site: Sphinx, read from these pages and from the package's docstrings. It needs no network."""
 
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import SphinxDirective
 
 import cfevents
 from cfevents import face, operations, plot, storage, testing
 from cfevents.testing import faults
+
+sys.path.insert(0, str(Path(__file__).parent))
+import picture
 
 project = "cfevents"
 author = "The cfevents developers"
 project_copyright = author
 release = version = cfevents.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_click", "sphinx_copybutton"]
 exclude_patterns = ["_build"]
 nitpicky = True
 # Nothing is asked of other projects' sites while this one is built, so what is theirs stays plain text.
@@ -41,12 +48,16 @@ napoleon_use_ivar = False
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
+smartquotes = False  # what is shown can be typed: two dashes stay two, straight quotes straight
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 copybutton_prompt_text = r"\$ |> "
 copybutton_prompt_is_regexp = True
 copybutton_line_continuation_character = "\\"
+
+linkcheck_ignore = [r"https?://(127\.0\.0\.1|localhost)[:/]", r"https?://([\w.-]+\.)?example\.com"]
+linkcheck_retries = 3
 
 html_theme = "furo"
 html_title = f"cfevents {release}"
@@ -111,8 +122,25 @@ def _sentence_kept_whole(app: Sphinx, what: str, *more: Any) -> None:
         lines[:1] = lines[0].replace(": ", ":\n", 1).split("\n")
 
 
+class House(SphinxDirective):
+    """Put the picture of the house where ``{house}`` stands."""
+
+    def run(self) -> list[nodes.Node]:
+        """Draw it."""
+        return [nodes.raw("", picture.draw(*picture.lists()), format="html")]
+
+
+def _example_as_typed(app: Sphinx, ctx: Any, lines: list[str]) -> None:
+    """Show the examples with which a command's help ends as what is typed."""
+    if lines:
+        typed = [f"   $ {told}" for line in lines if (told := line.strip("| ")) not in {"", "Example:"}]
+        lines[:] = ["Example:", "", ".. code-block:: console", "", *typed, ""]
+
+
 def setup(app: Sphinx) -> None:
     """Connect the hooks."""
+    app.add_directive("house", House)
     app.connect("missing-reference", _public_reference)
     app.connect("autodoc-process-signature", _shown_signature)
     app.connect("autodoc-process-docstring", _sentence_kept_whole, priority=400)
+    app.connect("sphinx-click-process-epilog", _example_as_typed)

@@ -2,11 +2,15 @@
 
 import ast
 import asyncio
+import importlib
 import inspect
 import os
 import pkgutil
 import re
+import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +22,7 @@ import pytest
 import cfevents
 from cfevents import events, face, operations, plot, storage, testing
 from cfevents.testing import History, Simulator, SimulatorThread, faults
+from cfevents.testing.incidents import DEFAULT_INCIDENTS, INCIDENTS
 
 pytestmark = pytest.mark.once
 
@@ -53,13 +58,20 @@ def is_test(block: Block) -> bool:
 
 
 def commands(block: Block) -> list[str]:
-    """What is typed at the prompts of a block."""
-    return [line.removeprefix("$ ") for line in block.text.splitlines() if line.startswith("$ ")]
+    """What is typed at the prompts of a block; a command that goes on over lines is one."""
+    typed: list[str] = []
+    for line in block.text.splitlines():
+        if line.startswith("$ "):
+            typed.append(line.removeprefix("$ "))
+        elif typed and line.startswith(">"):
+            typed[-1] += "\n" + line.removeprefix(">").removeprefix(" ")
+    return typed
 
 
 PYTHON = [page for page in PAGES if blocks(page, "python")]
 TESTS = [block for page in PAGES for block in blocks(page, "python") if is_test(block)]
 CONSOLE = [block for page in PAGES for block in blocks(page, "console")]
+TUTORIAL = blocks(ROOT / "docs" / "tutorial.md", "console")
 SIMULATED = [block for block in CONSOLE if all("--simulate" in command for command in commands(block)[:1])]
 
 
@@ -87,12 +99,25 @@ def run_block(block: Block, namespace: dict[str, Any], runner: asyncio.Runner) -
 def test_the_python_examples_of_a_page_run_one_after_the_other(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if page.name == "service.md":
+        pytest.importorskip("fastapi")
     monkeypatch.chdir(tmp_path)  # what an example writes
     namespace: dict[str, Any] = {"__name__": "example"}
     with asyncio.Runner() as runner:
         for block in blocks(page, "python"):
             if not is_test(block):
                 run_block(block, namespace, runner)
+
+
+def test_the_page_on_proxies_asks_the_proxy_that_it_is_told_to(
+    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimulatorThread() as proxy, asyncio.Runner() as runner:
+        monkeypatch.setenv("COMPANY_PROXY", proxy.base_url.removesuffix("/client/v4"))
+        for block in blocks(ROOT / "docs" / "proxy.md", "python"):
+            run_block(block, {}, runner)
+    assert len(proxy.requests) == 1
+    assert simulator.requests == []
 
 
 def test_an_example_can_be_pasted_at_a_prompt_where_an_empty_line_ends_a_block() -> None:
@@ -129,6 +154,81 @@ def test_the_shell_examples_with_simulate_work(block: Block, tmp_path: Path) -> 
     assert done.stdout
 
 
+class Terminals:
+    """What a newcomer has open: what runs on in one of them is ended by Ctrl-C when all is done."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "cfevents-tour"
+        installed = self._folder / ".venv" / "bin" / "activate"
+        installed.parent.mkdir(parents=True)
+        installed.write_text('cfevents() { "$PYTHON" -m cfevents "$@"; }; python() { "$PYTHON" "$@"; }')
+        self._environment = os.environ | {"HOME": str(folder), "PYTHON": sys.executable}
+        self.running: list[subprocess.Popen[str]] = []
+
+    def type(self, command: str) -> str:
+        """Type a command, and give what it prints; of one that runs on, the first line."""
+        if "-m venv" in command or "pip install" in command:
+            return "installed"  # as far as a test may go
+        if exported := re.fullmatch(r"export (\w+)=(.*)", command):
+            self._environment |= {exported[1]: exported[2]}
+            return "exported"
+        if command.startswith("cfevents simulate") or "--follow" in command:
+            return self._start(command)
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"set -e; . .venv/bin/activate; {command}"],
+            cwd=self._folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (command, done.stderr)
+        return done.stdout
+
+    def _start(self, command: str) -> str:
+        self.running.append(
+            subprocess.Popen(
+                [sys.executable, "-m", *shlex.split(command)],
+                cwd=self._folder,
+                env=self._environment,
+                text=True,
+                stdout=subprocess.PIPE,
+            )
+        )
+        # It is there when it has printed something; what follows an archive prints nothing before it ends.
+        return "follows" if "--follow" in command else (self.running[-1].stdout or sys.stdin).readline()
+
+    def end(self) -> list[tuple[int, str]]:
+        """Press Ctrl-C in each, the last first, and give status and output."""
+        ended = []
+        for process in reversed(self.running):
+            process.send_signal(signal.SIGINT)
+            printed, _ = process.communicate(timeout=30)
+            ended.append((process.returncode, printed))
+        return ended
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the examples are for a POSIX shell")
+@pytest.mark.timeout(180)  # a dozen processes one after the other
+def test_the_tutorial_ends_with_an_archive_that_is_followed_and_a_report_of_it(tmp_path: Path) -> None:
+    terminals = Terminals(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    typed = [command.replace("8080", port) for block in TUTORIAL for command in commands(block)]
+    try:
+        printed = {command: terminals.type(command) for command in typed}
+        (reading,) = [command for command in typed if re.search(r"list --archive .*--since 1h$", command)]
+        while terminals.type(reading).splitlines()[-1:] == printed[reading].splitlines()[-1:]:
+            # Something newer comes all the time, while both go on.
+            assert [process.poll() for process in terminals.running] == [None, None]
+    finally:
+        ended = terminals.end()
+    assert all(text for command, text in printed.items() if not command.startswith(("cd", "cat")))
+    assert re.search("error|warning", printed[typed[-1]])
+    assert [status for status, _ in ended] == [0, 0]
+    assert re.fullmatch(r"\d+ new events in events\.db\n", ended[0][1])
+
+
 def test_there_are_examples_of_each_sort() -> None:
     assert {page.name for page in PYTHON} >= {"README.md", "index.md", "quickstart.md", "testing.md"}
     assert len(TESTS) >= 3
@@ -163,14 +263,92 @@ def test_the_page_on_development_shows_every_room_of_the_house() -> None:
     assert [room for room in rooms if f"`{room}`" not in text] == []
 
 
+def test_the_page_on_development_has_the_rooms_in_the_order_of_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    house, _ = importlib.import_module("picture").lists()
+    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    section = text.split("\n## The house\n")[1].split("\n| wing |")[0]
+    assert re.findall(r"^\| `(\w+)/?` \|", section, re.MULTILINE) == house
+
+
+def test_the_tests_that_the_page_on_development_names_are_there() -> None:
+    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in tests] == []
+    assert [path for path in re.findall(r"`(tests/[\w/]+\.py)`", text) if not (ROOT / path).is_file()] == []
+
+
+def test_the_picture_of_the_house_has_every_room_and_wing_and_the_way_of_the_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    picture: Any = importlib.import_module("picture")
+    house, wings = picture.lists()
+    rooms = {each.name for each in pkgutil.iter_modules(cfevents.__path__)}
+    shown = re.findall(r">(\w+)</text>", picture.draw(house, wings))
+    steps = [str(number) for number in range(1, len(picture.WAY))]
+    assert rooms <= {*house, *wings} == {*shown} - {*steps}
+    text = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\d\. (.*)$", text, re.MULTILINE)
+    assert [room.rstrip("s") in step for room, step in zip(picture.WAY[1:], told, strict=True)] == [True] * len(steps)
+
+
+def settings(heading: str) -> dict[str, str]:
+    """The names and defaults in a table of the page on settings."""
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \| (.*?) \|", section, re.MULTILINE)
+    return {name: default.strip("`") for names, default in rows for name in re.findall(r"`(\w+)`", names)}
+
+
+@pytest.mark.parametrize(
+    ("heading", "called"),
+    [
+        ("`Client`", cfevents.Client),
+        ("`Retry`", cfevents.Retry),
+        ("`Budget`", cfevents.Budget),
+        ("`Client.list_events`", cfevents.Client.list_events),
+        ("`Client.follow_events`", cfevents.Client.follow_events),
+        ("`Client.fleet`", cfevents.Client.fleet),
+    ],
+)
+def test_the_page_on_settings_shows_every_argument_with_its_default(heading: str, called: Any) -> None:
+    shown, meant = settings(heading), inspect.signature(called).parameters
+    assert {"self", *shown} | {"connector_id", "connector_ids"} >= {*meant} >= {*shown}
+    for name, default in shown.items():
+        if re.match(r"[\d\"]", default):
+            assert ast.literal_eval(default) == meant[name].default
+        else:
+            assert meant[name].default in {None, inspect.Parameter.empty}
+
+
+def test_the_page_on_settings_shows_the_variables_of_the_environment() -> None:
+    shown = settings("Environment")
+    with SimulatorThread() as running:
+        assert {*running.environment} <= {*shown}
+    assert {*shown.values()} <= {*inspect.signature(cfevents.Client).parameters}
+
+
+def test_a_kind_of_the_catalogue_has_its_class_its_row_in_the_reference_and_a_sample() -> None:
+    made = History(days=40, connectors=2, until=1_780_000_000, incidents=INCIDENTS)
+    samples = {event["e"]["k"] for lived in made.events.values() for event in lived}
+    documented = (
+        cls for cls in vars(events).values() if isinstance(cls, type) and issubclass(cls, events.DocumentedEvent)
+    )
+    classes = {cls.__name__ for cls in documented if "kind" in vars(cls)}
+    rows = {name.removeprefix("cfevents.events.") for name in reference() if name.startswith("cfevents.events.")}
+    for kind in {*events.KINDS, *classes}:
+        assert kind in events.KINDS, f"{kind} is not named in Event, in cfevents/events.py"
+        assert kind in samples, f"{kind} does not happen: add it to cfevents/testing/episodes.py or incidents.py"
+        assert kind in rows, f"{kind} is not in docs/api.md"
+
+
 @pytest.mark.parametrize("setting", sorted(inspect.signature(Simulator).parameters))
 def test_the_page_on_testing_shows_every_setting_of_the_simulator(setting: str) -> None:
     assert f"`{setting}`" in (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 
 
 def test_the_page_on_testing_shows_every_incident() -> None:
-    from cfevents.testing.incidents import DEFAULT_INCIDENTS, INCIDENTS  # noqa: PLC0415 - no public name
-
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (yes )?\|$", text, re.MULTILINE))
     assert {name: bool(rows.get(name)) for name in INCIDENTS if name in rows} == {
