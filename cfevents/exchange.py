@@ -50,6 +50,7 @@ class Exchange:
                 retry_after=whole_seconds(headers.get("Retry-After")),
                 limits=RateLimits.of(headers.get("Ratelimit-Policy"), headers.get("Ratelimit")),
                 carried=(*credentials.values(), *self.settings.headers.values()),
+                date=headers.get("Date"),
             )
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:

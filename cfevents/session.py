@@ -20,6 +20,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 E = TypeVar("E", bound=CfEventsError)
 
+# Seconds: shorter than any block.
+_NO_WAIT = 1e-3
+
 _log = logging.getLogger("cfevents")
 
 
@@ -95,6 +98,17 @@ class Session:
         """Give the same session, but one that sends each request once, also where it may be repeated."""
         session = copy(self)
         session._retry = evolve(self._retry, attempts=1)
+        return session
+
+    @property
+    def exchange(self) -> Exchange:
+        """What it sends by."""
+        return self._exchange
+
+    def through(self, exchange: Exchange) -> "Session":
+        """Give the same session, but one that sends by another exchange, each request once, and waits for no block."""
+        session = self.once()
+        session._exchange, session._retry = exchange, evolve(session._retry, max_wait=_NO_WAIT)
         return session
 
     def start(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":

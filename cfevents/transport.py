@@ -100,6 +100,11 @@ class Transport:
         """Whether it is to be closed here."""
         return self._settings.http is None
 
+    @property
+    def is_proxied(self) -> bool:
+        """Whether it sends through the proxy that the environment names."""
+        return bool(self._proxy)
+
     def abandon(self) -> None:
         """Close its connections where nobody is left to wait for that. aiohttp has nothing more to complain of."""
         connector, loop = self._http.connector, self._http._loop

@@ -26,7 +26,7 @@ HOUSE = [
 # The wings, and the lowest room of the house that each may know.
 WINGS = {
     "testing": "events", "operations": "models", "frames": "models", "plot": "models", "storage": "following",
-    "face": "client", "cli": "client", "__main__": "client",
+    "doctor": "client", "face": "client", "cli": "client", "__main__": "client",
 }  # fmt: skip
 # Who may import what inside a function alone: the one arrow back, and the room that imports it.
 BACK = {"streams/framed.py": "frames", "streams/drawn.py": "frames"}
@@ -253,7 +253,7 @@ def test_each_room_knows_only_those_above_it(path: Path) -> None:
     if room in WINGS:
         known = {*HOUSE[: HOUSE.index(WINGS[room]) + 1], room}
         known |= {"operations"} if room == "plot" else set()
-        known |= {*NAMES, "cli", "operations", "storage", "testing"} if room in {"cli", "__main__"} else set()
+        known |= {*NAMES, "cli", "doctor", "operations", "storage", "testing"} if room in {"cli", "__main__"} else set()
     else:
         known = {*HOUSE[: HOUSE.index(room)], room}
     back = {BACK[name]} if (name := path.relative_to(PACKAGE).as_posix()) in BACK else set()

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from cfevents import __version__
-from cfevents.cli import archiving, catalogue, exporting, following, reading, reporting, serving
+from cfevents.cli import archiving, catalogue, examining, exporting, following, reading, reporting, serving
 from cfevents.cli.failures import reported
 from cfevents.cli.notices import log_on_stderr
 from cfevents.cli.options import example
@@ -56,6 +56,7 @@ for command in (
     exporting.export_events,
     reading.list_connectors,
     catalogue.list_kinds,
+    examining.doctor,
     serving.simulate,
 ):
     app.add_command(command)

@@ -60,6 +60,8 @@ class Response:
     """What the headers tell of the request quota."""
     carried: tuple[str, ...] = ()
     """The headers that the request carried."""
+    date: str | None = None
+    """What the server's clock showed (``Date``)."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]:

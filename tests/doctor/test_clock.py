@@ -1,0 +1,39 @@
+"""How far a clock is ahead, by the Date of answers that took their time."""
+
+from email.utils import formatdate
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cfevents.doctor.asking import Answered
+from cfevents.doctor.clock import clock_check, clock_offset
+from cfevents.protocol import Response
+
+
+def answered(sent_at: float, seconds: float, date: str | None) -> Answered:
+    return Answered(sent_at, sent_at + seconds, seconds, Response(200, b"", date=date))
+
+
+@given(
+    st.floats(-1e6, 1e6),
+    st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3), st.floats(1e9, 1.0001e9)), min_size=1, max_size=5),
+)
+def test_the_clock_is_never_said_to_be_farther_off_than_it_is(
+    offset: float, answers: list[tuple[float, float, float]]
+) -> None:
+    # Each took some time until the server wrote the date, and some more after it.
+    came = [
+        answered(moment - before + offset, before + after, formatdate(int(moment), usegmt=True))
+        for before, after, moment in answers
+    ]
+    found = clock_offset(came)
+    assert found is not None
+    assert abs(found) <= abs(offset) + 1e-3
+    assert abs(found - offset) <= min(before + after for before, after, _ in answers) + 1.001
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
+def test_a_date_that_is_missing_or_none_tells_nothing(date: str | None) -> None:
+    check = clock_check([answered(1e9, 1, date)])
+    assert (check.verdict, check.values) == ("unknown", {"ahead_seconds": None})

@@ -1,0 +1,362 @@
+"""What an examination finds, over real connections: every setting of the simulator, and servers of other habits."""
+
+from functools import cache
+from itertools import product
+from typing import Any
+
+import pytest
+from aiohttp import web
+from support.scripted import Reply, ScriptedAPI, failure, item, page, success
+
+from cfevents import Budget, Client, ConfigurationError
+from cfevents.doctor import Report, examine
+from cfevents.testing import History, Simulator, faults
+
+ORDERS: dict[str, tuple[str, set[str | None]]] = {
+    "ascending": ("ascending", {"t and n"}),
+    "descending": ("descending", {"t and n"}),
+    "shuffled": ("none", {None}),
+    "grouped": ("ascending", {"kind"}),
+}
+BOUNDS = ("inclusive", "exclusive")
+ENDINGS = ("absent", "null", "empty")
+CAPS = {10: 10, 100: 100, 2000: None}
+NOW = 1_780_000_000
+RULES = [*product("ta", BOUNDS, BOUNDS)]
+
+
+@cache
+def history(seed: int) -> History:
+    return History(seed=seed, connectors=["site-1"], days=3, until=NOW)
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cfevents.timespan.now", lambda: NOW)
+
+
+async def examined(api: "Simulator | ScriptedAPI", connector_id: str | None = None, **how: Any) -> Report:
+    """Examine a running API, by at most twelve requests."""
+    before = len(api.requests)
+    async with Client(**api.client_options, **how) as client:
+        report = await examine(client, connector_id)
+    assert report.requests == len(api.requests) - before <= 12
+    return report
+
+
+def answers(report: Report) -> dict[str, Any]:
+    """What was found of the API's habits."""
+    names = ("window", "from", "to")
+    found = {name: report[name].values["is"] for name in names}
+    found |= {"order": report["order"].values["direction"], "by": report["order"].values["by"]}
+    found |= {"ending": report["ending"].values["spelled"], "empties": report["empty pages"].values["in_a_row"]}
+    return found | {"cap": report["page size"].values["largest"], "default": report["default size"].values["default"]}
+
+
+def check_settings(report: Report, simulator: Simulator) -> None:
+    """Compare what was found with what is set."""
+    found = answers(report)
+    direction, keys = ORDERS[simulator.order]
+    assert found["order"] == direction
+    # Some pages have the same order by both times: that is said, and not guessed.
+    assert found["by"] in keys or (found["by"] is None and "same order by both" in report["order"].found)
+    assert found["window"] == simulator.compare
+    assert found["from"] == found["to"] == simulator.bounds
+    assert found["ending"] == simulator.ending
+    assert found["cap"] == CAPS[simulator.max_page_size]
+    assert found["empties"] == simulator.empty_pages
+    assert report["assumptions"].verdict == "ok"
+    assert not report.failed
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(("third", "order"), [*enumerate(ORDERS)])
+async def test_combinations_of_settings_are_told_apart(order: Any, third: int) -> None:
+    combinations = [*product(CAPS, ENDINGS, BOUNDS, "ta")][third % 3 :: 3]
+    for seed, (cap, ending, bounds, compare) in enumerate(combinations):
+        settings: Any = {"bounds": bounds, "compare": compare, "ending": ending, "max_page_size": cap}
+        async with Simulator(history=history(seed % 3), order=order, seed=seed, **settings) as simulator:
+            report = await examined(simulator)
+        check_settings(report, simulator)
+        # It is asked for last.
+        assert answers(report)["default"] in ({cap} if report.requests < 12 and cap < 2000 else {cap, None})
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {},
+        {"order": "descending"},
+        {"order": "shuffled"},
+        {"order": "grouped"},
+        {"bounds": "exclusive"},
+        {"compare": "a"},
+        {"ending": "null"},
+        {"ending": "empty"},
+        {"max_page_size": 10},
+        {"max_page_size": 2000},
+        {"empty_pages": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("seed", [3, 4])
+async def test_each_setting_is_told_apart(setting: dict[str, Any], seed: int) -> None:
+    async with Simulator(history=history(seed), seed=seed, **setting) as simulator:
+        check_settings(await examined(simulator), simulator)
+
+
+@pytest.mark.parametrize(
+    ("setting", "cap", "empties"),
+    [({"empty_pages": 3}, 100, 3), ({"empty_pages": 20}, None, 11), ({"max_page_size": 1}, 1, 0)],
+    ids=str,
+)
+@pytest.mark.parametrize("order", ["ascending", "shuffled"])
+async def test_what_twelve_requests_do_not_show_is_unknown_and_never_guessed(
+    setting: dict[str, int], cap: int | None, empties: int, order: Any
+) -> None:
+    truth: dict[str, Any] = {"window": "a", "from": "exclusive", "to": "exclusive", "ending": "null"}
+    truth |= {"order": order, "by": "t and n"} if order == "ascending" else {"order": "none"}
+    truth |= {"cap": cap, "default": cap, "empties": empties}
+    settings: Any = {"order": order, "compare": "a", "bounds": "exclusive", "ending": "null", **setting}
+    async with Simulator(history=history(5), **settings) as simulator:
+        report = await examined(simulator)
+    found = {name: value for name, value in answers(report).items() if value is not None}
+    assert found == {name: truth[name] for name in found}
+    assert "unknown" in {check.verdict for check in report.checks}
+    assert report["assumptions"].verdict != "failed"
+    assert not report.failed
+
+
+class Listings:
+    """A server of events that lists by a rule of its own, page by page."""
+
+    def __init__(self, rule: tuple[str, str, str] = ("t", "inclusive", "inclusive"), *, bare_end: bool = False) -> None:
+        self.clock, self.lower, self.upper = rule
+        self.bare_end = bare_end
+        self.loses, self.most = -1, 5000
+        self.events = [
+            item(NOW - 4000 + 40 * n, n % 3, k=("Init", "Leave")[n % 2], a=NOW - 3990 + 43 * n) for n in range(40)
+        ]
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        path = request.path.rpartition("/")[2]
+        if path == "connectors":
+            return await success([{"id": "site-1"}])(request)
+        if path == "latest":
+            return await success({"count": 0, "items": []})(request)
+        if path != "events":
+            event = next(each for each in self.events if f"{each['t']}.{each['n']}" == path)
+            return await success({"e": {"k": event["k"]}, "t": event["t"], "n": event["n"]})(request)
+        return await self._page(request)
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        if int(request.query.get("limit", 0)) > self.most:
+            return await failure(400, 1001, "limit: too large")(request)
+        since, until = int(request.query["from"]), int(request.query["to"])
+        listed = [event for event in self.events if self._takes(event[self.clock], since, until)]
+        if until - since < 4000:
+            listed = [event for event in listed if self.events.index(event) != self.loses]
+        first = int(request.query.get("cursor", 0))
+        after = first + min(int(request.query.get("limit", 15)), 15)
+        more = after <= len(listed) if self.bare_end else after < len(listed)
+        return await page(*listed[first:after], cursor=str(after) if more else None)(request)
+
+    def _takes(self, time: int, since: int, until: int) -> bool:
+        return (
+            since < time < until
+            or (time == since and self.lower == "inclusive")
+            or (time == until and self.upper == "inclusive")
+        )
+
+
+@pytest.mark.parametrize("rule", RULES)
+async def test_each_bound_is_told_by_itself(rule: tuple[str, str, str]) -> None:
+    async with ScriptedAPI(Listings(rule)) as api:
+        report = await examined(api)
+    found = answers(report)
+    assert (found["window"], found["from"], found["to"]) == rule
+
+
+async def test_an_empty_page_after_the_last_events_is_told() -> None:
+    async with ScriptedAPI(Listings(bare_end=True)) as api:
+        report = await examined(api)
+    assert report["ending"].values == {"spelled": "null", "empty": True}
+    assert "empty, after the page with the last events" in report["ending"].found
+
+
+async def test_an_event_that_a_narrower_window_lacks_is_a_failure() -> None:
+    listings = Listings()
+    async with ScriptedAPI(listings) as api:
+        report = await examined(api)
+        while report["assumptions"].verdict != "failed":
+            listings.loses += 1
+            report = await examined(api)
+    assert report["window"].values == {"is": None}
+    assert report["assumptions"].values["windows"] is False
+    assert "a window has what a longer one has in it" in report["assumptions"].found
+    assert report.failed
+
+
+async def test_a_quiet_connector_leaves_everything_open_that_events_would_tell() -> None:
+    async with Simulator(events={"site-1": [], "site-2": []}) as simulator:
+        report = await examined(simulator)
+    assert {check.verdict for check in report.checks if check.name in ("order", "window", "from", "to", "times")} == {
+        "unknown"
+    }
+    assert report["order"].found == "not seen: no event of the last 30 days"
+    assert report["listing"].verdict == "ok"
+    assert not report.failed
+
+
+async def test_an_account_without_connectors_is_a_warning() -> None:
+    async with Simulator(events={}) as simulator:
+        report = await examined(simulator)
+    assert report["connectors"].verdict == "warning"
+    assert report["listing"].found == "not asked: there is no connector"
+    assert not report.failed
+
+
+async def test_the_connector_that_was_heard_of_last_is_asked_and_others_where_it_is_silent() -> None:
+    events = {"silent": [], "loud": history(1).events["site-1"]}
+    connectors = [
+        {"id": "loud", "last_heartbeat": "2026-01-01T00:00:00Z"},
+        {"id": "silent", "last_heartbeat": "2026-05-01"},
+    ]
+    async with Simulator(events=events, connectors=connectors) as simulator:
+        report = await examined(simulator)
+        asked = [request.path.split("/")[7] for request in simulator.requests[1:]]
+    assert asked[0] == "silent"
+    assert set(asked[1:]) == {"loud"}
+    assert "loud was asked about" in report["connectors"].found
+
+
+async def test_a_connector_that_is_not_of_the_account_is_a_failure() -> None:
+    async with Simulator(history=history(1)) as simulator:
+        report = await examined(simulator, "nobody")
+    assert report["connectors"].verdict == report["listing"].verdict == "failed"
+    assert report["listing"].values == {"trouble": "not found"}
+
+
+async def test_an_id_that_is_no_segment_of_a_path_is_an_error_before_anything_is_sent() -> None:
+    async with Simulator(history=history(1)) as simulator:
+        with pytest.raises(ValueError, match="not one segment"):
+            await examined(simulator, "a/b")
+        assert simulator.requests == []
+
+
+async def test_a_client_that_is_not_open_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="is not open"):
+        await examine(Client(api_token="arg-token-33bb", account_id="a"))
+
+
+async def test_times_that_differ_in_nothing_leave_open_which_is_compared() -> None:
+    events = [{"e": {"k": "Init"}, "t": NOW - 900 * n, "n": 0} for n in range(12)]
+    async with Simulator(events={"site-1": events}, bounds="exclusive") as simulator:
+        report = await examined(simulator)
+    assert report["window"].found == "t and a are the same in each event seen"
+    assert answers(report)["from"] == answers(report)["to"] == "exclusive"
+    assert report["order"].found.startswith("those seen are in order by time, and by kind as well")
+
+
+async def test_fractional_times_and_late_events_are_warnings() -> None:
+    events = [{"e": {"k": "Init"}, "t": NOW - 100.5 * n, "n": 0, "a": NOW + 90_000 * (n == 3)} for n in range(1, 9)]
+    async with Simulator(events={"site-1": events}) as simulator:
+        report = await examined(simulator)
+    assert report["times"].verdict == report["lateness"].verdict == "warning"
+    assert report["times"].found == "t is fractional in 4 of 8 events"
+    assert report["lateness"].values["longest_seconds"] > 90_000
+
+
+@pytest.mark.parametrize("seconds", [-3600, -30, 0, 30, 86400 * 400])
+async def test_the_clock_is_compared_with_the_servers(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ScriptedAPI(
+        Reply({"result": [], "success": True}, headers={"Date": "Thu, 28 May 2026 20:26:40 GMT"})
+    ) as api:
+        monkeypatch.setattr("cfevents.timespan.now", lambda: NOW + seconds)
+        check = (await examined(api))["clock"]
+    assert check.verdict == ("warning" if seconds else "ok")
+    assert abs(check.values["ahead_seconds"] - seconds) <= 1
+    if seconds:
+        assert ("ahead of" if seconds > 0 else "behind") in check.found
+        assert "NTP" in str(check.advice)
+
+
+async def test_the_budget_is_told_as_the_headers_and_the_client_have_it() -> None:
+    async with Simulator(history=history(1)) as simulator:
+        check = (await examined(simulator))["budget"]
+        assert check.verdict == "ok"
+        assert check.values["policies"] == {"default": {"requests": 1200, "period": 300}}
+        assert check.values["remainders"]["default"]["requests"] == 1200 - len(simulator.requests)
+        assert check.values["left"] == 1080 - len(simulator.requests)
+        simulator.faults.add(faults.headers({"Ratelimit": None}))
+        assert (await examined(simulator))["budget"].found.startswith("the answers do not tell")
+        simulator.faults.clear()
+        simulator.faults.add(faults.headers({"Ratelimit": '"default";r=200;t=30'}))
+        assert (await examined(simulator))["budget"].verdict == "warning"
+
+
+async def test_where_the_budget_has_no_room_nothing_more_is_sent() -> None:
+    async with Simulator(history=history(1)) as simulator:
+        report = await examined(simulator, budget=Budget(requests=3, period=300, share=1))
+    assert report.requests == 3
+    assert "the request budget has no room" in report["window"].found
+    assert report["connection"].verdict == report["listing"].verdict == report["event"].verdict == "ok"
+
+
+async def test_a_cursor_that_comes_again_is_a_failure() -> None:
+    async with Simulator(history=history(1), max_page_size=3) as simulator:
+        simulator.faults.add(faults.cursor_cycle(1))
+        report = await examined(simulator)
+    assert report["assumptions"].values["cursors"] is False
+    assert report.failed
+
+
+async def test_a_limit_that_is_not_kept_is_a_warning() -> None:
+    events = [item(NOW - 100 * n, k="AB"[n % 2]) for n in range(20)]
+    async with ScriptedAPI(
+        success([{"id": "site-1"}]), page(*events), Reply(status=404), Reply(status=404), page(*events)
+    ) as api:
+        report = await examined(api)
+    assert report["page size"].verdict == "warning"
+    assert report["page size"].values["kept"] is False
+
+
+async def test_a_limit_that_is_refused_is_told_and_does_without() -> None:
+    listings = Listings()
+    listings.most = 500
+    async with ScriptedAPI(listings) as api:
+        report = await examined(api)
+    assert report["listing"].verdict == "ok"
+    assert report["page size"].found == "15, where no limit is asked for; one of 1,000 is refused"
+    assert report["default size"].values == {"default": 15}
+    assert answers(report)["order"] == "ascending"
+    assert not report.failed
+
+
+async def test_a_request_that_fails_while_it_is_measured_is_a_failure_of_its_own() -> None:
+    async with Simulator(history=history(1)) as simulator:
+        simulator.faults.add(faults.status(500), path="/events", on={2, 3, 4, 5, 6, 7})
+        report = await examined(simulator)
+    assert report["measuring"].values == {"trouble": "server"}
+    assert report["window"].found == "not asked: an earlier request failed"
+    assert report["listing"].verdict == "ok"
+    assert report.failed
+
+
+async def test_two_events_of_one_id_and_another_event_than_was_asked_for_are_failures() -> None:
+    events = [item(NOW - 100), item(NOW - 100, k="Leave")]
+    other = success({"e": {"k": "Leave"}, "t": NOW - 7, "n": 0})
+    async with ScriptedAPI(
+        success([{"id": "site-1"}]), page(*events), other, success({"items": []}), page(*events)
+    ) as api:
+        report = await examined(api)
+    assert report["event"].verdict == "failed"
+    assert report["assumptions"].values["ids"] is report["assumptions"].values["paths"] is False
+
+
+async def test_events_that_neighbouring_pages_share_hide_nothing() -> None:
+    async with Simulator(history=history(1), max_page_size=5) as simulator:
+        simulator.faults.add(faults.overlap(2))
+        report = await examined(simulator)
+    assert answers(report)["order"] == "ascending"
+    assert not report.failed

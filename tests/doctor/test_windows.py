@@ -1,0 +1,69 @@
+"""The rule by which a listing's window takes events, found by the listings alone."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cfevents.doctor.listed import Listed, SeenPage
+from cfevents.doctor.windows import RULES, Rule, fitting, telling_window
+from cfevents.models import EventMetadata
+from cfevents.timespan import Timespan
+
+TIMES = st.integers(0, 40) | st.sampled_from([3.5, 10.25])
+EVENTS = st.builds(lambda t, n, lag: EventMetadata("Init", t, n, t + lag), TIMES, st.integers(0, 2), st.integers(-1, 9))
+HISTORIES = st.lists(EVENTS, max_size=20, unique_by=lambda event: (event.recorded_ts, event.sequence))
+
+
+def answer(rule: Rule, events: Sequence[EventMetadata], window: Timespan, *, complete: bool = True) -> Listed:
+    """What a server lists by a rule."""
+    items = tuple(event for event in events if rule.takes(event, window))
+    page = SeenPage(items, None, "absent") if complete else SeenPage(items[: len(items) // 2], "more", "text")
+    return Listed(window, None, (page,))
+
+
+def narrowed(rule: Rule, events: Sequence[EventMetadata], *, complete: bool = True) -> tuple[Rule, ...]:
+    """The rules that are left when four windows were listed, or windows tell no more."""
+    rules: tuple[Rule, ...] = RULES
+    asked: list[Timespan] = []
+    while len(asked) < 4 and (window := telling_window(rules, events, asked)) is not None:
+        asked.append(window)
+        rules = fitting(rules, answer(rule, events, window, complete=complete), events)
+    return rules
+
+
+@settings(max_examples=40)
+@given(HISTORIES, st.sampled_from(RULES), st.booleans())
+def test_the_true_rule_is_never_excluded_whether_listings_were_read_to_their_ends_or_not(
+    events: list[EventMetadata], rule: Rule, complete: bool
+) -> None:
+    assert rule in narrowed(rule, events, complete=complete)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_two_events_whose_times_differ_are_enough_to_tell_all_rules_apart(rule: Rule) -> None:
+    events = [EventMetadata("Init", 100, 0, 107), EventMetadata("Leave", 130, 0, 133)]
+    assert narrowed(rule, events) == (rule,)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if rule.clock == "t"])
+def test_where_no_times_differ_only_the_bounds_can_be_told(rule: Rule) -> None:
+    events = [EventMetadata("Init", 100, 0, 100), EventMetadata("Leave", 130, 0, 130)]
+    assert narrowed(rule, events) == (rule, rule._replace(clock="a"))
+
+
+def test_no_rule_explains_an_event_beyond_both_bounds_or_one_that_is_missing_between_them() -> None:
+    inside, outside = EventMetadata("Init", 105, 0, 105), EventMetadata("Init", 300, 0, 300)
+    window = Timespan(100, 110)
+    beyond = Listed(window, None, (SeenPage((inside, outside), None, "absent"),))
+    missing = Listed(window, None, (SeenPage((), None, "absent"),))
+    assert fitting(RULES, beyond, [inside, outside]) == ()
+    assert fitting(RULES, missing, [inside]) == ()
+
+
+def test_a_narrow_window_is_preferred_to_one_that_may_hold_any_number_of_events() -> None:
+    events = [EventMetadata("Init", 10_000 * number, 0, 10_000 * number + 30) for number in range(1, 9)]
+    window = telling_window(RULES, events)
+    assert window is not None
+    assert window.until - window.since <= 600
