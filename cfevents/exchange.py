@@ -1,6 +1,7 @@
 """One request sent once, and its answer read whole."""
 
 import asyncio
+import logging
 from typing import Any, NoReturn
 
 import aiohttp
@@ -19,6 +20,8 @@ from cfevents.transport import Settings, Transport
 
 _CHUNK = 64 * 1024
 
+_log = logging.getLogger("cfevents.requests")
+
 
 @frozen(eq=False, repr=False)
 class Exchange:
@@ -30,14 +33,19 @@ class Exchange:
 
     async def send(self, request: Request[Any]) -> Response:
         """Send it once, and read the answer whole."""
+        began = asyncio.get_running_loop().time()
         try:
-            if not self.credentials.asked_for:
-                return await self._sent(request)
-            # The token's source may take its time too; the transport's own limits are for the request alone.
-            async with asyncio.timeout(self.settings.timeout.total):
-                return await self._sent(request)
+            if self.credentials.asked_for:
+                # The token's source may take its time too; the transport's own limits are for the request alone.
+                async with asyncio.timeout(self.settings.timeout.total):
+                    response = await self._sent(request)
+            else:
+                response = await self._sent(request)
         except BaseException as error:
+            _tell_of(request, began, type(error).__name__)
             _raise_as_ours(error)
+        _tell_of(request, began, "%d, %d bytes, CF-Ray %s", response.status, len(response.body), _ray(response))
+        return response
 
     async def _sent(self, request: Request[Any]) -> Response:
         credentials = await self.credentials.headers()
@@ -65,6 +73,20 @@ class Exchange:
                     ray_id=response.headers.get("CF-Ray"),
                 )
         return b"".join(chunks)
+
+
+def _tell_of(request: Request[Any], began: float, how: str, *values: object) -> None:
+    """Tell those who look for what goes wrong how it went. What an error says is told where it arrives."""
+    if _log.isEnabledFor(logging.DEBUG):
+        took = asyncio.get_running_loop().time() - began
+        # A cursor is the server's text: it might repeat a credential.
+        url = request.url.without_query_params("cursor")
+        _log.debug(f"%s %s: {how}, %.3f s", request.method, url.raw_path_qs, *values, took)
+
+
+def _ray(response: Response) -> str | None:
+    ray_id = response.ray_id
+    return "(masked)" if ray_id and any(secret in ray_id for secret in response.secrets if secret) else ray_id
 
 
 def _raise_as_ours(error: BaseException) -> NoReturn:

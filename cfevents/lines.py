@@ -50,7 +50,19 @@ def followed_line(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetai
     if isinstance(event, EventMetadata):
         return {**listed_line(item.connector_id, event), "late": item.late}
     line = {**listed_line(item.connector_id, event.metadata), "late": item.late}
-    told = {} if event.recorded is None else recorded_line(item.connector_id, event.recorded)
+    return _with_payload(line, item.connector_id, event.recorded)
+
+
+def detailed_line(connector_id: str, event: "EventDetail") -> dict[str, Any]:
+    """Make the object of an event as a listing has it, with its payload.
+
+    ``version`` and ``event`` are null where there is no payload.
+    """
+    return _with_payload(listed_line(connector_id, event.metadata), connector_id, event.recorded)
+
+
+def _with_payload(line: dict[str, Any], connector_id: str, recorded: "RecordedEvent | None") -> dict[str, Any]:
+    told = {} if recorded is None else recorded_line(connector_id, recorded)
     extra = _extra(line.get("extra", {}) | told.get("extra", {}))
     return line | {name: told.get(name) for name in ("version", "event")} | extra
 

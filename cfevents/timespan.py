@@ -89,6 +89,17 @@ def moment(name: str, value: Moment) -> int:
     return math.floor(_seconds(name, value, now()))
 
 
+def without_zone(text: str) -> datetime | None:
+    """Read ISO 8601 text that has no offset; None where the text is anything else."""
+    if _duration(text) is not None or re.fullmatch(_EPOCH_SECONDS, text.strip()):
+        return None
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return moment if moment.utcoffset() is None else None
+
+
 def is_relative(moment: object) -> bool:
     """Whether a moment is another one tomorrow."""
     return isinstance(moment, timedelta) or (isinstance(moment, str) and _duration(moment) is not None)

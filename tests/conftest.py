@@ -25,6 +25,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("CLOUDFLARE_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    monkeypatch.delenv("CFEVENTS_TZ", raising=False)
     monkeypatch.setenv("NETRC", os.devnull)
     wire._warn_once.cache_clear()
     events.tell_of_unknown.cache_clear()

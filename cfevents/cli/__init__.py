@@ -1,6 +1,7 @@
 """The command line, which needs the extra ``cli``."""
 
 import sys
+from importlib.util import find_spec
 
 _INTERRUPTED = 130
 
@@ -9,16 +10,17 @@ def main() -> int:
     """Run the command that the arguments of the process name.
 
     Returns:
-        2 where click is not installed, 130 where Ctrl-C came before it was loaded. Otherwise it does not return: the
-        process ends with the command's exit status.
+        2 where click or rich is not installed, 130 where Ctrl-C came before they were loaded. Otherwise it does not
+        return: the process ends with the command's exit status.
     """
     try:
+        # Not imported: that is done where there is something to draw.
+        missing = [name for name in ("click", "rich") if find_spec(name) is None]
+        if missing:
+            told = " and ".join(missing)
+            sys.stderr.write(f"cfevents: the command line needs {told}: pip install 'cfevents[cli]'\n")
+            return 2
         from cfevents.cli.app import app  # noqa: PLC0415 - without the extra there is nothing to import
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "click":
-            raise
-        sys.stderr.write("cfevents: the command line needs click: pip install 'cfevents[cli]'\n")
-        return 2
     except KeyboardInterrupt:
         return _INTERRUPTED
     app(prog_name="cfevents")

@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from cfevents import __version__
-from cfevents.cli import archiving, catalogue, examining, exporting, following, reading, reporting, serving
-from cfevents.cli.failures import reported
-from cfevents.cli.notices import log_on_stderr
+from cfevents.cli import archiving, catalogue, completing, examining, exporting, following, reading, reporting, serving
+from cfevents.cli.failures import explained, reported
+from cfevents.cli.notices import debug_option, log_on_stderr
 from cfevents.cli.options import example
 
 
@@ -21,8 +21,13 @@ class Application(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Parse the subcommand's arguments, and run it."""
-        with reported(), log_on_stderr():
+        with explained(ctx.meta), reported(), log_on_stderr(ctx.meta):
             return super().invoke(ctx)
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Take a subcommand, which gets the option that all have."""
+        cmd.params.append(debug_option())
+        super().add_command(cmd, name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Keep the order below: the main job first."""
@@ -42,8 +47,11 @@ def app() -> None:
     CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID. Without them, --simulate runs a command against a made-up account.
 
     On a terminal the output is a table, in a pipe one JSON object a line. Exit status: 0; 1, the API or the network
-    failed; 2, wrong usage; 3, 'report' found what --fail-on asks for.
+    failed; 2, wrong usage; 3, 'report' found what --fail-on asks for; 130, interrupted.
     """
+
+
+app.params.append(debug_option())
 
 
 for command in (
@@ -58,5 +66,6 @@ for command in (
     catalogue.list_kinds,
     examining.doctor,
     serving.simulate,
+    completing.completion,
 ):
     app.add_command(command)

@@ -11,6 +11,7 @@ import cfevents
 from cfevents.cli.connection import connected, connectors_or_first
 from cfevents.cli.ending import Ending, ends_when_asked
 from cfevents.cli.failures import Failure, WrongUsage, arguments_checked
+from cfevents.cli.filling import filling_shown
 from cfevents.cli.options import (
     all_option,
     connectors_argument,
@@ -23,7 +24,9 @@ from cfevents.cli.options import (
     simulate_option,
     speed_option,
 )
-from cfevents.cli.output import printable
+from cfevents.cli.output import print_whole, printable
+from cfevents.cli.standing import waits_shown
+from cfevents.cli.zones import Zone, moments, tz_option
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -50,10 +53,19 @@ _SHOWN = 5  # ids of an archive, in a message
 @interval_option
 @lookback_option
 @details_option
+@tz_option
 @simulate_option
 @speed_option
 def fill_archive(
-    path: str, connectors: tuple[str, ...], all_: bool, simulate: bool, speed: float | None, **how: Any
+    *,
+    path: str,
+    connectors: tuple[str, ...],
+    all_: bool,
+    since: str | None,
+    zone: Zone | None,
+    simulate: bool,
+    speed: float | None,
+    **how: Any,
 ) -> None:
     """Keep events in PATH, a SQLite database, each once: new ones and late ones are added.
 
@@ -62,6 +74,7 @@ def fill_archive(
     """
     require_connectors(connectors, all_, simulate)
     require_simulate(speed, simulate)
+    how |= moments(zone, since=since)
 
     async def run() -> None:
         with ExitStack() as stack:
@@ -74,9 +87,10 @@ def fill_archive(
 
 
 async def _fill(
-    path: str, client: "Client", whom: "list[str] | Fleet", ending: Ending | None, *, since: str | None, **how: Any
+    path: str, client: "Client", whom: "list[str] | Fleet", ending: Ending | None, *, since: Any, **how: Any
 ) -> None:
     from cfevents.storage import Archive  # noqa: PLC0415 - not needed for --help
+    from cfevents.timespan import moment  # noqa: PLC0415 - not needed for --help
 
     with arguments_checked():
         # What has no meaning is told before a file is made.
@@ -87,8 +101,11 @@ async def _fill(
         if ending is not None:
             # It ends after the batch that it is at, and says how many there were.
             stack.enter_context(ending.by(archive.close))
+        else:
+            begin = asked.checkpoint.since if since is None else moment("since", since)
+            stack.enter_context(filling_shown(archive, client, begin))
         new = await archive.sync(client, whom, since=since, **how)
-    click.echo(f"{new} new event{'' if new == 1 else 's'} in {printable(path)}")
+    print_whole(f"{new} new event{'' if new == 1 else 's'} in {printable(path)}\n")
 
 
 @asynccontextmanager
@@ -103,31 +120,41 @@ async def read_archive(path: str) -> "AsyncIterator[Archive]":
     account = os.environ.get("CLOUDFLARE_ACCOUNT_ID", "").strip() or None
     async with Archive(path, account_id=account) as archive:
         if account is None or await archive.list_connectors():
-            yield archive
+            with waits_shown(lambda: 0.0):
+                yield archive
             return
     async with Archive(path) as archive:
         try:
             await archive.list_connectors()
         except cfevents.ArchiveError as error:
             raise WrongUsage(f"{error}; here CLOUDFLARE_ACCOUNT_ID says which") from error
-        yield archive
+        with waits_shown(lambda: 0.0):
+            yield archive
 
 
-async def archived_connector(archive: "Archive", connector: str | None) -> str:
-    """Name the connector that is meant: the given one, or the only one that is there.
+async def archived_connectors(
+    archive: "Archive", connectors: tuple[str, ...], all_: bool = False
+) -> tuple[list[str], str]:
+    """Name the connectors that are meant: the given ones, all, or the only one that is there.
+
+    Returns:
+        Those that are there; and what is to be told of the others, which is empty where there are none.
 
     Raises:
-        Failure: There is nothing of it.
+        Failure: There is nothing of any.
         WrongUsage: There are several, and none was given.
     """
     ids = await archive.list_connectors()
     if not ids:
         raise Failure("the archive is empty: 'cfevents archive PATH' fills it")
-    if connector is None and len(ids) > 1:
-        raise WrongUsage(f"CONNECTOR is missing: the archive has {_some(ids)}")
-    if connector is not None and connector not in ids:
-        raise Failure(f"the archive has nothing of {connector}; it has {_some(ids)}")
-    return connector or ids[0]
+    if not connectors and len(ids) > 1 and not all_:
+        raise WrongUsage(f"CONNECTOR is missing: the archive has {_some(ids)}; --all means all of them")
+    there = [each for each in dict.fromkeys(connectors or ids) if each in ids]
+    missing = [each for each in connectors if each not in ids]
+    told = f"the archive has nothing of {', '.join(missing)}; it has {_some(ids)}" if missing else ""
+    if not there:
+        raise Failure(told)
+    return there, told
 
 
 def _some(ids: list[str]) -> str:

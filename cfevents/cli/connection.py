@@ -7,11 +7,12 @@ import cfevents
 from cfevents.cli.failures import arguments_checked
 from cfevents.cli.notices import stamina_silenced
 from cfevents.cli.simulated import made_up_simulator
+from cfevents.cli.standing import waits_shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from cfevents import Client, Fleet
+    from cfevents import Budget, Client, Fleet
 
 
 @asynccontextmanager
@@ -28,17 +29,20 @@ async def connected(simulate: bool, speed: float | None = None) -> "AsyncIterato
     async with AsyncExitStack() as stack:
         stack.enter_context(stamina_silenced())
         with arguments_checked():
-            client = await _simulated(stack, speed or 1) if simulate else cfevents.Client()
-        yield await stack.enter_async_context(client)
+            budget = cfevents.Budget()
+            client = await _simulated(stack, speed or 1, budget) if simulate else cfevents.Client(budget=budget)
+        await stack.enter_async_context(client)
+        stack.enter_context(waits_shown(lambda: budget.wait))
+        yield client
 
 
-async def _simulated(stack: AsyncExitStack, speed: float) -> "Client":
+async def _simulated(stack: AsyncExitStack, speed: float, budget: "Budget") -> "Client":
     import aiohttp  # noqa: PLC0415 - not needed for --help
 
     simulator = await stack.enter_async_context(made_up_simulator(speed=speed)[0])
     # A session of our own: the client's would take the environment's proxy, which cannot reach this machine.
     session = await stack.enter_async_context(aiohttp.ClientSession())
-    return cfevents.Client(**simulator.client_options, session=session)
+    return cfevents.Client(**simulator.client_options, session=session, budget=budget)
 
 
 async def connector_or_first(client: "Client", connector: str | None) -> str:
@@ -51,4 +55,4 @@ async def connectors_or_first(client: "Client", connectors: tuple[str, ...], all
     if all_:
         return client.fleet()
     with arguments_checked():
-        return list(connectors) or [await connector_or_first(client, None)]
+        return list(dict.fromkeys(connectors)) or [await connector_or_first(client, None)]

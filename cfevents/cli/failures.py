@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any, NoReturn
@@ -10,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 import click
 
 import cfevents
+from cfevents.cli.notices import is_debugged
 from cfevents.cli.output import printable
 
 if TYPE_CHECKING:
@@ -110,6 +112,23 @@ def reported() -> Iterator[None]:
         raise Failure(error.strerror or str(error)) from error
     except Exception as error:
         raise _failure(error) from error
+
+
+@contextmanager
+def explained(meta: Mapping[str, Any]) -> Iterator[None]:
+    """Tell, with ``--debug``, all that led to a failure before it is told in one line.
+
+    Raises:
+        Failure: The same.
+    """
+    try:
+        yield
+    except Failure as failure:
+        if is_debugged(meta) and failure.__cause__ is not None:
+            # Without variables: what the library raises shows no credentials, what it calls might.
+            told = "".join(traceback.format_exception(failure.__cause__))
+            click.echo("\n".join(map(printable, told.splitlines())), err=True)
+        raise
 
 
 def _end(status: int) -> NoReturn:

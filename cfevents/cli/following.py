@@ -19,15 +19,18 @@ from cfevents.cli.options import (
     example,
     format_option,
     interval_option,
+    kind_option,
     lookback_option,
     require_connectors,
     require_simulate,
     simulate_option,
     speed_option,
 )
+from cfevents.cli.zones import Zone, moments, tz_option
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
+    from datetime import datetime
 
     from cfevents import Client, Fleet
     from cfevents.following import Batch
@@ -41,14 +44,17 @@ _FILE = click.Path(dir_okay=False)
 @click.option("--since", help="Leave out what was recorded before: written as for 'list'; now if left out.")
 @interval_option
 @lookback_option
-@click.option("--kind", "kinds", multiple=True, help="Only this kind of event; may be given several times.")
+@kind_option
 @details_option
 @click.option("--checkpoint", type=_FILE, help="The file that tells how far it came, to go on from there next time.")
 @click.option("--output", type=_FILE, help="Append to this file, as NDJSON, instead of printing.")
 @format_option
+@tz_option
 @simulate_option
 @speed_option
-def follow_events(connectors: tuple[str, ...], all_: bool, simulate: bool, speed: float | None, **how: Any) -> None:
+def follow_events(
+    connectors: tuple[str, ...], all_: bool, simulate: bool, speed: float | None, since: str | None, **how: Any
+) -> None:
     """Print events as they come, late ones too, until Ctrl-C.
 
     With --checkpoint it goes on where it ended, and --since counts the first time alone. What it prints comes at least
@@ -58,6 +64,7 @@ def follow_events(connectors: tuple[str, ...], all_: bool, simulate: bool, speed
     require_connectors(connectors, all_, simulate)
     require_simulate(speed, simulate)
     _require_file(how["output"], how["checkpoint"], how["format_"])
+    how |= moments(how["zone"], since=since)
 
     async def run() -> None:
         # A hangup before there is a file that could be opened anew asks for nothing.
@@ -76,7 +83,7 @@ async def _follow(
     *,
     kinds: tuple[str, ...],
     details: bool,
-    since: str | None,
+    since: "str | datetime | None",
     interval: str,
     lookback: str,
     **where: Any,
@@ -103,11 +110,19 @@ async def _deliver(batches: "AsyncGenerator[Batch[Any], None]", destination: Des
 
 @asynccontextmanager
 async def _destination(
-    ending: Ending, details: bool, *, output: str | None, checkpoint: str | None, format_: str | None, several: bool
+    ending: Ending,
+    details: bool,
+    *,
+    output: str | None,
+    checkpoint: str | None,
+    format_: str | None,
+    several: bool,
+    zone: Zone | None,
 ) -> "AsyncIterator[Destination]":
     if output is None:
         with ending.when_nobody_reads():
-            yield Printed(views.followed(several, details), format_, checkpoint)
+            view = views.followed(zone or Zone(), several=several, details=details)
+            yield Printed(view, format_, checkpoint)
     else:
         async with opened(output, checkpoint) as file:
             yield file

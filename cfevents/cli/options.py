@@ -1,8 +1,13 @@
 """What several commands have in common on the command line."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cfevents.cli.output import FORMATS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 simulate_option = click.option(
     "--simulate",
@@ -36,6 +41,29 @@ archive_option = click.option(
     help="Read from this archive instead, as 'cfevents archive' has filled it; nobody is asked.",
 )
 """``--archive``: no account is needed; None where the API is asked."""
+
+
+def _complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Complete the name of a kind, in whatever case it was begun."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - it takes its time to load
+
+    # Straight from its module: the rest of the library would be loaded along, and is not needed.
+    from cfevents.events import KINDS  # noqa: PLC0415
+
+    wanted = incomplete.lower()
+    return [
+        CompletionItem(name, help=kind.description) for name, kind in KINDS.items() if name.lower().startswith(wanted)
+    ]
+
+
+kind_option = click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    shell_complete=_complete_kinds,
+    help="Only this kind of event; may be given several times.",
+)
+"""``--kind``: completed from the catalogue, but any name may be asked for."""
 
 interval_option = click.option(
     "--interval", default="30s", show_default=True, help="How often each connector is asked for new events."

@@ -4,11 +4,12 @@ import io
 import json
 import shutil
 import sys
-import textwrap
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, NamedTuple, TextIO, TypeAlias, TypeVar
 
 import click
+
+from cfevents.cli import standing
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[str, ...]
@@ -16,9 +17,6 @@ Write: TypeAlias = Callable[[Sequence[T]], None]
 
 FORMATS = ("table", "ndjson")
 """What ``--format`` takes."""
-
-_GAP = "  "
-_NARROWEST = 20
 
 
 class View(NamedTuple, Generic[T]):
@@ -36,6 +34,9 @@ class View(NamedTuple, Generic[T]):
     widths: tuple[int, ...] = ()
     """The columns' least widths but for the last one; where they are missing, the first things written decide."""
 
+    styles: tuple[str | Callable[[str], str], ...] = ()
+    """How the columns look on a terminal: a style of rich, such as those in `colours`, or what finds it by the cell."""
+
 
 def writer(view: View[T], format_: str | None) -> Write[T]:
     """Make the function that prints things on stdout, each time it is called some more.
@@ -44,9 +45,11 @@ def writer(view: View[T], format_: str | None) -> Write[T]:
         view: How they are shown.
         format_: One of `FORMATS`; None for a table on a terminal, and NDJSON elsewhere.
     """
-    if (format_ or ("table" if _on_terminal() else "ndjson")) == "table":
-        return _Table(view).write
-    return lambda items: _print("".join(json.dumps(view.record(item)) + "\n" for item in items))
+    if (format_ or ("table" if is_terminal(sys.stdout) else "ndjson")) == "table":
+        from cfevents.cli.table import Table  # noqa: PLC0415 - rich is loaded to draw alone
+
+        return Table(view).write
+    return lambda items: print_whole("".join(json.dumps(view.record(item)) + "\n" for item in items))
 
 
 def printable(text: str) -> str:
@@ -56,8 +59,9 @@ def printable(text: str) -> str:
     return "".join(_printable(character) for character in text)
 
 
-def _print(text: str) -> None:
-    """Print text, all of it."""
+def print_whole(text: str) -> None:
+    """Print text on stdout, all of it."""
+    standing.step_aside()
     stream = getattr(sys.stdout, "buffer", None)
     if not isinstance(stream, io.RawIOBase):
         click.echo(text, nl=False)
@@ -74,50 +78,12 @@ def _printable(character: str) -> str:
     return " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
 
 
-class _Table(Generic[T]):
-    """Columns side by side; the last one is as wide as the terminal lets it be, and wrapped there."""
-
-    def __init__(self, view: View[T]) -> None:
-        self._view = view
-        self._widths = view.widths
-        self._headed = False
-
-    def write(self, items: Sequence[T]) -> None:
-        rows = [_cleaned(row) for item in items for row in self._view.rows(item)]
-        if not self._headed:
-            rows = [self._view.titles, *rows]
-            self._widths = self._widths or _measured(rows)
-            self._headed = True
-        _print("".join(f"{line}\n" for row in rows for line in self._lines(row)))
-
-    def _lines(self, row: Row) -> Iterable[str]:
-        *cells, last = row
-        start = "".join(cell.ljust(width) + _GAP for cell, width in zip(cells, self._widths, strict=True))
-        room = terminal_width() - len(start)
-        # Where a long cell left no room, the terminal's own wrapping serves better.
-        lines = textwrap.wrap(last, room) if room >= _NARROWEST else [last]
-        return (line.rstrip() for line in _indented(start, lines or [""]))
-
-
-def _indented(start: str, lines: list[str]) -> Iterable[str]:
-    yield start + lines[0]
-    yield from (" " * len(start) + line for line in lines[1:])
-
-
-def _measured(rows: Sequence[Row]) -> tuple[int, ...]:
-    return tuple(max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1])
-
-
-def _cleaned(row: Row) -> Row:
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    return tuple(printable(cell).encode(encoding, "replace").decode(encoding) for cell in row)
-
-
-def _on_terminal() -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether it is a terminal that text is printed on."""
     # A process that was started with stdout closed has none.
-    return sys.stdout is not None and sys.stdout.isatty()
+    return stream is not None and stream.isatty()
 
 
 def terminal_width() -> int:
     """Tell how many characters fit a line; where the output is no terminal, any number."""
-    return shutil.get_terminal_size().columns if _on_terminal() else sys.maxsize
+    return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else sys.maxsize

@@ -1,4 +1,4 @@
-"""The commands that ask the API."""
+"""The commands that read: from the API, or from an archive."""
 
 import asyncio
 from contextlib import aclosing, asynccontextmanager
@@ -8,28 +8,37 @@ import click
 
 import cfevents
 from cfevents.cli import views
-from cfevents.cli.archiving import archived_connector, read_archive
+from cfevents.cli.archiving import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connector_or_first
+from cfevents.cli.coverage import covered_shown
 from cfevents.cli.failures import arguments_checked
+from cfevents.cli.listings import Listing
 from cfevents.cli.options import (
+    all_option,
     archive_option,
-    connector_argument,
+    connectors_argument,
+    details_option,
     example,
     format_option,
+    kind_option,
     require_connector,
+    require_connectors,
     simulate_option,
 )
 from cfevents.cli.output import Write, writer
+from cfevents.cli.sources import reading_from
+from cfevents.cli.zones import Zone, moments, tz_option
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
-    from cfevents import Client, EventMetadata, EventStream
-    from cfevents.storage import Archive, ArchivedStream
+    from cfevents import Client
+    from cfevents.storage import Archive
 
 
 @click.command("list", epilog=example("cfevents list --simulate --since 24h --kind Init --kind Leave"))
-@connector_argument
+@connectors_argument
+@all_option
 @click.option(
     "--since",
     default="24h",
@@ -37,54 +46,57 @@ if TYPE_CHECKING:
     help="Where the window begins: 24h (that long ago), 2026-03-01T06:00:00Z, or seconds since 1970.",
 )
 @click.option("--until", help="Where the window ends, written likewise; now if left out.")
-@click.option("--kind", "kinds", multiple=True, help="Only this kind of event; may be given several times.")
+@kind_option
+@details_option
 @click.option("--page-size", type=click.IntRange(min=1), help="Events to ask for at once.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="Stop after so many events, in the API's order.")
 @archive_option
 @format_option
+@tz_option
 @simulate_option
 def list_events(
-    connector: str | None, limit: int | None, format_: str | None, archive: str | None, simulate: bool, **window: Any
+    *,
+    connectors: tuple[str, ...],
+    all_: bool,
+    details: bool,
+    archive: str | None,
+    format_: str | None,
+    zone: Zone | None,
+    simulate: bool,
+    **window: Any,
 ) -> None:
-    """List the events of a connector, without their payloads."""
-    require_connector(connector, simulate or archive is not None)
+    """List the events of connectors in a window of time.
+
+    Of one connector they come in the API's order, of several ascending.
+    """
+    require_connectors(connectors, all_, simulate or archive is not None)
+    asked = _asked(zone, **window)
 
     async def run() -> None:
-        async with _source(archive, simulate, connector) as (source, connector_id):
+        async with reading_from(archive, simulate, connectors, all_) as source:
             with arguments_checked():
-                stream = _listing(source, connector_id, limit, **window)
-            await _write_pages(stream, limit, writer(views.listed(connector_id), format_))
+                listing = source.listing(**asked)
+            view = views.listed(zone or Zone(), several=source.several, details=details)
+            await _write_pieces(listing, writer(view, format_), details=details, limit=asked["limit"])
 
     asyncio.run(run())
 
 
-def _listing(
-    source: "Client | Archive",
-    connector_id: str,
-    limit: int | None,
-    *,
-    kinds: tuple[str, ...],
-    page_size: int | None,
-    **bounds: Any,
-) -> "EventStream | ArchivedStream":
-    if not isinstance(source, cfevents.Client):
-        return source.list_events(connector_id, kind=kinds or None, **bounds)
-    # What a limit leaves out need not be asked for.
-    ahead = 1 if limit is None else 0
-    return source.list_events(connector_id, kind=kinds or None, page_size=page_size, prefetch=ahead, **bounds)
+def _asked(zone: Zone | None, *, kinds: tuple[str, ...], since: str, until: str | None, **rest: Any) -> dict[str, Any]:
+    return {**rest, **moments(zone, since=since, until=until), "kind": kinds or None}
 
 
-async def _write_pages(
-    stream: "EventStream | ArchivedStream", limit: int | None, write: "Write[EventMetadata]"
-) -> None:
+async def _write_pieces(listing: Listing, write: Write[Any], *, details: bool, limit: int | None) -> None:
     written = 0
-    async with aclosing(stream.pages()) as pages:
-        async for page in pages:
-            items = page.items if limit is None else page.items[: limit - written]
-            write(items)
-            written += len(items)
-            if written == limit:
-                return
+    with covered_shown(listing.since, listing.until) as covered:
+        async with aclosing(listing.pieces(details=details, limit=limit)) as pieces:
+            async for piece in pieces:
+                wanted = piece if limit is None else piece[: limit - written]
+                write(wanted)
+                covered.see(wanted)
+                written += len(wanted)
+                if written == limit:
+                    return
 
 
 @click.command(
@@ -98,9 +110,16 @@ async def _write_pages(
 @click.argument("event_id", required=False, metavar="T.N")
 @archive_option
 @format_option
+@tz_option
 @simulate_option
 def get_event(
-    connector: str | None, event_id: str | None, format_: str | None, archive: str | None, simulate: bool
+    *,
+    connector: str | None,
+    event_id: str | None,
+    archive: str | None,
+    format_: str | None,
+    zone: Zone | None,
+    simulate: bool,
 ) -> None:
     """Show one event with its payload. T.N is its id, as 'list' shows it."""
     if event_id is None:
@@ -108,10 +127,10 @@ def get_event(
     require_connector(connector, simulate or archive is not None)
 
     async def run() -> None:
-        async with _source(archive, simulate, connector) as (source, connector_id):
+        async with _one_of(archive, simulate, connector) as (source, connector_id):
             with arguments_checked():
                 recorded = await source.get_event(connector_id, event_id or "")
-            writer(views.one(connector_id), format_)([recorded])
+            writer(views.one(connector_id, zone or Zone()), format_)([recorded])
 
     asyncio.run(run())
 
@@ -123,41 +142,8 @@ def _told_apart(argument: str | None) -> tuple[None, str]:
     return None, argument
 
 
-@click.command("latest", epilog=example("cfevents latest --simulate"))
-@connector_argument
-@archive_option
-@format_option
-@simulate_option
-def latest_events(connector: str | None, format_: str | None, archive: str | None, simulate: bool) -> None:
-    """Show the latest events of a connector, with their payloads."""
-    require_connector(connector, simulate or archive is not None)
-
-    async def run() -> None:
-        async with _source(archive, simulate, connector) as (source, connector_id):
-            with arguments_checked():
-                latest = await source.latest_events(connector_id)
-            writer(views.recorded(connector_id), format_)(latest)
-            if archive is not None and not latest:
-                click.echo(f"cfevents: no payloads in {archive}: 'cfevents archive --details' stores them", err=True)
-
-    asyncio.run(run())
-
-
-@click.command("connectors", epilog=example("cfevents connectors --simulate"))
-@format_option
-@simulate_option
-def list_connectors(format_: str | None, simulate: bool) -> None:
-    """List the connectors of the account."""
-
-    async def run() -> None:
-        async with connected(simulate) as client:
-            writer(views.CONNECTORS, format_)(await client.list_connectors())
-
-    asyncio.run(run())
-
-
 @asynccontextmanager
-async def _source(
+async def _one_of(
     archive: str | None, simulate: bool, connector: str | None
 ) -> "AsyncIterator[tuple[Client | Archive, str]]":
     """Open what is to be asked, and name the connector that is meant."""
@@ -166,4 +152,56 @@ async def _source(
             yield client, await connector_or_first(client, connector)
     else:
         async with read_archive(archive) as opened:
-            yield opened, await archived_connector(opened, connector)
+            named = () if connector is None else (connector,)
+            yield opened, (await archived_connectors(opened, named))[0][0]
+
+
+@click.command("latest", epilog=example("cfevents latest --simulate"))
+@connectors_argument
+@all_option
+@archive_option
+@format_option
+@tz_option
+@simulate_option
+def latest_events(
+    *,
+    connectors: tuple[str, ...],
+    all_: bool,
+    archive: str | None,
+    format_: str | None,
+    zone: Zone | None,
+    simulate: bool,
+) -> None:
+    """Show the latest events of connectors, with their payloads."""
+    require_connectors(connectors, all_, simulate or archive is not None)
+
+    async def run() -> None:
+        found = 0
+        async with reading_from(archive, simulate, connectors, all_) as source:
+            write = writer(views.recorded(zone or Zone(), several=source.several), format_)
+            async with aclosing(source.latest()) as pieces:
+                async for piece in pieces:
+                    write(piece)
+                    found += len(piece)
+            if archive is not None and not found:
+                click.echo(f"cfevents: no payloads in {archive}: 'cfevents archive --details' stores them", err=True)
+
+    asyncio.run(run())
+
+
+@click.command("connectors", epilog=example("cfevents connectors --simulate"))
+@archive_option
+@format_option
+@tz_option
+@simulate_option
+def list_connectors(archive: str | None, format_: str | None, zone: Zone | None, simulate: bool) -> None:
+    """List the connectors of the account, or the ids of those that an archive has."""
+
+    async def run() -> "Sequence[cfevents.Connector]":
+        if archive is None:
+            async with connected(simulate) as client:
+                return await client.list_connectors()
+        async with read_archive(archive) as opened:
+            return [cfevents.Connector(each) for each in await opened.list_connectors()]
+
+    writer(views.connectors(zone or Zone()), format_)(asyncio.run(run()))

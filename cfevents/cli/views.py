@@ -1,18 +1,24 @@
 """How each sort of things is shown: the fields of its JSON object, the columns of its table."""
 
+import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import cfevents
+from cfevents.cli import colours
+from cfevents.cli.listings import event_of
 from cfevents.cli.output import Row, View, terminal_width
-from cfevents.lines import followed_line, listed_line, recorded_line, time_of
+from cfevents.cli.zones import Zone
+from cfevents.lines import detailed_line, followed_line, listed_line, recorded_line, time_of
 
 if TYPE_CHECKING:
-    from cfevents import Connector, EventDetail, EventMetadata, RecordedEvent
+    from cfevents import Connector, EventDetail, EventMetadata, FleetEvent, RecordedEvent
     from cfevents.events import DocumentedEvent
     from cfevents.models import FollowedEvent
+
+    Item: TypeAlias = "FleetEvent[Any] | FollowedEvent[Any]"
 
 _NOTHING = "-"
 _UUID_WIDTH = 36
@@ -21,57 +27,95 @@ _ROOM_FOR_UUIDS = 110
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 
 
-def listed(connector_id: str) -> "View[EventMetadata]":
-    """Show events of a connector as a listing has them; there may be any number, so the widths are given."""
-
-    def rows(event: "EventMetadata") -> list[Row]:
-        return [(_recorded(event), str(event.id), _lag(event), event.kind)]
-
-    line = partial(listed_line, connector_id)
-    return View(line, ("RECORDED (UTC)", "ID", "LAG", "KIND"), rows, widths=(19, 13, 7))
+class _Column(NamedTuple):
+    title: str
+    width: int
+    style: str | Callable[[str], str]
+    cell: "Callable[[Item, Any], str]"
+    """Of an item, and of what is known of its event without its payload."""
 
 
-def followed(several: bool, details: bool) -> "View[FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]]":
-    """Show events as they come.
+def listed(zone: Zone, *, several: bool, details: bool) -> "View[FleetEvent[EventMetadata] | FleetEvent[EventDetail]]":
+    """Show events of a listing.
 
     Args:
+        zone: Where times are shown.
         several: Whether it has to be told whose they are.
         details: Whether they come with their payloads.
     """
+    line = detailed_line if details else listed_line
+    columns = _columns(zone, several=several, details=details, last="EVENT" if details else "KIND")
+    return _table(lambda item: line(item.connector_id, item.event), columns)
+
+
+def followed(
+    zone: Zone, *, several: bool, details: bool
+) -> "View[FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]]":
+    """Show events as they come; for the arguments see `listed`."""
+    return _table(followed_line, _columns(zone, several=several, details=details, last="EVENT"))
+
+
+def _table(line: Callable[[Any], dict[str, Any]], columns: list[_Column]) -> View[Any]:
+    """Put columns side by side; there may be any number of events, so the widths are given."""
+    titles, widths, styles, cells = zip(*columns, strict=True)
+
+    def rows(item: "Item") -> list[Row]:
+        event = event_of(item)
+        return [tuple(cell(item, event) for cell in cells)]
+
+    return View(line, titles, rows, widths[:-1], styles)
+
+
+def _columns(zone: Zone, *, several: bool, details: bool, last: str) -> list[_Column]:
     # A UUID is shown whole, and an id beside a payload, where there is room for everything after it.
     narrow = terminal_width() < _ROOM_FOR_UUIDS
-    owner = _SHORT_ID_WIDTH if narrow else _UUID_WIDTH
     columns = [
-        ("CONNECTOR", owner, lambda item, _: _shortened(item.connector_id, owner), several),
-        ("RECORDED (UTC)", 19, lambda _, event: _recorded(event), True),
-        ("ID", 13, lambda _, event: str(event.id), not (several and details and narrow)),
-        ("LAG", 7, lambda _, event: _lag(event), True),
-        ("EVENT", 0, _told, True),
+        (several, _owner(narrow)),
+        (True, _time(zone)),
+        (not (several and details and narrow), _ID),
+        (True, _Column("LAG", 7, colours.QUIET, lambda _, event: _lag(event))),
+        (True, _Column(last, 0, colours.of_event, _told)),
     ]
-    titles, widths, cells, _ = zip(*(column for column in columns if column[-1]), strict=True)
-
-    def rows(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]") -> list[Row]:
-        return [tuple(cell(item, getattr(item.event, "metadata", item.event)) for cell in cells)]
-
-    return View(followed_line, titles, rows, widths[:-1])
+    return [column for is_shown, column in columns if is_shown]
 
 
-def _told(item: "FollowedEvent[Any]", event: "EventMetadata") -> str:
+def _owner(narrow: bool) -> _Column:
+    width = _SHORT_ID_WIDTH if narrow else _UUID_WIDTH
+    return _Column("CONNECTOR", width, colours.NAME, lambda item, _: _shortened(item.connector_id, width))
+
+
+def _time(zone: Zone) -> _Column:
+    return _Column(zone.titled("RECORDED"), zone.width, "", lambda _, event: _recorded(event, zone))
+
+
+_ID = _Column("ID", 13, "", lambda _, event: str(event.id))
+
+
+def _told(item: "Item", event: "EventMetadata") -> str:
     recorded = getattr(item.event, "recorded", None)
-    late = ["(late)"] if item.late else []
+    late = ["(late)"] if getattr(item, "late", False) else []
     return "  ".join([event.kind, *late, *([] if recorded is None else _spelled(recorded))])
 
 
-def recorded(connector_id: str) -> "View[RecordedEvent]":
-    """Show events of a connector with their payloads, one a line."""
+def recorded(zone: Zone, *, several: bool) -> "View[FleetEvent[RecordedEvent]]":
+    """Show events with their payloads, one a line; for the arguments see `listed`."""
 
-    def rows(event: "RecordedEvent") -> list[Row]:
-        return [(_recorded(event), str(event.id), event.kind, "  ".join(_spelled(event)))]
+    def line(item: "FleetEvent[RecordedEvent]") -> dict[str, Any]:
+        return recorded_line(item.connector_id, item.event)
 
-    return View(partial(recorded_line, connector_id), ("RECORDED (UTC)", "ID", "KIND", "PAYLOAD"), rows)
+    if several:
+        event = _Column("EVENT", 0, colours.of_event, lambda _, event: "  ".join([event.kind, *_spelled(event)]))
+        return _table(line, [_owner(terminal_width() < _ROOM_FOR_UUIDS), _time(zone), _ID, event])
+
+    def rows(item: "FleetEvent[RecordedEvent]") -> list[Row]:
+        event = item.event
+        return [(_recorded(event, zone), str(event.id), event.kind, "  ".join(_spelled(event)))]
+
+    styles = ("", "", colours.of_event, "")
+    return View(line, (zone.titled("RECORDED"), "ID", "KIND", "PAYLOAD"), rows, styles=styles)
 
 
-def one(connector_id: str) -> "View[RecordedEvent]":
+def one(connector_id: str, zone: Zone) -> "View[RecordedEvent]":
     """Show one event of a connector, a field a line."""
 
     def rows(event: "RecordedEvent") -> list[Row]:
@@ -79,13 +123,23 @@ def one(connector_id: str) -> "View[RecordedEvent]":
             "connector": connector_id,
             "id": str(event.id),
             "kind": event.kind,
-            "recorded (UTC)": _recorded(event),
+            zone.titled("recorded"): _recorded(event, zone),
             "version": event.version or _NOTHING,
         }
         payload = {f"event.{name}": value for name, value in _payload(event).items()}
         return list((fields | payload).items())
 
-    return View(partial(recorded_line, connector_id), ("FIELD", "VALUE"), rows)
+    return View(partial(recorded_line, connector_id), ("FIELD", "VALUE"), rows, styles=(colours.NAME, ""))
+
+
+def connectors(zone: Zone) -> "View[Connector]":
+    """Show connectors, as the API describes them."""
+
+    def rows(connector: "Connector") -> list[Row]:
+        return [(connector.id, _heartbeat(connector, zone), connector.notes or _NOTHING)]
+
+    titles = ("ID", zone.titled("LAST HEARTBEAT"), "NOTES")
+    return View(_connector_record, titles, rows, styles=(colours.NAME, "", ""))
 
 
 def _connector_record(connector: "Connector") -> dict[str, Any]:
@@ -93,13 +147,13 @@ def _connector_record(connector: "Connector") -> dict[str, Any]:
     return record
 
 
-def _connector_rows(connector: "Connector") -> list[Row]:
-    about = (connector.id, connector.last_heartbeat, connector.notes)
-    return [tuple(text or _NOTHING for text in about)]
-
-
-CONNECTORS: "View[Connector]" = View(_connector_record, ("ID", "LAST HEARTBEAT", "NOTES"), _connector_rows)
-"""Connectors, as the API describes them."""
+def _heartbeat(connector: "Connector", zone: Zone) -> str:
+    text = connector.last_heartbeat or _NOTHING
+    try:
+        time = dt.datetime.fromisoformat(text)
+        return text if time.tzinfo is None else zone.shown(time)
+    except (OverflowError, OSError, ValueError):
+        return text
 
 
 def _payload_names(kind: "type[DocumentedEvent]") -> list[str]:
@@ -116,13 +170,18 @@ def _kind_rows(kind: "type[DocumentedEvent]") -> list[Row]:
     return [(kind.kind, ", ".join(_payload_names(kind)) or _NOTHING, kind.description)]
 
 
-KINDS: "View[type[DocumentedEvent]]" = View(_kind_record, ("KIND", "PAYLOAD", "DESCRIPTION"), _kind_rows)
+KINDS: "View[type[DocumentedEvent]]" = View(
+    _kind_record, ("KIND", "PAYLOAD", "DESCRIPTION"), _kind_rows, styles=(colours.NAME, "", "")
+)
 """Documented kinds of events."""
 
 
-def _recorded(event: "EventMetadata | RecordedEvent") -> str:
+def _recorded(event: "EventMetadata | RecordedEvent", zone: Zone) -> str:
     time = time_of(event, "recorded_at")
-    return str(event.recorded_ts) if time is None else time.replace(tzinfo=None).isoformat(" ")
+    try:
+        return str(event.recorded_ts) if time is None else zone.shown(time)
+    except (OverflowError, OSError, ValueError):
+        return str(event.recorded_ts)
 
 
 def _lag(event: "EventMetadata") -> str:

@@ -47,6 +47,11 @@ class _Syncing:
         await self.has_ended.wait()
 
 
+def followers_of(archive: "Archive") -> list[Follower[Any]]:
+    """Say by what it is being filled."""
+    return [each.follower for each in archive._syncing if each.follower is not None]
+
+
 class Archive:
     """Events in a SQLite database, each event once, whatever happens to the process.
 

@@ -29,6 +29,11 @@ class Block(NamedTuple):
     """Their payloads, where those are read."""
 
 
+def blocks_of(stream: "Framed") -> AsyncGenerator[Block, None]:
+    """Read a stream in blocks, each as soon as it is there."""
+    return stream._blocks()
+
+
 class Framed(Windowed, ABC):
     """What can become a table, whose columns are always the same.
 

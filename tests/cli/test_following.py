@@ -279,7 +279,7 @@ def test_on_a_narrow_terminal_there_is_room_for_the_payload(account: "Simulator"
     add(account, event(0))
     ours, theirs = pty.openpty()
     args = ("follow", "a-long-name-of-a-site", "site-2", "--since", "1h", "--details")
-    environment = os.environ | {"COLUMNS": "80"}
+    environment = os.environ | {"COLUMNS": "80", "NO_COLOR": "1"}
     with subprocess.Popen([sys.executable, "-m", "cfevents", *args], stdout=theirs, env=environment) as process:
         os.close(theirs)
         shown = b""

@@ -1,19 +1,19 @@
 """What only a process of its own shows: start, terminal, pipes and signals."""
 
 import os
-import pty
 import re
 import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import Result
+from support.terminal import on_terminal
 
 import cfevents
 from cfevents.cli.app import app
@@ -33,28 +33,13 @@ def shell(script: str, folder: Path | None = None) -> "subprocess.CompletedProce
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=50, check=False)
 
 
-def on_terminal(*args: str, columns: int) -> str:
-    """Run a command on a terminal of some width, and give what it showed."""
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "cfevents", *args]
-    with subprocess.Popen(command, stdout=theirs, env=os.environ | {"COLUMNS": str(columns)}):
-        os.close(theirs)
-        shown = b""
-        # Linux answers with EIO once the other side is closed.
-        with suppress(OSError):
-            while chunk := os.read(ours, 65536):
-                shown += chunk
-    os.close(ours)
-    return shown.decode().replace("\r\n", "\n")
-
-
 @pytest.mark.parametrize(
-    "args", [("--version",), ("--help",), ("list", "--help"), ("follow", "--help"), ("archive", "--help"), ("kinds",)]
+    "args", ["--version", "--help", "list --help", "follow --help", "archive --help", "kinds", "completion zsh"]
 )
-def test_neither_http_client_nor_converter_is_loaded_to_tell_about_itself(args: tuple[str, ...]) -> None:
+def test_neither_http_client_nor_converter_is_loaded_to_tell_about_itself(args: str) -> None:
     code = (
         "import sys\n"
-        f"sys.argv[1:] = {args!r}\n"
+        f"sys.argv[1:] = {args.split()!r}\n"
         "from cfevents.cli import main\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code\n"
@@ -63,15 +48,40 @@ def test_neither_http_client_nor_converter_is_loaded_to_tell_about_itself(args: 
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=50)
 
 
+def test_rich_is_loaded_to_draw_alone() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['rich.style'] = None\n"
+        "sys.argv[1:] = 'list --simulate -n 1'.split()\n"
+        "from cfevents.cli import main\n"
+        "main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
+    assert (ended.returncode, ended.stdout.count("\n"), ended.stderr) == (0, 1, "")
+
+
+@pytest.mark.once
+def test_the_version_takes_less_time_than_loading_the_http_client_would() -> None:
+    def seconds(*args: str) -> float:
+        began = time.perf_counter()
+        subprocess.run([sys.executable, *args], check=True, capture_output=True, timeout=50)
+        return time.perf_counter() - began
+
+    taken = [(seconds("-m", "cfevents", "--version"), seconds("-c", "import aiohttp")) for _ in range(3)]
+    ours, theirs = map(min, zip(*taken, strict=True))
+    assert ours < 1.5 * theirs
+
+
 def test_the_version_is_printed(run: Run) -> None:
     printed = run("--version")
     assert (printed.returncode, printed.stdout, printed.stderr) == (0, f"cfevents {cfevents.__version__}\n", "")
 
 
-def test_without_click_one_line_says_which_extra_to_install() -> None:
-    code = "import sys; sys.modules['click'] = None; from cfevents.cli import main; sys.exit(main())"
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_without_click_or_rich_one_line_says_which_extra_to_install(missing: str) -> None:
+    code = f"import sys; sys.modules['{missing}'] = None; from cfevents.cli import main; sys.exit(main())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
-    told = "cfevents: the command line needs click: pip install 'cfevents[cli]'\n"
+    told = f"cfevents: the command line needs {missing}: pip install 'cfevents[cli]'\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told)
 
 
@@ -96,15 +106,15 @@ def test_ctrl_c_while_it_loads_ends_with_130() -> None:
 
 
 @pytest.mark.once
-def test_every_help_ends_with_an_example_that_runs(invoke: Invoke, tmp_path: Path) -> None:
-    for name in app.commands:
-        told = invoke(name, "--help").stdout
-        example = told.partition("\n  Example:\n")[2]
-        assert example, f"{name} has no example"
-        if name != "simulate":
-            ended = shell(example, tmp_path)
-            assert (ended.returncode, ended.stderr) == (0, ""), name
-            assert ended.stdout, name
+@pytest.mark.parametrize("name", app.commands)
+def test_every_help_ends_with_an_example_that_runs(invoke: Invoke, tmp_path: Path, name: str) -> None:
+    told = invoke(name, "--help").stdout
+    example = told.partition("\n  Example:\n")[2]
+    assert example, f"{name} has no example"
+    if name != "simulate":
+        ended = shell(example, tmp_path)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        assert ended.stdout
 
 
 def test_on_a_terminal_it_prints_tables_that_fit() -> None:

@@ -1,0 +1,36 @@
+"""Commands on a terminal, and what it showed."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, Any
+
+
+def on_terminal(*args: str, columns: int = 80, environment: Mapping[str, str] | None = None) -> str:
+    """Run a command whose stdout is a terminal, and give what that showed."""
+    return shown_by(args, {"stdout": None}, {"COLUMNS": str(columns), **(environment or {})})
+
+
+def shown_by(args: tuple[str, ...], streams: Mapping[str, IO[Any] | None], environment: Mapping[str, str]) -> str:
+    """Run a command on a terminal, without colours unless asked, and give what that showed.
+
+    Args:
+        args: The command.
+        streams: Where stdout and stderr go; None for the terminal.
+        environment: What it finds beside the usual.
+    """
+    ours, theirs = pty.openpty()
+    known = {**os.environ, "NO_COLOR": "1", "TERM": "xterm-256color", **environment}
+    where: dict[str, Any] = {name: theirs if stream is None else stream for name, stream in streams.items()}
+    with subprocess.Popen([sys.executable, "-m", "cfevents", *args], env=known, **where):
+        os.close(theirs)
+        shown = b""
+        # Linux answers with EIO once the other side is closed.
+        with suppress(OSError):
+            while chunk := os.read(ours, 65536):
+                shown += chunk
+    os.close(ours)
+    return shown.decode().replace("\r\n", "\n")
