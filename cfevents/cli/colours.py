@@ -20,6 +20,13 @@ QUIET = "color(243)"
 
 _ENDINGS = {"Failure": BAD, "Error": BAD, "Reset": BAD, "Success": GOOD, "Pending": NOTABLE}
 
+_VERDICTS = {"ok": GOOD, "info": QUIET, "unknown": QUIET, "warning": NOTABLE}
+
+
+def of_verdict(verdict: str) -> str:
+    """Choose the colour of a verdict of `cfevents doctor`, or of a finding's severity."""
+    return _VERDICTS.get(verdict, BAD) if verdict else ""
+
 
 def of_event(told: str) -> str:
     """Choose the colour of an event by its kind, which is the first word of what is told of it."""

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import click
 
 import cfevents
+from cfevents.cli import colours
 from cfevents.cli.connection import connected
 from cfevents.cli.failures import arguments_checked
 from cfevents.cli.options import connector_argument, example, simulate_option
-from cfevents.cli.output import Row, View, writer
+from cfevents.cli.output import Row, View, print_whole, writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,10 +36,10 @@ def doctor(connector: str | None, as_json: bool, simulate: bool) -> None:
     """
     report = asyncio.run(_examined(connector, simulate))
     if as_json:
-        click.echo(report.to_json())
+        print_whole(report.to_json() + "\n")
     else:
         writer(_CHECKS, "table")([*_folded(report.checks)])
-        click.echo("1 request was sent." if report.requests == 1 else f"{report.requests} requests were sent.")
+        print_whole(f"{report.requests} request{' was' if report.requests == 1 else 's were'} sent.\n")
     if report.failed:
         raise click.exceptions.Exit(_FAILED)
 
@@ -72,4 +73,6 @@ def _rows(check: "Check") -> list[Row]:
     return [(check.name, check.verdict, check.found), *advice]
 
 
-_CHECKS: "View[Check]" = View(lambda check: dict(check.values), ("WHAT", "VERDICT", "FOUND"), _rows)
+_CHECKS: "View[Check]" = View(
+    lambda check: dict(check.values), ("WHAT", "VERDICT", "FOUND"), _rows, styles=(colours.NAME, colours.of_verdict, "")
+)

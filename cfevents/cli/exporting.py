@@ -3,34 +3,37 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from cfevents.cli.archiving import read_archive
+from cfevents.cli.archiving import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connectors_or_first
-from cfevents.cli.failures import _moment as moment_spelled
-from cfevents.cli.failures import arguments_checked
+from cfevents.cli.failures import Failure, arguments_checked, moment_spelled
 from cfevents.cli.options import (
     all_option,
     archive_option,
     connectors_argument,
     details_option,
     example,
+    kind_option,
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.output import printable
-from cfevents.cli.whose import archived_connectors
+from cfevents.cli.output import print_whole, printable
+from cfevents.cli.standing import step_aside
+from cfevents.cli.zones import Zone, moments, tz_option
 
 if TYPE_CHECKING:
     from cfevents import Client
+    from cfevents.storage import Archive
     from cfevents.storage.formats import Format
     from cfevents.storage.gathered import Gathered, Progress
     from cfevents.storage.portions import Source
-    from cfevents.timespan import Timespan
+    from cfevents.timespan import Moment, Timespan
 
 _STDOUT = "-"
 _FORMATS = ("parquet", "csv", "ndjson")
@@ -42,8 +45,8 @@ class _Job(NamedTuple):
 
     connectors: tuple[str, ...]
     all_: bool
-    since: str
-    until: str | None
+    since: "Moment"
+    until: "Moment | None"
     kinds: tuple[str, ...]
     details: bool
     archive: str | None
@@ -54,8 +57,8 @@ class _Job(NamedTuple):
         """Tell it in the user's words, to be known again: of what is JSON."""
         return {
             "CONNECTOR": ["--all"] if self.all_ else [*self.connectors],
-            "--since": self.since,
-            "--until": self.until,
+            "--since": _worded(self.since),
+            "--until": _worded(self.until),
             "--kind": [*self.kinds],
             "--details": self.details,
             "--format": self.format_,
@@ -82,7 +85,7 @@ class _Origin(NamedTuple):
 @all_option
 @click.option("--since", default="24h", show_default=True, help="Where the window begins, written as for 'list'.")
 @click.option("--until", help="Where the window ends, written likewise; now if left out.")
-@click.option("--kind", "kinds", multiple=True, help="Only this kind of event; may be given several times.")
+@kind_option
 @details_option
 @click.option(
     "--format",
@@ -92,18 +95,26 @@ class _Origin(NamedTuple):
 )
 @click.option("--restart", is_flag=True, help="Throw away what an interrupted export to PATH has gathered.")
 @archive_option
+@tz_option
 @simulate_option
-def export_events(path: str, restart: bool, format_: str | None, kinds: tuple[str, ...], **what: Any) -> None:
+def export_events(
+    *, path: str, restart: bool, format_: str | None, kinds: tuple[str, ...], zone: Zone | None, **what: Any
+) -> None:
     """Write the events of a window of time to PATH: a Parquet, CSV or NDJSON file, or - for stdout.
 
     PATH appears, or is replaced, when it is whole. An export that was interrupted goes on with the same command, over
     the same window; what it has gathered is in the folder PATH.export.
     """
+    what |= moments(zone, since=what["since"], until=what["until"])
     job = _Job(**what, kinds=tuple(sorted(set(kinds))), format_=format_ or _format_of(path))
     require_connectors(job.connectors, job.all_, job.simulate or job.archive is not None)
     if path == _STDOUT and job.format_ == "parquet":
         raise click.UsageError("Parquet needs a file: name one instead of -.", ctx=click.get_current_context())
     asyncio.run(_export(path, restart, job))
+
+
+def _worded(bound: "Moment | None") -> Any:
+    return bound.isoformat() if isinstance(bound, datetime) else bound
 
 
 def _format_of(path: str) -> str:
@@ -135,7 +146,7 @@ async def _export(path: str, restart: bool, job: _Job) -> None:
             if restart:
                 gathered.throw_away()
             number = await _write(gathered, origin, form, job, window)
-    click.echo(f"{number} event{'' if number == 1 else 's'} in {printable(path)}")
+    print_whole(f"{number} event{'' if number == 1 else 's'} in {printable(path)}\n")
 
 
 def _checked(job: _Job) -> "Timespan":
@@ -155,11 +166,18 @@ async def _origin(job: _Job) -> AsyncIterator[_Origin]:
     whom = job.connectors, job.all_
     if job.archive is not None:
         async with read_archive(job.archive) as archive:
-            yield _Origin(FromArchive(archive, job.kinds, job.details), partial(archived_connectors, archive, *whom))
+            yield _Origin(FromArchive(archive, job.kinds, job.details), partial(_archived, archive, *whom))
         return
     async with connected(job.simulate) as client:
         account = client.follow_events(client.fleet()).checkpoint.account_id
         yield _Origin(FromAPI(client, job.kinds, job.details), partial(_connectors, client, *whom), account)
+
+
+async def _archived(archive: "Archive", connectors: tuple[str, ...], all_: bool) -> list[str]:
+    there, missing = await archived_connectors(archive, connectors, all_)
+    if missing:
+        raise Failure(missing)
+    return there
 
 
 async def _connectors(client: "Client", connectors: tuple[str, ...], all_: bool) -> list[str]:
@@ -178,17 +196,21 @@ async def _begun(origin: _Origin, job: _Job, window: "Timespan") -> "Progress":
 
 
 async def _print(origin: _Origin, form: "Format", progress: "Progress") -> None:
+    from cfevents.cli.gathering import gathering_shown  # noqa: PLC0415 - not needed for --help
     from cfevents.storage.exported import gather  # noqa: PLC0415 - not needed for --help
 
-    await gather(_Stdout(), progress, origin.source, form)
+    with gathering_shown(origin.source, progress, prints=True) as source:
+        await gather(_Stdout(), progress, source, form)
 
 
 class _Stdout:
     def add(self, data: bytes, _: "Progress") -> None:
+        step_aside()
         click.echo(data, nl=False)
 
 
 async def _write(gathered: "Gathered", origin: _Origin, form: "Format", job: _Job, window: "Timespan") -> int:
+    from cfevents.cli.gathering import gathering_shown  # noqa: PLC0415 - not needed for --help
     from cfevents.storage.exported import export, require_same  # noqa: PLC0415 - not needed for --help
 
     if progress := gathered.read():
@@ -196,8 +218,8 @@ async def _write(gathered: "Gathered", origin: _Origin, form: "Format", job: _Jo
         click.echo(f"cfevents: going on after {progress.events} events, {_spelled(progress)}", err=True)
     else:
         progress = await _begun(origin, job, window)
-    with _kept(gathered):
-        return await export(gathered, progress, origin.source, form)
+    with _kept(gathered), gathering_shown(origin.source, progress, prints=False) as source:
+        return await export(gathered, progress, source, form)
 
 
 def _spelled(progress: "Progress") -> str:

@@ -156,10 +156,11 @@ def _failure(error: Exception) -> Failure:
 def _window(error: "CfEventsError") -> str:
     if error.since is None or error.until is None:
         return ""
-    return f"the window was --since {_moment(error.since)} --until {_moment(error.until)}"
+    return f"the window was --since {moment_spelled(error.since)} --until {moment_spelled(error.until)}"
 
 
-def _moment(seconds: int) -> str:
+def moment_spelled(seconds: int) -> str:
+    """Spell a bound of a window as an option takes it."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (OverflowError, ValueError, OSError):

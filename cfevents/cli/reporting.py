@@ -2,15 +2,15 @@
 
 import asyncio
 import sys
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 import cfevents
-from cfevents.cli.archiving import read_archive
+from cfevents.cli.archiving import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connectors_or_first
-from cfevents.cli.failures import arguments_checked
+from cfevents.cli.failures import Failure, arguments_checked
+from cfevents.cli.found import findings
 from cfevents.cli.options import (
     all_option,
     archive_option,
@@ -20,25 +20,21 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.output import Row, View, terminal_width, writer
-from cfevents.cli.whose import archived_connectors
+from cfevents.cli.output import is_terminal, print_whole, writer
+from cfevents.cli.zones import Zone, moments, tz_option
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from cfevents import CfEventsError, EventStream
-    from cfevents.operations import Finding, Journal, Report
-    from cfevents.timespan import Timespan
+    from cfevents.operations import Journal, Report
+    from cfevents.timespan import Moment, Timespan
 
 FOUND = 3
 """The exit status where there is a finding as bad as ``--fail-on`` says."""
 
 SEVERITIES = ("info", "warning", "error", "critical")
 """What ``--fail-on`` takes; those of `cfevents.operations`, which is not needed for ``--help``."""
-
-_SHORT_ID = 9
-_ROOM_FOR_UUIDS = 120
-_TOLD_BY_PAYLOADS = ("tunnel_id", "url", "version")
 
 
 @click.command(
@@ -61,8 +57,11 @@ _TOLD_BY_PAYLOADS = ("tunnel_id", "url", "version")
     help=f"End with status {FOUND} where there is a finding as bad as this, or worse.",
 )
 @format_option
+@tz_option
 @simulate_option
-def report_events(all_: bool, archive: str | None, fail_on: Any, format_: str | None, **what: Any) -> None:
+def report_events(
+    *, all_: bool, archive: str | None, fail_on: Any, format_: str | None, zone: Zone | None, **what: Any
+) -> None:
     """Say what the events of connectors mean: what failed, is stuck, crashed or was cut off, the worst first.
 
     All kinds of the window are read, without payloads unless they are asked for. Connectors that cannot be read do not
@@ -70,9 +69,12 @@ def report_events(all_: bool, archive: str | None, fail_on: Any, format_: str | 
     """
     connectors: tuple[str, ...] = what["connectors"]
     require_connectors(connectors, all_, what["simulate"] or archive is not None)
+    what |= moments(zone, since=what["since"], until=what["until"])
     found = asyncio.run(_asked(all_, **what) if archive is None else _archived(archive, all_, **what))
     if found.report.connectors or not found.errors:
-        _show(found, format_)
+        _show(found, format_, zone or Zone())
+    if found.missing:
+        raise Failure(found.missing)
     if found.errors:
         raise next(iter(found.errors.values())) if len(connectors) == 1 else cfevents.FleetError(found.errors)
     if fail_on is not None and found.report.at_least(fail_on):
@@ -86,24 +88,27 @@ class _Found(NamedTuple):
     errors: "dict[str, CfEventsError]"
     unread: int = 0
     """How many payloads would tell more."""
+    missing: str = ""
+    """What is to be told of connectors that an archive does not have."""
 
 
 async def _archived(
-    path: str, all_: bool, *, connectors: tuple[str, ...], since: str, until: str | None, **_: Any
+    path: str, all_: bool, *, connectors: tuple[str, ...], since: "Moment", until: "Moment | None", **_: Any
 ) -> _Found:
     from cfevents.operations import Journal  # noqa: PLC0415 - not needed for --help
 
     window, journal = _window(since, until), Journal()
     async with read_archive(path) as archive:
-        for connector_id in await archived_connectors(archive, connectors, all_):
+        there, missing = await archived_connectors(archive, connectors, all_)
+        for connector_id in there:
             stream = archive.list_events(connector_id, since=window.since, until=window.until)
             async for detail in stream.details():
                 journal.add(cfevents.FleetEvent(connector_id, detail))
-    return _Found(_report(journal, window, ()), {})
+    return _Found(_report(journal, window, ()), {}, missing=missing)
 
 
 async def _asked(
-    all_: bool, *, connectors: tuple[str, ...], simulate: bool, details: bool, since: str, until: str | None
+    all_: bool, *, connectors: tuple[str, ...], simulate: bool, details: bool, since: "Moment", until: "Moment | None"
 ) -> _Found:
     from cfevents.operations import Journal  # noqa: PLC0415 - not needed for --help
     from cfevents.operations.telling import telling_kinds  # noqa: PLC0415 - not needed for --help
@@ -150,7 +155,7 @@ def _count(journal: "Journal", kinds: "Mapping[str, Collection[str]]") -> int:
     return sum(each.kind in kinds.get(name or "", ()) for name, records in journal.connectors() for each in records)
 
 
-def _window(since: str, until: str | None) -> "Timespan":
+def _window(since: "Moment", until: "Moment | None") -> "Timespan":
     """Fix the window, which is to be one for all connectors and for the report."""
     from cfevents.timespan import Timespan  # noqa: PLC0415 - not needed for --help
 
@@ -158,55 +163,12 @@ def _window(since: str, until: str | None) -> "Timespan":
         return Timespan.of(since, until)
 
 
-def _show(found: _Found, format_: str | None) -> None:
-    findings, summary = found.report.findings, str(found.report).partition("\n")[0]
-    if findings:
-        writer(_findings(), format_)(findings)
-    if format_ == "table" or (format_ is None and _is_terminal(sys.stdout)):
-        click.echo(summary)
-        if found.unread:
-            click.echo(f"With --details: which tunnel, bundle or version ({found.unread} requests more)")
-    elif _is_terminal(sys.stderr):
+def _show(found: _Found, format_: str | None, zone: Zone) -> None:
+    summary = str(found.report).partition("\n")[0]
+    if found.report.findings:
+        writer(findings(zone), format_)(found.report.findings)
+    if format_ == "table" or (format_ is None and is_terminal(sys.stdout)):
+        more = f"With --details: which tunnel, bundle or version ({found.unread} requests more)\n"
+        print_whole(f"{summary}\n" + (more if found.unread else ""))
+    elif is_terminal(sys.stderr):
         click.echo(summary, err=True)
-
-
-def _is_terminal(stream: TextIO | None) -> bool:
-    # A process that was started with it closed has none.
-    return stream is not None and stream.isatty()
-
-
-def _findings() -> "View[Finding]":
-    narrow = terminal_width() < _ROOM_FOR_UUIDS
-
-    def rows(finding: "Finding") -> list[Row]:
-        owner = finding.connector_id or ""
-        owner = owner[: _SHORT_ID - 1] + "\N{HORIZONTAL ELLIPSIS}" if narrow and len(owner) > _SHORT_ID else owner
-        return [(finding.severity, f"{finding.first_at:%Y-%m-%d %H:%M:%S}", owner, _told(finding))]
-
-    return View(_record, ("SEVERITY", "FIRST (UTC)", "CONNECTOR", "FINDING"), rows)
-
-
-def _told(finding: "Finding") -> str:
-    known = [f"{name}={finding.details[name]}" for name in _TOLD_BY_PAYLOADS if name in finding.details]
-    return "  ".join([f"{finding.kind}: {finding.message}", *known])
-
-
-def _record(finding: "Finding") -> dict[str, Any]:
-    return {
-        "severity": finding.severity,
-        "kind": finding.kind,
-        "connector_id": finding.connector_id,
-        "first_at": _iso(finding.first_at),
-        "last_at": _iso(finding.last_at),
-        "message": finding.message,
-        "event_ids": [str(event_id) for event_id in finding.event_ids],
-        "details": {name: _plain(value) for name, value in finding.details.items()},
-    }
-
-
-def _iso(moment: Any) -> str:
-    return str(moment.isoformat()).replace("+00:00", "Z")
-
-
-def _plain(value: Any) -> Any:
-    return value.total_seconds() if isinstance(value, timedelta) else value

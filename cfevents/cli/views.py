@@ -81,7 +81,7 @@ def _columns(zone: Zone, *, several: bool, details: bool, last: str) -> list[_Co
 
 def _owner(narrow: bool) -> _Column:
     width = _SHORT_ID_WIDTH if narrow else _UUID_WIDTH
-    return _Column("CONNECTOR", width, colours.NAME, lambda item, _: _shortened(item.connector_id, width))
+    return _Column("CONNECTOR", width, colours.NAME, lambda item, _: shortened(item.connector_id, width))
 
 
 def _time(zone: Zone) -> _Column:
@@ -196,7 +196,8 @@ def _duration(seconds: float) -> str:
     return f"{sign}{length:g}s"
 
 
-def _shortened(text: str, width: int) -> str:
+def shortened(text: str, width: int) -> str:
+    """Leave out what of an id has no room."""
     return text if len(text) <= width else text[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
