@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import Result
+from support.terminal import shown_by
 
 from cfevents import Client
 from cfevents.storage.durable import lock
@@ -250,6 +251,21 @@ def test_what_goes_on_has_to_be_what_was_begun(
     assert "--restart" in result.stderr
     assert result.stderr.count("\n") == 1
     assert invoke("export", "events.csv", *TODAY).stdout == "40 events in events.csv\n"
+
+
+def test_times_without_a_zone_are_read_in_the_one_that_is_named(
+    account: Simulator, invoke: Invoke, folder: Path
+) -> None:
+    window = ("--since", "2026-01-01 01:00", "--until", "2026-01-01 01:01", "--tz", "Europe/Berlin")
+    assert invoke("export", "events.csv", "site-1", *window).stdout == "2 events in events.csv\n"
+
+
+def test_on_a_terminal_it_shows_how_far_it_came(many: Simulator, folder: Path) -> None:
+    many.faults.add(faults.stall(seconds=0.6), path="/many-2/telemetry/events", on=1)
+    args = ("export", "events.csv", "many-1", "many-2", *WINDOW)
+    shown = shown_by(args, {"stdout": None, "stderr": None}, {})
+    assert "━" * 15 + "─" * 15 + "  50%, 60 events" in shown
+    assert shown.endswith("120 events in events.csv\n")
 
 
 def test_the_window_may_be_given_as_a_failure_tells_it(halfway: Simulator, invoke: Invoke) -> None:

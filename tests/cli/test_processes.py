@@ -34,7 +34,17 @@ def shell(script: str, folder: Path | None = None) -> "subprocess.CompletedProce
 
 
 @pytest.mark.parametrize(
-    "args", ["--version", "--help", "list --help", "follow --help", "archive --help", "kinds", "completion zsh"]
+    "args",
+    [
+        "--version",
+        "--help",
+        "list --help",
+        "report --help",
+        "export --help",
+        "doctor --help",
+        "kinds",
+        "completion zsh",
+    ],
 )
 def test_neither_http_client_nor_converter_is_loaded_to_tell_about_itself(args: str) -> None:
     code = (

@@ -82,6 +82,14 @@ def test_on_a_table_a_summary_follows_the_findings_the_worst_of_which_is_first(
     assert table[4:] == ["With --details: which tunnel, bundle or version (3 requests more)"]
 
 
+def test_times_are_read_and_shown_in_the_zone_that_is_asked_for(troubled: Simulator, invoke: Invoke) -> None:
+    window = ("--since", "2026-01-01 01:00", "--until", "2026-01-01 07:00", "--tz", "Europe/Berlin")
+    table = invoke("report", CONNECTOR, *window, "--format", "table").stdout.splitlines()
+    assert table[0].split("  ")[1].strip() == "FIRST (Berlin)"
+    assert table[1].split("  ")[2].strip() == "2026-01-01 01:01:00+01"
+    assert findings(invoke("report", CONNECTOR, *window)) == findings(invoke("report", CONNECTOR, *WINDOW))
+
+
 def test_what_is_open_has_been_so_until_the_window_ends(account: Simulator, invoke: Invoke) -> None:
     (stuck, novel) = findings(invoke("report", "site-1", *WINDOW))
     assert (stuck["kind"], stuck["message"]) == ("stuck_rekey", "rekey stuck in start for 5h 59min")
