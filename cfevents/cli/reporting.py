@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -20,7 +21,7 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.output import is_terminal, print_whole, writer
+from cfevents.cli.output import is_terminal, print_whole, terminal_width, writer
 from cfevents.cli.zones import Zone, moments, tz_option
 
 if TYPE_CHECKING:
@@ -168,7 +169,8 @@ def _show(found: _Found, format_: str | None, zone: Zone) -> None:
     if found.report.findings:
         writer(findings(zone), format_)(found.report.findings)
     if format_ == "table" or (format_ is None and is_terminal(sys.stdout)):
-        more = f"With --details: which tunnel, bundle or version ({found.unread} requests more)\n"
-        print_whole(f"{summary}\n" + (more if found.unread else ""))
+        more = f"With --details: which tunnel, bundle or version ({found.unread} requests more)"
+        for told in (summary, more) if found.unread else (summary,):
+            print_whole(f"{textwrap.fill(told, terminal_width(), break_on_hyphens=False)}\n")
     elif is_terminal(sys.stderr):
         click.echo(summary, err=True)
