@@ -159,11 +159,13 @@ async def blocks():
     yield Block("c1", [EventMetadata("Init", 1, 0, 1)])
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))
+before = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, before[1]))
 try:
     asyncio.run(parquet.write(blocks(), "events.parquet", payloads=False))
 except ArchiveError as error:
     print(error)
+resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for what is written when it ends, such as coverage
 """
     (tmp_path / "events.parquet").write_bytes(b"as it was")
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
