@@ -5,14 +5,23 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 from support.secrets import PUBLIC_CALLS, Watch
 
 from cfevents import events, wire
 
 
+IS_BRIEF = "CFEVENTS_TESTS_BRIEF" in os.environ
+
+if IS_BRIEF:
+    # On a further Python: another hundred would find what the first hundred have found.
+    settings.register_profile("brief", max_examples=20)
+    settings.load_profile("brief")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what nox has run on another Python."""
-    if "CFEVENTS_TESTS_BRIEF" in os.environ:
+    if IS_BRIEF:
         leave_out = pytest.mark.skip(reason="takes long, and was run on the first Python")
         for item in items:
             if item.get_closest_marker("once"):
