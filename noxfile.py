@@ -36,7 +36,7 @@ def _groups(session: nox.Session, *names: str) -> None:
     session.install(*nox.project.dependency_groups(PROJECT, *names))
 
 
-def _install_wheel(session: nox.Session) -> None:
+def _install_wheel(session: nox.Session, extra: str = "all") -> None:
     """Build the wheel and install it: what users get, not what lies in the folder."""
     folder = Path(session.create_tmp())
     for old in folder.glob("*.whl"):
@@ -45,7 +45,7 @@ def _install_wheel(session: nox.Session) -> None:
     (wheel,) = folder.glob("*.whl")
     # A wheel of the same version would be taken for installed.
     session.install("--force-reinstall", "--no-deps", str(wheel))
-    session.install(f"{wheel}[all]")
+    session.install(f"{wheel}[{extra}]")
 
 
 @nox.session
@@ -153,6 +153,17 @@ def kills(session: nox.Session) -> None:
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_KILLS": "100"}
     session.run("python", "-m", "pytest", "tests/storage/test_killing.py", *session.posargs, env=env)
+
+
+@nox.session(python=PYTHONS[0])
+def spark(session: nox.Session) -> None:
+    """Read with a real Spark on this machine, and kill its queries ten times; takes many minutes, and needs Java."""
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        session.error("Spark needs Java 17 or newer, and there is none: install it, or set JAVA_HOME")
+    _groups(session, "tests")
+    _install_wheel(session, "spark")
+    env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": "tests", "CFEVENTS_SPARK_KILLS": "10"}
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/spark"]), env=env)
 
 
 @nox.session

@@ -10,7 +10,6 @@ from support.secrets import PUBLIC_CALLS, Watch
 
 from cfevents import events, wire
 
-
 IS_BRIEF = "CFEVENTS_TESTS_BRIEF" in os.environ
 
 if IS_BRIEF:

@@ -1,0 +1,28 @@
+"""The data source of Spark, which needs the extra ``spark``.
+
+::
+
+    from cfevents.spark import EventsDataSource
+
+    spark.dataSource.register(EventsDataSource)
+    spark.read.format("cfevents").option("connectors", "all").option("since", "30d").load()
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from cfevents.extras import needed
+
+if TYPE_CHECKING:
+    from cfevents.spark.source import EventsDataSource
+
+__all__ = ["EventsDataSource"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the data source when it is used: what it is made of needs no Spark."""
+    if name != "EventsDataSource":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    needed("spark", "pyspark", "pyarrow")
+    from cfevents.spark.source import EventsDataSource  # noqa: PLC0415 - an extra
+
+    return EventsDataSource

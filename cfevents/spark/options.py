@@ -1,0 +1,206 @@
+"""The options of the data source: texts, read and checked all at once. No I/O."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypeAlias
+
+from attrs import Factory, frozen
+
+from cfevents.budget import Budget
+from cfevents.checks import check_segment, check_text, check_whole, shown
+from cfevents.errors import ConfigurationError
+from cfevents.protocol import find_api
+from cfevents.protocol.requests import DEFAULT_BASE_URL
+from cfevents.timespan import Timespan, length, moment
+
+Mode: TypeAlias = Literal["read", "readStream"]
+
+_SECRETS = {"token", "api_token", "apitoken", "key", "api_key", "apikey", "email", "api_email", "password", "secret"}
+
+
+@frozen(kw_only=True)
+class Options:
+    """What is to be read, and how. It travels to the tasks, so it holds no secret, only where one is found."""
+
+    connectors: tuple[str, ...] | None
+    """Whose events; None for all of the account, asked for when a job is planned."""
+
+    since: str | None = None
+    until: str | None = None
+    kind: tuple[str, ...] = ()
+    details: bool = False
+    page_size: int | None = None
+    interval: float = 60.0
+    """How often a stream makes a batch, in seconds."""
+
+    lookback: float = 86_400.0
+    """How far before its predecessor's end a batch of a stream begins, in seconds."""
+
+    slots: int = 1
+    """How many tasks may run at a time, over all executors."""
+
+    requests: int = 1200
+    period: float = 300.0
+    share: float = 0.9
+    account_id: str | None = None
+    base_url: str | None = None
+    token_env: str | None = None
+    token_file: str | None = None
+    allowed: int = Factory(lambda self: Budget(self.requests, self.period, self.share).left, takes_self=True)
+    """How many requests all tasks together may send in a period."""
+
+    @property
+    def window(self) -> Timespan:
+        """The window of a batch read, as it is now."""
+        assert self.since is not None  # noqa: S101 - it was checked
+        return Timespan.of(self.since, self.until)
+
+    @property
+    def pace(self) -> float:
+        """Seconds between two requests of one slot."""
+        # A whole number of them in each period: a part of one more, in each slot, would add up.
+        return self.period / (self.allowed // self.slots)
+
+
+def options_of(given: Mapping[str, str], mode: Mode | None = None) -> Options:
+    """Read the options.
+
+    Args:
+        given: What was given, by name, in small letters.
+        mode: What they are for; None where that is not known yet.
+
+    Raises:
+        ValueError: Some cannot be used; the message says of each what was wrong, and what to write instead.
+    """
+    values: dict[str, Any] = {}
+    faults = [_unknown(name) for name in given if name not in _READERS]
+    for name, text in given.items():
+        try:
+            values |= {name: _READERS[name](name, text)} if name in _READERS else {}
+        except (TypeError, ValueError, ConfigurationError) as error:
+            faults.append(str(error))
+    faults += _missing(given, mode)
+    faults += [] if faults else _contradictions(Options(**values))
+    if faults:
+        told = "".join(f"\n- {fault}" for fault in faults)
+        raise ValueError(f"these options of the format 'cfevents' cannot be used:{told}")
+    return Options(**values)
+
+
+def _unknown(name: str) -> str:
+    if name in _SECRETS:
+        return (
+            f"{name}: options are shown in plans and logs, so none takes a secret; set CLOUDFLARE_API_TOKEN where the "
+            "tasks run, or name a variable (token_env) or a file (token_file) that is there"
+        )
+    if name == "path":
+        return "path: there is none; write .load() without arguments"
+    return f"{name}: there is no such option; there are {', '.join(_READERS)}"
+
+
+def _missing(given: Mapping[str, str], mode: Mode | None) -> list[str]:
+    """Say what is missing, or not for this way of reading."""
+    faults = []
+    if "connectors" not in given:
+        faults.append("connectors is missing: write 'all', or ids with commas between them")
+    if mode == "read" and "since" not in given:
+        faults.append(
+            "since is missing: write a length of time such as '30d', or a time such as '2026-03-01T00:00:00Z'"
+        )
+    others = {"read": ("interval", "lookback"), "readStream": ("until",)}[mode] if mode else ()
+    faults += [f"{name} has no meaning for {mode}: leave it out" for name in others if name in given]
+    return faults
+
+
+def _contradictions(options: Options) -> list[str]:
+    """Say which options, each possible alone, are not so together."""
+    faults = []
+    if options.token_env and options.token_file:
+        faults.append("token_env and token_file both say where the token is: give one of them")
+    if options.slots > options.allowed:
+        faults.append(
+            f"slots={options.slots} is more than the {options.allowed} requests that may be sent in a period: use "
+            "fewer executor cores"
+        )
+    if options.since is not None:
+        try:
+            _ = options.window
+        except ValueError as error:
+            faults.append(str(error))
+    return faults
+
+
+def _names(name: str, text: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
+    if not all(names):
+        raise ValueError(f"{name}={shown(text)} has an empty name: write names with one comma between two of them")
+    return names
+
+
+def _connectors(name: str, text: str) -> tuple[str, ...] | None:
+    return None if text.strip() == "all" else tuple(check_segment(name, each) for each in _names(name, text))
+
+
+def _kinds(name: str, text: str) -> tuple[str, ...]:
+    return tuple(check_text(name, each) for each in _names(name, text))
+
+
+def _moment(name: str, text: str) -> str:
+    moment(name, text)
+    return text
+
+
+def _whole(name: str, text: str) -> int:
+    if not re.fullmatch("[0-9]{1,18}", text.strip()):
+        raise ValueError(f"{name}={shown(text)} is not a whole number")
+    return check_whole(name, int(text))
+
+
+def _share(name: str, text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        raise ValueError(f"{name}={shown(text)} is not a number") from None
+    Budget(share=share)
+    return share
+
+
+def _truth(name: str, text: str) -> bool:
+    if (value := text.strip().lower()) not in {"true", "false"}:
+        raise ValueError(f"{name}={shown(text)} must be true or false")
+    return value == "true"
+
+
+def _account(name: str, text: str) -> str:
+    return find_api(DEFAULT_BASE_URL, check_text(name, text.strip())).account_id
+
+
+def _base_url(name: str, text: str) -> str:
+    return str(find_api(check_text(name, text.strip()), "any").base_url)
+
+
+def _variable(name: str, text: str) -> str:
+    # What it is instead may be the token itself.
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueError(f"{name} is not the name of an environment variable")
+    return text
+
+
+_READERS: dict[str, Callable[[str, str], Any]] = {
+    "connectors": _connectors,
+    "since": _moment,
+    "until": _moment,
+    "kind": _kinds,
+    "details": _truth,
+    "page_size": _whole,
+    "interval": length,
+    "lookback": length,
+    "slots": _whole,
+    "requests": _whole,
+    "period": length,
+    "share": _share,
+    "account_id": _account,
+    "base_url": _base_url,
+    "token_env": _variable,
+    "token_file": check_text,
+}

@@ -1,0 +1,153 @@
+"""A task: one part of the window, read with the ordinary client, at the pace of one slot."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime
+from itertools import compress
+from pathlib import Path
+
+import pyarrow as pa
+
+from cfevents.budget import Budget
+from cfevents.client import Client
+from cfevents.credentials import environment, hide
+from cfevents.errors import CfEventsError, ConfigurationError
+from cfevents.frames.tables import batches
+from cfevents.models import EventMetadata
+from cfevents.paging import key_of
+from cfevents.spark.options import Options
+from cfevents.spark.parts import Part
+from cfevents.spark.rows import Rows
+from cfevents.streams import EventStream
+from cfevents.streams.fleet import members_of
+from cfevents.streams.framed import Block, blocks_of
+from cfevents.timespan import Timespan
+
+
+@asynccontextmanager
+async def paced(options: Options) -> AsyncGenerator[Client, None]:
+    """Open a client for one slot: what it sends keeps its distance, also from what was sent before it.
+
+    Whoever had the slot before may have had an answer just now. So the first request waits too.
+
+    Raises:
+        ConfigurationError: There are no credentials or no account, where the tasks run.
+    """
+    budget = Budget(1, options.pace, options.share)
+    token, account_id, base_url = _token(options), options.account_id, options.base_url
+    async with Client(api_token=token, account_id=account_id, base_url=base_url, budget=budget) as client:
+        budget.answered(await budget.turn())
+        yield client
+
+
+def _token(options: Options) -> str | None:
+    """Find the token where the options say; None where they do not."""
+    if options.token_env:
+        token: str | None = hide(environment(options.token_env))
+        if token is None:
+            raise ConfigurationError("the environment variable that token_env names is not set where this task runs")
+        return token
+    if options.token_file is None:
+        return None
+    try:
+        found: str = hide(Path(options.token_file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is no text"
+        raise ConfigurationError(f"the file that token_file names cannot be read where this task runs: {why}") from None
+    if not found.strip():
+        raise ConfigurationError("the file that token_file names is empty where this task runs")
+    return found
+
+
+async def connectors(options: Options) -> tuple[str, ...]:
+    """Find whose events to read.
+
+    Raises:
+        CfEventsError: The account's connectors could not be listed, or one of them cannot be asked for.
+    """
+    if options.connectors is not None:
+        return options.connectors
+    async with paced(options) as client:
+        members = members_of(client.fleet())
+        ids, errors = await members.begin()
+        members.end(errors)
+        return ids
+
+
+def read(part: Part, options: Options) -> Iterator[pa.RecordBatch]:
+    """Read a part, batch by batch.
+
+    Raises:
+        CfEventsError: It could not be read; a note on the error says which part it was.
+    """
+    rows = Rows(payloads=options.details)
+    with asyncio.Runner() as runner:
+        each = _batches(part, options, rows)
+        try:
+            while (batch := runner.run(_next(each))) is not None:
+                yield from rows.of(batch)
+        finally:
+            runner.run(_close(each))
+
+
+async def _next(each: AsyncGenerator[pa.RecordBatch, None]) -> pa.RecordBatch | None:
+    return await anext(each, None)
+
+
+async def _close(each: AsyncGenerator[pa.RecordBatch, None]) -> None:
+    await each.aclose()
+
+
+async def _batches(part: Part, options: Options, rows: Rows) -> AsyncGenerator[pa.RecordBatch, None]:
+    try:
+        async with paced(options) as client, aclosing(batches(blocks(client, part, options), rows.columns)) as each:
+            async for batch in each:
+                yield batch
+    except CfEventsError as error:
+        since, until = (datetime.fromtimestamp(each, UTC).isoformat() for each in part.window)
+        error.add_note(f"connector {part.connector_id!r}, from {since} to {until}")
+        raise
+
+
+async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator[Block, None]:
+    """Read a part, without what the part before it has.
+
+    Both ask for the seam between them, and which of an event's times the bounds mean is not known. So what may lie
+    there is kept until the seam alone was listed, which brings just what both have.
+    """
+    stream = _listing(client, part, options, part.window)
+    kept = list[Block]()
+    async with aclosing(blocks_of(stream.details(concurrency=1) if options.details else stream)) as each:
+        async for block in each:
+            inside = [_may_lie_in(part.seam, event) for event in block.events]
+            if any(inside):
+                kept.append(_chosen(part, block, inside))
+            yield _chosen(part, block, [not each for each in inside])
+    if kept and part.seam is not None:
+        before = {key_of(event) async for event in _listing(client, part, options, part.seam)}
+        for block in kept:
+            yield _chosen(part, block, [key_of(event) not in before for event in block.events])
+
+
+def _listing(client: Client, part: Part, options: Options, window: Timespan) -> EventStream:
+    # Nothing is asked for ahead: while Spark takes its time, no answer waits.
+    return client.list_events(
+        part.connector_id,
+        since=window.since,
+        until=window.until,
+        kind=options.kind or None,
+        page_size=options.page_size,
+        prefetch=0,
+    )
+
+
+def _may_lie_in(seam: Timespan | None, event: EventMetadata) -> bool:
+    times = event.recorded_ts, event.collected_ts
+    return seam is not None and any(seam.since <= time <= seam.until for time in times)
+
+
+def _chosen(part: Part, block: Block, wanted: list[bool]) -> Block:
+    recorded = None if block.recorded is None else list(compress(block.recorded, wanted))
+    return Block(part.connector_id, list(compress(block.events, wanted)), recorded)

@@ -1,0 +1,24 @@
+"""The quota with a real Spark, whose tasks know nothing of one another."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.spark import load, running
+
+from cfevents.testing import Simulator
+
+
+@pytest.mark.parametrize(("slots", "counting"), [(1, "sliding"), (2, "fixed"), (8, "sliding"), (8, "fixed")])
+def test_a_quota_is_kept_by_however_many_tasks_read_at_a_time(
+    slots: int, counting: Any, tmp_path: Path, small: Simulator
+) -> None:
+    small.max_page_size, small.counting = 40, counting
+    small.quota, small.period, small.block = 60, 3.0, 3.0
+    terms = {"requests": 60, "period": "3s", "slots": slots, "connectors": "all", "since": "5d"}
+    with running(tmp_path, f"local[{slots}]") as session:
+        count = load(session, small, **terms).count()
+    assert small.history is not None
+    assert count == sum(map(len, small.history.events.values()))
+    assert len(small.requests) > 90
+    assert small._quota.refused == 0

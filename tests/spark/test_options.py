@@ -1,0 +1,97 @@
+"""The options of the data source: checked all at once, and without a secret."""
+
+import pickle
+from typing import Any
+
+import pytest
+
+from cfevents.spark.options import Mode, Options, options_of
+
+
+def faults(given: dict[str, str], mode: Mode | None = None) -> list[str]:
+    """What is said to be wrong with some options."""
+    with pytest.raises(ValueError, match="these options of the format 'cfevents' cannot be used") as caught:
+        options_of(given, mode)
+    return str(caught.value).split("\n- ")[1:]
+
+
+def test_options_are_read_as_a_person_writes_them() -> None:
+    options = options_of(
+        {
+            "connectors": "a, b,a",
+            "since": "30d",
+            "until": "1h",
+            "kind": "Init,Leave",
+            "details": "True",
+            "page_size": "500",
+            "slots": "8",
+            "account_id": "acc",
+            "base_url": "https://api.example/client/v4",
+            "token_file": "/run/secrets/token",
+        },
+        "read",
+    )
+    assert (options.connectors, options.kind, options.details) == (("a", "b"), ("Init", "Leave"), True)
+    assert (options.page_size, options.slots, options.token_file) == (500, 8, "/run/secrets/token")
+    assert (options.account_id, options.base_url) == ("acc", "https://api.example/client/v4")
+    assert options.window.until - options.window.since == pytest.approx(30 * 86400 - 3600, abs=1)
+    assert pickle.loads(pickle.dumps(options)) == options
+
+
+def test_all_connectors_are_those_that_are_not_named() -> None:
+    assert options_of({"connectors": "all"}).connectors is None
+
+
+def test_a_stream_has_an_interval_and_a_lookback() -> None:
+    options = options_of({"connectors": "a", "interval": "30s", "lookback": "2h"}, "readStream")
+    assert (options.interval, options.lookback, options.since) == (30, 7200, None)
+
+
+def test_all_that_is_wrong_is_said_at_once_and_each_by_its_name() -> None:
+    told = faults({"conectors": "a", "kind": "a,,b", "slots": "two", "details": "yes", "share": "2", "path": "/x"})
+    assert [each.split(":")[0].split(" ")[0].split("=")[0] for each in told] == [
+        "conectors", "path", "kind", "slots", "details", "share", "connectors",
+    ]  # fmt: skip
+    assert "there are connectors, since" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "mode", "fault"),
+    [
+        ({}, None, "connectors is missing: write 'all', or ids with commas between them"),
+        ({"connectors": "a"}, "read", "since is missing: write a length of time such as '30d'"),
+        ({"connectors": "a", "since": "1d", "interval": "5s"}, "read", "interval has no meaning for read"),
+        ({"connectors": "a", "until": "1h"}, "readStream", "until has no meaning for readStream"),
+        ({"connectors": "a/b", "since": "1d"}, None, "connectors='a/b' is not one segment of a path"),
+        ({"connectors": "a", "since": "yesterday"}, None, "since='yesterday' is not a time"),
+        ({"connectors": "a", "since": "2026-03-01T00:00:00"}, None, "since='2026-03-01T00:00:00' has no time zone"),
+        ({"connectors": "a", "since": "1h", "until": "1d"}, None, "the window is reversed"),
+        ({"connectors": "a", "interval": "soon"}, None, "interval='soon' is not a length of time"),
+        ({"connectors": "a", "lookback": "0"}, None, "lookback=0.0 must be finite and above 0"),
+        ({"connectors": "a", "slots": "0"}, None, "slots=0 must be at least 1"),
+        ({"connectors": "a", "slots": "1081"}, None, "slots=1081 is more than the 1080 requests"),
+        ({"connectors": "a", "share": "half"}, None, "share='half' is not a number"),
+        ({"connectors": "a", "account_id": " "}, None, "account_id is empty: leave it out"),
+        ({"connectors": "a", "account_id": "a" * 33}, None, "account_id has 33 characters"),
+        ({"connectors": "a", "base_url": "http://api.example"}, None, "base_url would send the credentials to api"),
+        ({"connectors": "a", "token_env": "A", "token_file": "/t"}, None, "token_env and token_file both say"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_said(given: dict[str, str], mode: Mode | None, fault: str) -> None:
+    (told,) = faults(given, mode)
+    assert told.startswith(fault)
+
+
+@pytest.mark.parametrize("name", ["token", "api_token", "api_key", "password", "token_env"])
+def test_a_secret_that_was_given_as_an_option_is_refused_and_not_repeated(name: str) -> None:
+    (told,) = faults({"connectors": "a", name: "arg-token-33bb"})
+    assert told.startswith(name)
+    assert "arg-token-33bb" not in told
+
+
+@pytest.mark.parametrize(
+    ("options", "pace"),
+    [({}, 300 / 1080), ({"slots": 8}, 300 / 135), ({"slots": 7}, 300 / 154), ({"requests": 10, "slots": 9}, 300)],
+)
+def test_the_slots_divide_the_budget_into_whole_requests_of_each_period(options: dict[str, Any], pace: float) -> None:
+    assert Options(connectors=None, **options).pace == pytest.approx(pace)

@@ -1,0 +1,59 @@
+"""A real Spark on this machine, whose workers find the token that the simulator takes in their environment."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cfevents.testing import Simulator
+
+
+def environment() -> dict[str, str]:
+    """What Spark is started with: its Java keeps it, and gives it to the workers."""
+    return {
+        "CLOUDFLARE_API_TOKEN": Simulator(events={}).api_token,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+
+
+@contextmanager
+def running(folder: Path, master: str = "local[2]", conf: Mapping[str, str] | None = None) -> Iterator[Any]:
+    """Run a session with the data source registered, whose own files are in a folder."""
+    # Only where it is installed.
+    from pyspark.sql import SparkSession  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
+
+    from cfevents.spark import EventsDataSource  # noqa: PLC0415
+
+    assert SparkSession.getActiveSession() is None, "it would be stopped with this one"
+    os.environ.update(environment())
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.local.dir": str(folder / "local"),
+        "spark.log.level": "ERROR",
+        "spark.ui.showConsoleProgress": "false",
+        **(conf or {}),
+    }
+    session = SparkSession.builder.master(master).config(map=settings).getOrCreate()
+    try:
+        session.dataSource.register(EventsDataSource)
+        yield session
+    finally:
+        session.stop()
+
+
+def options(simulator: Simulator, **more: object) -> dict[str, str]:
+    """The options that read from a simulator, as fast as it answers unless more is said."""
+    given = {"base_url": simulator.base_url, "account_id": simulator.account_id, "requests": 10**6, **more}
+    return {name: str(value) for name, value in given.items()}
+
+
+def load(spark: Any, simulator: Simulator, **more: object) -> Any:
+    """What a batch reads from a simulator."""
+    return spark.read.format("cfevents").options(**options(simulator, **more)).load()
