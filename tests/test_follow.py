@@ -335,6 +335,32 @@ def test_after_a_full_page_a_connector_is_asked_again_at_once() -> None:
     run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(30)]}, page_size=10)
 
 
+def test_a_round_costs_little_more_than_the_pages_that_it_lists() -> None:
+    # One every five seconds: each round lists 180 again, which are two pages, and hardly anything is new.
+    events = [(BEGIN + at, 0, BEGIN + at) for at in range(-1800, 1800, 5)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events("a", since=BEGIN - 1800, interval=60, deep_interval=DAY)
+        await until(BEGIN + 1800, follower)
+        rounds = {round(at) // 60 for at, _ in api.asked if at > BEGIN + 600}
+        assert len(rounds) > 15
+        assert sum(at > BEGIN + 600 for at, _ in api.asked) <= 4 * len(rounds)
+
+    run(scenario, {"a": events}, page_size=100)
+
+
+def test_a_look_for_late_events_costs_little_more_than_its_pages() -> None:
+    events = [(BEGIN - at, 0, BEGIN - at) for at in range(1, DAY, 30)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        await until(BEGIN + 1, follower := client.follow_events("a", since=BEGIN - DAY).once())
+        api.asked.clear()
+        await until(BEGIN + 3600, client.follow_events("a", checkpoint=follower.checkpoint).once())
+        assert len(api.asked) <= 1.5 * len(events) / 100
+
+    run(scenario, {"a": events}, page_size=100)
+
+
 def test_a_batch_s_checkpoint_is_the_state_after_it() -> None:
     history = late_history(1, 1, 100)
 

@@ -99,7 +99,9 @@ class News:
     async def _listed(self) -> AsyncGenerator[list[EventMetadata], None]:
         piece, gathering = list[EventMetadata](), _Gathering(_MOST if self._payloads is None else _MOST_WITH_PAYLOADS)
         mark, failure = self.mark, None
-        async with aclosing(list_slices(self._reader, self._query, allowance=EASY, every_kind=True)) as pages:
+        # Of the future, which is asked for too, not every appliance has something.
+        slices = list_slices(self._reader, self._query, allowance=EASY, quiet_from=self._began, every_kind=True)
+        async with aclosing(slices) as pages:
             try:
                 async for page in pages:
                     piece += (fresh := mark.missing(chosen(page.items, self._query.kinds)))

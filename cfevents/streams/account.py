@@ -47,11 +47,12 @@ class Account:
     """Whether the server was seen to list in order: what it does not, cannot be planned well."""
 
     sent = 0
+    seen = 0
+    """Events that were seen."""
 
     def __init__(self, concurrency: int, allowance: Allowance) -> None:
         """Begin with what the slices that run at a time may cost."""
         self._concurrency, self._allowance = concurrency, allowance
-        self._seen = 0
         self._known: set[Key] = set()
         self._owed: set[Key] = set()
 
@@ -59,7 +60,7 @@ class Account:
         """Take in a page's events."""
         self.page_size = max(self.page_size, len(keys))
         self._owed -= keys
-        self._seen += len(keys - self._known)
+        self.seen += len(keys - self._known)
         self._known |= keys
 
     def owe(self, keys: AbstractSet[Key]) -> None:
@@ -74,6 +75,6 @@ class Account:
     def affords(self, pages: float, owing: Collection[Key] = ()) -> bool:
         """Whether so many pages may be spent that earn nothing, with these events to be listed again."""
         share = self._allowance.in_order if self.in_order else self._allowance.out_of_order
-        earned = (share * self._seen - len(self._owed) - len(owing)) / self.page_size
+        earned = (share * self.seen - len(self._owed) - len(owing)) / self.page_size
         beyond = self._concurrency * max(0, self._allowance.beyond - _KEPT * self.per_page)
         return (earned - pages) * self.per_page + beyond >= self.sent

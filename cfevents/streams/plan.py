@@ -75,10 +75,19 @@ class Slice(Part):
 class Plan:
     """A window's parts, in ascending order."""
 
-    def __init__(self, window: Timespan, concurrency: int, allowance: Allowance = HARD) -> None:
-        """Begin with the whole window: where its first page is the only one, nothing is cut."""
+    def __init__(
+        self, window: Timespan, concurrency: int, allowance: Allowance = HARD, quiet_from: float = math.inf
+    ) -> None:
+        """Begin with the whole window: where its first page is the only one, nothing is cut.
+
+        Args:
+            window: The window.
+            concurrency: How many slices run at a time.
+            allowance: What they may cost.
+            quiet_from: From when on hardly anything is expected, in seconds since the Unix epoch: nothing is cut there.
+        """
         self._window, self._concurrency = window, concurrency
-        self._account = Account(concurrency, allowance)
+        self._account, self._quiet_from = Account(concurrency, allowance), quiet_from
         self._parts: list[Part] = [Slice(*window, Density(), look_at=1)]
         self._crowded: set[int] = set()
         self._taken: set[Key] = set()
@@ -107,7 +116,7 @@ class Plan:
 
     def learn(self, part: Slice, events: dict[Key, EventMetadata], cursor: str | None) -> None:
         """Take in a page of a slice: its events, and the cursor of the next."""
-        if part.look_at == 1 and events:
+        if events and not self._account.seen:
             self._account.per_page = part.requests
         self._account.see(events.keys())
         part.events |= events
@@ -146,6 +155,8 @@ class Plan:
         for each in given_up:
             each.given_up = True
         if self._may_be_cut(part, keys) if len(merged) == 1 else self._may_be_merged(part, keys):
+            if part.planned and part.end > self._quiet_from:
+                self._quiet_from = math.inf  # it is not
             self._account.owe(set(keys))
             self._parts[first : last + 1] = [Part(merged[0].begin, merged[-1].end, self._sight(part))]
             return
@@ -214,7 +225,8 @@ class Plan:
 
         What it may take to find the next events after a silence is kept back, so that the rest need not be one slice.
         """
-        cut, silence = 1 + self._gaps(), min(gap.density.silence(gap.width), 3 * (self._concurrency - 2))
+        width = max(1, self._last(gap) - gap.begin)
+        cut, silence = 1 + self._gaps(), min(gap.density.silence(width), 3 * (self._concurrency - 2))
         if self._affords(cut + silence):
             return self._short_end(gap)
         if not self._running():
@@ -227,13 +239,17 @@ class Plan:
         if gap.density.estimate(gap.begin, end) > _MOST_PAGES * self._account.page_size:
             end = max(end, gap.begin + _NARROWEST_CROWDED)
         width, end = end - gap.begin, self._quiet(end)
-        return gap.end if gap.end - end < max(_NARROWEST, 0.15 * width) else end
+        return gap.end if self._last(gap) - end < max(_NARROWEST, 0.15 * width) else end
 
     def _long_end(self, gap: Part, pages: int) -> int:
         """Find where a slice ends that costs little more than page by page does, and is not the whole listing."""
         end = gap.density.end(gap.begin, pages * self._account.page_size)
         end = self._quiet(math.ceil(min(gap.end, max(end, gap.begin + _NARROWEST_CROWDED))))
-        return gap.end if end >= gap.end - _NARROWEST or not self._affords(0) else end
+        return gap.end if end >= self._last(gap) - _NARROWEST or not self._affords(0) else end
+
+    def _last(self, gap: Part) -> float:
+        """Find where the part of a gap ends that is worth a cut."""
+        return min(gap.end, self._quiet_from)
 
     def _quiet(self, end: int) -> int:
         """Move a cut off crowded seconds, which both neighbours would list."""

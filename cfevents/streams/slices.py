@@ -1,6 +1,7 @@
 """A listing in slices of its window, side by side: each has a cursor of its own."""
 
 import asyncio
+import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
 
@@ -18,7 +19,12 @@ from cfevents.streams.plan import Plan, Slice
 
 
 async def list_slices(
-    reader: Reader, query: Query, *, allowance: Allowance = HARD, every_kind: bool = False
+    reader: Reader,
+    query: Query,
+    *,
+    allowance: Allowance = HARD,
+    quiet_from: float = math.inf,
+    every_kind: bool = False,
 ) -> AsyncGenerator[Page, None]:
     """Yield a listing's events in ascending order, a page for each slice.
 
@@ -26,6 +32,7 @@ async def list_slices(
         reader: What to read with.
         query: What to list.
         allowance: What it may cost.
+        quiet_from: From when on hardly anything is expected, in seconds since the Unix epoch.
         every_kind: Whether those of kinds that are not wanted come too, as the API sends them.
 
     Raises:
@@ -33,7 +40,7 @@ async def list_slices(
             how to go on.
     """
     reached = query.start
-    side_by_side = _SideBySide(reader, query, allowance)
+    side_by_side = _SideBySide(reader, query, Plan(query.window, query.concurrency, allowance, quiet_from))
     before: set[Key] = set(reached.delivered)
     try:
         while not reached.finished:
@@ -84,10 +91,9 @@ class _Reading:
 class _SideBySide:
     """The requests of the slices, as many at a time as the query says."""
 
-    def __init__(self, reader: Reader, query: Query, allowance: Allowance) -> None:
+    def __init__(self, reader: Reader, query: Query, plan: Plan) -> None:
         self.tasks: dict[asyncio.Task[Answer[Listing]], Slice] = {}
-        self._reader, self._query = reader, query
-        self._plan = Plan(query.window, query.concurrency, allowance)
+        self._reader, self._query, self._plan = reader, query, plan
         self._patience = query.timeout
         self._readings: defaultdict[Slice, _Reading] = defaultdict(_Reading)
 
