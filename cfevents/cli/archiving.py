@@ -70,7 +70,7 @@ def fill_archive(
     """Keep events in PATH, a SQLite database, each once: new ones and late ones are added.
 
     What is there already is not asked for again, so that it can be done as often as one likes, also by a timer. 'list',
-    'get' and 'latest' read from it with --archive PATH.
+    'get', 'latest', 'report', 'export' and 'connectors' read from it with --archive PATH.
     """
     require_connectors(connectors, all_, simulate)
     require_simulate(speed, simulate)
@@ -133,9 +133,15 @@ async def read_archive(path: str) -> "AsyncIterator[Archive]":
 
 
 async def archived_connectors(
-    archive: "Archive", connectors: tuple[str, ...], all_: bool = False
+    archive: "Archive", connectors: tuple[str, ...], all_: bool = False, or_else: str = "; --all means all of them"
 ) -> tuple[list[str], str]:
     """Name the connectors that are meant: the given ones, all, or the only one that is there.
+
+    Args:
+        archive: Where they are.
+        connectors: Those that were given.
+        all_: Whether all are meant.
+        or_else: What else can be said where none was given.
 
     Returns:
         Those that are there; and what is to be told of the others, which is empty where there are none.
@@ -148,7 +154,7 @@ async def archived_connectors(
     if not ids:
         raise Failure("the archive is empty: 'cfevents archive PATH' fills it")
     if not connectors and len(ids) > 1 and not all_:
-        raise WrongUsage(f"CONNECTOR is missing: the archive has {_some(ids)}; --all means all of them")
+        raise WrongUsage(f"CONNECTOR is missing: the archive has {_some(ids)}{or_else}")
     there = [each for each in dict.fromkeys(connectors or ids) if each in ids]
     missing = [each for each in connectors if each not in ids]
     told = f"the archive has nothing of {', '.join(missing)}; it has {_some(ids)}" if missing else ""

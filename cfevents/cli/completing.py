@@ -10,7 +10,9 @@ from cfevents.cli.output import print_whole
 _SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command("completion", epilog=example("cfevents completion bash"))
+@click.command(
+    "completion", short_help="Complete commands in bash, zsh or fish.", epilog=example("cfevents completion bash")
+)
 @click.argument("shell", type=click.Choice(_SHELLS), required=False)
 def completion(shell: str | None) -> None:
     """Print what lets a SHELL complete commands, options and kinds with the Tab key; yours if left out.

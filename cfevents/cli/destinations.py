@@ -33,7 +33,8 @@ class Printed:
         """Take how events are shown, and the file for the checkpoint, if there is to be one.
 
         Raises:
-            Failure: The file cannot be read, or its directory is not there.
+            ArchiveError: The file is no plain one.
+            Failure: It cannot be read, or its directory is not there.
         """
         self._write, self._path = writer(view, format_), path
         self.checkpoint = None if path is None else _read(path)
@@ -68,8 +69,11 @@ class Printed:
 def _read(path: str) -> str | None:
     from pathlib import Path  # noqa: PLC0415 - not needed for --help
 
+    from cfevents.storage.durable import require_plain  # noqa: PLC0415 - not needed for --help
+
     with file_named(path):
         try:
+            require_plain(Path(path))
             # What is no text is found to be no checkpoint.
             return Path(path).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:

@@ -110,6 +110,8 @@ def export_events(
     require_connectors(job.connectors, job.all_, job.simulate or job.archive is not None)
     if path == _STDOUT and job.format_ == "parquet":
         raise click.UsageError("Parquet needs a file: name one instead of -.", ctx=click.get_current_context())
+    if path == _STDOUT and restart:
+        raise click.UsageError("--restart is for a file: on stdout nothing is kept.", ctx=click.get_current_context())
     asyncio.run(_export(path, restart, job))
 
 

@@ -40,7 +40,9 @@ class Failure(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print it on stderr."""
-        click.echo(f"cfevents: {self.message}", file=file, err=file is None)
+        # The status tells of it, too, where stderr cannot be written.
+        with suppress(OSError):
+            click.echo(f"cfevents: {self.message}", file=file, err=file is None)
 
 
 class WrongUsage(Failure):
@@ -98,6 +100,8 @@ def reported() -> Iterator[None]:
     """
     try:
         yield
+    except click.UsageError as error:
+        raise _wrong_usage(error) from None
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
@@ -129,6 +133,16 @@ def explained(meta: Mapping[str, Any]) -> Iterator[None]:
             told = "".join(traceback.format_exception(failure.__cause__))
             click.echo("\n".join(map(printable, told.splitlines())), err=True)
         raise
+
+
+def _wrong_usage(error: click.UsageError) -> click.ClickException:
+    """Tell in one line what click tells in four; that there is no command shows the help, which is not to be cut."""
+    # Not there before click 8.2, which shows the help by itself.
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        return error
+    path = "cfevents" if error.ctx is None else error.ctx.command_path
+    told = " ".join(error.format_message().split()).removesuffix(".")
+    return WrongUsage(f"{told} ('{path} --help' tells more)")
 
 
 def _end(status: int) -> NoReturn:

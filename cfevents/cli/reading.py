@@ -106,7 +106,7 @@ async def _write_pieces(listing: Listing, write: Write[Any], *, details: bool, l
         'cfevents get --simulate "$id"',
     ),
 )
-@click.argument("connector", metavar="[CONNECTOR]")
+@click.argument("connector", required=False, metavar="[CONNECTOR]")
 @click.argument("event_id", required=False, metavar="T.N")
 @archive_option
 @format_option
@@ -153,7 +153,7 @@ async def _one_of(
     else:
         async with read_archive(archive) as opened:
             named = () if connector is None else (connector,)
-            yield opened, (await archived_connectors(opened, named))[0][0]
+            yield opened, (await archived_connectors(opened, named, or_else=""))[0][0]
 
 
 @click.command("latest", epilog=example("cfevents latest --simulate"))
@@ -189,7 +189,9 @@ def latest_events(
     asyncio.run(run())
 
 
-@click.command("connectors", epilog=example("cfevents connectors --simulate"))
+@click.command(
+    "connectors", short_help="List the connectors of the account.", epilog=example("cfevents connectors --simulate")
+)
 @archive_option
 @format_option
 @tz_option

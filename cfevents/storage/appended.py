@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from cfevents.errors import ArchiveError
-from cfevents.storage.durable import replace_durably, sync_directory
+from cfevents.storage.durable import replace_durably, require_plain, sync_directory
 
 _VERSION = 1
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -173,6 +173,7 @@ class Appended:
 
     def _read(self) -> _Named | None:
         try:
+            require_plain(self._beside)
             text = self._beside.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None

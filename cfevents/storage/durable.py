@@ -10,6 +10,16 @@ if sys.platform != "win32":
     import fcntl
 
 
+def require_plain(path: Path) -> None:
+    """Check that what is there, if anything, has an end and may be replaced, as no device and no pipe has.
+
+    Raises:
+        ArchiveError: It is something else.
+    """
+    if path.exists() and not path.is_file():
+        raise ArchiveError(f"{path} is no plain file: a checkpoint can be kept in a plain file only")
+
+
 def replace_durably(path: Path, data: bytes) -> None:
     """Put data in a file's place: whatever happens, there is the old content or the new, whole.
 

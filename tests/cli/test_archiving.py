@@ -86,6 +86,18 @@ def test_the_only_connector_of_an_archive_need_not_be_named(
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith("cfevents: CONNECTOR is missing: the archive has ")
     assert "site-1" in result.stderr
+    assert "--all" in result.stderr
+
+
+def test_one_event_of_an_archive_of_several_is_no_reason_to_ask_for_all(
+    account: "Simulator", invoke: Invoke, path: str
+) -> None:
+    account.add("site-2", {"e": {"k": "Init"}, "t": 1767225600, "n": 0})
+    invoke("archive", path, "site-1", "site-2", *SINCE)
+    result = invoke("get", "--archive", path, "1767225660.1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "CONNECTOR is missing: the archive has site-1, site-2" in result.stderr
+    assert "--all" not in result.stderr
 
 
 def test_what_an_archive_has_not_is_said_in_one_line(account: "Simulator", invoke: Invoke, path: str) -> None:

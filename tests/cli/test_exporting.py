@@ -379,6 +379,7 @@ def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke
         (("events.csv", "many-1", "--since", "soon"), 2, "since='soon' is not a time"),
         (("events.csv", "many-1", "--kind", ""), 2, "kind is empty"),
         (("events.csv", ".."), 2, "connector_ids"),
+        (("-", "many-1", "--restart"), 2, "--restart is for a file"),
         (("nowhere/events.csv", "many-1"), 1, "nowhere/events.csv.export cannot be written: No such file"),
         ((os.devnull, "many-1", "--format", "csv"), 1, "is no plain file"),
     ],

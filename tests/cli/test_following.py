@@ -261,6 +261,20 @@ def test_a_checkpoint_that_cannot_be_kept_is_told_before_anything_is_printed(
     assert account.requests == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no named pipes")
+@pytest.mark.parametrize("more", [(), ("--output", "events.ndjson")])
+def test_a_checkpoint_that_is_no_plain_file_is_neither_read_nor_replaced(
+    account: "Simulator", start: Start, tmp_path: Path, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    process = start("follow", "site-1", "--checkpoint", "pipe", *more)
+    assert process.wait(timeout=30) == 1
+    assert process.stderr is not None
+    assert "pipe is no plain file" in process.stderr.read()
+    assert (Path("pipe").is_fifo(), account.requests) == (True, [])
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 def test_a_full_disk_is_one_line_and_status_1_and_nothing_is_taken_for_printed(
     account: "Simulator", tmp_path: Path

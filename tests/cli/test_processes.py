@@ -171,6 +171,13 @@ def test_a_full_disk_is_one_line_and_status_1() -> None:
     assert (ended.returncode, ended.stderr) == (1, "cfevents: No space left on device\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
+def test_a_failure_that_cannot_be_told_keeps_its_status_and_is_not_told_on_stdout(stderr: str) -> None:
+    ended = shell(f"cfevents list {stderr}")
+    assert (ended.returncode, ended.stdout) == (2, "")
+
+
 def test_text_that_stdout_cannot_encode_is_replaced_in_a_table(
     account: "Simulator", run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
