@@ -98,6 +98,9 @@ class ConfigurationError(CfEventsError):
     Also where a method needs an extra that is not installed.
     """
 
+    extra: str | None = None
+    """The extra that is not installed; None where something else is wrong."""
+
 
 class APIError(CfEventsError):
     """A request that was sent and did not succeed."""

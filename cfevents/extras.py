@@ -17,4 +17,6 @@ def needed(extra: str, *libraries: str) -> None:
         except ModuleNotFoundError as error:
             if error.name != library:  # it is there, and lacks something itself
                 raise
-            raise ConfigurationError(f"{library} is not installed: pip install 'cfevents[{extra}]'") from error
+            raise ConfigurationError(
+                f"{library} is not installed: pip install 'cfevents[{extra}]'", extra=extra
+            ) from error

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -77,8 +77,7 @@ def fill_archive(
     how |= moments(zone, since=since)
 
     async def run() -> None:
-        with ExitStack() as stack:
-            ending = stack.enter_context(ends_when_asked()) if how["follow"] else None
+        with ends_when_asked() as ending:
             async with connected(simulate, speed) as client:
                 whom = await connectors_or_first(client, connectors, all_)
                 await _fill(path, client, whom, ending, **how)
@@ -87,7 +86,7 @@ def fill_archive(
 
 
 async def _fill(
-    path: str, client: "Client", whom: "list[str] | Fleet", ending: Ending | None, *, since: Any, **how: Any
+    path: str, client: "Client", whom: "list[str] | Fleet", ending: Ending, *, since: Any, **how: Any
 ) -> None:
     from cfevents.storage import Archive  # noqa: PLC0415 - not needed for --help
     from cfevents.timespan import moment  # noqa: PLC0415 - not needed for --help
@@ -98,10 +97,9 @@ async def _fill(
     async with Archive(path, account_id=asked.checkpoint.account_id) as archive, AsyncExitStack() as stack:
         if since is None and (isinstance(whom, list) or not await archive.list_connectors()):
             since = _FIRST_SINCE
-        if ending is not None:
-            # It ends after the batch that it is at, and says how many there were.
-            stack.enter_context(ending.by(archive.close))
-        else:
+        # When asked, it ends after the batch that it is at, and says how many there were.
+        stack.enter_context(ending.by(archive.close))
+        if not how["follow"]:
             begin = asked.checkpoint.since if since is None else moment("since", since)
             stack.enter_context(filling_shown(archive, client, begin))
         new = await archive.sync(client, whom, since=since, **how)

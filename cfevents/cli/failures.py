@@ -183,4 +183,6 @@ def moment_spelled(seconds: int) -> str:
 
 def _advice(error: "CfEventsError") -> str:
     """Say what to do next, where that is known."""
+    if getattr(error, "extra", None):  # the message is the advice
+        return ""
     return next((_ADVICE[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _ADVICE), "")

@@ -155,13 +155,14 @@ def test_it_goes_on_until_a_signal_ends_it_with_0_and_tells_how_many_events_came
     assert (process.returncode, printed, told) == (0, f"{stored} new events in {path}\n", "")
 
 
+@pytest.mark.parametrize("more", [(), ("--follow",)])
 def test_ctrl_c_ends_it_while_the_api_gives_no_answer(
-    account: "Simulator", start: Start, path: str, monkeypatch: pytest.MonkeyPatch
+    account: "Simulator", start: Start, path: str, more: tuple[str, ...]
 ) -> None:
     from cfevents.testing import faults  # noqa: PLC0415 - not a name of the annotations
 
     account.faults.add(faults.stall())
-    process = start("archive", path, "site-1", "--follow")
+    process = start("archive", path, "site-1", *more)
     for _ in range(500):
         if account.requests:
             break
