@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -16,6 +17,8 @@ nox.options.sessions = ["lint", "types", "tests", "coverage", "docs"]
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 # Two halves of the tests at a time take little more than half as long; beyond four, the imports cost what is won.
 PARALLEL = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+# What is read and not imported need not be compiled, which takes as long as to install it.
+UNCOMPILED = ["--no-compile"]
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 _DATA = ROOT / ".nox" / "coverage-data"
@@ -32,8 +35,8 @@ def _let_pyenv_show_every_python() -> None:
 _let_pyenv_show_every_python()
 
 
-def _groups(session: nox.Session, *names: str) -> None:
-    session.install(*nox.project.dependency_groups(PROJECT, *names))
+def _groups(session: nox.Session, *names: str, options: Sequence[str] = ()) -> None:
+    session.install(*options, *nox.project.dependency_groups(PROJECT, *names))
 
 
 def _install_wheel(session: nox.Session, extra: str = "all") -> None:
@@ -59,8 +62,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, in the package and in the tests, by two checkers."""
-    _groups(session, "types")
-    session.install("-e", ".[all]")
+    _groups(session, "types", options=UNCOMPILED)
+    session.install(*UNCOMPILED, "-e", ".[all]")
     session.run("mypy")
     session.run("pyright")
 

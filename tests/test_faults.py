@@ -233,6 +233,7 @@ PASSING = [
 ]  # fmt: skip
 
 
+@pytest.mark.once
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_a_long_listing_yields_each_event_once_while_a_fifth_of_the_requests_fails(seed: int) -> None:
@@ -276,6 +277,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.once
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the memory is told in other units, or not at all")
 def test_a_gzip_bomb_costs_no_more_than_a_large_answer_would(cfevents_simulator: Simulator) -> None:
     cfevents_simulator.add("c1", {"e": {"k": "Init"}, "t": 1, "n": 0})

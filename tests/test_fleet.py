@@ -103,6 +103,7 @@ CROWDED_EXAMPLE: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.once
 @settings(max_examples=60, deadline=None)
 @given(
     events=st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), raw_events, min_size=1),
@@ -135,6 +136,7 @@ def test_a_fleet_yields_what_each_connectors_own_listing_has_ascending(
         assert [t for _, t, _ in found] == sorted(t for _, t, _ in expected)
 
 
+@pytest.mark.once
 async def test_of_200_connectors_three_of_which_fail_everything_of_the_others_comes_and_the_three_are_named() -> None:
     events = {f"site-{number}": at(range(number % 50, 1000, 60)) for number in range(199)}
     retry = Retry(attempts=2, first_wait=0.001)

@@ -342,9 +342,8 @@ def test_a_round_costs_little_more_than_the_pages_that_it_lists() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - 1800, interval=60, deep_interval=DAY)
         await until(BEGIN + 1800, follower)
-        rounds = {round(at) // 60 for at, _ in api.asked if at > BEGIN + 600}
-        assert len(rounds) > 15
-        assert sum(at > BEGIN + 600 for at, _ in api.asked) <= 4 * len(rounds)
+        # Some twenty rounds, a little less than a minute apart.
+        assert 30 < sum(at > BEGIN + 600 for at, _ in api.asked) < 4 * 24
 
     run(scenario, {"a": events}, page_size=100)
 
@@ -361,6 +360,7 @@ def test_a_look_for_late_events_costs_little_more_than_its_pages() -> None:
     run(scenario, {"a": events}, page_size=100)
 
 
+@pytest.mark.once
 def test_a_batch_s_checkpoint_is_the_state_after_it() -> None:
     history = late_history(1, 1, 100)
 
@@ -524,6 +524,7 @@ def test_once_tells_of_the_connectors_that_failed_after_the_others() -> None:
     run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)], "b": [(BEGIN - 6, 0, BEGIN)]})
 
 
+@pytest.mark.once
 def test_payloads_come_with_the_events_and_none_is_lost_where_one_cannot_be_had() -> None:
     history = late_history(3, 0.5, 60, longest=4 * 3600)
 

@@ -51,6 +51,7 @@ def checked(answer: Any) -> str:
     return "result"
 
 
+@pytest.mark.once
 @pytest.mark.timeout(1800)
 def test_mutated_pages_give_a_result_or_an_error_of_the_family() -> None:
     random = Random(f"fuzz {CASES}")
@@ -70,6 +71,7 @@ def test_mutated_pages_give_a_result_or_an_error_of_the_family() -> None:
     assert {"result", "APIResponseError", "APIStatusError", "RateLimitError", "InternalServerError"} <= seen.keys()
 
 
+@pytest.mark.once
 @pytest.mark.timeout(1800)
 @settings(max_examples=max(200, CASES // 20), deadline=None)
 @given(st.sampled_from(SHAPES), json_values, st.sampled_from([200, 204, 429, 500]))

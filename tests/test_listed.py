@@ -69,6 +69,7 @@ def refused(raw: Any, _: Any) -> Any:
     raise AssertionError(f"{raw} went the general way")
 
 
+@pytest.mark.once
 @settings(max_examples=1000)
 @given(items | json_values)
 @example(ITEM | {"t": -(2**70), "n": 2**70 - 1})

@@ -206,6 +206,7 @@ def test_a_page_that_was_on_its_way_when_the_client_was_closed_and_opened_again_
     run_jumping(main())
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("prefetch", [1, 3])
 @pytest.mark.parametrize("closed", [False, True])
 def test_nothing_complains_of_a_page_that_failed_and_that_nobody_wanted(prefetch: int, closed: bool) -> None:

@@ -127,6 +127,7 @@ def test_a_status_other_than_success_is_an_error_whatever_the_body(status: int) 
         read_answer(REQUEST, response(page(), status))
 
 
+@pytest.mark.once
 @pytest.mark.timeout(1800)
 def test_mutated_pages_give_the_same_both_ways() -> None:
     random = Random(f"quick {CASES}")
@@ -157,6 +158,7 @@ raw_json = st.recursive(
 )
 
 
+@pytest.mark.once
 @pytest.mark.timeout(1800)
 @settings(max_examples=max(300, CASES // 20), deadline=None)
 @example(ITEM, "1", '"c"')

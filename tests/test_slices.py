@@ -544,6 +544,7 @@ async def _slowly(pages: Any) -> AsyncIterator[Page]:
         yield each
 
 
+@pytest.mark.once
 def test_what_was_given_up_is_not_held_until_the_end() -> None:
     async def main() -> list[tuple[int, int]]:
         left = 4000

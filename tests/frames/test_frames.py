@@ -96,6 +96,7 @@ def split(draw: st.DrawFn) -> tuple[list[EventDetail], list[list[EventDetail]]]:
     return these, [these[a:b] for a, b in zip([0, *cuts], [*cuts, len(these)], strict=True)]
 
 
+@pytest.mark.once
 @settings(deadline=None, max_examples=150)
 @given(made=split(), rows=st.integers(1, 9))
 def test_all_three_frames_agree_with_each_other_and_with_the_events(
@@ -110,6 +111,7 @@ def test_all_three_frames_agree_with_each_other_and_with_the_events(
         assert rows_of(frame) == [listed_row("c1", each.metadata) for each in these]
 
 
+@pytest.mark.once
 @settings(deadline=None, max_examples=150)
 @given(made=split(), rows=st.integers(1, 9))
 def test_all_three_frames_of_details_agree_with_each_other_and_with_the_events(
@@ -127,6 +129,7 @@ def test_all_three_frames_of_details_agree_with_each_other_and_with_the_events(
         assert rows_of(frame) == [detailed_row(f"site-{len(page)}", each) for page in pages for each in page]
 
 
+@pytest.mark.once
 @settings(deadline=None, max_examples=60)
 @given(made=split(), rows=st.integers(1, 9))
 def test_any_split_into_pages_gives_the_same_table(

@@ -192,6 +192,7 @@ def test_events_are_counted_in_whole_numbers() -> None:
     assert all(tick.is_integer() for tick in ax.get_yticks())
 
 
+@pytest.mark.once
 def test_twenty_connectors_in_a_week_fit() -> None:
     ax = plot.timeline(events_of(History(connectors=20, days=7)))
     ax.figure.canvas.draw()
