@@ -29,6 +29,9 @@ class Part:
     seam: Timespan | None = None
     """Where the part before it asks too; None for the first."""
 
+    collected_until: int | None = None
+    """What was collected later belongs to a later batch of a stream; None where there is none."""
+
 
 def cut(connector_ids: Sequence[str], window: Timespan, slots: int, ahead: int = 0) -> list[Part]:
     """Cut the window of some connectors into the parts that tasks read.

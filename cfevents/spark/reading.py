@@ -53,12 +53,19 @@ def _token(options: Options) -> str | None:
         return None
     try:
         found: str = hide(Path(options.token_file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "it is no text"
-        raise ConfigurationError(f"the file that token_file names cannot be read where this task runs: {why}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"the file that token_file names cannot be read where this task runs: {_why(error)}"
+        ) from None
     if not found.strip():
         raise ConfigurationError("the file that token_file names is empty where this task runs")
     return found
+
+
+def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return "it is no text" if isinstance(error, UnicodeDecodeError) else "no file has such a name"
 
 
 async def connectors(options: Options) -> tuple[str, ...]:
@@ -106,9 +113,16 @@ async def _batches(part: Part, options: Options, rows: Rows) -> AsyncGenerator[p
             async for batch in each:
                 yield batch
     except CfEventsError as error:
-        since, until = (datetime.fromtimestamp(each, UTC).isoformat() for each in part.window)
+        since, until = map(_told, part.window)
         error.add_note(f"connector {part.connector_id!r}, from {since} to {until}")
         raise
+
+
+def _told(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (OverflowError, ValueError, OSError):  # outside the years that have a date
+        return str(seconds)
 
 
 async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator[Block, None]:
@@ -120,7 +134,8 @@ async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator
     stream = _listing(client, part, options, part.window)
     kept = list[Block]()
     async with aclosing(blocks_of(stream.details(concurrency=1) if options.details else stream)) as each:
-        async for block in each:
+        async for listed in each:
+            block = _of_its_batch(part, listed)
             inside = [_may_lie_in(part.seam, event) for event in block.events]
             if any(inside):
                 kept.append(_chosen(part, block, inside))
@@ -145,7 +160,18 @@ def _listing(client: Client, part: Part, options: Options, window: Timespan) -> 
 
 def _may_lie_in(seam: Timespan | None, event: EventMetadata) -> bool:
     times = event.recorded_ts, event.collected_ts
-    return seam is not None and any(seam.since <= time <= seam.until for time in times)
+    # A fraction of a second more: whether bounds mean that is not known either.
+    return seam is not None and any(seam.since - 1 < time < seam.until + 1 for time in times)
+
+
+def _of_its_batch(part: Part, block: Block) -> Block:
+    """Leave out what was collected after the batch's end, so that it has the same events whenever it is read.
+
+    Of a batch that takes days, what came meanwhile would carry the watermark so far that events of the next one were
+    too late for it.
+    """
+    latest = part.collected_until
+    return block if latest is None else _chosen(part, block, [each.collected_ts <= latest for each in block.events])
 
 
 def _chosen(part: Part, block: Block, wanted: list[bool]) -> Block:

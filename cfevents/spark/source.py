@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+from attrs import evolve
 from pyspark.sql.datasource import (  # pyright: ignore[reportMissingImports]
     DataSource,
     DataSourceReader,
@@ -89,15 +90,18 @@ class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
     def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
         window = offsets.window_between(start, end, self._options)
         # A stream that begins now has nothing to read yet.
-        return [] if window.since == window.until else _partitions(self._options, window, offsets.AHEAD)
+        return [] if window.since == window.until else _partitions(self._options, window, offsets.AHEAD, window.until)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         return _read(partition, self._options)
 
 
-def _partitions(options: Options, window: Timespan, ahead: int = 0) -> list[InputPartition]:
+def _partitions(
+    options: Options, window: Timespan, ahead: int = 0, collected_until: int | None = None
+) -> list[InputPartition]:
     ids = asyncio.run(connectors(options))
-    return [InputPartition(part) for part in cut(ids, window, options.slots, ahead)]
+    parts = cut(ids, window, options.slots, ahead)
+    return [InputPartition(evolve(part, collected_until=collected_until)) for part in parts]
 
 
 def _read(partition: InputPartition, options: Options) -> Iterator[pa.RecordBatch]:

@@ -47,9 +47,25 @@ def test_an_offset_never_goes_backwards_when_the_clock_does() -> None:
     assert after(start, stream(), NOW + 10) == start
 
 
+def test_a_clock_that_went_back_by_more_than_the_lookback_is_an_error_since_events_would_be_lost() -> None:
+    options, start = stream(lookback=3600), {"since": NOW, "until": NOW + 7200}
+    assert not is_due(start, options, NOW + 3599)
+    assert after(start, options, NOW + 3599) == start
+    assert is_due(start, options, NOW + 3598)
+    with pytest.raises(ValueError, match=r"all was read up to 2023-11-15T00:13:20\+00:00, which is later than now"):
+        after(start, options, NOW + 3598)
+
+
 def test_an_offset_of_something_else_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"offset \{'index': 3\} is not of the format 'cfevents'"):
-        window_between(BEGINNING, {"index": 3}, stream())
+    other, mine = {"index": 3}, {"since": NOW, "until": NOW + 60}
+    for asked in (
+        lambda: window_between(BEGINNING, other, stream()),
+        lambda: window_between(other, mine, stream()),
+        lambda: is_due(other, stream(), NOW),
+        lambda: after(other, stream(), NOW),
+    ):
+        with pytest.raises(ValueError, match=r"offset \{'index': 3\} is not of the format 'cfevents'"):
+            asked()
 
 
 @given(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from attrs import evolve
 from support.clock import StillLoop, run_jumping
 from support.scripted import ScriptedAPI, failure, item, page, success
 
@@ -105,6 +106,38 @@ def test_the_seam_between_two_parts_is_asked_for_only_where_an_event_may_lie_in_
         assert asked == [part.window, Timespan(begin - 1, begin)][:requests]
 
 
+def test_a_fraction_of_a_second_at_a_seam_comes_once_where_the_bounds_are_of_whole_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = [CUTS[0] - 1.5, CUTS[0] - 0.5, CUTS[0] + 0.5]
+
+    async def rounding(request: Any) -> Any:
+        begin, end = int(request.query["from"]), int(request.query["to"])
+        return await page(*(item(time) for time in times if math.ceil(time) >= begin and int(time) <= end))(request)
+
+    async def main() -> list[float]:
+        async with ScriptedAPI(rounding) as api:
+            set_environment(monkeypatch, api)
+            async with paced(fast()) as client:
+                parts = cut(["c1"], Timespan(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
+                found = [block for part in parts async for block in blocks(client, part, fast())]
+        return sorted(event.recorded_ts for block in found for event in block.events)
+
+    assert run_jumping(main(), StillLoop) == times
+
+
+def test_a_batch_of_a_stream_has_the_same_events_however_late_it_is_read(simulator: Simulator) -> None:
+    simulator.order, simulator.bounds, simulator.compare = "ascending", "inclusive", "t"
+    window = Timespan(CUTS[0] - DAY, CUTS[0] + DAY)
+    (first, second) = cut(["c1"], window, slots=1)
+    until = CUTS[0] + 1
+    rows = rows_of([evolve(part, collected_until=until) for part in (first, second)], fast())
+    expected = [row for row in listed(*window) if row["collected_at"].timestamp() <= until]
+    assert 0 < len(rows) < len(listed(*window))
+    assert rows == expected
+    assert rows_of([evolve(first, collected_until=until)], fast(details=True))
+
+
 def test_kinds_and_payloads_are_read_where_they_are_wanted() -> None:
     options = fast(kind=("StartUpgrade",), details=True)
     parts = cut(["c1"], Timespan(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
@@ -135,6 +168,12 @@ def test_an_error_says_whose_events_could_not_be_read() -> None:
     assert caught.value.__notes__ == ["connector 'gone', from 1970-01-01T00:00:00+00:00 to 1970-01-01T00:01:00+00:00"]
 
 
+def test_an_error_says_so_too_where_a_bound_has_no_date() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        rows_of([Part("gone", Timespan(-84_600_000_000, 60))], fast())
+    assert caught.value.__notes__ == ["connector 'gone', from -84600000000 to 1970-01-01T00:01:00+00:00"]
+
+
 def test_all_connectors_of_the_account_are_asked_for(simulator: Simulator) -> None:
     assert asyncio.run(connectors(Options(connectors=None, requests=10**6))) == ("c1",)
     simulator.requests.clear()
@@ -161,6 +200,7 @@ def test_the_token_is_found_where_the_options_say(
         ({"token_env": "NOT_THERE"}, "environment variable that token_env names is not set where this task runs"),
         ({"token_file": "none"}, "file that token_file names cannot be read where this task runs: No such file"),
         ({"token_file": "empty"}, "file that token_file names is empty where this task runs"),
+        ({"token_file": "a\0b"}, "file that token_file names cannot be read where this task runs: no file has such"),
         ({"token_file": "binary"}, "file that token_file names cannot be read where this task runs: it is no text"),
     ],
 )

@@ -39,7 +39,8 @@ class Run:
 
     def __init__(self, simulator: Simulator, folder: Path) -> None:
         self.simulator, self.folder, self.random = simulator, folder, Random(2)
-        begin = int(time.time()) - 800
+        # What is collected in the future is left to a batch of then.
+        begin = int(time.time()) - 1000
         self.expected: Counter[tuple[str, str]] = Counter()
         self.coming = history(begin, 40 + 60 * KILLS)
         self.since = begin
@@ -155,6 +156,18 @@ def test_a_query_over_what_is_available_goes_on_where_the_last_one_ended(
     froms = sorted({int(request.query["from"]) for request in one.requests})
     assert froms[0] == begin
     assert begin + 2198 <= froms[1] <= begin + 2198 + 300
+
+
+def test_what_is_collected_while_a_batch_is_read_for_days_makes_nothing_of_the_next_one_too_late(
+    spark: Any, one: Simulator, tmp_path: Path
+) -> None:
+    begin = int(time.time()) - 4000
+    terms = {"connectors": "c1", "since": begin}
+    one.add("c1", {"e": {"k": "Init"}, "t": begin, "n": 0, "a": begin})
+    one.add("c1", {"e": {"k": "Init"}, "t": begin + 10, "n": 0, "a": begin + 2 * 86_400})
+    assert available(spark, one, tmp_path, **terms) == [f"{begin}.0"]
+    one.add("c1", {"e": {"k": "Init"}, "t": begin + 20, "n": 0, "a": begin + 3900})
+    assert available(spark, one, tmp_path, **terms) == [f"{begin}.0", f"{begin + 20}.0"]
 
 
 def test_a_stream_that_begins_now_reads_nothing_of_the_past(spark: Any, one: Simulator, tmp_path: Path) -> None:
