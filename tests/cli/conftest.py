@@ -5,16 +5,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import Any
 
 import pytest
 import stamina
 from click.testing import CliRunner, Result
 
 from cfevents.cli.app import app
-
-if TYPE_CHECKING:
-    from cfevents.testing import Simulator
+from cfevents.testing import Simulator, SimulatorThread
 
 EVENTS = (
     {"e": {"k": "Init"}, "t": 1767225600, "n": 0, "a": 1767225631, "v": "1.2.3"},
@@ -32,12 +31,26 @@ def _one_attempt() -> Iterator[None]:
 
 
 @pytest.fixture
-def account(cfevents_simulator: "Simulator", monkeypatch: pytest.MonkeyPatch) -> "Simulator":
+def account(cfevents_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """Give a simulator that the environment points to; its connector ``site-1`` has four events of 2026-01-01."""
     cfevents_simulator.add("site-1", *EVENTS)
     for name, value in cfevents_simulator.environment.items():
         monkeypatch.setenv(name, value)
     return cfevents_simulator
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulator]]:
+    """Give a function that serves events, and nothing of a made-up past, which would take its time, to be found."""
+    with ExitStack() as stack:
+
+        def serve(events: dict[str, list[dict[str, Any]]]) -> Simulator:
+            simulator = stack.enter_context(SimulatorThread(Simulator(events=events)))
+            for name, value in simulator.environment.items():
+                monkeypatch.setenv(name, value)
+            return simulator
+
+        yield serve
 
 
 @pytest.fixture

@@ -46,12 +46,9 @@ def event(at: int, number: int = 0, kind: str = "StartUpgrade") -> dict[str, Any
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """A simulator that the environment points to, without a made-up past, which would take its time."""
-    with SimulatorThread(Simulator(events={"site-1": EVENTS})) as simulator:
-        for name, value in simulator.environment.items():
-            monkeypatch.setenv(name, value)
-        yield simulator
+def account(serve: Callable[..., Simulator]) -> Simulator:
+    """An account with one connector."""
+    return serve({"site-1": EVENTS})
 
 
 @pytest.fixture

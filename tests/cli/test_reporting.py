@@ -1,21 +1,20 @@
 """What report finds, how it shows it, and how it ends."""
 
 import json
-import os
-import pty
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import Result
+from support.terminal import on_terminal, shown_by
 
 from cfevents import operations
 from cfevents.cli import reporting
-from cfevents.testing import Simulator, SimulatorThread, faults
+from cfevents.testing import Simulator, faults
+
+if TYPE_CHECKING:
+    import subprocess
 
 Invoke = Callable[..., Result]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -33,12 +32,9 @@ EVENTS = [event(60, "RekeyStart", tunnel_id="tunnel-1"), event(120, "Novelty", d
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Simulator]:
-    """A simulator that the environment points to, without a made-up past, which would take its time."""
-    with SimulatorThread(Simulator(events={"site-1": EVENTS})) as simulator:
-        for name, value in simulator.environment.items():
-            monkeypatch.setenv(name, value)
-        yield simulator
+def account(serve: Callable[..., Simulator]) -> Simulator:
+    """An account with one connector."""
+    return serve({"site-1": EVENTS})
 
 
 @pytest.fixture
@@ -249,29 +245,13 @@ def test_wrong_usage_is_told_before_anything_is_asked(
 
 
 def test_the_summary_goes_to_a_terminal_where_findings_go_to_a_file(troubled: Simulator, tmp_path: Path) -> None:
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "cfevents", "report", CONNECTOR, *WINDOW]
-    with (tmp_path / "found").open("w") as file, subprocess.Popen(command, stdout=file, stderr=theirs):
-        os.close(theirs)
-        told = b""
-        with suppress(OSError):
-            while chunk := os.read(ours, 65536):
-                told += chunk
-    os.close(ours)
-    assert told.decode().strip() == ("2 events of 1 connector, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 1 finding")
+    with (tmp_path / "found").open("w") as file:
+        told = shown_by(("report", CONNECTOR, *WINDOW), {"stdout": file, "stderr": None}, {})
+    assert told == "2 events of 1 connector, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 1 finding\n"
     assert json.loads((tmp_path / "found").read_text())["kind"] == "failed_upgrade"
 
 
 def test_a_narrow_terminal_shows_the_beginning_of_long_ids(troubled: Simulator) -> None:
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "cfevents", "report", CONNECTOR, *WINDOW]
-    with subprocess.Popen(command, stdout=theirs, env=os.environ | {"COLUMNS": "80", "NO_COLOR": "1"}):
-        os.close(theirs)
-        shown = b""
-        with suppress(OSError):
-            while chunk := os.read(ours, 65536):
-                shown += chunk
-    os.close(ours)
-    lines = shown.decode().splitlines()
+    lines = on_terminal("report", CONNECTOR, *WINDOW).splitlines()
     assert "0c5a29f6\N{HORIZONTAL ELLIPSIS}  failed_upgrade" in lines[1]
     assert max(map(len, lines)) <= 80
