@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal, TypeAlias
 
 from attrs import Factory, frozen
@@ -80,7 +81,7 @@ def options_of(given: Mapping[str, str], mode: Mode | None = None) -> Options:
         except (TypeError, ValueError, ConfigurationError) as error:
             faults.append(str(error))
     faults += _missing(given, mode)
-    faults += [] if faults else _contradictions(Options(**values))
+    faults += _contradictions(Options(**{"connectors": None, **values}), given.keys() - values)
     if faults:
         told = "".join(f"\n- {fault}" for fault in faults)
         raise ValueError(f"these options of the format 'cfevents' cannot be used:{told}")
@@ -112,17 +113,17 @@ def _missing(given: Mapping[str, str], mode: Mode | None) -> list[str]:
     return faults
 
 
-def _contradictions(options: Options) -> list[str]:
-    """Say which options, each possible alone, are not so together."""
+def _contradictions(options: Options, unread: AbstractSet[str]) -> list[str]:
+    """Say which options, each possible alone, are not so together. Those that could not be read may be anything."""
     faults = []
     if options.token_env and options.token_file:
         faults.append("token_env and token_file both say where the token is: give one of them")
-    if options.slots > options.allowed:
+    if options.slots > options.allowed and unread.isdisjoint({"requests", "share"}):
         faults.append(
             f"slots={options.slots} is more than the {options.allowed} requests that may be sent in a period: use "
             "fewer executor cores"
         )
-    if options.since is not None:
+    if options.since is not None and "until" not in unread:
         try:
             _ = options.window
         except ValueError as error:

@@ -55,6 +55,17 @@ def test_all_that_is_wrong_is_said_at_once_and_each_by_its_name() -> None:
     assert "there are connectors, since" in told[0]
 
 
+def test_contradictions_are_said_with_all_else_but_not_of_what_could_not_be_read() -> None:
+    both = {"connectors": "a", "token_env": "A", "token_file": "/t"}
+    told = faults({**both, "slots": "2000", "since": "1h", "until": "1d", "kind": ","}, "read")
+    assert [each.split("=")[0].split(" ")[0] for each in told] == ["kind", "token_env", "slots", "the"]
+    for unread in ({"requests": "x"}, {"share": "x"}):
+        (fault,) = faults({"connectors": "a", "slots": "2000", **unread})
+        assert fault.startswith(f"{next(iter(unread))}=")
+    (fault,) = faults({"connectors": "a", "since": "2999-01-01T00:00:00Z", "until": "x"}, "read")
+    assert fault.startswith("until=")
+
+
 @pytest.mark.parametrize(
     ("given", "mode", "fault"),
     [
