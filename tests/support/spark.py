@@ -10,14 +10,14 @@ from typing import Any
 from cfevents.testing import Simulator
 
 
-def environment() -> dict[str, str]:
+def environment(*, token: bool = True) -> dict[str, str]:
     """What Spark is started with: its Java keeps it, and gives it to the workers."""
-    return {
-        "CLOUDFLARE_API_TOKEN": Simulator(events={}).api_token,
+    needed = {
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "SPARK_LOCAL_IP": "127.0.0.1",
     }
+    return needed | ({"CLOUDFLARE_API_TOKEN": Simulator(events={}).api_token} if token else {})
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def running(folder: Path, master: str = "local[2]", conf: Mapping[str, str] | No
     from cfevents.spark import EventsDataSource  # noqa: PLC0415
 
     assert SparkSession.getActiveSession() is None, "it would be stopped with this one"
-    os.environ.update(environment())
+    os.environ.update(environment(token=master.startswith("local")))
     settings = {
         "spark.ui.enabled": "false",
         "spark.sql.shuffle.partitions": "1",
