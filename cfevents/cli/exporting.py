@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+import cfevents
 from cfevents.cli.archiving import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connectors_or_first
 from cfevents.cli.failures import Failure, arguments_checked, moment_spelled
@@ -233,8 +234,10 @@ def _kept(gathered: "Gathered") -> Iterator[None]:
     """Tell that nothing is lost by what ends it."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         if gathered.progress is not None and gathered.progress.events:
             told = f"{gathered.progress.events} events are kept in {gathered.folder.name}: the same command goes on"
+            if isinstance(error, cfevents.NotFoundError):
+                told += ", one with other ids needs --restart"
             click.echo(f"cfevents: {printable(told)}", err=True)
         raise

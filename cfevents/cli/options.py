@@ -1,6 +1,6 @@
 """What several commands have in common on the command line."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,9 +9,18 @@ from cfevents.cli.output import FORMATS
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+
+def _one_source(context: click.Context, _: click.Parameter, value: Any) -> Any:
+    """Check that only one of two is read from: whichever option comes later knows of the other."""
+    if value and (context.params.get("simulate") or context.params.get("archive")):
+        raise click.UsageError("--simulate and --archive are two places to read from: leave one of them out.")
+    return value
+
+
 simulate_option = click.option(
     "--simulate",
     is_flag=True,
+    callback=_one_source,
     help="Ask a made-up account on this machine; its past is made anew each day at 00:00 UTC, and goes on from now.",
 )
 """``--simulate``: no account is needed."""
@@ -38,6 +47,7 @@ archive_option = click.option(
     "--archive",
     type=click.Path(exists=True, dir_okay=False),
     metavar="PATH",
+    callback=_one_source,
     help="Read from this archive instead, as 'cfevents archive' has filled it; nobody is asked.",
 )
 """``--archive``: no account is needed; None where the API is asked."""
@@ -106,6 +116,18 @@ def require_connectors(connectors: tuple[str, ...], all_: bool, simulate: bool) 
         raise click.UsageError("Name connectors or say --all, not both.", ctx=click.get_current_context())
     if not all_:
         require_connector(next(iter(connectors), None), simulate, or_else=" --all means all of them.")
+
+
+def require_api(page_size: int | None, archive: str | None) -> None:
+    """Check that there are pages whose size may be said.
+
+    Raises:
+        UsageError: There are none.
+    """
+    if page_size is not None and archive is not None:
+        raise click.UsageError(
+            "--page-size is for the API: an archive has no pages, so leave it out.", ctx=click.get_current_context()
+        )
 
 
 def require_simulate(speed: float | None, simulate: bool) -> None:

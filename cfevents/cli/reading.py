@@ -21,6 +21,7 @@ from cfevents.cli.options import (
     example,
     format_option,
     kind_option,
+    require_api,
     require_connector,
     require_connectors,
     simulate_option,
@@ -71,6 +72,7 @@ def list_events(
     """
     require_connectors(connectors, all_, simulate or archive is not None)
     asked = _asked(zone, **window)
+    require_api(asked["page_size"], archive)
 
     async def run() -> None:
         async with reading_from(archive, simulate, connectors, all_) as source:

@@ -79,6 +79,18 @@ def lists(simulator: Simulator) -> int:
     return sum(request.path.endswith("/telemetry/events") for request in simulator.requests)
 
 
+def test_an_export_that_meets_a_wrong_id_tells_how_to_begin_anew_without_it(
+    many: Simulator, invoke: Invoke, folder: Path
+) -> None:
+    del many
+    result = invoke("export", "events.csv", "many-1", "nobody", *WINDOW)
+    assert result.exit_code == 1
+    kept = "60 events are kept in events.csv.export: the same command goes on, one with other ids needs --restart\n"
+    assert result.stderr.startswith(f"cfevents: {kept}")
+    assert invoke("export", "events.csv", "many-1", *WINDOW, "--restart").exit_code == 0
+    assert len((folder / "events.csv").read_text().splitlines()) == 61
+
+
 def test_ndjson_has_the_lines_that_list_prints(many: Simulator, invoke: Invoke, folder: Path) -> None:
     assert export(invoke, "events.ndjson", "many-1", *WINDOW) == "60 events in events.ndjson\n"
     assert (folder / "events.ndjson").read_text() == invoke("list", "many-1", *WINDOW).stdout

@@ -168,6 +168,24 @@ def test_a_connector_that_an_archive_lacks_hides_no_other(invoke: Invoke, archiv
         assert "the archive has nothing of nobody; it has site-1, site-2" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("list", "--simulate"), "--simulate and --archive are two places to read from"),
+        (("get", "site-1", "1767225600.0", "--simulate"), "--simulate and --archive are two places to read from"),
+        (("connectors", "--simulate"), "--simulate and --archive are two places to read from"),
+        (("list", "site-1", "--page-size", "5"), "--page-size is for the API"),
+    ],
+)
+def test_what_an_archive_has_no_use_for_is_wrong_usage(
+    invoke: Invoke, archived: tuple[str, str], args: tuple[str, ...], told: str
+) -> None:
+    for given in ((*args, *archived), (args[0], *archived, *args[1:])):
+        result = invoke(*given)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert told in result.stderr
+
+
 @pytest.mark.parametrize("command", ["list", "latest"])
 def test_connectors_and_all_cannot_be_meant_together(account: "Simulator", invoke: Invoke, command: str) -> None:
     for args, told in ((("site-1", "--all"), "not both"), ((), "--all means all of them")):
