@@ -204,6 +204,18 @@ def test_where_the_first_page_is_the_only_one_nothing_is_cut(order: str, concurr
         assert (listed.requests, len(listed.parts)) == (1 + empty_pages, 1)
 
 
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+@pytest.mark.parametrize("concurrency", [2, 8, 32])
+@pytest.mark.parametrize("count", [101, 150, 180])
+def test_where_the_second_page_will_be_the_last_it_is_asked_for_and_nothing_is_cut(
+    order: str, concurrency: int, count: int
+) -> None:
+    case = Case(VirtualAPI(made(range(BEGIN, BEGIN + DAY, DAY // count)), order), DAY, concurrency)
+    listed = case.listed()
+    assert listed.events == case.expected
+    assert (listed.requests, listed.rounds, len(listed.parts)) == (2, 2, 1)
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("concurrency", [2, 8, 32])
 @pytest.mark.parametrize("crowd", [0, TEN_YEARS - 300])

@@ -166,7 +166,13 @@ class Plan:
     def _may_be_cut(self, part: Slice, keys: Collection[Key]) -> bool:
         wide = part.width >= 2 * _NARROWEST
         outgrown = part.pages >= min(_OUTGROWN * part.planned, 2 * _MOST_PAGES)
-        return wide and outgrown and self._affords(1 + self._gaps(), keys)
+        return wide and outgrown and not self._nearly_whole(part) and self._affords(1 + self._gaps(), keys)
+
+    def _nearly_whole(self, part: Slice) -> bool:
+        """Whether the second page seems to be the last: no cut is quicker."""
+        if part.pages > 1:
+            return False
+        return self._sight(part).estimate(part.begin, self._last(part)) <= 2 * self._account.page_size
 
     def _may_be_merged(self, part: Slice, keys: Collection[Key]) -> bool:
         early = self._account.in_order and part.pages < 2 * _MOST_PAGES
