@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
@@ -78,6 +79,5 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
 
 
 def _spark_class() -> str:
-    import pyspark  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
-
-    return str(Path(pyspark.__file__).parent / "bin" / "spark-class")
+    """Find the command that starts a class of Spark."""
+    return str(files("pyspark") / "bin" / "spark-class")
