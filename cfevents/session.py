@@ -214,7 +214,8 @@ class Session:
                 refusal = refusal or RateLimitError(
                     "the request quota is used up, for longer than this call waits", status=429
                 )
-                refusal.retry_after = math.ceil(error.seconds)
+                # Rounded first: (now + 300) - now may be a little more than 300.
+                refusal.retry_after = math.ceil(round(error.seconds, 6))
                 raise refusal from None
             except RateLimitError as error:
                 refusal = error

@@ -18,7 +18,7 @@ from support.clock import JumpingLoop, StillLoop, run_jumping
 from support.scripted import Reply, ScriptedAPI, failure, page, success
 
 import cfevents
-from cfevents import Budget, Client, Retry
+from cfevents import Budget, Client, RateLimitError, Retry
 from cfevents.budget import BlockedError
 from cfevents.protocol import RateLimits, whole_seconds
 from cfevents.testing import Simulator, SimulatorThread
@@ -233,6 +233,19 @@ def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_wait: 
         assert {type(error).__name__ for error in failed} == {"RateLimitError"}
         assert {error.retry_after for error in failed} == {300}  # type: ignore[attr-defined]
         assert passed < 1
+
+
+def test_how_long_a_block_lasts_is_told_as_the_api_tells_it_whatever_the_clock_shows() -> None:
+    async def main() -> int | None:
+        refused = failure(429, 971, headers={"Retry-After": "300"})
+        async with ScriptedAPI(refused) as api, Client(**api.client_options, retry=Retry(max_wait=10)) as client:
+            asyncio.get_running_loop().skipped = 1809.3  # type: ignore[attr-defined]
+            with pytest.raises(RateLimitError) as caught:
+                await client.list_connectors()
+        return caught.value.retry_after
+
+    assert (1809.3 + 300) - 1809.3 > 300
+    assert run_jumping(main(), StillLoop) == 300
 
 
 def test_waiting_for_a_turn_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
