@@ -1,71 +1,26 @@
-"""A task: one part of the window, read with the ordinary client, at the pace of one slot."""
+"""A task: one part of the window, read with the ordinary client."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime
 from itertools import compress
-from pathlib import Path
 
 import pyarrow as pa
 
-from cfevents.budget import Budget
 from cfevents.client import Client
-from cfevents.credentials import environment, hide
-from cfevents.errors import CfEventsError, ConfigurationError
+from cfevents.errors import CfEventsError
 from cfevents.frames.tables import batches
 from cfevents.models import EventMetadata
 from cfevents.paging import key_of
 from cfevents.spark.options import Options
 from cfevents.spark.parts import Part
 from cfevents.spark.rows import Rows
+from cfevents.spark.slot import paced
 from cfevents.streams import EventStream
 from cfevents.streams.fleet import members_of
 from cfevents.streams.framed import Block, blocks_of
 from cfevents.timespan import Timespan
-
-
-@asynccontextmanager
-async def paced(options: Options) -> AsyncGenerator[Client, None]:
-    """Open a client for one slot: what it sends keeps its distance, also from what was sent before it.
-
-    Whoever had the slot before may have had an answer just now. So the first request waits too.
-
-    Raises:
-        ConfigurationError: There are no credentials or no account, where the tasks run.
-    """
-    budget = Budget(1, options.pace, options.share)
-    token, account_id, base_url = _token(options), options.account_id, options.base_url
-    async with Client(api_token=token, account_id=account_id, base_url=base_url, budget=budget) as client:
-        budget.answered(await budget.turn())
-        yield client
-
-
-def _token(options: Options) -> str | None:
-    """Find the token where the options say; None where they do not."""
-    if options.token_env:
-        token: str | None = hide(environment(options.token_env))
-        if token is None:
-            raise ConfigurationError("the environment variable that token_env names is not set where this task runs")
-        return token
-    if options.token_file is None:
-        return None
-    try:
-        found: str = hide(Path(options.token_file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            f"the file that token_file names cannot be read where this task runs: {_why(error)}"
-        ) from None
-    if not found.strip():
-        raise ConfigurationError("the file that token_file names is empty where this task runs")
-    return found
-
-
-def _why(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError) and error.errno:
-        return os.strerror(error.errno)
-    return "it is no text" if isinstance(error, UnicodeDecodeError) else "no file has such a name"
 
 
 async def connectors(options: Options) -> tuple[str, ...]:
@@ -133,9 +88,9 @@ async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator
     """
     stream = _listing(client, part, options, part.window)
     kept = list[Block]()
-    async with aclosing(blocks_of(stream.details(concurrency=1) if options.details else stream)) as each:
-        async for listed in each:
-            block = _of_its_batch(part, listed)
+    async with aclosing(blocks_of(stream.details(concurrency=1) if options.details else stream)) as listed:
+        async for page in listed:
+            block = _of_its_batch(part, page)
             inside = [_may_lie_in(part.seam, event) for event in block.events]
             if any(inside):
                 kept.append(_chosen(part, block, inside))
