@@ -189,8 +189,10 @@ def test_an_idle_round_is_one_request_for_each_connector() -> None:
 
 
 @pytest.mark.once
-def test_idle_rounds_do_not_grow_memory() -> None:
+def test_idle_rounds_do_not_grow_memory(caplog: pytest.LogCaptureFixture) -> None:
     rounds = 10_000 if LONG else 300
+    # What is told of each request is kept by the tests, to be searched.
+    caplog.set_level("INFO", "cfevents.requests")
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         task = asyncio.create_task(until(BEGIN + (rounds + 200) * 30, client.follow_events("a", since=BEGIN - DAY)))

@@ -6,7 +6,6 @@ committed, a query that is started again makes its first offset anew, so that on
 """
 
 import math
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 from cfevents.spark.options import Options
@@ -22,44 +21,40 @@ BEGINNING: Offset = {}
 
 
 def after(start: Offset, options: Options, now: float) -> Offset:
-    """Say up to when the next batch reads, which is no earlier than its predecessor did, whatever the clock says.
+    """Say up to when the next batch reads: its present, also where the clock was set back.
 
     Raises:
-        ValueError: The offset is of something else, or so late that what comes until then would never be read.
+        ValueError: The offset is of something else.
     """
-    if not start:
+    if start:
+        since = _checked(start)["since"]
+    else:
         since = math.floor(now) if options.since is None else Timespan.of(options.since, None).since
-        return {"since": since, "until": max(since, math.floor(now))}
-    if _checked(start)["until"] - options.lookback - 1 > now:
-        told = datetime.fromtimestamp(start["until"], UTC).isoformat()
-        raise ValueError(
-            f"the checkpoint says that all was read up to {told}, which is later than now by more than the lookback, "
-            "so events would be lost: set this machine's clock, or take another checkpoint folder, and since"
-        )
-    return {"since": start["since"], "until": max(start["until"], math.floor(now))}
+    return {"since": since, "until": max(since, math.floor(now))}
 
 
 def is_due(start: Offset, options: Options, now: float) -> bool:
-    """Whether it is time for the next batch, or for the error that there can be none."""
-    if not start:
-        return True
-    past = now - _checked(start)["until"]
-    return past >= options.interval or past < -options.lookback - 1
+    """Whether it is time for the next batch: an interval after the last, or at once where the clock was set back."""
+    return not start or not 0 <= now - _checked(start)["until"] < options.interval
 
 
 def window_between(start: Offset, end: Offset, options: Options) -> Timespan:
-    """Say what a batch asks for: from the lookback before its predecessor's end on, and nothing before the stream."""
+    """Say what a batch asks for: from the lookback before its predecessor's end on, and nothing before the stream.
+
+    A predecessor that ended in the future, by a clock that was ahead, was read now at the latest.
+    """
     _checked(end)
     if not start:
         return Timespan(end["since"], end["until"])
+    read = min(_checked(start)["until"], end["until"])
     # A second early: whether bounds are inclusive is not known.
-    since = max(end["since"], math.floor(_checked(start)["until"] - options.lookback) - 1)
-    return Timespan(since, end["until"])
+    return Timespan(max(end["since"], math.floor(read - options.lookback) - 1), end["until"])
 
 
 def _checked(offset: Offset) -> Offset:
     """Check an offset that Spark kept: the checkpoint may be that of another format."""
-    if not isinstance(offset, dict) or offset.keys() != {"since", "until"}:
+    named = isinstance(offset, dict) and offset.keys() == {"since", "until"}
+    if not named or not all(type(seconds) is int for seconds in offset.values()):
         raise ValueError(
             f"the checkpoint's offset {offset} is not of the format 'cfevents': take another checkpoint folder"
         )

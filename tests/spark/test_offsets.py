@@ -1,13 +1,14 @@
 """How far a stream has read: offsets that say all that is needed to ask for a batch again."""
 
 import json
-from itertools import pairwise
+from itertools import accumulate, pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents.spark.offsets import BEGINNING, Offset, after, is_due, window_between
+from cfevents.spark.offsets import AHEAD, BEGINNING, Offset, after, is_due, window_between
 from cfevents.spark.options import Options
 
 NOW = 1_700_000_000
@@ -42,46 +43,66 @@ def test_a_batch_is_due_at_first_and_then_after_each_interval() -> None:
     assert [is_due(start, options, NOW + seconds) for seconds in (0, 59.9, 60)] == [False, False, True]
 
 
-def test_an_offset_never_goes_backwards_when_the_clock_does() -> None:
-    start = {"since": NOW, "until": NOW + 600}
-    assert after(start, stream(), NOW + 10) == start
+def test_where_the_clock_was_set_back_the_next_batch_comes_at_once_and_reads_up_to_the_present_one() -> None:
+    options, start = stream(lookback=3600), {"since": NOW, "until": NOW + 82_800}
+    assert is_due(start, options, NOW + 7200.5)
+    end = after(start, options, NOW + 7200.5)
+    assert end == {"since": NOW, "until": NOW + 7200}
+    # What was read by the wrong clock was read now at the latest.
+    assert window_between(start, end, options) == (NOW + 3599, NOW + 7200)
+    assert not is_due(end, options, NOW + 7201)
 
 
-def test_a_clock_that_went_back_by_more_than_the_lookback_is_an_error_since_events_would_be_lost() -> None:
-    options, start = stream(lookback=3600), {"since": NOW, "until": NOW + 7200}
-    assert not is_due(start, options, NOW + 3599)
-    assert after(start, options, NOW + 3599) == start
-    assert is_due(start, options, NOW + 3598)
-    with pytest.raises(ValueError, match=r"all was read up to 2023-11-15T00:13:20\+00:00, which is later than now"):
-        after(start, options, NOW + 3598)
+def test_where_the_clock_is_before_the_stream_nothing_is_before_it() -> None:
+    assert after({"since": NOW, "until": NOW + 60}, stream(), NOW - 5) == {"since": NOW, "until": NOW}
+
+
+def test_a_stream_that_begins_this_second_has_a_window_that_is_not_reversed() -> None:
+    first = after(BEGINNING, stream(since=str(NOW + 1)), NOW + 0.5)
+    assert first == {"since": NOW + 1, "until": NOW + 1}
+
+
+def test_seconds_are_whole_and_none_is_left_out() -> None:
+    start = {"since": NOW, "until": NOW + 7200}
+    assert after(start, stream(), NOW + 7290.9) == {"since": NOW, "until": NOW + 7290}
+    assert window_between(start, {"since": NOW, "until": NOW + 7290}, stream(lookback=60.5)).since == NOW + 7138
 
 
 def test_an_offset_of_something_else_is_an_error() -> None:
-    other, mine = {"index": 3}, {"since": NOW, "until": NOW + 60}
-    for asked in (
-        lambda: window_between(BEGINNING, other, stream()),
-        lambda: window_between(other, mine, stream()),
-        lambda: is_due(other, stream(), NOW),
-        lambda: after(other, stream(), NOW),
-    ):
-        with pytest.raises(ValueError, match=r"offset \{'index': 3\} is not of the format 'cfevents'"):
-            asked()
+    mine: Offset = {"since": NOW, "until": NOW + 60}
+    others: list[Any] = [{"index": 3}, {"since": NOW, "until": None}, {"since": 0.5, "until": 1}, mine | {"more": 1}, 3]
+    for other in others:
+        for asked in (
+            lambda other: window_between(BEGINNING, other, stream()),
+            lambda other: window_between(other, mine, stream()),
+            lambda other: is_due(other, stream(), NOW),
+            lambda other: after(other, stream(), NOW),
+        ):
+            with pytest.raises(ValueError, match=r"offset .* is not of the format 'cfevents'"):
+                asked(other)
 
 
 @given(
     st.lists(st.integers(1, 5000), min_size=1, max_size=30),
-    st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 3600)), max_size=30),
+    st.lists(st.tuples(st.integers(0, 20_000), st.floats(0, 1)), max_size=30),
+    st.integers(0, 3600),
+    st.integers(0, 30),
 )
 def test_every_event_that_is_no_later_than_the_lookback_lies_in_a_batch_that_is_read_after_it_was_collected(
-    pauses: list[int], events: list[tuple[int, int]]
+    pauses: list[int], events: list[tuple[int, float]], ahead: int, right_from: int
 ) -> None:
     options = stream(lookback=3600, since=str(NOW))
-    offsets: list[Offset] = [BEGINNING, {"since": NOW, "until": NOW}]
-    for pause in pauses:
-        offsets.append(after(offsets[-1], options, offsets[-1]["until"] + pause))
+    offsets: list[Offset] = [BEGINNING]
+    reads = [NOW + passed for passed in accumulate([0, *pauses])]
+    for number, read in enumerate(reads):
+        # The driver's clock is ahead at first, and then set right.
+        offsets.append(after(offsets[-1], options, read + (ahead if number < right_from else 0)))
     windows = [window_between(start, end, options) for start, end in pairwise(offsets)]
-    for time, lag in ((NOW + recorded, lag) for recorded, lag in events):
-        if time + lag < offsets[-1]["until"]:
-            # A window is asked for at its end. Bounds may be exclusive, and whether the stream's own is, the API says.
-            asked_for = [window for window in windows if window.until >= time + lag]
-            assert any(since < time < until or time == NOW for since, until in asked_for)
+    for recorded, late in events:
+        # A clock that is ahead takes from the lookback.
+        time, lag = NOW + recorded, int(late * (3600 - ahead))
+        if time + lag < reads[-1]:
+            # Bounds may be exclusive, and whether the stream's own is, the API says.
+            asked_for = [window for window, read in zip(windows, reads, strict=True) if read >= time + lag]
+            own = [each for each in asked_for if each.until >= time + lag]
+            assert any(since < time < until + AHEAD or time == NOW for since, until in own)
