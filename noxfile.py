@@ -161,8 +161,11 @@ def kills(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def spark(session: nox.Session) -> None:
     """Read with a real Spark on this machine, and kill its queries ten times; takes many minutes, and needs Java."""
-    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
-        session.error("Spark needs Java 17 or newer, and there is none: install it, or set JAVA_HOME")
+    home = os.environ.get("JAVA_HOME")
+    if shutil.which("java" if home is None else str(Path(home) / "bin" / "java")) is None:
+        session.error(
+            f"Spark needs Java 17 or newer, and there is none{f' in JAVA_HOME={home}' if home else ''}: install it"
+        )
     _groups(session, "tests")
     _install_wheel(session, "spark")
     env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": "tests", "CFEVENTS_SPARK_KILLS": "10"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Literal, TypeAlias
 
-from attrs import Factory, frozen
+from attrs import frozen
 
 from cfevents.budget import Budget
 from cfevents.checks import check_segment, check_text, check_whole, shown
@@ -47,8 +47,11 @@ class Options:
     base_url: str | None = None
     token_env: str | None = None
     token_file: str | None = None
-    allowed: int = Factory(lambda self: Budget(self.requests, self.period, self.share).left, takes_self=True)
-    """How many requests all tasks together may send in a period."""
+
+    @property
+    def allowed(self) -> int:
+        """How many requests all tasks together may send in a period."""
+        return Budget(self.requests, self.period, self.share).left
 
     @property
     def window(self) -> Timespan:
@@ -74,14 +77,15 @@ def options_of(given: Mapping[str, str], mode: Mode | None = None) -> Options:
         ValueError: Some cannot be used; the message says of each what was wrong, and what to write instead.
     """
     values: dict[str, Any] = {}
-    faults = [_unknown(name) for name in given if name not in _READERS]
+    faults = list(dict.fromkeys(_unknown(name) for name in given if name not in _READERS))
     for name, text in given.items():
         try:
             values |= {name: _READERS[name](name, text)} if name in _READERS else {}
         except (TypeError, ValueError, ConfigurationError) as error:
             faults.append(str(error))
-    faults += _missing(given, mode)
+    faults += _missing(given)
     faults += _contradictions(Options(**{"connectors": None, **values}), given.keys() - values)
+    faults += _for_mode(given, mode, faulty=bool(faults))
     if faults:
         told = "".join(f"\n- {fault}" for fault in faults)
         raise ValueError(f"these options of the format 'cfevents' cannot be used:{told}")
@@ -96,21 +100,31 @@ def _unknown(name: str) -> str:
         )
     if name == "path":
         return "path: there is none; write .load() without arguments"
+    if name in {"provider", "owner"}:  # Spark's own
+        return "a table of the catalogue cannot be made of it: write CREATE TEMPORARY VIEW … USING cfevents OPTIONS (…)"
     return f"{name}: there is no such option; there are {', '.join(_READERS)}"
 
 
-def _missing(given: Mapping[str, str], mode: Mode | None) -> list[str]:
-    """Say what is missing, or not for this way of reading."""
+def _missing(given: Mapping[str, str]) -> list[str]:
+    return [] if "connectors" in given else ["connectors is missing: write 'all', or ids with commas between them"]
+
+
+def _for_mode(given: Mapping[str, str], mode: Mode | None, *, faulty: bool) -> list[str]:
+    """Say what is missing or has no meaning for this way of reading.
+
+    Where the way is not known yet, that is said which holds for both; and what one of them lacks, if there are faults
+    anyway: all are to be told at once.
+    """
+    of_a_stream = [name for name in ("interval", "lookback") if name in given]
+    of_a_batch = ["until"] if "until" in given else []
     faults = []
-    if "connectors" not in given:
-        faults.append("connectors is missing: write 'all', or ids with commas between them")
-    if mode == "read" and "since" not in given:
-        faults.append(
-            "since is missing: write a length of time such as '30d', or a time such as '2026-03-01T00:00:00Z'"
-        )
-    others = {"read": ("interval", "lookback"), "readStream": ("until",)}[mode] if mode else ()
-    faults += [f"{name} has no meaning for {mode}: leave it out" for name in others if name in given]
-    return faults
+    if "since" not in given and (mode == "read" or (mode is None and faulty and not of_a_stream)):
+        who = "since is missing" if mode else "since is missing, unless this is a stream"
+        faults.append(f"{who}: write a length of time such as '30d', or a time such as '2026-03-01T00:00:00Z'")
+    if mode is None and of_a_stream and of_a_batch:
+        faults.append(f"until is for read, and {of_a_stream[0]} for readStream: leave one of them out")
+    others = of_a_stream if mode == "read" else of_a_batch if mode == "readStream" else []
+    return faults + [f"{name} has no meaning for {mode}: leave it out" for name in others]
 
 
 def _contradictions(options: Options, unread: AbstractSet[str]) -> list[str]:
@@ -120,8 +134,8 @@ def _contradictions(options: Options, unread: AbstractSet[str]) -> list[str]:
         faults.append("token_env and token_file both say where the token is: give one of them")
     if options.slots > options.allowed and unread.isdisjoint({"requests", "share"}):
         faults.append(
-            f"slots={options.slots} is more than the {options.allowed} requests that may be sent in a period: use "
-            "fewer executor cores"
+            f"slots={options.slots} is more than share={options.share} of requests={options.requests} in a period: use "
+            "fewer executor cores, or raise requests where the API allows more"
         )
     if options.since is not None and "until" not in unread:
         try:
@@ -139,7 +153,12 @@ def _names(name: str, text: str) -> tuple[str, ...]:
 
 
 def _connectors(name: str, text: str) -> tuple[str, ...] | None:
-    return None if text.strip() == "all" else tuple(check_segment(name, each) for each in _names(name, text))
+    names = _names(name, text)
+    if "all" not in map(str.lower, names):
+        return tuple(check_segment(name, each) for each in names)
+    if len(names) > 1:
+        raise ValueError(f"{name}={shown(text)}: 'all' stands alone, or ids without it")
+    return None
 
 
 def _kinds(name: str, text: str) -> tuple[str, ...]:
@@ -181,9 +200,16 @@ def _base_url(name: str, text: str) -> str:
 
 
 def _variable(name: str, text: str) -> str:
-    # What it is instead may be the token itself.
-    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", text):
+    # What it is instead may be the token itself, which is longer than names are, and of all kinds of characters.
+    variable = text.strip()
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", variable) or re.match(r"(?=.*[a-z])(?=.*[0-9]).{32}", variable):
         raise ValueError(f"{name} is not the name of an environment variable")
+    return variable
+
+
+def _file(name: str, text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"{name}={shown(text)} is not the name of a file")
     return text
 
 
@@ -203,5 +229,5 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "account_id": _account,
     "base_url": _base_url,
     "token_env": _variable,
-    "token_file": check_text,
+    "token_file": _file,
 }

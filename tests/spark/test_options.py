@@ -1,6 +1,8 @@
 """The options of the data source: checked all at once, and without a secret."""
 
 import pickle
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,8 +40,45 @@ def test_options_are_read_as_a_person_writes_them() -> None:
     assert pickle.loads(pickle.dumps(options)) == options
 
 
-def test_all_connectors_are_those_that_are_not_named() -> None:
-    assert options_of({"connectors": "all"}).connectors is None
+@pytest.mark.parametrize("text", ["all", " all ", "ALL"])
+def test_all_connectors_are_those_that_are_not_named(text: str) -> None:
+    assert options_of({"connectors": text}).connectors is None
+
+
+def test_what_is_not_given_is_as_the_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "spark.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| `([^`]+)` \|", page, re.MULTILINE))
+    rows |= {"requests": "1200", "period": "300s", "share": "0.9"}
+    assert "| `requests`, `period`, `share` | `1200`, `300s`, `0.9` |" in page
+    assert rows.keys() >= {"details", "interval", "lookback", "slots"}
+    options = options_of({"connectors": "a"})
+    assert options_of({"connectors": "a", **rows}) == options
+
+
+@pytest.mark.parametrize(
+    ("given", "option", "value"),
+    [
+        ({"details": " TRUE "}, "details", True),
+        ({"details": "false"}, "details", False),
+        ({"token_env": " THE_TOKEN "}, "token_env", "THE_TOKEN"),
+        ({"token_env": "A_LONG_NAME_OF_A_VARIABLE_THAT_HAS_2_NUMBERS_1"}, "token_env", None),
+        ({"period": "5min"}, "period", 300.0),
+        ({"requests": " 600 "}, "requests", 600),
+        ({"slots": "1080"}, "slots", 1080),
+    ],
+)
+def test_an_option_is_read_as_it_is_meant(given: dict[str, str], option: str, value: object) -> None:
+    options = options_of({"connectors": "a", **given})
+    assert getattr(options, option) == (given[option] if value is None else value)
+
+
+def test_where_the_way_of_reading_is_not_known_yet_all_is_told_that_is_wrong_in_either() -> None:
+    told = faults({"connectors": "a", "slots": "x"})
+    assert told[1].startswith("since is missing, unless this is a stream: write a length of time")
+    assert [each[:5] for each in faults({"connectors": "a", "slots": "x", "interval": "5s"})] == ["slots"]
+    (both,) = faults({"connectors": "a", "until": "1h", "interval": "5s"})
+    assert both == "until is for read, and interval for readStream: leave one of them out"
+    assert options_of({"connectors": "a"}).since is None
 
 
 def test_a_stream_has_an_interval_and_a_lookback() -> None:
@@ -50,7 +89,7 @@ def test_a_stream_has_an_interval_and_a_lookback() -> None:
 def test_all_that_is_wrong_is_said_at_once_and_each_by_its_name() -> None:
     told = faults({"conectors": "a", "kind": "a,,b", "slots": "two", "details": "yes", "share": "2", "path": "/x"})
     assert [each.split(":")[0].split(" ")[0].split("=")[0] for each in told] == [
-        "conectors", "path", "kind", "slots", "details", "share", "connectors",
+        "conectors", "path", "kind", "slots", "details", "share", "connectors", "since",
     ]  # fmt: skip
     assert "there are connectors, since" in told[0]
 
@@ -60,7 +99,7 @@ def test_contradictions_are_said_with_all_else_but_not_of_what_could_not_be_read
     told = faults({**both, "slots": "2000", "since": "1h", "until": "1d", "kind": ","}, "read")
     assert [each.split("=")[0].split(" ")[0] for each in told] == ["kind", "token_env", "slots", "the"]
     for unread in ({"requests": "x"}, {"share": "x"}):
-        (fault,) = faults({"connectors": "a", "slots": "2000", **unread})
+        (fault,) = faults({"connectors": "a", "since": "1d", "slots": "2000", **unread})
         assert fault.startswith(f"{next(iter(unread))}=")
     (fault,) = faults({"connectors": "a", "since": "2999-01-01T00:00:00Z", "until": "x"}, "read")
     assert fault.startswith("until=")
@@ -80,7 +119,17 @@ def test_contradictions_are_said_with_all_else_but_not_of_what_could_not_be_read
         ({"connectors": "a", "interval": "soon"}, None, "interval='soon' is not a length of time"),
         ({"connectors": "a", "lookback": "0"}, None, "lookback=0.0 must be finite and above 0"),
         ({"connectors": "a", "slots": "0"}, None, "slots=0 must be at least 1"),
-        ({"connectors": "a", "slots": "1081"}, None, "slots=1081 is more than the 1080 requests"),
+        ({"connectors": "a", "slots": "1081"}, None, "slots=1081 is more than share=0.9 of requests=1200 in a period"),
+        ({"connectors": "a,All"}, None, "connectors='a,All': 'all' stands alone"),
+        ({"connectors": "a,,b"}, None, "connectors='a,,b' has an empty name"),
+        ({"connectors": "a", "since": "1d", "lookback": "5s"}, "read", "lookback has no meaning for read"),
+        ({"connectors": "a", "kind": "\ud800"}, None, "kind"),
+        ({"connectors": "a", "requests": "9" * 19}, None, "requests='9999999999999999999' is not a whole number"),
+        ({"connectors": "a", "token_file": " "}, None, "token_file=' ' is not the name of a file"),
+        ({"connectors": "a", "token_file": "a\0b"}, None, "token_file='a\\x00b' is not the name of a file"),
+        ({"connectors": "a", "base_url": " "}, None, "base_url"),
+        ({"connectors": "a", "path": "/x"}, None, "path: there is none; write .load() without arguments"),
+        ({"connectors": "a", "provider": "cfevents", "owner": "me"}, None, "a table of the catalogue cannot be made"),
         ({"connectors": "a", "share": "half"}, None, "share='half' is not a number"),
         ({"connectors": "a", "account_id": " "}, None, "account_id is empty: leave it out"),
         ({"connectors": "a", "account_id": "a" * 33}, None, "account_id has 33 characters"),
@@ -89,15 +138,18 @@ def test_contradictions_are_said_with_all_else_but_not_of_what_could_not_be_read
     ],
 )
 def test_what_is_wrong_with_an_option_is_said(given: dict[str, str], mode: Mode | None, fault: str) -> None:
-    (told,) = faults(given, mode)
+    told, *more = faults(given, mode)
     assert told.startswith(fault)
+    assert [each for each in more if not each.startswith("since is missing, unless this is a stream")] == []
 
 
-@pytest.mark.parametrize("name", ["token", "api_token", "api_key", "password", "token_env"])
-def test_a_secret_that_was_given_as_an_option_is_refused_and_not_repeated(name: str) -> None:
-    (told,) = faults({"connectors": "a", name: "arg-token-33bb"})
+@pytest.mark.parametrize("secret", ["arg-token-33bb", "0a1b" * 9, "Abcdefghij_0123456789_klmnopqrstuvwxyzAB"])
+@pytest.mark.parametrize("name", ["token", "api_token", "apikey", "api_key", "email", "password", "token_env"])
+def test_a_secret_that_was_given_as_an_option_is_refused_and_not_repeated(name: str, secret: str) -> None:
+    (told,) = faults({"connectors": "a", "since": "1d", name: secret})
     assert told.startswith(name)
-    assert "arg-token-33bb" not in told
+    assert secret not in told
+    assert ("none takes a secret" in told) == (name != "token_env")
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,11 @@ def test_cutting_costs_at_most_two_requests_for_each_slot_and_no_part_is_shorter
     assert all(count == 1 or (window.until - window.since) // count >= DAY for count in counts.values())
 
 
+def test_all_cuts_are_spent_that_the_slots_allow() -> None:
+    for slots in (1, 2, 7):
+        assert len(cut(["a", "b", "c"], Timespan(BEGIN, BEGIN + 365 * DAY), slots)) == 3 + 2 * slots
+
+
 def test_a_window_of_a_day_is_not_cut() -> None:
     window = Timespan(BEGIN, BEGIN + DAY)
     assert cut(["a", "b"], window, 8) == [Part("a", window), Part("b", window)]

@@ -57,7 +57,7 @@ def test_executors_find_the_token_in_their_own_environment_keep_one_quota_and_wr
     # So that nothing but their own pace keeps it.
     small.faults.add(faults.headers({"Ratelimit": None, "Ratelimit-Policy": None}))
     assert rows(start(small, two, tmp_path, requests=60, period="3s")) == expected(small)
-    assert small._quota.refused == 0
+    assert small.refused == 0
     logs = [list(worker.folder.glob("work/app-*/*/stderr")) for worker in two.workers]
     assert all(any("Finished task" in log.read_text() for log in each) for each in logs)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]

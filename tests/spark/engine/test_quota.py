@@ -25,4 +25,4 @@ def test_a_quota_is_kept_by_however_many_tasks_read_at_a_time_though_the_api_tel
     assert small.history is not None
     assert count == sum(map(len, small.history.events.values()))
     assert len(small.requests) > 90
-    assert small._quota.refused == 0
+    assert small.refused == 0

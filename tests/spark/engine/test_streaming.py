@@ -180,6 +180,20 @@ def test_a_stream_that_begins_now_reads_nothing_of_the_past(spark: Any, one: Sim
     assert one.requests == []
 
 
+def test_a_stream_asks_for_nothing_more_within_its_interval(spark: Any, one: Simulator) -> None:
+    frame = spark.readStream.format("cfevents").options(**options(one, connectors="all", since="1h", interval="1h"))
+    query = frame.load().writeStream.format("noop").start()
+    try:
+        query.processAllAvailable()
+        assert one.requests
+        one.requests.clear()
+        time.sleep(2)
+        assert query.isActive
+        assert one.requests == []
+    finally:
+        query.stop()
+
+
 def test_what_is_wrong_with_the_options_of_a_stream_is_said_when_it_starts(
     spark: Any, one: Simulator, tmp_path: Path
 ) -> None:
