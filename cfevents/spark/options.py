@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from difflib import get_close_matches
 from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
@@ -16,7 +17,7 @@ from cfevents.timespan import Timespan, length, moment
 
 Mode: TypeAlias = Literal["read", "readStream"]
 
-_SECRETS = {"token", "api_token", "apitoken", "key", "api_key", "apikey", "email", "api_email", "password", "secret"}
+_SECRETS = ("token", "key", "email", "password", "secret")
 
 
 @frozen(kw_only=True)
@@ -93,7 +94,7 @@ def options_of(given: Mapping[str, str], mode: Mode | None = None) -> Options:
 
 
 def _unknown(name: str) -> str:
-    if name in _SECRETS:
+    if any(word in name for word in _SECRETS):
         return (
             f"{name}: options are shown in plans and logs, so none takes a secret; set CLOUDFLARE_API_TOKEN where the "
             "tasks run, or name a variable (token_env) or a file (token_file) that is there"
@@ -102,6 +103,8 @@ def _unknown(name: str) -> str:
         return "path: there is none; write .load() without arguments"
     if name in {"provider", "owner"}:  # Spark's own
         return "a table of the catalogue cannot be made of it: write CREATE TEMPORARY VIEW … USING cfevents OPTIONS (…)"
+    if near := get_close_matches(name, _READERS, n=1):
+        return f"{name}: there is no such option; did you mean {near[0]}?"
     return f"{name}: there is no such option; there are {', '.join(_READERS)}"
 
 

@@ -44,6 +44,18 @@ def read(part: Part, options: Options) -> Iterator[pa.RecordBatch]:
     Raises:
         CfEventsError: It could not be read; a note on the error says which part it was.
     """
+    try:
+        yield from _read(part, options)
+    except CfEventsError as error:
+        raise shortened(error) from None
+
+
+def shortened(error: CfEventsError) -> CfEventsError:
+    """Forget the way to an error: Spark prints it several times over, and the sentence is lost in it."""
+    return error.with_traceback(None)
+
+
+def _read(part: Part, options: Options) -> Iterator[pa.RecordBatch]:
     rows = Rows(payloads=options.details)
     with asyncio.Runner() as runner:
         each = _batches(part, options, rows)

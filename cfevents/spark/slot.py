@@ -27,15 +27,26 @@ async def paced(options: Options) -> AsyncGenerator[Client, None]:
         ConfigurationError: There are no credentials or no account, where the tasks run.
     """
     budget = _Pace(options)
-    async with Client(
-        api_token=_token(options),
-        account_id=options.account_id,
-        base_url=options.base_url,
-        budget=budget,
-        retry=Retry(max_wait=_PATIENCE + budget.behind),
-    ) as client:
+    async with _client(options, budget) as client:
         budget.answered(await budget.turn())
         yield client
+
+
+def _client(options: Options, budget: "_Pace") -> Client:
+    try:
+        return Client(
+            api_token=_token(options),
+            account_id=options.account_id,
+            base_url=options.base_url,
+            budget=budget,
+            retry=Retry(max_wait=_PATIENCE + budget.behind),
+        )
+    except ConfigurationError as error:
+        error.add_note(
+            "this is about the environment where Spark's tasks run; options may name another variable (token_env), a "
+            "file (token_file) and the account (account_id), but take no secret"
+        )
+        raise
 
 
 class _Pace(Budget):

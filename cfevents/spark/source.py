@@ -14,11 +14,12 @@ from pyspark.sql.datasource import (  # pyright: ignore[reportMissingImports]
 )
 from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow  # pyright: ignore[reportMissingImports]
 
+from cfevents.errors import CfEventsError
 from cfevents.spark import offsets
 from cfevents.spark.offsets import Offset
 from cfevents.spark.options import Mode, Options, options_of
 from cfevents.spark.parts import cut
-from cfevents.spark.reading import connectors, read
+from cfevents.spark.reading import connectors, read, shortened
 from cfevents.spark.rows import spelled
 from cfevents.timespan import Timespan, now
 
@@ -48,7 +49,11 @@ class EventsDataSource(DataSource):
 
     def streamReader(self, schema: Any) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
         """Make what reads in a stream."""
-        return _StreamReader(self._options(schema, "readStream"))
+        try:
+            return _StreamReader(self._options(schema, "readStream"))
+        except ValueError as error:
+            # Raised here, Spark would tell of a mistake of its own after it.
+            return _RefusedReader(error)
 
     def _options(self, schema: Any, mode: Mode) -> Options:
         options = options_of(self.options, mode)
@@ -96,10 +101,32 @@ class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         return _read(partition, self._options)
 
 
+class _RefusedReader(DataSourceStreamReader):
+    """Says what is wrong with a stream's options, whatever it is asked first."""
+
+    def __init__(self, error: ValueError) -> None:
+        self._error = error
+
+    def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
+        raise self._error
+
+    def latestOffset(self, start: Offset, limit: Any) -> Offset:  # noqa: N802 - Spark's name
+        raise self._error
+
+    def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
+        raise self._error
+
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        raise self._error
+
+
 def _partitions(
     options: Options, window: Timespan, ahead: int = 0, collected_until: int | None = None
 ) -> list[InputPartition]:
-    ids = asyncio.run(connectors(options))
+    try:
+        ids = asyncio.run(connectors(options))
+    except CfEventsError as error:
+        raise shortened(error) from None
     parts = cut(ids, window, options.slots, ahead)
     return [InputPartition(evolve(part, collected_until=collected_until)) for part in parts]
 

@@ -91,7 +91,9 @@ def test_all_that_is_wrong_is_said_at_once_and_each_by_its_name() -> None:
     assert [each.split(":")[0].split(" ")[0].split("=")[0] for each in told] == [
         "conectors", "path", "kind", "slots", "details", "share", "connectors", "since",
     ]  # fmt: skip
-    assert "there are connectors, since" in told[0]
+    assert told[0] == "conectors: there is no such option; did you mean connectors?"
+    (unlike,) = faults({"connectors": "a", "since": "1d", "xyz": ""})
+    assert unlike.startswith("xyz: there is no such option; there are connectors, since")
 
 
 def test_contradictions_are_said_with_all_else_but_not_of_what_could_not_be_read() -> None:
@@ -144,7 +146,9 @@ def test_what_is_wrong_with_an_option_is_said(given: dict[str, str], mode: Mode 
 
 
 @pytest.mark.parametrize("secret", ["arg-token-33bb", "0a1b" * 9, "Abcdefghij_0123456789_klmnopqrstuvwxyzAB"])
-@pytest.mark.parametrize("name", ["token", "api_token", "apikey", "api_key", "email", "password", "token_env"])
+@pytest.mark.parametrize(
+    "name", ["token", "api_token", "apikey", "api_key", "email", "password", "cloudflare_api_token", "token_env"]
+)
 def test_a_secret_that_was_given_as_an_option_is_refused_and_not_repeated(name: str, secret: str) -> None:
     (told,) = faults({"connectors": "a", "since": "1d", name: secret})
     assert told.startswith(name)

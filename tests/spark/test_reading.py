@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import traceback
 from collections.abc import Iterator
 from contextlib import aclosing
 from random import Random
@@ -172,6 +173,14 @@ def test_an_error_says_whose_events_could_not_be_read() -> None:
     with pytest.raises(NotFoundError) as caught:
         rows_of([Part("gone", Timespan(0, 60))], fast())
     assert caught.value.__notes__ == ["connector 'gone', from 1970-01-01T00:00:00+00:00 to 1970-01-01T00:01:00+00:00"]
+
+
+def test_an_error_is_told_without_the_way_to_it() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        rows_of([Part("gone", Timespan(0, 60))], fast())
+    told = traceback.format_exception(caught.value)
+    assert sum("site-packages" in line or "cfevents" in line for line in told) < 8
+    assert told[-1].startswith("connector 'gone', from")
 
 
 def test_an_error_says_so_too_where_a_bound_has_no_date() -> None:

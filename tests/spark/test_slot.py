@@ -82,6 +82,13 @@ def test_a_token_that_is_not_there_is_an_error_that_names_the_option(
         asyncio.run(ask(Options(connectors=None, account_id=ACCOUNT, **option)))  # type: ignore[arg-type]
 
 
+def test_without_credentials_it_is_told_what_an_option_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
+    with pytest.raises(ConfigurationError) as caught:
+        asyncio.run(ask(Options(connectors=None, account_id=ACCOUNT)))
+    assert "(token_env), a file (token_file) and the account (account_id)" in caught.value.__notes__[0]
+
+
 @pytest.mark.parametrize("option", [{"token_env": "BROKEN"}, {"token_file": "broken"}])
 def test_a_token_that_cannot_be_sent_is_not_shown_by_the_error(
     option: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -198,6 +198,7 @@ def test_what_is_wrong_with_the_options_of_a_stream_is_said_when_it_starts(
     spark: Any, one: Simulator, tmp_path: Path
 ) -> None:
     frame = spark.readStream.format("cfevents").options(**options(one, connectors="c1", until="1h")).load()
-    with pytest.raises(Exception, match="until has no meaning for readStream"):
+    with pytest.raises(Exception, match="until has no meaning for readStream") as caught:
         frame.writeStream.format("noop").trigger(availableNow=True).start().awaitTermination()
+    assert "UnboundLocalError" not in str(caught.value)
     assert one.requests == []
