@@ -192,7 +192,7 @@ class Blocking(Arrivals):
         return await failure(429, 10100, headers={"Retry-After": "300"})(request)
 
 
-@pytest.mark.parametrize("slots", [1, 2, 8, 40])
+@pytest.mark.parametrize("slots", [1, 2, 8, pytest.param(40, marks=pytest.mark.once)])
 def test_a_block_that_each_request_prolongs_ends_in_one_wait_of_every_slot_and_in_no_error(slots: int) -> None:
     pace = Options(connectors=None, slots=slots).pace
     blocking = Blocking(since=20 * pace)
