@@ -40,7 +40,7 @@ class Retry:
     """How often a request is sent at most. A block that was waited out does not count."""
 
     max_wait: float = field(default=330.0, converter=_max_wait)
-    """The longest block of the API to wait for, in seconds; it documents five minutes."""
+    """The longest block of the API to wait for, in seconds, as it is told; five minutes are documented."""
 
     first_wait: float = field(default=1.0, converter=_first_wait)
     """The longest wait before the second attempt, in seconds; it doubles with each further one."""

@@ -465,6 +465,92 @@ def test_what_was_sent_before_the_apis_window_began_does_not_hide_what_others_se
     assert run_jumping(main()) == (30, 60)
 
 
+class Prolonged:
+    """An API that refuses everything from a moment on, until nobody asked for five minutes."""
+
+    def __init__(self, since: float) -> None:
+        self.since, self.until, self.refusals = since, math.inf, list[float]()
+
+    async def __call__(self, request: Any) -> Any:
+        now = asyncio.get_running_loop().time()
+        if not self.since <= now < self.until:
+            return await success([])(request)
+        self.refusals.append(now)
+        self.until = now + 300
+        return await failure(429, 10100, headers={"Retry-After": "300"})(request)
+
+
+@pytest.mark.parametrize(
+    ("programs", "interval", "each"), [(1, 12, 1), (4, 12, 1), (2, 50, 1), (2, 60, 2), (10, 60, 2), (10, 290, 5)]
+)
+def test_programs_that_know_nothing_of_each_other_get_over_a_block_that_each_request_prolongs(
+    programs: int, interval: float, each: int
+) -> None:
+    async def program(number: int, url: dict[str, Any]) -> int:
+        failed = 0
+        await asyncio.sleep(number * interval / programs)
+        async with Client(**url, budget=Budget(10**6)) as client:
+            while asyncio.get_running_loop().time() < 3600:
+                try:
+                    await client.list_connectors()
+                except RateLimitError:
+                    failed += 1
+                await asyncio.sleep(interval)
+        return failed
+
+    async def main() -> tuple[list[float], list[int]]:
+        api = Prolonged(since=100)
+        async with ScriptedAPI(api) as server:
+            failed = await asyncio.gather(*(program(number, server.client_options) for number in range(programs)))
+        return api.refusals, failed
+
+    refusals, failed = run_jumping(main(), StillLoop)
+    assert 1 <= len(refusals) <= each * programs
+    if each == 1:
+        assert not any(failed)
+
+
+def test_a_block_is_waited_out_longer_where_it_goes_on_and_no_longer_than_at_first_where_an_answer_came_between() -> (
+    None
+):
+    async def main() -> list[int]:
+        loop, budget, waits = asyncio.get_running_loop(), Budget(), list[int]()
+        for answers in (False, False, False, False, False, False, True, False):
+            budget.block(300)
+            began = loop.time()
+            budget.block(300)  # the same block: requests were under way
+            async with slot(budget) as number:
+                waits.append(round(loop.time() - began))
+                if answers:
+                    budget.learn(RateLimits.of(None, None), number)
+        return waits
+
+    assert run_jumping(main(), StillLoop) == [330, 360, 420, 540, 780, 780, 780, 330]
+
+
+def test_while_a_block_is_waited_out_longer_nothing_is_left_and_it_is_told_and_an_old_answer_does_not_end_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main() -> tuple[int, list[bool]]:
+        budget = Budget()
+        before = await budget.turn()
+        budget.block(300)
+        tasks = [asyncio.ensure_future(budget.turn()) for _ in range(2)]
+        await asyncio.sleep(315)
+        budget.learn(RateLimits.of(None, None), before)
+        budget.answered(before)
+        left = budget.left
+        await asyncio.sleep(30)
+        done = [task.done() for task in tasks]
+        tasks[1].cancel()
+        return left, done
+
+    assert run_jumping(main(), StillLoop) == (0, [True, False])
+    assert [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()] == [
+        "the API refuses requests: waiting 15 s"
+    ]
+
+
 def test_a_refusal_tells_how_long_the_block_lasts_also_where_the_answer_did_not() -> None:
     async def main() -> list[Any]:
         told = []
@@ -559,7 +645,7 @@ def test_waiters_of_little_patience_leave_the_queue_when_a_block_begins_and_the_
         await asyncio.gather(send("first", 400), send("hasty", 10), send("patient", 400))
         return ends
 
-    assert run_jumping(main()) == [("first", 1), ("hasty was told", 1), ("patient", 301)]
+    assert run_jumping(main()) == [("first", 1), ("hasty was told", 1), ("patient", 331)]
 
 
 def test_after_a_block_one_request_goes_alone() -> None:

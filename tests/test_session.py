@@ -112,13 +112,13 @@ def test_what_would_fail_again_is_not_repeated(fault: Any, name: str) -> None:
     assert passed < 0.5
 
 
-def test_a_block_is_waited_out_as_the_api_asks_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_block_is_waited_out_longer_than_the_api_asks_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     result, requests, passed = ask(failure(429, 971, headers={"Retry-After": "300"}), CONNECTORS)
     assert [each.id for each in result] == ["c1"]
     assert requests == 2
-    assert 300 <= passed < 310
+    assert 330 <= passed < 340
     told = [record for record in caplog.records if record.name == "cfevents" and record.levelno >= logging.WARNING]
-    assert [record.getMessage() for record in told] == ["the API refuses requests: waiting 300 s"]
+    assert [record.getMessage() for record in told] == ["the API refuses requests: waiting 330 s"]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_blocks_of_unknown_length_are_waited_out_twice_as_long_each_time(fault: 
 def test_a_block_that_never_ends_ends_in_an_error_when_the_patience_does() -> None:
     error, requests, passed = ask(failure(429, headers={"Retry-After": "10"}), retry=Retry(max_wait=60))
     assert (type(error), error.retry_after) == (cfevents.RateLimitError, 10)
-    assert requests in {6, 7}
+    assert requests == 5
     assert passed < 61
 
 

@@ -39,7 +39,7 @@ def _client(options: Options, budget: "_Pace") -> Client:
             account_id=options.account_id,
             base_url=options.base_url,
             budget=budget,
-            retry=Retry(max_wait=_PATIENCE + budget.behind),
+            retry=Retry(max_wait=_PATIENCE),
         )
     except ConfigurationError as error:
         error.add_note(
@@ -54,12 +54,11 @@ class _Pace(Budget):
 
     def __init__(self, options: Options) -> None:
         super().__init__(1, options.pace, options.share)
-        self.behind = 2 * options.pace + 1
-        """How much later than this one another slot may run into the same block, in seconds, if its task begins."""
+        self._behind = 2 * options.pace + 1
 
-    def block(self, seconds: float | None) -> None:
-        """Wait for the others' refusals too: each may have made the block anew, and the first to wake would do so."""
-        super().block(seconds and seconds + self.behind)
+    def _longer(self, seconds: float) -> float:
+        """Wait until every slot has met the block: the last does so two paces after the first, if its task begins."""
+        return max(super()._longer(seconds), self._behind)
 
 
 def _token(options: Options) -> str | None:
