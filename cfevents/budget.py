@@ -15,16 +15,10 @@ from typing import NamedTuple
 
 from attrs import define
 
+from cfevents.blocked import Blocked
 from cfevents.checks import check_seconds, check_whole
 from cfevents.protocol import RateLimits
 
-# Blocks of which the API does not say how long they last: the first, doubled with each, and the longest.
-_FIRST_BLOCK = 1.0
-_LONGEST_BLOCK = 300.0
-# A block is waited out by so much of it longer than the API says, since others who met it a little later have made it
-# anew with that: who asks too early does the same to them. What was too little is doubled, so many times at most.
-_LONGER = 0.1
-_DOUBLED = 4
 # The part of a quota that is left free where others spend too.
 _FREE = 10
 
@@ -143,10 +137,7 @@ class Budget:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._told_until = -math.inf
-        self._blocked_until = -math.inf
-        self._asks_at = -math.inf
-        self._in_a_row = 0
-        self._unnamed_block = 0.0
+        self._blocked = Blocked()
         # Until the API's own count is known one request goes at a time: programs that start one after the other, each
         # with a budget of its own, would otherwise add up to a block.
         self._alone = True
@@ -171,8 +162,8 @@ class Budget:
         if not self._waiters and self._free_at(now) <= now:
             return self._leave()
         waiter = _Waiter(loop.create_future(), patience, deadline)
-        if now < self._blocked_until and not waiter.outlasts(self._blocked_until - now, now):
-            raise BlockedError(self._blocked_until - now)
+        if now < self._blocked.until and not waiter.outlasts(self._blocked.until - now, now):
+            raise BlockedError(self._blocked.until - now)
         self._waiters.append(waiter)
         self._serve(loop)
         try:
@@ -213,8 +204,9 @@ class Budget:
         if limits.remainders and number > self._learnt_from:
             self._learnt_from = number
             self._learn_remainders(limits, number, now)
-        if now >= self._asks_at and (settled or limits.remainders):
-            self._alone, self._unnamed_block, self._in_a_row = False, 0.0, 0
+        if now >= self._blocked.over_at and (settled or limits.remainders):
+            self._alone = False
+            self._blocked.passed()
 
     def _learn_remainders(self, limits: RateLimits, number: int, now: float) -> None:
         # This request and those sent before it are counted there, and not yet here.
@@ -232,22 +224,12 @@ class Budget:
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if now >= self._asks_at:
-            self._in_a_row += 1
-        longer = self._longer(seconds) if seconds else 0.0
-        if not seconds:
-            seconds = self._unnamed_block = min(max(_FIRST_BLOCK, 2 * self._unnamed_block), _LONGEST_BLOCK)
-        self._blocked_until = max(self._blocked_until, now + seconds)
-        self._asks_at = max(self._asks_at, now + seconds + longer)
+        self._blocked.met(seconds, now)
         self._alone = True
         for waiter in self._waiters:
-            if not waiter.turn.done() and not waiter.outlasts(self._blocked_until - now, now):
-                waiter.turn.set_exception(BlockedError(self._blocked_until - now))
+            if not waiter.turn.done() and not waiter.outlasts(self._blocked.until - now, now):
+                waiter.turn.set_exception(BlockedError(self._blocked.until - now))
         self._serve(loop)
-
-    def _longer(self, seconds: float) -> float:
-        """Say by how much a block is waited out longer than the API said, in seconds."""
-        return _LONGER * seconds * 2.0 ** min(self._in_a_row - 1, _DOUBLED)
 
     @property
     def rate(self) -> float:
@@ -270,7 +252,7 @@ class Budget:
         if self._loop is None:
             return self._quota.allowed
         now = self._loop.time()
-        if now < self._asks_at:
+        if now < self._blocked.over_at:
             return 0
         return max(0, min(each.left(now, len(self._in_flight), self._answered) for each in self._windows(now)))
 
@@ -316,14 +298,14 @@ class Budget:
     def _tell_of(self, at: float, now: float) -> None:
         if at > self._told_until + NOTABLE_WAIT and at - now > NOTABLE_WAIT:
             self._told_until = at
-            why = "the API refuses requests" if at == self._asks_at else "the request quota is used up"
+            why = "the API refuses requests" if at == self._blocked.over_at else "the request quota is used up"
             _log.warning("%s: waiting %.0f s", why, at - now)
 
     def _free_at(self, now: float) -> float:
         if self._alone and self._in_flight:
             return math.inf
         return max(
-            self._asks_at,
+            self._blocked.over_at,
             *(each.free_at(now, len(self._in_flight), self._answered) for each in self._windows(now)),
         )
 

@@ -20,8 +20,8 @@ PACKAGE = Path(cfevents.__file__).parent
 # Each room knows those above it, none below.
 HOUSE = [
     "errors", "extras", "looks", "events", "checks", "checkpoint", "models", "listed", "wire", "lines", "quick",
-    "timespan", "credentials", "protocol", "budget", "transport", "forgotten", "exchange", "retry", "session",
-    "query", "paging", "streams", "following", "client",
+    "timespan", "credentials", "protocol", "blocked", "budget", "transport", "forgotten", "exchange", "retry",
+    "session", "query", "paging", "streams", "following", "client",
 ]  # fmt: skip
 # The wings, and the lowest room of the house that each may know.
 WINGS = {

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from cfevents.blocked import Blocked
 from cfevents.budget import Budget
 from cfevents.client import Client
 from cfevents.credentials import environment, hide
@@ -54,11 +55,8 @@ class _Pace(Budget):
 
     def __init__(self, options: Options) -> None:
         super().__init__(1, options.pace, options.share)
-        self._behind = 2 * options.pace + 1
-
-    def _longer(self, seconds: float) -> float:
-        """Wait until every slot has met the block: the last does so two paces after the first, if its task begins."""
-        return max(super()._longer(seconds), self._behind)
+        # Every slot has met a block by then: the last does two paces after the first, if its task begins.
+        self._blocked = Blocked(least=2 * options.pace + 1)
 
 
 def _token(options: Options) -> str | None:
