@@ -97,7 +97,8 @@ class _Waiter(NamedTuple):
     deadline: float
 
     def outlasts(self, block: float, now: float) -> bool:
-        return block <= self.patience and now + block <= self.deadline
+        # Rounded first: (now + 330) - now may be a little more than 330.
+        return round(block, 6) <= self.patience and now + block <= self.deadline
 
 
 class Budget:
@@ -204,7 +205,7 @@ class Budget:
         if limits.remainders and number > self._learnt_from:
             self._learnt_from = number
             self._learn_remainders(limits, number, now)
-        if now >= self._blocked.over_at and (settled or limits.remainders):
+        if now >= self._blocked.until and (settled or limits.remainders):
             self._alone = False
             self._blocked.passed()
 
@@ -252,7 +253,7 @@ class Budget:
         if self._loop is None:
             return self._quota.allowed
         now = self._loop.time()
-        if now < self._blocked.over_at:
+        if now < self._blocked.until:
             return 0
         return max(0, min(each.left(now, len(self._in_flight), self._answered) for each in self._windows(now)))
 
@@ -298,14 +299,14 @@ class Budget:
     def _tell_of(self, at: float, now: float) -> None:
         if at > self._told_until + NOTABLE_WAIT and at - now > NOTABLE_WAIT:
             self._told_until = at
-            why = "the API refuses requests" if at == self._blocked.over_at else "the request quota is used up"
+            why = "the API refuses requests" if at == self._blocked.until else "the request quota is used up"
             _log.warning("%s: waiting %.0f s", why, at - now)
 
     def _free_at(self, now: float) -> float:
         if self._alone and self._in_flight:
             return math.inf
         return max(
-            self._blocked.over_at,
+            self._blocked.until,
             *(each.free_at(now, len(self._in_flight), self._answered) for each in self._windows(now)),
         )
 

@@ -153,7 +153,7 @@ class RateLimitError(APIStatusError):
     """
 
     retry_after: int | None = None
-    """Seconds until the next request may be sent (``Retry-After``); None where the answer did not say."""
+    """Seconds until the next request may be sent: ``Retry-After``, or what the answer tells otherwise, and a tenth."""
 
 
 class InternalServerError(APIStatusError):

@@ -39,8 +39,8 @@ class Retry:
     attempts: int = field(default=6, converter=_attempts)
     """How often a request is sent at most. A block that was waited out does not count."""
 
-    max_wait: float = field(default=330.0, converter=_max_wait)
-    """The longest block of the API to wait for, in seconds, as it is told; five minutes are documented."""
+    max_wait: float = field(default=400.0, converter=_max_wait)
+    """The longest block of the API to wait for, in seconds: five minutes are documented, and a tenth is added."""
 
     first_wait: float = field(default=1.0, converter=_first_wait)
     """The longest wait before the second attempt, in seconds; it doubles with each further one."""

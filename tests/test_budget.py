@@ -202,7 +202,7 @@ def test_a_policy_is_forgotten_when_its_window_has_passed_without_its_being_name
     assert run_jumping(main()) == (9, 99)
 
 
-@pytest.mark.parametrize("max_wait", [330.0, 10.0])
+@pytest.mark.parametrize("max_wait", [Retry().max_wait, 10.0])
 def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_wait: float) -> None:
     async def main() -> tuple[list[Any], list[float], float]:
         times: list[float] = []
@@ -231,11 +231,11 @@ def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_wait: 
         assert len(failed) == 50
         assert len(times) == 1
         assert {type(error).__name__ for error in failed} == {"RateLimitError"}
-        assert {error.retry_after for error in failed} == {300}  # type: ignore[attr-defined]
+        assert {error.retry_after for error in failed} == {330}  # type: ignore[attr-defined]
         assert passed < 1
 
 
-def test_how_long_a_block_lasts_is_told_as_the_api_tells_it_whatever_the_clock_shows() -> None:
+def test_how_long_a_block_is_waited_out_is_told_in_whole_seconds_whatever_the_clock_shows() -> None:
     async def main() -> int | None:
         refused = failure(429, 971, headers={"Retry-After": "300"})
         async with ScriptedAPI(refused) as api, Client(**api.client_options, retry=Retry(max_wait=10)) as client:
@@ -244,8 +244,8 @@ def test_how_long_a_block_lasts_is_told_as_the_api_tells_it_whatever_the_clock_s
                 await client.list_connectors()
         return caught.value.retry_after
 
-    assert (1809.3 + 300) - 1809.3 > 300
-    assert run_jumping(main(), StillLoop) == 300
+    assert (1809.3 + 300 + 30) - 1809.3 > 330
+    assert run_jumping(main(), StillLoop) == 330
 
 
 def test_waiting_for_a_turn_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -468,8 +468,9 @@ def test_what_was_sent_before_the_apis_window_began_does_not_hide_what_others_se
 class Prolonged:
     """An API that refuses everything from a moment on, until nobody asked for five minutes."""
 
-    def __init__(self, since: float) -> None:
+    def __init__(self, since: float, told: str | None) -> None:
         self.since, self.until, self.refusals = since, math.inf, list[float]()
+        self.headers = {"Retry-After": told} if told else {}
 
     async def __call__(self, request: Any) -> Any:
         now = asyncio.get_running_loop().time()
@@ -477,20 +478,33 @@ class Prolonged:
             return await success([])(request)
         self.refusals.append(now)
         self.until = now + 300
-        return await failure(429, 10100, headers={"Retry-After": "300"})(request)
+        return await failure(429, 10100, headers=self.headers)(request)
 
 
 @pytest.mark.parametrize(
-    ("programs", "interval", "each"), [(1, 12, 1), (4, 12, 1), (2, 50, 1), (2, 60, 2), (10, 60, 2), (10, 290, 5)]
+    ("programs", "interval", "told", "each"),
+    [
+        (1, 12, "300", 1),
+        (4, 12, "300", 1),
+        (2, 50, "300", 1),
+        (2, 60, "300", 2),
+        (10, 60, "300", 2),
+        (10, 290, "300", 5),
+        (3, 780, "300", 7),
+        (2, 60, "60", 9),
+        (2, 60, None, 15),
+    ],
 )
 def test_programs_that_know_nothing_of_each_other_get_over_a_block_that_each_request_prolongs(
-    programs: int, interval: float, each: int
+    programs: int, interval: float, told: str | None, each: int
 ) -> None:
+    end = 100 + max(1200, 20 * interval)
+
     async def program(number: int, url: dict[str, Any]) -> int:
         failed = 0
         await asyncio.sleep(number * interval / programs)
         async with Client(**url, budget=Budget(10**6)) as client:
-            while asyncio.get_running_loop().time() < 3600:
+            while asyncio.get_running_loop().time() < end:
                 try:
                     await client.list_connectors()
                 except RateLimitError:
@@ -498,14 +512,15 @@ def test_programs_that_know_nothing_of_each_other_get_over_a_block_that_each_req
                 await asyncio.sleep(interval)
         return failed
 
-    async def main() -> tuple[list[float], list[int]]:
-        api = Prolonged(since=100)
+    async def main() -> tuple[Prolonged, list[int]]:
+        api = Prolonged(since=100, told=told)
         async with ScriptedAPI(api) as server:
             failed = await asyncio.gather(*(program(number, server.client_options) for number in range(programs)))
-        return api.refusals, failed
+        return api, failed
 
-    refusals, failed = run_jumping(main(), StillLoop)
-    assert 1 <= len(refusals) <= each * programs
+    api, failed = run_jumping(main(), StillLoop)
+    assert 1 <= len(api.refusals) <= each * programs
+    assert api.until < end
     if each == 1:
         assert not any(failed)
 
@@ -515,7 +530,7 @@ def test_a_block_is_waited_out_longer_where_it_goes_on_and_no_longer_than_at_fir
 ):
     async def main() -> list[int]:
         loop, budget, waits = asyncio.get_running_loop(), Budget(), list[int]()
-        for answers in (False, False, False, False, False, False, True, False):
+        for answers in (*[False] * 8, True, False):
             budget.block(300)
             began = loop.time()
             budget.block(300)  # the same block: requests were under way
@@ -525,7 +540,7 @@ def test_a_block_is_waited_out_longer_where_it_goes_on_and_no_longer_than_at_fir
                     budget.learn(RateLimits.of(None, None), number)
         return waits
 
-    assert run_jumping(main(), StillLoop) == [330, 360, 420, 540, 780, 780, 780, 330]
+    assert run_jumping(main(), StillLoop) == [330, 360, 420, 540, 780, 1260, 2100, 2100, 2100, 330]
 
 
 def test_while_a_block_is_waited_out_longer_nothing_is_left_and_it_is_told_and_an_old_answer_does_not_end_it(
@@ -565,7 +580,7 @@ def test_a_refusal_tells_how_long_the_block_lasts_also_where_the_answer_did_not(
                     told.append((error.retry_after, error.status, client.usage.sent, client.usage.repeated))
         return told
 
-    assert run_jumping(main()) == [(300, 429, 1, 0), (300, 429, 1, 0)]
+    assert run_jumping(main()) == [(330, 429, 1, 0), (330, 429, 1, 0)]
 
 
 def test_a_failure_in_front_of_the_api_does_not_end_the_going_alone() -> None:
@@ -623,7 +638,7 @@ def test_a_call_that_comes_during_a_block_is_told_at_once_where_it_outlasts_it()
         return told, loop.time() - began
 
     told, passed = run_jumping(main())
-    assert told == ["300 s", "300 s"]
+    assert told == ["330 s", "330 s"]
     assert passed < 1
 
 

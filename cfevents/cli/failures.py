@@ -25,7 +25,7 @@ _ADVICE = {
     "AuthenticationError": "check CLOUDFLARE_API_TOKEN; the token needs the permission 'Magic WAN Read' on the account",
     "PermissionDeniedError": "the token needs the permission 'Magic WAN Read' on the account",
     "NotFoundError": "check the ids ('cfevents connectors' lists the connectors) and CLOUDFLARE_ACCOUNT_ID",
-    "RateLimitError": "wait five minutes before the next request",
+    "RateLimitError": "wait six minutes before the next request",
     "APIConnectionError": "check the network, and CLOUDFLARE_BASE_URL if it is set",
     "ResponseTooLargeError": "try a smaller --page-size",
 }
