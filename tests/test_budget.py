@@ -248,6 +248,18 @@ def test_how_long_a_block_is_waited_out_is_told_in_whole_seconds_whatever_the_cl
     assert run_jumping(main(), StillLoop) == 330
 
 
+def test_a_block_as_long_as_the_patience_is_waited_out_whatever_the_clock_shows() -> None:
+    async def main() -> float:
+        loop, budget = asyncio.get_running_loop(), Budget()
+        loop.skipped = 1809.3  # type: ignore[attr-defined]
+        budget.block(300)
+        async with slot(budget, patience=330):
+            return loop.time()
+
+    assert (1809.3 + 300 + 30) - 1809.3 > 330
+    assert run_jumping(main(), StillLoop) == pytest.approx(1809.3 + 330)
+
+
 def test_waiting_for_a_turn_is_told_once_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> Any:
         budget = Budget(2, 60.0, share=1.0)
