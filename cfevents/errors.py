@@ -153,7 +153,7 @@ class RateLimitError(APIStatusError):
     """
 
     retry_after: int | None = None
-    """Seconds until the next request may be sent: ``Retry-After``, or what the answer tells otherwise, and a tenth."""
+    """Seconds until the next request may be sent: ``Retry-After``, or else what is known, and a tenth or more added."""
 
 
 class InternalServerError(APIStatusError):

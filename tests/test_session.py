@@ -127,7 +127,8 @@ def test_a_block_is_waited_out_longer_than_the_api_asks_and_told_once(caplog: py
 def test_blocks_of_unknown_length_are_waited_out_twice_as_long_each_time(fault: Any) -> None:
     result, requests, passed = ask(fault, fault, fault, CONNECTORS)
     assert [each.id for each in result] == ["c1"]
-    assert (requests, round(passed, 1)) == (4, 7.7)
+    assert requests == 4
+    assert 7.6 <= passed < 8.2  # 1.1, 2.2 and 4.4
 
 
 def test_a_block_that_never_ends_ends_in_an_error_when_the_patience_does() -> None:
