@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 if TYPE_CHECKING:  # for the annotation alone: no arrow back
-    from cfevents.checkpoint import Checkpoint
+    from cfevents._model.checkpoint import Checkpoint
 
 
 @frozen

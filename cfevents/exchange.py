@@ -7,7 +7,9 @@ from typing import Any, NoReturn
 import aiohttp
 from attrs import frozen
 
-from cfevents.credentials import Credentials
+from cfevents._http.config import Credentials
+from cfevents._http.transport import Settings, Transport
+from cfevents._protocol import RateLimits, Request, Response, whole_seconds
 from cfevents.errors import (
     APIConnectionError,
     APITimeoutError,
@@ -15,8 +17,6 @@ from cfevents.errors import (
     ConfigurationError,
     ResponseTooLargeError,
 )
-from cfevents.protocol import RateLimits, Request, Response, whole_seconds
-from cfevents.transport import Settings, Transport
 
 _CHUNK = 64 * 1024
 

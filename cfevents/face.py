@@ -4,9 +4,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cfevents import events
-from cfevents.budget import Budget
-from cfevents.checkpoint import Checkpoint
-from cfevents.client import Client
+from cfevents._client import Client
+from cfevents._http.budget import Budget
+from cfevents._http.connection import Usage
+from cfevents._http.retry import Retry
+from cfevents._listing import Details, EventStream, Fleet, FleetStream
+from cfevents._model.api import (
+    Connector,
+    Device,
+    EventDetail,
+    EventId,
+    EventMetadata,
+    FleetEvent,
+    FollowedEvent,
+    Page,
+    RecordedEvent,
+)
+from cfevents._model.checkpoint import Checkpoint
+from cfevents._protocol.converter import structure, unstructure
 from cfevents.errors import (
     APIConnectionError,
     APIError,
@@ -28,24 +43,9 @@ from cfevents.errors import (
     RateLimitError,
     ResponseTooLargeError,
 )
-from cfevents.models import (
-    Connector,
-    Device,
-    EventDetail,
-    EventId,
-    EventMetadata,
-    FleetEvent,
-    FollowedEvent,
-    Page,
-    RecordedEvent,
-)
-from cfevents.retry import Retry
-from cfevents.session import Usage
-from cfevents.streams import Details, EventStream, Fleet, FleetStream
-from cfevents.wire import structure, unstructure
 
 if TYPE_CHECKING:
-    from cfevents.following import Batch, ConnectorStatus, FollowCheckpoint, Follower
+    from cfevents._following import Batch, ConnectorStatus, FollowCheckpoint, Follower
 
 __all__ = [
     "APIConnectionError",
@@ -98,5 +98,5 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The rest: most programs never follow, and need not wait for what does.
     if name in __all__:
-        return getattr(import_module("cfevents.following"), name)
+        return getattr(import_module("cfevents._following"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,7 +4,7 @@ import logging
 import warnings
 import weakref
 
-from cfevents.transport import Transport
+from cfevents._http.transport import Transport
 
 _log = logging.getLogger("cfevents")
 

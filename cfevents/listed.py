@@ -1,6 +1,6 @@
 """The events of a listing, of which there may be millions, made without detours.
 
-`cfevents.wire` has one way for every class, which tolerates and keeps what is not documented. Nearly all pages are
+`cfevents._protocol.converter` has one way for every class, which tolerates and keeps what is not documented. Nearly all pages are
 just as documented: their events are made at once, and only a page that is not goes the general way.
 """
 
@@ -9,8 +9,8 @@ from functools import partial
 from itertools import repeat
 from typing import Any, cast
 
+from cfevents._model.api import INT64, EventMetadata, EventSlots, Listing
 from cfevents.events import KINDS
-from cfevents.models import INT64, EventMetadata, EventSlots, Listing
 
 OWN_TEXT: Mapping[str, str] = {kind: kind for kind in KINDS}
 """The catalogue's own text of each kind: an answer brings another copy with each event, of some 60 bytes."""

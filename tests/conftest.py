@@ -8,7 +8,8 @@ import pytest
 from hypothesis import settings
 from support.secrets import PUBLIC_CALLS, Watch
 
-from cfevents import events, wire
+from cfevents import events
+from cfevents._protocol import converter
 
 IS_BRIEF = "CFEVENTS_TESTS_BRIEF" in os.environ
 
@@ -35,7 +36,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.delenv("CFEVENTS_TZ", raising=False)
     monkeypatch.setenv("NETRC", os.devnull)
-    wire._warn_once.cache_clear()
+    converter._warn_once.cache_clear()
     events.tell_of_unknown.cache_clear()
 
 

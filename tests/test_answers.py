@@ -12,10 +12,10 @@ from support.json_values import json_values
 from yarl import URL
 
 import cfevents
-from cfevents import CfEventsError, CodedMessage, EventMetadata, quick, structure
-from cfevents.credentials import Secret
-from cfevents.models import Connector, Latest, Listing, RecordedEvent
-from cfevents.protocol import Request, Response, read_answer
+from cfevents import CfEventsError, CodedMessage, EventMetadata, structure
+from cfevents._http.config import Secret
+from cfevents._model.api import Connector, Latest, Listing, RecordedEvent
+from cfevents._protocol import Request, Response, fast_path, read_answer
 
 URL_ = URL("https://api.example.com/client/v4/accounts/a")
 ITEM = {"a": 3, "k": "Init", "n": 0, "t": 1}
@@ -258,9 +258,9 @@ def test_without_the_extra_speed_a_listing_reads_the_same(monkeypatch: pytest.Mo
     body = envelope({"items": [ITEM], "cursor": "c", "count": 1})
     before = read(body).result.items
     monkeypatch.setitem(sys.modules, "msgspec", None)  # as if it were not installed
-    quick._decoder.cache_clear()
+    fast_path._decoder.cache_clear()
     try:
-        assert quick.quick_listing(json.dumps(body).encode()) is None
+        assert fast_path.quick_listing(json.dumps(body).encode()) is None
         assert read(body).result.items == before == (EventMetadata("Init", 1, 0, 3),)
     finally:
-        quick._decoder.cache_clear()
+        fast_path._decoder.cache_clear()

@@ -22,7 +22,7 @@ import pytest
 import cfevents
 from cfevents import events, face, operations, plot, storage, testing
 from cfevents.testing import History, Simulator, SimulatorThread, faults
-from cfevents.testing.incidents import DEFAULT_INCIDENTS, INCIDENTS
+from cfevents.testing.scenarios import DEFAULT_INCIDENTS, INCIDENTS
 
 pytestmark = pytest.mark.once
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.json_values import json_values, same_json
 
-from cfevents import CodedMessage, Connector, EventMetadata, RecordedEvent, events, structure, unstructure, wire
+from cfevents import CodedMessage, Connector, EventMetadata, RecordedEvent, events, structure, unstructure
+from cfevents._protocol import converter
 
 # Kinds of each edition of the API's documentation, by the number of the first that has them.
 EDITIONS = {
@@ -122,7 +123,7 @@ def test_lists_are_structured_and_back() -> None:
 
 
 def test_unknown_kinds_leave_nothing_behind_in_the_converter() -> None:
-    table = wire.converter()._structure_func._function_dispatch._handler_pairs
+    table = converter.converter()._structure_func._function_dispatch._handler_pairs
     before = len(table)
     for number in range(1000):
         structure({"k": f"Kind{number}"}, events.Event)

@@ -4,10 +4,8 @@ import ast
 import inspect
 import json
 import os
-import pkgutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib.metadata import entry_points, requires
 from pathlib import Path
 
@@ -17,19 +15,6 @@ import cfevents
 from cfevents import face, operations, storage
 
 PACKAGE = Path(cfevents.__file__).parent
-# Each room knows those above it, none below.
-HOUSE = [
-    "errors", "extras", "looks", "events", "checks", "checkpoint", "models", "listed", "wire", "lines", "quick",
-    "timespan", "credentials", "protocol", "blocked", "budget", "transport", "forgotten", "exchange", "retry",
-    "session", "query", "paging", "streams", "following", "client",
-]  # fmt: skip
-# The wings, and the lowest room of the house that each may know.
-WINGS = {
-    "testing": "events", "operations": "models", "frames": "models", "plot": "models", "storage": "following",
-    "doctor": "client", "face": "client", "cli": "client", "spark": "client", "__main__": "client",
-}  # fmt: skip
-# Who may import what inside a function alone: the one arrow back, and the room that imports it.
-BACK = {"streams/framed.py": "frames", "streams/drawn.py": "frames"}
 NAMES = [
     "APIConnectionError",
     "APIError",
@@ -163,14 +148,14 @@ def test_the_parameters_of_what_is_asked_of_events_are_these() -> None:
 
 def test_importing_what_events_mean_loads_no_client() -> None:
     loaded = loaded_after("import cfevents.operations")
-    assert not loaded & {"aiohttp", "cattrs", "yarl", "cfevents.client", "cfevents.wire"}
+    assert not loaded & {"aiohttp", "cattrs", "yarl", "cfevents._client", "cfevents._protocol.converter"}
 
 
 def test_importing_the_package_or_its_pytest_plugin_loads_nothing_else() -> None:
     (plugin,) = entry_points(group="pytest11", name="cfevents")
     assert plugin.value == "cfevents.testing.plugin"
     for code in ("import cfevents", f"import pytest, {plugin.value}"):
-        assert not loaded_after(code) & {"aiohttp", "attrs", "cattrs", "stamina", "yarl", "cfevents.client"}
+        assert not loaded_after(code) & {"aiohttp", "attrs", "cattrs", "stamina", "yarl", "cfevents._client"}
 
 
 def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
@@ -191,7 +176,7 @@ def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
         "cfevents.testing",
         "cfevents.cli",
         "cfevents.frames",
-        "cfevents.looks",
+        "cfevents._html",
         "cfevents.storage",
         "cfevents.operations",
         "cfevents.spark",
@@ -203,78 +188,10 @@ def test_the_runtime_needs_these_libraries_and_no_others() -> None:
     assert sorted(line.split(">")[0] for line in needed) == ["aiohttp", "attrs", "cattrs", "stamina", "yarl"]
 
 
-def _run(node: ast.AST) -> Iterator[ast.AST]:
-    """All that is run, and not what is there for annotations alone."""
-    for child in ast.iter_child_nodes(node):
-        if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
-            yield child
-            yield from _run(child)
-
-
-def imports(path: Path) -> set[str]:
-    """The rooms of the package that a file imports from, wherever in the file."""
-    return rooms_in(ast.parse(path.read_text(encoding="utf-8")))
-
-
-def rooms_in(tree: ast.AST) -> set[str]:
-    """The rooms of the package that are imported from in a piece of code."""
-    nodes = list(_run(tree))
-    named = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
-    named |= {
-        f"cfevents.{alias.name}"
-        for node in nodes
-        if isinstance(node, ast.ImportFrom) and node.module == "cfevents"
-        for alias in node.names
-    }
-    named |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    return {name.split(".")[1] for name in named if name.startswith("cfevents.")} - {"__version__"}
-
-
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-
-
 @pytest.mark.skipif("CFEVENTS_TESTS_INSTALLED" not in os.environ, reason="nox sets it where it tests the wheel")
 def test_what_is_tested_is_what_is_installed() -> None:
     assert "site-packages" in PACKAGE.parts
     assert (PACKAGE / "py.typed").is_file()
-
-
-def test_every_file_belongs_to_a_room() -> None:
-    rooms = {module.name for module in pkgutil.iter_modules([str(PACKAGE)])}
-    assert rooms <= {*HOUSE, *WINGS}
-    assert rooms >= {*HOUSE}
-
-
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_each_room_knows_only_those_above_it(path: Path) -> None:
-    room = room_of(path)
-    if room == "__init__":
-        return
-    if room in WINGS:
-        known = {*HOUSE[: HOUSE.index(WINGS[room]) + 1], room}
-        known |= {"operations"} if room == "plot" else {"frames"} if room == "spark" else set()
-        all_but = {*NAMES, "cli", "doctor", "frames", "operations", "storage", "testing"}
-        known |= all_but if room in {"cli", "__main__"} else set()
-    else:
-        known = {*HOUSE[: HOUSE.index(room)], room}
-    back = {BACK[name]} if (name := path.relative_to(PACKAGE).as_posix()) in BACK else set()
-    assert imports(path) <= known | back
-    assert not loaded_with(path) & back
-
-
-def loaded_with(path: Path) -> set[str]:
-    """The rooms of the package that are imported when a file is, and not later by a function."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    for function in functions:
-        function.body = [ast.Pass()]
-    return rooms_in(tree)
-
-
-def test_events_know_nothing_of_where_they_come_from() -> None:
-    assert imports(PACKAGE / "events.py") == set()
-    assert imports(PACKAGE / "errors.py") == set()
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -15,7 +15,7 @@ import pytest
 from support.clock import run_jumping
 
 import cfevents
-from cfevents import Client, EventMetadata, Retry, timespan
+from cfevents import Client, EventMetadata, Retry, _time
 from cfevents.testing import History, Simulator, faults
 
 HISTORY = History(seed=5, connectors=["c1"], days=1, until=1_780_000_000)
@@ -170,9 +170,9 @@ def test_a_wall_clock_that_jumps_changes_no_wait_and_no_window(monkeypatch: pyte
     async def main() -> tuple[int, int, float]:
         async with Simulator(history=HISTORY) as simulator, Client(**simulator.client_options) as client:
             simulator.faults.add(faults.status(429, retry_after=300), on=2)
-            monkeypatch.setattr(timespan, "now", lambda: float(HISTORY.until))
+            monkeypatch.setattr(_time, "now", lambda: float(HISTORY.until))
             stream = client.list_events("c1", since="24h", page_size=100)
-            monkeypatch.setattr(timespan, "now", lambda: 5e9)
+            monkeypatch.setattr(_time, "now", lambda: 5e9)
             began = asyncio.get_running_loop().time()
             found = await stream.collect()
             return len(found), stream.until, asyncio.get_running_loop().time() - began

@@ -27,7 +27,7 @@ from cfevents import (
     RecordedEvent,
     Retry,
 )
-from cfevents.streams.rounds import Rounds
+from cfevents._listing.fleet_rounds import Rounds
 from cfevents.testing import Simulator, faults
 from cfevents.testing.faults import Exchange, Fault
 

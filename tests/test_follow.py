@@ -33,7 +33,7 @@ from cfevents import (
     Follower,
     NotFoundError,
     Retry,
-    timespan,
+    _time,
 )
 from cfevents.testing import History, Simulator
 from cfevents.testing.settings import Bounds, Compare, Order
@@ -72,7 +72,7 @@ async def until(moment: float, follower: Follower[Any]) -> list[Any]:
             found.append(each)  # noqa: PERF401 - what has come stays, also where it ends in an error
 
     task = asyncio.create_task(read())
-    await asyncio.wait([task], timeout=moment - timespan.now())
+    await asyncio.wait([task], timeout=moment - _time.now())
     await follower.aclose()
     await task
     return found
@@ -160,7 +160,7 @@ def test_an_api_that_is_down_for_hours_is_asked_once_a_minute_and_then_nothing_i
     begin, end = BEGIN + 3 * 3600, BEGIN + 9 * 3600
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        api.fails = lambda _: 503 if begin <= timespan.now() < end else None
+        api.fails = lambda _: 503 if begin <= _time.now() < end else None
         found = await until(BEGIN + 1.2 * DAY, client.follow_events(list(api.events), since=BEGIN, interval="5min"))
         assert sorted(keys(found)) == api.keys()
         # In the first few minutes it is found to be down.
@@ -294,7 +294,7 @@ def test_what_was_listed_does_not_wait_for_hours_of_more() -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         async with aclosing(follower.batches()) as batches:
             first = (await anext(batches)).items
-            assert timespan.now() < BEGIN + 200
+            assert _time.now() < BEGIN + 200
         assert len(first) < 2000
 
     run(scenario, {"a": [(BEGIN - 10 * i, 0, BEGIN) for i in range(8000)]}, page_size=100)
@@ -306,7 +306,7 @@ def test_a_long_silence_before_the_first_event_delays_nothing() -> None:
         follower = client.follow_events("a", since=BEGIN - 60 * DAY)
         async with aclosing(follower.batches()) as batches:
             await anext(batches)
-            assert timespan.now() < BEGIN + 300
+            assert _time.now() < BEGIN + 300
 
     run(scenario, {"a": [(BEGIN - 10 * i, 0, BEGIN) for i in range(20_000)]}, page_size=100)
 
@@ -373,7 +373,7 @@ def test_a_batch_s_checkpoint_is_the_state_after_it() -> None:
         found: list[Any] = []
         stored: str | None = None
         random = Random(1)
-        while timespan.now() < BEGIN + 2 * DAY:
+        while _time.now() < BEGIN + 2 * DAY:
             follower = client.follow_events(["a", "b"], since=BEGIN, checkpoint=stored, interval="5min")
             async with aclosing(follower.batches()) as batches:
                 for _ in range(random.randrange(1, 5)):
@@ -539,7 +539,7 @@ def test_payloads_come_with_the_events_and_none_is_lost_where_one_cannot_be_had(
 
         def fails(request: web.Request) -> int | None:
             if request.path.endswith(tuple(broken)):
-                return 500 if timespan.now() < BEGIN + DAY else None
+                return 500 if _time.now() < BEGIN + DAY else None
             return 503 if random.random() < 0.1 else None
 
         api.fails = fails
@@ -576,7 +576,7 @@ def test_a_refused_connector_is_told_of_and_asked_rarely_and_the_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        api.fails = lambda request: 403 if "/a/" in request.path and timespan.now() < BEGIN + 7200 else None
+        api.fails = lambda request: 403 if "/a/" in request.path and _time.now() < BEGIN + 7200 else None
         follower = client.follow_events(["a", "b"], since=BEGIN)
         found = await until(BEGIN + 7000, follower)
         assert {each.connector_id for each in found} == {"b"}
@@ -598,7 +598,7 @@ def test_credentials_that_never_worked_end_it_and_those_that_did_do_not() -> Non
         api.fails = lambda _: 401
         with pytest.raises(AuthenticationError):
             await anext(aiter(client.follow_events("a", since=BEGIN)))
-        api.fails = lambda _: 401 if BEGIN + 100 < timespan.now() < BEGIN + 4000 else None
+        api.fails = lambda _: 401 if BEGIN + 100 < _time.now() < BEGIN + 4000 else None
         found = await until(BEGIN + 9000, client.follow_events("a", since=BEGIN))
         assert keys(found) == api.keys()
 
@@ -661,15 +661,15 @@ def test_it_ends_at_once_when_it_is_closed_or_cancelled() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         before = asyncio.all_tasks()
         async with waiting(client) as (follower, task):
-            began = timespan.now()
+            began = _time.now()
             await follower.aclose()
             assert await task == []
         async with waiting(client) as (follower, task):
-            began = timespan.now()
+            began = _time.now()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        assert timespan.now() - began < 1
+        assert _time.now() - began < 1
         # The server keeps a task for each connection.
         assert [each for each in asyncio.all_tasks() - before if "web_protocol" not in repr(each)] == []
 
@@ -754,7 +754,7 @@ def test_an_account_whose_connectors_cannot_be_listed_for_hours_is_followed_afte
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        api.fails = lambda _: 503 if timespan.now() < BEGIN + 7200 else None
+        api.fails = lambda _: 503 if _time.now() < BEGIN + 7200 else None
         found = await until(BEGIN + 3 * 3600, client.follow_events(client.fleet(), since=BEGIN))
         assert sorted(keys(found)) == api.keys()
         down = [at for at, _ in api.asked if at < BEGIN + 7200]

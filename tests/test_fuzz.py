@@ -15,9 +15,9 @@ from support.scripted import TOKEN
 from yarl import URL
 
 from cfevents import CfEventsError, EventMetadata, RecordedEvent, unstructure
-from cfevents.credentials import Secret
-from cfevents.models import Connector, Latest, Listing
-from cfevents.protocol import Request, Response, read_answer
+from cfevents._http.config import Secret
+from cfevents._model.api import Connector, Latest, Listing
+from cfevents._protocol import Request, Response, read_answer
 from cfevents.testing import History
 
 CASES = int(os.environ.get("CFEVENTS_FUZZ_CASES", "20000"))

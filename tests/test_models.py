@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import EventId, EventMetadata, RecordedEvent, events
-from cfevents.checks import check_whole, shown
+from cfevents._validation import check_whole, shown
 
 whole = st.integers(-(2**63), 2**63 - 1)
 

@@ -21,7 +21,7 @@ from cfevents import (
     PaginationError,
     events,
 )
-from cfevents.protocol import open_answer
+from cfevents._protocol import open_answer
 from cfevents.testing import History, Simulator
 
 HISTORY = History(seed=4, connectors=["c1"], days=1, until=1_780_000_000)
@@ -295,7 +295,7 @@ def test_patience_that_a_page_used_up_ends_in_a_timeout_that_tells_where_to_go_o
                 return open_answer(*args)
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("cfevents.session.open_answer", slowly)
+                patch.setattr("cfevents._http.connection.open_answer", slowly)
                 await anext(pages)
             with pytest.raises(cfevents.APITimeoutError) as raised:
                 await anext(pages)

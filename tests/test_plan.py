@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from support.virtual import BEGIN, Listed, VirtualAPI, list_virtually, made
 
 from cfevents import Checkpoint, EventMetadata
-from cfevents.paging import key_of
+from cfevents._listing.pages import key_of
+from cfevents._listing.planner import Plan, Slice
+from cfevents._time import Timespan
 from cfevents.streams.account import _KEPT, HARD, Account
 from cfevents.streams.density import Density
-from cfevents.streams.plan import Plan, Slice
-from cfevents.timespan import Timespan
 
 pytestmark = pytest.mark.once
 

@@ -15,10 +15,10 @@ from support.json_values import json_values
 from support.mutated import ODD, mutated, with_a_value_replaced
 from yarl import URL
 
-from cfevents import CfEventsError, EventMetadata, events, quick
-from cfevents.credentials import Secret
-from cfevents.models import Listing, RecordedEvent
-from cfevents.protocol import Answer, Request, Response, answers, open_answer, read_answer
+from cfevents import CfEventsError, EventMetadata, events
+from cfevents._http.config import Secret
+from cfevents._model.api import Listing, RecordedEvent
+from cfevents._protocol import Answer, Request, Response, fast_path, open_answer, read_answer, responses
 from cfevents.testing import History
 
 pytest.importorskip("msgspec")
@@ -50,11 +50,11 @@ def shown(answer: Answer[Listing]) -> str:
 
 def way_of(body: bytes) -> str:
     """Tell which way a body goes; where it is the quick one, the ordinary one comes to the same."""
-    if quick.quick_listing(body) is None:
+    if fast_path.quick_listing(body) is None:
         return "ordinary"
     opened = open_answer(REQUEST, response(body))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answers, "quick_listing", lambda _: None)
+        patch.setattr(responses, "quick_listing", lambda _: None)
         ordinary = open_answer(REQUEST, response(body))
     assert opened.cursor == ordinary.cursor
     assert shown(opened.read()) == shown(ordinary.read())
@@ -198,6 +198,6 @@ def test_an_answer_to_another_call_is_never_read_as_a_listing(monkeypatch: pytes
     def never(_: bytes) -> Any:
         raise AssertionError("read as a listing")
 
-    monkeypatch.setattr(answers, "quick_listing", never)
+    monkeypatch.setattr(responses, "quick_listing", never)
     recorded = b'{"result":{"e":{"k":"Init"},"t":1,"n":0},"success":true}'
     assert read_answer(Request(REQUEST.url, RecordedEvent), Response(200, recorded)).result.kind == "Init"

@@ -5,7 +5,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents.following.schedule import Pace, Schedule, Turn
+from cfevents._following.schedule import Pace, Schedule, Turn
 
 PACE = Pace(interval=30.0, deep_interval=900.0)
 

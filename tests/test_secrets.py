@@ -11,9 +11,9 @@ from support.secrets import Watch
 from yarl import URL
 
 import cfevents
-from cfevents.credentials import Secret
-from cfevents.models import Listing
-from cfevents.protocol import Request, Response, read_answer
+from cfevents._http.config import Secret
+from cfevents._model.api import Listing
+from cfevents._protocol import Request, Response, read_answer
 
 
 @pytest.fixture

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents import timespan
-from cfevents.timespan import Timespan
+from cfevents import _time
+from cfevents._time import Timespan
 
 NOW = 1_780_000_000.25
 
 
 @pytest.fixture(autouse=True)
 def _frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timespan, "now", lambda: NOW)
+    monkeypatch.setattr(_time, "now", lambda: NOW)
 
 
 @pytest.mark.parametrize(

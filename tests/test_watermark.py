@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import CheckpointError, EventMetadata
-from cfevents.following.state import FollowCheckpoint
-from cfevents.following.watermark import Watermark
+from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.watermark import Watermark
 
 NOW = 1_700_000_000
 LOOKBACK = 1000

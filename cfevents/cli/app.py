@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from cfevents import __version__
-from cfevents.cli import archiving, catalogue, completing, examining, exporting, following, reading, reporting, serving
-from cfevents.cli.failures import explained, reported
-from cfevents.cli.notices import debug_option, log_on_stderr
+from cfevents.cli.commands import archive, completion, doctor, export, follow, kinds, read, report, simulate
+from cfevents.cli.console.errors import explained, reported
+from cfevents.cli.console.logs import debug_option, log_on_stderr
 from cfevents.cli.options import example
 
 
@@ -55,17 +55,17 @@ app.params.append(debug_option())
 
 
 for command in (
-    reading.list_events,
-    reading.get_event,
-    reading.latest_events,
-    following.follow_events,
-    archiving.fill_archive,
-    reporting.report_events,
-    exporting.export_events,
-    reading.list_connectors,
-    catalogue.list_kinds,
-    examining.doctor,
-    serving.simulate,
-    completing.completion,
+    read.list_events,
+    read.get_event,
+    read.latest_events,
+    follow.follow_events,
+    archive.fill_archive,
+    report.report_events,
+    export.export_events,
+    read.list_connectors,
+    kinds.list_kinds,
+    doctor.doctor,
+    simulate.simulate,
+    completion.completion,
 ):
     app.add_command(command)

@@ -4,10 +4,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import cfevents
-from cfevents.cli.failures import arguments_checked
-from cfevents.cli.notices import stamina_silenced
+from cfevents.cli.console.errors import arguments_checked
+from cfevents.cli.console.logs import stamina_silenced
+from cfevents.cli.console.progress import waits_shown
 from cfevents.cli.simulated import made_up_simulator
-from cfevents.cli.standing import waits_shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

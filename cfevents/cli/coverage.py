@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from cfevents.cli.console.progress import Progress, progress_shown
 from cfevents.cli.listings import event_of
-from cfevents.cli.standing import Progress, progress_shown
 
 if TYPE_CHECKING:
     from cfevents import FleetEvent

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from cfevents.cli.ending import hangup_calls
-from cfevents.cli.failures import file_named
-from cfevents.cli.output import View, writer
+from cfevents.cli.console.errors import file_named
+from cfevents.cli.console.output import View, writer
+from cfevents.cli.console.signals import hangup_calls
 
 if TYPE_CHECKING:
-    from cfevents.following import Batch, FollowCheckpoint
+    from cfevents._following import Batch, FollowCheckpoint
 
 
 class Destination(Protocol):
@@ -59,7 +59,7 @@ class Printed:
     def _store(self, checkpoint: "FollowCheckpoint") -> None:
         from pathlib import Path  # noqa: PLC0415 - not needed for --help
 
-        from cfevents.storage.durable import replace_durably  # noqa: PLC0415 - not needed for --help
+        from cfevents.storage.files import replace_durably  # noqa: PLC0415 - not needed for --help
 
         if self._path is not None:
             with file_named(self._path):
@@ -69,7 +69,7 @@ class Printed:
 def _read(path: str) -> str | None:
     from pathlib import Path  # noqa: PLC0415 - not needed for --help
 
-    from cfevents.storage.durable import require_plain  # noqa: PLC0415 - not needed for --help
+    from cfevents.storage.files import require_plain  # noqa: PLC0415 - not needed for --help
 
     with file_named(path):
         try:

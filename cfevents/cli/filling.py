@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from cfevents.cli.standing import Progress, progress_shown
+from cfevents.cli.console.progress import Progress, progress_shown
 
 if TYPE_CHECKING:
     from cfevents import Client, ConnectorStatus
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 def filling_shown(archive: "Archive", client: "Client", since: float) -> AbstractContextManager[None]:
     """Show how far an archive is filled: which part of the time since then, on average over its connectors."""
+    from cfevents._time import now  # noqa: PLC0415 - not needed for --help
     from cfevents.storage.archive import followers_of  # noqa: PLC0415 - not needed for --help
-    from cfevents.timespan import now  # noqa: PLC0415 - not needed for --help
 
     window = now() - since
 

@@ -3,10 +3,10 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from cfevents.cli import colours
-from cfevents.cli.output import Row, View, terminal_width
-from cfevents.cli.views import shortened
-from cfevents.cli.zones import Zone
+from cfevents.cli.console import styles
+from cfevents.cli.console.output import Row, View, terminal_width
+from cfevents.cli.console.timezones import Zone
+from cfevents.cli.console.views import shortened
 
 if TYPE_CHECKING:
     from cfevents.operations import Finding
@@ -26,7 +26,7 @@ def findings(zone: Zone) -> "View[Finding]":
         return [(finding.severity, _shown(finding.first_at, zone), owner, _told(finding))]
 
     titles = ("SEVERITY", zone.titled("FIRST"), "CONNECTOR", "FINDING")
-    return View(_record, titles, rows, styles=(colours.of_verdict, "", colours.NAME, ""))
+    return View(_record, titles, rows, styles=(styles.of_verdict, "", styles.NAME, ""))
 
 
 def _shown(moment: datetime, zone: Zone) -> str:

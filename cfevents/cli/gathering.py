@@ -3,14 +3,14 @@
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING
 
-from cfevents.cli import standing
+from cfevents.cli.console import progress as console
 from cfevents.frames.covered import Covered
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from cfevents.storage.gathered import Progress
-    from cfevents.storage.portions import Portion, Source
+    from cfevents._export.sources import Portion, Source
+    from cfevents._export.staging import Progress
 
 
 class _Watched:
@@ -30,12 +30,12 @@ class _Watched:
                 self._events += len(portion.block.events)
                 yield portion
 
-    def told(self) -> standing.Progress:
+    def told(self) -> console.Progress:
         """Tell it: which part of the window, connector after connector."""
         now = self._progress
         # A window of one moment has a whole too.
         part = self._covered.seconds / max(1, now.until - now.since)
-        return standing.Progress((now.done + part) / max(1, len(now.connectors)), f"{self._events:,} events")
+        return console.Progress((now.done + part) / max(1, len(now.connectors)), f"{self._events:,} events")
 
 
 @contextmanager
@@ -48,5 +48,5 @@ def gathering_shown(source: "Source", progress: "Progress", *, prints: bool) -> 
         prints: Whether stdout is where it goes.
     """
     watched = _Watched(source, progress)
-    with standing.progress_shown(watched.told, prints=prints):
+    with console.progress_shown(watched.told, prints=prints):
         yield watched

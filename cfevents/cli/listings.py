@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from cfevents import EventMetadata, EventStream, FleetEvent, FleetStream
-    from cfevents.models import FollowedEvent
+    from cfevents._model.api import FollowedEvent
     from cfevents.storage import ArchivedStream
 
     Item: TypeAlias = "FleetEvent[Any]"
@@ -60,7 +60,7 @@ class Streamed:
                 yield piece
 
     async def _blocks(self) -> "AsyncGenerator[Sequence[Item], None]":
-        from cfevents.streams.framed import blocks_of  # noqa: PLC0415 - not needed for --help
+        from cfevents._listing.stream_base import blocks_of  # noqa: PLC0415 - not needed for --help
 
         async with aclosing(blocks_of(self._stream)) as blocks:
             async for ids, events, _ in blocks:

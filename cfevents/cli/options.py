@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cfevents.cli.output import FORMATS
+from cfevents.cli.console.output import FORMATS
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -20,7 +20,7 @@ def made_up_simulator(port: int = 0, speed: float = 1) -> "tuple[Simulator, str]
     Returns:
         The simulator, not yet started, and its first connector's id.
     """
-    from cfevents.timespan import now  # noqa: PLC0415 - not needed for --help
+    from cfevents._time import now  # noqa: PLC0415 - not needed for --help
 
     history = cfevents.testing.LiveHistory(speed=speed, clock=now)
     return cfevents.testing.Simulator(history=history, port=port), next(iter(history.events))

@@ -4,9 +4,9 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cfevents
-from cfevents.cli.archiving import archived_connectors, read_archive
+from cfevents.cli.commands.archive import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connectors_or_first
-from cfevents.cli.failures import Failure, arguments_checked
+from cfevents.cli.console.errors import Failure, arguments_checked
 from cfevents.cli.listings import Listing, Merged, Streamed
 
 if TYPE_CHECKING:

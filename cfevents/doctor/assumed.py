@@ -3,13 +3,13 @@
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from cfevents._listing.pages import key_of
 from cfevents.doctor.findings import Findings
 from cfevents.doctor.report import Check
-from cfevents.paging import key_of
 
 if TYPE_CHECKING:
-    from cfevents.checkpoint import Key
-    from cfevents.models import EventMetadata
+    from cfevents._model.api import EventMetadata
+    from cfevents._model.checkpoint import Key
 
 
 class _Assumption(NamedTuple):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from email.utils import parsedate_to_datetime
 
-from cfevents.doctor.asking import Answered
+from cfevents.doctor.probe import Answered
 from cfevents.doctor.report import Check
 
 # Seconds: beyond that, a window that ends now ends noticeably elsewhere.

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from cfevents import timespan
-from cfevents.checks import check_segment
-from cfevents.doctor.asking import Asking, OutOfRequestsError
+from cfevents import _time
+from cfevents._model.api import EventMetadata
+from cfevents._time import Timespan
+from cfevents._validation import check_segment
 from cfevents.doctor.findings import Findings
 from cfevents.doctor.judging import report_of
 from cfevents.doctor.listed import Listed
 from cfevents.doctor.orders import possible_orders
+from cfevents.doctor.probe import Asking, OutOfRequestsError
 from cfevents.doctor.report import Report
 from cfevents.doctor.windows import telling_window, time_by
 from cfevents.errors import (
@@ -22,11 +24,9 @@ from cfevents.errors import (
     ConfigurationError,
     RateLimitError,
 )
-from cfevents.models import EventMetadata
-from cfevents.timespan import Timespan
 
 if TYPE_CHECKING:
-    from cfevents.client import Client
+    from cfevents._client import Client
 
 _PERIOD = 30 * 86_400  # seconds
 # As many as no page may hold, one hopes, and no burden for anybody: 70 kB.
@@ -92,7 +92,7 @@ class _Examination:
         self.findings.connectors = await self.asking.connectors()
 
     async def _listing(self) -> None:
-        now = int(timespan.now())
+        now = int(_time.now())
         window = Timespan(now - _PERIOD, now + 1)
         candidates = self._candidates()
         self.findings.connector_id = next(iter(candidates), None)

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define, field
 
+from cfevents._listing.pages import key_of
+from cfevents._model.api import Connector, EventMetadata, RecordedEvent
+from cfevents.doctor.diagnosis import Trouble, named
 from cfevents.doctor.listed import Listed
-from cfevents.doctor.trouble import Trouble, named
 from cfevents.doctor.windows import RULES, Rule, fitting
 from cfevents.errors import CfEventsError
-from cfevents.models import Connector, EventMetadata, RecordedEvent
-from cfevents.paging import key_of
 
 
 @define(eq=False)

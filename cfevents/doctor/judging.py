@@ -1,15 +1,15 @@
 """The report: every line in its place."""
 
-from cfevents.doctor.asking import Asking
+from cfevents._http.connection import Usage
+from cfevents.doctor.access_checks import call_checks, reaching_checks
 from cfevents.doctor.assumed import assumptions_check
+from cfevents.doctor.behaviour_checks import measured_checks
 from cfevents.doctor.clock import clock_check
 from cfevents.doctor.findings import Findings
-from cfevents.doctor.measured import measured_checks
+from cfevents.doctor.probe import Asking
 from cfevents.doctor.quota import budget_check
-from cfevents.doctor.reaching import call_checks, reaching_checks
 from cfevents.doctor.report import Report
 from cfevents.doctor.settings import variables_check
-from cfevents.session import Usage
 
 
 def report_of(findings: Findings, asking: Asking, usage: Usage, *, from_environment: bool) -> Report:

@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from cfevents.models import EventMetadata
-from cfevents.paging import key_of
-from cfevents.timespan import Timespan
+from cfevents._listing.pages import key_of
+from cfevents._model.api import EventMetadata
+from cfevents._time import Timespan
 
 CursorSpelled: TypeAlias = Literal["text", "absent", "null", "empty"]
 """How a page spells its cursor: with a text, not at all, as ``null`` or as ``""``."""

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from cfevents.models import EventMetadata
-from cfevents.paging import key_of
+from cfevents._listing.pages import key_of
+from cfevents._model.api import EventMetadata
 
 Direction: TypeAlias = Literal["ascending", "descending"]
 Key: TypeAlias = Literal["t and n", "t", "a", "kind"]

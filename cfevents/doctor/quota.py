@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from cfevents.doctor.asking import Answered
+from cfevents._http.connection import Usage
+from cfevents._protocol import RateLimits
+from cfevents.doctor.diagnosis import named
 from cfevents.doctor.findings import Findings
+from cfevents.doctor.probe import Answered
 from cfevents.doctor.report import Check
-from cfevents.doctor.trouble import named
 from cfevents.errors import RateLimitError
-from cfevents.protocol import RateLimits
-from cfevents.session import Usage
 
 # The part of a quota that is little.
 _LITTLE = 0.1

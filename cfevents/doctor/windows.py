@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, TypeAlias
 
+from cfevents._listing.pages import key_of
+from cfevents._model.api import EventMetadata
+from cfevents._time import Timespan
 from cfevents.doctor.listed import Listed
-from cfevents.models import EventMetadata
-from cfevents.paging import key_of
-from cfevents.timespan import Timespan
 
 # So many events of those that are known are enough to find a window with.
 _SAMPLE = 10

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute
 
+from cfevents._model.api import EventMetadata, RecordedEvent
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
-from cfevents.models import EventMetadata, RecordedEvent
 
 if TYPE_CHECKING:
-    from cfevents.streams.framed import Block
+    from cfevents._listing.stream_base import Block
 
 # Made when it is imported, its functions are known to no checker of types.
 pc: Any = pyarrow.compute

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from operator import attrgetter, ge, le
 
-from cfevents.models import EventMetadata
+from cfevents._model.api import EventMetadata
 
 _TIMES: tuple[Callable[[EventMetadata], float], ...] = (attrgetter("recorded_ts"), attrgetter("collected_ts"))
 

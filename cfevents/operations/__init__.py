@@ -6,18 +6,18 @@ Every result names the ids of the events that it rests on. A time outside the ye
 that a datetime can hold; the ids have the number itself.
 """
 
-from cfevents.operations.availability import Flapping, HaActivity, ha
+from cfevents.operations.boot_slots import Slot, slots
 from cfevents.operations.findings import SEVERITIES, Finding
-from cfevents.operations.gap import Gap, gaps
+from cfevents.operations.gaps import Gap, gaps
+from cfevents.operations.ha import Flapping, HaActivity, ha
 from cfevents.operations.journal import Journal
-from cfevents.operations.lag import Lags, lags
+from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits
-from cfevents.operations.rekey import Rekey, rekeys
-from cfevents.operations.reporting import ConnectorReport, Report, report
-from cfevents.operations.run import Run, runs
-from cfevents.operations.slot import Slot, slots
-from cfevents.operations.span import Span, spans
-from cfevents.operations.unknown import Unknown, unknowns
+from cfevents.operations.rekeys import Rekey, rekeys
+from cfevents.operations.report import ConnectorReport, Report, report
+from cfevents.operations.runs import Run, runs
+from cfevents.operations.spans import Span, spans
+from cfevents.operations.unknowns import Unknown, unknowns
 
 __all__ = [
     "SEVERITIES",

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
-from cfevents.models import EventId
+from cfevents._model.api import EventId
 from cfevents.operations.looking import Shown
 
 Severity: TypeAlias = Literal["info", "warning", "error", "critical"]

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
-from cfevents.checks import shown
+from cfevents._model.api import EventDetail, EventId, EventMetadata, FleetEvent, FollowedEvent, RecordedEvent
+from cfevents._validation import shown
 from cfevents.events import DocumentedEvent, Event, UnknownEvent
-from cfevents.models import EventDetail, EventId, EventMetadata, FleetEvent, FollowedEvent, RecordedEvent
 from cfevents.operations.times import at, check_moment
 
 AnyEvent: TypeAlias = EventMetadata | RecordedEvent | EventDetail | FleetEvent[Any] | FollowedEvent[Any]

@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from cfevents.checks import check_seconds, check_type, check_whole
+from cfevents._validation import check_seconds, check_type, check_whole
 from cfevents.operations.times import check_length
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attrs import fields
 
-from cfevents.looks import fields_of
+from cfevents._html import fields_of
 
 # A result may rest on thousands of events.
 _MOST = 12

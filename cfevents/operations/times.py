@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from cfevents.checks import is_number, shown
+from cfevents._validation import is_number, shown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))

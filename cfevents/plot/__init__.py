@@ -8,8 +8,8 @@ All give the axes that they drew on, so that whatever else matplotlib has can be
 apart by those who do not see all of them, too. What was recorded outside the years 1000 to 8999 is drawn at their edge.
 """
 
-from cfevents.plot.counting import counts
-from cfevents.plot.lagging import lag
-from cfevents.plot.timing import timeline
+from cfevents.plot.counts import counts
+from cfevents.plot.lag import lag
+from cfevents.plot.timeline import timeline
 
 __all__ = ["counts", "lag", "timeline"]

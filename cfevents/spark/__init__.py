@@ -10,7 +10,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cfevents.extras import needed
+from cfevents._extras import needed
 
 if TYPE_CHECKING:
     from cfevents.spark.source import EventsDataSource

@@ -8,8 +8,8 @@ committed, a query that is started again makes its first offset anew, so that on
 import math
 from typing import TypeAlias
 
+from cfevents._time import Timespan
 from cfevents.spark.options import Options
-from cfevents.timespan import Timespan
 
 Offset: TypeAlias = dict[str, int]
 

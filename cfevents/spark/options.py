@@ -8,12 +8,12 @@ from typing import Any, Literal, TypeAlias
 
 from attrs import frozen
 
-from cfevents.budget import Budget
-from cfevents.checks import check_segment, check_text, check_whole, shown
+from cfevents._http.budget import Budget
+from cfevents._protocol import find_api
+from cfevents._protocol.requests import DEFAULT_BASE_URL
+from cfevents._time import Timespan, length, moment
+from cfevents._validation import check_segment, check_text, check_whole, shown
 from cfevents.errors import ConfigurationError
-from cfevents.protocol import find_api
-from cfevents.protocol.requests import DEFAULT_BASE_URL
-from cfevents.timespan import Timespan, length, moment
 
 Mode: TypeAlias = Literal["read", "readStream"]
 

@@ -14,14 +14,14 @@ from pyspark.sql.datasource import (  # pyright: ignore[reportMissingImports]
 )
 from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow  # pyright: ignore[reportMissingImports]
 
+from cfevents._time import Timespan, now
 from cfevents.errors import CfEventsError
 from cfevents.spark import offsets
 from cfevents.spark.offsets import Offset
 from cfevents.spark.options import Mode, Options, options_of
-from cfevents.spark.parts import cut
-from cfevents.spark.reading import connectors, read, shortened
+from cfevents.spark.partitions import cut
+from cfevents.spark.reader import connectors, read, shortened
 from cfevents.spark.rows import spelled
-from cfevents.timespan import Timespan, now
 
 
 class EventsDataSource(DataSource):

@@ -1,7 +1,7 @@
 """Places to put events that are followed, each event once, whatever happens to the process."""
 
 from cfevents.storage.archive import Archive
-from cfevents.storage.archived import ArchivedStream
+from cfevents.storage.archived_stream import ArchivedStream
 from cfevents.storage.ndjson import NDJSONFile
 
 __all__ = ["Archive", "ArchivedStream", "NDJSONFile"]

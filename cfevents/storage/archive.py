@@ -9,19 +9,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from cfevents.checks import check_seconds, check_segment, check_type, check_whole
+from cfevents._following import Batch, Follower
+from cfevents._listing import Fleet
+from cfevents._listing.query import Query
+from cfevents._model.api import EventDetail, EventReference, RecordedEvent, event_id
+from cfevents._time import Length, Moment, moment
+from cfevents._validation import check_seconds, check_segment, check_type, check_whole
 from cfevents.errors import ArchiveError
 from cfevents.events import KindFilter
-from cfevents.following import Batch, Follower
-from cfevents.models import EventDetail, EventReference, RecordedEvent, event_id
-from cfevents.query import Query
-from cfevents.storage import statements
-from cfevents.storage.archived import ArchivedStream
-from cfevents.storage.database import Database
+from cfevents.storage import queries
+from cfevents.storage.archived_stream import ArchivedStream
 from cfevents.storage.rows import LISTED, PAYLOAD, Row
-from cfevents.storage.syncing import Follows, begin
-from cfevents.streams import Fleet
-from cfevents.timespan import Length, Moment, moment
+from cfevents.storage.sqlite import Database
+from cfevents.storage.sync import Follows, begin
 
 
 class _Opened(NamedTuple):
@@ -124,7 +124,7 @@ class Archive:
             ArchiveError: They could not be stored; nothing of the batch is.
         """
         self._check_account(check_type("batch", batch, Batch).checkpoint.account_id)
-        return await self._opened.writer.write(partial(statements.store_batch, batch=batch, since={}, details=False))
+        return await self._opened.writer.write(partial(queries.store_batch, batch=batch, since={}, details=False))
 
     async def sync(
         self,
@@ -179,7 +179,7 @@ class Archive:
             follower: Follower[Any] = follow_events(checkpoint=checkpoint)
             follower = follower.details() if details else follower
             syncing.follower = follower if follow else follower.once()
-            store = partial(statements.store_batch, since=begins, details=details)
+            store = partial(queries.store_batch, since=begins, details=details)
             return 0 if syncing.is_ended else await self._fill(syncing.follower, store)
         finally:
             self._syncing.discard(syncing)
@@ -259,7 +259,7 @@ class Archive:
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        return await self._opened.reader.do(lambda each: statements.connectors(each, self._account_id))
+        return await self._opened.reader.do(lambda each: queries.connectors(each, self._account_id))
 
     async def prune(self, *, before: Moment) -> int:
         """Remove what was recorded before a time, of all accounts where none was given, and let the file shrink.
@@ -276,16 +276,16 @@ class Archive:
             ValueError: The time has no meaning.
         """
         second, removed, writer = moment("before", before), 0, self._opened.writer
-        for connector in await writer.do(lambda each: statements.all_connectors(each, self._account_id)):
-            prune_some = partial(statements.prune_some, connector=connector, before=second)
+        for connector in await writer.do(lambda each: queries.all_connectors(each, self._account_id)):
+            prune_some = partial(queries.prune_some, connector=connector, before=second)
             while some := await writer.write(prune_some):
                 removed += some
-        await writer.do(statements.give_back)
+        await writer.do(queries.give_back)
         return removed
 
     async def _select(self, columns: tuple[str, ...], rest: str, values: Row) -> list[EventDetail]:
         return await self._opened.reader.do(
-            lambda each: statements.select_events(each, self._account_id, columns, rest, values)
+            lambda each: queries.select_events(each, self._account_id, columns, rest, values)
         )
 
     def _check_account(self, account_id: str) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cfevents.checks import check_type
+from cfevents._following import Batch, FollowCheckpoint
+from cfevents._protocol.records import followed_line
+from cfevents._validation import check_type
 from cfevents.errors import ArchiveError
-from cfevents.following import Batch, FollowCheckpoint
-from cfevents.lines import followed_line
-from cfevents.storage.appended import Appended
-from cfevents.storage.durable import lock
+from cfevents.storage.append_log import Appended
+from cfevents.storage.files import lock
 
 # Each line, and so the file.
 _BEGINS = b'{"connector_id": '

@@ -3,10 +3,10 @@
 import json
 from typing import Any, TypeAlias
 
+from cfevents._model.api import EventDetail, EventMetadata, RecordedEvent
+from cfevents._protocol.converter import structure, unstructure
 from cfevents.events import Event
 from cfevents.listed import OWN_TEXT
-from cfevents.models import EventDetail, EventMetadata, RecordedEvent
-from cfevents.wire import structure, unstructure
 
 Value: TypeAlias = str | bytes | int | float | None
 Row: TypeAlias = tuple[Value, ...]

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from cfevents.checkpoint import Key
+from cfevents._model.checkpoint import Key
 
 # The part of a page that is kept for each slice: what two of them turn out to list both cannot be foreseen.
 _KEPT = 0.4

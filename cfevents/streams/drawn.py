@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from copy import copy
 from typing import NamedTuple, Self, TypeVar
 
-from cfevents.extras import needed
-from cfevents.models import EventMetadata
+from cfevents._extras import needed
+from cfevents._model.api import EventMetadata
 from cfevents.streams.window import Windowed
 
 T = TypeVar("T")
@@ -56,10 +56,10 @@ class Drawn(Windowed):
         """Draw items while they are read, if that is wanted. Each is a page where there is no tally of the pages."""
         if not self._draws:
             return items
-        from cfevents.frames import progress  # noqa: PLC0415 - an extra
+        from cfevents import _progress  # noqa: PLC0415 - an extra
 
-        about = progress.About(self._label, self.since, self.until, self._unit, self._wait)
-        return progress.drawn(items, seen, about, tally)
+        about = _progress.About(self._label, self.since, self.until, self._unit, self._wait)
+        return _progress.drawn(items, seen, about, tally)
 
     def _wait(self) -> float:
         """Say for how many seconds the request budget makes everything wait."""

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, Self, TypeVar
 
-from cfevents.models import EventDetail, FleetEvent
+from cfevents._listing.stream_base import Block, Framed
+from cfevents._model.api import EventDetail, FleetEvent
 from cfevents.streams.drawn import Drawn, Seen, Tally
-from cfevents.streams.framed import Block, Framed
 
 D = TypeVar("D", bound=EventDetail | FleetEvent[EventDetail])
 

@@ -1,6 +1,6 @@
 """What every stream has: a window that is fixed when it is made."""
 
-from cfevents.query import Query
+from cfevents._listing.query import Query
 
 
 class Windowed:
@@ -26,7 +26,7 @@ class Windowed:
         return self._query.start.connector_id
 
     def _repr_html_(self) -> str:
-        from cfevents.looks import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
+        from cfevents._html import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
 
         query = self._query
         asked = {

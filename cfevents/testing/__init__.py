@@ -8,19 +8,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cfevents.testing.asked import AskedRequest
     from cfevents.testing.history import History
-    from cfevents.testing.incidents import Incident
     from cfevents.testing.live import LiveHistory
+    from cfevents.testing.received import AskedRequest
+    from cfevents.testing.scenarios import Incident
     from cfevents.testing.simulator import Simulator
     from cfevents.testing.thread import SimulatorThread
 
 __all__ = ["AskedRequest", "History", "Incident", "LiveHistory", "Simulator", "SimulatorThread"]
 
 _HOMES = {
-    "AskedRequest": "asked",
+    "AskedRequest": "received",
     "History": "history",
-    "Incident": "incidents",
+    "Incident": "scenarios",
     "LiveHistory": "live",
     "Simulator": "simulator",
     "SimulatorThread": "thread",

@@ -7,9 +7,9 @@ from collections.abc import Set as AbstractSet
 from random import Random
 
 from cfevents.testing.appliance import RawEvent, made_up_id
-from cfevents.testing.incidents import DEFAULT_INCIDENTS, Incident
-from cfevents.testing.lives import SLOTS_PER_DAY, Life
+from cfevents.testing.appliance_life import SLOTS_PER_DAY, Life
 from cfevents.testing.planting import plant
+from cfevents.testing.scenarios import DEFAULT_INCIDENTS, Incident
 
 __all__ = ["DAY_SECONDS", "History", "now"]
 

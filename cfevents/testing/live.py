@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeAlias
 
 from cfevents.testing.appliance import RawEvent
+from cfevents.testing.appliance_life import Life
 from cfevents.testing.history import DAY_SECONDS, History
-from cfevents.testing.incidents import DEFAULT_INCIDENTS
-from cfevents.testing.lives import Life
+from cfevents.testing.scenarios import DEFAULT_INCIDENTS
 
 __all__ = ["LiveHistory"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from random import Random
 
-from cfevents.testing.incidents import INCIDENTS
+from cfevents.testing.scenarios import INCIDENTS
 
 __all__ = ["plant"]
 

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from cfevents.testing.asked import AskedRequest
 from cfevents.testing.backend import Backend
 from cfevents.testing.credentials import check_credentials
 from cfevents.testing.envelope import Refusal, failure, malformed, not_found, success
 from cfevents.testing.faults.exchange import Exchange, Fault
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.quota import Quota
+from cfevents.testing.received import AskedRequest
 from cfevents.testing.settings import Settings
 
 __all__ = ["BASE_PATH", "Server"]

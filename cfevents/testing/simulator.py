@@ -7,11 +7,11 @@ from typing import Any, Self, TypedDict
 from aiohttp import web
 from attrs import Factory, define, field
 
-from cfevents.testing.asked import AskedRequest
 from cfevents.testing.backend import Backend
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.history import History
 from cfevents.testing.quota import Quota
+from cfevents.testing.received import AskedRequest
 from cfevents.testing.server import BASE_PATH, Server
 from cfevents.testing.settings import Settings
 from cfevents.testing.store import Store

@@ -12,10 +12,10 @@ from typing import Any
 
 from yarl import URL
 
-from cfevents import EventMetadata, quick, wire
-from cfevents.models import Listing
-from cfevents.protocol import Request, Response, read_answer
-from cfevents.protocol.answers import _load_json, _opened
+from cfevents import EventMetadata
+from cfevents._model.api import Listing
+from cfevents._protocol import Request, Response, converter, fast_path, read_answer
+from cfevents._protocol.responses import _load_json, _opened
 from cfevents.testing import History
 
 REQUEST: Request[Listing] = Request(URL("https://api.example.com/accounts/a"), Listing)
@@ -32,18 +32,18 @@ def page(events: int) -> bytes:
 
 def ways(body: bytes) -> dict[str, Callable[[], Any]]:
     """What is compared."""
-    general = wire.converter.__wrapped__()
+    general = converter.converter.__wrapped__()
     # What cattrs generates, with the hook that serves every class around it.
-    general.register_structure_hook(EventMetadata, wire._object_hook(EventMetadata, general))
+    general.register_structure_hook(EventMetadata, converter._object_hook(EventMetadata, general))
     response = Response(200, body)
     compared: dict[str, Callable[[], Any]] = {
         "json.loads alone, items left as dicts": lambda: json.loads(body),
         "json.loads, then the general hook": lambda: general.structure(json.loads(body)["result"], Listing),
-        "json.loads, then the converter": lambda: wire.structure_at("", json.loads(body)["result"], Listing),
+        "json.loads, then the converter": lambda: converter.structure_at("", json.loads(body)["result"], Listing),
         "an answer, the ordinary way": lambda: _opened(REQUEST, response, _load_json(body)).read(),
     }
-    if quick.quick_listing(body) is not None:
-        compared["msgspec alone, items left as structs"] = lambda: quick.quick_listing(body)
+    if fast_path.quick_listing(body) is not None:
+        compared["msgspec alone, items left as structs"] = lambda: fast_path.quick_listing(body)
         compared["an answer, with the extra `speed`"] = lambda: read_answer(REQUEST, response)
     return compared
 

@@ -19,7 +19,7 @@ from click.testing import Result
 from support.terminal import shown_by
 
 from cfevents import Client
-from cfevents.storage.durable import lock
+from cfevents.storage.files import lock
 from cfevents.testing import Simulator, SimulatorThread, faults
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def test_the_window_stays_what_it_was_at_first(
     halfway: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began = time.time()
-    monkeypatch.setattr("cfevents.timespan.now", lambda: began + 3600)
+    monkeypatch.setattr("cfevents._time.now", lambda: began + 3600)
     halfway.add("tonight", event(int(began) - BEGIN + 1800))
     assert invoke("export", "events.csv", *TODAY).stdout == "40 events in events.csv\n"
     assert max(int(request.query["to"]) for request in halfway.requests) <= began + 1
@@ -344,7 +344,7 @@ def test_what_is_damaged_is_told_with_what_to_do(halfway: Simulator, invoke: Inv
 def test_what_was_put_in_its_place_and_not_tidied_away_is_whole(
     many: Simulator, invoke: Invoke, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cfevents.storage.gathered import Gathered  # noqa: PLC0415 - no public name
+    from cfevents._export.staging import Gathered  # noqa: PLC0415 - no public name
 
     def crash(_: Gathered) -> None:
         raise OSError(5, "crashed")
@@ -416,7 +416,7 @@ def test_without_pyarrow_it_is_told_which_extra_parquet_needs(
 def test_a_disk_that_is_full_is_one_line_and_loses_nothing(
     many: Simulator, invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cfevents.storage import gathered  # noqa: PLC0415 - no public name
+    from cfevents._export import staging  # noqa: PLC0415 - no public name
 
     written = iter([None] * 4)
 
@@ -426,7 +426,7 @@ def test_a_disk_that_is_full_is_one_line_and_loses_nothing(
         path.write_bytes(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gathered, "replace_durably", replace)
+        patch.setattr(staging, "replace_durably", replace)
         result = invoke("export", "events.csv", "many-1", *WINDOW)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "progress.json cannot be written: No space left on device" in result.stderr
@@ -451,21 +451,22 @@ def test_an_archive_is_exported_as_the_api_is_without_asking_anyone(
 def test_what_was_interrupted_of_an_archive_goes_on_too(
     many: Simulator, invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cfevents.storage import archived, gathered  # noqa: PLC0415 - no public name
+    from cfevents._export import staging  # noqa: PLC0415 - no public name
+    from cfevents.storage import archived_stream  # noqa: PLC0415 - no public name
 
-    monkeypatch.setattr(archived, "_PAGE", 7)
+    monkeypatch.setattr(archived_stream, "_PAGE", 7)
     invoke("archive", "events.db", "many-1", *WINDOW[:2])
     args = ("events.csv", "--archive", "events.db", *WINDOW)
-    real, left = gathered.Gathered.add, [5]
+    real, left = staging.Gathered.add, [5]
 
-    def add(self: gathered.Gathered, data: bytes, progress: gathered.Progress) -> None:
+    def add(self: staging.Gathered, data: bytes, progress: staging.Progress) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
         real(self, data, progress)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gathered.Gathered, "add", add)
+        patch.setattr(staging.Gathered, "add", add)
         result = invoke("export", *args)
     assert result.exit_code == 130
     assert result.stderr == "cfevents: 21 events are kept in events.csv.export: the same command goes on\n"

@@ -96,9 +96,11 @@ def test_without_click_or_rich_one_line_says_which_extra_to_install(missing: str
 
 
 def test_a_broken_installation_is_not_taken_for_one_without_click() -> None:
-    code = "import sys; sys.modules['cfevents.cli.output'] = None; from cfevents.cli import main; sys.exit(main())"
+    code = (
+        "import sys; sys.modules['cfevents.cli.console.output'] = None; from cfevents.cli import main; sys.exit(main())"
+    )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
-    assert "cfevents.cli.output" in ended.stderr
+    assert "cfevents.cli.console.output" in ended.stderr
     assert ended.returncode == 1
 
 

@@ -10,7 +10,7 @@ from click.testing import Result
 from support.terminal import on_terminal, shown_by
 
 from cfevents import operations
-from cfevents.cli import reporting
+from cfevents.cli.commands import report
 from cfevents.testing import Simulator, faults
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def test_a_shell_is_told_of_it_by_the_status(troubled: Simulator, run: Run) -> N
 
 
 def test_the_severities_to_fail_on_are_those_of_findings() -> None:
-    assert reporting.SEVERITIES == operations.SEVERITIES
+    assert report.SEVERITIES == operations.SEVERITIES
 
 
 def test_a_connector_that_cannot_be_read_does_not_hide_the_others(troubled: Simulator, invoke: Invoke) -> None:

@@ -57,9 +57,9 @@ def test_the_made_up_past_is_the_same_all_day_and_never_lies_ahead(
     monkeypatch: pytest.MonkeyPatch, time_of_day: int
 ) -> None:
     midnight = 1767225600
-    monkeypatch.setattr("cfevents.timespan.now", lambda: midnight + time_of_day + 0.5)
+    monkeypatch.setattr("cfevents._time.now", lambda: midnight + time_of_day + 0.5)
     simulator, connector_id = made_up_simulator()
-    monkeypatch.setattr("cfevents.timespan.now", lambda: midnight + 86399.5)
+    monkeypatch.setattr("cfevents._time.now", lambda: midnight + 86399.5)
     whole_day, same_connector = made_up_simulator()
     assert connector_id == same_connector
     assert simulator.history is not None

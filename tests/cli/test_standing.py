@@ -15,9 +15,9 @@ import pytest
 from support.clock import run_jumping
 from support.terminal import shown_by
 
-from cfevents.cli.notices import log_on_stderr
-from cfevents.cli.output import print_whole
-from cfevents.cli.standing import Progress, progress_shown, waits_shown
+from cfevents.cli.console.logs import log_on_stderr
+from cfevents.cli.console.output import print_whole
+from cfevents.cli.console.progress import Progress, progress_shown, waits_shown
 from cfevents.testing import faults
 
 if TYPE_CHECKING:

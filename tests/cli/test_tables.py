@@ -8,8 +8,8 @@ from click.testing import Result
 from rich.color import Color
 from support.terminal import on_terminal
 
-from cfevents.cli import colours
-from cfevents.cli.output import View, writer
+from cfevents.cli.console import styles
+from cfevents.cli.console.output import View, writer
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,13 +22,13 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PAIRS: View[tuple[str, str]] = View(lambda pair: {"first": pair[0]}, ("FIRST", "LAST"), lambda pair: [pair])
 
 
-@pytest.mark.parametrize("name", [name for name in vars(colours) if name.isupper() and name[0] != "_"])
+@pytest.mark.parametrize("name", [name for name in vars(styles) if name.isupper() and name[0] != "_"])
 def test_each_colour_can_be_read_on_black_and_on_white(name: str) -> None:
     def light(part: int) -> float:
         share = part / 255
         return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
 
-    red, green, blue = map(light, Color.parse(getattr(colours, name)).get_truecolor())
+    red, green, blue = map(light, Color.parse(getattr(styles, name)).get_truecolor())
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     on_white, on_black = 1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05
     assert min(on_white, on_black) > 3.5  # the accessibility guidelines ask for 3 at least
@@ -37,18 +37,18 @@ def test_each_colour_can_be_read_on_black_and_on_white(name: str) -> None:
 @pytest.mark.parametrize(
     ("told", "colour"),
     [
-        ("FinishUpgradeFailure", colours.BAD),
-        ("RekeyReset  tunnel_id=one", colours.BAD),
-        ("FinishUpgradeSuccess", colours.GOOD),
-        ("BlessSlotPending", colours.NOTABLE),
-        ("Reconcile  (late)", colours.NOTABLE),
+        ("FinishUpgradeFailure", styles.BAD),
+        ("RekeyReset  tunnel_id=one", styles.BAD),
+        ("FinishUpgradeSuccess", styles.GOOD),
+        ("BlessSlotPending", styles.NOTABLE),
+        ("Reconcile  (late)", styles.NOTABLE),
         ("Reconcile  note=(late)", ""),
-        ("Novelty", colours.UNKNOWN),
+        ("Novelty", styles.UNKNOWN),
         ("Init", ""),
     ],
 )
 def test_an_event_has_the_colour_of_what_it_means(told: str, colour: str) -> None:
-    assert colours.of_event(told) == colour
+    assert styles.of_event(told) == colour
 
 
 def test_there_are_colours_on_a_terminal_and_none_where_they_are_not_wanted_or_not_known(run: Run) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import Result
 
-from cfevents.cli.zones import Zone, moments
+from cfevents.cli.console.timezones import Zone, moments
 
 if TYPE_CHECKING:
     from cfevents.testing import Simulator

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents.doctor.asking import Answered
+from cfevents._protocol import Response
 from cfevents.doctor.clock import clock_check, clock_offset
-from cfevents.protocol import Response
+from cfevents.doctor.probe import Answered
 
 
 def answered(sent_at: float, seconds: float, date: str | None) -> Answered:

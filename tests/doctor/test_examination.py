@@ -32,7 +32,7 @@ def history(seed: int) -> History:
 
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cfevents.timespan.now", lambda: NOW)
+    monkeypatch.setattr("cfevents._time.now", lambda: NOW)
 
 
 async def examined(api: "Simulator | ScriptedAPI", connector_id: str | None = None, **how: Any) -> Report:
@@ -272,7 +272,7 @@ async def test_the_clock_is_compared_with_the_servers(seconds: int, monkeypatch:
     async with ScriptedAPI(
         Reply({"result": [], "success": True}, headers={"Date": "Thu, 28 May 2026 20:26:40 GMT"})
     ) as api:
-        monkeypatch.setattr("cfevents.timespan.now", lambda: NOW + seconds)
+        monkeypatch.setattr("cfevents._time.now", lambda: NOW + seconds)
         check = (await examined(api))["clock"]
     assert check.verdict == ("warning" if seconds else "ok")
     assert abs(check.values["ahead_seconds"] - seconds) <= 1

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cfevents._model.api import EventMetadata
 from cfevents.doctor.orders import Order, enough_for_order, possible_orders
-from cfevents.models import EventMetadata
 
 SORTED: dict[str, tuple[Callable[[EventMetadata], Any], tuple[Order, ...]]] = {
     "t and n": (lambda event: (event.recorded_ts, event.sequence), (Order("ascending", "t and n"),)),

@@ -29,7 +29,7 @@ async def examined(base_url: str) -> Report:
 
 @pytest.fixture(autouse=True)
 def _now(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cfevents.timespan.now", lambda: 1_780_000_100)
+    monkeypatch.setattr("cfevents._time.now", lambda: 1_780_000_100)
 
 
 def told(report: Report) -> tuple[str, str, int]:

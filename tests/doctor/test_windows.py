@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cfevents._model.api import EventMetadata
+from cfevents._time import Timespan
 from cfevents.doctor.listed import Listed, SeenPage
 from cfevents.doctor.windows import RULES, Rule, fitting, telling_window
-from cfevents.models import EventMetadata
-from cfevents.timespan import Timespan
 
 TIMES = st.integers(0, 40) | st.sampled_from([3.5, 10.25])
 EVENTS = st.builds(lambda t, n, lag: EventMetadata("Init", t, n, t + lag), TIMES, st.integers(0, 2), st.integers(-1, 9))

@@ -19,12 +19,12 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import Budget, Client, ConfigurationError, EventDetail, EventMetadata, Retry, events
+from cfevents._extras import needed
+from cfevents._listing.stream_base import Block
+from cfevents._protocol.records import time_of
 from cfevents.events import PAYLOAD_FIELDS
-from cfevents.extras import needed
 from cfevents.frames import tables
-from cfevents.lines import time_of
 from cfevents.storage import Archive
-from cfevents.streams.framed import Block
 from cfevents.testing import History, Simulator
 
 LISTED = ["connector_id", "id", "recorded_at", "collected_at", "sequence", "kind"]

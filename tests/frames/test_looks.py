@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.batches import BEGIN, details, listed, texts, with_payload
 
 from cfevents import Checkpoint, Client, EventMetadata, Page, RecordedEvent, events
-from cfevents.looks import fields_of, rows_of
+from cfevents._html import fields_of, rows_of
 
 CLIENT: dict[str, Any] = {"api_token": "arg-token-33bb", "account_id": "a"}
 

@@ -15,17 +15,17 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import ArchiveError, Client
+from cfevents._listing.stream_base import Block
 from cfevents.frames import parquet, tables
-from cfevents.storage import Archive, archived
+from cfevents.storage import Archive, archived_stream
 from cfevents.streams import payloads
-from cfevents.streams.framed import Block
 
 
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "_ROWS", 10)
     monkeypatch.setattr(tables, "_ROWS", 4)
-    monkeypatch.setattr(archived, "_PAGE", 3)
+    monkeypatch.setattr(archived_stream, "_PAGE", 3)
     monkeypatch.setattr(payloads, "_ROWS", 3)
 
 

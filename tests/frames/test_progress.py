@@ -19,8 +19,7 @@ from support.scripted import ScriptedAPI, failure, item, page
 from support.tidy import client_tasks
 
 import cfevents
-from cfevents import Budget, Client, EventMetadata
-from cfevents.frames import progress
+from cfevents import Budget, Client, EventMetadata, _progress
 from cfevents.frames.covered import Covered
 from cfevents.testing import Simulator
 
@@ -100,8 +99,8 @@ class Terminal(io.StringIO):
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """The standard error, on which everything is drawn at once."""
     terminal = Terminal()
-    monkeypatch.setattr(progress, "_stderr", lambda: terminal)
-    monkeypatch.setattr(progress, "_PAUSE", 0.0)
+    monkeypatch.setattr(_progress, "_stderr", lambda: terminal)
+    monkeypatch.setattr(_progress, "_PAUSE", 0.0)
     return terminal
 
 

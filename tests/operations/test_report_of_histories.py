@@ -10,7 +10,7 @@ from support.told import Told, bare, events_of
 from cfevents import Client, operations
 from cfevents.operations import Finding, Report
 from cfevents.testing import History, Incident, Simulator
-from cfevents.testing.incidents import INCIDENTS
+from cfevents.testing.scenarios import INCIDENTS
 
 UNTIL = 1_750_000_000
 ALL = tuple(INCIDENTS)

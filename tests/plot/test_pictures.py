@@ -14,7 +14,7 @@ from matplotlib.collections import LineCollection
 from support.told import BEGIN, event, events_of, story
 
 from cfevents import Client, ConfigurationError, plot
-from cfevents.plot.paper import GREY, ORANGE, RED
+from cfevents.plot._axes import GREY, ORANGE, RED
 from cfevents.testing import History, Simulator
 
 mpl.use("Agg")

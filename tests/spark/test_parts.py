@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents.spark.parts import Part, cut
-from cfevents.timespan import Timespan
+from cfevents._time import Timespan
+from cfevents.spark.partitions import Part, cut
 
 DAY = 86_400
 BEGIN = 1_700_000_000

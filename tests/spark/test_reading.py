@@ -15,12 +15,12 @@ from support.clock import StillLoop, run_jumping
 from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, item, page, success
 
 from cfevents import Client, FleetError, NotFoundError, events
+from cfevents._time import Timespan
 from cfevents.spark.options import Options
-from cfevents.spark.parts import Part, cut
-from cfevents.spark.reading import blocks, connectors, read
+from cfevents.spark.partitions import Part, cut
+from cfevents.spark.reader import blocks, connectors, read
 from cfevents.spark.rows import schema
 from cfevents.testing import Simulator, SimulatorThread
-from cfevents.timespan import Timespan
 
 DAY = 86_400
 WINDOW = Timespan(1_700_000_000, 1_700_000_000 + 3 * DAY)

@@ -13,11 +13,11 @@ from support.clock import StillLoop, run_jumping
 from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, failure, page, success
 
 from cfevents import AuthenticationError, ConfigurationError
+from cfevents._time import Timespan
+from cfevents.spark.client import paced
 from cfevents.spark.options import Options
-from cfevents.spark.parts import Part
-from cfevents.spark.reading import blocks, connectors
-from cfevents.spark.slot import paced
-from cfevents.timespan import Timespan
+from cfevents.spark.partitions import Part
+from cfevents.spark.reader import blocks, connectors
 
 WINDOW = Timespan(1_700_000_000, 1_700_086_400)
 

@@ -13,9 +13,9 @@ from support.batches import BEGIN, batch, details, listed, with_payload
 from support.tidy import client_tasks
 
 from cfevents import ArchiveError, EventDetail, EventId, EventMetadata, events
-from cfevents.storage import Archive, archived, schema, statements
-from cfevents.storage.database import Database
+from cfevents.storage import Archive, archived_stream, queries, schema
 from cfevents.storage.rows import LISTED, PAYLOAD
+from cfevents.storage.sqlite import Database
 
 KINDS = ("Init", "Leave", "New\0")
 
@@ -62,7 +62,7 @@ def test_what_goes_in_comes_out(tmp_path: Path, these: list[EventDetail]) -> Non
 
 
 async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archived, "_PAGE", 4)
+    monkeypatch.setattr(archived_stream, "_PAGE", 4)
     these = [listed(BEGIN + number // 3, number % 3) for number in range(20)]
     await archive.append(batch(these))
     stream = archive.list_events("c1", since=BEGIN, until=BEGIN + 100)
@@ -97,7 +97,7 @@ def test_a_window_has_what_was_recorded_within_its_bounds_and_on_them(
             return await archive.list_events("c1", since=since, until=until, kind=kind).collect()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archived, "_PAGE", page)
+        patch.setattr(archived_stream, "_PAGE", page)
         found = asyncio.run(main())
     expected = [each for each in these if since <= each.recorded_ts <= until and each.kind in kinds]
     assert found == sorted(expected, key=lambda each: (each.recorded_ts, each.sequence))
@@ -158,7 +158,7 @@ async def test_with_several_accounts_the_one_that_is_meant_has_to_be_given(tmp_p
 async def test_pruning_removes_what_is_earlier_and_the_file_shrinks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "_PRUNE", statements._PRUNE.replace("LIMIT 10000", "LIMIT 700"))
+    monkeypatch.setattr(queries, "_PRUNE", queries._PRUNE.replace("LIMIT 10000", "LIMIT 700"))
     path = tmp_path / "events.db"
     async with Archive(path) as archive:
         for connector in ("c1", "c2"):
@@ -188,7 +188,7 @@ async def test_the_file_tells_what_it_is_and_its_columns_are_named_as_the_fields
 async def test_a_listing_goes_on_while_it_is_written_and_holds_nothing_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archived, "_PAGE", 2)
+    monkeypatch.setattr(archived_stream, "_PAGE", 2)
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch([listed(BEGIN + number) for number in range(6)]))
         seen = []
@@ -229,7 +229,7 @@ async def test_a_step_up_that_fails_leaves_the_archive_as_it_was(
         await archive.append(batch([listed(BEGIN)]))
     ladder = (*schema.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE events (x)"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cfevents.storage.database.LADDER", ladder)
+        patch.setattr("cfevents.storage.sqlite.LADDER", ladder)
         patch.setattr(schema.migrate, "__defaults__", (ladder,))
         with pytest.raises(ArchiveError, match="already exists"):
             await Archive(path).open()

@@ -14,7 +14,7 @@ import pytest
 from support.batches import BEGIN, batch, listed, with_payload
 
 from cfevents import ArchiveError, EventMetadata
-from cfevents.storage import Archive, statements
+from cfevents.storage import Archive, queries
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ async def test_events_and_their_checkpoint_are_stored_together_or_not_at_all(
         before = other.execute("SELECT * FROM checkpoints").fetchall()
         async with Archive(path) as archive:
             with monkeypatch.context() as patch:
-                patch.setattr(statements, "_CHECKPOINT", "INSERT INTO nowhere VALUES (?, ?, ?, ?, ?)")
+                patch.setattr(queries, "_CHECKPOINT", "INSERT INTO nowhere VALUES (?, ?, ?, ?, ?)")
                 with pytest.raises(ArchiveError, match=r"it could not be read or written \(no such table"):
                     await archive.append(batch([listed(BEGIN + 9)]))
             assert await archive.list_events("c1", since=BEGIN).collect() == these

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from support.batches import BEGIN, batch, details, listed, with_payload
 
 from cfevents import ArchiveError, Client, EventDetail, unstructure
-from cfevents.following import Batch, FollowCheckpoint
-from cfevents.models import FollowedEvent
-from cfevents.storage import NDJSONFile, appended
-from cfevents.storage.appended import Appended
-from cfevents.storage.durable import replace_durably
+from cfevents._following import Batch, FollowCheckpoint
+from cfevents._model.api import FollowedEvent
+from cfevents.storage import NDJSONFile, append_log
+from cfevents.storage.append_log import Appended
+from cfevents.storage.files import replace_durably
 from cfevents.testing import Simulator
 
 
@@ -132,7 +132,7 @@ def test_a_kill_at_any_step_leaves_each_event_once_when_it_is_written_again(path
 
     file = Appended(path, beside(path))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
-        patch.setattr(appended, "replace_durably", killed(replace_durably))
+        patch.setattr(append_log, "replace_durably", killed(replace_durably))
         patch.setattr(os, "fsync", killed(os.fsync))
         patch.setattr(os, "write", killed(lambda file, data: os.writev(file, [data[: len(data) // 2 + 1]])))
         for each in batches:
@@ -203,7 +203,7 @@ def test_a_kill_after_a_file_was_emptied_leaves_each_event_once(path: Path, monk
     file.append(b"a line of the time before\n", "first")
     os.truncate(path, 0)
     with monkeypatch.context() as patch:
-        patch.setattr(appended, "replace_durably", failing_after(1))
+        patch.setattr(append_log, "replace_durably", failing_after(1))
         with pytest.raises(OSError, match="killed"):
             file.append(b"one\n", "second")
     assert path.read_bytes() == b"one\n"
@@ -486,7 +486,7 @@ def test_a_batch_that_failed_after_it_was_stored_is_not_stored_twice(
         async with NDJSONFile(path) as file:
             await file.write(first)
             with monkeypatch.context() as patch:
-                patch.setattr(appended, "replace_durably", replaced_but_not_synced)
+                patch.setattr(append_log, "replace_durably", replaced_but_not_synced)
                 with pytest.raises(ArchiveError, match="the disk is full; make room, and write it again"):
                     await file.write(second)
             await file.write(second)

@@ -14,8 +14,8 @@ import pytest
 from support.batches import batch, listed
 from support.tidy import client_tasks
 
-from cfevents import ArchiveError, Client, ConfigurationError, FleetError, timespan
-from cfevents.storage import Archive, NDJSONFile, statements
+from cfevents import ArchiveError, Client, ConfigurationError, FleetError, _time
+from cfevents.storage import Archive, NDJSONFile, queries
 from cfevents.testing import Simulator
 
 BEGIN = int(time.time()) - 50_000
@@ -176,7 +176,7 @@ async def test_what_comes_between_two_times_is_not_lost_where_the_first_brought_
     simulator: Simulator, client: Client, archive: Archive, monkeypatch: pytest.MonkeyPatch, ids: str | None
 ) -> None:
     date = BEGIN + 1000.5
-    monkeypatch.setattr(timespan, "time", SimpleNamespace(time=lambda: date))
+    monkeypatch.setattr(_time, "time", SimpleNamespace(time=lambda: date))
     assert await archive.sync(client, ids) == 0
     simulator.add("c1", *made(999, 1005))
     date += 60
@@ -232,14 +232,14 @@ async def test_it_goes_on_until_the_archive_is_closed(simulator: Simulator, clie
 async def test_closing_waits_for_the_batch_that_is_being_stored(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, goes_on, store_batch = threading.Event(), threading.Event(), statements.store_batch
+    begun, goes_on, store_batch = threading.Event(), threading.Event(), queries.store_batch
 
     def slow(*arguments: Any, **more: Any) -> int:
         begun.set()
         assert goes_on.wait(10)
         return store_batch(*arguments, **more)
 
-    monkeypatch.setattr(statements, "store_batch", slow)
+    monkeypatch.setattr(queries, "store_batch", slow)
     archive = await Archive(tmp_path / "events.db").open()
     filling = asyncio.create_task(archive.sync(client, "c1", since=BEGIN, follow=True))
     await asyncio.to_thread(begun.wait, 10)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from aiohttp import web
 
-from cfevents import timespan
+from cfevents import _time
 from support.scripted import Reply, failure, item, page, success
 
 BEGIN = 1_700_000_000
@@ -26,7 +26,7 @@ def dates_of_the_loop() -> Iterator[None]:
     loop = asyncio.get_running_loop()
     began = loop.time()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(timespan, "time", SimpleNamespace(time=lambda: BEGIN + loop.time() - began))
+        patch.setattr(_time, "time", SimpleNamespace(time=lambda: BEGIN + loop.time() - began))
         yield
 
 
@@ -81,11 +81,11 @@ class ArrivingAPI:
         return sorted((connector, t, n) for connector, each in self.events.items() for t, n, _ in each)
 
     def _note(self, request: web.Request) -> None:
-        self.asked.append((timespan.now(), request.path.split("/")[7] if request.path.count("/") > 6 else ""))
+        self.asked.append((_time.now(), request.path.split("/")[7] if request.path.count("/") > 6 else ""))
 
     def _listed(self, connector: str, query: Mapping[str, str]) -> Reply:
         known = self.events[connector]
-        collected = known[: bisect_right(known, timespan.now(), key=lambda event: event[2])]
+        collected = known[: bisect_right(known, _time.now(), key=lambda event: event[2])]
         bounds = range(int(query["from"]), int(query["to"]) + 1)
         within = sorted(each for each in collected if each[self.compares] in bounds)
         if query.get("k", self.kind) != self.kind:

@@ -6,8 +6,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from cfevents import EventDetail, EventMetadata, RecordedEvent, events, structure
-from cfevents.following import Batch, FollowCheckpoint
-from cfevents.models import FollowedEvent
+from cfevents._following import Batch, FollowCheckpoint
+from cfevents._model.api import FollowedEvent
 from support.json_values import json_values
 from support.scripted import ACCOUNT
 

@@ -11,11 +11,11 @@ from typing import Any
 from attrs import define, field, frozen
 
 from cfevents import Checkpoint, EventMetadata
-from cfevents.checkpoint import Key
-from cfevents.paging import key_of
-from cfevents.streams.plan import Plan, Slice
-from cfevents.streams.slices import _after
-from cfevents.timespan import Timespan
+from cfevents._listing.pages import key_of
+from cfevents._listing.planner import Plan, Slice
+from cfevents._listing.slices import _after
+from cfevents._model.checkpoint import Key
+from cfevents._time import Timespan
 
 BEGIN = 1_700_000_000
 _KINDS = ("Init", "Leave", "Reconcile")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from cfevents.testing import History, Incident
 from cfevents.testing import history as module
-from cfevents.testing.incidents import INCIDENTS
+from cfevents.testing.scenarios import INCIDENTS
 
 UNTIL = 1_750_000_000
 _NAMES = """

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cfevents import Client
 from cfevents.testing import History, LiveHistory, Simulator
-from cfevents.testing.incidents import INCIDENTS
+from cfevents.testing.scenarios import INCIDENTS
 
 MIDNIGHT = 1_767_225_600
 NOON = MIDNIGHT + 43_200

@@ -1,0 +1,332 @@
+"""The front door."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, NoReturn, Self
+
+import aiohttp
+from yarl import URL
+
+from cfevents._http.budget import Budget
+from cfevents._http.config import TokenSource, find_credentials, hide, hide_values
+from cfevents._http.connection import Counts, Reader, Session, Usage
+from cfevents._http.retry import Retry
+from cfevents._http.transport import Settings, Transport
+from cfevents._listing import EventStream, Fleet
+from cfevents._listing.query import Query
+from cfevents._model.api import Connector, EventMetadata, EventReference, RecordedEvent, event_id
+from cfevents._model.checkpoint import Checkpoint
+from cfevents._protocol import find_api
+from cfevents._time import Length, Moment
+from cfevents._validation import check_patience, check_type
+from cfevents.errors import ConfigurationError
+from cfevents.events import KindFilter
+from cfevents.exchange import Exchange
+from cfevents.forgotten import tell_if_forgotten
+
+if TYPE_CHECKING:
+    from cfevents._following import FollowCheckpoint, Follower
+
+
+class Client:
+    """Reads the telemetry events of an account's connectors.
+
+    An async context manager. In a notebook, `open` it in one cell and `close` it in another::
+
+        async with Client() as client:
+            async for event in client.list_events("connector-id", since="24h"):
+                print(event.recorded_at, event.id, event.kind)
+
+    What is not given comes from the environment: ``CLOUDFLARE_API_TOKEN``, or ``CLOUDFLARE_EMAIL`` and
+    ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``; ``CLOUDFLARE_BASE_URL``. Arguments win as a whole scheme of
+    credentials, and the token wins over the key.
+    """
+
+    _session: Session | None = None
+    _closed = False
+
+    def __init__(
+        self,
+        *,
+        api_token: str | TokenSource | None = None,
+        api_email: str | None = None,
+        api_key: str | None = None,
+        account_id: str | None = None,
+        base_url: str | URL | None = None,
+        session: aiohttp.ClientSession | None = None,
+        timeout: float | aiohttp.ClientTimeout = 30.0,
+        max_body_size: int = 16 * 1024 * 1024,
+        extra_headers: Mapping[str, str] | None = None,
+        retry: Retry | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        """Check the settings; nothing is opened or sent.
+
+        Args:
+            api_token: API token with the permission *Magic WAN Read*, or a function, plain or async, that gives it;
+                it is asked before each request, so that a rotated token needs no restart.
+            api_email: The email of the previous scheme.
+            api_key: The key of the previous scheme.
+            account_id: The account, at most 32 characters.
+            base_url: Where the API is; https, or http to a loopback address.
+            session: An aiohttp session to send with. It stays open, and its own timeout and ``raise_for_status``
+                change nothing. Without it the client makes its own, with the proxy that the environment names.
+            timeout: Patience for one attempt, in seconds, or an aiohttp ``ClientTimeout``.
+            max_body_size: The largest answer that is read, in bytes after decompression.
+            extra_headers: Headers for each request, such as those of a gateway in front of the API.
+            retry: How patiently a request is repeated; `Retry()` where it is left out.
+            budget: The requests that may be sent, which several clients can share; a `Budget()` of its own otherwise.
+
+        Raises:
+            ConfigurationError: Credentials, account or base URL are missing or unusable.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        # Before anything can be raised: a traceback may show this function's variables.
+        api_token, api_email, api_key = hide(api_token), hide(api_email), hide(api_key)
+        hidden_url = hide(str(base_url) if isinstance(base_url, URL) else base_url)
+        hidden_headers = hide_values(extra_headers)
+        base_url = extra_headers = None
+        self._credentials = find_credentials(api_token, api_email, api_key)
+        self._api = find_api(hidden_url, account_id)
+        self._retry = check_type("retry", Retry() if retry is None else retry, Retry)
+        self._budget = check_type("budget", Budget() if budget is None else budget, Budget)
+        self._counts = Counts()
+        self._settings = Settings(session, timeout, max_body_size, hidden_headers)
+
+    async def open(self) -> Self:
+        """Open the client on the event loop that runs; once more is no harm, also after it was closed.
+
+        Raises:
+            ConfigurationError: It is open on another event loop, or the session that was passed cannot be used.
+        """
+        if self._session is None:
+            transport = Transport(self._api.base_url, self._settings)
+            exchange = Exchange(transport, self._credentials, self._settings)
+            self._session = Session(exchange, self._budget, self._retry, self._counts)
+            self._forgotten = tell_if_forgotten(self, self._api.account_id, transport)
+        self._opened()
+        return self
+
+    async def close(self) -> None:
+        """Close the client and its connections; a session that was passed stays open."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._closed = True
+            self._forgotten.detach()
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def list_events(
+        self,
+        connector_id: str,
+        *,
+        since: Moment,
+        until: Moment | None = None,
+        kind: KindFilter | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+        checkpoint: Checkpoint | str | None = None,
+        prefetch: int = 1,
+        concurrency: int = 1,
+        timeout: float | None = None,
+    ) -> EventStream:
+        """List the events of a connector in a window of time, the cursor followed to its end.
+
+        Args:
+            connector_id: The connector.
+            since: The window's lower bound: an aware ``datetime``, seconds since the Unix epoch, a ``timedelta`` or
+                ``"24h"`` for that long ago, or ISO 8601 text with an offset. Widened to whole seconds.
+            until: Its upper bound likewise; now where it is left out.
+            kind: A kind's name, its class in `cfevents.events`, or a collection of them.
+            page_size: How many events the API may send at once (its ``limit``); the API's own default if left out.
+            cursor: Where to go on: a page's or an error's. Both bounds must then be as they were, and absolute.
+            checkpoint: What a listing has delivered, a page's or an error's, or its text: only the rest is asked for.
+                Connector, bounds and kinds must be as they were.
+            prefetch: How many pages are asked for ahead: while one is worked on, the next is on its way.
+            concurrency: How many slices of the window are listed side by side. From 2 on the events come in ascending
+                order, a page for each slice, without a cursor.
+            timeout: Patience for the API over the whole listing, in seconds; the caller's own time does not count.
+
+        Returns:
+            A stream. Nothing is sent before it is read.
+
+        Raises:
+            CheckpointError: The checkpoint is of another listing, or damaged.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning; the message says what to write instead.
+        """
+        query = Query.of(
+            connector_id,
+            since=since,
+            until=until,
+            kind=kind,
+            page_size=page_size,
+            cursor=cursor,
+            checkpoint=checkpoint,
+            prefetch=prefetch,
+            concurrency=concurrency,
+            timeout=timeout,
+            account_id=self._api.account_id,
+        )
+        return EventStream(query, self._reader)
+
+    def fleet(
+        self,
+        connector_ids: Iterable[str] | None = None,
+        *,
+        concurrency: int = 8,
+        on_error: Literal["raise", "collect"] = "raise",
+    ) -> Fleet:
+        """Read several connectors as one.
+
+        Args:
+            connector_ids: Which; all of the account where it is left out, asked for whenever it is read.
+            concurrency: How many are asked at a time.
+            on_error: What becomes of those that fail, after the others have been served: a `FleetError`, or only
+                `Fleet.errors`.
+
+        Raises:
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        return Fleet(self._reader, connector_ids, concurrency, on_error)
+
+    def follow_events(
+        self,
+        connector_ids: str | Iterable[str] | Fleet,
+        *,
+        since: Moment | None = None,
+        checkpoint: "FollowCheckpoint | str | None" = None,
+        interval: Length = "30s",
+        overlap: Length = "15min",
+        lookback: Length = "24h",
+        deep_interval: Length = "15min",
+        kind: KindFilter | None = None,
+    ) -> "Follower[EventMetadata]":
+        """Follow connectors: their events as they come, and late ones, once each.
+
+        An appliance that was cut off delivers its events afterwards, into the past. So each round begins some time
+        before the newest event that was delivered, and from time to time as long before it as events may be late.
+
+        Args:
+            connector_ids: One connector's id, several, or a fleet.
+            since: What was recorded before is not delivered; now where it is left out.
+            checkpoint: What was delivered before, or its text: only the rest is. Connectors and kinds must be as they
+                were.
+            interval: How often each connector is asked: ``"30s"``, a ``timedelta``, or seconds. Longer where the
+                request budget has no room for all of them.
+            overlap: How far before the newest event each round begins.
+            lookback: How late an event may come: how long after it was recorded it may be collected.
+            deep_interval: How often events are looked for as far back.
+            kind: A kind's name, its class in `cfevents.events`, or a collection of them.
+
+        Returns:
+            A follower. Nothing is sent before it is read.
+
+        Raises:
+            CheckpointError: The checkpoint is of something else, or damaged.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        from cfevents._following.follower import follow  # noqa: PLC0415 - most programs never follow
+
+        if connector_ids is None:
+            raise TypeError("connector_ids is None: write client.fleet() for all connectors of the account")
+        ids = [connector_ids] if isinstance(connector_ids, str) else connector_ids
+        fleet = ids if isinstance(ids, Fleet) else self.fleet(ids)
+        return follow(
+            self._reader,
+            fleet,
+            since=since,
+            checkpoint=checkpoint,
+            interval=interval,
+            overlap=overlap,
+            lookback=lookback,
+            deep_interval=deep_interval,
+            kind=kind,
+        )
+
+    async def get_event(
+        self, connector_id: str, event: EventReference, *, timeout: float | None = None
+    ) -> RecordedEvent:
+        """Get one event with its payload.
+
+        Args:
+            connector_id: The connector.
+            event: Which one: `EventMetadata` from a listing, an `EventId`, or ``"1700000000.3"``.
+            timeout: Patience for the whole call, in seconds.
+
+        Raises:
+            NotFoundError: There is no such event.
+            CfEventsError: The request did not succeed.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        patience, request = check_patience(timeout), self._api.get_event(connector_id, event_id(event))
+        return (await self._opened().ask(request, patience)).result
+
+    async def latest_events(self, connector_id: str, *, timeout: float | None = None) -> list[RecordedEvent]:
+        """Get the latest events of a connector with their payloads, in the API's order.
+
+        Args:
+            connector_id: The connector.
+            timeout: Patience for the whole call, in seconds.
+
+        Raises:
+            CfEventsError: The request did not succeed.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
+        """
+        patience, request = check_patience(timeout), self._api.latest_events(connector_id)
+        return list((await self._opened().ask(request, patience)).result.items)
+
+    async def list_connectors(self, *, timeout: float | None = None) -> list[Connector]:
+        """List the connectors of the account.
+
+        Args:
+            timeout: Patience for the whole call, in seconds.
+
+        Raises:
+            CfEventsError: The request did not succeed.
+            TypeError: The timeout is not a number.
+            ValueError: The timeout is not finite and above 0.
+        """
+        patience, request = check_patience(timeout), self._api.list_connectors()
+        return (await self._opened().ask(request, patience)).result
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader(self._opened, self._api)
+
+    def _opened(self) -> Session:
+        if self._session is None:
+            state = "is closed" if self._closed else "is not open"
+            raise ConfigurationError(f"the client {state}: write 'async with Client() as client', or await open()")
+        if self._session.loop is not asyncio.get_running_loop():
+            raise ConfigurationError("the client is open on another event loop: make one for each loop")
+        return self._session
+
+    @property
+    def usage(self) -> Usage:
+        """What this client has sent and waited, and what is left of its budget at this moment."""
+        counts = self._counts
+        return Usage(counts.sent, counts.repeated, counts.waited, self._budget.left)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client holds credentials and connections, and is not copied: make one where it is needed")
+
+    def __repr__(self) -> str:
+        # Of a client that could not be made, a traceback shows this before there is anything to tell.
+        api = vars(self).get("_api")
+        account = f" of account {api.account_id} at {api.base_url}" if api else ""
+        state = "open" if self._session is not None else "closed" if self._closed else "not open"
+        return f"<Client{account}, {state}>"

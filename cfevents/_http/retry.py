@@ -1,0 +1,63 @@
+"""Whether a request that failed is sent again, and how long to wait before it."""
+
+import random
+
+from attrs import field, frozen
+
+from cfevents._validation import check_seconds, check_whole
+from cfevents.errors import APIConnectionError, APIResponseError, APIStatusError
+
+# What passes by itself: the request came too early or took too long, or the API or what stands in front of it failed.
+_PASSING_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527), 530})
+
+
+def _attempts(value: int) -> int:
+    return check_whole("attempts", value)
+
+
+def _max_wait(value: float) -> float:
+    return check_seconds("max_wait", value)
+
+
+def _first_wait(value: float) -> float:
+    return check_seconds("first_wait", value)
+
+
+def _longest_wait(value: float) -> float:
+    return check_seconds("longest_wait", value)
+
+
+@frozen
+class Retry:
+    """How patiently a request is repeated.
+
+    Raises:
+        TypeError: An argument is not a number.
+        ValueError: An argument has no meaning.
+    """
+
+    attempts: int = field(default=6, converter=_attempts)
+    """How often a request is sent at most. A block that was waited out does not count."""
+
+    max_wait: float = field(default=400.0, converter=_max_wait)
+    """The longest block of the API to wait for, in seconds: five minutes are documented, and a tenth is added."""
+
+    first_wait: float = field(default=1.0, converter=_first_wait)
+    """The longest wait before the second attempt, in seconds; it doubles with each further one."""
+
+    longest_wait: float = field(default=30.0, converter=_longest_wait)
+    """The longest wait before any attempt, in seconds."""
+
+    def wait(self, failures: int) -> float:
+        """Draw the wait after so many failures: anything up to a bound, so that clients do not fall in step."""
+        bound = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 60))
+        return random.uniform(0, bound)  # noqa: S311 - no secret
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether a failure may pass by itself. A block is not among these: it is waited out."""
+    if isinstance(error, APIStatusError):
+        return error.status in _PASSING_STATUSES
+    # A body that is not JSON was cut short, or comes from something in between; one of a wrong shape would come again.
+    undecodable = isinstance(error, APIResponseError) and error.place == "body"
+    return undecodable or isinstance(error, APIConnectionError)

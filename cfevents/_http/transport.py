@@ -1,0 +1,192 @@
+"""The aiohttp session that is sent with: the client's own or the caller's, made safe for credentials."""
+
+import asyncio
+import base64
+import netrc
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from attrs import field, frozen
+from yarl import URL
+
+from cfevents import __version__
+from cfevents._http.config import NotText, Secret, hide
+from cfevents._protocol import is_loopback
+from cfevents._validation import check_seconds, check_whole
+from cfevents.errors import ConfigurationError
+
+_HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
+_OURS = {"authorization", "x-auth-email", "x-auth-key"}
+
+
+def _client_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    if isinstance(timeout, aiohttp.ClientTimeout):
+        return timeout
+    return aiohttp.ClientTimeout(total=check_seconds("timeout", timeout))
+
+
+def _body_size(size: int) -> int:
+    return check_whole("max_body_size", size)
+
+
+def _session(http: aiohttp.ClientSession | None) -> aiohttp.ClientSession | None:
+    if http is not None and not isinstance(http, aiohttp.ClientSession):
+        raise TypeError(f"session must be an aiohttp.ClientSession, not {type(http).__name__}")
+    return http
+
+
+def _extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Spell the caller's headers in lower case, so that they replace ours."""
+    if isinstance(headers, NotText):
+        raise TypeError(f"extra_headers must be a mapping, not {headers.type_name}")
+    checked: dict[str, str] = {}
+    for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"extra_headers: name and value of {name!r} must be text")
+        if name.lower() in _OURS:
+            raise ValueError(f"extra_headers: {name} is a credential; pass api_token=, or api_email= and api_key=")
+        if not (name.isascii() and name.isprintable() and name and value.isprintable()):
+            raise ValueError(f"extra_headers: name or value of {name!r} has a character that no header can hold")
+        checked[name.lower()] = value
+    return checked
+
+
+@frozen(eq=False, repr=False)
+class Settings:
+    """How requests are sent."""
+
+    http: aiohttp.ClientSession | None = field(converter=_session)
+    """The caller's session; None for one of our own."""
+
+    timeout: aiohttp.ClientTimeout = field(converter=_client_timeout)
+    """Patience for one attempt."""
+
+    max_body_size: int = field(converter=_body_size)
+    """The largest answer that is read, in bytes after decompression."""
+
+    headers: dict[str, str] = field(converter=_extra_headers)
+    """The caller's own headers for each request."""
+
+
+class Transport:
+    """An open aiohttp session on one event loop, with what each request through it has in common."""
+
+    def __init__(self, base_url: URL, settings: Settings) -> None:
+        """Open it, on the event loop that runs. A session that the caller brings stays the caller's.
+
+        Raises:
+            ConfigurationError: The caller's session is closed, on another loop, or has credentials of its own; or the
+                proxy that the environment names is not a URL.
+        """
+        self._settings = settings
+        theirs = settings.http
+        self._proxy = _proxy_for(base_url) if theirs is None else {}
+        common = _HEADERS | settings.headers
+        # What our own session sends by itself, each request through theirs has to bring.
+        self._headers = {} if theirs is None else common
+        self._http = _new_session(common) if theirs is None else _checked(theirs, base_url)
+
+    async def close(self) -> None:
+        """Close its connections, unless they are the caller's."""
+        if self.is_ours:
+            await self._http.close()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is to be closed here."""
+        return self._settings.http is None
+
+    @property
+    def is_proxied(self) -> bool:
+        """Whether it sends through the proxy that the environment names."""
+        return bool(self._proxy)
+
+    def abandon(self) -> None:
+        """Close its connections where nobody is left to wait for that. aiohttp has nothing more to complain of."""
+        connector, loop = self._http.connector, self._http._loop
+        self._http.detach()
+        # Its public close() wants to be awaited. tests/test_forgotten.py keeps it true that this is its name.
+        close = getattr(connector, "_close", None) or getattr(connector, "_close_immediately", None)
+        if close is not None:
+            # A loop that runs may do so on another thread than the one that collects what was forgotten.
+            (loop.call_soon_threadsafe if loop.is_running() else _call)(close)
+
+    def get(self, url: URL, credentials: dict[str, str]) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """Ask for a URL, once."""
+        return self._http.get(
+            url,
+            headers=self._headers | credentials,
+            # A redirect would take the X-Auth-* headers to whichever host it names.
+            allow_redirects=False,
+            raise_for_status=False,
+            auto_decompress=True,
+            timeout=self._settings.timeout,
+            **self._proxy,
+        )
+
+
+def _call(function: Callable[[], object]) -> None:
+    function()
+
+
+def _new_session(headers: dict[str, str]) -> aiohttp.ClientSession:
+    # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request says all that it has to say.
+    session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+    # aiohttp would send a request again by itself where a kept-alive connection turns out dead, and the API may have
+    # counted it: tests/test_budget.py keeps every request in the budget.
+    session._retry_connection = False
+    return session
+
+
+def _proxy_for(url: URL) -> dict[str, Any]:
+    """Find the proxy that the environment names for a URL, as arguments of a request."""
+    host = url.host or ""
+    # A proxy elsewhere cannot reach this machine's own addresses, where a local API listens.
+    bypassed = is_loopback(host) or proxy_bypass(f"{host}:{url.port}")
+    named = None if bypassed else hide(getproxies().get(url.scheme))
+    if not named:
+        return {}
+    if (arguments := _proxy_arguments(named)) is None:
+        raise ConfigurationError(f"the proxy that the environment names in {url.scheme}_proxy is not a URL")
+    return arguments
+
+
+def _proxy_arguments(named: Secret) -> dict[str, Any] | None:
+    try:
+        # Without a scheme, as curl takes it too.
+        proxy = URL(named if "://" in named else f"http://{named}")
+        plain, password = proxy.with_user(None), proxy.password or ""
+    except ValueError:
+        return None
+    if proxy.user is None:
+        return {"proxy": plain}
+    # In a header of its own: aiohttp's errors show the proxy's URL.
+    pair = base64.b64encode(f"{proxy.user}:{password}".encode()).decode()
+    return {"proxy": plain, "proxy_headers": {"Proxy-Authorization": Secret(f"Basic {pair}")}}
+
+
+def _checked(http: aiohttp.ClientSession, base_url: URL) -> aiohttp.ClientSession:
+    if http.closed:
+        raise ConfigurationError("the session that was passed is closed")
+    if http._loop is not asyncio.get_running_loop():
+        raise ConfigurationError("the session that was passed belongs to another event loop")
+    if http.auth is not None or any(name in http.headers for name in _OURS):
+        raise ConfigurationError(
+            "the session that was passed has credentials of its own, in auth= or headers=: make one without"
+        )
+    if http.trust_env and _netrc_has(base_url.host or ""):
+        raise ConfigurationError(
+            f"the session that was passed would send what .netrc has for {base_url.host}: make it with proxy= instead "
+            "of trust_env=True, or without a session= let the client find the proxy"
+        )
+    return http
+
+
+def _netrc_has(host: str) -> bool:
+    with suppress(OSError, netrc.NetrcParseError):
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    return False

@@ -1,0 +1,128 @@
+"""What a listing asks for, checked before anything is sent."""
+
+from attrs import frozen
+
+from cfevents._model.api import Listing
+from cfevents._model.checkpoint import Checkpoint
+from cfevents._protocol import API, Request
+from cfevents._time import Moment, Timespan
+from cfevents._validation import check_patience, check_segment, check_text, check_whole
+from cfevents.errors import CheckpointError
+from cfevents.events import KindFilter, kind_names, tell_of_unknown
+
+
+@frozen(eq=False, repr=False)
+class Query:
+    """What a listing asks for, and how."""
+
+    start: Checkpoint
+    """The connector, the window and the kinds, and where in them to begin."""
+
+    page_size: int | None = None
+    prefetch: int = 1
+    """Pages that are asked for before the caller wants them."""
+
+    concurrency: int = 1
+    """Slices of the window that are listed side by side."""
+
+    timeout: float | None = None
+    """Patience for the API over the whole listing, in seconds; the time that the caller takes does not count."""
+
+    @classmethod
+    def of(
+        cls,
+        connector_id: str,
+        *,
+        since: Moment,
+        until: Moment | None = None,
+        kind: KindFilter | None = None,
+        page_size: int | None = None,
+        cursor: str | None = None,
+        checkpoint: Checkpoint | str | None = None,
+        prefetch: int = 1,
+        concurrency: int = 1,
+        timeout: float | None = None,
+        account_id: str | None = None,
+    ) -> "Query":
+        """Check what the caller wants.
+
+        Raises:
+            CheckpointError: The checkpoint is of another listing, or damaged.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning; the message says what to write instead.
+        """
+        window = Timespan.of(since, until, anchor=_anchor(cursor, checkpoint, concurrency))
+        start = Checkpoint(
+            check_segment("connector_id", connector_id),
+            *window,
+            kind=_checked_kind(kind),
+            cursor=cursor,
+            account_id=account_id,
+        )
+        return cls(
+            start if checkpoint is None else _resumed(start, checkpoint),
+            None if page_size is None else check_whole("page_size", page_size),
+            check_whole("prefetch", prefetch, least=0),
+            check_whole("concurrency", concurrency),
+            check_patience(timeout),
+        )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that are wanted; none for all."""
+        kind = self.start.kind
+        return (kind,) if isinstance(kind, str) else kind or ()
+
+    @property
+    def window(self) -> Timespan:
+        """The window that is left to list. It begins a second early: whether bounds are inclusive is not known."""
+        since, until, reached = self.start.since, self.start.until, self.start.reached
+        return Timespan(since if reached is None else max(since, reached - 1), until)
+
+    def request(self, api: API, window: Timespan, cursor: str | None) -> Request[Listing]:
+        """Ask for the page at a cursor."""
+        return api.list_events(self.start.connector_id, window, kinds=self.kinds, limit=self.page_size, cursor=cursor)
+
+
+def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | None:
+    """Find what ties the listing to one window, for which only absolute bounds will do."""
+    if cursor is None:
+        return None if checkpoint is None else "checkpoint"
+    check_text("cursor", cursor)
+    if checkpoint is not None:
+        raise ValueError("cursor= and checkpoint= both say where to go on: give one of them")
+    if check_whole("concurrency", concurrency) > 1:
+        raise ValueError(
+            f"cursor= with concurrency={concurrency}: a cursor follows one listing, page by page; leave concurrency "
+            "out, or give the checkpoint= of a page instead"
+        )
+    return "cursor"
+
+
+def _checked_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
+    names = tuple(check_text("kind", name) for name in kind_names(kind))
+    for name in names:
+        tell_of_unknown(name)
+    # Sorted: a set has another order in every process, and a checkpoint is of the same listing all the same.
+    return names[0] if len(names) == 1 else tuple(sorted(names)) or None
+
+
+def _resumed(asked: Checkpoint, checkpoint: Checkpoint | str) -> Checkpoint:
+    """Take the checkpoint, if it is of the listing that is asked for."""
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = Checkpoint.from_json(checkpoint)
+    if checkpoint.account_id not in {None, asked.account_id}:
+        raise CheckpointError(f"the checkpoint is of account {checkpoint.account_id!r}, not of {asked.account_id!r}")
+    for name in ("connector_id", "since", "until", "kind"):
+        theirs, ours = getattr(checkpoint, name), getattr(asked, name)
+        if theirs != ours:
+            raise CheckpointError(
+                f"the checkpoint is of another listing: there {name} is {theirs!r}, here {ours!r}; write "
+                f"{name}=checkpoint.{name}"
+            )
+    if checkpoint.cursor is not None:
+        try:
+            check_text("cursor", checkpoint.cursor)
+        except ValueError as error:
+            raise CheckpointError(f"the checkpoint's {error}") from None
+    return checkpoint

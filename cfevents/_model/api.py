@@ -1,0 +1,374 @@
+"""What the API's answers are made of."""
+
+import math
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from attrs import field, fields, frozen
+
+from cfevents._model.checkpoint import Checkpoint
+from cfevents._validation import shown
+from cfevents.errors import CodedMessage
+from cfevents.events import Event
+
+E = TypeVar("E")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Not compiled here: importing has to be quick, and re remembers what it compiled.
+_ID = r"(0|-?[1-9][0-9]{0,18})\.(0|-?[1-9][0-9]{0,18})"
+
+# A whole number goes where a database or a data frame keeps it: into a signed integer of 64 bits.
+INT64 = range(-(2**63), 2**63)
+
+# What a notebook shows of a listed event.
+_SHOWN = ("kind", "recorded_at", "collected_at", "sequence")
+
+
+def _as_datetime(seconds: float, name: str) -> datetime:
+    """Convert seconds since the Unix epoch to an aware UTC datetime."""
+    try:
+        return _EPOCH + timedelta(seconds=seconds)
+    except OverflowError:
+        raise ValueError(f"{name}={seconds} lies outside the years 1 to 9999; use the number itself") from None
+
+
+def whole(value: Any) -> Any:
+    """Spell a number that arrived whole (``3`` or ``3.0``) as an ``int``; leave a fractional one as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _finite(_instance: object, attribute: Any, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{attribute.name} must be a number, not {type(value).__name__}")
+    if isinstance(value, int) and value not in INT64:
+        raise ValueError(f"{attribute.name} must be a number of 64 bits")
+    if not math.isfinite(value):
+        raise ValueError(f"{attribute.name} must be finite, not {value}")
+
+
+def _unbroken(_instance: object, attribute: Any, value: Any) -> None:
+    if not isinstance(value, int):
+        raise ValueError(f"{attribute.name} must be a whole number, not {value}")
+
+
+@frozen(order=True)
+class EventId:
+    """What identifies an event of one connector: when it was recorded, and its place within that second.
+
+    Ordered as recorded. ``str()`` spells it as the API's paths do: ``1700000000.3``.
+
+    Raises:
+        TypeError: A part is not a number.
+        ValueError: A part is not finite or not of 64 bits, or the sequence number is not whole.
+    """
+
+    recorded_ts: int | float = field(converter=whole, validator=_finite)
+    """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
+
+    sequence: int = field(converter=whole, validator=[_finite, _unbroken])
+    """Sequence number, which orders events with the same timestamp (``n``)."""
+
+    def __str__(self) -> str:
+        return f"{self.recorded_ts}.{self.sequence}"
+
+    @classmethod
+    def parse(cls, text: str) -> "EventId":
+        """Read an id as the API spells it.
+
+        Args:
+            text: ``"{t}.{n}"``, both whole numbers, such as ``"1700000000.3"``.
+
+        Raises:
+            TypeError: It is not text. A number will not do: 1700000000.10 and 1700000000.1 are one float.
+            ValueError: It is not of that form.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"an event id is text such as '1700000000.3', not {type(text).__name__}")
+        if match := re.fullmatch(_ID, text):
+            return cls(int(match[1]), int(match[2]))
+        raise ValueError(f"{shown(text)} is not an event id: write its t and n as whole numbers, '1700000000.3'")
+
+
+class _MadeWhenAsked:
+    """An ``extra`` that may be unset: of a million listed events hardly one has any, which spares a dict for each."""
+
+    def __init__(self, slot: Any) -> None:
+        self._slot = slot
+
+    def __get__(self, event: Any, cls: Any = None) -> Any:
+        if event is None:
+            return self
+        try:
+            return self._slot.__get__(event)
+        except AttributeError:
+            self._slot.__set__(event, {})
+            return self._slot.__get__(event)
+
+    def __set__(self, event: Any, extra: dict[str, Any]) -> None:
+        self._slot.__set__(event, extra)
+
+
+class EventSlots:
+    """Where `EventMetadata` keeps its attributes; `cfevents.listed` fills them before an event is frozen."""
+
+    __slots__ = ("__weakref__", "collected_ts", "extra", "kind", "recorded_ts", "sequence")
+
+
+@frozen
+class EventMetadata(EventSlots):
+    """An event as a listing shows it, without its payload (the schema ``event_metadata``)."""
+
+    kind: str
+    """Event kind (``k``), such as ``"Init"``; see `events.KINDS`."""
+
+    recorded_ts: int | float
+    """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
+
+    sequence: int
+    """Sequence number, which orders events with the same timestamp (``n``)."""
+
+    collected_ts: int | float
+    """Time the event was collected, in seconds since the Unix epoch (``a``)."""
+
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    """Fields that are not documented, as they were sent."""
+
+    @property
+    def id(self) -> EventId:
+        """What identifies the event."""
+        return EventId(self.recorded_ts, self.sequence)
+
+    @property
+    def recorded_at(self) -> datetime:
+        """Time the event was recorded, aware, in UTC. Raises ValueError outside the years 1 to 9999."""
+        return _as_datetime(self.recorded_ts, "recorded_ts")
+
+    @property
+    def collected_at(self) -> datetime:
+        """Time the event was collected, aware, in UTC. Raises ValueError outside the years 1 to 9999."""
+        return _as_datetime(self.collected_ts, "collected_ts")
+
+    @property
+    def lag(self) -> timedelta:
+        """How long after it was recorded the event was collected; `collected_at` less `recorded_at`."""
+        return self.collected_at - self.recorded_at
+
+    def _repr_html_(self) -> str:
+        from cfevents._html import fields_of  # noqa: PLC0415 - only a notebook asks for it
+
+        return fields_of(f"Event {self.id}", {**_shown_fields(self), "extra": self.extra or None})
+
+
+# Not by __getattr__, which would slow every attribute down.
+EventMetadata.extra = _MadeWhenAsked(EventSlots.extra)  # type: ignore[assignment, attr-defined]
+
+
+@frozen
+class RecordedEvent:
+    """An event with its payload (the schema ``recorded_event``)."""
+
+    event: Event
+    """The event itself: one attrs class for each kind (``e``)."""
+
+    recorded_ts: int | float
+    """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
+
+    sequence: int
+    """Sequence number, which orders events with the same timestamp (``n``)."""
+
+    version: str | None = None
+    """Version (``v``); the documentation does not say of what."""
+
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    """Fields that are not documented, as they were sent."""
+
+    @property
+    def id(self) -> EventId:
+        """What identifies the event."""
+        return EventId(self.recorded_ts, self.sequence)
+
+    @property
+    def kind(self) -> str:
+        """Event kind, such as ``"Init"``; see `events.KINDS`."""
+        return self.event.kind
+
+    @property
+    def recorded_at(self) -> datetime:
+        """Time the event was recorded, aware, in UTC. Raises ValueError outside the years 1 to 9999."""
+        return _as_datetime(self.recorded_ts, "recorded_ts")
+
+    def _repr_html_(self) -> str:
+        from cfevents._html import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
+
+        told = {
+            "kind": self.kind,
+            "description": getattr(self.event, "description", "not documented"),
+            "recorded_at": date_of(self.recorded_ts),
+            "sequence": self.sequence,
+            "version": self.version,
+        }
+        payload = {f"event.{each.name}": getattr(self.event, each.name) or None for each in fields(type(self.event))}
+        payload.pop("event.kind", None)
+        return fields_of(f"Recorded event {self.id}", {**told, **payload, "extra": self.extra or None})
+
+
+EventReference: TypeAlias = EventMetadata | RecordedEvent | EventId | str
+"""Whatever tells which event is meant: a listed or recorded one, its id, or the id as text."""
+
+
+def event_id(event: EventReference) -> EventId:
+    """Find the id of the event that is meant.
+
+    Raises:
+        TypeError: It is none of the types that tell.
+        ValueError: It is text and not an event id.
+    """
+    if isinstance(event, EventMetadata | RecordedEvent):
+        return event.id
+    return event if isinstance(event, EventId) else EventId.parse(event)
+
+
+@frozen
+class EventDetail:
+    """A listed event with its payload."""
+
+    metadata: EventMetadata
+    """The event as the listing shows it."""
+
+    recorded: RecordedEvent | None
+    """The event with its payload; None where the API has it no longer, or where it was not asked for."""
+
+
+@frozen
+class FleetEvent(Generic[E]):
+    """An event of one of several connectors."""
+
+    connector_id: str
+    """Whose event it is."""
+
+    event: E
+    """`EventMetadata` of a listing, `EventDetail` of its details, `RecordedEvent` of the latest events."""
+
+
+@frozen
+class FollowedEvent(Generic[E]):
+    """An event that came while its connector was followed."""
+
+    connector_id: str
+    """Whose event it is."""
+
+    event: E
+    """`EventMetadata`, or `EventDetail` with the payload."""
+
+    late: bool = False
+    """Whether something newer of its connector was delivered before it."""
+
+
+@frozen
+class Device:
+    """The appliance behind a connector."""
+
+    id: str | None = None
+    """Device identifier."""
+
+    serial_number: str | None = None
+    """Serial number of the hardware."""
+
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    """Everything else that was sent with it."""
+
+
+@frozen
+class Connector:
+    """A Magic WAN Connector of the account. Times are text, as the API sends them."""
+
+    id: str
+    """What the other calls take as ``connector_id``."""
+
+    activated: bool | None = None
+    """Whether it is in service."""
+
+    device: Device | None = None
+    """The appliance, where one is registered."""
+
+    last_heartbeat: str | None = None
+    """Time of the last sign of life, ISO 8601."""
+
+    last_seen_version: str | None = None
+    """Version that it last reported."""
+
+    last_updated: str | None = None
+    """Time of the last change to its settings, ISO 8601."""
+
+    notes: str | None = None
+    """What its owner wrote of it."""
+
+    timezone: str | None = None
+    """Time zone in which its upgrade window is meant."""
+
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    """Everything else that was sent with it, the ``interrupt_window_*`` fields among them."""
+
+
+@frozen(eq=False, repr=False)
+class Listing:
+    """The ``result`` of *List Events*, as it is sent."""
+
+    items: tuple[EventMetadata, ...]
+    # Strict where other optional fields are tolerant: a cursor that cannot be followed would lose the rest.
+    cursor: str | None = field(default=None, metadata={"strict": True})
+    count: int | None = None
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+
+
+@frozen(eq=False, repr=False)
+class Latest:
+    """The ``result`` of *Get latest Events*, as it is sent."""
+
+    items: tuple[RecordedEvent, ...]
+    count: int | None = None
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+
+
+@frozen
+class Page:
+    """One page of a listing."""
+
+    items: tuple[EventMetadata, ...]
+    """Its events, without those that the page before it had already: in the API's order, or ascending where slices of
+    the window are listed side by side."""
+
+    cursor: str | None = None
+    """Cursor of the *next* page; None on the last, and where slices are listed side by side."""
+
+    count: int | None = None
+    """The answer's ``count``, which is not documented and need not be the number of items."""
+
+    messages: tuple[CodedMessage, ...] = ()
+    """What the API said beside the result."""
+
+    errors: tuple[CodedMessage, ...] = ()
+    """What the API called errors although it called the request a success."""
+
+    checkpoint: Checkpoint | None = None
+    """What has been delivered with this page and those before it, to go on after it."""
+
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    """Fields of the result that are not documented, as they were sent."""
+
+    def _repr_html_(self) -> str:
+        from cfevents._html import rows_of  # noqa: PLC0415 - only a notebook asks for it
+
+        is_last = self.checkpoint is not None and self.checkpoint.finished
+        follows = f", next cursor {self.cursor}" if self.cursor else ", the last" if is_last else ""
+        rows = [list(_shown_fields(each).values()) for each in self.items]
+        return rows_of(f"Page of {len(rows):,} events{follows}", _SHOWN, rows)
+
+
+def _shown_fields(event: EventMetadata) -> dict[str, Any]:
+    """What a notebook shows of a listed event."""
+    from cfevents._html import date_of  # noqa: PLC0415 - only a notebook asks for it
+
+    told = (event.kind, date_of(event.recorded_ts), date_of(event.collected_ts), event.sequence)
+    return dict(zip(_SHOWN, told, strict=True))

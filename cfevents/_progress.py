@@ -1,0 +1,153 @@
+"""How far a stream was read, drawn while it is: by tqdm, on a terminal or in a notebook."""
+
+import asyncio
+import math
+import sys
+import warnings
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
+
+from cfevents._html import counted, shortened
+from cfevents.errors import CfEventsError
+from cfevents.frames.covered import Covered
+
+if TYPE_CHECKING:
+    from cfevents.streams.drawn import Seen, Tally
+
+T = TypeVar("T")
+
+# Seconds between two looks at whether everything waits.
+_TICK = 0.5
+# Seconds between two pictures at least.
+_PAUSE = 0.1
+_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+
+
+class About(NamedTuple):
+    """What is read."""
+
+    label: str
+    since: float
+    until: float
+    unit: str
+    """What one part of the listing is, such as a page."""
+
+    wait: Callable[[], float]
+    """Tells for how many seconds the request budget makes everything wait."""
+
+
+def drawn(
+    items: AsyncGenerator[T, None], seen: "Callable[[T], Seen]", about: About, tally: "Tally | None"
+) -> AsyncGenerator[T, None]:
+    """Give the same items, and draw how far they were read; nothing is drawn where nobody would see it."""
+    return _drawn(items, seen, _Bar(about, tally)) if _is_seen() else items
+
+
+async def _drawn(items: AsyncGenerator[T, None], seen: "Callable[[T], Seen]", bar: "_Bar") -> AsyncGenerator[T, None]:
+    bar.open()
+    try:
+        async with aclosing(items):
+            while True:
+                ticking = _Ticking(bar)
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    bar.complete()
+                    return
+                finally:
+                    ticking.stop()
+                bar.see(seen(item))
+                yield item
+    finally:
+        bar.close()
+
+
+def _is_seen() -> bool:
+    stderr = _stderr()
+    return _in_a_notebook() or bool(stderr and stderr.isatty())
+
+
+def _stderr() -> TextIO | None:
+    return sys.stderr
+
+
+def _in_a_notebook() -> bool:
+    # A notebook's code runs in a kernel, which has loaded this.
+    shell = sys.modules.get("ipykernel.zmqshell")
+    return shell is not None and shell.ZMQInteractiveShell.initialized()
+
+
+class _Ticking:
+    """Looks, while an item is waited for, at what it waits for. A timer, and gone before anything is yielded."""
+
+    def __init__(self, bar: "_Bar") -> None:
+        self._bar, self._loop = bar, asyncio.get_running_loop()
+        self._next = self._loop.call_later(_TICK, self._tick)
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._next.cancel()
+
+    def _tick(self) -> None:
+        self._bar.tick()
+        self._next = self._loop.call_later(_TICK, self._tick)
+
+
+class _Bar:
+    """A bar whose whole is the window's length in seconds."""
+
+    def __init__(self, about: About, tally: "Tally | None") -> None:
+        self._about, self._tally = about, tally
+        self._covered = Covered(about.since, about.until)
+        self._events = self._items = 0
+        self._bar: Any = None
+
+    def open(self) -> None:
+        """Draw it, with nothing read."""
+        # A window of one moment has a whole too.
+        total = max(1, self._about.until - self._about.since)
+        how = {"bar_format": _FORMAT, "mininterval": _PAUSE, "miniters": 0, "file": _stderr()}
+        self._bar = _tqdm()(total=total, desc=shortened(self._about.label), **how)
+
+    def see(self, seen: "Seen") -> None:
+        """Take in an item, and draw it where that is due."""
+        self._items += 1
+        self._events += len(seen.events)
+        self._move_to(self._covered.see(seen.events, seen.reached))
+
+    def complete(self) -> None:
+        """Draw that everything was read."""
+        self._move_to(self._bar.total)
+
+    def tick(self) -> None:
+        """Draw what is waited for."""
+        wait = 0.0
+        with suppress(CfEventsError):  # the client may have been closed meanwhile
+            wait = self._about.wait()
+        self._tell(f", waiting {math.ceil(wait)} s" if wait >= 1 else "")
+        self._bar.refresh()
+
+    def close(self) -> None:
+        """Leave it as it is."""
+        self._tell()
+        self._bar.close()
+
+    def _move_to(self, seconds: float) -> None:
+        self._tell()
+        self._bar.update(seconds - self._bar.n)
+
+    def _tell(self, more: str = "") -> None:
+        pages = self._items if self._tally is None else self._tally.pages
+        told = f"{counted(self._events, 'event')}, {counted(pages, self._about.unit)}{more}"
+        self._bar.set_postfix_str(told, refresh=False)
+
+
+def _tqdm() -> type[Any]:
+    with warnings.catch_warnings():
+        # That it draws with text in a notebook without ipywidgets, and that its widgets are an experiment.
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm  # noqa: PLC0415 - what it is depends on where it runs
+
+    # Without its thread, which would draw where nothing moves: that is done here, while something is awaited.
+    return type("Bar", (tqdm,), {"monitor_interval": 0})

@@ -1,0 +1,279 @@
+"""JSON to classes and back: the one cattrs converter, and the one table of wire names.
+
+Strict about what an event is known by, tolerant about the rest: a field that is not documented is kept in ``extra``,
+an optional one of another type than documented is None and keeps its original value there.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, cast, get_args, get_origin, overload
+
+import attrs
+from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
+from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from cfevents._model.api import INT64, Connector, EventMetadata, Listing, RecordedEvent, whole
+from cfevents.errors import APIResponseError, CodedMessage
+from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
+from cfevents.listed import listing_hook
+
+T = TypeVar("T")
+
+WIRE_NAMES: Mapping[type, Mapping[str, str]] = {
+    EventMetadata: {"kind": "k", "recorded_ts": "t", "sequence": "n", "collected_ts": "a"},
+    RecordedEvent: {"event": "e", "recorded_ts": "t", "sequence": "n", "version": "v"},
+}
+"""How the API spells the attributes of a class, where it does not spell them as the class does."""
+
+_KIND = "k"
+_STRUCTURED = (EventMetadata, RecordedEvent, Connector, CodedMessage, Event)
+
+_log = logging.getLogger("cfevents")
+
+
+@overload
+def structure(raw: Any, cls: type[T]) -> T: ...
+@overload
+def structure(raw: Any, cls: UnionType) -> Event: ...
+def structure(raw: Any, cls: Any) -> Any:
+    """Make an instance of a class from the JSON that the API sends for it.
+
+    Args:
+        raw: A JSON value as ``json.loads`` returns it.
+        cls: `EventMetadata`, `RecordedEvent`, `Connector`, `CodedMessage`, or `events.Event`, or a list of one.
+
+    Raises:
+        APIResponseError: The value is not of the documented shape; ``place`` says where.
+        TypeError: The class is none of those.
+    """
+    if (get_args(cls)[0] if get_origin(cls) is list else cls) not in _STRUCTURED:
+        raise TypeError(f"{cls!r} is none of the classes that JSON is structured into; for an event's, events.Event")
+    return structure_at("", raw, cls)
+
+
+def unstructure(value: Any) -> Any:
+    """Give the API's JSON for an instance, or a list of instances, of the classes that `structure` makes.
+
+    Equal to what was sent as a JSON value: ``3.0`` may have become ``3``, a null optional field may be left out.
+    Objects and arrays inside a payload are the instance's own, not copies.
+    """
+    return converter().unstructure(value)
+
+
+def structure_at(place: str, raw: Any, cls: type[T]) -> T:
+    """Do as `structure` does, for a value that stands at a place in a larger answer."""
+    try:
+        return converter().structure(raw, cls)
+    except (BaseValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
+        where, why = _first_fault(error)
+        where = (place + where).removeprefix(".")
+        raise APIResponseError(f"{where or 'the value'}: {why}", place=where) from error
+
+
+def wire_name(cls: type, attribute: str) -> str:
+    """Spell an attribute as the API does."""
+    return WIRE_NAMES.get(cls, {}).get(attribute, attribute)
+
+
+def _text(value: Any, _: Any) -> str:
+    if type(value) is not str:
+        raise TypeError(f"text was expected, not {_shown(value)}")
+    return value
+
+
+def _flag(value: Any, _: Any) -> bool:
+    if type(value) is not bool:
+        raise TypeError(f"true or false was expected, not {_shown(value)}")
+    return value
+
+
+def _number(value: Any, _: Any) -> int | float:
+    if type(value) not in (int, float):
+        raise TypeError(f"a number was expected, not {_shown(value)}")
+    number: int | float = whole(value)
+    if isinstance(number, int) and number not in INT64:
+        raise ValueError(f"a number of 64 bits was expected, not {_shown(value)}")
+    if not math.isfinite(number):
+        raise ValueError(f"a finite number was expected, not {_shown(value)}")
+    return number
+
+
+def _whole_number(value: Any, _: Any) -> int:
+    number = _number(value, _)
+    if isinstance(number, float):
+        raise ValueError(f"a whole number was expected, not {_shown(value)}")
+    return number
+
+
+def _event_hook(converter: Converter) -> Callable[[Any, Any], Event]:
+    """Make the hook for ``e``: our own table by kind, which no unknown kind can grow or break."""
+
+    def structure_event(raw: Any, _: Any) -> Event:
+        kind = _kind(_object(raw))
+        payload = {name: value for name, value in raw.items() if name != _KIND}
+        if cls := KINDS.get(kind):
+            return cast("Event", converter.get_structure_hook(cls)(payload, cls))
+        return UnknownEvent(kind, payload)
+
+    return structure_event
+
+
+class _KindError(ValueError):
+    """The kind of an event is missing or not text."""
+
+
+def _kind(raw: dict[str, Any]) -> str:
+    if _KIND not in raw:
+        raise _KindError("is missing")
+    try:
+        return _text(raw[_KIND], str)
+    except TypeError as error:
+        raise _KindError(str(error)) from None
+
+
+def _object(raw: Any) -> dict[str, Any]:
+    if type(raw) is not dict:
+        raise TypeError(f"an object was expected, not {_shown(raw)}")
+    return raw
+
+
+def _array_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+    factory: Any = list_structure_factory if get_origin(cls) is list else homogenous_tuple_structure_factory
+    build: Callable[[Any, Any], Any] = factory(cls, converter)
+
+    def structure_array(raw: Any, _: Any) -> Any:
+        # cattrs takes any iterable here: an object would become the tuple of its names.
+        if type(raw) is not list:
+            raise TypeError(f"an array was expected, not {_shown(raw)}")
+        return build(raw, cls)
+
+    return structure_array
+
+
+def _tolerant(hook: Callable[[Any, Any], Any], cls: type, name: str) -> Callable[[Any, Any], Any]:
+    """Make a hook that gives None for what an optional attribute cannot hold."""
+
+    def structure_or_none(value: Any, kind: Any) -> Any:
+        try:
+            return hook(value, kind)
+        except (BaseValidationError, KeyError, TypeError, ValueError):
+            _warn_once(cls, name)
+            return None
+
+    return structure_or_none
+
+
+@cache
+def _warn_once(cls: type, name: str) -> None:
+    _log.warning("%s: %s is not of its documented type; it is None, its value is kept in extra", cls.__name__, name)
+
+
+def _object_hook(cls: type, converter: Converter) -> Callable[[Any, Any], Any]:
+    """Make the hook for a class whose ``extra`` takes what finds no attribute of its own."""
+    attributes = {wire_name(cls, each.name): each for each in attrs.fields(attrs.resolve_types(cls))}
+    del attributes["extra"]
+    build: Callable[[Any, Any], Any] = make_dict_structure_fn(
+        cls,
+        converter,
+        extra=override(omit=True),
+        **{each.name: _overridden(each, name, cls, converter) for name, each in attributes.items()},
+    )
+
+    def structure_object(raw: Any, _: Any) -> Any:
+        instance = build(_object(raw), cls)
+        extra = {
+            name: value
+            for name, value in raw.items()
+            if name not in attributes or (value is not None and getattr(instance, attributes[name].name) is None)
+        }
+        return attrs.evolve(instance, extra=extra) if extra else instance
+
+    return structure_object
+
+
+def _overridden(attribute: "attrs.Attribute[Any]", name: str, cls: type, converter: Converter) -> Any:
+    if attribute.default is attrs.NOTHING or attribute.metadata.get("strict"):
+        return override(rename=name)
+    return override(rename=name, struct_hook=_tolerant(converter.get_structure_hook(attribute.type), cls, name))
+
+
+def _object_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
+    """Make the hook that gives an object back, with its kind where it has one, and with its ``extra``."""
+    names: dict[str, Any] = {each.name: override(rename=wire_name(cls, each.name)) for each in attrs.fields(cls)}
+    names["extra"] = override(omit=True)
+    spread: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(
+        cls, converter, _cattrs_omit_if_default=True, **names
+    )
+    kind = {_KIND: cls.kind} if issubclass(cls, DocumentedEvent) else {}
+
+    def unstructure_object(instance: Any) -> dict[str, Any]:
+        known = kind | spread(instance)
+        extra: dict[str, Any] = instance.extra
+        return known | extra | known
+
+    return unstructure_object
+
+
+def _unknown_event_json(event: UnknownEvent) -> dict[str, Any]:
+    return {_KIND: event.kind} | event.payload | {_KIND: event.kind}
+
+
+@cache
+def converter() -> Converter:
+    """Make the one converter, when it is first needed: importing has to be quick."""
+    made = Converter(detailed_validation=True)
+    made.register_structure_hook(str, _text)
+    made.register_structure_hook(bool, _flag)
+    made.register_structure_hook(int, _whole_number)
+    made.register_structure_hook(int | float, _number)
+    made.register_structure_hook_factory(_is_array, _array_hook)
+    made.register_structure_hook_factory(_keeps_extra, _object_hook)
+    made.register_unstructure_hook_factory(_keeps_extra, _object_unstructure_hook)
+    made.register_structure_hook(Event, _event_hook(made))
+    made.register_structure_hook(Listing, listing_hook(WIRE_NAMES[EventMetadata], _object_hook(Listing, made)))
+    made.register_unstructure_hook(Event, made.unstructure)
+    made.register_unstructure_hook(UnknownEvent, _unknown_event_json)
+    return made
+
+
+def _keeps_extra(cls: Any) -> bool:
+    return attrs.has(cls) and "extra" in attrs.fields_dict(cls)
+
+
+def _is_array(cls: Any) -> bool:
+    return get_origin(cls) in (list, tuple)
+
+
+def _first_fault(error: BaseException) -> tuple[str, str]:
+    """Find the place of the first fault in what cattrs raised, and what was wrong there."""
+    if not isinstance(error, BaseValidationError):
+        return _leaf(error)
+    fault = error.exceptions[0]
+    where, why = _first_fault(fault)
+    for note in getattr(fault, "__notes__", ()):
+        if isinstance(note, AttributeValidationNote):
+            return f".{wire_name(error.cl, note.name)}{where}", why
+        if isinstance(note, IterableValidationNote):
+            return f"[{note.index}]{where}", why
+    return where, why
+
+
+def _leaf(error: BaseException) -> tuple[str, str]:
+    if isinstance(error, KeyError):
+        return "", "is missing"
+    return f".{_KIND}" if isinstance(error, _KindError) else "", str(error)
+
+
+def _shown(value: Any) -> str:
+    """Say what a value is, in JSON's terms and in one short line."""
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"
+    if isinstance(value, int) and value not in INT64:
+        return "a longer one"
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,85 @@
+"""Events as JSON objects, one for a line. Nothing is loaded for it before there is an event."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cfevents._model.api import EventDetail, EventMetadata, FollowedEvent, RecordedEvent
+
+
+def listed_line(connector_id: str, event: "EventMetadata") -> dict[str, Any]:
+    """Make the object of an event as a listing has it."""
+    return {
+        "connector_id": connector_id,
+        "id": str(event.id),
+        "kind": event.kind,
+        "recorded_at": _iso(time_of(event, "recorded_at")),
+        "collected_at": _iso(time_of(event, "collected_at")),
+        "recorded_ts": event.recorded_ts,
+        "sequence": event.sequence,
+        "collected_ts": event.collected_ts,
+        **_extra(event.extra),
+    }
+
+
+def recorded_line(connector_id: str, event: "RecordedEvent") -> dict[str, Any]:
+    """Make the object of an event with its payload."""
+    from cfevents._protocol.converter import unstructure  # noqa: PLC0415 - not needed for --help
+
+    return {
+        "connector_id": connector_id,
+        "id": str(event.id),
+        "kind": event.kind,
+        "recorded_at": _iso(time_of(event, "recorded_at")),
+        "recorded_ts": event.recorded_ts,
+        "sequence": event.sequence,
+        "version": event.version,
+        "event": unstructure(event.event),
+        **_extra(event.extra),
+    }
+
+
+def followed_line(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]") -> dict[str, Any]:
+    """Make the object of an event that came: as listed, whether it was late, and its payload where that was asked for.
+
+    ``version`` and ``event`` are null where the API had the payload no longer.
+    """
+    from cfevents._model.api import EventMetadata  # noqa: PLC0415 - not needed for --help
+
+    event = item.event
+    if isinstance(event, EventMetadata):
+        return {**listed_line(item.connector_id, event), "late": item.late}
+    line = {**listed_line(item.connector_id, event.metadata), "late": item.late}
+    return _with_payload(line, item.connector_id, event.recorded)
+
+
+def detailed_line(connector_id: str, event: "EventDetail") -> dict[str, Any]:
+    """Make the object of an event as a listing has it, with its payload.
+
+    ``version`` and ``event`` are null where there is no payload.
+    """
+    return _with_payload(listed_line(connector_id, event.metadata), connector_id, event.recorded)
+
+
+def _with_payload(line: dict[str, Any], connector_id: str, recorded: "RecordedEvent | None") -> dict[str, Any]:
+    told = {} if recorded is None else recorded_line(connector_id, recorded)
+    extra = _extra(line.get("extra", {}) | told.get("extra", {}))
+    return line | {name: told.get(name) for name in ("version", "event")} | extra
+
+
+def time_of(event: "EventMetadata | RecordedEvent", name: str) -> datetime | None:
+    """Read a time of an event; None where it lies outside the years 1 to 9999."""
+    try:
+        time: datetime = getattr(event, name)
+    except ValueError:
+        return None
+    return time
+
+
+def _extra(fields: dict[str, Any]) -> dict[str, Any]:
+    # Hardly ever there, and then not to be lost.
+    return {"extra": fields} if fields else {}
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat().replace("+00:00", "Z")

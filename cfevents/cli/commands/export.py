@@ -1,0 +1,243 @@
+"""The command that writes events to a file."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+import cfevents
+from cfevents.cli.commands.archive import archived_connectors, read_archive
+from cfevents.cli.connection import connected, connectors_or_first
+from cfevents.cli.console.errors import Failure, arguments_checked, moment_spelled
+from cfevents.cli.console.output import print_whole, printable
+from cfevents.cli.console.progress import step_aside
+from cfevents.cli.console.timezones import Zone, moments, tz_option
+from cfevents.cli.options import (
+    all_option,
+    archive_option,
+    connectors_argument,
+    details_option,
+    example,
+    kind_option,
+    require_connectors,
+    simulate_option,
+)
+
+if TYPE_CHECKING:
+    from cfevents import Client
+    from cfevents._export.formats import Format
+    from cfevents._export.sources import Source
+    from cfevents._export.staging import Gathered, Progress
+    from cfevents._time import Moment, Timespan
+    from cfevents.storage import Archive
+
+_STDOUT = "-"
+_FORMATS = ("parquet", "csv", "ndjson")
+_BY_SUFFIX = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+class _Job(NamedTuple):
+    """What was asked for."""
+
+    connectors: tuple[str, ...]
+    all_: bool
+    since: "Moment"
+    until: "Moment | None"
+    kinds: tuple[str, ...]
+    details: bool
+    archive: str | None
+    simulate: bool
+    format_: str
+
+    def told(self, account: str | None) -> dict[str, Any]:
+        """Tell it in the user's words, to be known again: of what is JSON."""
+        return {
+            "CONNECTOR": ["--all"] if self.all_ else [*self.connectors],
+            "--since": _worded(self.since),
+            "--until": _worded(self.until),
+            "--kind": [*self.kinds],
+            "--details": self.details,
+            "--format": self.format_,
+            "--archive": None if self.archive is None else str(Path(self.archive).absolute()),
+            "CLOUDFLARE_ACCOUNT_ID": account,
+        }
+
+
+class _Origin(NamedTuple):
+    """Where events come from, and whose there are."""
+
+    source: "Source"
+    connectors: Callable[[], Awaitable[list[str]]]
+    account: str | None = None
+
+
+@click.command(
+    "export",
+    short_help="Write events to a Parquet, CSV or NDJSON file.",
+    epilog=example("cfevents export events.csv --all --simulate --since 7d"),
+)
+@click.argument("path", type=click.Path(dir_okay=False, allow_dash=True))
+@connectors_argument
+@all_option
+@click.option("--since", default="24h", show_default=True, help="Where the window begins, written as for 'list'.")
+@click.option("--until", help="Where the window ends, written likewise; now if left out.")
+@kind_option
+@details_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(_FORMATS),
+    help="What to write; PATH tells it by .parquet, .csv, .ndjson or .jsonl, and - means ndjson.",
+)
+@click.option("--restart", is_flag=True, help="Throw away what an interrupted export to PATH has gathered.")
+@archive_option
+@tz_option
+@simulate_option
+def export_events(
+    *, path: str, restart: bool, format_: str | None, kinds: tuple[str, ...], zone: Zone | None, **what: Any
+) -> None:
+    """Write the events of a window of time to PATH: a Parquet, CSV or NDJSON file, or - for stdout.
+
+    PATH appears, or is replaced, when it is whole. An export that was interrupted goes on with the same command, over
+    the same window; what it has gathered is in the folder PATH.export.
+    """
+    what |= moments(zone, since=what["since"], until=what["until"])
+    job = _Job(**what, kinds=tuple(sorted(set(kinds))), format_=format_ or _format_of(path))
+    require_connectors(job.connectors, job.all_, job.simulate or job.archive is not None)
+    if path == _STDOUT and job.format_ == "parquet":
+        raise click.UsageError("Parquet needs a file: name one instead of -.", ctx=click.get_current_context())
+    if path == _STDOUT and restart:
+        raise click.UsageError("--restart is for a file: on stdout nothing is kept.", ctx=click.get_current_context())
+    asyncio.run(_export(path, restart, job))
+
+
+def _worded(bound: "Moment | None") -> Any:
+    return bound.isoformat() if isinstance(bound, datetime) else bound
+
+
+def _format_of(path: str) -> str:
+    """Tell by its name what a file is to be.
+
+    Raises:
+        UsageError: Nothing in it tells.
+    """
+    if path == _STDOUT:
+        return "ndjson"
+    if (name := _BY_SUFFIX.get(Path(path).suffix.lower())) is None:
+        raise click.UsageError(
+            f"{printable(path)} does not tell its format: let it end in {', '.join(_BY_SUFFIX)}, or write --format.",
+            ctx=click.get_current_context(),
+        )
+    return name
+
+
+async def _export(path: str, restart: bool, job: _Job) -> None:
+    from cfevents._export.formats import format_named  # noqa: PLC0415 - not needed for --help
+    from cfevents._export.staging import Gathered  # noqa: PLC0415 - not needed for --help
+
+    window, form = _checked(job), format_named(job.format_, details=job.details)
+    async with _origin(job) as origin:
+        if path == _STDOUT:
+            await _print(origin, form, await _begun(origin, job, window))
+            return
+        with Gathered(Path(path)) as gathered:
+            if restart:
+                gathered.throw_away()
+            number = await _write(gathered, origin, form, job, window)
+    print_whole(f"{number} event{'' if number == 1 else 's'} in {printable(path)}\n")
+
+
+def _checked(job: _Job) -> "Timespan":
+    """Fix the window, and tell what has no meaning before a file is made."""
+    from cfevents._time import Timespan  # noqa: PLC0415 - not needed for --help
+    from cfevents.events import kind_names  # noqa: PLC0415 - not needed for --help
+
+    with arguments_checked():
+        kind_names(job.kinds or None)
+        return Timespan.of(job.since, job.until)
+
+
+@asynccontextmanager
+async def _origin(job: _Job) -> AsyncIterator[_Origin]:
+    from cfevents._export.sources import FromAPI, FromArchive  # noqa: PLC0415 - not needed for --help
+
+    whom = job.connectors, job.all_
+    if job.archive is not None:
+        async with read_archive(job.archive) as archive:
+            yield _Origin(FromArchive(archive, job.kinds, job.details), partial(_archived, archive, *whom))
+        return
+    async with connected(job.simulate) as client:
+        account = client.follow_events(client.fleet()).checkpoint.account_id
+        yield _Origin(FromAPI(client, job.kinds, job.details), partial(_connectors, client, *whom), account)
+
+
+async def _archived(archive: "Archive", connectors: tuple[str, ...], all_: bool) -> list[str]:
+    there, missing = await archived_connectors(archive, connectors, all_)
+    if missing:
+        raise Failure(missing)
+    return there
+
+
+async def _connectors(client: "Client", connectors: tuple[str, ...], all_: bool) -> list[str]:
+    whom = await connectors_or_first(client, connectors, all_)
+    ids = whom if isinstance(whom, list) else [each.id for each in await client.list_connectors()]
+    with arguments_checked():
+        client.fleet(ids or None)
+    return [*dict.fromkeys(ids)]
+
+
+async def _begun(origin: _Origin, job: _Job, window: "Timespan") -> "Progress":
+    """Begin: which connectors, and when, stays as it is from now on."""
+    from cfevents._export.staging import Progress  # noqa: PLC0415 - not needed for --help
+
+    return Progress(job.told(origin.account), tuple(await origin.connectors()), window.since, window.until)
+
+
+async def _print(origin: _Origin, form: "Format", progress: "Progress") -> None:
+    from cfevents._export.job import gather  # noqa: PLC0415 - not needed for --help
+    from cfevents.cli.gathering import gathering_shown  # noqa: PLC0415 - not needed for --help
+
+    with gathering_shown(origin.source, progress, prints=True) as source:
+        await gather(_Stdout(), progress, source, form)
+
+
+class _Stdout:
+    def add(self, data: bytes, _: "Progress") -> None:
+        step_aside()
+        click.echo(data, nl=False)
+
+
+async def _write(gathered: "Gathered", origin: _Origin, form: "Format", job: _Job, window: "Timespan") -> int:
+    from cfevents._export.job import export, require_same  # noqa: PLC0415 - not needed for --help
+    from cfevents.cli.gathering import gathering_shown  # noqa: PLC0415 - not needed for --help
+
+    if progress := gathered.read():
+        require_same(gathered, progress, job.told(origin.account), window)
+        click.echo(f"cfevents: going on after {progress.events} events, {_spelled(progress)}", err=True)
+    else:
+        progress = await _begun(origin, job, window)
+    with _kept(gathered), gathering_shown(origin.source, progress, prints=False) as source:
+        return await export(gathered, progress, source, form)
+
+
+def _spelled(progress: "Progress") -> str:
+    return f"--since {moment_spelled(progress.since)} --until {moment_spelled(progress.until)}"
+
+
+@contextmanager
+def _kept(gathered: "Gathered") -> Iterator[None]:
+    """Tell that nothing is lost by what ends it."""
+    try:
+        yield
+    except BaseException as error:
+        if gathered.progress is not None and gathered.progress.events:
+            told = f"{gathered.progress.events} events are kept in {gathered.folder.name}: the same command goes on"
+            if isinstance(error, cfevents.NotFoundError):
+                told += ", one with other ids needs --restart"
+            click.echo(f"cfevents: {printable(told)}", err=True)
+        raise

@@ -1,0 +1,64 @@
+"""What one task reads: a connector, and a part of the window. No I/O.
+
+Nothing is asked before the window is cut: planning is not the place for hundreds of requests. So no cut is known to be
+a good one, and what all of them may cost is bounded instead, as it is for a listing in slices: two requests for each of
+those that run at a time.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from attrs import frozen
+
+from cfevents._time import Timespan
+
+# The shortest part of a window that is cut, in seconds: a day has a page or a few.
+_SHORTEST = 86_400
+# Parts beyond one for each connector, for each slot.
+_BEYOND = 2
+
+
+@frozen
+class Part:
+    """What a task reads of a connector."""
+
+    connector_id: str
+    window: Timespan
+    """What is asked for."""
+
+    seam: Timespan | None = None
+    """Where the part before it asks too; None for the first."""
+
+    collected_until: int | None = None
+    """What was collected later belongs to a later batch of a stream; None where there is none."""
+
+
+def cut(connector_ids: Sequence[str], window: Timespan, slots: int, ahead: int = 0) -> list[Part]:
+    """Cut the window of some connectors into the parts that tasks read.
+
+    Args:
+        connector_ids: The connectors.
+        window: The window.
+        slots: How many tasks run at a time.
+        ahead: How much later than the window's end is asked for too, in seconds: little is expected there.
+    """
+    if not connector_ids:
+        return []
+    most = max(1, (window.until - window.since) // _SHORTEST)
+    beyond, more = divmod(_BEYOND * slots, len(connector_ids))
+    return [
+        part
+        for number, connector_id in enumerate(connector_ids)
+        for part in _parts(connector_id, window, min(most, 1 + beyond + (number < more)), ahead)
+    ]
+
+
+def _parts(connector_id: str, window: Timespan, count: int, ahead: int) -> list[Part]:
+    since, until = window
+    ends = [since + (until - since) * number // count for number in range(count + 1)]
+    ends[-1] += ahead
+    parts = [Part(connector_id, Timespan(since, ends[1]))]
+    for begin, end in pairwise(ends[1:]):
+        # A second early: whether bounds are inclusive is not known.
+        parts.append(Part(connector_id, Timespan(begin - 1, end), Timespan(begin - 1, begin)))
+    return parts
