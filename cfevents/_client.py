@@ -9,15 +9,16 @@ import aiohttp
 from yarl import URL
 
 from cfevents._http.budget import Budget
-from cfevents._http.config import TokenSource, find_credentials, hide, hide_values
+from cfevents._http.config import TokenSource, find_api, find_credentials
 from cfevents._http.connection import Counts, Reader, Session, Usage
 from cfevents._http.retry import Retry
 from cfevents._http.transport import Settings, Transport
-from cfevents._listing import EventStream, Fleet
+from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import Query
+from cfevents._listing.stream import EventStream
 from cfevents._model.api import Connector, EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents._model.checkpoint import Checkpoint
-from cfevents._protocol import find_api
+from cfevents._secrets import hide, hide_values
 from cfevents._time import Length, Moment
 from cfevents._validation import check_patience, check_type
 from cfevents.errors import ConfigurationError
@@ -26,7 +27,8 @@ from cfevents.exchange import Exchange
 from cfevents.forgotten import tell_if_forgotten
 
 if TYPE_CHECKING:
-    from cfevents._following import FollowCheckpoint, Follower
+    from cfevents._following.checkpoint import FollowCheckpoint
+    from cfevents._following.follower import Follower
 
 
 class Client:

@@ -4,16 +4,14 @@ import asyncio
 import math
 import sys
 import warnings
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, TypeVar
+from typing import Any, NamedTuple, TextIO, TypeVar
 
 from cfevents._html import counted, shortened
+from cfevents._model.api import EventMetadata
 from cfevents.errors import CfEventsError
 from cfevents.frames.covered import Covered
-
-if TYPE_CHECKING:
-    from cfevents.streams.drawn import Seen, Tally
 
 T = TypeVar("T")
 
@@ -151,3 +149,17 @@ def _tqdm() -> type[Any]:
 
     # Without its thread, which would draw where nothing moves: that is done here, while something is awaited.
     return type("Bar", (tqdm,), {"monitor_interval": 0})
+
+
+class Seen(NamedTuple):
+    """What an item tells of how far its listing was read."""
+
+    events: Sequence[EventMetadata]
+    reached: float | None = None
+    """Up to when everything is known to have been read, in seconds since the Unix epoch."""
+
+
+class Tally:
+    """The pages that a listing had so far."""
+
+    pages = 0

@@ -9,7 +9,9 @@ from attrs import frozen
 
 from cfevents._http.config import Credentials
 from cfevents._http.transport import Settings, Transport
-from cfevents._protocol import RateLimits, Request, Response, whole_seconds
+from cfevents._protocol.rate_limits import RateLimits, whole_seconds
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Response
 from cfevents.errors import (
     APIConnectionError,
     APITimeoutError,

@@ -8,19 +8,11 @@ from cfevents._client import Client
 from cfevents._http.budget import Budget
 from cfevents._http.connection import Usage
 from cfevents._http.retry import Retry
-from cfevents._listing import Details, EventStream, Fleet, FleetStream
-from cfevents._model.api import (
-    Connector,
-    Device,
-    EventDetail,
-    EventId,
-    EventMetadata,
-    FleetEvent,
-    FollowedEvent,
-    Page,
-    RecordedEvent,
-)
+from cfevents._listing.fleet import Fleet, FleetStream
+from cfevents._listing.stream import EventStream
+from cfevents._model.api import Connector, Device, EventId, EventMetadata, RecordedEvent
 from cfevents._model.checkpoint import Checkpoint
+from cfevents._model.results import EventDetail, FleetEvent, FollowedEvent, Page
 from cfevents._protocol.converter import structure, unstructure
 from cfevents.errors import (
     APIConnectionError,
@@ -43,9 +35,12 @@ from cfevents.errors import (
     RateLimitError,
     ResponseTooLargeError,
 )
+from cfevents.streams.payloads import Details
 
 if TYPE_CHECKING:
-    from cfevents._following import Batch, ConnectorStatus, FollowCheckpoint, Follower
+    from cfevents._following.checkpoint import FollowCheckpoint
+    from cfevents._following.follower import Batch, Follower
+    from cfevents._following.status import ConnectorStatus
 
 __all__ = [
     "APIConnectionError",
@@ -98,5 +93,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The rest: most programs never follow, and need not wait for what does.
     if name in __all__:
-        return getattr(import_module("cfevents._following"), name)
+        home = {"ConnectorStatus": "status", "FollowCheckpoint": "checkpoint"}.get(name, "follower")
+        return getattr(import_module(f"cfevents._following.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

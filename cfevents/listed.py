@@ -1,7 +1,7 @@
 """The events of a listing, of which there may be millions, made without detours.
 
-`cfevents._protocol.converter` has one way for every class, which tolerates and keeps what is not documented. Nearly all pages are
-just as documented: their events are made at once, and only a page that is not goes the general way.
+`cfevents._protocol.converter` has one way for every class, which tolerates and keeps what is not documented. Nearly
+all pages are just as documented: their events are made at once, and only a page that is not goes the general way.
 """
 
 from collections.abc import Callable, Mapping

@@ -13,9 +13,11 @@ from yarl import URL
 
 import cfevents
 from cfevents import CfEventsError, CodedMessage, EventMetadata, structure
-from cfevents._http.config import Secret
 from cfevents._model.api import Connector, Latest, Listing, RecordedEvent
-from cfevents._protocol import Request, Response, fast_path, read_answer
+from cfevents._protocol import fast_path
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Response, read_answer
+from cfevents._secrets import Secret
 
 URL_ = URL("https://api.example.com/client/v4/accounts/a")
 ITEM = {"a": 3, "k": "Init", "n": 0, "t": 1}

@@ -20,7 +20,7 @@ from support.scripted import Reply, ScriptedAPI, failure, page, success
 import cfevents
 from cfevents import Budget, Client, RateLimitError, Retry
 from cfevents._http.budget import BlockedError
-from cfevents._protocol import RateLimits, whole_seconds
+from cfevents._protocol.rate_limits import RateLimits, whole_seconds
 from cfevents.testing import Simulator, SimulatorThread
 
 

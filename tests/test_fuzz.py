@@ -15,9 +15,10 @@ from support.scripted import TOKEN
 from yarl import URL
 
 from cfevents import CfEventsError, EventMetadata, RecordedEvent, unstructure
-from cfevents._http.config import Secret
 from cfevents._model.api import Connector, Latest, Listing
-from cfevents._protocol import Request, Response, read_answer
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Response, read_answer
+from cfevents._secrets import Secret
 from cfevents.testing import History
 
 CASES = int(os.environ.get("CFEVENTS_FUZZ_CASES", "20000"))

@@ -21,7 +21,7 @@ from cfevents import (
     PaginationError,
     events,
 )
-from cfevents._protocol import open_answer
+from cfevents._protocol.responses import open_answer
 from cfevents.testing import History, Simulator
 
 HISTORY = History(seed=4, connectors=["c1"], days=1, until=1_780_000_000)

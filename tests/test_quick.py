@@ -16,9 +16,11 @@ from support.mutated import ODD, mutated, with_a_value_replaced
 from yarl import URL
 
 from cfevents import CfEventsError, EventMetadata, events
-from cfevents._http.config import Secret
 from cfevents._model.api import Listing, RecordedEvent
-from cfevents._protocol import Answer, Request, Response, fast_path, open_answer, read_answer, responses
+from cfevents._protocol import fast_path, responses
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Answer, Response, open_answer, read_answer
+from cfevents._secrets import Secret
 from cfevents.testing import History
 
 pytest.importorskip("msgspec")

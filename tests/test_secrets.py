@@ -11,9 +11,10 @@ from support.secrets import Watch
 from yarl import URL
 
 import cfevents
-from cfevents._http.config import Secret
 from cfevents._model.api import Listing
-from cfevents._protocol import Request, Response, read_answer
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Response, read_answer
+from cfevents._secrets import Secret
 
 
 @pytest.fixture

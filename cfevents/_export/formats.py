@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Protocol
 
 from cfevents._extras import needed
 from cfevents._listing.query import Query
-from cfevents._listing.stream_base import Block, Framed
-from cfevents._model.api import EventDetail, EventMetadata, FollowedEvent, RecordedEvent
+from cfevents._listing.stream_base import Framed
+from cfevents._model.api import EventMetadata, RecordedEvent
+from cfevents._model.results import Block, EventDetail, FollowedEvent
 from cfevents._protocol.converter import structure, unstructure
 from cfevents._protocol.records import followed_line, listed_line
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent

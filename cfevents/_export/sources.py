@@ -8,10 +8,9 @@ from typing import NamedTuple, Protocol
 from attrs import frozen
 
 from cfevents._export.staging import Progress
-from cfevents._listing import EventStream
-from cfevents._listing.stream import details_of
-from cfevents._listing.stream_base import Block
+from cfevents._listing.stream import EventStream, details_of
 from cfevents._model.checkpoint import Checkpoint
+from cfevents._model.results import Block
 from cfevents._time import Moment
 from cfevents.events import KindFilter
 from cfevents.storage.archive import Archive

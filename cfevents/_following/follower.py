@@ -16,7 +16,8 @@ from cfevents._http.connection import Reader
 from cfevents._listing.details import wanted_kinds
 from cfevents._listing.fleet import Fleet, Members, members_of
 from cfevents._listing.query import Query
-from cfevents._model.api import EventDetail, EventMetadata, FollowedEvent
+from cfevents._model.api import EventMetadata
+from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._time import Length, Moment, length, moment, now
 from cfevents._validation import check_whole
 from cfevents.errors import ConfigurationError

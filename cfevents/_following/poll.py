@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Reader
 from cfevents._listing.details import Listed, get_details
-from cfevents._listing.pages import chosen, key_of
+from cfevents._listing.pages import chosen
 from cfevents._listing.query import Query
 from cfevents._listing.slices import list_slices
-from cfevents._model.api import EventMetadata, FollowedEvent
+from cfevents._model.api import EventMetadata, key_of
+from cfevents._model.results import FollowedEvent
 from cfevents._time import now
 from cfevents.errors import CfEventsError
 from cfevents.streams.account import EASY

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import evolve, field, frozen
 
-from cfevents._listing.pages import key_of
-from cfevents._model.api import EventMetadata
+from cfevents._model.api import EventMetadata, key_of
 from cfevents._model.checkpoint import Key
 from cfevents._time import Timespan
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from attrs import define
 
-from cfevents._protocol import RateLimits
+from cfevents._protocol.rate_limits import RateLimits
 from cfevents._validation import check_seconds, check_whole
 from cfevents.blocked import Blocked
 

@@ -1,30 +1,23 @@
 """Who asks: the two schemes of credentials, and how they are kept out of sight."""
 
 import inspect
-import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from attrs import frozen
+from yarl import URL
 
+from cfevents._protocol.requests import API, is_loopback
+from cfevents._secrets import NotText, Secret, environment, hide
+from cfevents._validation import check_segment
 from cfevents.errors import ConfigurationError
+
+DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
+# The API's documentation: account_id, maxLength 32.
+_LONGEST_ACCOUNT_ID = 32
 
 TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
 """A function, plain or async, that gives the API token of the moment."""
-
-MASK = "**********"
-
-
-class Secret(str):
-    """Text that stays out of every ``repr``, and so out of tracebacks with locals, other libraries' frames included.
-
-    It goes into a header as the ``str`` that it is. tests/test_secrets.py keeps it from leaking elsewhere.
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"'{MASK}'"
 
 
 @frozen(eq=False, repr=False)
@@ -50,35 +43,6 @@ class Credentials:
             return {"X-Auth-Email": self.email, "X-Auth-Key": self.key}
         token = await _ask(self.token) if callable(self.token) else self.token
         return {"Authorization": Secret(f"Bearer {token}")}
-
-
-class NotText:
-    """What stands in for an argument that should have been text, and may be a secret all the same."""
-
-    def __init__(self, value: object) -> None:
-        self.type_name = type(value).__name__
-
-
-def hide(value: object) -> Any:
-    """Mask an argument that may be a secret: text stays text, a callable and None stay as they are."""
-    if value is None or callable(value):
-        return value
-    return Secret(value) if isinstance(value, str) else NotText(value)
-
-
-def hide_values(headers: object) -> Any:
-    """Mask the values of headers, some of which are secrets; what is no mapping is replaced by what it was."""
-    if headers is None:
-        return {}
-    if not isinstance(headers, Mapping):
-        return NotText(headers)
-    return {name: hide(value) for name, value in headers.items()}
-
-
-def environment(name: str) -> str | None:
-    """Read an environment variable, stripped; None where it is empty or not set."""
-    # Never hold os.environ in a variable: its repr shows everything.
-    return os.environ.get(name, "").strip() or None
 
 
 def find_credentials(api_token: str | TokenSource | None, api_email: str | None, api_key: str | None) -> Credentials:
@@ -148,3 +112,59 @@ async def _answer(source: TokenSource) -> Any:
         return hide(await answer if inspect.isawaitable(answer) else answer)
     except Exception as error:
         raise ConfigurationError(f"the api_token callable raised {type(error).__name__}") from error
+
+
+def find_api(base_url: str | None, account_id: str | None) -> API:
+    """Find the API and the account: from the arguments, or from the environment.
+
+    Raises:
+        ConfigurationError: The account is missing, or one of them is unusable.
+    """
+    account_id = _stripped(account_id) or environment("CLOUDFLARE_ACCOUNT_ID")
+    if account_id is None:
+        raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
+    where = hide(_stripped(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL)
+    return API(_checked_base_url(where), _checked_account_id(account_id))
+
+
+def _stripped(value: str | None) -> str | None:
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
+def _checked_account_id(value: str) -> str:
+    try:
+        check_segment("account_id", value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"account_id is unusable: {error}") from None
+    if len(value) > _LONGEST_ACCOUNT_ID:
+        raise ConfigurationError(f"account_id has {len(value)} characters; the API takes at most 32")
+    return value
+
+
+def _checked_base_url(value: str) -> URL:
+    url = _parsed(value)
+    if url is None:
+        raise ConfigurationError("base_url is not a URL")
+    if why := _fault(url):
+        # It may hold a password, and a traceback shows variables. The message does not repeat it either.
+        del url
+        raise ConfigurationError(why)
+    return url
+
+
+def _parsed(value: str) -> URL | None:
+    try:
+        return URL(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _fault(url: URL) -> str | None:
+    """Say why a URL is no base for the API: neither https nor plain http to a loopback address, or with secrets."""
+    if url.scheme not in {"http", "https"} or not url.host:
+        return f"base_url must be an absolute URL, such as {DEFAULT_BASE_URL}"
+    if url.raw_user is not None or url.raw_password is not None or url.raw_query_string or url.raw_fragment:
+        return "base_url must be without user, password, query and fragment"
+    if url.scheme == "http" and not is_loopback(url.host):
+        return f"base_url would send the credentials to {url.host} unencrypted: use https"
+    return None

@@ -12,7 +12,8 @@ from attrs import evolve
 
 from cfevents._http.budget import NOTABLE_WAIT, BlockedError, Budget
 from cfevents._http.retry import Retry, may_pass
-from cfevents._protocol import API, Answer, OpenAnswer, Request, Response, open_answer
+from cfevents._protocol.requests import API, Request
+from cfevents._protocol.responses import Answer, OpenAnswer, Response, open_answer
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 from cfevents.exchange import Exchange
 

@@ -14,8 +14,8 @@ from attrs import field, frozen
 from yarl import URL
 
 from cfevents import __version__
-from cfevents._http.config import NotText, Secret, hide
-from cfevents._protocol import is_loopback
+from cfevents._protocol.requests import is_loopback
+from cfevents._secrets import NotText, Secret, hide
 from cfevents._validation import check_seconds, check_whole
 from cfevents.errors import ConfigurationError
 

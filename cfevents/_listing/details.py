@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from cfevents._http.connection import Reader
 from cfevents._listing.ordered import in_order
-from cfevents._model.api import EventDetail, EventMetadata
+from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import Checkpoint
+from cfevents._model.results import EventDetail
 from cfevents.errors import CfEventsError, NotFoundError
 from cfevents.events import KindFilter, kind_names, tell_of_unknown
 

@@ -12,13 +12,15 @@ from cfevents._listing.fleet_rounds import Rounds
 from cfevents._listing.ordered import in_order
 from cfevents._listing.pages import tell_how_to_go_on
 from cfevents._listing.query import Query
-from cfevents._listing.stream_base import Block, Framed
-from cfevents._model.api import Connector, EventDetail, EventMetadata, FleetEvent, RecordedEvent
+from cfevents._listing.stream_base import Framed
+from cfevents._model.api import Connector, EventMetadata, RecordedEvent
+from cfevents._model.results import Block, EventDetail, FleetEvent
+from cfevents._progress import Seen, Tally
 from cfevents._time import Moment
 from cfevents._validation import check_segment, check_whole, shown
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
 from cfevents.events import KindFilter
-from cfevents.streams.drawn import Drawn, Seen, Tally
+from cfevents.streams.drawn import Drawn
 from cfevents.streams.payloads import Details
 
 OnError: TypeAlias = Literal["raise", "collect"]

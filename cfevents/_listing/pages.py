@@ -1,20 +1,19 @@
 """The generator of pages: the cursor followed to its end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Set
+from collections.abc import AsyncGenerator, Iterator, Set
 from contextlib import contextmanager
 from hashlib import blake2b
-from operator import attrgetter
 
 from cfevents._http.connection import Reader, Session, stop, tell_of
 from cfevents._listing.query import Query
-from cfevents._model.api import EventMetadata, Listing, Page
+from cfevents._model.api import EventMetadata, Listing, key_of
 from cfevents._model.checkpoint import Checkpoint, Key
-from cfevents._protocol import Answer, OpenAnswer, Request
+from cfevents._model.results import Page
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Answer, OpenAnswer
 from cfevents._validation import check_text, shown
 from cfevents.errors import APIResponseError, CfEventsError, PaginationError
-
-key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")
 
 
 async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, None]:

@@ -4,7 +4,7 @@ from attrs import frozen
 
 from cfevents._model.api import Listing
 from cfevents._model.checkpoint import Checkpoint
-from cfevents._protocol import API, Request
+from cfevents._protocol.requests import API, Request
 from cfevents._time import Moment, Timespan
 from cfevents._validation import check_patience, check_segment, check_text, check_whole
 from cfevents.errors import CheckpointError

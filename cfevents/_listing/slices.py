@@ -8,12 +8,14 @@ from collections.abc import AsyncGenerator, Mapping
 from attrs import define, evolve, field
 
 from cfevents._http.connection import Reader, Session, stop
-from cfevents._listing.pages import Trail, chosen, key_of, told_how_to_go_on
+from cfevents._listing.pages import Trail, chosen, told_how_to_go_on
 from cfevents._listing.planner import Plan, Slice
 from cfevents._listing.query import Query
-from cfevents._model.api import EventMetadata, Listing, Page
+from cfevents._model.api import EventMetadata, Listing, key_of
 from cfevents._model.checkpoint import Checkpoint, Key
-from cfevents._protocol import Answer, Request
+from cfevents._model.results import Page
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Answer
 from cfevents.errors import BadRequestError, CfEventsError, CodedMessage
 from cfevents.streams.account import HARD, Allowance
 

@@ -9,12 +9,14 @@ from cfevents._listing.details import Listed, get_details, wanted_kinds
 from cfevents._listing.pages import follow_cursor, tell_how_to_go_on
 from cfevents._listing.query import Query
 from cfevents._listing.slices import list_slices
-from cfevents._listing.stream_base import Block, Framed
-from cfevents._model.api import EventDetail, EventMetadata, Page
+from cfevents._listing.stream_base import Framed
+from cfevents._model.api import EventMetadata
+from cfevents._model.results import Block, EventDetail, Page
+from cfevents._progress import Seen, Tally
 from cfevents._validation import check_whole
 from cfevents.errors import CfEventsError
 from cfevents.events import KindFilter
-from cfevents.streams.drawn import Drawn, Seen, Tally
+from cfevents.streams.drawn import Drawn
 from cfevents.streams.payloads import Details
 
 # Payloads of a page that are asked for at a time.

@@ -5,28 +5,17 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, ClassVar
 
 from cfevents._extras import needed
-from cfevents._model.api import EventMetadata, RecordedEvent
+from cfevents._model.results import Block
 from cfevents.streams.window import Windowed
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
-
-
-class Block(NamedTuple):
-    """Some events that were read together."""
-
-    connector_ids: str | Sequence[str]
-    """Whose they are: of all of them, or of each."""
-
-    events: Sequence[EventMetadata]
-    recorded: Sequence[RecordedEvent | None] | None = None
-    """Their payloads, where those are read."""
 
 
 def blocks_of(stream: "Framed") -> AsyncGenerator[Block, None]:

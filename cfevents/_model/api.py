@@ -2,17 +2,16 @@
 
 import math
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Generic, TypeAlias, TypeVar
+from operator import attrgetter
+from typing import Any, TypeAlias
 
 from attrs import field, fields, frozen
 
-from cfevents._model.checkpoint import Checkpoint
+from cfevents._model.checkpoint import Key
 from cfevents._validation import shown
-from cfevents.errors import CodedMessage
 from cfevents.events import Event
-
-E = TypeVar("E")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Not compiled here: importing has to be quick, and re remembers what it compiled.
@@ -22,7 +21,7 @@ _ID = r"(0|-?[1-9][0-9]{0,18})\.(0|-?[1-9][0-9]{0,18})"
 INT64 = range(-(2**63), 2**63)
 
 # What a notebook shows of a listed event.
-_SHOWN = ("kind", "recorded_at", "collected_at", "sequence")
+SUMMARY_FIELDS = ("kind", "recorded_at", "collected_at", "sequence")
 
 
 def _as_datetime(seconds: float, name: str) -> datetime:
@@ -157,7 +156,7 @@ class EventMetadata(EventSlots):
     def _repr_html_(self) -> str:
         from cfevents._html import fields_of  # noqa: PLC0415 - only a notebook asks for it
 
-        return fields_of(f"Event {self.id}", {**_shown_fields(self), "extra": self.extra or None})
+        return fields_of(f"Event {self.id}", {**summary(self), "extra": self.extra or None})
 
 
 # Not by __getattr__, which would slow every attribute down.
@@ -230,42 +229,6 @@ def event_id(event: EventReference) -> EventId:
 
 
 @frozen
-class EventDetail:
-    """A listed event with its payload."""
-
-    metadata: EventMetadata
-    """The event as the listing shows it."""
-
-    recorded: RecordedEvent | None
-    """The event with its payload; None where the API has it no longer, or where it was not asked for."""
-
-
-@frozen
-class FleetEvent(Generic[E]):
-    """An event of one of several connectors."""
-
-    connector_id: str
-    """Whose event it is."""
-
-    event: E
-    """`EventMetadata` of a listing, `EventDetail` of its details, `RecordedEvent` of the latest events."""
-
-
-@frozen
-class FollowedEvent(Generic[E]):
-    """An event that came while its connector was followed."""
-
-    connector_id: str
-    """Whose event it is."""
-
-    event: E
-    """`EventMetadata`, or `EventDetail` with the payload."""
-
-    late: bool = False
-    """Whether something newer of its connector was delivered before it."""
-
-
-@frozen
 class Device:
     """The appliance behind a connector."""
 
@@ -331,44 +294,12 @@ class Latest:
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
 
 
-@frozen
-class Page:
-    """One page of a listing."""
-
-    items: tuple[EventMetadata, ...]
-    """Its events, without those that the page before it had already: in the API's order, or ascending where slices of
-    the window are listed side by side."""
-
-    cursor: str | None = None
-    """Cursor of the *next* page; None on the last, and where slices are listed side by side."""
-
-    count: int | None = None
-    """The answer's ``count``, which is not documented and need not be the number of items."""
-
-    messages: tuple[CodedMessage, ...] = ()
-    """What the API said beside the result."""
-
-    errors: tuple[CodedMessage, ...] = ()
-    """What the API called errors although it called the request a success."""
-
-    checkpoint: Checkpoint | None = None
-    """What has been delivered with this page and those before it, to go on after it."""
-
-    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
-    """Fields of the result that are not documented, as they were sent."""
-
-    def _repr_html_(self) -> str:
-        from cfevents._html import rows_of  # noqa: PLC0415 - only a notebook asks for it
-
-        is_last = self.checkpoint is not None and self.checkpoint.finished
-        follows = f", next cursor {self.cursor}" if self.cursor else ", the last" if is_last else ""
-        rows = [list(_shown_fields(each).values()) for each in self.items]
-        return rows_of(f"Page of {len(rows):,} events{follows}", _SHOWN, rows)
-
-
-def _shown_fields(event: EventMetadata) -> dict[str, Any]:
+def summary(event: EventMetadata) -> dict[str, Any]:
     """What a notebook shows of a listed event."""
     from cfevents._html import date_of  # noqa: PLC0415 - only a notebook asks for it
 
     told = (event.kind, date_of(event.recorded_ts), date_of(event.collected_ts), event.sequence)
-    return dict(zip(_SHOWN, told, strict=True))
+    return dict(zip(SUMMARY_FIELDS, told, strict=True))
+
+
+key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")

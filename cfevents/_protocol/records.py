@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cfevents._model.api import EventDetail, EventMetadata, FollowedEvent, RecordedEvent
+    from cfevents._model.api import EventMetadata, RecordedEvent
+    from cfevents._model.results import EventDetail, FollowedEvent
 
 
 def listed_line(connector_id: str, event: "EventMetadata") -> dict[str, Any]:

@@ -9,12 +9,12 @@ from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
 
 from attrs import define, frozen
 
-from cfevents._http.config import MASK, Secret
 from cfevents._model.api import Listing
 from cfevents._protocol.converter import structure, structure_at
 from cfevents._protocol.fast_path import quick_listing
 from cfevents._protocol.rate_limits import NO_LIMITS, RateLimits
 from cfevents._protocol.requests import Request
+from cfevents._secrets import MASK, Secret
 from cfevents.errors import (
     APIError,
     APIResponseError,

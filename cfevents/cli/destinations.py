@@ -5,11 +5,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from cfevents.cli.console.errors import file_named
-from cfevents.cli.console.output import View, writer
+from cfevents.cli.console.output import View
 from cfevents.cli.console.signals import hangup_calls
+from cfevents.cli.console.writer import writer
 
 if TYPE_CHECKING:
-    from cfevents._following import Batch, FollowCheckpoint
+    from cfevents._following.checkpoint import FollowCheckpoint
+    from cfevents._following.follower import Batch
 
 
 class Destination(Protocol):

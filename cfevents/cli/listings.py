@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from cfevents import EventMetadata, EventStream, FleetEvent, FleetStream
-    from cfevents._model.api import FollowedEvent
+    from cfevents._model.results import FollowedEvent
     from cfevents.storage import ArchivedStream
 
     Item: TypeAlias = "FleetEvent[Any]"

@@ -1,12 +1,13 @@
 """Where `list` and `latest` read from: the API or an archive, one connector or several."""
 
+import os
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cfevents
-from cfevents.cli.commands.archive import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connectors_or_first
-from cfevents.cli.console.errors import Failure, arguments_checked
+from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
+from cfevents.cli.console.progress import waits_shown
 from cfevents.cli.listings import Listing, Merged, Streamed
 
 if TYPE_CHECKING:
@@ -106,3 +107,65 @@ class Offline:
         """Read what was stored with its payload."""
         for each in self._ids:
             yield [cfevents.FleetEvent(each, event) for event in await self._archive.latest_events(each)]
+
+
+_SHOWN = 5  # ids of an archive, in a message
+
+
+@asynccontextmanager
+async def read_archive(path: str) -> "AsyncIterator[Archive]":
+    """Open an archive to read the account of the environment, or, where nothing of that is in it, whichever is.
+
+    Raises:
+        ArchiveError: It cannot be opened.
+    """
+    from cfevents.storage import Archive  # noqa: PLC0415 - not needed for --help
+
+    account = os.environ.get("CLOUDFLARE_ACCOUNT_ID", "").strip() or None
+    async with Archive(path, account_id=account) as archive:
+        if account is None or await archive.list_connectors():
+            with waits_shown(lambda: 0.0):
+                yield archive
+            return
+    async with Archive(path) as archive:
+        try:
+            await archive.list_connectors()
+        except cfevents.ArchiveError as error:
+            raise WrongUsage(f"{error}; here CLOUDFLARE_ACCOUNT_ID says which") from error
+        with waits_shown(lambda: 0.0):
+            yield archive
+
+
+async def archived_connectors(
+    archive: "Archive", connectors: tuple[str, ...], all_: bool = False, or_else: str = "; --all means all of them"
+) -> tuple[list[str], str]:
+    """Name the connectors that are meant: the given ones, all, or the only one that is there.
+
+    Args:
+        archive: Where they are.
+        connectors: Those that were given.
+        all_: Whether all are meant.
+        or_else: What else can be said where none was given.
+
+    Returns:
+        Those that are there; and what is to be told of the others, which is empty where there are none.
+
+    Raises:
+        Failure: There is nothing of any.
+        WrongUsage: There are several, and none was given.
+    """
+    ids = await archive.list_connectors()
+    if not ids:
+        raise Failure("the archive is empty: 'cfevents archive PATH' fills it")
+    if not connectors and len(ids) > 1 and not all_:
+        raise WrongUsage(f"CONNECTOR is missing: the archive has {_some(ids)}{or_else}")
+    there = [each for each in dict.fromkeys(connectors or ids) if each in ids]
+    missing = [each for each in connectors if each not in ids]
+    told = f"the archive has nothing of {', '.join(missing)}; it has {_some(ids)}" if missing else ""
+    if not there:
+        raise Failure(told)
+    return there, told
+
+
+def _some(ids: list[str]) -> str:
+    return ", ".join(ids[:_SHOWN]) + (f", and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from cfevents._listing.pages import key_of
+from cfevents._model.api import key_of
 from cfevents.doctor.findings import Findings
 from cfevents.doctor.report import Check
 

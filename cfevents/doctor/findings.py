@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define, field
 
-from cfevents._listing.pages import key_of
-from cfevents._model.api import Connector, EventMetadata, RecordedEvent
+from cfevents._model.api import Connector, EventMetadata, RecordedEvent, key_of
 from cfevents.doctor.diagnosis import Trouble, named
 from cfevents.doctor.listed import Listed
 from cfevents.doctor.windows import RULES, Rule, fitting

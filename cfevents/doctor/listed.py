@@ -6,8 +6,7 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from cfevents._listing.pages import key_of
-from cfevents._model.api import EventMetadata
+from cfevents._model.api import EventMetadata, key_of
 from cfevents._time import Timespan
 
 CursorSpelled: TypeAlias = Literal["text", "absent", "null", "empty"]

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from cfevents._listing.pages import key_of
-from cfevents._model.api import EventMetadata
+from cfevents._model.api import EventMetadata, key_of
 
 Direction: TypeAlias = Literal["ascending", "descending"]
 Key: TypeAlias = Literal["t and n", "t", "a", "kind"]

@@ -8,7 +8,8 @@ from attrs import field, frozen
 from cfevents import _time
 from cfevents._listing.pages import Trail
 from cfevents._model.api import Connector, EventId, RecordedEvent
-from cfevents._protocol import Request, Response
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Response
 from cfevents._time import Timespan
 from cfevents.doctor.listed import Listed, SeenPage, cursor_spelled
 from cfevents.errors import PaginationError

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cfevents._http.connection import Usage
-from cfevents._protocol import RateLimits
+from cfevents._protocol.rate_limits import RateLimits
 from cfevents.doctor.diagnosis import named
 from cfevents.doctor.findings import Findings
 from cfevents.doctor.probe import Answered

@@ -1,6 +1,6 @@
 """What the environment says, without saying what it is."""
 
-from cfevents._http.config import environment
+from cfevents._secrets import environment
 from cfevents.doctor.report import Check, Report
 from cfevents.errors import ConfigurationError
 

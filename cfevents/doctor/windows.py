@@ -6,8 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, TypeAlias
 
-from cfevents._listing.pages import key_of
-from cfevents._model.api import EventMetadata
+from cfevents._model.api import EventMetadata, key_of
 from cfevents._time import Timespan
 from cfevents.doctor.listed import Listed
 

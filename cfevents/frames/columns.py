@@ -14,7 +14,7 @@ from cfevents._model.api import EventMetadata, RecordedEvent
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
 
 if TYPE_CHECKING:
-    from cfevents._listing.stream_base import Block
+    from cfevents._model.results import Block
 
 # Made when it is imported, its functions are known to no checker of types.
 pc: Any = pyarrow.compute

@@ -17,7 +17,7 @@ from cfevents.frames.columns import Columns
 from cfevents.frames.tables import batches
 
 if TYPE_CHECKING:
-    from cfevents._listing.stream_base import Block
+    from cfevents._model.results import Block
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-    from cfevents._listing.stream_base import Block
+    from cfevents._model.results import Block
 
 # Pages of fewer events go together: each batch has buffers of its own for every column.
 _ROWS = 1000

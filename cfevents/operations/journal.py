@@ -4,7 +4,8 @@ from collections.abc import AsyncIterable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
-from cfevents._model.api import EventDetail, EventId, EventMetadata, FleetEvent, FollowedEvent, RecordedEvent
+from cfevents._model.api import EventId, EventMetadata, RecordedEvent
+from cfevents._model.results import EventDetail, FleetEvent, FollowedEvent
 from cfevents._validation import shown
 from cfevents.events import DocumentedEvent, Event, UnknownEvent
 from cfevents.operations.times import at, check_moment

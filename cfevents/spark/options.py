@@ -9,8 +9,7 @@ from typing import Any, Literal, TypeAlias
 from attrs import frozen
 
 from cfevents._http.budget import Budget
-from cfevents._protocol import find_api
-from cfevents._protocol.requests import DEFAULT_BASE_URL
+from cfevents._http.config import DEFAULT_BASE_URL, find_api
 from cfevents._time import Timespan, length, moment
 from cfevents._validation import check_segment, check_text, check_whole, shown
 from cfevents.errors import ConfigurationError

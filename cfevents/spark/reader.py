@@ -9,11 +9,11 @@ from itertools import compress
 import pyarrow as pa
 
 from cfevents._client import Client
-from cfevents._listing import EventStream
 from cfevents._listing.fleet import members_of
-from cfevents._listing.pages import key_of
-from cfevents._listing.stream_base import Block, blocks_of
-from cfevents._model.api import EventMetadata
+from cfevents._listing.stream import EventStream
+from cfevents._listing.stream_base import blocks_of
+from cfevents._model.api import EventMetadata, key_of
+from cfevents._model.results import Block
 from cfevents._time import Timespan
 from cfevents.errors import CfEventsError
 from cfevents.frames.tables import batches

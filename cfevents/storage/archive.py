@@ -9,10 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from cfevents._following import Batch, Follower
-from cfevents._listing import Fleet
+from cfevents._following.follower import Batch, Follower
+from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import Query
-from cfevents._model.api import EventDetail, EventReference, RecordedEvent, event_id
+from cfevents._model.api import EventReference, RecordedEvent, event_id
+from cfevents._model.results import EventDetail
 from cfevents._time import Length, Moment, moment
 from cfevents._validation import check_seconds, check_segment, check_type, check_whole
 from cfevents.errors import ArchiveError

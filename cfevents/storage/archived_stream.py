@@ -7,11 +7,11 @@ from typing import TypeAlias
 from cfevents._listing.details import wanted_kinds
 from cfevents._listing.query import Query
 from cfevents._listing.stream import Stream, seen_of
-from cfevents._model.api import EventDetail, Page
+from cfevents._model.results import EventDetail, Page
+from cfevents._progress import Tally
 from cfevents._validation import check_whole
 from cfevents.events import KindFilter
 from cfevents.storage.rows import LISTED, PAYLOAD, Row, sql_text
-from cfevents.streams.drawn import Tally
 from cfevents.streams.payloads import Details
 
 # How many events are read at once.

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cfevents._following import Batch, FollowCheckpoint
+from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
 from cfevents._validation import check_type
 from cfevents.errors import ArchiveError

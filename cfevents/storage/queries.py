@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import evolve
 
-from cfevents._following import Batch, FollowCheckpoint
-from cfevents._model.api import EventDetail, FollowedEvent
+from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.follower import Batch
+from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents.errors import ArchiveError, CfEventsError
 from cfevents.storage.rows import LISTED, PAYLOAD, Row, detail, listed_row, payload_row
 

@@ -3,7 +3,8 @@
 import json
 from typing import Any, TypeAlias
 
-from cfevents._model.api import EventDetail, EventMetadata, RecordedEvent
+from cfevents._model.api import EventMetadata, RecordedEvent
+from cfevents._model.results import EventDetail
 from cfevents._protocol.converter import structure, unstructure
 from cfevents.events import Event
 from cfevents.listed import OWN_TEXT

@@ -6,8 +6,9 @@ from typing import NamedTuple, Protocol
 
 from attrs import evolve
 
-from cfevents._following import FollowCheckpoint, Follower
-from cfevents._listing import Fleet
+from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.follower import Follower
+from cfevents._listing.fleet import Fleet
 from cfevents._model.api import EventMetadata
 from cfevents._time import Length, Moment
 from cfevents.events import KindFilter

@@ -3,29 +3,15 @@
 `cfevents.frames` draws it. It is imported inside the methods, since it needs what only an extra brings.
 """
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from copy import copy
-from typing import NamedTuple, Self, TypeVar
+from typing import Self, TypeVar
 
 from cfevents._extras import needed
-from cfevents._model.api import EventMetadata
+from cfevents._progress import Seen, Tally
 from cfevents.streams.window import Windowed
 
 T = TypeVar("T")
-
-
-class Seen(NamedTuple):
-    """What an item tells of how far its listing was read."""
-
-    events: Sequence[EventMetadata]
-    reached: float | None = None
-    """Up to when everything is known to have been read, in seconds since the Unix epoch."""
-
-
-class Tally:
-    """The pages that a listing had so far."""
-
-    pages = 0
 
 
 class Drawn(Windowed):

@@ -4,9 +4,10 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, Self, TypeVar
 
-from cfevents._listing.stream_base import Block, Framed
-from cfevents._model.api import EventDetail, FleetEvent
-from cfevents.streams.drawn import Drawn, Seen, Tally
+from cfevents._listing.stream_base import Framed
+from cfevents._model.results import Block, EventDetail, FleetEvent
+from cfevents._progress import Seen, Tally
+from cfevents.streams.drawn import Drawn
 
 D = TypeVar("D", bound=EventDetail | FleetEvent[EventDetail])
 

@@ -14,8 +14,9 @@ from yarl import URL
 
 from cfevents import EventMetadata
 from cfevents._model.api import Listing
-from cfevents._protocol import Request, Response, converter, fast_path, read_answer
-from cfevents._protocol.responses import _load_json, _opened
+from cfevents._protocol import converter, fast_path
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Response, _load_json, _opened, read_answer
 from cfevents.testing import History
 
 REQUEST: Request[Listing] = Request(URL("https://api.example.com/accounts/a"), Listing)

@@ -9,7 +9,8 @@ from rich.color import Color
 from support.terminal import on_terminal
 
 from cfevents.cli.console import styles
-from cfevents.cli.console.output import View, writer
+from cfevents.cli.console.output import View
+from cfevents.cli.console.writer import writer
 
 if TYPE_CHECKING:
     import subprocess

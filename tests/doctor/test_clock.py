@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents._protocol import Response
+from cfevents._protocol.responses import Response
 from cfevents.doctor.clock import clock_check, clock_offset
 from cfevents.doctor.probe import Answered
 

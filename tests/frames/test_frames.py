@@ -20,7 +20,7 @@ from support.scripted import ScriptedAPI, failure, item, page
 import cfevents
 from cfevents import Budget, Client, ConfigurationError, EventDetail, EventMetadata, Retry, events
 from cfevents._extras import needed
-from cfevents._listing.stream_base import Block
+from cfevents._model.results import Block
 from cfevents._protocol.records import time_of
 from cfevents.events import PAYLOAD_FIELDS
 from cfevents.frames import tables

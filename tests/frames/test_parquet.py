@@ -15,7 +15,7 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import ArchiveError, Client
-from cfevents._listing.stream_base import Block
+from cfevents._model.results import Block
 from cfevents.frames import parquet, tables
 from cfevents.storage import Archive, archived_stream
 from cfevents.streams import payloads

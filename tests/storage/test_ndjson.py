@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from support.batches import BEGIN, batch, details, listed, with_payload
 
 from cfevents import ArchiveError, Client, EventDetail, unstructure
-from cfevents._following import Batch, FollowCheckpoint
-from cfevents._model.api import FollowedEvent
+from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.follower import Batch
+from cfevents._model.results import FollowedEvent
 from cfevents.storage import NDJSONFile, append_log
 from cfevents.storage.append_log import Appended
 from cfevents.storage.files import replace_durably

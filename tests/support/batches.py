@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from cfevents import EventDetail, EventMetadata, RecordedEvent, events, structure
-from cfevents._following import Batch, FollowCheckpoint
-from cfevents._model.api import FollowedEvent
+from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.follower import Batch
+from cfevents._model.results import FollowedEvent
 from support.json_values import json_values
 from support.scripted import ACCOUNT
 

@@ -11,9 +11,9 @@ from typing import Any
 from attrs import define, field, frozen
 
 from cfevents import Checkpoint, EventMetadata
-from cfevents._listing.pages import key_of
 from cfevents._listing.planner import Plan, Slice
 from cfevents._listing.slices import _after
+from cfevents._model.api import key_of
 from cfevents._model.checkpoint import Key
 from cfevents._time import Timespan
 

@@ -9,7 +9,8 @@ import cfevents
 from cfevents.cli.connection import connected
 from cfevents.cli.console import styles
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.output import Row, View, print_whole, writer
+from cfevents.cli.console.output import Row, View, print_whole
+from cfevents.cli.console.writer import writer
 from cfevents.cli.options import connector_argument, example, simulate_option
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import cfevents
-from cfevents.cli.commands.archive import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connectors_or_first
 from cfevents.cli.console.errors import Failure, arguments_checked, moment_spelled
 from cfevents.cli.console.output import print_whole, printable
@@ -27,6 +26,7 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
+from cfevents.cli.sources import archived_connectors, read_archive
 
 if TYPE_CHECKING:
     from cfevents import Client

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from cfevents import Client, Fleet
-    from cfevents._following import Batch
+    from cfevents._following.follower import Batch
 
 _FILE = click.Path(dir_okay=False)
 

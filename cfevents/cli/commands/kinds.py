@@ -3,7 +3,7 @@
 import click
 
 from cfevents.cli.console import views
-from cfevents.cli.console.output import writer
+from cfevents.cli.console.writer import writer
 from cfevents.cli.options import example, format_option, simulate_option
 
 

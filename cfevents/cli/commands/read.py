@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import cfevents
-from cfevents.cli.commands.archive import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connector_or_first
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.output import Write, writer
 from cfevents.cli.console.timezones import Zone, moments, tz_option
+from cfevents.cli.console.writer import Write, writer
 from cfevents.cli.coverage import covered_shown
 from cfevents.cli.listings import Listing
 from cfevents.cli.options import (
@@ -28,7 +27,7 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.sources import reading_from
+from cfevents.cli.sources import archived_connectors, read_archive, reading_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import cfevents
-from cfevents.cli.commands.archive import archived_connectors, read_archive
 from cfevents.cli.connection import connected, connectors_or_first
 from cfevents.cli.console.errors import Failure, arguments_checked
-from cfevents.cli.console.output import is_terminal, print_whole, terminal_width, writer
+from cfevents.cli.console.output import is_terminal, print_whole, terminal_width
 from cfevents.cli.console.timezones import Zone, moments, tz_option
+from cfevents.cli.console.writer import writer
 from cfevents.cli.found import findings
 from cfevents.cli.options import (
     all_option,
@@ -23,6 +23,7 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
+from cfevents.cli.sources import archived_connectors, read_archive
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -1,7 +1,6 @@
 """Data on stdout: tables for people, NDJSON for programs."""
 
 import io
-import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -13,7 +12,6 @@ from cfevents.cli.console import progress
 
 T = TypeVar("T")
 Row: TypeAlias = tuple[str, ...]
-Write: TypeAlias = Callable[[Sequence[T]], None]
 
 FORMATS = ("table", "ndjson")
 """What ``--format`` takes."""
@@ -36,20 +34,6 @@ class View(NamedTuple, Generic[T]):
 
     styles: tuple[str | Callable[[str], str], ...] = ()
     """How the columns look on a terminal: a style of rich, such as those in `colours`, or what finds it by the cell."""
-
-
-def writer(view: View[T], format_: str | None) -> Write[T]:
-    """Make the function that prints things on stdout, each time it is called some more.
-
-    Args:
-        view: How they are shown.
-        format_: One of `FORMATS`; None for a table on a terminal, and NDJSON elsewhere.
-    """
-    if (format_ or ("table" if is_terminal(sys.stdout) else "ndjson")) == "table":
-        from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded to draw alone
-
-        return Table(view).write
-    return lambda items: print_whole("".join(json.dumps(view.record(item)) + "\n" for item in items))
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from cfevents.cli.listings import event_of
 
 if TYPE_CHECKING:
     from cfevents import Connector, EventDetail, EventMetadata, FleetEvent, RecordedEvent
-    from cfevents._model.api import FollowedEvent
+    from cfevents._model.results import FollowedEvent
     from cfevents.events import DocumentedEvent
 
     Item: TypeAlias = "FleetEvent[Any] | FollowedEvent[Any]"
