@@ -12,7 +12,7 @@ from cfevents._http.budget import Budget
 from cfevents._http.config import TokenSource, find_api, find_credentials
 from cfevents._http.connection import Counts, Reader, Session, Usage
 from cfevents._http.retry import Retry
-from cfevents._http.transport import Settings, Transport
+from cfevents._http.transport import Exchange, Settings, Transport, tell_if_forgotten
 from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import Query
 from cfevents._listing.stream import EventStream
@@ -23,8 +23,6 @@ from cfevents._time import Length, Moment
 from cfevents._validation import check_patience, check_type
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
-from cfevents.exchange import Exchange
-from cfevents.forgotten import tell_if_forgotten
 
 if TYPE_CHECKING:
     from cfevents._following.checkpoint import FollowCheckpoint
@@ -44,6 +42,8 @@ class Client:
     ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``; ``CLOUDFLARE_BASE_URL``. Arguments win as a whole scheme of
     credentials, and the token wins over the key.
     """
+
+    __module__ = "cfevents"
 
     _session: Session | None = None
     _closed = False

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
 
+from attrs import fields
+
 # The most characters of a cell, and the most rows of a table.
 _LONGEST = 300
 _MOST = 10
@@ -84,3 +86,26 @@ def _text(value: object) -> str:
     text = json.dumps(value, default=str) if isinstance(value, Mapping | list | tuple) else str(value)
     # Half of a surrogate pair, which JSON can have and a notebook's page cannot.
     return text.encode(errors="backslashreplace").decode()
+
+
+# A result may rest on thousands of events.
+_MAX_SHOWN_ITEMS = 12
+
+
+class Shown:
+    """A result that a notebook shows as a small table of its fields."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        told = {each.name: getattr(self, each.name) for each in fields(type(self)) if each.repr}  # type: ignore[arg-type]
+        return fields_of(type(self).__name__, {name: _shown_value(value) for name, value in told.items()})
+
+
+def _shown_value(value: object) -> object:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if not isinstance(value, tuple):
+        return value
+    more = len(value) - _MAX_SHOWN_ITEMS
+    return ", ".join(map(str, value[:_MAX_SHOWN_ITEMS])) + (f", and {more:,} more" if more > 0 else "")

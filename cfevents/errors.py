@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # for the annotation alone: no arrow back
 class CodedMessage:
     """A message of the API with its code (the schema ``coded_message``)."""
 
+    __module__ = "cfevents"
+
     code: int | None = None
     """The vendor's number for it; None where the answer had none."""
 
@@ -61,6 +63,8 @@ class CfEventsError(Exception):
         client.list_events(connector_id, since=error.since, until=error.until, kind=error.kind,
                            checkpoint=error.checkpoint)
     """
+
+    __module__ = "cfevents"
 
     method: str | None = None
     """The HTTP method of the request, where there was one."""
@@ -98,12 +102,16 @@ class ConfigurationError(CfEventsError):
     Also where a method needs an extra that is not installed.
     """
 
+    __module__ = "cfevents"
+
     extra: str | None = None
     """The extra that is not installed; None where something else is wrong."""
 
 
 class APIError(CfEventsError):
     """A request that was sent and did not succeed."""
+
+    __module__ = "cfevents"
 
     ray_id: str | None = None
     """The answer's ``CF-Ray`` header, which the vendor's support asks for; None where there was none."""
@@ -115,13 +123,19 @@ class APIError(CfEventsError):
 class APIConnectionError(APIError):
     """No answer came, or only a part of one: refused, reset, dropped, cut short."""
 
+    __module__ = "cfevents"
+
 
 class APITimeoutError(APIConnectionError):
     """No whole answer came in the time allowed for one attempt, or for the whole call."""
 
+    __module__ = "cfevents"
+
 
 class APIStatusError(APIError):
     """The API refused the request: by its status, or by ``success: false`` beside the status 200."""
+
+    __module__ = "cfevents"
 
     status: int = 0
     """The HTTP status of the answer."""
@@ -133,17 +147,25 @@ class APIStatusError(APIError):
 class BadRequestError(APIStatusError):
     """400: the query was not understood. With a cursor: it has probably expired."""
 
+    __module__ = "cfevents"
+
 
 class AuthenticationError(APIStatusError):
     """401: the credentials were not accepted."""
+
+    __module__ = "cfevents"
 
 
 class PermissionDeniedError(APIStatusError):
     """403: the credentials lack the permission *Magic WAN Read* on this account, or are not accepted."""
 
+    __module__ = "cfevents"
+
 
 class NotFoundError(APIStatusError):
     """404: no such account, connector or event."""
+
+    __module__ = "cfevents"
 
 
 class RateLimitError(APIStatusError):
@@ -152,6 +174,8 @@ class RateLimitError(APIStatusError):
     The API then refuses every call of this user for a while, up to five minutes.
     """
 
+    __module__ = "cfevents"
+
     retry_after: int | None = None
     """Seconds until the next request may be sent: ``Retry-After``, or else what is known, and a tenth or more added."""
 
@@ -159,9 +183,13 @@ class RateLimitError(APIStatusError):
 class InternalServerError(APIStatusError):
     """500 and above: the API, or what stands in front of it, failed."""
 
+    __module__ = "cfevents"
+
 
 class APIResponseError(APIError):
     """An answer that is not JSON, or not of the documented shape."""
+
+    __module__ = "cfevents"
 
     place: str = ""
     """Where in the answer, such as ``result.items[17].t``; ``body`` where it is not JSON at all."""
@@ -170,6 +198,8 @@ class APIResponseError(APIError):
 class ResponseTooLargeError(APIResponseError):
     """An answer that is larger than the client's ``max_body_size``, after decompression."""
 
+    __module__ = "cfevents"
+
 
 class PaginationError(CfEventsError):
     """The API sent a cursor that this listing had seen before: it would never end.
@@ -177,17 +207,25 @@ class PaginationError(CfEventsError):
     Everything up to and including the page that brought the cursor has been yielded.
     """
 
+    __module__ = "cfevents"
+
 
 class CheckpointError(CfEventsError):
     """A checkpoint that is damaged, of a newer version, or of another listing than the one that it is given to."""
+
+    __module__ = "cfevents"
 
 
 class ArchiveError(CfEventsError):
     """A file or a database of events cannot be written or read; what was stored before stays stored."""
 
+    __module__ = "cfevents"
+
 
 class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):
     """Some connectors of a fleet failed, after the others had been served."""
+
+    __module__ = "cfevents"
 
     errors: Mapping[str, CfEventsError]
     """What went wrong, by connector id."""

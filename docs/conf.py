@@ -12,7 +12,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 import cfevents
-from cfevents import face, operations, plot, storage, testing
+from cfevents import operations, plot, storage, testing
 from cfevents.testing import faults
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -30,8 +30,8 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|os|types|typing|yarl)\..*"),
     ("py:.*", r"(pandas|polars|pyarrow)\..*"),
-    ("py:class", r"T|Axes|cfevents\.(wire\.T|models\.E|following\.follow\.T|streams\.payloads\.D)"),
-    ("py:class", r"cfevents\.(storage\.syncing\.Follows|testing\.simulator\.ClientOptions)"),
+    ("py:class", r"(cfevents\..*\.)?[A-Z]|Axes"),  # type variables
+    ("py:class", r"cfevents\.(storage\.sync\.Follows|testing\.simulator\.ClientOptions)"),
 ]
 
 default_role = "py:obj"
@@ -75,9 +75,9 @@ html_theme_options = {
 }
 
 _PUBLIC = {
-    f"{thing.__module__}.{thing.__qualname__}": f"{house.__name__}.{name}"
-    for house, names in (
-        (cfevents, face.__all__),
+    f"{thing.__module__}.{thing.__qualname__}": f"{package.__name__}.{name}"
+    for package, names in (
+        (cfevents, cfevents.__all__),
         (storage, storage.__all__),
         (operations, operations.__all__),
         (plot, plot.__all__),
@@ -85,7 +85,7 @@ _PUBLIC = {
         (faults, faults.__all__),
     )
     for name in names
-    if hasattr(thing := getattr(house, name), "__qualname__")
+    if hasattr(thing := getattr(package, name), "__qualname__")
 }
 """Where a class or function is defined, and where users find it."""
 _PUBLIC["events.Event"] = "cfevents.events.Event"
@@ -122,12 +122,12 @@ def _sentence_kept_whole(app: Sphinx, what: str, *more: Any) -> None:
         lines[:1] = lines[0].replace(": ", ":\n", 1).split("\n")
 
 
-class House(SphinxDirective):
-    """Put the picture of the house where ``{house}`` stands."""
+class Layers(SphinxDirective):
+    """Put the picture of the layers where ``{layers}`` stands."""
 
     def run(self) -> list[nodes.Node]:
         """Draw it."""
-        return [nodes.raw("", picture.draw(*picture.lists()), format="html")]
+        return [nodes.raw("", picture.draw(picture.layers()), format="html")]
 
 
 def _example_as_typed(app: Sphinx, ctx: Any, lines: list[str]) -> None:
@@ -139,7 +139,7 @@ def _example_as_typed(app: Sphinx, ctx: Any, lines: list[str]) -> None:
 
 def setup(app: Sphinx) -> None:
     """Connect the hooks."""
-    app.add_directive("house", House)
+    app.add_directive("layers", Layers)
     app.connect("missing-reference", _public_reference)
     app.connect("autodoc-process-signature", _shown_signature)
     app.connect("autodoc-process-docstring", _sentence_kept_whole, priority=400)

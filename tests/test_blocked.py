@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cfevents.blocked import Blocked
+from cfevents._http.budget import Blocked
 
 
 def waits(blocked: Blocked, *told: float | None) -> list[float]:

@@ -20,12 +20,13 @@ from typing import Any, NamedTuple
 import pytest
 
 import cfevents
-from cfevents import events, face, operations, plot, storage, testing
+from cfevents import events, operations, plot, storage, testing
 from cfevents.testing import History, Simulator, SimulatorThread, faults
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS, INCIDENTS
 
 pytestmark = pytest.mark.once
 
+OUTSIDE_LAYERS = {"__main__", "_version", "testing"}
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -247,7 +248,7 @@ def reference() -> list[str]:
 
 
 def test_the_reference_has_every_public_name_once_and_no_others() -> None:
-    names = {f"cfevents.{name}" for name in face.__all__ if name != "events"}
+    names = {f"cfevents.{name}" for name in cfevents.__all__ if name != "events"}
     names |= {f"cfevents.storage.{name}" for name in storage.__all__}
     names |= {f"cfevents.operations.{name}" for name in operations.__all__}
     names |= {f"cfevents.plot.{name}" for name in plot.__all__}
@@ -262,18 +263,11 @@ def test_the_reference_has_the_kinds_in_the_order_of_the_catalogue() -> None:
     assert [name for name in documented if name in events.KINDS] == list(events.KINDS)
 
 
-def test_the_page_on_development_shows_every_room_of_the_house() -> None:
+def test_development_page_lists_every_module() -> None:
+    """The page on development has a row for each module and package of the top level."""
     text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
-    rooms = [f"{each.name}/" if each.ispkg else each.name for each in pkgutil.iter_modules(cfevents.__path__)]
-    assert [room for room in rooms if f"`{room}`" not in text] == []
-
-
-def test_the_page_on_development_has_the_rooms_in_the_order_of_the_house(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(ROOT / "docs")
-    house, _ = importlib.import_module("picture").lists()
-    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
-    section = text.split("\n## The house\n")[1].split("\n| wing |")[0]
-    assert re.findall(r"^\| `(\w+)/?` \|", section, re.MULTILINE) == house
+    modules = [module.name for module in pkgutil.iter_modules(cfevents.__path__)]
+    assert [name for name in modules if not re.search(rf"`{name}[`./]", text)] == []
 
 
 def test_the_tests_that_the_page_on_development_names_are_there() -> None:
@@ -283,19 +277,16 @@ def test_the_tests_that_the_page_on_development_names_are_there() -> None:
     assert [path for path in re.findall(r"`(tests/[\w/]+\.py)`", text) if not (ROOT / path).is_file()] == []
 
 
-def test_the_picture_of_the_house_has_every_room_and_wing_and_the_way_of_the_page(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_layout_picture_shows_every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The picture has a box for each module of the contract, and the steps of the page."""
     monkeypatch.syspath_prepend(ROOT / "docs")
     picture: Any = importlib.import_module("picture")
-    house, wings = picture.lists()
-    rooms = {each.name for each in pkgutil.iter_modules(cfevents.__path__)}
-    shown = re.findall(r">(\w+)</text>", picture.draw(house, wings))
-    steps = [str(number) for number in range(1, len(picture.WAY))]
-    assert rooms <= {*house, *wings} == {*shown} - {*steps}
-    text = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\d\. (.*)$", text, re.MULTILINE)
-    assert [room.rstrip("s") in step for room, step in zip(picture.WAY[1:], told, strict=True)] == [True] * len(steps)
+    boxes = re.findall(r"<text [^>]*>(\w+)", picture.draw(picture.layers()))
+    named = {name for layer in picture.layers() for name in layer}
+    assert {*boxes} == named == {module.name for module in pkgutil.iter_modules(cfevents.__path__)} - OUTSIDE_LAYERS
+    text = (ROOT / "docs" / "layout.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^(\d)\. ", text, re.MULTILINE)
+    assert sorted(", ".join(picture.STEPS.values()).split(", ")) == steps
 
 
 def settings(heading: str) -> dict[str, str]:
@@ -363,5 +354,5 @@ def test_the_page_on_testing_shows_every_incident() -> None:
 
 def test_the_pages_on_errors_show_the_whole_family() -> None:
     text = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
-    family = [name for name in face.__all__ if name.endswith("Error")]
+    family = [name for name in cfevents.__all__ if name.endswith("Error")]
     assert [name for name in family if not re.search(rf"[─ ] ?{name} {{2,}}|^{name}$", text, re.MULTILINE)] == []

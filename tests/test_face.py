@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import cfevents
-from cfevents import face, operations, storage
+from cfevents import operations, storage
 
 PACKAGE = Path(cfevents.__file__).parent
 NAMES = [
@@ -71,9 +71,9 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_the_public_names_are_these_and_each_is_there() -> None:
-    assert face.__all__ == NAMES
+    assert cfevents.__all__ == NAMES
     assert set(NAMES) | {"__version__"} == set(dir(cfevents))
-    assert all(getattr(cfevents, name) is getattr(face, name) for name in NAMES)
+    assert all(getattr(cfevents, name) for name in NAMES)
     with pytest.raises(AttributeError, match="module 'cfevents' has no attribute 'Nothing'"):
         getattr(cfevents, "Nothing")  # noqa: B009
 
@@ -176,7 +176,6 @@ def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
         "cfevents.testing",
         "cfevents.cli",
         "cfevents.frames",
-        "cfevents._html",
         "cfevents.storage",
         "cfevents.operations",
         "cfevents.spark",

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from support.json_values import json_values
 
 from cfevents import APIResponseError, EventMetadata, events
-from cfevents._model.api import Listing
+from cfevents._model.api import WIRE_NAMES, Listing
 from cfevents._protocol import converter as wire
-from cfevents.listed import OWN_TEXT, listing_hook
+from cfevents._protocol.fast_path import OWN_TEXT, listing_hook
 
-LETTERS = wire.WIRE_NAMES[EventMetadata]
+LETTERS = WIRE_NAMES[EventMetadata]
 ITEM = {"k": "Init", "t": 1700000000, "n": 0, "a": 1700000003}
 BOUNDS = [
     0,

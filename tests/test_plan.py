@@ -13,11 +13,9 @@ from hypothesis import strategies as st
 from support.virtual import BEGIN, Listed, VirtualAPI, list_virtually, made
 
 from cfevents import Checkpoint, EventMetadata
-from cfevents._listing.planner import Plan, Slice
+from cfevents._listing.planner import _KEPT, HARD, Account, Density, Plan, Slice
 from cfevents._model.api import key_of
 from cfevents._time import Timespan
-from cfevents.streams.account import _KEPT, HARD, Account
-from cfevents.streams.density import Density
 
 pytestmark = pytest.mark.once
 

@@ -186,8 +186,9 @@ def test_msgspec_is_loaded_at_the_first_page_and_not_before() -> None:
 import sys
 from yarl import URL
 from cfevents import Client
-from cfevents.models import Latest, Listing
-from cfevents.protocol import Request, Response, read_answer
+from cfevents._model.api import Latest, Listing
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Response, read_answer
 for result in (Latest, Listing):
     read_answer(Request(URL("https://api.example.com"), result), Response(200, {page("")!r}))
     print("msgspec" in sys.modules)

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from cfevents._following.watermark import Watermark
-from cfevents._model.checkpoint import Checkpoint, Key, is_key, is_time, read_object
+from cfevents._model.checkpoint import Checkpoint, EventKey, is_key, is_time, read_object
 from cfevents._time import is_relative
 from cfevents._validation import shown
 from cfevents.errors import CheckpointError
@@ -29,6 +29,8 @@ class FollowCheckpoint:
     is the state before the present event: whoever stores it gets that event again, and none is lost. It belongs to its
     account, connectors and kinds, which have to be given with it.
     """
+
+    __module__ = "cfevents"
 
     account_id: str
     """The account."""
@@ -128,7 +130,7 @@ def _read(told: Any) -> Watermark:
     if parts.keys() != {"since", "newest", "reached", "delivered"}:
         raise ValueError(f"a connector has {shown(sorted(parts))}")
     flat = _checked(parts["delivered"], list)
-    keys: list[Key] = list(zip(flat[::2], flat[1::2], strict=True))
+    keys: list[EventKey] = list(zip(flat[::2], flat[1::2], strict=True))
     times = [_second(parts["since"]), *(parts[name] for name in ("newest", "reached") if parts[name] is not None)]
     if not (all(map(is_time, times)) and all(map(is_key, keys))):
         raise ValueError("a time or an event's key is out of range")

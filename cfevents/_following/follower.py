@@ -33,6 +33,8 @@ _SLICES = 4
 class Batch(Generic[T]):
     """What a round of one connector brought that was not delivered before, ascending; a large one in parts."""
 
+    __module__ = "cfevents"
+
     items: tuple[FollowedEvent[T], ...]
 
     checkpoint: FollowCheckpoint
@@ -44,6 +46,8 @@ class Follower(Generic[T]):
 
     Nothing is sent before it is read. It is read by one ``async for`` at a time; another goes on where that one ended.
     """
+
+    __module__ = "cfevents"
 
     def __init__(self, reader: Reader, members: Members, terms: Terms, start: FollowCheckpoint) -> None:
         """Take what to read with, whom to follow, on which terms, and what was delivered before."""

@@ -9,13 +9,13 @@ from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Reader
 from cfevents._listing.details import Listed, get_details
 from cfevents._listing.pages import chosen
+from cfevents._listing.planner import EASY
 from cfevents._listing.query import Query
 from cfevents._listing.slices import list_slices
 from cfevents._model.api import EventMetadata, key_of
 from cfevents._model.results import FollowedEvent
 from cfevents._time import now
 from cfevents.errors import CfEventsError
-from cfevents.streams.account import EASY
 
 # How many events are delivered together at most; each of those with a payload takes a request to get.
 _MOST = 10_000

@@ -22,6 +22,8 @@ _log = logging.getLogger("cfevents")
 class ConnectorStatus:
     """How following a connector goes."""
 
+    __module__ = "cfevents"
+
     last_good_at: datetime | None = None
     """When it was last asked with success."""
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve, field, frozen
 
 from cfevents._model.api import EventMetadata, key_of
-from cfevents._model.checkpoint import Key
+from cfevents._model.checkpoint import EventKey
 from cfevents._time import Timespan
 
 # Appliances' clocks may be ahead: what they recorded "tomorrow" is listed too.
@@ -26,7 +26,7 @@ class Watermark:
     reached: int | float | None = None
     """When the newest event that was listed was recorded, of whatever kind."""
 
-    delivered: Mapping[Key, None] = field(factory=dict)
+    delivered: Mapping[EventKey, None] = field(factory=dict)
     """The events that were delivered and may be listed again; a dict, since a copy of it costs least."""
 
     def window(self, overlap: float, now: float) -> Timespan:

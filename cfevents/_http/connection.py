@@ -12,10 +12,10 @@ from attrs import evolve
 
 from cfevents._http.budget import NOTABLE_WAIT, BlockedError, Budget
 from cfevents._http.retry import Retry, may_pass
+from cfevents._http.transport import Exchange
 from cfevents._protocol.requests import API, Request
 from cfevents._protocol.responses import Answer, OpenAnswer, Response, open_answer
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
-from cfevents.exchange import Exchange
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -59,6 +59,9 @@ class Usage(NamedTuple):
 
     left: int
     """Requests that the budget lets leave at this moment."""
+
+
+Usage.__module__ = "cfevents"
 
 
 class Session:

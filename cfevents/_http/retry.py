@@ -36,6 +36,8 @@ class Retry:
         ValueError: An argument has no meaning.
     """
 
+    __module__ = "cfevents"
+
     attempts: int = field(default=6, converter=_attempts)
     """How often a request is sent at most. A block that was waited out does not count."""
 

@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 from attrs import define, evolve, field
 
 from cfevents._http.connection import Reader
-from cfevents._listing.details import Listed, get_details, wanted_kinds
+from cfevents._listing.details import Details, Listed, get_details, wanted_kinds
 from cfevents._listing.fleet_rounds import Rounds
 from cfevents._listing.ordered import in_order
 from cfevents._listing.pages import tell_how_to_go_on
 from cfevents._listing.query import Query
-from cfevents._listing.stream_base import Framed
+from cfevents._listing.stream_base import Drawn, Framed
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent
 from cfevents._model.results import Block, EventDetail, FleetEvent
 from cfevents._progress import Seen, Tally
@@ -20,8 +20,6 @@ from cfevents._time import Moment
 from cfevents._validation import check_segment, check_whole, shown
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
 from cfevents.events import KindFilter
-from cfevents.streams.drawn import Drawn
-from cfevents.streams.payloads import Details
 
 OnError: TypeAlias = Literal["raise", "collect"]
 
@@ -71,6 +69,8 @@ def _usable(connector: Connector, errors: dict[str, CfEventsError]) -> bool:
 
 class Fleet:
     """Several connectors of an account. Made by `Client.fleet`."""
+
+    __module__ = "cfevents"
 
     def __init__(
         self, reader: Reader, connector_ids: Iterable[str] | None, concurrency: int, on_error: OnError
@@ -167,6 +167,8 @@ class FleetStream(Framed, Drawn):
 
     Nothing is sent before it is read; every ``async for`` starts again at the beginning, over the same window.
     """
+
+    __module__ = "cfevents"
 
     _unit = "round"
 

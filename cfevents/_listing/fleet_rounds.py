@@ -15,13 +15,13 @@ from cfevents._http.connection import Reader
 from cfevents._listing.details import Listed
 from cfevents._listing.ordered import in_order
 from cfevents._listing.pages import follow_cursor, told_how_to_go_on
+from cfevents._listing.planner import Density
 from cfevents._listing.query import Query
 from cfevents._listing.slices import listed_again
 from cfevents._model.api import EventMetadata, key_of
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import Page
 from cfevents.errors import BadRequestError, CfEventsError, ConfigurationError
-from cfevents.streams.density import Density
 
 T = TypeVar("T")
 

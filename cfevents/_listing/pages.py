@@ -8,7 +8,7 @@ from hashlib import blake2b
 from cfevents._http.connection import Reader, Session, stop, tell_of
 from cfevents._listing.query import Query
 from cfevents._model.api import EventMetadata, Listing, key_of
-from cfevents._model.checkpoint import Checkpoint, Key
+from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Answer, OpenAnswer
@@ -68,7 +68,7 @@ class _Repeats:
         return tuple(event for event in items if key_of(event) not in again)
 
     @property
-    def delivered(self) -> tuple[Key, ...]:
+    def delivered(self) -> tuple[EventKey, ...]:
         """What another listing that goes on from here has to leave out."""
         # Of a page only where this server was seen to repeat one: a checkpoint is to stay small.
         before = map(key_of, self._before) if self._overlapped else ()
@@ -173,7 +173,7 @@ def chosen(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[Ev
     return tuple(event for event in items if event.kind in kinds) if kinds else items
 
 
-def _after(reached: Checkpoint, cursor: str | None, delivered: tuple[Key, ...]) -> Checkpoint:
+def _after(reached: Checkpoint, cursor: str | None, delivered: tuple[EventKey, ...]) -> Checkpoint:
     # Not by evolve, which takes as long as a dozen events.
     start = reached.connector_id, reached.since, reached.until, reached.kind
     return Checkpoint(*start, cursor, reached.reached, delivered, cursor is None, reached.account_id)

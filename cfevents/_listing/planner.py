@@ -6,16 +6,163 @@ number of requests does, and of that there is a hard account.
 """
 
 import math
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from attrs import define, field
 
 from cfevents._model.api import EventMetadata
-from cfevents._model.checkpoint import Key
+from cfevents._model.checkpoint import EventKey
 from cfevents._time import Timespan
-from cfevents.streams.account import HARD, Account, Allowance
-from cfevents.streams.density import Density
+
+# The part of a page that is kept for each slice: what two of them turn out to list both cannot be foreseen.
+_KEPT = 0.4
+
+
+class Allowance(NamedTuple):
+    """What a listing in slices may cost."""
+
+    in_order: float
+    """Requests for each that a listing page by page needs at least, where the server lists in order."""
+
+    out_of_order: float
+    """The same where it does not."""
+
+    beyond: float
+    """Requests beyond those, for each slice that runs at a time."""
+
+
+HARD = Allowance(1.4, 1.85, 2)
+"""No more than 1.5 and 2 times as many and two for each slice are spent, whatever the listing turns out to be."""
+
+EASY = Allowance(3, 3, 30)
+"""A listing that has to bring its first events soon may cost more: no slice is longer than a few pages."""
+
+
+class Account:
+    """What was sent, and what it has earned: each event that is seen for the first time earns a part of a page.
+
+    A listing page by page needs a request for every full page of events at least. So the events that were seen, over
+    the size of a page, are the part of its cost that is known already.
+    """
+
+    page_size = 1
+    """The most events that a page had."""
+
+    per_page = 1
+    """Requests for each page that has events: some servers send empty pages in between."""
+
+    in_order = True
+    """Whether the server was seen to list in order: what it does not, cannot be planned well."""
+
+    sent = 0
+    seen = 0
+    """Events that were seen."""
+
+    def __init__(self, concurrency: int, allowance: Allowance) -> None:
+        """Begin with what the slices that run at a time may cost."""
+        self._concurrency, self._allowance = concurrency, allowance
+        self._known: set[EventKey] = set()
+        self._owed: set[EventKey] = set()
+
+    def see(self, keys: AbstractSet[EventKey]) -> None:
+        """Take in a page's events."""
+        self.page_size = max(self.page_size, len(keys))
+        self._owed -= keys
+        self.seen += len(keys - self._known)
+        self._known |= keys
+
+    def owe(self, keys: AbstractSet[EventKey]) -> None:
+        """Remember events whose slice was given up: they have earned already, and have to be listed again."""
+        self._owed |= keys
+
+    def forget(self, keys: AbstractSet[EventKey]) -> None:
+        """Drop events that will not be listed again."""
+        self._known -= keys
+        self._owed -= keys
+
+    def affords(self, pages: float, owing: Collection[EventKey] = ()) -> bool:
+        """Whether so many pages may be spent that earn nothing, with these events to be listed again."""
+        share = self._allowance.in_order if self.in_order else self._allowance.out_of_order
+        earned = (share * self.seen - len(self._owed) - len(owing)) / self.page_size
+        beyond = self._concurrency * max(0, self._allowance.beyond - _KEPT * self.per_page)
+        return (earned - pages) * self.per_page + beyond >= self.sent
+
+
+# How much of an older sight a newer one leaves, and how much wider than what was seen a guess may reach: one crowded
+# second says nothing of the next ten years.
+_FADING = 0.7
+_REACH = 8
+
+
+class Density:
+    """Where in a part of the window how many events are to be expected.
+
+    Around those that were seen, as many more as the listing seems to be longer; elsewhere so many in a second as where
+    those lie closest together. What whole slices turn out to have corrects both.
+    """
+
+    def __init__(self, times: Iterable[float] = (), longer: float = 1.0) -> None:
+        """Take it from the times of some events.
+
+        Args:
+            times: When they were recorded, in seconds since the Unix epoch.
+            longer: How many events are to be expected for each of them.
+        """
+        self._times = sorted(times)
+        self._longer = longer
+        self._rate, self._reach = _closest(self._times)
+        self._found = self._foreseen = 1.0
+
+    def end(self, begin: float, events: float) -> float:
+        """Say where a slice that begins there has so many events; not much farther than was seen."""
+        foreseen = events * self._foreseen / self._found if self._found else math.inf
+        return min(self._end(begin, foreseen), begin + _REACH * self._reach)
+
+    def estimate(self, begin: float, end: float) -> float:
+        """Say how many events are to be expected in a slice."""
+        return self._events(begin, end) * self._found / self._foreseen
+
+    def silence(self, seconds: float) -> float:
+        """Say how many slices it takes until one reaches so far, if all of them turn out to be empty."""
+        return max(0.0, math.log(seconds / self._reach, _REACH))
+
+    def learn(self, begin: float, end: float, events: int) -> None:
+        """Take in how many events a whole slice had."""
+        self._found = self._found * _FADING + events
+        self._foreseen = self._foreseen * _FADING + self._events(begin, end)
+        self._reach = max(self._reach, end - begin)
+
+    def _end(self, begin: float, events: float) -> float:
+        times, rate = self._times, self._rate
+        if not times or events == math.inf:
+            return begin if not times else math.inf
+        before = max(0.0, times[0] - begin)
+        if events <= before * rate:
+            return begin + events / rate
+        index = bisect_left(times, begin) + (events - before * rate) / self._longer
+        if index < len(times):
+            return times[int(index)]
+        return max(begin, times[-1]) + (index - len(times)) * self._longer / rate
+
+    def _events(self, begin: float, end: float) -> float:
+        times = self._times
+        if not times:
+            return 0.0
+        seen = bisect_left(times, end) - bisect_left(times, begin)
+        unseen = max(0.0, min(end, times[0]) - begin) + max(0.0, end - max(begin, times[-1]))
+        return self._longer * seen + self._rate * unseen
+
+
+def _closest(times: list[float]) -> tuple[float, float]:
+    """Find the half of some events that lies closer together: events per second, and its length in seconds."""
+    middle = len(times) // 2
+    spans = [max(1.0, half[-1] - half[0]) for half in (times[: middle + 1], times[middle:]) if half]
+    return ((middle + 1) / min(spans), min(spans)) if spans else (0.0, 1.0)
+
 
 # The narrowest slice, in seconds, and that of a part where it would have many pages: the seconds at its edges are
 # listed by its neighbour too.
@@ -54,7 +201,7 @@ class Slice(Part):
     look_at: int = _OUTGROWN
     """Pages after which it is asked whether it outgrew its plan."""
 
-    events: dict[Key, EventMetadata] = field(factory=dict)
+    events: dict[EventKey, EventMetadata] = field(factory=dict)
     pages: int = 0
     """Pages that had events."""
 
@@ -90,7 +237,7 @@ class Plan:
         self._account, self._quiet_from = Account(concurrency, allowance), quiet_from
         self._parts: list[Part] = [Slice(*window, Density(), look_at=1)]
         self._crowded: set[int] = set()
-        self._taken: set[Key] = set()
+        self._taken: set[EventKey] = set()
 
     def take(self) -> Slice | None:
         """Take the first slice, if it is finished."""
@@ -114,7 +261,7 @@ class Plan:
             self._account.sent += 1
             yield part, Timespan(part.begin - (part.begin > self._window.since), part.end)
 
-    def learn(self, part: Slice, events: dict[Key, EventMetadata], cursor: str | None) -> None:
+    def learn(self, part: Slice, events: dict[EventKey, EventMetadata], cursor: str | None) -> None:
         """Take in a page of a slice: its events, and the cursor of the next."""
         if events and not self._account.seen:
             self._account.per_page = part.requests
@@ -163,7 +310,7 @@ class Plan:
         for each in given_up:
             each.given_up = False
 
-    def _may_be_cut(self, part: Slice, keys: Collection[Key]) -> bool:
+    def _may_be_cut(self, part: Slice, keys: Collection[EventKey]) -> bool:
         wide = part.width >= 2 * _NARROWEST
         outgrown = part.pages >= min(_OUTGROWN * part.planned, 2 * _MOST_PAGES)
         return wide and outgrown and not self._nearly_whole(part) and self._affords(1 + self._gaps(), keys)
@@ -174,7 +321,7 @@ class Plan:
             return False
         return self._sight(part).estimate(part.begin, self._last(part)) <= 2 * self._account.page_size
 
-    def _may_be_merged(self, part: Slice, keys: Collection[Key]) -> bool:
+    def _may_be_merged(self, part: Slice, keys: Collection[EventKey]) -> bool:
         early = self._account.in_order and part.pages < 2 * _MOST_PAGES
         return early or self._affords(0, keys)
 
@@ -198,7 +345,7 @@ class Plan:
     def _gaps(self) -> int:
         return sum(not isinstance(part, Slice) for part in self._parts)
 
-    def _affords(self, pages: float, owing: Collection[Key] = ()) -> bool:
+    def _affords(self, pages: float, owing: Collection[EventKey] = ()) -> bool:
         per_page = self._account.per_page
         under_way = sum(
             max(0, per_page * (part.pages + 1) - part.requests) for part in self._running() if not part.given_up

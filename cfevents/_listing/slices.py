@@ -9,15 +9,14 @@ from attrs import define, evolve, field
 
 from cfevents._http.connection import Reader, Session, stop
 from cfevents._listing.pages import Trail, chosen, told_how_to_go_on
-from cfevents._listing.planner import Plan, Slice
+from cfevents._listing.planner import HARD, Allowance, Plan, Slice
 from cfevents._listing.query import Query
 from cfevents._model.api import EventMetadata, Listing, key_of
-from cfevents._model.checkpoint import Checkpoint, Key
+from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Answer
 from cfevents.errors import BadRequestError, CfEventsError, CodedMessage
-from cfevents.streams.account import HARD, Allowance
 
 
 async def list_slices(
@@ -43,7 +42,7 @@ async def list_slices(
     """
     reached = query.start
     side_by_side = _SideBySide(reader, query, Plan(query.window, query.concurrency, allowance, quiet_from))
-    before: set[Key] = set(reached.delivered)
+    before: set[EventKey] = set(reached.delivered)
     try:
         while not reached.finished:
             with told_how_to_go_on(reached):
@@ -68,7 +67,7 @@ def _after(part: Slice, reached: Checkpoint) -> Checkpoint:
     return evolve(reached, reached=part.end, delivered=listed_again(part.events, part.end))
 
 
-def listed_again(events: Mapping[Key, EventMetadata], end: int) -> tuple[Key, ...]:
+def listed_again(events: Mapping[EventKey, EventMetadata], end: int) -> tuple[EventKey, ...]:
     """Find the events that a slice which begins at ``end`` lists again: by whichever of its times the bounds mean."""
     again = (
         key

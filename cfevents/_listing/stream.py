@@ -5,19 +5,17 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from cfevents._http.connection import Reader
-from cfevents._listing.details import Listed, get_details, wanted_kinds
+from cfevents._listing.details import Details, Listed, get_details, wanted_kinds
 from cfevents._listing.pages import follow_cursor, tell_how_to_go_on
 from cfevents._listing.query import Query
 from cfevents._listing.slices import list_slices
-from cfevents._listing.stream_base import Framed
+from cfevents._listing.stream_base import Drawn, Framed
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import Block, EventDetail, Page
 from cfevents._progress import Seen, Tally
 from cfevents._validation import check_whole
 from cfevents.errors import CfEventsError
 from cfevents.events import KindFilter
-from cfevents.streams.drawn import Drawn
-from cfevents.streams.payloads import Details
 
 # Payloads of a page that are asked for at a time.
 _PAYLOADS = 8
@@ -87,6 +85,8 @@ class EventStream(Stream):
     Where slices of the window are listed side by side, the order is ascending. Made by `Client.list_events`. Nothing is
     sent before it is read; every ``async for`` starts again at the beginning, over the same window.
     """
+
+    __module__ = "cfevents"
 
     def __init__(self, query: Query, reader: Reader) -> None:
         """Take what to ask for, and what to read with."""

@@ -5,17 +5,58 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import AsyncGenerator, Callable
+from copy import copy
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from cfevents._extras import needed
+from cfevents._listing.query import Query
 from cfevents._model.results import Block
-from cfevents.streams.window import Windowed
+from cfevents._progress import Seen, Tally
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+
+
+class Windowed:
+    """A listing over a window. Nothing is sent before it is read."""
+
+    def __init__(self, query: Query) -> None:
+        """Take what to ask for."""
+        self._query = query
+
+    @property
+    def since(self) -> int:
+        """The window's lower bound, in whole seconds since the Unix epoch."""
+        return self._query.start.since
+
+    @property
+    def until(self) -> int:
+        """The window's upper bound, in whole seconds since the Unix epoch."""
+        return self._query.start.until
+
+    @property
+    def _label(self) -> str:
+        """Whose events they are, in a word."""
+        return self._query.start.connector_id
+
+    def _repr_html_(self) -> str:
+        from cfevents._html import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
+
+        query = self._query
+        asked = {
+            "connector": self._label,
+            "since": date_of(self.since),
+            "until": date_of(self.until),
+            "kind": ", ".join(query.kinds) or "every kind",
+            "page size": query.page_size,
+            "slices at a time": query.concurrency if query.concurrency > 1 else None,
+            "goes on at": query.start.cursor or (query.start.reached and date_of(query.start.reached)),
+            "timeout": query.timeout and f"{query.timeout:g} s",
+        }
+        return fields_of(f"{type(self).__name__}: what it asks for when it is read", asked)
 
 
 def blocks_of(stream: "Framed") -> AsyncGenerator[Block, None]:
@@ -94,3 +135,44 @@ class Framed(Windowed, ABC):
         from cfevents.frames import parquet  # noqa: PLC0415 - an extra
 
         return await parquet.write(self._blocks(), path, payloads=self._has_payloads)
+
+
+T = TypeVar("T")
+
+
+class Drawn(Windowed):
+    """What can be read with a progress bar."""
+
+    _draws = False
+    _unit = "page"
+
+    def progress(self) -> Self:
+        """Give the same, but drawn while it is read: the part of the window that was covered, events and pages.
+
+        The API does not tell how many events there are, so what is left is told by the window. Where nothing tells in
+        which order events come, the bar stays where it is until the end. While the request budget makes everything
+        wait, it says for how long. Nothing is drawn where the standard error is neither a terminal nor a notebook's.
+        Needs the extra ``notebook``.
+
+        Raises:
+            ConfigurationError: tqdm is not installed.
+        """
+        needed("notebook", "tqdm")
+        drawn = copy(self)
+        drawn._draws = True
+        return drawn
+
+    def _drawn(
+        self, items: AsyncGenerator[T, None], seen: Callable[[T], Seen], tally: Tally | None = None
+    ) -> AsyncGenerator[T, None]:
+        """Draw items while they are read, if that is wanted. Each is a page where there is no tally of the pages."""
+        if not self._draws:
+            return items
+        from cfevents import _progress  # noqa: PLC0415 - an extra
+
+        about = _progress.About(self._label, self.since, self.until, self._unit, self._wait)
+        return _progress.drawn(items, seen, about, tally)
+
+    def _wait(self) -> float:
+        """Say for how many seconds the request budget makes everything wait."""
+        return 0.0

@@ -2,14 +2,14 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from attrs import field, fields, frozen
 
-from cfevents._model.checkpoint import Key
+from cfevents._model.checkpoint import EventKey
 from cfevents._validation import shown
 from cfevents.events import Event
 
@@ -62,6 +62,8 @@ class EventId:
         ValueError: A part is not finite or not of 64 bits, or the sequence number is not whole.
     """
 
+    __module__ = "cfevents"
+
     recorded_ts: int | float = field(converter=whole, validator=_finite)
     """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
 
@@ -109,7 +111,7 @@ class _MadeWhenAsked:
 
 
 class EventSlots:
-    """Where `EventMetadata` keeps its attributes; `cfevents.listed` fills them before an event is frozen."""
+    """Where `EventMetadata` keeps its attributes; `_protocol.fast_path` fills them before an event is frozen."""
 
     __slots__ = ("__weakref__", "collected_ts", "extra", "kind", "recorded_ts", "sequence")
 
@@ -117,6 +119,8 @@ class EventSlots:
 @frozen
 class EventMetadata(EventSlots):
     """An event as a listing shows it, without its payload (the schema ``event_metadata``)."""
+
+    __module__ = "cfevents"
 
     kind: str
     """Event kind (``k``), such as ``"Init"``; see `events.KINDS`."""
@@ -167,6 +171,8 @@ EventMetadata.extra = _MadeWhenAsked(EventSlots.extra)  # type: ignore[assignmen
 class RecordedEvent:
     """An event with its payload (the schema ``recorded_event``)."""
 
+    __module__ = "cfevents"
+
     event: Event
     """The event itself: one attrs class for each kind (``e``)."""
 
@@ -212,6 +218,12 @@ class RecordedEvent:
         return fields_of(f"Recorded event {self.id}", {**told, **payload, "extra": self.extra or None})
 
 
+WIRE_NAMES: Mapping[type, Mapping[str, str]] = {
+    EventMetadata: {"kind": "k", "recorded_ts": "t", "sequence": "n", "collected_ts": "a"},
+    RecordedEvent: {"event": "e", "recorded_ts": "t", "sequence": "n", "version": "v"},
+}
+"""How the API spells the attributes of a class, where it does not spell them as the class does."""
+
 EventReference: TypeAlias = EventMetadata | RecordedEvent | EventId | str
 """Whatever tells which event is meant: a listed or recorded one, its id, or the id as text."""
 
@@ -232,6 +244,8 @@ def event_id(event: EventReference) -> EventId:
 class Device:
     """The appliance behind a connector."""
 
+    __module__ = "cfevents"
+
     id: str | None = None
     """Device identifier."""
 
@@ -245,6 +259,8 @@ class Device:
 @frozen
 class Connector:
     """A Magic WAN Connector of the account. Times are text, as the API sends them."""
+
+    __module__ = "cfevents"
 
     id: str
     """What the other calls take as ``connector_id``."""
@@ -302,4 +318,4 @@ def summary(event: EventMetadata) -> dict[str, Any]:
     return dict(zip(SUMMARY_FIELDS, told, strict=True))
 
 
-key_of: Callable[[EventMetadata], Key] = attrgetter("recorded_ts", "sequence")
+key_of: Callable[[EventMetadata], EventKey] = attrgetter("recorded_ts", "sequence")

@@ -10,7 +10,7 @@ from attrs import asdict, frozen
 from cfevents._validation import shown
 from cfevents.errors import CheckpointError
 
-Key: TypeAlias = tuple[int | float, int]
+EventKey: TypeAlias = tuple[int | float, int]
 """What identifies an event of one connector: when it was recorded, and its sequence number."""
 
 _VERSION = 1
@@ -29,7 +29,7 @@ def _are_keys(value: Any) -> bool:
 
 
 def is_key(value: Any) -> bool:
-    """Whether it is a `Key`."""
+    """Whether it is a `EventKey`."""
     if type(value) is not tuple or len(value) != 2:
         return False
     recorded, sequence = value
@@ -72,6 +72,8 @@ class Checkpoint:
                            kind=checkpoint.kind, checkpoint=checkpoint)
     """
 
+    __module__ = "cfevents"
+
     connector_id: str
     """The listing's connector."""
 
@@ -90,7 +92,7 @@ class Checkpoint:
     reached: int | None = None
     """Where a concurrent listing has come to, in seconds since the Unix epoch: what is earlier was delivered."""
 
-    delivered: tuple[Key, ...] = ()
+    delivered: tuple[EventKey, ...] = ()
     """The events around ``reached`` that were delivered, and will be listed again."""
 
     finished: bool = False

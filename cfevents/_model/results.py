@@ -16,6 +16,8 @@ E = TypeVar("E")
 class EventDetail:
     """A listed event with its payload."""
 
+    __module__ = "cfevents"
+
     metadata: EventMetadata
     """The event as the listing shows it."""
 
@@ -27,6 +29,8 @@ class EventDetail:
 class FleetEvent(Generic[E]):
     """An event of one of several connectors."""
 
+    __module__ = "cfevents"
+
     connector_id: str
     """Whose event it is."""
 
@@ -37,6 +41,8 @@ class FleetEvent(Generic[E]):
 @frozen
 class FollowedEvent(Generic[E]):
     """An event that came while its connector was followed."""
+
+    __module__ = "cfevents"
 
     connector_id: str
     """Whose event it is."""
@@ -51,6 +57,8 @@ class FollowedEvent(Generic[E]):
 @frozen
 class Page:
     """One page of a listing."""
+
+    __module__ = "cfevents"
 
     items: tuple[EventMetadata, ...]
     """Its events, without those that the page before it had already: in the API's order, or ascending where slices of

@@ -7,7 +7,7 @@ an optional one of another type than documented is None and keeps its original v
 import json
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, overload
@@ -17,18 +17,12 @@ from cattrs import AttributeValidationNote, BaseValidationError, Converter, Iter
 from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from cfevents._model.api import INT64, Connector, EventMetadata, Listing, RecordedEvent, whole
+from cfevents._model.api import INT64, WIRE_NAMES, Connector, EventMetadata, Listing, RecordedEvent, whole
+from cfevents._protocol.fast_path import listing_hook
 from cfevents.errors import APIResponseError, CodedMessage
 from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
-from cfevents.listed import listing_hook
 
 T = TypeVar("T")
-
-WIRE_NAMES: Mapping[type, Mapping[str, str]] = {
-    EventMetadata: {"kind": "k", "recorded_ts": "t", "sequence": "n", "collected_ts": "a"},
-    RecordedEvent: {"event": "e", "recorded_ts": "t", "sequence": "n", "version": "v"},
-}
-"""How the API spells the attributes of a class, where it does not spell them as the class does."""
 
 _KIND = "k"
 _STRUCTURED = (EventMetadata, RecordedEvent, Connector, CodedMessage, Event)

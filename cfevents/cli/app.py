@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from cfevents import __version__
+from cfevents._version import __version__
 from cfevents.cli.commands import archive, completion, doctor, export, follow, kinds, read, report, simulate
 from cfevents.cli.console.errors import explained, reported
 from cfevents.cli.console.logs import debug_option, log_on_stderr

@@ -1,20 +1,186 @@
 """Where `list` and `latest` read from: the API or an archive, one connector or several."""
 
+import heapq
 import os
-from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import cfevents
-from cfevents.cli.connection import connected, connectors_or_first
+import cfevents.testing
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
+from cfevents.cli.console.logs import stamina_silenced
 from cfevents.cli.console.progress import waits_shown
-from cfevents.cli.listings import Listing, Merged, Streamed
+from cfevents.cli.console.views import event_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
-    from cfevents import Client, Fleet, FleetEvent, RecordedEvent
+    from cfevents import Budget, Client, Fleet, FleetEvent, RecordedEvent
     from cfevents.storage import Archive
+    from cfevents.testing import Simulator
+
+
+def made_up_simulator(port: int = 0, speed: float = 1) -> "tuple[Simulator, str]":
+    """Make the account: a week's past and today's up to now, which then goes on.
+
+    All processes of one UTC day see the same past, so that one can get what another has listed.
+
+    Args:
+        port: Where it is to listen; 0 takes a free port.
+        speed: How much faster time goes for its appliances from now on.
+
+    Returns:
+        The simulator, not yet started, and its first connector's id.
+    """
+    from cfevents._time import now  # noqa: PLC0415 - not needed for --help
+
+    history = cfevents.testing.LiveHistory(speed=speed, clock=now)
+    return cfevents.testing.Simulator(history=history, port=port), next(iter(history.events))
+
+
+@asynccontextmanager
+async def connected(simulate: bool, speed: float | None = None) -> "AsyncIterator[Client]":
+    """Open a client.
+
+    Args:
+        simulate: Whether it asks a made-up account, which then runs as long.
+        speed: How much faster time goes there; None is real time.
+
+    Raises:
+        ConfigurationError: The environment lacks what is needed.
+    """
+    async with AsyncExitStack() as stack:
+        stack.enter_context(stamina_silenced())
+        with arguments_checked():
+            budget = cfevents.Budget()
+            client = await _simulated(stack, speed or 1, budget) if simulate else cfevents.Client(budget=budget)
+        await stack.enter_async_context(client)
+        stack.enter_context(waits_shown(lambda: budget.wait))
+        yield client
+
+
+async def _simulated(stack: AsyncExitStack, speed: float, budget: "Budget") -> "Client":
+    import aiohttp  # noqa: PLC0415 - not needed for --help
+
+    simulator = await stack.enter_async_context(made_up_simulator(speed=speed)[0])
+    # A session of our own: the client's would take the environment's proxy, which cannot reach this machine.
+    session = await stack.enter_async_context(aiohttp.ClientSession())
+    return cfevents.Client(**simulator.client_options, session=session, budget=budget)
+
+
+async def connector_or_first(client: "Client", connector: str | None) -> str:
+    """Name the connector that is meant: the given one, or else the account's first."""
+    return (await client.list_connectors())[0].id if connector is None else connector
+
+
+async def connectors_or_first(client: "Client", connectors: tuple[str, ...], all_: bool) -> "list[str] | Fleet":
+    """Say which connectors are meant: the given ones, all, or else the account's first."""
+    if all_:
+        return client.fleet()
+    with arguments_checked():
+        return list(dict.fromkeys(connectors)) or [await connector_or_first(client, None)]
+
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+
+    from cfevents import EventStream, FleetEvent, FleetStream
+    from cfevents.storage import ArchivedStream
+
+    Item: TypeAlias = "FleetEvent[Any]"
+
+# How many events are printed at once, where they do not come in pages.
+_PIECE = 1000
+# Payloads that are asked for at a time.
+_PAYLOADS = 8
+
+
+class Listing(Protocol):
+    """Events of a window."""
+
+    since: int
+    until: int
+
+    def pieces(self, *, details: bool, limit: int | None = None) -> "AsyncGenerator[Sequence[Item], None]":
+        """Read it, some events at a time.
+
+        Args:
+            details: Whether with their payloads.
+            limit: How many are wanted; what is left out need not be asked for.
+        """
+        ...
+
+
+class Streamed:
+    """A listing that is a stream of the library's."""
+
+    def __init__(self, connector_id: str, stream: "EventStream | FleetStream | ArchivedStream") -> None:
+        """Take it, and whose events it has where it does not say so itself."""
+        self._connector_id, self._stream = connector_id, stream
+        self.since, self.until = stream.since, stream.until
+
+    async def pieces(self, *, details: bool, limit: int | None = None) -> "AsyncGenerator[Sequence[Item], None]":
+        """Read it page by page, or event by event with its payload."""
+        pieces = self._details(min(_PAYLOADS, limit or _PAYLOADS)) if details else self._blocks()
+        async with aclosing(pieces) as each:
+            async for piece in each:
+                yield piece
+
+    async def _blocks(self) -> "AsyncGenerator[Sequence[Item], None]":
+        from cfevents._listing.stream_base import blocks_of  # noqa: PLC0415 - not needed for --help
+
+        async with aclosing(blocks_of(self._stream)) as blocks:
+            async for ids, events, _ in blocks:
+                owners = [ids] * len(events) if isinstance(ids, str) else ids
+                yield list(map(cfevents.FleetEvent, owners, events))
+
+    async def _details(self, concurrency: int) -> "AsyncGenerator[Sequence[Item], None]":
+        async with aclosing(self._stream.details(concurrency=concurrency)) as details:
+            async for each in details:
+                yield [each if isinstance(each, cfevents.FleetEvent) else cfevents.FleetEvent(self._connector_id, each)]
+
+
+class Merged:
+    """Listings side by side, each of which ascends, as one that ascends."""
+
+    def __init__(self, listings: list[Streamed]) -> None:
+        """Take them; there is at least one."""
+        self._listings = listings
+        self.since, self.until = listings[0].since, listings[0].until
+
+    async def pieces(self, *, details: bool, limit: int | None = None) -> "AsyncGenerator[Sequence[Item], None]":
+        """Read them all; a limit makes no difference."""
+        async with AsyncExitStack() as stack:
+            begun = [await stack.enter_async_context(aclosing(_flat(each, details))) for each in self._listings]
+            nexts = [await _next(number, events) for number, events in enumerate(begun)]
+            heapq.heapify(heads := [head for head in nexts if head is not None])
+            piece: list[Item] = []
+            while heads:
+                _, number, item, events = heads[0]
+                piece.append(item)
+                if (head := await _next(number, events)) is None:
+                    heapq.heappop(heads)
+                else:
+                    heapq.heapreplace(heads, head)
+                if len(piece) == _PIECE or not heads:
+                    yield piece
+                    piece = []
+
+
+async def _flat(listing: Streamed, details: bool) -> "AsyncGenerator[Item, None]":
+    async with aclosing(listing.pieces(details=details)) as pieces:
+        async for piece in pieces:
+            for item in piece:
+                yield item
+
+
+async def _next(number: int, events: "AsyncGenerator[Item, None]") -> "tuple[Any, int, Item, Any] | None":
+    try:
+        item: Item = await anext(events)
+    except StopAsyncIteration:
+        return None
+    event = event_of(item)
+    return (event.recorded_ts, event.sequence), number, item, events
 
 
 class Source(Protocol):

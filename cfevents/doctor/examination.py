@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from attrs import define
 
 from cfevents import _time
+from cfevents._http.connection import Usage
 from cfevents._model.api import EventMetadata
 from cfevents._time import Timespan
 from cfevents._validation import check_segment
+from cfevents.doctor.access_checks import budget_check, call_checks, clock_check, reaching_checks, variables_check
+from cfevents.doctor.behaviour_checks import assumptions_check, measured_checks, possible_orders
 from cfevents.doctor.findings import Findings
-from cfevents.doctor.judging import report_of
-from cfevents.doctor.listed import Listed
-from cfevents.doctor.orders import possible_orders
-from cfevents.doctor.probe import Asking, OutOfRequestsError
+from cfevents.doctor.probe import Asking, Listed, OutOfRequestsError
 from cfevents.doctor.report import Report
 from cfevents.doctor.windows import telling_window, time_by
 from cfevents.errors import (
@@ -27,6 +27,26 @@ from cfevents.errors import (
 
 if TYPE_CHECKING:
     from cfevents._client import Client
+
+
+def report_of(findings: Findings, asking: Asking, usage: Usage, *, from_environment: bool) -> Report:
+    """Judge what was found."""
+    answers = asking.recorder.answers
+    hidden = {asking.api.account_id: "<account>"}
+    if findings.connector_id is not None:
+        hidden[findings.connector_id] = "<connector>"
+    checks = (
+        variables_check(used=from_environment),
+        *reaching_checks(findings, asking),
+        clock_check(answers),
+        *call_checks(findings),
+        budget_check(findings, answers, usage),
+        *measured_checks(findings),
+        assumptions_check(findings),
+    )
+    rays = tuple(each.response.ray_id for each in answers if each.response.ray_id)
+    return Report(checks, len(asking.recorder.sent), rays, hidden)
+
 
 _PERIOD = 30 * 86_400  # seconds
 # As many as no page may hold, one hopes, and no burden for anybody: 70 kB.

@@ -6,7 +6,7 @@ from attrs import define, field
 
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent, key_of
 from cfevents.doctor.diagnosis import Trouble, named
-from cfevents.doctor.listed import Listed
+from cfevents.doctor.probe import Listed
 from cfevents.doctor.windows import RULES, Rule, fitting
 from cfevents.errors import CfEventsError
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import aiohttp
 from attrs import field, frozen
 
-from cfevents import __version__
+from cfevents._version import __version__
 
 Verdict: TypeAlias = Literal["ok", "warning", "failed", "unknown"]
 """``warning``: it works, and something is to be known or done. ``unknown``: it could not be found out."""
@@ -18,6 +18,8 @@ Verdict: TypeAlias = Literal["ok", "warning", "failed", "unknown"]
 @frozen
 class Check:
     """One thing that was looked at."""
+
+    __module__ = "cfevents.doctor"
 
     name: str
     """What was looked at, in a word or two."""
@@ -38,6 +40,8 @@ class Check:
 @frozen
 class Report:
     """All that an examination found."""
+
+    __module__ = "cfevents.doctor"
 
     checks: tuple[Check, ...]
     """The lines, in the order in which they rest on each other."""

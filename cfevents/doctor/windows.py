@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventMetadata, key_of
 from cfevents._time import Timespan
-from cfevents.doctor.listed import Listed
+from cfevents.doctor.probe import Listed
 
 # So many events of those that are known are enough to find a window with.
 _SAMPLE = 10

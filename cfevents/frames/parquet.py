@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cfevents.errors import ArchiveError
-from cfevents.frames.columns import Columns
-from cfevents.frames.tables import batches
+from cfevents.frames.tables import Columns, batches
 
 if TYPE_CHECKING:
     from cfevents._model.results import Block

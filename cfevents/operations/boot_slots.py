@@ -7,11 +7,11 @@ from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
+from cfevents._time import at
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
-from cfevents.operations.looking import Shown
-from cfevents.operations.times import at
 
 SlotOutcome: TypeAlias = Literal["blessed", "failed", "pending", "unknown"]
 """What became of a slot."""
@@ -26,6 +26,8 @@ _OUTCOMES: dict[str, SlotOutcome] = {
 @frozen
 class Slot(Shown):
     """A boot slot after an upgrade. Unless it is blessed, the connector rolls back at the next boot."""
+
+    __module__ = "cfevents.operations"
 
     connector_id: str | None
     """Whose it is; None where the events do not say."""

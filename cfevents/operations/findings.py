@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
-from cfevents.operations.looking import Shown
 
 Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
 """How bad it is, ascending."""
@@ -19,6 +19,8 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 @frozen
 class Finding(Shown):
     """Something that is worth a look."""
+
+    __module__ = "cfevents.operations"
 
     kind: str
     """What it is, such as ``"failed_upgrade"``."""

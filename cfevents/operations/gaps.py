@@ -7,12 +7,12 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
+from cfevents._time import at, check_moment, lasting
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits, limits_of
-from cfevents.operations.looking import Shown
-from cfevents.operations.times import at, check_moment, lasting
 
 GapCause: TypeAlias = Literal["device", "collection", "unknown"]
 """What paused."""
@@ -24,6 +24,8 @@ _Moments: TypeAlias = list[int | float]
 @frozen
 class Gap(Shown):
     """A time without events, much longer than this connector's usual pause."""
+
+    __module__ = "cfevents.operations"
 
     connector_id: str | None
     """Whose it is; None where the events do not say."""

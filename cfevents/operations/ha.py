@@ -6,12 +6,12 @@ from itertools import groupby
 
 from attrs import frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
+from cfevents._time import lasting
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits, limits_of
-from cfevents.operations.looking import Shown
-from cfevents.operations.times import lasting
 
 _HOUR = 3600
 
@@ -19,6 +19,8 @@ _HOUR = 3600
 @frozen
 class Flapping(Shown):
     """HA transitions in quick succession."""
+
+    __module__ = "cfevents.operations"
 
     first_at: datetime
     """When the first was recorded."""
@@ -36,6 +38,8 @@ class Flapping(Shown):
 @frozen
 class HaActivity(Shown):
     """What the HA subsystem of a connector did."""
+
+    __module__ = "cfevents.operations"
 
     connector_id: str | None
     """Whose it is; None where the events do not say."""

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventId, EventMetadata, RecordedEvent
 from cfevents._model.results import EventDetail, FleetEvent, FollowedEvent
+from cfevents._time import at, check_moment
 from cfevents._validation import shown
 from cfevents.events import DocumentedEvent, Event, UnknownEvent
-from cfevents.operations.times import at, check_moment
 
 AnyEvent: TypeAlias = EventMetadata | RecordedEvent | EventDetail | FleetEvent[Any] | FollowedEvent[Any]
 """An event as any part of the library gives it: listed, with its payload, of a fleet, or followed."""
@@ -78,6 +78,8 @@ class Journal:
     together. It is kept as about 200 bytes, 400 with its payload, until it is forgotten: an event may be collected
     hours after those that were recorded later, so nothing but time tells that an operation is over.
     """
+
+    __module__ = "cfevents.operations"
 
     def __init__(self, events: Iterable[AnyEvent] = (), *, connector_id: str | None = None) -> None:
         """Begin with some events.

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 from attrs import field, frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
+from cfevents._time import lasting
 from cfevents._validation import is_number, shown
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
-from cfevents.operations.looking import Shown
-from cfevents.operations.times import lasting
 
 DEFAULT_PERCENTILES = (50, 90, 99, 100)
 
@@ -18,6 +18,8 @@ DEFAULT_PERCENTILES = (50, 90, 99, 100)
 @frozen
 class Lags(Shown):
     """How long after they were recorded a connector's events were collected."""
+
+    __module__ = "cfevents.operations"
 
     connector_id: str | None
     """Whose they are; None where the events do not say."""

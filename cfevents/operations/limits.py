@@ -5,8 +5,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from cfevents._time import check_length
 from cfevents._validation import check_seconds, check_type, check_whole
-from cfevents.operations.times import check_length
 
 
 def _is_length(_limits: object, attribute: Any, value: timedelta) -> None:
@@ -32,6 +32,8 @@ class Limits:
         TypeError: A length of time is no timedelta, or a number is not whole.
         ValueError: One is too small.
     """
+
+    __module__ = "cfevents.operations"
 
     upgrade: timedelta = field(default=timedelta(minutes=30), validator=_is_length)
     """How long an upgrade may go without an answer: half a gigabyte takes as long at two Mbit/s."""

@@ -6,11 +6,11 @@ from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
+from cfevents._time import at
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
-from cfevents.operations.looking import Shown
-from cfevents.operations.times import at
 
 RekeyState: TypeAlias = Literal["start", "advance", "complete", "reset"]
 """How far a rekey came."""
@@ -28,6 +28,8 @@ _INSTALL = "RekeyInstallBoth"
 @frozen
 class Rekey(Shown):
     """One change of a tunnel's keys, or one loss of them."""
+
+    __module__ = "cfevents.operations"
 
     connector_id: str | None
     """Whose it is; None where the events do not say."""

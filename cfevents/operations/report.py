@@ -1,12 +1,14 @@
 """Everything that the events of a connector or a fleet mean, and what of it is worth a look."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from attrs import evolve, field, frozen
 
-from cfevents._html import counted, rows_of
+from cfevents._html import Shown, counted, rows_of
 from cfevents._model.api import EventId
+from cfevents._time import at
+from cfevents.events import KINDS
 from cfevents.operations._decorators import question
 from cfevents.operations.boot_slots import Slot, slots_of
 from cfevents.operations.findings import SEVERITIES, Finding, Severity
@@ -15,7 +17,6 @@ from cfevents.operations.ha import HaActivity, ha_of
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.lags import Lags, lags_of
 from cfevents.operations.limits import Limits, limits_of
-from cfevents.operations.looking import Shown
 from cfevents.operations.rekeys import Rekey, rekeys_of
 from cfevents.operations.rules import (
     judge_gaps,
@@ -28,7 +29,6 @@ from cfevents.operations.rules import (
 )
 from cfevents.operations.runs import Run, runs_of
 from cfevents.operations.spans import Span, spans_of
-from cfevents.operations.times import at
 from cfevents.operations.unknowns import Unknown, unknowns_of
 
 # Findings in a notebook: a bad week of a fleet.
@@ -38,6 +38,8 @@ _MOST = 50
 @frozen
 class ConnectorReport(Shown):
     """What the events of one connector mean."""
+
+    __module__ = "cfevents.operations"
 
     connector_id: str | None
     """Whose they are; None where they do not say."""
@@ -82,6 +84,8 @@ class ConnectorReport(Shown):
 @frozen
 class Report:
     """What the events of a connector or a fleet mean. ``str()`` is a text of one line for each finding."""
+
+    __module__ = "cfevents.operations"
 
     until: datetime
     """When the events end."""
@@ -189,3 +193,25 @@ def _judged(results: ConnectorReport, until: datetime, limits: Limits) -> Iterat
 def _rank(finding: Finding) -> tuple[int, datetime, str, str, tuple[EventId, ...]]:
     worst_first = -SEVERITIES.index(finding.severity)
     return worst_first, finding.first_at, finding.connector_id or "", finding.kind, finding.event_ids
+
+
+# By finding, what the kinds have in their names whose payload has its tunnel, its bundle or its version. Of a rekey
+# that are all steps: one without a payload may be taken for another tunnel's.
+_TOLD_BY = {
+    "crash": "Init",
+    "failed_upgrade": "Upgrade",
+    "orphaned_upgrade": "Upgrade",
+    "rekey_reset": "Rekey",
+    "stuck_rekey": "Rekey",
+    "unblessed_slot": "BlessSlot",
+    "unfinished_upgrade": "Upgrade",
+}
+
+
+def telling_kinds(findings: Iterable[Finding]) -> dict[str, tuple[str, ...]]:
+    """Find the kinds whose payloads tell more of some findings, by connector, where there are any."""
+    kinds: dict[str, set[str]] = {}
+    for finding in findings:
+        if finding.connector_id is not None and (part := _TOLD_BY.get(finding.kind)):
+            kinds.setdefault(finding.connector_id, set()).update(kind for kind in KINDS if part in kind)
+    return {connector_id: tuple(sorted(its)) for connector_id, its in kinds.items()}

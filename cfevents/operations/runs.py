@@ -7,11 +7,11 @@ from typing import Literal, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits, limits_of
-from cfevents.operations.looking import Shown
 
 RunOutcome: TypeAlias = Literal["stopped", "crashed", "running"]
 """How a run ended."""
@@ -20,6 +20,8 @@ RunOutcome: TypeAlias = Literal["stopped", "crashed", "running"]
 @frozen
 class Run(Shown):
     """A run of the process, from ``Init`` to ``Leave``."""
+
+    __module__ = "cfevents.operations"
 
     connector_id: str | None
     """Whose it is; None where the events do not say."""

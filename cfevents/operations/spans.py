@@ -6,10 +6,10 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
-from cfevents.operations.looking import Shown
 
 Operation: TypeAlias = Literal["Attestation", "RotateCryptKey", "RotatePki", "Upgrade"]
 """What was started: what the API's names for it have in common."""
@@ -30,6 +30,8 @@ _FINISHES = _SUCCESSES | _FAILURES
 @frozen
 class Span(Shown):
     """An operation from its start to its answer."""
+
+    __module__ = "cfevents.operations"
 
     operation: Operation
     """What was started: ``"Upgrade"`` for ``StartUpgrade``."""

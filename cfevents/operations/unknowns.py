@@ -4,16 +4,18 @@ from datetime import datetime
 
 from attrs import frozen
 
+from cfevents._html import Shown
 from cfevents._model.api import EventId
 from cfevents.events import KINDS
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
-from cfevents.operations.looking import Shown
 
 
 @frozen
 class Unknown(Shown):
     """A kind, or a field of a kind's payload, that this version does not know."""
+
+    __module__ = "cfevents.operations"
 
     connector_id: str | None
     """Whose events have it; None where they do not say."""

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cfevents._html import shortened
+from cfevents._time import at
 from cfevents._validation import shown
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal
-from cfevents.operations.times import at
 from cfevents.plot._axes import (
     BLUE,
     GREEN,

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventId
+from cfevents._time import at
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.rekeys import rekeys
 from cfevents.operations.spans import spans
-from cfevents.operations.times import at
 from cfevents.plot._axes import (
     BLUE,
     GREEN,

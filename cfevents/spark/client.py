@@ -6,10 +6,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cfevents._client import Client
-from cfevents._http.budget import Budget
+from cfevents._http.budget import Blocked, Budget
 from cfevents._http.retry import Retry
 from cfevents._secrets import environment, hide
-from cfevents.blocked import Blocked
 from cfevents.errors import ConfigurationError
 from cfevents.spark.options import Options
 

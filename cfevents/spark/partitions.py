@@ -5,12 +5,15 @@ a good one, and what all of them may cost is bounded instead, as it is for a lis
 those that run at a time.
 """
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeAlias
 
 from attrs import frozen
 
 from cfevents._time import Timespan
+from cfevents.spark.options import Options
 
 # The shortest part of a window that is cut, in seconds: a day has a page or a few.
 _SHORTEST = 86_400
@@ -62,3 +65,53 @@ def _parts(connector_id: str, window: Timespan, count: int, ahead: int) -> list[
         # A second early: whether bounds are inclusive is not known.
         parts.append(Part(connector_id, Timespan(begin - 1, end), Timespan(begin - 1, begin)))
     return parts
+
+
+Offset: TypeAlias = dict[str, int]
+
+AHEAD = 86_400
+"""How much later than its end a batch asks for, in seconds: the clocks of appliances may be ahead."""
+
+BEGINNING: Offset = {}
+"""Where a stream begins: what that means says the offset after it."""
+
+
+def after(start: Offset, options: Options, now: float) -> Offset:
+    """Say up to when the next batch reads: its present, also where the clock was set back.
+
+    Raises:
+        ValueError: The offset is of something else.
+    """
+    if start:
+        since = _checked(start)["since"]
+    else:
+        since = math.floor(now) if options.since is None else Timespan.of(options.since, None).since
+    return {"since": since, "until": max(since, math.floor(now))}
+
+
+def is_due(start: Offset, options: Options, now: float) -> bool:
+    """Whether it is time for the next batch: an interval after the last, or at once where the clock was set back."""
+    return not start or not 0 <= now - _checked(start)["until"] < options.interval
+
+
+def window_between(start: Offset, end: Offset, options: Options) -> Timespan:
+    """Say what a batch asks for: from the lookback before its predecessor's end on, and nothing before the stream.
+
+    A predecessor that ended in the future, by a clock that was ahead, was read now at the latest.
+    """
+    _checked(end)
+    if not start:
+        return Timespan(end["since"], end["until"])
+    read = min(_checked(start)["until"], end["until"])
+    # A second early: whether bounds are inclusive is not known.
+    return Timespan(max(end["since"], math.floor(read - options.lookback) - 1), end["until"])
+
+
+def _checked(offset: Offset) -> Offset:
+    """Check an offset that Spark kept: the checkpoint may be that of another format."""
+    named = isinstance(offset, dict) and offset.keys() == {"since", "until"}
+    if not named or not all(type(seconds) is int for seconds in offset.values()):
+        raise ValueError(
+            f"the checkpoint's offset {offset} is not of the format 'cfevents': take another checkpoint folder"
+        )
+    return offset

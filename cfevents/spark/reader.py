@@ -1,7 +1,7 @@
 """A task: one part of the window, read with the ordinary client."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from itertools import compress
@@ -16,11 +16,38 @@ from cfevents._model.api import EventMetadata, key_of
 from cfevents._model.results import Block
 from cfevents._time import Timespan
 from cfevents.errors import CfEventsError
+from cfevents.frames import tables
 from cfevents.frames.tables import batches
 from cfevents.spark.client import paced
 from cfevents.spark.options import Options
 from cfevents.spark.partitions import Part
-from cfevents.spark.rows import Rows
+
+_NAMES = {pa.string(): "string", pa.int64(): "bigint", pa.timestamp("us", tz="UTC"): "timestamp"}
+
+
+def schema(*, payloads: bool) -> pa.Schema:
+    """Give the columns: Spark takes no dictionaries."""
+    made = tables.schema(payloads=payloads)
+    return made.set(made.get_field_index("kind"), pa.field("kind", pa.string()))
+
+
+def spelled(*, payloads: bool) -> list[tuple[str, str]]:
+    """Name the columns and their types as Spark does."""
+    return [(each.name, _NAMES[each.type]) for each in schema(payloads=payloads)]
+
+
+class Rows:
+    """Makes the rows of one task."""
+
+    def __init__(self, *, payloads: bool) -> None:
+        """Begin without one."""
+        self.columns = tables.Columns(payloads=payloads)
+        self._schema = schema(payloads=payloads)
+
+    def of(self, batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
+        """Give a batch as Spark takes it."""
+        batches: Iterable[pa.RecordBatch] = self.columns.table([batch]).cast(self._schema).to_batches()
+        return batches
 
 
 async def connectors(options: Options) -> tuple[str, ...]:

@@ -16,12 +16,10 @@ from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow  # pyri
 
 from cfevents._time import Timespan, now
 from cfevents.errors import CfEventsError
-from cfevents.spark import offsets
-from cfevents.spark.offsets import Offset
+from cfevents.spark import partitions
 from cfevents.spark.options import Mode, Options, options_of
-from cfevents.spark.partitions import cut
-from cfevents.spark.reader import connectors, read, shortened
-from cfevents.spark.rows import spelled
+from cfevents.spark.partitions import Offset, cut
+from cfevents.spark.reader import connectors, read, shortened, spelled
 
 
 class EventsDataSource(DataSource):
@@ -29,6 +27,8 @@ class EventsDataSource(DataSource):
 
     Register it once in a session, and read the format ``cfevents``; the page on Spark has its options.
     """
+
+    __module__ = "cfevents.spark"
 
     @classmethod
     def name(cls) -> str:
@@ -82,20 +82,22 @@ class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
         self._options = options
 
     def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
-        return offsets.BEGINNING
+        return partitions.BEGINNING
 
     def latestOffset(self, start: Offset, limit: Any) -> Offset:  # noqa: N802 - Spark's name
-        if self._last is None and not offsets.is_due(start, self._options, now()):
+        if self._last is None and not partitions.is_due(start, self._options, now()):
             return start
-        return offsets.after(start, self._options, now() if self._last is None else self._last)
+        return partitions.after(start, self._options, now() if self._last is None else self._last)
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
         self._last = now()
 
     def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
-        window = offsets.window_between(start, end, self._options)
+        window = partitions.window_between(start, end, self._options)
         # A stream that begins now has nothing to read yet.
-        return [] if window.since == window.until else _partitions(self._options, window, offsets.AHEAD, window.until)
+        return (
+            [] if window.since == window.until else _partitions(self._options, window, partitions.AHEAD, window.until)
+        )
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
         return _read(partition, self._options)

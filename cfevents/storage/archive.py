@@ -20,7 +20,7 @@ from cfevents.errors import ArchiveError
 from cfevents.events import KindFilter
 from cfevents.storage import queries
 from cfevents.storage.archived_stream import ArchivedStream
-from cfevents.storage.rows import LISTED, PAYLOAD, Row
+from cfevents.storage.queries import LISTED, PAYLOAD, Row
 from cfevents.storage.sqlite import Database
 from cfevents.storage.sync import Follows, begin
 
@@ -65,6 +65,8 @@ class Archive:
 
     Other processes may read it while it is written, and write it too, one after the other.
     """
+
+    __module__ = "cfevents.storage"
 
     def __init__(self, path: str | os.PathLike[str], *, account_id: str | None = None, timeout: float = 60.0) -> None:
         """Take where it is; nothing is opened.

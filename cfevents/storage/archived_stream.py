@@ -4,15 +4,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeAlias
 
-from cfevents._listing.details import wanted_kinds
+from cfevents._listing.details import Details, wanted_kinds
 from cfevents._listing.query import Query
 from cfevents._listing.stream import Stream, seen_of
 from cfevents._model.results import EventDetail, Page
 from cfevents._progress import Tally
 from cfevents._validation import check_whole
 from cfevents.events import KindFilter
-from cfevents.storage.rows import LISTED, PAYLOAD, Row, sql_text
-from cfevents.streams.payloads import Details
+from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
 
 # How many events are read at once.
 _PAGE = 1000
@@ -28,6 +27,8 @@ class ArchivedStream(Stream):
     beginning, over the same window, and finds what is there by then. Both bounds belong to the window; what counts is
     when an event was recorded.
     """
+
+    __module__ = "cfevents.storage"
 
     def __init__(self, query: Query, select: Select) -> None:
         """Take what to read, and what reads it."""

@@ -37,6 +37,8 @@ class NDJSONFile:
     lock against other processes. A file that was moved away, as log rotation does, is followed by a new one.
     """
 
+    __module__ = "cfevents.storage"
+
     def __init__(self, path: str | os.PathLike[str], *, checkpoint: str | os.PathLike[str] | None = None) -> None:
         """Take where it is; nothing is opened.
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from functools import partial
 from random import Random
 
-from cfevents.testing import episodes
+from cfevents.testing import scenarios
 from cfevents.testing.appliance import Appliance, RawEvent
-from cfevents.testing.episodes import Episode
-from cfevents.testing.scenarios import INCIDENTS, OUTAGE, Act, Incident
+from cfevents.testing.scenarios import INCIDENTS, OUTAGE, Act, Episode, Incident
 
 __all__ = ["SLOTS_PER_DAY", "SLOT_SECONDS", "Life"]
 
@@ -23,12 +22,12 @@ _LATEST_START = 60  # seconds into a slot; every episode then ends, and is colle
 
 # What happens at times: the slot of a two-hour block in which it may, and how likely it does.
 _RARE: tuple[tuple[Episode, int, float], ...] = (
-    (episodes.attest, 7, 1 / 6),
-    (episodes.rotate_crypt_key, 8, 1 / 3),
-    (episodes.rotate_pki, 9, 1 / 12),
-    (episodes.upgrade, 16, 1 / 60),
-    (episodes.ha_transition, 18, 1 / 12),
-    (episodes.configure_tunnel, 19, 1 / 84),
+    (scenarios.attest, 7, 1 / 6),
+    (scenarios.rotate_crypt_key, 8, 1 / 3),
+    (scenarios.rotate_pki, 9, 1 / 12),
+    (scenarios.upgrade, 16, 1 / 60),
+    (scenarios.ha_transition, 18, 1 / 12),
+    (scenarios.configure_tunnel, 19, 1 / 84),
 )
 
 
@@ -67,9 +66,9 @@ class Life:
         appliance.random, appliance.log = Random(f"{self._source}/{self._days}"), []
         plan = _plan(appliance)
         if first == 0:
-            plan[0] = episodes.boot
+            plan[0] = scenarios.boot
         for slot in range(first, first + SLOTS_PER_DAY):
-            self._live(slot, plan.get(slot - first, episodes.reconcile))
+            self._live(slot, plan.get(slot - first, scenarios.reconcile))
         self._days += 1
         return appliance.log
 
@@ -118,6 +117,6 @@ def _plan(appliance: Appliance) -> dict[int, Episode]:
     plan: dict[int, Episode] = {}
     for start in range(0, SLOTS_PER_DAY, _BLOCK):
         for tunnel, least in zip(appliance.tunnels, (3, 11), strict=True):
-            plan[start + least + random.randrange(4)] = partial(episodes.rekey, tunnel=tunnel)
+            plan[start + least + random.randrange(4)] = partial(scenarios.rekey, tunnel=tunnel)
         plan |= {start + place: episode for episode, place, chance in _RARE if random.random() < chance}
     return plan

@@ -1,18 +1,266 @@
 """The four calls, from what was asked to the result. No HTTP."""
 
-from collections.abc import Mapping, Sequence
+import base64
+import binascii
+import bisect
+import hashlib
+import json
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
-from cfevents.testing.cursors import Position, decode, encode
-from cfevents.testing.devices import describe_connector
+from attrs import frozen
+
 from cfevents.testing.envelope import malformed, not_found
 from cfevents.testing.history import History
-from cfevents.testing.listing import Listings, Selection
-from cfevents.testing.query import ListQuery, parse_event_id
-from cfevents.testing.settings import Settings
-from cfevents.testing.store import Store
+from cfevents.testing.settings import Bounds, Compare, Order, Settings
+from cfevents.testing.store import Number, Store, StoredEvent, spelled_id
 
-__all__ = ["LATEST", "Backend"]
+SortKey = tuple[str | Number, ...]
+
+# A query put together without percent-encoding loses these, and with them the cursor.
+_PREFIX = "1+&/"
+_CHECK_SIZE = 6
+
+
+@frozen
+class Position:
+    """A place in a listing.
+
+    Attributes:
+        after: The sort key of the last event delivered; None before the first.
+        empties_left: How many empty pages come before the next page of items.
+    """
+
+    after: SortKey | None
+    empties_left: int
+
+
+def encode(position: Position, bound_to: str) -> str:
+    """Spell a position; `bound_to` is everything that must be the same when it comes back."""
+    content = json.dumps([position.after, position.empties_left]).encode()
+    return _PREFIX + base64.b64encode(_check(content, bound_to) + content).decode()
+
+
+def decode(cursor: str, bound_to: str) -> Position:
+    """Understand a cursor.
+
+    Raises:
+        ValueError: It did not come from here, was changed, or belongs to another query.
+    """
+    if not cursor.startswith(_PREFIX):
+        raise ValueError("unknown cursor")
+    try:
+        packed = base64.b64decode(cursor[len(_PREFIX) :], validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("damaged cursor") from error
+    # Base64 has several spellings of some texts; only one of them was given out.
+    if base64.b64encode(packed).decode() != cursor[len(_PREFIX) :]:
+        raise ValueError("damaged cursor")
+    check, content = packed[:_CHECK_SIZE], packed[_CHECK_SIZE:]
+    if check != _check(content, bound_to):
+        raise ValueError("damaged cursor, or a cursor of another query")
+    after, empties_left = json.loads(content)
+    return Position(None if after is None else tuple(after), empties_left)
+
+
+def _check(content: bytes, bound_to: str) -> bytes:
+    salted = content + b"\0" + bound_to.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(salted, digest_size=_CHECK_SIZE).digest()
+
+
+_BEFORE = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
+
+
+def describe_connector(connector_id: str, newest: Sequence[StoredEvent] = ()) -> dict[str, Any]:
+    """Describe a connector: always the same for one id, but for what its newest events tell.
+
+    Args:
+        connector_id: The connector's id.
+        newest: Its last events, newest first.
+
+    Returns:
+        The connector as JSON; times are ISO 8601 texts in UTC.
+    """
+    random = Random(f"device/{connector_id}")
+    described: dict[str, Any] = {
+        "id": connector_id,
+        "activated": True,
+        "device": {
+            "id": f"{random.getrandbits(128):032x}",
+            "serial_number": f"SIM{random.randrange(10**7):07d}",
+        },
+        "interrupt_window_duration_hours": 4,
+        "interrupt_window_hour_of_day": random.randrange(24),
+        "last_updated": _iso(_BEFORE + random.randrange(10**7)),
+        "notes": f"Simulated appliance {connector_id}",
+        "timezone": random.choice(["Europe/Lisbon", "America/Chicago", "Asia/Singapore"]),
+    }
+    if newest:
+        with suppress(OverflowError, ValueError):  # a time that is no date
+            described["last_heartbeat"] = _iso(max(event.a for event in newest))
+        version = next((event.recorded["v"] for event in newest if "v" in event.recorded), None)
+        described |= {} if version is None else {"last_seen_version": version}
+    return described
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+@frozen
+class Selection:
+    """Everything that decides which events a listing has, and in which order; see `Settings`."""
+
+    connector_id: str
+    start: Number
+    end: Number
+    kind: str | None = None
+    order: Order = "ascending"
+    bounds: Bounds = "inclusive"
+    compare: Compare = "t"
+    seed: int = 0
+
+    def holds(self, event: StoredEvent) -> bool:
+        """Tell whether an event belongs to the listing."""
+        time = event.t if self.compare == "t" else event.a
+        inside = self.start <= time <= self.end
+        if self.bounds == "exclusive":
+            inside = self.start < time < self.end
+        return inside and self.kind in (None, event.kind)
+
+    def sort_key(self) -> Callable[[StoredEvent], SortKey]:
+        """Give the key by which the listing is sorted; no two events share one."""
+        keys: dict[Order, Callable[[StoredEvent], SortKey]] = {
+            "ascending": lambda event: (event.t, event.n),
+            "descending": lambda event: (-event.t, -event.n),
+            "grouped": lambda event: (event.kind, event.t, event.n),
+            "shuffled": lambda event: (_scatter(self.seed, event), event.t, event.n),
+        }
+        return keys[self.order]
+
+
+def _scatter(seed: int, event: StoredEvent) -> str:
+    text = f"{seed}/{spelled_id(event.t, event.n)}"
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+class Listing:
+    """A selection's events in order, ready to be cut into pages."""
+
+    def __init__(self, selection: Selection, events: Iterable[StoredEvent]) -> None:
+        """Select from a connector's events, and sort."""
+        key = selection.sort_key()
+        pairs = sorted(((key(event), event) for event in events if selection.holds(event)), key=_first)
+        self._keys = [pair[0] for pair in pairs]
+        self._events = [pair[1] for pair in pairs]
+
+    def page(self, after: SortKey | None, size: int) -> tuple[list[StoredEvent], SortKey | None]:
+        """Cut the page of at most `size` events after a key; None begins.
+
+        Returns:
+            The events, and the key after which to go on; None if there are no more.
+        """
+        start = 0 if after is None else bisect.bisect_right(self._keys, after)
+        end = start + size
+        return self._events[start:end], self._keys[end - 1] if end < len(self._keys) else None
+
+
+def _first(pair: tuple[SortKey, StoredEvent]) -> SortKey:
+    return pair[0]
+
+
+class Listings:
+    """The listings used last, so that a long one is not sorted anew for every page."""
+
+    def __init__(self, store: Store, keep: int = 16) -> None:
+        """Make listings of a store's events, keeping a few."""
+        self._store = store
+        self._keep = keep
+        self._kept: OrderedDict[tuple[Selection, int], Listing] = OrderedDict()
+
+    def get(self, selection: Selection) -> Listing:
+        """Give the listing of a selection as the store is now."""
+        # Revision first: an event added right after is then missed once, never for good.
+        key = (selection, self._store.revision)
+        if key not in self._kept:
+            self._kept[key] = Listing(selection, self._store.events(selection.connector_id))
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._keep:
+            self._kept.popitem(last=False)
+        return self._kept[key]
+
+
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+_EVENT_ID = re.compile(r"(-?[0-9]{1,40})\.(-?[0-9]{1,40})")
+
+
+@frozen
+class ListQuery:
+    """A listing's query.
+
+    Attributes:
+        start: `from`, seconds since the Unix epoch.
+        end: `to`, seconds since the Unix epoch.
+        kind: `k`; None asks for every kind.
+        limit: The most items wanted on a page; None leaves it to the server.
+        cursor: Where to go on; None begins.
+    """
+
+    start: Number
+    end: Number
+    kind: str | None = None
+    limit: int | None = None
+    cursor: str | None = None
+
+    @classmethod
+    def parse(cls, query: Mapping[str, str]) -> "ListQuery":
+        """Understand a decoded query; what it has beside the documented parameters is ignored.
+
+        Raises:
+            Refusal: A parameter is missing or malformed; the message names it.
+        """
+        start, end = _number(query, "from"), _number(query, "to")
+        if start > end:
+            raise malformed("from: must not be later than to")
+        return cls(start, end, query.get("k"), _limit(query), query.get("cursor"))
+
+
+def parse_event_id(text: str) -> tuple[int, int]:
+    """Understand an event's id, `t.n`, both whole numbers.
+
+    Raises:
+        Refusal: The text is not of this form.
+    """
+    match = _EVENT_ID.fullmatch(text)
+    if match is None:
+        raise malformed("event: the id must be t.n, two whole numbers")
+    return int(match[1]), int(match[2])
+
+
+def _number(query: Mapping[str, str], name: str) -> Number:
+    text = query.get(name)
+    if text is None:
+        raise malformed(f"{name}: this parameter is required")
+    match = _NUMBER.fullmatch(text)
+    if match is None or math.isinf(float(text)):
+        raise malformed(f"{name}: must be a number")
+    return float(text) if match[1] or match[2] else int(text)
+
+
+def _limit(query: Mapping[str, str]) -> int | None:
+    if "limit" not in query:
+        return None
+    limit = _number(query, "limit")
+    if limit < 1 or limit != int(limit):
+        raise malformed("limit: must be a positive whole number")
+    return int(limit)
+
 
 LATEST = 10
 """How many events "latest" gives; the API's documentation has no number."""

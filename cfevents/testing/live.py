@@ -34,6 +34,8 @@ class LiveHistory(History):
         incidents: What went wrong in that past, oldest first.
     """
 
+    __module__ = "cfevents.testing"
+
     def __init__(
         self,
         *,

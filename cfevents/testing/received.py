@@ -15,6 +15,8 @@ class AskedRequest:
         query: The decoded query; of a parameter given twice, the last value.
     """
 
+    __module__ = "cfevents.testing"
+
     method: str
     path: str
     query: dict[str, str]

@@ -5,10 +5,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from cfevents.testing import episodes
 from cfevents.testing.appliance import Appliance, RawEvent
-
-__all__ = ["DEFAULT_INCIDENTS", "INCIDENTS", "OUTAGE", "Act", "Incident", "Trouble"]
 
 OUTAGE = "outage"
 """The incident that changes no event but the time at which it is collected."""
@@ -32,6 +29,8 @@ class Incident:
         event_ids: The ids, `"t.n"`, of the events that show it, oldest first.
         details: What else is known, such as `url` or `tunnel_id`.
     """
+
+    __module__ = "cfevents.testing"
 
     kind: str
     connector_id: str
@@ -62,55 +61,55 @@ class Trouble:
 
 
 def _crash(appliance: Appliance) -> _Evidence:
-    return [episodes.boot(appliance)], {}
+    return [boot(appliance)], {}
 
 
 def _crash_loop(appliance: Appliance) -> _Evidence:
     appliance.version = appliance.blessed
     times = appliance.random.randint(4, 6)
     begun = [appliance.note("Init", (40, 90)) for _ in range(times)]
-    episodes.start_up(appliance)
+    start_up(appliance)
     return begun, {"restarts": times}
 
 
 def _failed_attestation(appliance: Appliance) -> _Evidence:
     evidence = [appliance.note("StartAttestation"), appliance.note("FinishAttestationFailure", (2, 30))]
     appliance.time += 60
-    episodes.attest(appliance)
+    attest(appliance)
     return evidence, {}
 
 
 def _failed_crypt_key_rotation(appliance: Appliance) -> _Evidence:
     evidence = [appliance.note("StartRotateCryptKey"), appliance.note("FinishRotateCryptKeyFailure", (1, 30))]
     appliance.time += 60
-    episodes.rotate_crypt_key(appliance)
+    rotate_crypt_key(appliance)
     return evidence, {}
 
 
 def _failed_pki_rotation(appliance: Appliance) -> _Evidence:
     evidence = [appliance.note("StartRotatePki"), appliance.note("FinishRotatePkiFailure", (1, 30))]
     appliance.time += 60
-    episodes.rotate_pki(appliance)
+    rotate_pki(appliance)
     return evidence, {}
 
 
 def _failed_upgrade(appliance: Appliance) -> _Evidence:
-    url = episodes.bundle_url(episodes.next_version(appliance))
+    url = bundle_url(next_version(appliance))
     begun = appliance.note("StartUpgrade", url=url)
     return [begun, appliance.note("FinishUpgradeFailure", (10, 120))], {"url": url}
 
 
 def _unfinished_upgrade(appliance: Appliance) -> _Evidence:
-    url = episodes.bundle_url(episodes.next_version(appliance))
+    url = bundle_url(next_version(appliance))
     return [appliance.note("StartUpgrade", url=url)], {"url": url}
 
 
 def _unblessed_slot(appliance: Appliance) -> _Evidence:
-    version = episodes.next_version(appliance)
-    url = episodes.bundle_url(version)
+    version = next_version(appliance)
+    url = bundle_url(version)
     begun = appliance.note("StartUpgrade", url=url)
     finished = appliance.note("FinishUpgradeSuccess", (20, 60))
-    pending = episodes.install_version(appliance, version)
+    pending = install_version(appliance, version)
     failed = appliance.note("BlessSlotFailure", (5, 30))
     return [begun, finished, pending, failed], {"url": url, "version": version}
 
@@ -151,3 +150,96 @@ INCIDENTS: Mapping[str, Trouble] = {
     "ha_flapping": Trouble(2, _ha_flapping),
     OUTAGE: Trouble(60),
 }
+
+Episode: TypeAlias = Callable[[Appliance], object]
+
+
+def boot(appliance: Appliance) -> RawEvent:
+    """Start the process; gives its `Init`."""
+    appliance.version = appliance.blessed
+    begun = appliance.note("Init")
+    start_up(appliance)
+    return begun
+
+
+def start_up(appliance: Appliance) -> None:
+    """Do what follows every `Init`."""
+    attest(appliance)
+    appliance.note("HaInit", (0, 2))
+    for tunnel in appliance.tunnels:
+        appliance.note("RekeyInstallBoth", (0, 3), tunnel_id=tunnel)
+    appliance.note("Reconcile", (1, 5))
+
+
+def reconcile(appliance: Appliance) -> None:
+    """Compare the actual with the desired state."""
+    appliance.note("Reconcile", (0, 240))
+
+
+def attest(appliance: Appliance) -> None:
+    """Prove what it is."""
+    appliance.note("StartAttestation", (1, 3))
+    appliance.note("FinishAttestationSuccess", (2, 8))
+
+
+def rotate_crypt_key(appliance: Appliance) -> None:
+    """Change the key of the disk."""
+    appliance.note("StartRotateCryptKey")
+    appliance.note("FinishRotateCryptKeySuccess", (1, 20))
+
+
+def rotate_pki(appliance: Appliance) -> None:
+    """Change the certificates."""
+    appliance.note("StartRotatePki")
+    appliance.note("FinishRotatePkiSuccess", (1, 20))
+
+
+def rekey(appliance: Appliance, tunnel: str) -> None:
+    """Change a tunnel's keys."""
+    appliance.note("RekeyStart", tunnel_id=tunnel)
+    for _ in range(appliance.random.choice((0, 0, 0, 0, 1, 2))):
+        appliance.note("RekeyRestart", (5, 20), tunnel_id=tunnel)
+    appliance.note("RekeyAdvance", (3, 30), tunnel_id=tunnel)
+    appliance.note("RekeyComplete", (0, 5), tunnel_id=tunnel)
+
+
+def ha_transition(appliance: Appliance) -> None:
+    """Change roles with the other appliance of a pair."""
+    appliance.note("HaTransition")
+
+
+def configure_tunnel(appliance: Appliance) -> None:
+    """Open a debug tunnel."""
+    appliance.note("ConfigureCloudflaredTunnel")
+
+
+def upgrade(appliance: Appliance) -> None:
+    """Change to the next version, which proves itself."""
+    version = next_version(appliance)
+    appliance.note("StartUpgrade", url=bundle_url(version))
+    appliance.note("FinishUpgradeSuccess", (20, 60))
+    install_version(appliance, version)
+    appliance.note("BlessSlotSuccess", (5, 30))
+    appliance.blessed = version
+
+
+def install_version(appliance: Appliance, version: str) -> RawEvent:
+    """Stop, and start with another version, on trial; gives the `BlessSlotPending`."""
+    appliance.note("HaLeave", (1, 3))
+    appliance.note("Leave", (0, 2))
+    appliance.version = version
+    appliance.note("Init", (15, 30))
+    pending = appliance.note("BlessSlotPending", (0, 1))
+    start_up(appliance)
+    return pending
+
+
+def next_version(appliance: Appliance) -> str:
+    """Name the version after the one that runs."""
+    major, minor, patch = appliance.version.split(".")
+    return f"{major}.{int(minor) + 1}.{patch}"
+
+
+def bundle_url(version: str) -> str:
+    """Say where a version's bundle is."""
+    return f"https://updates.example.com/appliance/{version}.bundle"

@@ -10,8 +10,7 @@ from typing import Any, cast
 from aiohttp import web
 
 from cfevents.testing.backend import Backend
-from cfevents.testing.credentials import check_credentials
-from cfevents.testing.envelope import Refusal, failure, malformed, not_found, success
+from cfevents.testing.envelope import Refusal, check_credentials, failure, malformed, not_found, success
 from cfevents.testing.faults.exchange import Exchange, Fault
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.quota import Quota

@@ -58,6 +58,8 @@ class Simulator(Settings):
             history are given.
     """
 
+    __module__ = "cfevents.testing"
+
     events: Mapping[str, Iterable[Mapping[str, Any]]] | None = field(default=None, repr=False)
     history: History | None = None
     connectors: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)

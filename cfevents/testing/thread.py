@@ -20,6 +20,8 @@ class SimulatorThread:
             simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})
     """
 
+    __module__ = "cfevents.testing"
+
     def __init__(self, simulator: Simulator | None = None) -> None:
         """Run a simulator, by default one with a history."""
         self._simulator = simulator or Simulator()

@@ -49,7 +49,7 @@ def test_a_failure_is_told_with_what_led_to_it_and_the_one_line_stays_the_last(
     plain, result = invoke("connectors").stderr.splitlines(), invoke("connectors", "--debug").stderr.splitlines()
     assert result[-1].partition(" (CF-Ray")[0] == plain[-1].partition(" (CF-Ray")[0]
     assert "Traceback (most recent call last):" in result
-    assert any(line.startswith("cfevents.errors.APIResponseError: ") for line in result)
+    assert any(line.startswith("cfevents.APIResponseError: ") for line in result)
     assert any("/magic/connectors: 200, 17 bytes, CF-Ray 00" in line for line in result)
     assert all(line.isprintable() for line in result)
     assert len(plain) == 6  # it is asked again

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import Result
 
-from cfevents.cli.simulated import made_up_simulator
+from cfevents.cli.sources import made_up_simulator
 
 if TYPE_CHECKING:
     import subprocess

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents._protocol.responses import Response
-from cfevents.doctor.clock import clock_check, clock_offset
+from cfevents.doctor.access_checks import clock_check, clock_offset
 from cfevents.doctor.probe import Answered
 
 

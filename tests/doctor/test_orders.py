@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents._model.api import EventMetadata
-from cfevents.doctor.orders import Order, enough_for_order, possible_orders
+from cfevents.doctor.behaviour_checks import Order, enough_for_order, possible_orders
 
 SORTED: dict[str, tuple[Callable[[EventMetadata], Any], tuple[Order, ...]]] = {
     "t and n": (lambda event: (event.recorded_ts, event.sequence), (Order("ascending", "t and n"),)),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cfevents._model.api import EventMetadata
 from cfevents._time import Timespan
-from cfevents.doctor.listed import Listed, SeenPage
+from cfevents.doctor.probe import Listed, SeenPage
 from cfevents.doctor.windows import RULES, Rule, fitting, telling_window
 
 TIMES = st.integers(0, 40) | st.sampled_from([3.5, 10.25])

@@ -15,10 +15,10 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import ArchiveError, Client
+from cfevents._listing import details
 from cfevents._model.results import Block
 from cfevents.frames import parquet, tables
 from cfevents.storage import Archive, archived_stream
-from cfevents.streams import payloads
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "_ROWS", 10)
     monkeypatch.setattr(tables, "_ROWS", 4)
     monkeypatch.setattr(archived_stream, "_PAGE", 3)
-    monkeypatch.setattr(payloads, "_ROWS", 3)
+    monkeypatch.setattr(details, "_ROWS", 3)
 
 
 @pytest.mark.usefixtures("small_groups")
@@ -153,7 +153,7 @@ def test_a_disk_that_is_full_leaves_what_was_there_and_nothing_else(tmp_path: Pa
 import asyncio, resource, signal
 from cfevents import ArchiveError, EventMetadata
 from cfevents.frames import parquet
-from cfevents.streams.framed import Block
+from cfevents._model.results import Block
 
 async def blocks():
     yield Block("c1", [EventMetadata("Init", 1, 0, 1)])

@@ -20,7 +20,7 @@ from support.tidy import client_tasks
 
 import cfevents
 from cfevents import Budget, Client, EventMetadata, _progress
-from cfevents.frames.covered import Covered
+from cfevents._progress import Covered
 from cfevents.testing import Simulator
 
 AMPLE = 10**7

@@ -73,7 +73,7 @@ def test_where_the_events_end_is_the_latest_time_or_what_is_said() -> None:
 def test_the_page_tells_of_every_kind_of_finding() -> None:
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `(\w+)` \| (?:info|warning|error|critical)", page, re.MULTILINE))
-    source = Path(operations.__file__).with_name("judging.py").read_text(encoding="utf-8")
+    source = Path(operations.__file__).with_name("rules.py").read_text(encoding="utf-8")
     names = re.findall(r'^    "\w+": \("(\w+)", "[^"]+"\),$', source, re.MULTILINE)
     spans = {f"{how}_{name}" for how in ("failed", "unfinished", "orphaned") for name in names}
     others = set(

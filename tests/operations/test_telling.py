@@ -3,7 +3,7 @@
 from support.told import bare, events_of, story
 
 from cfevents import operations
-from cfevents.operations.telling import telling_kinds
+from cfevents.operations.report import telling_kinds
 from cfevents.testing import History
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents.spark.offsets import AHEAD, BEGINNING, Offset, after, is_due, window_between
 from cfevents.spark.options import Options
+from cfevents.spark.partitions import AHEAD, BEGINNING, Offset, after, is_due, window_between
 
 NOW = 1_700_000_000
 

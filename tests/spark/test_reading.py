@@ -18,8 +18,7 @@ from cfevents import Client, FleetError, NotFoundError, events
 from cfevents._time import Timespan
 from cfevents.spark.options import Options
 from cfevents.spark.partitions import Part, cut
-from cfevents.spark.reader import blocks, connectors, read
-from cfevents.spark.rows import schema
+from cfevents.spark.reader import blocks, connectors, read, schema
 from cfevents.testing import Simulator, SimulatorThread
 
 DAY = 86_400

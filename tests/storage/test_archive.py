@@ -13,8 +13,8 @@ from support.batches import BEGIN, batch, details, listed, with_payload
 from support.tidy import client_tasks
 
 from cfevents import ArchiveError, EventDetail, EventId, EventMetadata, events
-from cfevents.storage import Archive, archived_stream, queries, schema
-from cfevents.storage.rows import LISTED, PAYLOAD
+from cfevents.storage import Archive, archived_stream, queries, sqlite
+from cfevents.storage.queries import LISTED, PAYLOAD
 from cfevents.storage.sqlite import Database
 
 KINDS = ("Init", "Leave", "New\0")
@@ -180,8 +180,8 @@ async def test_the_file_tells_what_it_is_and_its_columns_are_named_as_the_fields
         assert plainly(tmp_path / "events.db", f"SELECT {columns} FROM events") == expected, (
             "it is read while it is open for writing"
         )
-    assert plainly(tmp_path / "events.db", "PRAGMA application_id") == [(schema.APPLICATION_ID,)]
-    assert plainly(tmp_path / "events.db", "PRAGMA user_version") == [(len(schema.LADDER),)]
+    assert plainly(tmp_path / "events.db", "PRAGMA application_id") == [(sqlite.APPLICATION_ID,)]
+    assert plainly(tmp_path / "events.db", "PRAGMA user_version") == [(len(sqlite.LADDER),)]
     assert plainly(tmp_path / "events.db", "PRAGMA journal_mode") == [("wal",)]
 
 
@@ -208,10 +208,10 @@ async def test_an_older_archive_is_brought_up_to_date_and_a_newer_one_is_refused
     path = tmp_path / "events.db"
     async with Archive(path) as archive:
         await archive.append(batch([listed(BEGIN)]))
-    ladder = (*schema.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE more (x)"))
+    ladder = (*sqlite.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE more (x)"))
     for module in ("schema", "database"):
         monkeypatch.setattr(f"cfevents.storage.{module}.LADDER", ladder)
-    monkeypatch.setattr(schema.migrate, "__defaults__", (ladder,))
+    monkeypatch.setattr(sqlite.migrate, "__defaults__", (ladder,))
     async with Archive(path) as archive:
         assert len(await archive.list_events("c1", since=BEGIN).collect()) == 1
     assert plainly(path, "PRAGMA user_version") == [(2,)]
@@ -227,10 +227,10 @@ async def test_a_step_up_that_fails_leaves_the_archive_as_it_was(
     path = tmp_path / "events.db"
     async with Archive(path) as archive:
         await archive.append(batch([listed(BEGIN)]))
-    ladder = (*schema.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE events (x)"))
+    ladder = (*sqlite.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE events (x)"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cfevents.storage.sqlite.LADDER", ladder)
-        patch.setattr(schema.migrate, "__defaults__", (ladder,))
+        patch.setattr(sqlite.migrate, "__defaults__", (ladder,))
         with pytest.raises(ArchiveError, match="already exists"):
             await Archive(path).open()
     async with Archive(path) as archive:

@@ -14,7 +14,7 @@ from cfevents import Checkpoint, EventMetadata
 from cfevents._listing.planner import Plan, Slice
 from cfevents._listing.slices import _after
 from cfevents._model.api import key_of
-from cfevents._model.checkpoint import Key
+from cfevents._model.checkpoint import EventKey
 from cfevents._time import Timespan
 
 BEGIN = 1_700_000_000
@@ -89,7 +89,7 @@ class Listed:
     """What became of a listing in slices; a request takes a round, or up to twice as long where they differ."""
 
     parts: list[Slice] = field(factory=list)
-    keys: list[list[Key]] = field(factory=list)
+    keys: list[list[EventKey]] = field(factory=list)
     """What each slice delivered."""
 
     checkpoints: list[Checkpoint] = field(factory=list)
@@ -102,7 +102,7 @@ class Listed:
     """Requests that had been sent when each slice was delivered."""
 
     @property
-    def events(self) -> list[Key]:
+    def events(self) -> list[EventKey]:
         """All that was delivered."""
         return [key for keys in self.keys for key in keys]
 

@@ -1,17 +1,16 @@
 """The command that fills an archive, and what reads from one."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cfevents.cli.connection import connected, connectors_or_first
 from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import print_whole, printable
+from cfevents.cli.console.progress import Progress, progress_shown
 from cfevents.cli.console.signals import Ending, ends_when_asked
 from cfevents.cli.console.timezones import Zone, moments, tz_option
-from cfevents.cli.filling import filling_shown
 from cfevents.cli.options import (
     all_option,
     connectors_argument,
@@ -24,9 +23,36 @@ from cfevents.cli.options import (
     simulate_option,
     speed_option,
 )
+from cfevents.cli.sources import connected, connectors_or_first
 
 if TYPE_CHECKING:
-    from cfevents import Client, Fleet
+    from cfevents import Client, ConnectorStatus, Fleet
+    from cfevents.storage import Archive
+
+
+def filling_shown(archive: "Archive", client: "Client", since: float) -> AbstractContextManager[None]:
+    """Show how far an archive is filled: which part of the time since then, on average over its connectors."""
+    from cfevents._time import now  # noqa: PLC0415 - not needed for --help
+    from cfevents.storage.archive import followers_of  # noqa: PLC0415 - not needed for --help
+
+    window = now() - since
+
+    def told() -> Progress:
+        states = [each for follower in followers_of(archive) for each in follower.status.values()]
+        sent, count = client.usage.sent, len(states)
+        part = sum(_part(each, window) for each in states) / max(1, count)
+        return Progress(part, f"{count:,} connector{'s' * (count != 1)}, {sent:,} request{'s' * (sent != 1)}")
+
+    return progress_shown(told, prints=False)
+
+
+def _part(state: "ConnectorStatus", window: float) -> float:
+    if state.last_good_at is not None:
+        return 1.0
+    backlog = state.backlog.total_seconds()
+    # Before anything was found, nothing is behind either.
+    return max(0.0, 1 - backlog / window) if backlog > 0 and window > 0 else 0.0
+
 
 _FIRST_SINCE = "24h"
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 import cfevents
-from cfevents.cli.connection import connected
 from cfevents.cli.console import styles
 from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import Row, View, print_whole
 from cfevents.cli.console.writer import writer
 from cfevents.cli.options import connector_argument, example, simulate_option
+from cfevents.cli.sources import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

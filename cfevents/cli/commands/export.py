@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import cfevents
-from cfevents.cli.connection import connected, connectors_or_first
+from cfevents._progress import Covered
+from cfevents.cli.console import progress as console
 from cfevents.cli.console.errors import Failure, arguments_checked, moment_spelled
 from cfevents.cli.console.output import print_whole, printable
 from cfevents.cli.console.progress import step_aside
@@ -26,12 +27,14 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.sources import archived_connectors, read_archive
+from cfevents.cli.sources import archived_connectors, connected, connectors_or_first, read_archive
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from cfevents import Client
     from cfevents._export.formats import Format
-    from cfevents._export.sources import Source
+    from cfevents._export.sources import Portion, Source
     from cfevents._export.staging import Gathered, Progress
     from cfevents._time import Moment, Timespan
     from cfevents.storage import Archive
@@ -200,7 +203,6 @@ async def _begun(origin: _Origin, job: _Job, window: "Timespan") -> "Progress":
 
 async def _print(origin: _Origin, form: "Format", progress: "Progress") -> None:
     from cfevents._export.job import gather  # noqa: PLC0415 - not needed for --help
-    from cfevents.cli.gathering import gathering_shown  # noqa: PLC0415 - not needed for --help
 
     with gathering_shown(origin.source, progress, prints=True) as source:
         await gather(_Stdout(), progress, source, form)
@@ -214,7 +216,6 @@ class _Stdout:
 
 async def _write(gathered: "Gathered", origin: _Origin, form: "Format", job: _Job, window: "Timespan") -> int:
     from cfevents._export.job import export, require_same  # noqa: PLC0415 - not needed for --help
-    from cfevents.cli.gathering import gathering_shown  # noqa: PLC0415 - not needed for --help
 
     if progress := gathered.read():
         require_same(gathered, progress, job.told(origin.account), window)
@@ -241,3 +242,42 @@ def _kept(gathered: "Gathered") -> Iterator[None]:
                 told += ", one with other ids needs --restart"
             click.echo(f"cfevents: {printable(told)}", err=True)
         raise
+
+
+class _Watched:
+    """A source whose portions are seen."""
+
+    def __init__(self, source: "Source", progress: "Progress") -> None:
+        self._source, self._progress = source, progress
+        self._covered = Covered(progress.since, progress.until)
+        self._events = progress.events
+
+    async def portions(self, connector_id: str, progress: "Progress") -> "AsyncGenerator[Portion, None]":
+        """Give the same."""
+        self._progress, self._covered = progress, Covered(progress.since, progress.until)
+        async with aclosing(self._source.portions(connector_id, progress)) as portions:
+            async for portion in portions:
+                self._covered.see(portion.block.events)
+                self._events += len(portion.block.events)
+                yield portion
+
+    def told(self) -> console.Progress:
+        """Tell it: which part of the window, connector after connector."""
+        now = self._progress
+        # A window of one moment has a whole too.
+        part = self._covered.seconds / max(1, now.until - now.since)
+        return console.Progress((now.done + part) / max(1, len(now.connectors)), f"{self._events:,} events")
+
+
+@contextmanager
+def gathering_shown(source: "Source", progress: "Progress", *, prints: bool) -> "Iterator[Source]":
+    """Show how far an export came, by what its source gives.
+
+    Args:
+        source: Where events come from; the one to use instead is given.
+        progress: How far it came before.
+        prints: Whether stdout is where it goes.
+    """
+    watched = _Watched(source, progress)
+    with console.progress_shown(watched.told, prints=prints):
+        yield watched

@@ -1,19 +1,19 @@
 """The commands that read: from the API, or from an archive."""
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 import cfevents
-from cfevents.cli.connection import connected, connector_or_first
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import arguments_checked
+from cfevents.cli.console.progress import Progress, progress_shown
 from cfevents.cli.console.timezones import Zone, moments, tz_option
+from cfevents.cli.console.views import event_of
 from cfevents.cli.console.writer import Write, writer
-from cfevents.cli.coverage import covered_shown
-from cfevents.cli.listings import Listing
 from cfevents.cli.options import (
     all_option,
     archive_option,
@@ -27,13 +27,39 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.sources import archived_connectors, read_archive, reading_from
+from cfevents.cli.sources import Listing, archived_connectors, connected, connector_or_first, read_archive, reading_from
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
 
-    from cfevents import Client
+    from cfevents import Client, FleetEvent
+    from cfevents._progress import Covered
     from cfevents.storage import Archive
+
+
+class _Coverage:
+    def __init__(self, covered: "Covered", whole: float) -> None:
+        self._covered, self._whole = covered, whole
+        self._events = 0
+
+    def see(self, items: "Sequence[FleetEvent[Any]]") -> None:
+        """Take in what was printed next."""
+        self._events += len(items)
+        self._covered.see([event_of(item) for item in items])
+
+    def told(self) -> Progress:
+        return Progress(self._covered.seconds / self._whole, f"{self._events:,} events")
+
+
+@contextmanager
+def covered_shown(since: float, until: float) -> Iterator[_Coverage]:
+    """Show which part of a window, in seconds since the Unix epoch, was covered by what is seen within."""
+    from cfevents._progress import Covered  # noqa: PLC0415 - not needed for --help
+
+    # A window of one moment has a whole too.
+    coverage = _Coverage(Covered(since, until), max(1, until - since))
+    with progress_shown(coverage.told):
+        yield coverage
 
 
 @click.command("list", epilog=example("cfevents list --simulate --since 24h --kind Init --kind Leave"))

@@ -10,7 +10,7 @@ import click
 
 from cfevents.cli.console.errors import Failure
 from cfevents.cli.options import example, speed_option
-from cfevents.cli.simulated import made_up_simulator
+from cfevents.cli.sources import made_up_simulator
 
 if TYPE_CHECKING:
     from cfevents.testing import Simulator

@@ -7,11 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import cfevents
+import cfevents.testing
 from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
 from cfevents.cli.console import styles
 from cfevents.cli.console.output import Row, View, terminal_width
 from cfevents.cli.console.timezones import Zone
-from cfevents.cli.listings import event_of
+
+if TYPE_CHECKING:
+    from cfevents import FleetEvent, RecordedEvent
 
 if TYPE_CHECKING:
     from cfevents import Connector, EventDetail, EventMetadata, FleetEvent, RecordedEvent
@@ -213,3 +216,10 @@ def _payload(event: "RecordedEvent") -> Mapping[str, str]:
         for name, value in sent.items()
         if name != "k"
     }
+
+
+def event_of(item: "Item | FollowedEvent[Any]") -> "EventMetadata":
+    """Give what is listed of an event, whether or not it comes with its payload."""
+    event: Any = item.event
+    listed: EventMetadata = getattr(event, "metadata", event)
+    return listed

@@ -23,6 +23,8 @@ class Exchange:
         aliases: What a cursor that was given out stands for, where that is another cursor.
     """
 
+    __module__ = "cfevents.testing.faults"
+
     request: web.Request
     status: int
     headers: MutableMapping[str, str]
@@ -56,6 +58,8 @@ class Fault:
         name: How it shows in a test's name, such as `reset('in body')`.
         strike: Does it, by changing the exchange; may be a coroutine function.
     """
+
+    __module__ = "cfevents.testing.faults"
 
     name: str
     strike: _Strike

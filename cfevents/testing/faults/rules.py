@@ -49,6 +49,8 @@ class Faults:
         struck: What struck, oldest first. A test may clear it.
     """
 
+    __module__ = "cfevents.testing.faults"
+
     struck: list[Fault] = Factory(list)
     _rules: list[_Rule] = field(factory=list, init=False)
 

@@ -11,7 +11,7 @@ import pytest
 from support.spark import load, options
 
 from cfevents import Client
-from cfevents.spark.rows import schema
+from cfevents.spark.reader import schema
 from cfevents.testing import History, Simulator, SimulatorThread, faults
 
 SETTINGS = list(product(["ascending", "descending", "shuffled", "grouped"], ["inclusive", "exclusive"]))
