@@ -131,7 +131,7 @@ def fuzz(session: nox.Session) -> None:
     _groups(session, "tests")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_FUZZ_CASES": "1000000"}
-    session.run("python", "-m", "pytest", "tests/test_fuzz.py", *session.posargs, env=env)
+    session.run("python", "-m", "pytest", "tests/protocol/test_fuzz.py", *session.posargs, env=env)
 
 
 @nox.session

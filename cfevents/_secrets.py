@@ -10,7 +10,7 @@ MASK = "**********"
 class Secret(str):
     """Text that stays out of every ``repr``, and so out of tracebacks with locals, other libraries' frames included.
 
-    It goes into a header as the ``str`` that it is. tests/test_secrets.py keeps it from leaking elsewhere.
+    It goes into a header as the ``str`` that it is. tests/api/test_secrets.py keeps it from leaking elsewhere.
     """
 
     __slots__ = ()

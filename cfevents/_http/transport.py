@@ -121,7 +121,7 @@ class Transport:
         """Close its connections where nobody is left to wait for that. aiohttp has nothing more to complain of."""
         connector, loop = self._http.connector, self._http._loop
         self._http.detach()
-        # Its public close() wants to be awaited. tests/test_forgotten.py keeps it true that this is its name.
+        # Its public close() wants to be awaited. tests/http/test_unclosed.py keeps it true that this is its name.
         close = getattr(connector, "_close", None) or getattr(connector, "_close_immediately", None)
         if close is not None:
             # A loop that runs may do so on another thread than the one that collects what was forgotten.
@@ -149,7 +149,7 @@ def _new_session(headers: dict[str, str]) -> aiohttp.ClientSession:
     # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request says all that it has to say.
     session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
     # aiohttp would send a request again by itself where a kept-alive connection turns out dead, and the API may have
-    # counted it: tests/test_budget.py keeps every request in the budget.
+    # counted it: tests/http/test_budget.py keeps every request in the budget.
     session._retry_connection = False
     return session
 

@@ -2,7 +2,7 @@
 
 It says yes or steps aside, and then the ordinary way decides. It takes an answer that is as documented in every place,
 with whole numbers of 64 bits and nothing beside the result; so both ways give the same for every body, which
-tests/test_quick.py keeps true.
+tests/protocol/test_fast_path.py keeps true.
 """
 
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ def listing_hook(letters: Mapping[str, str], general: _Hook) -> _Hook:
 
     Where each event has exactly the four documented letters, each with a value that stays as it is, and nothing else
     stands beside them, nothing is left to convert, to tolerate, to keep in ``extra`` or to complain of.
-    tests/test_listed.py keeps both ways equal.
+    tests/protocol/test_listings.py keeps both ways equal.
 
     Args:
         letters: How the API spells the attributes of an event.

@@ -209,8 +209,7 @@ async def test_an_older_archive_is_brought_up_to_date_and_a_newer_one_is_refused
     async with Archive(path) as archive:
         await archive.append(batch([listed(BEGIN)]))
     ladder = (*sqlite.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE more (x)"))
-    for module in ("schema", "database"):
-        monkeypatch.setattr(f"cfevents.storage.{module}.LADDER", ladder)
+    monkeypatch.setattr(sqlite, "LADDER", ladder)
     monkeypatch.setattr(sqlite.migrate, "__defaults__", (ladder,))
     async with Archive(path) as archive:
         assert len(await archive.list_events("c1", since=BEGIN).collect()) == 1

@@ -27,7 +27,7 @@ from cfevents.testing.scenarios import DEFAULT_INCIDENTS, INCIDENTS
 pytestmark = pytest.mark.once
 
 OUTSIDE_LAYERS = {"__main__", "_version", "testing"}
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PYTEST_CONFIG = """[pytest]

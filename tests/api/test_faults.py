@@ -252,7 +252,7 @@ def test_a_long_listing_yields_each_event_once_while_a_fifth_of_the_requests_fai
 
 
 def test_the_page_on_faults_shows_each_of_them_and_what_the_caller_sees() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "faults.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
     shown = {
         tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in page.splitlines() if line.startswith("| ")
     }

@@ -42,5 +42,5 @@ def test_busy_processes_that_know_nothing_of_one_another_are_not_refused(countin
 
 
 def test_the_page_on_scale_has_the_table_that_its_command_makes() -> None:
-    page = Path(__file__).parents[1] / "docs" / "scale.md"
+    page = Path(__file__).parents[2] / "docs" / "scale.md"
     assert "".join(capacity()) in page.read_text(encoding="utf-8")
