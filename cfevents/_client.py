@@ -18,9 +18,9 @@ from cfevents._listing.query import Query
 from cfevents._listing.stream import EventStream
 from cfevents._model.api import Connector, EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents._model.checkpoint import Checkpoint
-from cfevents._secrets import hide, hide_values
-from cfevents._time import Length, Moment
-from cfevents._validation import check_patience, check_type
+from cfevents._secrets import mask, mask_values
+from cfevents._time import DurationLike, TimeLike
+from cfevents._validation import validate_timeout, validate_type
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 
@@ -86,14 +86,14 @@ class Client:
             ValueError: An argument has no meaning.
         """
         # Before anything can be raised: a traceback may show this function's variables.
-        api_token, api_email, api_key = hide(api_token), hide(api_email), hide(api_key)
-        hidden_url = hide(str(base_url) if isinstance(base_url, URL) else base_url)
-        hidden_headers = hide_values(extra_headers)
+        api_token, api_email, api_key = mask(api_token), mask(api_email), mask(api_key)
+        hidden_url = mask(str(base_url) if isinstance(base_url, URL) else base_url)
+        hidden_headers = mask_values(extra_headers)
         base_url = extra_headers = None
         self._credentials = find_credentials(api_token, api_email, api_key)
         self._api = find_api(hidden_url, account_id)
-        self._retry = check_type("retry", Retry() if retry is None else retry, Retry)
-        self._budget = check_type("budget", Budget() if budget is None else budget, Budget)
+        self._retry = validate_type("retry", Retry() if retry is None else retry, Retry)
+        self._budget = validate_type("budget", Budget() if budget is None else budget, Budget)
         self._counts = Counts()
         self._settings = Settings(session, timeout, max_body_size, hidden_headers)
 
@@ -131,8 +131,8 @@ class Client:
         self,
         connector_id: str,
         *,
-        since: Moment,
-        until: Moment | None = None,
+        since: TimeLike,
+        until: TimeLike | None = None,
         kind: KindFilter | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
@@ -206,12 +206,12 @@ class Client:
         self,
         connector_ids: str | Iterable[str] | Fleet,
         *,
-        since: Moment | None = None,
+        since: TimeLike | None = None,
         checkpoint: "FollowCheckpoint | str | None" = None,
-        interval: Length = "30s",
-        overlap: Length = "15min",
-        lookback: Length = "24h",
-        deep_interval: Length = "15min",
+        interval: DurationLike = "30s",
+        overlap: DurationLike = "15min",
+        lookback: DurationLike = "24h",
+        deep_interval: DurationLike = "15min",
         kind: KindFilter | None = None,
     ) -> "Follower[EventMetadata]":
         """Follow connectors: their events as they come, and late ones, once each.
@@ -273,7 +273,7 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        patience, request = check_patience(timeout), self._api.get_event(connector_id, event_id(event))
+        patience, request = validate_timeout(timeout), self._api.get_event(connector_id, event_id(event))
         return (await self._opened().ask(request, patience)).result
 
     async def latest_events(self, connector_id: str, *, timeout: float | None = None) -> list[RecordedEvent]:
@@ -288,7 +288,7 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        patience, request = check_patience(timeout), self._api.latest_events(connector_id)
+        patience, request = validate_timeout(timeout), self._api.latest_events(connector_id)
         return list((await self._opened().ask(request, patience)).result.items)
 
     async def list_connectors(self, *, timeout: float | None = None) -> list[Connector]:
@@ -302,7 +302,7 @@ class Client:
             TypeError: The timeout is not a number.
             ValueError: The timeout is not finite and above 0.
         """
-        patience, request = check_patience(timeout), self._api.list_connectors()
+        patience, request = validate_timeout(timeout), self._api.list_connectors()
         return (await self._opened().ask(request, patience)).result
 
     @property

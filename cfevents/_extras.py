@@ -5,7 +5,7 @@ from importlib import import_module
 from cfevents.errors import ConfigurationError
 
 
-def needed(extra: str, *libraries: str) -> None:
+def require_extra(extra: str, *libraries: str) -> None:
     """Make sure that the libraries of an extra are there, before anything is sent.
 
     Raises:

@@ -92,7 +92,7 @@ def _text(value: object) -> str:
 _MAX_SHOWN_ITEMS = 12
 
 
-class Shown:
+class HtmlRepr:
     """A result that a notebook shows as a small table of its fields."""
 
     __slots__ = ()

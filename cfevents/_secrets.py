@@ -19,27 +19,27 @@ class Secret(str):
         return f"'{MASK}'"
 
 
-class NotText:
+class NonText:
     """What stands in for an argument that should have been text, and may be a secret all the same."""
 
     def __init__(self, value: object) -> None:
         self.type_name = type(value).__name__
 
 
-def hide(value: object) -> Any:
+def mask(value: object) -> Any:
     """Mask an argument that may be a secret: text stays text, a callable and None stay as they are."""
     if value is None or callable(value):
         return value
-    return Secret(value) if isinstance(value, str) else NotText(value)
+    return Secret(value) if isinstance(value, str) else NonText(value)
 
 
-def hide_values(headers: object) -> Any:
+def mask_values(headers: object) -> Any:
     """Mask the values of headers, some of which are secrets; what is no mapping is replaced by what it was."""
     if headers is None:
         return {}
     if not isinstance(headers, Mapping):
-        return NotText(headers)
-    return {name: hide(value) for name, value in headers.items()}
+        return NonText(headers)
+    return {name: mask(value) for name, value in headers.items()}
 
 
 def environment(name: str) -> str | None:

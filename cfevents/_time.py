@@ -6,18 +6,18 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeAlias
 
-from cfevents._validation import check_seconds, is_number, shown
+from cfevents._validation import is_number, short_repr, validate_seconds
 
-Moment: TypeAlias = datetime | timedelta | str | float
+TimeLike: TypeAlias = datetime | timedelta | str | float
 """A moment: an aware datetime, seconds since the Unix epoch, ``timedelta`` or ``"24h"`` for that long ago, or ISO 8601
 text with an offset."""
 
-Length: TypeAlias = timedelta | str | float
+DurationLike: TypeAlias = timedelta | str | float
 """A length of time: a timedelta, text such as ``"15min"``, or seconds."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # 1e11 seconds is the year 5138; as milliseconds it is 1973. Nobody means the former.
-_MILLISECONDS_FROM = 10**11
+_MILLISECONDS_FROM_S = 10**11
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _UNITS = {
     "s": ("s", "sec", "secs", "second", "seconds"),
@@ -39,14 +39,14 @@ def now() -> float:
     return time.time()
 
 
-class Timespan(NamedTuple):
+class TimeWindow(NamedTuple):
     """The window of a listing, in whole seconds since the Unix epoch."""
 
     since: int
     until: int
 
     @classmethod
-    def of(cls, since: Moment, until: Moment | None, *, anchor: str | None = None) -> "Timespan":
+    def of(cls, since: TimeLike, until: TimeLike | None, *, anchor: str | None = None) -> "TimeWindow":
         """Read a window's bounds, widened outward to whole seconds.
 
         Args:
@@ -69,7 +69,7 @@ class Timespan(NamedTuple):
         return cls(math.floor(lower), math.ceil(upper))
 
 
-def length(name: str, value: Length) -> float:
+def parse_duration(name: str, value: DurationLike) -> float:
     """Read a length of time, in seconds.
 
     Raises:
@@ -79,17 +79,19 @@ def length(name: str, value: Length) -> float:
     if isinstance(value, str):
         # A number alone can but be seconds.
         if (seconds := _duration(f"{value}s" if value.strip().isdecimal() else value)) is None:
-            raise ValueError(f"{name}={shown(value)} is not a length of time: write '30s', '15min', '24h' or seconds")
+            raise ValueError(
+                f"{name}={short_repr(value)} is not a length of time: write '30s', '15min', '24h' or seconds"
+            )
         value = seconds
-    return check_seconds(name, value.total_seconds() if isinstance(value, timedelta) else value)
+    return validate_seconds(name, value.total_seconds() if isinstance(value, timedelta) else value)
 
 
-def moment(name: str, value: Moment) -> int:
+def parse_time(name: str, value: TimeLike) -> int:
     """Read a moment, widened to a whole second before it; raises as `Timespan.of` does."""
     return math.floor(_seconds(name, value, now()))
 
 
-def without_zone(text: str) -> datetime | None:
+def parse_naive(text: str) -> datetime | None:
     """Read ISO 8601 text that has no offset; None where the text is anything else."""
     if _duration(text) is not None or re.fullmatch(_EPOCH_SECONDS, text.strip()):
         return None
@@ -105,7 +107,7 @@ def is_relative(moment: object) -> bool:
     return isinstance(moment, timedelta) or (isinstance(moment, str) and _duration(moment) is not None)
 
 
-def _require_absolute(anchor: str, **bounds: Moment | None) -> None:
+def _require_absolute(anchor: str, **bounds: TimeLike | None) -> None:
     for name, bound in bounds.items():
         if bound is None or is_relative(bound):
             raise ValueError(
@@ -114,12 +116,12 @@ def _require_absolute(anchor: str, **bounds: Moment | None) -> None:
             )
 
 
-def _seconds(name: str, moment: Moment, reference: float) -> float:
+def _seconds(name: str, moment: TimeLike, reference: float) -> float:
     """Convert a moment to seconds since the Unix epoch."""
     if isinstance(moment, datetime):
         return _from_datetime(name, moment)
     if isinstance(moment, timedelta):
-        return _ago(name, moment.total_seconds(), reference)
+        return _before(name, moment.total_seconds(), reference)
     if isinstance(moment, str):
         return _from_text(name, moment, reference)
     return _from_number(name, moment)
@@ -135,13 +137,13 @@ def _from_datetime(name: str, moment: datetime) -> float:
 
 def _from_text(name: str, text: str, reference: float) -> float:
     if (seconds := _duration(text)) is not None:
-        return _ago(name, seconds, reference)
+        return _before(name, seconds, reference)
     if re.fullmatch(_EPOCH_SECONDS, text.strip()):
         return _from_number(name, float(text))
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError(f"{name}={shown(text)} is not a time: write {_EXAMPLES} of nine digits or more") from None
+        raise ValueError(f"{name}={short_repr(text)} is not a time: write {_EXAMPLES} of nine digits or more") from None
     if moment.utcoffset() is None:
         iso = moment.isoformat()
         raise ValueError(f"{name}={text!r} has no time zone: write {iso + 'Z'!r} for UTC, or an offset as '+01:00'")
@@ -155,8 +157,8 @@ def _from_number(name: str, value: Any) -> float:
     seconds = int(value) if isinstance(value, int) else float(value)
     if isinstance(seconds, float) and not math.isfinite(seconds):
         raise ValueError(f"{name}={seconds} is not a time: write {_EXAMPLES}")
-    if abs(seconds) >= _MILLISECONDS_FROM:
-        raise ValueError(f"{name}={shown(value)} looks like milliseconds: write seconds since the Unix epoch")
+    if abs(seconds) >= _MILLISECONDS_FROM_S:
+        raise ValueError(f"{name}={short_repr(value)} looks like milliseconds: write seconds since the Unix epoch")
     return seconds
 
 
@@ -171,21 +173,21 @@ def _duration(text: str) -> float | None:
     return total if text and position == len(text) else None
 
 
-def _ago(name: str, seconds: float, reference: float) -> float:
+def _before(name: str, seconds: float, reference: float) -> float:
     if seconds < 0:
         raise ValueError(f"{name} lies {-seconds:g} s ahead: a duration means that long ago, so write it positive")
-    if seconds >= _MILLISECONDS_FROM:
+    if seconds >= _MILLISECONDS_FROM_S:
         raise ValueError(f"{name} lies {seconds:g} s ago, before there were clocks: write a shorter duration")
     return reference - seconds
 
 
-_FIRST, _LAST = (moment.replace(tzinfo=UTC) for moment in (datetime.min, datetime.max))
+_FIRST, _LAST = (bound.replace(tzinfo=UTC) for bound in (datetime.min, datetime.max))
 # As seconds it is the year 5138, as milliseconds 1973.
 _MILLISECONDS = 1e11
-_SHOWN_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_DURATION_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def at(seconds: float) -> datetime:
+def to_datetime(seconds: float) -> datetime:
     """Convert seconds since the Unix epoch; outside the years 1 to 9999 the nearest time that there is."""
     try:
         return _EPOCH + timedelta(seconds=seconds)
@@ -193,7 +195,7 @@ def at(seconds: float) -> datetime:
         return _FIRST if seconds < 0 else _LAST
 
 
-def lasting(seconds: float) -> timedelta:
+def to_timedelta(seconds: float) -> timedelta:
     """Convert seconds to a length of time; beyond three million years the nearest that there is."""
     try:
         return timedelta(seconds=seconds)
@@ -201,7 +203,7 @@ def lasting(seconds: float) -> timedelta:
         return timedelta.min if seconds < 0 else timedelta.max
 
 
-def check_moment(name: str, moment: datetime | float) -> float:
+def parse_timestamp(name: str, moment: datetime | float) -> float:
     """Read a moment, in seconds since the Unix epoch.
 
     Args:
@@ -218,16 +220,16 @@ def check_moment(name: str, moment: datetime | float) -> float:
         return (moment - _EPOCH).total_seconds()
     if not is_number(moment):
         raise TypeError(
-            f"{name}={shown(moment)} is no moment: write an aware datetime, or seconds since the Unix epoch"
+            f"{name}={short_repr(moment)} is no moment: write an aware datetime, or seconds since the Unix epoch"
         )
     # A number of numpy's, or a fraction, is one that no timedelta takes.
     seconds = moment if isinstance(moment, int) else float(moment)
     if not abs(seconds) < _MILLISECONDS:  # NaN is not either
-        raise ValueError(f"{name}={shown(moment)} is not a time in seconds: write seconds since the Unix epoch")
+        raise ValueError(f"{name}={short_repr(moment)} is not a time in seconds: write seconds since the Unix epoch")
     return seconds
 
 
-def check_length(name: str, length: timedelta) -> timedelta:
+def validate_duration(name: str, length: timedelta) -> timedelta:
     """Check a length of time.
 
     Raises:
@@ -235,16 +237,16 @@ def check_length(name: str, length: timedelta) -> timedelta:
         ValueError: It is not above 0.
     """
     if not isinstance(length, timedelta):
-        raise TypeError(f"{name}={shown(length)} is not a length of time: write a timedelta")
+        raise TypeError(f"{name}={short_repr(length)} is not a length of time: write a timedelta")
     if length <= timedelta(0):
         raise ValueError(f"{name}={length} must be above 0")
     return length
 
 
-def spelled(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """Spell a length of time in its two largest units, ``1h 20min``."""
     left, parts = round(abs(length).total_seconds()), []
-    for seconds, unit in _SHOWN_UNITS:
+    for seconds, unit in _DURATION_UNITS:
         number, left = divmod(left, seconds)
         parts.append(f"{number}{unit}" if number else "")
     first = next((place for place, part in enumerate(parts) if part), len(parts) - 1)

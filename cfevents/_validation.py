@@ -5,10 +5,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 # Thirty years: what is longer was not meant in seconds.
-_LONGEST = 1e9
+_MAX_SECONDS = 1e9
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """Show an argument in one short line."""
     try:
         text = repr(value)
@@ -22,7 +22,7 @@ def is_number(value: object) -> bool:
     return not isinstance(value, bool) and hasattr(type(value), "__float__")
 
 
-def check_seconds(name: str, value: float) -> float:
+def validate_seconds(name: str, value: float) -> float:
     """Check a length of time in seconds.
 
     Raises:
@@ -30,23 +30,23 @@ def check_seconds(name: str, value: float) -> float:
         ValueError: It is not finite and above 0.
     """
     if not is_number(value):
-        raise TypeError(f"{name}={shown(value)} is not a number of seconds")
-    if not 0 < value < _LONGEST:  # NaN is neither
-        raise ValueError(f"{name}={shown(value)} must be finite and above 0 seconds, and at most some years")
+        raise TypeError(f"{name}={short_repr(value)} is not a number of seconds")
+    if not 0 < value < _MAX_SECONDS:  # NaN is neither
+        raise ValueError(f"{name}={short_repr(value)} must be finite and above 0 seconds, and at most some years")
     return float(value)
 
 
-def check_patience(timeout: float | None) -> float | None:
+def validate_timeout(timeout: float | None) -> float | None:
     """Check a call's patience in seconds; None is without bound.
 
     Raises:
         TypeError: It is not a number.
         ValueError: It is not finite and above 0.
     """
-    return None if timeout is None else check_seconds("timeout", timeout)
+    return None if timeout is None else validate_seconds("timeout", timeout)
 
 
-def check_whole(name: str, value: int, *, least: int = 1) -> int:
+def validate_int(name: str, value: int, *, least: int = 1) -> int:
     """Check a number of things.
 
     Raises:
@@ -54,13 +54,13 @@ def check_whole(name: str, value: int, *, least: int = 1) -> int:
         ValueError: It is too small.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name}={shown(value)} is not a whole number")
+        raise TypeError(f"{name}={short_repr(value)} is not a whole number")
     if not least <= value < 2**63:
-        raise ValueError(f"{name}={shown(value)} must be at least {least}, and a number of 64 bits")
+        raise ValueError(f"{name}={short_repr(value)} must be at least {least}, and a number of 64 bits")
     return value
 
 
-def check_type(name: str, value: T, kind: type[T]) -> T:
+def validate_type(name: str, value: T, kind: type[T]) -> T:
     """Check that an argument is an instance of a class.
 
     Raises:
@@ -71,7 +71,7 @@ def check_type(name: str, value: T, kind: type[T]) -> T:
     return value
 
 
-def check_text(name: str, value: str) -> str:
+def validate_text(name: str, value: str) -> str:
     """Check a text that is sent in a URL.
 
     Raises:
@@ -89,7 +89,7 @@ def check_text(name: str, value: str) -> str:
     return value
 
 
-def check_segment(name: str, value: str) -> str:
+def validate_path_segment(name: str, value: str) -> str:
     """Check that an id is exactly one segment of a path.
 
     Raises:
@@ -98,7 +98,7 @@ def check_segment(name: str, value: str) -> str:
     """
     if isinstance(value, str) and (not value or value != value.strip()):
         raise ValueError(f"{name}={value!r} is empty or has white space around it: write the id alone")
-    check_text(name, value)
+    validate_text(name, value)
     if value in {".", ".."} or "/" in value or "\\" in value:
         raise ValueError(f"{name}={value!r} is not one segment of a path: write the id alone, without slashes")
     return value

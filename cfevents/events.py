@@ -354,7 +354,7 @@ def kind_names(kind: KindFilter | None, argument: str = "kind") -> tuple[str, ..
 
 
 @cache
-def tell_of_unknown(name: str) -> None:
+def warn_unknown_kind(name: str) -> None:
     """Log once that a kind is not in the catalogue, and the nearest that is: it may be new, or a typing error."""
     if name in KINDS:
         return

@@ -37,7 +37,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CFEVENTS_TZ", raising=False)
     monkeypatch.setenv("NETRC", os.devnull)
     converter._warn_once.cache_clear()
-    events.tell_of_unknown.cache_clear()
+    events.warn_unknown_kind.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import _time
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 
 NOW = 1_780_000_000.25
 
@@ -46,7 +46,7 @@ def _frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_since_is_read_as_a_person_means_it_and_widened_to_whole_seconds(since: Any, seconds: float) -> None:
-    span = Timespan.of(since, None)
+    span = TimeWindow.of(since, None)
     assert span.since == seconds // 1
     assert span.until == 1_780_000_001
 
@@ -54,14 +54,14 @@ def test_since_is_read_as_a_person_means_it_and_widened_to_whole_seconds(since: 
 @given(st.floats(0, 1.7e9), st.floats(0, 1e7))
 def test_the_window_is_never_narrower_than_what_was_asked_for(lower: float, length: float) -> None:
     upper = lower + length
-    span = Timespan.of(lower, upper)
+    span = TimeWindow.of(lower, upper)
     assert Fraction(lower) - 1 < span.since <= lower
     assert upper <= span.until < Fraction(upper) + 1
 
 
 @given(st.datetimes(timezones=st.just(UTC), min_value=datetime(1970, 1, 1), max_value=datetime(2020, 1, 1)))
 def test_a_datetime_is_widened_exactly(moment: datetime) -> None:
-    span = Timespan.of(moment, moment)
+    span = TimeWindow.of(moment, moment)
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert epoch + timedelta(seconds=span.since) <= moment <= epoch + timedelta(seconds=span.until)
     assert span.until - span.since == (1 if moment.microsecond else 0)
@@ -101,25 +101,25 @@ def test_what_is_ambiguous_or_impossible_is_refused_with_what_to_write(
     since: Any, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error) as raised:
-        Timespan.of(since, None)
+        TimeWindow.of(since, None)
     assert says in str(raised.value)
 
 
 def test_a_reversed_window_is_refused_and_an_instant_is_not() -> None:
     with pytest.raises(ValueError, match="reversed: since=20 is later than until=10"):
-        Timespan.of(20, 10)
-    assert Timespan.of(20, 20) == Timespan(20, 20)
+        TimeWindow.of(20, 10)
+    assert TimeWindow.of(20, 20) == TimeWindow(20, 20)
     with pytest.raises(ValueError, match="reversed"):
-        Timespan.of(10.9, 10.1)
+        TimeWindow.of(10.9, 10.1)
 
 
 @pytest.mark.parametrize(("since", "until"), [("24h", 5), (timedelta(1), 5), (5, None), (5, "1h")])
 def test_with_a_cursor_both_bounds_must_be_absolute(since: Any, until: Any) -> None:
     with pytest.raises(ValueError, match=r"with cursor=: .* give both bounds as they were"):
-        Timespan.of(since, until, anchor="cursor")
-    assert Timespan.of(5, "2026-03-01T06:00:00Z", anchor="cursor").until == 1_772_344_800
+        TimeWindow.of(since, until, anchor="cursor")
+    assert TimeWindow.of(5, "2026-03-01T06:00:00Z", anchor="cursor").until == 1_772_344_800
 
 
 def test_numbers_of_numpy_are_read_as_numbers() -> None:
     since: Any = numpy.int64(1_700_000_000)
-    assert Timespan.of(since, numpy.float64(1_700_000_000.5)) == Timespan(1_700_000_000, 1_700_000_001)
+    assert TimeWindow.of(since, numpy.float64(1_700_000_000.5)) == TimeWindow(1_700_000_000, 1_700_000_001)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from cfevents._extras import needed
+from cfevents._extras import require_extra
 from cfevents._listing.query import Query
 from cfevents._listing.stream_base import Framed
 from cfevents._model.api import EventMetadata, RecordedEvent
@@ -46,7 +46,7 @@ def format_named(name: str, *, details: bool) -> Format:
         ConfigurationError: It needs what only an extra brings.
     """
     if name == "parquet":
-        needed("arrow", "pyarrow")
+        require_extra("arrow", "pyarrow")
         return Parquet(details)
     return CSV(details) if name == "csv" else NDJSON()
 

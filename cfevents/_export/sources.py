@@ -11,7 +11,7 @@ from cfevents._export.staging import Progress
 from cfevents._listing.stream import EventStream, details_of
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import Block
-from cfevents._time import Moment
+from cfevents._time import TimeLike
 from cfevents.events import KindFilter
 from cfevents.storage.archive import Archive
 
@@ -44,8 +44,8 @@ class Lists(Protocol):
         self,
         connector_id: str,
         *,
-        since: Moment,
-        until: Moment | None = ...,
+        since: TimeLike,
+        until: TimeLike | None = ...,
         kind: KindFilter | None = ...,
         page_size: int | None = ...,
         checkpoint: Checkpoint | str | None = ...,

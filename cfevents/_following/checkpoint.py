@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 from cfevents._following.watermark import Watermark
 from cfevents._model.checkpoint import Checkpoint, EventKey, is_key, is_time, read_object
 from cfevents._time import is_relative
-from cfevents._validation import shown
+from cfevents._validation import short_repr
 from cfevents.errors import CheckpointError
 
 _VERSION = 1
@@ -90,7 +90,7 @@ class FollowCheckpoint:
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"the checkpoint is damaged, or of something else than following: {error}") from None
         if told:
-            raise CheckpointError(f"the checkpoint has parts that it should not have: {shown(sorted(told))}")
+            raise CheckpointError(f"the checkpoint has parts that it should not have: {short_repr(sorted(told))}")
         return checkpoint
 
     def __str__(self) -> str:
@@ -128,7 +128,7 @@ def _written(mark: Watermark) -> dict[str, Any]:
 def _read(told: Any) -> Watermark:
     parts = _checked(told, dict)
     if parts.keys() != {"since", "newest", "reached", "delivered"}:
-        raise ValueError(f"a connector has {shown(sorted(parts))}")
+        raise ValueError(f"a connector has {short_repr(sorted(parts))}")
     flat = _checked(parts["delivered"], list)
     keys: list[EventKey] = list(zip(flat[::2], flat[1::2], strict=True))
     times = [_second(parts["since"]), *(parts[name] for name in ("newest", "reached") if parts[name] is not None)]
@@ -139,7 +139,7 @@ def _read(told: Any) -> Watermark:
 
 def _second(value: Any) -> int:
     if not is_time(_checked(value, int)):
-        raise ValueError(f"{shown(value)} is no time")
+        raise ValueError(f"{short_repr(value)} is no time")
     return int(value)
 
 
@@ -149,5 +149,5 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 def _checked(value: Any, *types: type) -> Any:
     if type(value) not in types:
-        raise TypeError(f"{shown(value)} is not of the right type")
+        raise TypeError(f"{short_repr(value)} is not of the right type")
     return value

@@ -18,8 +18,8 @@ from cfevents._listing.fleet import Fleet, Members, members_of
 from cfevents._listing.query import Query
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventDetail, FollowedEvent
-from cfevents._time import Length, Moment, length, moment, now
-from cfevents._validation import check_whole
+from cfevents._time import DurationLike, TimeLike, now, parse_duration, parse_time
+from cfevents._validation import validate_int
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 
@@ -83,7 +83,7 @@ class Follower(Generic[T]):
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        payloads = Payloads(check_whole("concurrency", concurrency), wanted_kinds(kinds))
+        payloads = Payloads(validate_int("concurrency", concurrency), wanted_kinds(kinds))
         return self._with(self._terms._replace(payloads=payloads))
 
     def once(self) -> "Follower[T]":
@@ -161,12 +161,12 @@ def follow(
     reader: Reader,
     fleet: Fleet,
     *,
-    since: Moment | None,
+    since: TimeLike | None,
     checkpoint: FollowCheckpoint | str | None,
-    interval: Length,
-    overlap: Length,
-    lookback: Length,
-    deep_interval: Length,
+    interval: DurationLike,
+    overlap: DurationLike,
+    lookback: DurationLike,
+    deep_interval: DurationLike,
     kind: KindFilter | None,
 ) -> Follower[EventMetadata]:
     """Check what the caller wants of following.
@@ -177,12 +177,12 @@ def follow(
         ValueError: An argument has no meaning; the message says what to write instead.
     """
     members, present = members_of(fleet), math.floor(now())
-    begin = present if since is None else moment("since", since)
+    begin = present if since is None else parse_time("since", since)
     if begin > present:
         raise ValueError(f"since={since!r} lies ahead: leave it out to begin now")
     query = Query.of("follower", since=0, kind=kind, concurrency=_SLICES)
-    pace = Pace(length("interval", interval), length("deep_interval", deep_interval))
-    terms = Terms(query, pace, length("overlap", overlap), length("lookback", lookback))
+    pace = Pace(parse_duration("interval", interval), parse_duration("deep_interval", deep_interval))
+    terms = Terms(query, pace, parse_duration("overlap", overlap), parse_duration("lookback", lookback))
     start = FollowCheckpoint(
         reader.api.account_id,
         # In another order they are the same.

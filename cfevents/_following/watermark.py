@@ -7,7 +7,7 @@ from attrs import evolve, field, frozen
 
 from cfevents._model.api import EventMetadata, key_of
 from cfevents._model.checkpoint import EventKey
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 
 # Appliances' clocks may be ahead: what they recorded "tomorrow" is listed too.
 _AHEAD = 86_400
@@ -29,7 +29,7 @@ class Watermark:
     delivered: Mapping[EventKey, None] = field(factory=dict)
     """The events that were delivered and may be listed again; a dict, since a copy of it costs least."""
 
-    def window(self, overlap: float, now: float) -> Timespan:
+    def window(self, overlap: float, now: float) -> TimeWindow:
         """Say what to list: from so many seconds before the watermark on, and all that is later.
 
         Args:
@@ -40,7 +40,7 @@ class Watermark:
         mark = min(self.since if self.reached is None else self.reached, now)
         begin = self.since if math.isinf(overlap) else max(self.since, math.floor(mark - overlap))
         # A second early: whether bounds are inclusive is not known.
-        return Timespan(begin - 1, math.ceil(now) + _AHEAD)
+        return TimeWindow(begin - 1, math.ceil(now) + _AHEAD)
 
     def missing(self, events: Iterable[EventMetadata]) -> list[EventMetadata]:
         """Find what was not delivered yet, ascending."""

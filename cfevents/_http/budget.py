@@ -16,7 +16,7 @@ from typing import NamedTuple
 from attrs import define
 
 from cfevents._protocol.rate_limits import RateLimits
-from cfevents._validation import check_seconds, check_whole
+from cfevents._validation import validate_int, validate_seconds
 
 # Blocks of which the API does not say how long they last: the first, doubled with each, and the longest.
 _FIRST = 1.0
@@ -172,8 +172,8 @@ class Budget:
         if not 0 < share <= 1:
             raise ValueError(f"share={share!r} must be above 0 and at most 1")
         self._share = share
-        requests = check_whole("requests", requests)
-        self._quota = _Window(requests, self._allowed(requests), check_seconds("period", period))
+        requests = validate_int("requests", requests)
+        self._quota = _Window(requests, self._allowed(requests), validate_seconds("period", period))
         self._policies: dict[str, _Window] = {}
         self._known: list[_Window] = []
         self._look_again_at = -math.inf

@@ -8,8 +8,8 @@ from attrs import frozen
 from yarl import URL
 
 from cfevents._protocol.requests import API, is_loopback
-from cfevents._secrets import NotText, Secret, environment, hide
-from cfevents._validation import check_segment
+from cfevents._secrets import NonText, Secret, environment, mask
+from cfevents._validation import validate_path_segment
 from cfevents.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
@@ -49,7 +49,7 @@ def find_credentials(api_token: str | TokenSource | None, api_email: str | None,
     """Choose the scheme: a whole one from the arguments before one from the environment, the token before the key.
 
     Args:
-        api_token: The token or its source, masked by `hide` as the others are: a traceback shows the variables of
+        api_token: The token or its source, masked by `mask` as the others are: a traceback shows the variables of
             every function that it passes.
         api_email: The email.
         api_key: The key that belongs to it.
@@ -62,7 +62,7 @@ def find_credentials(api_token: str | TokenSource | None, api_email: str | None,
     if given is not None:
         return given
     token, email, key = names = "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY"
-    found = _scheme(*(hide(environment(name)) for name in names), *names)
+    found = _scheme(*(mask(environment(name)) for name in names), *names)
     if found is not None:
         return found
     raise ConfigurationError(
@@ -86,7 +86,7 @@ def _scheme(
 def _checked(name: str, value: object) -> Secret | None:
     if value is None:
         return None
-    if isinstance(value, NotText):
+    if isinstance(value, NonText):
         raise TypeError(f"{name} must be text, not {value.type_name}")
     secret = Secret(str(value).strip())
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
@@ -98,7 +98,7 @@ def _checked(name: str, value: object) -> Secret | None:
 
 async def _ask(source: TokenSource) -> Secret:
     answer = await _answer(source)
-    if isinstance(answer, NotText):
+    if isinstance(answer, NonText):
         raise ConfigurationError(f"the api_token callable gave no text, but {answer.type_name}")
     token = _checked("what the api_token callable gave", answer)
     if token is None:
@@ -109,7 +109,7 @@ async def _ask(source: TokenSource) -> Secret:
 async def _answer(source: TokenSource) -> Any:
     try:
         answer = source()
-        return hide(await answer if inspect.isawaitable(answer) else answer)
+        return mask(await answer if inspect.isawaitable(answer) else answer)
     except Exception as error:
         raise ConfigurationError(f"the api_token callable raised {type(error).__name__}") from error
 
@@ -123,7 +123,7 @@ def find_api(base_url: str | None, account_id: str | None) -> API:
     account_id = _stripped(account_id) or environment("CLOUDFLARE_ACCOUNT_ID")
     if account_id is None:
         raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
-    where = hide(_stripped(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL)
+    where = mask(_stripped(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL)
     return API(_checked_base_url(where), _checked_account_id(account_id))
 
 
@@ -133,7 +133,7 @@ def _stripped(value: str | None) -> str | None:
 
 def _checked_account_id(value: str) -> str:
     try:
-        check_segment("account_id", value)
+        validate_path_segment("account_id", value)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"account_id is unusable: {error}") from None
     if len(value) > _LONGEST_ACCOUNT_ID:

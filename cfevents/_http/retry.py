@@ -4,7 +4,7 @@ import random
 
 from attrs import field, frozen
 
-from cfevents._validation import check_seconds, check_whole
+from cfevents._validation import validate_int, validate_seconds
 from cfevents.errors import APIConnectionError, APIResponseError, APIStatusError
 
 # What passes by itself: the request came too early or took too long, or the API or what stands in front of it failed.
@@ -12,19 +12,19 @@ _PASSING_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527), 5
 
 
 def _attempts(value: int) -> int:
-    return check_whole("attempts", value)
+    return validate_int("attempts", value)
 
 
 def _max_wait(value: float) -> float:
-    return check_seconds("max_wait", value)
+    return validate_seconds("max_wait", value)
 
 
 def _first_wait(value: float) -> float:
-    return check_seconds("first_wait", value)
+    return validate_seconds("first_wait", value)
 
 
 def _longest_wait(value: float) -> float:
-    return check_seconds("longest_wait", value)
+    return validate_seconds("longest_wait", value)
 
 
 @frozen

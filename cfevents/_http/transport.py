@@ -20,8 +20,8 @@ from cfevents._http.config import Credentials
 from cfevents._protocol.rate_limits import RateLimits, whole_seconds
 from cfevents._protocol.requests import Request, is_loopback
 from cfevents._protocol.responses import Response
-from cfevents._secrets import NotText, Secret, hide
-from cfevents._validation import check_seconds, check_whole
+from cfevents._secrets import NonText, Secret, mask
+from cfevents._validation import validate_int, validate_seconds
 from cfevents._version import __version__
 from cfevents.errors import (
     APIConnectionError,
@@ -38,11 +38,11 @@ _OURS = {"authorization", "x-auth-email", "x-auth-key"}
 def _client_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
     if isinstance(timeout, aiohttp.ClientTimeout):
         return timeout
-    return aiohttp.ClientTimeout(total=check_seconds("timeout", timeout))
+    return aiohttp.ClientTimeout(total=validate_seconds("timeout", timeout))
 
 
 def _body_size(size: int) -> int:
-    return check_whole("max_body_size", size)
+    return validate_int("max_body_size", size)
 
 
 def _session(http: aiohttp.ClientSession | None) -> aiohttp.ClientSession | None:
@@ -53,7 +53,7 @@ def _session(http: aiohttp.ClientSession | None) -> aiohttp.ClientSession | None
 
 def _extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Spell the caller's headers in lower case, so that they replace ours."""
-    if isinstance(headers, NotText):
+    if isinstance(headers, NonText):
         raise TypeError(f"extra_headers must be a mapping, not {headers.type_name}")
     checked: dict[str, str] = {}
     for name, value in headers.items():
@@ -159,7 +159,7 @@ def _proxy_for(url: URL) -> dict[str, Any]:
     host = url.host or ""
     # A proxy elsewhere cannot reach this machine's own addresses, where a local API listens.
     bypassed = is_loopback(host) or proxy_bypass(f"{host}:{url.port}")
-    named = None if bypassed else hide(getproxies().get(url.scheme))
+    named = None if bypassed else mask(getproxies().get(url.scheme))
     if not named:
         return {}
     if (arguments := _proxy_arguments(named)) is None:

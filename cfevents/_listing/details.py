@@ -12,7 +12,7 @@ from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import Block, EventDetail, FleetEvent
 from cfevents._progress import Seen, Tally
 from cfevents.errors import CfEventsError, NotFoundError
-from cfevents.events import KindFilter, kind_names, tell_of_unknown
+from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
 # Payloads that may wait for an earlier one, for each that is asked for at a time.
 _WAITING = 4
@@ -34,7 +34,7 @@ def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
     """
     names = kind_names(kinds, "kinds")
     for name in names:
-        tell_of_unknown(name)
+        warn_unknown_kind(name)
     return names
 
 

@@ -16,8 +16,8 @@ from cfevents._listing.stream_base import Drawn, Framed
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent
 from cfevents._model.results import Block, EventDetail, FleetEvent
 from cfevents._progress import Seen, Tally
-from cfevents._time import Moment
-from cfevents._validation import check_segment, check_whole, shown
+from cfevents._time import TimeLike
+from cfevents._validation import short_repr, validate_int, validate_path_segment
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
 from cfevents.events import KindFilter
 
@@ -60,7 +60,7 @@ class Members:
 def _usable(connector: Connector, errors: dict[str, CfEventsError]) -> bool:
     """Whether a connector can be asked for; the API may send any text for its id."""
     try:
-        check_segment("id", connector.id)
+        validate_path_segment("id", connector.id)
     except ValueError as error:
         errors[connector.id] = APIResponseError(f"a connector that cannot be asked for: {error}", place="result[].id")
         return False
@@ -79,7 +79,7 @@ class Fleet:
         if on_error not in {"raise", "collect"}:
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'collect'")
         ids = None if connector_ids is None else _checked(connector_ids)
-        self._members = Members(reader, ids, check_whole("concurrency", concurrency), on_error)
+        self._members = Members(reader, ids, validate_int("concurrency", concurrency), on_error)
 
     @property
     def errors(self) -> dict[str, CfEventsError]:
@@ -89,8 +89,8 @@ class Fleet:
     def list_events(
         self,
         *,
-        since: Moment,
-        until: Moment | None = None,
+        since: TimeLike,
+        until: TimeLike | None = None,
         kind: KindFilter | None = None,
         page_size: int | None = None,
     ) -> "FleetStream":
@@ -150,8 +150,8 @@ async def _one_by_one(ids: Iterable[str]) -> AsyncGenerator[str, None]:
 
 def _checked(connector_ids: Iterable[str]) -> tuple[str, ...]:
     if isinstance(connector_ids, str | bytes) or not isinstance(connector_ids, Iterable):
-        raise TypeError(f"connector_ids is {shown(connector_ids)}: write a list of ids, also for one")
-    ids = tuple(dict.fromkeys(check_segment("connector_ids", each) for each in connector_ids))
+        raise TypeError(f"connector_ids is {short_repr(connector_ids)}: write a list of ids, also for one")
+    ids = tuple(dict.fromkeys(validate_path_segment("connector_ids", each) for each in connector_ids))
     if not ids:
         raise ValueError("connector_ids is empty: all connectors of the account are client.fleet(), without it")
     return ids
@@ -192,7 +192,7 @@ class FleetStream(Framed, Drawn):
 
         A connector of which a payload cannot be had ends there, like one that cannot be listed.
         """
-        terms = check_whole("concurrency", concurrency), wanted_kinds(kinds)
+        terms = validate_int("concurrency", concurrency), wanted_kinds(kinds)
         return Details(self, self._details(*terms, tally := Tally()), tally)
 
     async def __aiter__(self) -> AsyncGenerator[FleetEvent[EventMetadata], None]:

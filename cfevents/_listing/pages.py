@@ -12,7 +12,7 @@ from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Answer, OpenAnswer
-from cfevents._validation import check_text, shown
+from cfevents._validation import short_repr, validate_text
 from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 
 
@@ -152,13 +152,13 @@ class Trail:
             PaginationError: It was seen before.
         """
         try:
-            check_text("cursor", cursor)
+            validate_text("cursor", cursor)
         except ValueError as error:
             fault = APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id)
             raise tell_of(fault, request) from None
         if (digest := _digest(cursor)) in self._seen:
             ray = f" (CF-Ray {ray_id})" if ray_id else ""
-            why = f"the API sent the cursor {shown(cursor)} again; the listing would never end{ray}"
+            why = f"the API sent the cursor {short_repr(cursor)} again; the listing would never end{ray}"
             raise tell_of(PaginationError(why), request)
         self._seen.add(digest)
         return cursor

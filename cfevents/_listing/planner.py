@@ -16,7 +16,7 @@ from attrs import define, field
 
 from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import EventKey
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 
 # The part of a page that is kept for each slice: what two of them turn out to list both cannot be foreseen.
 _KEPT = 0.4
@@ -223,7 +223,7 @@ class Plan:
     """A window's parts, in ascending order."""
 
     def __init__(
-        self, window: Timespan, concurrency: int, allowance: Allowance = HARD, quiet_from: float = math.inf
+        self, window: TimeWindow, concurrency: int, allowance: Allowance = HARD, quiet_from: float = math.inf
     ) -> None:
         """Begin with the whole window: where its first page is the only one, nothing is cut.
 
@@ -250,7 +250,7 @@ class Plan:
         self._taken = set(head.events)
         return head
 
-    def asks(self) -> Iterator[tuple[Slice, Timespan]]:
+    def asks(self) -> Iterator[tuple[Slice, TimeWindow]]:
         """Give the slices that are to be asked for a page now, and the bounds to ask for."""
         idle = [part for part in self._running() if not part.asking]
         free = self._concurrency - len(self._running()) + len(idle)
@@ -259,7 +259,7 @@ class Plan:
             part.asking = True
             part.requests += 1
             self._account.sent += 1
-            yield part, Timespan(part.begin - (part.begin > self._window.since), part.end)
+            yield part, TimeWindow(part.begin - (part.begin > self._window.since), part.end)
 
     def learn(self, part: Slice, events: dict[EventKey, EventMetadata], cursor: str | None) -> None:
         """Take in a page of a slice: its events, and the cursor of the next."""

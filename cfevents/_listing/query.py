@@ -5,10 +5,10 @@ from attrs import frozen
 from cfevents._model.api import Listing
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._protocol.requests import API, Request
-from cfevents._time import Moment, Timespan
-from cfevents._validation import check_patience, check_segment, check_text, check_whole
+from cfevents._time import TimeLike, TimeWindow
+from cfevents._validation import validate_int, validate_path_segment, validate_text, validate_timeout
 from cfevents.errors import CheckpointError
-from cfevents.events import KindFilter, kind_names, tell_of_unknown
+from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
 
 @frozen(eq=False, repr=False)
@@ -33,8 +33,8 @@ class Query:
         cls,
         connector_id: str,
         *,
-        since: Moment,
-        until: Moment | None = None,
+        since: TimeLike,
+        until: TimeLike | None = None,
         kind: KindFilter | None = None,
         page_size: int | None = None,
         cursor: str | None = None,
@@ -51,9 +51,9 @@ class Query:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning; the message says what to write instead.
         """
-        window = Timespan.of(since, until, anchor=_anchor(cursor, checkpoint, concurrency))
+        window = TimeWindow.of(since, until, anchor=_anchor(cursor, checkpoint, concurrency))
         start = Checkpoint(
-            check_segment("connector_id", connector_id),
+            validate_path_segment("connector_id", connector_id),
             *window,
             kind=_checked_kind(kind),
             cursor=cursor,
@@ -61,10 +61,10 @@ class Query:
         )
         return cls(
             start if checkpoint is None else _resumed(start, checkpoint),
-            None if page_size is None else check_whole("page_size", page_size),
-            check_whole("prefetch", prefetch, least=0),
-            check_whole("concurrency", concurrency),
-            check_patience(timeout),
+            None if page_size is None else validate_int("page_size", page_size),
+            validate_int("prefetch", prefetch, least=0),
+            validate_int("concurrency", concurrency),
+            validate_timeout(timeout),
         )
 
     @property
@@ -74,12 +74,12 @@ class Query:
         return (kind,) if isinstance(kind, str) else kind or ()
 
     @property
-    def window(self) -> Timespan:
+    def window(self) -> TimeWindow:
         """The window that is left to list. It begins a second early: whether bounds are inclusive is not known."""
         since, until, reached = self.start.since, self.start.until, self.start.reached
-        return Timespan(since if reached is None else max(since, reached - 1), until)
+        return TimeWindow(since if reached is None else max(since, reached - 1), until)
 
-    def request(self, api: API, window: Timespan, cursor: str | None) -> Request[Listing]:
+    def request(self, api: API, window: TimeWindow, cursor: str | None) -> Request[Listing]:
         """Ask for the page at a cursor."""
         return api.list_events(self.start.connector_id, window, kinds=self.kinds, limit=self.page_size, cursor=cursor)
 
@@ -88,10 +88,10 @@ def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | N
     """Find what ties the listing to one window, for which only absolute bounds will do."""
     if cursor is None:
         return None if checkpoint is None else "checkpoint"
-    check_text("cursor", cursor)
+    validate_text("cursor", cursor)
     if checkpoint is not None:
         raise ValueError("cursor= and checkpoint= both say where to go on: give one of them")
-    if check_whole("concurrency", concurrency) > 1:
+    if validate_int("concurrency", concurrency) > 1:
         raise ValueError(
             f"cursor= with concurrency={concurrency}: a cursor follows one listing, page by page; leave concurrency "
             "out, or give the checkpoint= of a page instead"
@@ -100,9 +100,9 @@ def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | N
 
 
 def _checked_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
-    names = tuple(check_text("kind", name) for name in kind_names(kind))
+    names = tuple(validate_text("kind", name) for name in kind_names(kind))
     for name in names:
-        tell_of_unknown(name)
+        warn_unknown_kind(name)
     # Sorted: a set has another order in every process, and a checkpoint is of the same listing all the same.
     return names[0] if len(names) == 1 else tuple(sorted(names)) or None
 
@@ -122,7 +122,7 @@ def _resumed(asked: Checkpoint, checkpoint: Checkpoint | str) -> Checkpoint:
             )
     if checkpoint.cursor is not None:
         try:
-            check_text("cursor", checkpoint.cursor)
+            validate_text("cursor", checkpoint.cursor)
         except ValueError as error:
             raise CheckpointError(f"the checkpoint's {error}") from None
     return checkpoint

@@ -13,7 +13,7 @@ from cfevents._listing.stream_base import Drawn, Framed
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import Block, EventDetail, Page
 from cfevents._progress import Seen, Tally
-from cfevents._validation import check_whole
+from cfevents._validation import validate_int
 from cfevents.errors import CfEventsError
 from cfevents.events import KindFilter
 
@@ -131,7 +131,9 @@ class EventStream(Stream):
             ValueError: An argument has no meaning.
         """
         listed = self._listed(tally := Tally())
-        return Details(self, self._details(listed, check_whole("concurrency", concurrency), wanted_kinds(kinds)), tally)
+        return Details(
+            self, self._details(listed, validate_int("concurrency", concurrency), wanted_kinds(kinds)), tally
+        )
 
     async def _details(
         self, listed: AsyncGenerator[Listed, None], concurrency: int, kinds: tuple[str, ...]

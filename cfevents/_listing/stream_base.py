@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from copy import copy
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
-from cfevents._extras import needed
+from cfevents._extras import require_extra
 from cfevents._listing.query import Query
 from cfevents._model.results import Block
 from cfevents._progress import Seen, Tally
@@ -86,7 +86,7 @@ class Framed(Windowed, ABC):
             ConfigurationError: pyarrow is not installed; nothing was sent.
             CfEventsError: As reading it event by event does; what had been read by then is lost to the caller.
         """
-        needed("arrow", "pyarrow")
+        require_extra("arrow", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
         return await tables.to_arrow(self._blocks(), payloads=self._has_payloads)
@@ -98,7 +98,7 @@ class Framed(Windowed, ABC):
             ConfigurationError: pandas or pyarrow is not installed; nothing was sent.
             CfEventsError: As `to_arrow` does.
         """
-        needed("pandas", "pandas", "pyarrow")
+        require_extra("pandas", "pandas", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
         return await tables.to_pandas(self._blocks(), payloads=self._has_payloads)
@@ -110,7 +110,7 @@ class Framed(Windowed, ABC):
             ConfigurationError: polars or pyarrow is not installed; nothing was sent.
             CfEventsError: As `to_arrow` does.
         """
-        needed("polars", "polars", "pyarrow")
+        require_extra("polars", "polars", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
         return await tables.to_polars(self._blocks(), payloads=self._has_payloads)
@@ -131,7 +131,7 @@ class Framed(Windowed, ABC):
             ConfigurationError: pyarrow is not installed; nothing was sent.
             CfEventsError: As `to_arrow` does. What was there before stays.
         """
-        needed("arrow", "pyarrow")
+        require_extra("arrow", "pyarrow")
         from cfevents.frames import parquet  # noqa: PLC0415 - an extra
 
         return await parquet.write(self._blocks(), path, payloads=self._has_payloads)
@@ -157,7 +157,7 @@ class Drawn(Windowed):
         Raises:
             ConfigurationError: tqdm is not installed.
         """
-        needed("notebook", "tqdm")
+        require_extra("notebook", "tqdm")
         drawn = copy(self)
         drawn._draws = True
         return drawn

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from attrs import field, fields, frozen
 
 from cfevents._model.checkpoint import EventKey
-from cfevents._validation import shown
+from cfevents._validation import short_repr
 from cfevents.events import Event
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -88,7 +88,7 @@ class EventId:
             raise TypeError(f"an event id is text such as '1700000000.3', not {type(text).__name__}")
         if match := re.fullmatch(_ID, text):
             return cls(int(match[1]), int(match[2]))
-        raise ValueError(f"{shown(text)} is not an event id: write its t and n as whole numbers, '1700000000.3'")
+        raise ValueError(f"{short_repr(text)} is not an event id: write its t and n as whole numbers, '1700000000.3'")
 
 
 class _MadeWhenAsked:

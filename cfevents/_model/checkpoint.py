@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from attrs import asdict, frozen
 
-from cfevents._validation import shown
+from cfevents._validation import short_repr
 from cfevents.errors import CheckpointError
 
 EventKey: TypeAlias = tuple[int | float, int]
@@ -122,11 +122,11 @@ class Checkpoint:
         """
         told = read_object(text, _VERSION)
         if not _NEEDED <= told.keys() <= _RIGHT.keys():
-            raise CheckpointError(f"the checkpoint has other parts than it should: {shown(sorted(told))}")
+            raise CheckpointError(f"the checkpoint has other parts than it should: {short_repr(sorted(told))}")
         told = {name: _tuples(value) for name, value in told.items()}
         for name, value in told.items():
             if not _RIGHT[name](value):
-                raise CheckpointError(f"the checkpoint's {name} is {shown(value)}: it is damaged")
+                raise CheckpointError(f"the checkpoint's {name} is {short_repr(value)}: it is damaged")
         checkpoint = cls(**told)
         if checkpoint.reached is not None and not checkpoint.since <= checkpoint.reached <= checkpoint.until:
             raise CheckpointError("the checkpoint's reached lies outside its window: it is damaged")
@@ -145,9 +145,11 @@ def read_object(text: str, version: int) -> dict[str, Any]:
     try:
         told = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{shown(text)} is not a checkpoint: {error}") from None
+        raise CheckpointError(f"{short_repr(text)} is not a checkpoint: {error}") from None
     if not isinstance(told, dict):
-        raise CheckpointError(f"{shown(text)} is not a checkpoint: an object was expected")
+        raise CheckpointError(f"{short_repr(text)} is not a checkpoint: an object was expected")
     if (theirs := told.pop("version", None)) != version:
-        raise CheckpointError(f"the checkpoint is of version {shown(theirs)}; this version of cfevents reads {version}")
+        raise CheckpointError(
+            f"the checkpoint is of version {short_repr(theirs)}; this version of cfevents reads {version}"
+        )
     return told

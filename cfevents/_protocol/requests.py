@@ -9,8 +9,8 @@ from attrs import define, frozen
 from yarl import URL
 
 from cfevents._model.api import Connector, EventId, Latest, Listing, RecordedEvent
-from cfevents._time import Timespan
-from cfevents._validation import check_segment
+from cfevents._time import TimeWindow
+from cfevents._validation import validate_path_segment
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ class API:
     def list_events(
         self,
         connector_id: str,
-        timespan: Timespan,
+        timespan: TimeWindow,
         *,
         kinds: tuple[str, ...] = (),
         limit: int | None = None,
@@ -79,7 +79,7 @@ class API:
         return Request(self._url(), list[Connector])
 
     def _events(self, connector_id: str, *rest: str) -> URL:
-        return self._url(check_segment("connector_id", connector_id), "telemetry", "events", *rest)
+        return self._url(validate_path_segment("connector_id", connector_id), "telemetry", "events", *rest)
 
     def _url(self, *segments: str) -> URL:
         return _quoted(self.base_url, "accounts", self.account_id, "magic", "connectors", *segments)

@@ -8,8 +8,8 @@ from attrs import define
 from cfevents import _time
 from cfevents._http.connection import Usage
 from cfevents._model.api import EventMetadata
-from cfevents._time import Timespan
-from cfevents._validation import check_segment
+from cfevents._time import TimeWindow
+from cfevents._validation import validate_path_segment
 from cfevents.doctor.access_checks import budget_check, call_checks, clock_check, reaching_checks, variables_check
 from cfevents.doctor.behaviour_checks import assumptions_check, measured_checks, possible_orders
 from cfevents.doctor.findings import Findings
@@ -77,7 +77,7 @@ async def examine(client: "Client", connector_id: str | None = None, *, from_env
         ValueError: The connector's id is not one segment of a path.
     """
     if connector_id is not None:
-        check_segment("connector_id", connector_id)
+        validate_path_segment("connector_id", connector_id)
     asking = Asking(client)
     findings = Findings(connector_id=connector_id, proxied=asking.is_proxied)
     await _Examination(asking, findings).run()
@@ -113,7 +113,7 @@ class _Examination:
 
     async def _listing(self) -> None:
         now = int(_time.now())
-        window = Timespan(now - _PERIOD, now + 1)
+        window = TimeWindow(now - _PERIOD, now + 1)
         candidates = self._candidates()
         self.findings.connector_id = next(iter(candidates), None)
         for connector_id in candidates:
@@ -124,7 +124,7 @@ class _Examination:
             if len(listed.items) >= _ENOUGH:
                 return
 
-    async def _first_pages(self, connector_id: str, window: Timespan) -> Listed:
+    async def _first_pages(self, connector_id: str, window: TimeWindow) -> Listed:
         try:
             return await self.asking.listing(connector_id, window, limit=_LIMIT, enough=_ENOUGH)
         except BadRequestError:
@@ -176,13 +176,13 @@ class _Examination:
         ended = [listed for listed in self.findings.narrow if listed.complete and len(listed.items) > 1]
         return min(ended, key=lambda listed: (not _is_cut_evenly(len(listed.items)), len(listed.items)), default=None)
 
-    def _busy_hour(self) -> Timespan:
+    def _busy_hour(self) -> TimeWindow:
         clock = self.findings.rules[0].clock if self.findings.rules else "t"
         times = sorted(time_by(clock, event) for event in self._known)
         # Each of so many would take long, and some of them find an hour as busy.
         tried = times[:: len(times) // 50 + 1]
         middle = int(max(tried, key=lambda time: sum(abs(each - time) <= _AROUND for each in times)))
-        return Timespan(middle - _AROUND, middle + _AROUND)
+        return TimeWindow(middle - _AROUND, middle + _AROUND)
 
     async def _default(self) -> None:
         """Ask for the long window again, where it had more than the least that a page may hold by itself."""

@@ -13,7 +13,7 @@ from cfevents._listing.pages import Trail
 from cfevents._model.api import Connector, EventId, EventMetadata, RecordedEvent, key_of
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 from cfevents.errors import PaginationError
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SeenPage:
 class Listed:
     """The pages of one listing, from the first on."""
 
-    window: Timespan
+    window: TimeWindow
     limit: int | None
     """How many events were asked for at once; None where that was left to the API."""
 
@@ -161,7 +161,7 @@ class Asking:
     async def listing(
         self,
         connector_id: str,
-        window: Timespan,
+        window: TimeWindow,
         *,
         limit: int | None = None,
         enough: float = float("inf"),

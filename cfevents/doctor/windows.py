@@ -7,7 +7,7 @@ from itertools import product
 from typing import Literal, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventMetadata, key_of
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 from cfevents.doctor.probe import Listed
 
 # So many events of those that are known are enough to find a window with.
@@ -39,7 +39,7 @@ class Rule(NamedTuple):
     upper: bool
     """Whether an event exactly on the upper bound is taken."""
 
-    def takes(self, event: EventMetadata, window: Timespan) -> bool:
+    def takes(self, event: EventMetadata, window: TimeWindow) -> bool:
         """Whether an event is listed for a window."""
         time = time_by(self.clock, event)
         late_enough = time > window.since or (self.lower and time == window.since)
@@ -69,8 +69,8 @@ def fitting(rules: Iterable[Rule], listed: Listed, known: Iterable[EventMetadata
 
 
 def telling_window(
-    rules: Sequence[Rule], known: Sequence[EventMetadata], asked: Collection[Timespan] = ()
-) -> Timespan | None:
+    rules: Sequence[Rule], known: Sequence[EventMetadata], asked: Collection[TimeWindow] = ()
+) -> TimeWindow | None:
     """Find the window whose listing tells most about which rule it is.
 
     Args:
@@ -90,13 +90,13 @@ def telling_window(
     return min(ranked)[-1] if ranked else None
 
 
-def _most_left(rules: Sequence[Rule], sample: Sequence[EventMetadata], window: Timespan) -> int:
+def _most_left(rules: Sequence[Rule], sample: Sequence[EventMetadata], window: TimeWindow) -> int:
     """Count the rules that remain at worst when the window has been listed."""
     outcomes = Counter(frozenset(key_of(event) for event in sample if rule.takes(event, window)) for rule in rules)
     return max(outcomes.values(), default=0)
 
 
-def _windows(sample: Sequence[EventMetadata]) -> Iterator[Timespan]:
+def _windows(sample: Sequence[EventMetadata]) -> Iterator[TimeWindow]:
     """Give the windows whose bounds lie on the sample's times, or just beside them."""
     times = {time for event in sample for time in (event.recorded_ts, event.collected_ts)}
     near = sorted(
@@ -104,7 +104,7 @@ def _windows(sample: Sequence[EventMetadata]) -> Iterator[Timespan]:
     )
     for number, since in enumerate(near):
         for until in near[number + 1 : number + 1 + _REACH]:
-            yield Timespan(since, until)
+            yield TimeWindow(since, until)
 
 
 def _sample(known: Sequence[EventMetadata]) -> Sequence[EventMetadata]:

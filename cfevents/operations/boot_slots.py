@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents._time import at
+from cfevents._time import to_datetime
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 
@@ -24,7 +24,7 @@ _OUTCOMES: dict[str, SlotOutcome] = {
 
 
 @frozen
-class Slot(Shown):
+class Slot(HtmlRepr):
     """A boot slot after an upgrade. Unless it is blessed, the connector rolls back at the next boot."""
 
     __module__ = "cfevents.operations"
@@ -57,7 +57,7 @@ class Slot(Shown):
     @property
     def first_at(self) -> datetime:
         """When the first of its events was recorded."""
-        return at(self.event_ids[0].recorded_ts)
+        return to_datetime(self.event_ids[0].recorded_ts)
 
 
 @question
@@ -119,9 +119,9 @@ def _slot(connector_id: str | None, trial: _Trial, following: _Trial | None) -> 
     return Slot(
         connector_id,
         trial.outcome,
-        trial.upgraded and trial.upgraded.at,
-        first.at if first and trial.outcome in {"blessed", "failed"} else None,
-        replaced and replaced.at,
+        trial.upgraded and trial.upgraded.recorded_at,
+        first.recorded_at if first and trial.outcome in {"blessed", "failed"} else None,
+        replaced and replaced.recorded_at,
         first and first.version,
         trial.expected,
         tuple(record.id for record in [*known, *trial.told]),

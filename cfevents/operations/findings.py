@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 
 Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
@@ -17,7 +17,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 @frozen
-class Finding(Shown):
+class Finding(HtmlRepr):
     """Something that is worth a look."""
 
     __module__ = "cfevents.operations"

@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents._time import at, check_moment, lasting
+from cfevents._time import parse_timestamp, to_datetime, to_timedelta
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits, limits_of
@@ -22,7 +22,7 @@ _Moments: TypeAlias = list[int | float]
 
 
 @frozen
-class Gap(Shown):
+class Gap(HtmlRepr):
     """A time without events, much longer than this connector's usual pause."""
 
     __module__ = "cfevents.operations"
@@ -79,7 +79,7 @@ def gaps(events: Journal, *, until: datetime | float | None = None, limits: Limi
 def end_of(events: Journal, until: datetime | float | None) -> float:
     """Tell when the events end, in seconds since the Unix epoch."""
     if until is not None:
-        return check_moment("until", until)
+        return parse_timestamp("until", until)
     return events.latest_ts() or 0
 
 
@@ -99,7 +99,15 @@ def _silences(connector_id: str | None, records: list[Record], limits: Limits) -
         length = after.recorded_ts - before.recorded_ts
         if usual is not None and _is_gap(length, usual, limits):
             ids = (before.id, after.id)
-            yield Gap(connector_id, "device", before.at, after.at, lasting(length), lasting(usual), ids)
+            yield Gap(
+                connector_id,
+                "device",
+                before.recorded_at,
+                after.recorded_at,
+                to_timedelta(length),
+                to_timedelta(usual),
+                ids,
+            )
 
 
 def _cut_off(connector_id: str | None, records: list[Record], limits: Limits) -> Iterator[Gap]:
@@ -117,8 +125,16 @@ def _cut_off(connector_id: str | None, records: list[Record], limits: Limits) ->
                 record for record in collected if before < record.recorded_ts + usual_lag < after <= record.known_ts
             ]
             if late:
-                ids, length = tuple(record.id for record in late), lasting(after - before)
-                yield Gap(connector_id, "collection", at(before), at(after), length, lasting(usual), ids)
+                ids, length = tuple(record.id for record in late), to_timedelta(after - before)
+                yield Gap(
+                    connector_id,
+                    "collection",
+                    to_datetime(before),
+                    to_datetime(after),
+                    length,
+                    to_timedelta(usual),
+                    ids,
+                )
 
 
 def _going_on(connector_id: str | None, records: list[Record], until: float, limits: Limits) -> Iterator[Gap]:
@@ -126,7 +142,15 @@ def _going_on(connector_id: str | None, records: list[Record], until: float, lim
     # Its last sign of life may be that it delivered what it had recorded long before.
     seen = max(record.known_ts for record in records)
     if usual is not None and _is_gap(until - seen, usual, limits):
-        yield Gap(connector_id, "unknown", at(seen), None, lasting(until - seen), lasting(usual), (records[-1].id,))
+        yield Gap(
+            connector_id,
+            "unknown",
+            to_datetime(seen),
+            None,
+            to_timedelta(until - seen),
+            to_timedelta(usual),
+            (records[-1].id,),
+        )
 
 
 def _is_gap(length: float, usual: float, limits: Limits) -> bool:

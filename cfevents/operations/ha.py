@@ -6,9 +6,9 @@ from itertools import groupby
 
 from attrs import frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents._time import lasting
+from cfevents._time import to_timedelta
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits, limits_of
@@ -17,7 +17,7 @@ _HOUR = 3600
 
 
 @frozen
-class Flapping(Shown):
+class Flapping(HtmlRepr):
     """HA transitions in quick succession."""
 
     __module__ = "cfevents.operations"
@@ -36,7 +36,7 @@ class Flapping(Shown):
 
 
 @frozen
-class HaActivity(Shown):
+class HaActivity(HtmlRepr):
     """What the HA subsystem of a connector did."""
 
     __module__ = "cfevents.operations"
@@ -111,7 +111,7 @@ def _flapping(transitions: list[Record], errors: list[Record], limits: Limits) -
         near = [error for error in errors if _is_near(error, series, limits.flapping_window)]
         shown_by = sorted([*series, *near], key=lambda record: record[:2])
         ids = tuple(record.id for record in shown_by)
-        yield Flapping(series[0].at, series[-1].at, len(series), ids)
+        yield Flapping(series[0].recorded_at, series[-1].recorded_at, len(series), ids)
 
 
 def _series(transitions: list[Record], limits: Limits) -> Iterator[list[Record]]:
@@ -120,7 +120,7 @@ def _series(transitions: list[Record], limits: Limits) -> Iterator[list[Record]]
     number, end = -1, -1
     for first in range(len(transitions) - limits.flapping_transitions + 1):
         last = first + limits.flapping_transitions - 1
-        length = lasting(transitions[last].recorded_ts - transitions[first].recorded_ts)
+        length = to_timedelta(transitions[last].recorded_ts - transitions[first].recorded_ts)
         if length <= limits.flapping_window:
             number += first > end
             end = last
@@ -130,4 +130,4 @@ def _series(transitions: list[Record], limits: Limits) -> Iterator[list[Record]]
 
 
 def _is_near(error: Record, series: list[Record], window: timedelta) -> bool:
-    return series[0].at - error.at <= window and error.at - series[-1].at <= window
+    return series[0].recorded_at - error.recorded_at <= window and error.recorded_at - series[-1].recorded_at <= window

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventId, EventMetadata, RecordedEvent
 from cfevents._model.results import EventDetail, FleetEvent, FollowedEvent
-from cfevents._time import at, check_moment
-from cfevents._validation import shown
+from cfevents._time import parse_timestamp, to_datetime
+from cfevents._validation import short_repr
 from cfevents.events import DocumentedEvent, Event, UnknownEvent
 
 AnyEvent: TypeAlias = EventMetadata | RecordedEvent | EventDetail | FleetEvent[Any] | FollowedEvent[Any]
@@ -43,9 +43,9 @@ class Record(NamedTuple):
         return EventId(self.recorded_ts, self.sequence)
 
     @property
-    def at(self) -> datetime:
+    def recorded_at(self) -> datetime:
         """Time the event was recorded."""
-        return at(self.recorded_ts)
+        return to_datetime(self.recorded_ts)
 
     @property
     def known_ts(self) -> int | float:
@@ -133,7 +133,7 @@ class Journal:
             TypeError: It is neither.
             ValueError: It has no time zone, or is not finite.
         """
-        moment = check_moment("before", before)
+        moment = parse_timestamp("before", before)
         for connector_id, records in [*self.connectors()]:
             if kept := [record for record in records if record.recorded_ts >= moment]:
                 self._keep(connector_id, kept)
@@ -188,7 +188,9 @@ def _record(event: Any) -> Record:
         listed, recorded = event.metadata, event.recorded
         told = None if recorded is None else _told(recorded.event, recorded.version)
         return Record(listed.recorded_ts, listed.sequence, listed.kind, listed.collected_ts, told)
-    raise TypeError(f"{shown(event)} is no event: give EventMetadata, RecordedEvent, EventDetail, or those of a fleet")
+    raise TypeError(
+        f"{short_repr(event)} is no event: give EventMetadata, RecordedEvent, EventDetail, or those of a fleet"
+    )
 
 
 def _told(event: Event, version: str | None) -> Told:

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 from attrs import field, frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents._time import lasting
-from cfevents._validation import is_number, shown
+from cfevents._time import to_timedelta
+from cfevents._validation import is_number, short_repr
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 
@@ -16,7 +16,7 @@ DEFAULT_PERCENTILES = (50, 90, 99, 100)
 
 
 @frozen
-class Lags(Shown):
+class Lags(HtmlRepr):
     """How long after they were recorded a connector's events were collected."""
 
     __module__ = "cfevents.operations"
@@ -51,9 +51,9 @@ def lags(events: Journal, *, percentages: Sequence[float] = DEFAULT_PERCENTILES)
     """
     for percentage in percentages:
         if not is_number(percentage):
-            raise TypeError(f"percentages has {shown(percentage)}, which is not a number")
+            raise TypeError(f"percentages has {short_repr(percentage)}, which is not a number")
         if not 0 < percentage <= 100:
-            raise ValueError(f"percentages has {shown(percentage)}: write numbers above 0 and up to 100")
+            raise ValueError(f"percentages has {short_repr(percentage)}: write numbers above 0 and up to 100")
     found = (lags_of(connector_id, records, percentages) for connector_id, records in events.connectors())
     return [each for each in found if each is not None]
 
@@ -70,7 +70,7 @@ def lags_of(
     if not ranked:
         return None
     chosen = [ranked[max(0, _rank(percentage, len(ranked)) - 1)] for percentage in percentages]
-    lengths = {percentage: lasting(lag) for percentage, (lag, *_) in zip(percentages, chosen, strict=True)}
+    lengths = {percentage: to_timedelta(lag) for percentage, (lag, *_) in zip(percentages, chosen, strict=True)}
     return Lags(connector_id, len(ranked), lengths, tuple(EventId(ts, sequence) for _, ts, sequence in chosen))
 
 

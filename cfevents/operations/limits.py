@@ -5,20 +5,20 @@ from typing import Any
 
 from attrs import field, frozen
 
-from cfevents._time import check_length
-from cfevents._validation import check_seconds, check_type, check_whole
+from cfevents._time import validate_duration
+from cfevents._validation import validate_int, validate_seconds, validate_type
 
 
 def _is_length(_limits: object, attribute: Any, value: timedelta) -> None:
-    check_length(attribute.name, value)
+    validate_duration(attribute.name, value)
 
 
 def _is_seconds(_limits: object, attribute: Any, value: float) -> None:
-    check_seconds(attribute.name, value)
+    validate_seconds(attribute.name, value)
 
 
 def _is_number(_limits: object, attribute: Any, value: int) -> None:
-    check_whole(attribute.name, value, least=2)
+    validate_int(attribute.name, value, least=2)
 
 
 @frozen(kw_only=True)
@@ -80,4 +80,4 @@ def limits_of(limits: Limits | None) -> Limits:
     Raises:
         TypeError: They are none.
     """
-    return check_type("limits", Limits() if limits is None else limits, Limits)
+    return validate_type("limits", Limits() if limits is None else limits, Limits)

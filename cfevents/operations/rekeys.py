@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents._time import at
+from cfevents._time import to_datetime
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 
@@ -26,7 +26,7 @@ _INSTALL = "RekeyInstallBoth"
 
 
 @frozen
-class Rekey(Shown):
+class Rekey(HtmlRepr):
     """One change of a tunnel's keys, or one loss of them."""
 
     __module__ = "cfevents.operations"
@@ -60,7 +60,7 @@ class Rekey(Shown):
     @property
     def last_at(self) -> datetime:
         """When its last step was recorded."""
-        return at(self.event_ids[-1].recorded_ts)
+        return to_datetime(self.event_ids[-1].recorded_ts)
 
     @property
     def duration(self) -> timedelta | None:
@@ -113,8 +113,8 @@ class _Attempt:
             connector_id,
             self.tunnel_id,
             self.state,
-            self.records[0].at,
-            self.end and self.end.at,
+            self.records[0].recorded_at,
+            self.end and self.end.recorded_at,
             self.end and self.end.kind,
             self.restarts,
             tuple(record.id for record in self.records),

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from attrs import evolve, field, frozen
 
-from cfevents._html import Shown, counted, rows_of
+from cfevents._html import HtmlRepr, counted, rows_of
 from cfevents._model.api import EventId
-from cfevents._time import at
+from cfevents._time import to_datetime
 from cfevents.events import KINDS
 from cfevents.operations._decorators import question
 from cfevents.operations.boot_slots import Slot, slots_of
@@ -36,7 +36,7 @@ _MOST = 50
 
 
 @frozen
-class ConnectorReport(Shown):
+class ConnectorReport(HtmlRepr):
     """What the events of one connector mean."""
 
     __module__ = "cfevents.operations"
@@ -157,15 +157,15 @@ def report(events: Journal, *, until: datetime | float | None = None, limits: Li
     end, chosen = end_of(events, until), limits_of(limits)
     connectors = tuple(_connector(connector_id, records, end, chosen) for connector_id, records in events.connectors())
     findings = (finding for connector in connectors for finding in connector.findings)
-    return Report(at(end), connectors, tuple(sorted(findings, key=_rank)))
+    return Report(to_datetime(end), connectors, tuple(sorted(findings, key=_rank)))
 
 
 def _connector(connector_id: str | None, records: list[Record], end: float, limits: Limits) -> ConnectorReport:
     results = ConnectorReport(
         connector_id=connector_id,
         events=len(records),
-        first_at=records[0].at,
-        last_at=records[-1].at,
+        first_at=records[0].recorded_at,
+        last_at=records[-1].recorded_at,
         spans=tuple(span for _, span in spans_of(connector_id, records)),
         rekeys=tuple(rekeys_of(connector_id, records)),
         runs=tuple(runs_of(connector_id, records, limits)),
@@ -176,7 +176,7 @@ def _connector(connector_id: str | None, records: list[Record], end: float, limi
         unknowns=tuple(unknowns_of(connector_id, records)),
         findings=(),
     )
-    return evolve(results, findings=tuple(sorted(_judged(results, at(end), limits), key=_rank)))
+    return evolve(results, findings=tuple(sorted(_judged(results, to_datetime(end), limits), key=_rank)))
 
 
 def _judged(results: ConnectorReport, until: datetime, limits: Limits) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from cfevents._model.api import EventId
-from cfevents._time import at, spelled
+from cfevents._time import format_duration, to_datetime
 from cfevents.events import KINDS
 from cfevents.operations.boot_slots import Slot
 from cfevents.operations.findings import Finding, Severity
@@ -92,7 +92,7 @@ def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: d
         its, limit = [span for span in spans if span.operation == operation], _limit(operation, limits)
         for span in its:
             if span.answer == "failure":
-                after = "" if span.duration is None else f" after {spelled(span.duration)}"
+                after = "" if span.duration is None else f" after {format_duration(span.duration)}"
                 yield _of_spans(f"failed_{name}", "error", [span], f"{words} failed{after}")
             # One that ended soon after the events begin was begun before them.
             elif span.outcome == "orphan" and span.finished_at and span.finished_at - since > limit:
@@ -102,7 +102,7 @@ def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: d
         for unanswered, end in overdue(_attempts(its), limit, until, repeated=not is_upgrade):
             severity: Severity = "error" if is_upgrade else "warning"
             begun = unanswered[0].started_at or end
-            message = f"{words} started, and had not ended {spelled(end - begun)} later"
+            message = f"{words} started, and had not ended {format_duration(end - begun)} later"
             yield _of_spans(f"unfinished_{name}", severity, unanswered, message)
 
 
@@ -136,7 +136,7 @@ def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> It
         for stuck, end in overdue(map(_attempt, its), limits.rekey, until):
             times = sum(each.restarts for each in stuck)
             restarts = f", restarts: {times}" if times else ""
-            message = f"rekey stuck in {stuck[-1].state} for {spelled(end - stuck[0].started_at)}{restarts}"
+            message = f"rekey stuck in {stuck[-1].state} for {format_duration(end - stuck[0].started_at)}{restarts}"
             yield _of_rekeys("stuck_rekey", "error", stuck, message, state=stuck[-1].state, restarts=times)
 
 
@@ -160,12 +160,12 @@ def judge_runs(runs: Sequence[Run], limits: Limits) -> Iterator[Finding]:
     for loop in loops(runs, limits):
         moments = [run.started_at for run in loop if run.started_at is not None]
         ids, name = [run.event_ids[0] for run in loop], loop[0].connector_id
-        message = f"started {len(loop)} times within {spelled(moments[-1] - moments[0])}"
+        message = f"started {len(loop)} times within {format_duration(moments[-1] - moments[0])}"
         yield _finding("restart_loop", "critical", name, message, moments=moments, ids=ids, starts=len(loop))
     for run, following in pairwise(runs):
         if run.outcome == "crashed" and not following.in_loop and run.next_at and run.downtime is not None:
             name, moments = run.connector_id, [run.last_at, run.next_at]
-            message = f"started again without having stopped, down for at most {spelled(run.downtime)}"
+            message = f"started again without having stopped, down for at most {format_duration(run.downtime)}"
             details = {"version": run.version, "downtime": run.downtime}
             yield _finding("crash", "error", name, message, moments=moments, ids=run.event_ids[-2:], **details)
 
@@ -175,12 +175,12 @@ def judge_ha(activity: HaActivity) -> Iterator[Finding]:
     name = activity.connector_id
     for each in activity.flapping:
         moments, number = [each.first_at, each.last_at], each.transitions
-        message = f"{number} HA transitions within {spelled(each.last_at - each.first_at)}"
+        message = f"{number} HA transitions within {format_duration(each.last_at - each.first_at)}"
         yield _finding("ha_flapping", "error", name, message, moments=moments, ids=each.event_ids, transitions=number)
     shown = {event_id for each in activity.flapping for event_id in each.event_ids}
     for event_id in activity.error_ids:
         if event_id not in shown:
-            moments = [at(event_id.recorded_ts)]
+            moments = [to_datetime(event_id.recorded_ts)]
             yield _finding("ha_error", "warning", name, "unexpected HA error", moments=moments, ids=[event_id])
 
 
@@ -191,7 +191,7 @@ def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Itera
         if slot.outcome == "failed":
             how = "could not be blessed"
         elif waited > limits.blessing and (slot.outcome == "pending" or (slot.outcome == "unknown" and slot.expected)):
-            how = f"was not blessed {spelled(waited)} later"
+            how = f"was not blessed {format_duration(waited)} later"
         else:
             continue
         message, moments = (
@@ -220,7 +220,7 @@ def judge_gaps(gaps: Sequence[Gap], runs: Sequence[Run], crashes: Iterable[Findi
             continue
         stopped = gap.cause != "collection" and gap.event_ids[0] in stops
         kind, severity, text = _STOPPED if stopped else _GAPS[gap.cause]
-        message, moments = text.format(spelled(gap.duration)), [gap.started_at, gap.ended_at or gap.started_at]
+        message, moments = text.format(format_duration(gap.duration)), [gap.started_at, gap.ended_at or gap.started_at]
         details = {"duration": gap.duration, "usual": gap.usual}
         yield _finding(kind, severity, gap.connector_id, message, moments=moments, ids=gap.event_ids, **details)
 

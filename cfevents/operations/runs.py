@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
@@ -18,7 +18,7 @@ RunOutcome: TypeAlias = Literal["stopped", "crashed", "running"]
 
 
 @frozen
-class Run(Shown):
+class Run(HtmlRepr):
     """A run of the process, from ``Init`` to ``Leave``."""
 
     __module__ = "cfevents.operations"
@@ -120,9 +120,9 @@ def _run(connector_id: str | None, run: _Cut, following: _Cut | None) -> Run:
     return Run(
         connector_id,
         "stopped" if run.stopped else "crashed" if crashed else "running",
-        run.begun and run.begun.at,
-        run.last.at,
-        begun and begun.at,
+        run.begun and run.begun.recorded_at,
+        run.last.recorded_at,
+        begun and begun.recorded_at,
         False,
         run.version,
         tuple(dict.fromkeys(record.id for record in shown_by if record is not None)),

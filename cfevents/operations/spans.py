@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
@@ -28,7 +28,7 @@ _FINISHES = _SUCCESSES | _FAILURES
 
 
 @frozen
-class Span(Shown):
+class Span(HtmlRepr):
     """An operation from its start to its answer."""
 
     __module__ = "cfevents.operations"
@@ -111,8 +111,8 @@ def _span(operation: Operation, connector_id: str | None, begun: Record | None, 
         connector_id,
         "orphan" if begun is None else answer or "open",
         answer,
-        begun and begun.at,
-        ended and ended.at,
+        begun and begun.recorded_at,
+        ended and ended.recorded_at,
         known[0].version,
         begun and begun.url,
         tuple(record.id for record in known),

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from cfevents._html import Shown
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents.events import KINDS
 from cfevents.operations._decorators import question
@@ -12,7 +12,7 @@ from cfevents.operations.journal import Journal, Record
 
 
 @frozen
-class Unknown(Shown):
+class Unknown(HtmlRepr):
     """A kind, or a field of a kind's payload, that this version does not know."""
 
     __module__ = "cfevents.operations"
@@ -64,6 +64,14 @@ def unknowns_of(connector_id: str | None, records: list[Record]) -> list[Unknown
             first, _, count = found.get((record.kind, name), (record, record, 0))
             found[record.kind, name] = first, record, count + 1
     return [
-        Unknown(connector_id, kind, name, count, first.at, last.at, tuple(dict.fromkeys((first.id, last.id))))
+        Unknown(
+            connector_id,
+            kind,
+            name,
+            count,
+            first.recorded_at,
+            last.recorded_at,
+            tuple(dict.fromkeys((first.id, last.id))),
+        )
         for (kind, name), (first, last, count) in sorted(found.items(), key=lambda each: (each[0][0], each[0][1] or ""))
     ]

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cfevents._extras import needed
+from cfevents._extras import require_extra
 from cfevents._html import shortened
-from cfevents._validation import shown
+from cfevents._validation import short_repr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ def zone_of(tz: Zone) -> tzinfo:
     if isinstance(tz, tzinfo):
         return tz
     if not isinstance(tz, str):
-        raise TypeError(f"tz={shown(tz)} is no time zone: write 'Europe/Berlin', or give a tzinfo")
+        raise TypeError(f"tz={short_repr(tz)} is no time zone: write 'Europe/Berlin', or give a tzinfo")
     try:
         return ZoneInfo(tz)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
@@ -62,7 +62,7 @@ def paper(ax: "Axes | None", tz: Zone, height: float) -> "Axes":
         ConfigurationError: The extra is not installed.
     """
     zone = zone_of(tz)
-    needed("plot", "matplotlib")
+    require_extra("plot", "matplotlib")
     from matplotlib import dates, pyplot  # noqa: PLC0415 - only where something is drawn
 
     if ax is None:

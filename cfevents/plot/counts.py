@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cfevents._html import shortened
-from cfevents._time import at
-from cfevents._validation import shown
+from cfevents._time import to_datetime
+from cfevents._validation import short_repr
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal
 from cfevents.plot._axes import (
@@ -65,7 +65,7 @@ def counts(
         totals[kind] += count
     named = [kind for kind, _ in totals.most_common(len(_COLOURS))]
     _draw(ax, found, named, per)
-    span_of(ax, [drawn_at(at((number + end) * width)) for _, number in found for end in (0, 1)])
+    span_of(ax, [drawn_at(to_datetime((number + end) * width)) for _, number in found for end in (0, 1)])
     key_above(ax, 4)
     return ax
 
@@ -83,7 +83,7 @@ def _draw(ax: "Axes", found: Counter[tuple[str, int]], named: list[str], per: ti
                 heights[number] += count
         if heights:
             numbers = sorted(heights)
-            begins: list[datetime] = [drawn_at(at(number * width)) for number in numbers]
+            begins: list[datetime] = [drawn_at(to_datetime(number * width)) for number in numbers]
             bottoms = [below[number] for number in numbers]
             tall = [heights[number] for number in numbers]
             label = as_it_is(shortened(name, _LONGEST_KIND))
@@ -93,7 +93,7 @@ def _draw(ax: "Axes", found: Counter[tuple[str, int]], named: list[str], per: ti
 
 def _checked(per: timedelta) -> timedelta:
     if not isinstance(per, timedelta):
-        raise TypeError(f"per={shown(per)} is no timedelta: write timedelta(hours=1)")
+        raise TypeError(f"per={short_repr(per)} is no timedelta: write timedelta(hours=1)")
     if per <= timedelta(0):
         raise ValueError(f"per={per} must be longer than nothing")
     return per

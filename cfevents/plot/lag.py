@@ -67,7 +67,7 @@ def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes
 
 def _points(records: Iterable[Record]) -> Iterable[tuple[datetime, float]]:
     told = (each for each in records if each.collected_ts is not None)
-    return ((drawn_at(each.at), each.known_ts - each.recorded_ts) for each in told)
+    return ((drawn_at(each.recorded_at), each.known_ts - each.recorded_ts) for each in told)
 
 
 def _scale(ax: "Axes", lags: list[float]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventId
-from cfevents._time import at
+from cfevents._time import to_datetime
 from cfevents.operations._decorators import question
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.rekeys import rekeys
@@ -89,7 +89,7 @@ def _bars(events: Journal, lanes: Lanes) -> tuple[list[_Bar], set[tuple[str | No
         if begin is not None:
             lane = _name(span.connector_id) if lanes == "connector" else span.operation
             bars.append(_bar(lane, begin, span.finished_at or begin, span.outcome))
-    last = at(events.latest_ts() or 0)
+    last = to_datetime(events.latest_ts() or 0)
     for rekey in rekeys(events):
         used |= {(rekey.connector_id, each) for each in rekey.event_ids}
         lane = _name(rekey.connector_id) if lanes == "connector" else "Rekey"
@@ -108,7 +108,7 @@ def _points(events: Journal, lanes: Lanes, used: set[tuple[str | None, EventId]]
     points: dict[str, list[datetime]] = {}
     for connector_id, records in events.connectors():
         lane = _name(connector_id) if lanes == "connector" else _OTHERS
-        moments = [drawn_at(record.at) for record in _rest(records, connector_id, used)]
+        moments = [drawn_at(record.recorded_at) for record in _rest(records, connector_id, used)]
         if moments:
             points.setdefault(lane, []).extend(moments)
     return points

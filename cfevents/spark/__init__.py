@@ -10,7 +10,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from cfevents._extras import needed
+from cfevents._extras import require_extra
 
 if TYPE_CHECKING:
     from cfevents.spark.source import EventsDataSource
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
     """Load the data source when it is used: what it is made of needs no Spark."""
     if name != "EventsDataSource":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    needed("spark", "pyspark", "pyarrow")
+    require_extra("spark", "pyspark", "pyarrow")
     from cfevents.spark.source import EventsDataSource  # noqa: PLC0415 - an extra
 
     return EventsDataSource

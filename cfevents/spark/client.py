@@ -8,7 +8,7 @@ from pathlib import Path
 from cfevents._client import Client
 from cfevents._http.budget import Blocked, Budget
 from cfevents._http.retry import Retry
-from cfevents._secrets import environment, hide
+from cfevents._secrets import environment, mask
 from cfevents.errors import ConfigurationError
 from cfevents.spark.options import Options
 
@@ -61,14 +61,14 @@ class _Pace(Budget):
 def _token(options: Options) -> str | None:
     """Find the token where the options say; None where they do not."""
     if options.token_env:
-        token: str | None = hide(environment(options.token_env))
+        token: str | None = mask(environment(options.token_env))
         if token is None:
             raise ConfigurationError("the environment variable that token_env names is not set where this task runs")
         return token
     if options.token_file is None:
         return None
     try:
-        found: str = hide(Path(options.token_file).read_text(encoding="utf-8"))
+        found: str = mask(Path(options.token_file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigurationError(
             f"the file that token_file names cannot be read where this task runs: {_why(error)}"

@@ -10,8 +10,8 @@ from attrs import frozen
 
 from cfevents._http.budget import Budget
 from cfevents._http.config import DEFAULT_BASE_URL, find_api
-from cfevents._time import Timespan, length, moment
-from cfevents._validation import check_segment, check_text, check_whole, shown
+from cfevents._time import TimeWindow, parse_duration, parse_time
+from cfevents._validation import short_repr, validate_int, validate_path_segment, validate_text
 from cfevents.errors import ConfigurationError
 
 Mode: TypeAlias = Literal["read", "readStream"]
@@ -54,10 +54,10 @@ class Options:
         return Budget(self.requests, self.period, self.share).left
 
     @property
-    def window(self) -> Timespan:
+    def window(self) -> TimeWindow:
         """The window of a batch read, as it is now."""
         assert self.since is not None  # noqa: S101 - it was checked
-        return Timespan.of(self.since, self.until)
+        return TimeWindow.of(self.since, self.until)
 
     @property
     def pace(self) -> float:
@@ -150,55 +150,55 @@ def _contradictions(options: Options, unread: AbstractSet[str]) -> list[str]:
 def _names(name: str, text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(each.strip() for each in text.split(",")))
     if not all(names):
-        raise ValueError(f"{name}={shown(text)} has an empty name: write names with one comma between two of them")
+        raise ValueError(f"{name}={short_repr(text)} has an empty name: write names with one comma between two of them")
     return names
 
 
 def _connectors(name: str, text: str) -> tuple[str, ...] | None:
     names = _names(name, text)
     if "all" not in map(str.lower, names):
-        return tuple(check_segment(name, each) for each in names)
+        return tuple(validate_path_segment(name, each) for each in names)
     if len(names) > 1:
-        raise ValueError(f"{name}={shown(text)}: 'all' stands alone, or ids without it")
+        raise ValueError(f"{name}={short_repr(text)}: 'all' stands alone, or ids without it")
     return None
 
 
 def _kinds(name: str, text: str) -> tuple[str, ...]:
-    return tuple(check_text(name, each) for each in _names(name, text))
+    return tuple(validate_text(name, each) for each in _names(name, text))
 
 
 def _moment(name: str, text: str) -> str:
-    moment(name, text)
+    parse_time(name, text)
     return text
 
 
 def _whole(name: str, text: str) -> int:
     if not re.fullmatch("[0-9]{1,18}", text.strip()):
-        raise ValueError(f"{name}={shown(text)} is not a whole number")
-    return check_whole(name, int(text))
+        raise ValueError(f"{name}={short_repr(text)} is not a whole number")
+    return validate_int(name, int(text))
 
 
 def _share(name: str, text: str) -> float:
     try:
         share = float(text)
     except ValueError:
-        raise ValueError(f"{name}={shown(text)} is not a number") from None
+        raise ValueError(f"{name}={short_repr(text)} is not a number") from None
     Budget(share=share)
     return share
 
 
 def _truth(name: str, text: str) -> bool:
     if (value := text.strip().lower()) not in {"true", "false"}:
-        raise ValueError(f"{name}={shown(text)} must be true or false")
+        raise ValueError(f"{name}={short_repr(text)} must be true or false")
     return value == "true"
 
 
 def _account(name: str, text: str) -> str:
-    return find_api(DEFAULT_BASE_URL, check_text(name, text.strip())).account_id
+    return find_api(DEFAULT_BASE_URL, validate_text(name, text.strip())).account_id
 
 
 def _base_url(name: str, text: str) -> str:
-    return str(find_api(check_text(name, text.strip()), "any").base_url)
+    return str(find_api(validate_text(name, text.strip()), "any").base_url)
 
 
 def _variable(name: str, text: str) -> str:
@@ -211,7 +211,7 @@ def _variable(name: str, text: str) -> str:
 
 def _file(name: str, text: str) -> str:
     if not text.strip() or "\0" in text:
-        raise ValueError(f"{name}={shown(text)} is not the name of a file")
+        raise ValueError(f"{name}={short_repr(text)} is not the name of a file")
     return text
 
 
@@ -222,11 +222,11 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "kind": _kinds,
     "details": _truth,
     "page_size": _whole,
-    "interval": length,
-    "lookback": length,
+    "interval": parse_duration,
+    "lookback": parse_duration,
     "slots": _whole,
     "requests": _whole,
-    "period": length,
+    "period": parse_duration,
     "share": _share,
     "account_id": _account,
     "base_url": _base_url,

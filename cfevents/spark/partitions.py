@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 from cfevents.spark.options import Options
 
 # The shortest part of a window that is cut, in seconds: a day has a page or a few.
@@ -26,17 +26,17 @@ class Part:
     """What a task reads of a connector."""
 
     connector_id: str
-    window: Timespan
+    window: TimeWindow
     """What is asked for."""
 
-    seam: Timespan | None = None
+    seam: TimeWindow | None = None
     """Where the part before it asks too; None for the first."""
 
     collected_until: int | None = None
     """What was collected later belongs to a later batch of a stream; None where there is none."""
 
 
-def cut(connector_ids: Sequence[str], window: Timespan, slots: int, ahead: int = 0) -> list[Part]:
+def cut(connector_ids: Sequence[str], window: TimeWindow, slots: int, ahead: int = 0) -> list[Part]:
     """Cut the window of some connectors into the parts that tasks read.
 
     Args:
@@ -56,14 +56,14 @@ def cut(connector_ids: Sequence[str], window: Timespan, slots: int, ahead: int =
     ]
 
 
-def _parts(connector_id: str, window: Timespan, count: int, ahead: int) -> list[Part]:
+def _parts(connector_id: str, window: TimeWindow, count: int, ahead: int) -> list[Part]:
     since, until = window
     ends = [since + (until - since) * number // count for number in range(count + 1)]
     ends[-1] += ahead
-    parts = [Part(connector_id, Timespan(since, ends[1]))]
+    parts = [Part(connector_id, TimeWindow(since, ends[1]))]
     for begin, end in pairwise(ends[1:]):
         # A second early: whether bounds are inclusive is not known.
-        parts.append(Part(connector_id, Timespan(begin - 1, end), Timespan(begin - 1, begin)))
+        parts.append(Part(connector_id, TimeWindow(begin - 1, end), TimeWindow(begin - 1, begin)))
     return parts
 
 
@@ -85,7 +85,7 @@ def after(start: Offset, options: Options, now: float) -> Offset:
     if start:
         since = _checked(start)["since"]
     else:
-        since = math.floor(now) if options.since is None else Timespan.of(options.since, None).since
+        since = math.floor(now) if options.since is None else TimeWindow.of(options.since, None).since
     return {"since": since, "until": max(since, math.floor(now))}
 
 
@@ -94,17 +94,17 @@ def is_due(start: Offset, options: Options, now: float) -> bool:
     return not start or not 0 <= now - _checked(start)["until"] < options.interval
 
 
-def window_between(start: Offset, end: Offset, options: Options) -> Timespan:
+def window_between(start: Offset, end: Offset, options: Options) -> TimeWindow:
     """Say what a batch asks for: from the lookback before its predecessor's end on, and nothing before the stream.
 
     A predecessor that ended in the future, by a clock that was ahead, was read now at the latest.
     """
     _checked(end)
     if not start:
-        return Timespan(end["since"], end["until"])
+        return TimeWindow(end["since"], end["until"])
     read = min(_checked(start)["until"], end["until"])
     # A second early: whether bounds are inclusive is not known.
-    return Timespan(max(end["since"], math.floor(read - options.lookback) - 1), end["until"])
+    return TimeWindow(max(end["since"], math.floor(read - options.lookback) - 1), end["until"])
 
 
 def _checked(offset: Offset) -> Offset:

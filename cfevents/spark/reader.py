@@ -14,7 +14,7 @@ from cfevents._listing.stream import EventStream
 from cfevents._listing.stream_base import blocks_of
 from cfevents._model.api import EventMetadata, key_of
 from cfevents._model.results import Block
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 from cfevents.errors import CfEventsError
 from cfevents.frames import tables
 from cfevents.frames.tables import batches
@@ -140,7 +140,7 @@ async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator
             yield _chosen(part, block, [key_of(event) not in before for event in block.events])
 
 
-def _listing(client: Client, part: Part, options: Options, window: Timespan) -> EventStream:
+def _listing(client: Client, part: Part, options: Options, window: TimeWindow) -> EventStream:
     # Nothing is asked for ahead: while Spark takes its time, no answer waits.
     return client.list_events(
         part.connector_id,
@@ -152,7 +152,7 @@ def _listing(client: Client, part: Part, options: Options, window: Timespan) -> 
     )
 
 
-def _may_lie_in(seam: Timespan | None, event: EventMetadata) -> bool:
+def _may_lie_in(seam: TimeWindow | None, event: EventMetadata) -> bool:
     times = event.recorded_ts, event.collected_ts
     # A fraction of a second more: whether bounds mean that is not known either.
     return seam is not None and any(seam.since - 1 < time < seam.until + 1 for time in times)

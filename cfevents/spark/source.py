@@ -14,7 +14,7 @@ from pyspark.sql.datasource import (  # pyright: ignore[reportMissingImports]
 )
 from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow  # pyright: ignore[reportMissingImports]
 
-from cfevents._time import Timespan, now
+from cfevents._time import TimeWindow, now
 from cfevents.errors import CfEventsError
 from cfevents.spark import partitions
 from cfevents.spark.options import Mode, Options, options_of
@@ -123,7 +123,7 @@ class _RefusedReader(DataSourceStreamReader):
 
 
 def _partitions(
-    options: Options, window: Timespan, ahead: int = 0, collected_until: int | None = None
+    options: Options, window: TimeWindow, ahead: int = 0, collected_until: int | None = None
 ) -> list[InputPartition]:
     try:
         ids = asyncio.run(connectors(options))

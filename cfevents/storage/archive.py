@@ -14,8 +14,8 @@ from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import Query
 from cfevents._model.api import EventReference, RecordedEvent, event_id
 from cfevents._model.results import EventDetail
-from cfevents._time import Length, Moment, moment
-from cfevents._validation import check_seconds, check_segment, check_type, check_whole
+from cfevents._time import DurationLike, TimeLike, parse_time
+from cfevents._validation import validate_int, validate_path_segment, validate_seconds, validate_type
 from cfevents.errors import ArchiveError
 from cfevents.events import KindFilter
 from cfevents.storage import queries
@@ -82,7 +82,7 @@ class Archive:
         """
         # Absolute: SQLite takes some names, such as ":memory:", for something else.
         self._path, self._account_id = Path(path).absolute(), account_id
-        self._timeout = check_seconds("timeout", timeout)
+        self._timeout = validate_seconds("timeout", timeout)
         self._open: _Opened | None = None
         self._syncing: set[_Syncing] = set()
 
@@ -126,7 +126,7 @@ class Archive:
         Raises:
             ArchiveError: They could not be stored; nothing of the batch is.
         """
-        self._check_account(check_type("batch", batch, Batch).checkpoint.account_id)
+        self._check_account(validate_type("batch", batch, Batch).checkpoint.account_id)
         return await self._opened.writer.write(partial(queries.store_batch, batch=batch, since={}, details=False))
 
     async def sync(
@@ -134,10 +134,10 @@ class Archive:
         client: Follows,
         connector_ids: str | Iterable[str] | Fleet | None = None,
         *,
-        since: Moment | None = None,
+        since: TimeLike | None = None,
         follow: bool = False,
-        interval: Length = "30s",
-        lookback: Length = "24h",
+        interval: DurationLike = "30s",
+        lookback: DurationLike = "24h",
         kind: KindFilter | None = None,
         details: bool = False,
     ) -> int:
@@ -196,7 +196,7 @@ class Archive:
         return new
 
     def list_events(
-        self, connector_id: str, *, since: Moment, until: Moment | None = None, kind: KindFilter | None = None
+        self, connector_id: str, *, since: TimeLike, until: TimeLike | None = None, kind: KindFilter | None = None
     ) -> ArchivedStream:
         """List the events of a connector that were recorded in a window of time, ascending.
 
@@ -228,7 +228,7 @@ class Archive:
             ValueError: An argument has no meaning.
         """
         key = event_id(event)
-        values = check_segment("connector_id", connector_id), key.recorded_ts, key.sequence
+        values = validate_path_segment("connector_id", connector_id), key.recorded_ts, key.sequence
         found = await self._select(LISTED + PAYLOAD, "AND recorded_ts = ? AND sequence = ?", values)
         if not found:
             raise ArchiveError(f"the archive {self._path} has no event {key} of {connector_id}")
@@ -251,7 +251,7 @@ class Archive:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        values = check_segment("connector_id", connector_id), check_whole("limit", limit)
+        values = validate_path_segment("connector_id", connector_id), validate_int("limit", limit)
         rest = "AND event IS NOT NULL ORDER BY recorded_ts DESC, sequence DESC LIMIT ?"
         found = await self._select(LISTED + PAYLOAD, rest, values)
         return [each.recorded for each in found if each.recorded is not None]
@@ -264,7 +264,7 @@ class Archive:
         """
         return await self._opened.reader.do(lambda each: queries.connectors(each, self._account_id))
 
-    async def prune(self, *, before: Moment) -> int:
+    async def prune(self, *, before: TimeLike) -> int:
         """Remove what was recorded before a time, of all accounts where none was given, and let the file shrink.
 
         Args:
@@ -278,7 +278,7 @@ class Archive:
             TypeError: The time is of the wrong type.
             ValueError: The time has no meaning.
         """
-        second, removed, writer = moment("before", before), 0, self._opened.writer
+        second, removed, writer = parse_time("before", before), 0, self._opened.writer
         for connector in await writer.do(lambda each: queries.all_connectors(each, self._account_id)):
             prune_some = partial(queries.prune_some, connector=connector, before=second)
             while some := await writer.write(prune_some):

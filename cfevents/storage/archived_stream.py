@@ -9,7 +9,7 @@ from cfevents._listing.query import Query
 from cfevents._listing.stream import Stream, seen_of
 from cfevents._model.results import EventDetail, Page
 from cfevents._progress import Tally
-from cfevents._validation import check_whole
+from cfevents._validation import validate_int
 from cfevents.events import KindFilter
 from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
 
@@ -67,7 +67,7 @@ class ArchivedStream(Stream):
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        check_whole("concurrency", concurrency)
+        validate_int("concurrency", concurrency)
         return Details(self, self._details(wanted_kinds(kinds), tally := Tally()), tally)
 
     async def _details(self, kinds: tuple[str, ...], tally: Tally) -> AsyncGenerator[EventDetail, None]:

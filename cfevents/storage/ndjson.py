@@ -13,7 +13,7 @@ from typing import Any, Self
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
-from cfevents._validation import check_type
+from cfevents._validation import validate_type
 from cfevents.errors import ArchiveError
 from cfevents.storage.append_log import Appended
 from cfevents.storage.files import lock
@@ -99,7 +99,7 @@ class NDJSONFile:
             ArchiveError: It could not be written. The same batch can be written again: each event is there once.
             TypeError: It is no batch.
         """
-        check_type("batch", batch, Batch)
+        validate_type("batch", batch, Batch)
         thread = self._require_open()
         await asyncio.get_running_loop().run_in_executor(thread, self._guarded, self._write, batch)
 
@@ -120,7 +120,7 @@ class NDJSONFile:
             ArchiveError: It could not be written.
             TypeError: It is no checkpoint of a follower.
         """
-        text = check_type("checkpoint", checkpoint, FollowCheckpoint).to_json()
+        text = validate_type("checkpoint", checkpoint, FollowCheckpoint).to_json()
         if self.checkpoint is None:
             thread = self._require_open()
             await asyncio.get_running_loop().run_in_executor(thread, self._guarded, self._appended.append, b"", text)

@@ -10,7 +10,7 @@ from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Follower
 from cfevents._listing.fleet import Fleet
 from cfevents._model.api import EventMetadata
-from cfevents._time import Length, Moment
+from cfevents._time import DurationLike, TimeLike
 from cfevents.events import KindFilter
 from cfevents.storage.queries import store_checkpoint, stored_checkpoints
 
@@ -29,10 +29,10 @@ class Follows(Protocol):
         self,
         connector_ids: str | Iterable[str] | Fleet,
         *,
-        since: Moment | None = ...,
+        since: TimeLike | None = ...,
         checkpoint: FollowCheckpoint | str | None = ...,
-        interval: Length = ...,
-        lookback: Length = ...,
+        interval: DurationLike = ...,
+        lookback: DurationLike = ...,
         kind: KindFilter | None = ...,
     ) -> Follower[EventMetadata]:
         """Follow connectors."""

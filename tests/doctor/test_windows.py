@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cfevents._model.api import EventMetadata
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 from cfevents.doctor.probe import Listed, SeenPage
 from cfevents.doctor.windows import RULES, Rule, fitting, telling_window
 
@@ -16,7 +16,7 @@ EVENTS = st.builds(lambda t, n, lag: EventMetadata("Init", t, n, t + lag), TIMES
 HISTORIES = st.lists(EVENTS, max_size=20, unique_by=lambda event: (event.recorded_ts, event.sequence))
 
 
-def answer(rule: Rule, events: Sequence[EventMetadata], window: Timespan, *, complete: bool = True) -> Listed:
+def answer(rule: Rule, events: Sequence[EventMetadata], window: TimeWindow, *, complete: bool = True) -> Listed:
     """What a server lists by a rule."""
     items = tuple(event for event in events if rule.takes(event, window))
     page = SeenPage(items, None, "absent") if complete else SeenPage(items[: len(items) // 2], "more", "text")
@@ -26,7 +26,7 @@ def answer(rule: Rule, events: Sequence[EventMetadata], window: Timespan, *, com
 def narrowed(rule: Rule, events: Sequence[EventMetadata], *, complete: bool = True) -> tuple[Rule, ...]:
     """The rules that are left when four windows were listed, or windows tell no more."""
     rules: tuple[Rule, ...] = RULES
-    asked: list[Timespan] = []
+    asked: list[TimeWindow] = []
     while len(asked) < 4 and (window := telling_window(rules, events, asked)) is not None:
         asked.append(window)
         rules = fitting(rules, answer(rule, events, window, complete=complete), events)
@@ -55,7 +55,7 @@ def test_where_no_times_differ_only_the_bounds_can_be_told(rule: Rule) -> None:
 
 def test_no_rule_explains_an_event_beyond_both_bounds_or_one_that_is_missing_between_them() -> None:
     inside, outside = EventMetadata("Init", 105, 0, 105), EventMetadata("Init", 300, 0, 300)
-    window = Timespan(100, 110)
+    window = TimeWindow(100, 110)
     beyond = Listed(window, None, (SeenPage((inside, outside), None, "absent"),))
     missing = Listed(window, None, (SeenPage((), None, "absent"),))
     assert fitting(RULES, beyond, [inside, outside]) == ()

@@ -19,7 +19,7 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import Budget, Client, ConfigurationError, EventDetail, EventMetadata, Retry, events
-from cfevents._extras import needed
+from cfevents._extras import require_extra
 from cfevents._model.results import Block
 from cfevents._protocol.records import time_of
 from cfevents.events import PAYLOAD_FIELDS
@@ -344,7 +344,7 @@ def test_a_library_that_is_there_and_lacks_something_itself_says_what(
     (tmp_path / "broken_library.py").write_text("import what_it_lacks")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="what_it_lacks"):
-        needed("arrow", "broken_library")
+        require_extra("arrow", "broken_library")
 
 
 async def test_details_are_an_async_generator_still() -> None:

@@ -15,7 +15,7 @@ from support.virtual import BEGIN, Listed, VirtualAPI, list_virtually, made
 from cfevents import Checkpoint, EventMetadata
 from cfevents._listing.planner import _KEPT, HARD, Account, Density, Plan, Slice
 from cfevents._model.api import key_of
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 
 pytestmark = pytest.mark.once
 
@@ -34,8 +34,8 @@ class Case:
     differing: Random | None = None
 
     @property
-    def window(self) -> Timespan:
-        return Timespan(BEGIN, BEGIN + self.width)
+    def window(self) -> TimeWindow:
+        return TimeWindow(BEGIN, BEGIN + self.width)
 
     @property
     def start(self) -> Checkpoint:
@@ -350,7 +350,7 @@ def test_a_slow_consumer_stops_the_requests(order: str, concurrency: int) -> Non
 
 
 def test_a_plan_forgets_what_was_delivered() -> None:
-    plan = Plan(Timespan(BEGIN, BEGIN + 30 * DAY), 4)
+    plan = Plan(TimeWindow(BEGIN, BEGIN + 30 * DAY), 4)
     api = VirtualAPI(uniform(300, 20, 30 * DAY), page_size=20)
     sizes: list[int] = []
     delivered = 0
@@ -367,18 +367,18 @@ def test_a_plan_forgets_what_was_delivered() -> None:
 
 
 def test_a_slice_that_is_taken_is_never_asked_for_and_the_account_counts_what_was() -> None:
-    plan = Plan(Timespan(0, 100), 4)
+    plan = Plan(TimeWindow(0, 100), 4)
     ((part, window),) = plan.asks()
-    assert (window, plan.take()) == (Timespan(0, 100), None)
+    assert (window, plan.take()) == (TimeWindow(0, 100), None)
     assert list(plan.asks()) == []
     plan.learn(part, {}, None)
     assert plan.take() is part
     assert (list(plan.asks()), plan.take(), plan._account.sent) == ([], None, 1)
 
 
-def cut_up(concurrency: int = 8) -> tuple[Plan, list[tuple[Slice, Timespan]]]:
+def cut_up(concurrency: int = 8) -> tuple[Plan, list[tuple[Slice, TimeWindow]]]:
     """A plan after its first page, which was not the only one."""
-    plan = Plan(Timespan(BEGIN, BEGIN + DAY), concurrency)
+    plan = Plan(TimeWindow(BEGIN, BEGIN + DAY), concurrency)
     ((part, _),) = plan.asks()
     first = made(BEGIN + 10 * number for number in range(100))
     plan.learn(part, {key_of(event): event for event in first}, "more")

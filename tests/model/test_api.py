@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import EventId, EventMetadata, RecordedEvent, events
-from cfevents._validation import check_whole, shown
+from cfevents._validation import short_repr, validate_int
 
 whole = st.integers(-(2**63), 2**63 - 1)
 
@@ -76,5 +76,5 @@ def test_a_time_beyond_the_calendar_says_so(seconds: float) -> None:
 
 def test_what_is_too_long_to_show_is_shown_in_short() -> None:
     with pytest.raises(ValueError, match="page_size=a number of thousands of digits must be at least 1"):
-        check_whole("page_size", 10**5000)
-    assert shown("x" * 100) == "'" + "x" * 56 + "..."
+        validate_int("page_size", 10**5000)
+    assert short_repr("x" * 100) == "'" + "x" * 56 + "..."

@@ -13,13 +13,13 @@ from support.clock import StillLoop, run_jumping
 from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, failure, page, success
 
 from cfevents import AuthenticationError, ConfigurationError
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 from cfevents.spark.client import paced
 from cfevents.spark.options import Options
 from cfevents.spark.partitions import Part
 from cfevents.spark.reader import blocks, connectors
 
-WINDOW = Timespan(1_700_000_000, 1_700_086_400)
+WINDOW = TimeWindow(1_700_000_000, 1_700_086_400)
 
 
 @pytest.fixture(autouse=True)

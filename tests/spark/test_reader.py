@@ -15,14 +15,14 @@ from support.clock import StillLoop, run_jumping
 from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, item, page, success
 
 from cfevents import Client, FleetError, NotFoundError, events
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 from cfevents.spark.options import Options
 from cfevents.spark.partitions import Part, cut
 from cfevents.spark.reader import blocks, connectors, read, schema
 from cfevents.testing import Simulator, SimulatorThread
 
 DAY = 86_400
-WINDOW = Timespan(1_700_000_000, 1_700_000_000 + 3 * DAY)
+WINDOW = TimeWindow(1_700_000_000, 1_700_000_000 + 3 * DAY)
 CUTS = [WINDOW.since + DAY, WINDOW.since + 2 * DAY]
 
 
@@ -93,10 +93,10 @@ def test_the_seam_between_two_parts_is_asked_for_only_where_an_event_may_lie_in_
     quiet = CUTS[0] + 1000
     for begin, requests in ((CUTS[0], 2), (quiet, 1)):
         simulator.requests.clear()
-        part = Part("c1", Timespan(begin - 1, begin + 600), Timespan(begin - 1, begin))
+        part = Part("c1", TimeWindow(begin - 1, begin + 600), TimeWindow(begin - 1, begin))
         _ = rows_of([part], fast(page_size=1000))
         asked = [(int(request.query["from"]), int(request.query["to"])) for request in simulator.requests]
-        assert asked == [part.window, Timespan(begin - 1, begin)][:requests]
+        assert asked == [part.window, TimeWindow(begin - 1, begin)][:requests]
 
 
 def test_a_fraction_of_a_second_at_a_seam_comes_once_where_the_bounds_are_of_whole_seconds() -> None:
@@ -108,7 +108,7 @@ def test_a_fraction_of_a_second_at_a_seam_comes_once_where_the_bounds_are_of_who
 
     async def main() -> list[float]:
         async with ScriptedAPI(rounding) as api, Client(**api.client_options) as client:
-            parts = cut(["c1"], Timespan(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
+            parts = cut(["c1"], TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
             found = [block for part in parts async for block in blocks(client, part, fast())]
         return sorted(event.recorded_ts for block in found for event in block.events)
 
@@ -117,7 +117,7 @@ def test_a_fraction_of_a_second_at_a_seam_comes_once_where_the_bounds_are_of_who
 
 def test_a_batch_of_a_stream_has_the_same_events_however_late_it_is_read(simulator: Simulator) -> None:
     simulator.order, simulator.bounds, simulator.compare = "ascending", "inclusive", "t"
-    window = Timespan(CUTS[0] - DAY, CUTS[0] + DAY)
+    window = TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY)
     (first, second) = cut(["c1"], window, slots=1)
     until = CUTS[0] + 1
     rows = rows_of([evolve(part, collected_until=until) for part in (first, second)], fast())
@@ -129,7 +129,7 @@ def test_a_batch_of_a_stream_has_the_same_events_however_late_it_is_read(simulat
 
 def test_kinds_and_payloads_are_read_where_they_are_wanted() -> None:
     options = fast(kind=("StartUpgrade",), details=True)
-    parts = cut(["c1"], Timespan(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
+    parts = cut(["c1"], TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
     rows = rows_of(parts, options)
     assert {row["kind"] for row in rows} == {"StartUpgrade"}
     assert all(row["url"].startswith("https://u/") for row in rows)
@@ -139,7 +139,7 @@ def test_kinds_and_payloads_are_read_where_they_are_wanted() -> None:
 
 @pytest.mark.parametrize("details", [False, True])
 def test_batches_are_of_the_columns_that_spark_was_told(details: bool) -> None:
-    part = Part("c1", Timespan(CUTS[0] - 5, CUTS[0] + 5))
+    part = Part("c1", TimeWindow(CUTS[0] - 5, CUTS[0] + 5))
     assert {batch.schema for batch in read(part, fast(details=details))} == {schema(payloads=details)}
     assert schema(payloads=False).field("kind").type == pa.string()
 
@@ -170,13 +170,13 @@ def test_no_page_is_asked_for_before_the_one_before_it_was_taken(simulator: Simu
 
 def test_an_error_says_whose_events_could_not_be_read() -> None:
     with pytest.raises(NotFoundError) as caught:
-        rows_of([Part("gone", Timespan(0, 60))], fast())
+        rows_of([Part("gone", TimeWindow(0, 60))], fast())
     assert caught.value.__notes__ == ["connector 'gone', from 1970-01-01T00:00:00+00:00 to 1970-01-01T00:01:00+00:00"]
 
 
 def test_an_error_is_told_without_the_way_to_it() -> None:
     with pytest.raises(NotFoundError) as caught:
-        rows_of([Part("gone", Timespan(0, 60))], fast())
+        rows_of([Part("gone", TimeWindow(0, 60))], fast())
     told = traceback.format_exception(caught.value)
     assert sum("site-packages" in line or "cfevents" in line for line in told) < 8
     assert told[-1].startswith("connector 'gone', from")
@@ -184,7 +184,7 @@ def test_an_error_is_told_without_the_way_to_it() -> None:
 
 def test_an_error_says_so_too_where_a_bound_has_no_date() -> None:
     with pytest.raises(NotFoundError) as caught:
-        rows_of([Part("gone", Timespan(-84_600_000_000, 60))], fast())
+        rows_of([Part("gone", TimeWindow(-84_600_000_000, 60))], fast())
     assert caught.value.__notes__ == ["connector 'gone', from -84600000000 to 1970-01-01T00:01:00+00:00"]
 
 

@@ -15,7 +15,7 @@ from cfevents._listing.planner import Plan, Slice
 from cfevents._listing.slices import _after
 from cfevents._model.api import key_of
 from cfevents._model.checkpoint import EventKey
-from cfevents._time import Timespan
+from cfevents._time import TimeWindow
 
 BEGIN = 1_700_000_000
 _KINDS = ("Init", "Leave", "Reconcile")
@@ -41,7 +41,7 @@ class VirtualAPI:
     compare: str = "t"
     page_size: int = 100
     empty_pages: int = 0
-    _listings: dict[Timespan, list[EventMetadata]] = field(factory=dict, init=False, repr=False)
+    _listings: dict[TimeWindow, list[EventMetadata]] = field(factory=dict, init=False, repr=False)
     _by_time: list[EventMetadata] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -51,7 +51,7 @@ class VirtualAPI:
     def _time(self) -> Callable[[EventMetadata], Any]:
         return attrgetter("recorded_ts" if self.compare == "t" else "collected_ts")
 
-    def listing(self, window: Timespan) -> list[EventMetadata]:
+    def listing(self, window: TimeWindow) -> list[EventMetadata]:
         """Everything in a window, in the API's order."""
         if window not in self._listings:
             first, last = (bisect_left, bisect_right) if self.bounds == "inclusive" else (bisect_right, bisect_left)
@@ -70,7 +70,7 @@ class VirtualAPI:
         }
         return orders[self.order]
 
-    def page(self, window: Timespan, cursor: str | None) -> tuple[list[EventMetadata], str | None]:
+    def page(self, window: TimeWindow, cursor: str | None) -> tuple[list[EventMetadata], str | None]:
         """A page, and the cursor of the next."""
         listing = self.listing(window)
         at, empties = map(int, cursor.split("/")) if cursor else (0, self.empty_pages)
@@ -79,7 +79,7 @@ class VirtualAPI:
         end = at + self.page_size
         return listing[at:end], f"{end}/{self.empty_pages}" if end < len(listing) else None
 
-    def pages(self, window: Timespan) -> int:
+    def pages(self, window: TimeWindow) -> int:
         """How many requests a listing page by page takes."""
         return max(1, math.ceil(len(self.listing(window)) / self.page_size)) * (1 + self.empty_pages)
 
@@ -113,7 +113,7 @@ class _Run:
     plan: Plan
     listed: Listed
     differing: Random | None
-    under_way: list[tuple[float, int, Slice, Timespan]] = field(factory=list)
+    under_way: list[tuple[float, int, Slice, TimeWindow]] = field(factory=list)
 
     def ask(self) -> None:
         for part, window in self.plan.asks():
@@ -156,7 +156,7 @@ def list_virtually(
         slices: After how many slices the caller ends it.
     """
     since = start.since if start.reached is None else max(start.since, start.reached - 1)
-    run = _Run(api, Plan(Timespan(since, start.until), concurrency), Listed(), differing)
+    run = _Run(api, Plan(TimeWindow(since, start.until), concurrency), Listed(), differing)
     reached, before, listed = start, set(start.delivered), run.listed
     while not reached.finished and len(listed.keys) != slices:
         run.learn(listed.rounds)

@@ -107,7 +107,7 @@ def fill_archive(
 async def _fill(
     path: str, client: "Client", whom: "list[str] | Fleet", ending: Ending, *, since: Any, **how: Any
 ) -> None:
-    from cfevents._time import moment  # noqa: PLC0415 - not needed for --help
+    from cfevents._time import parse_time  # noqa: PLC0415 - not needed for --help
     from cfevents.storage import Archive  # noqa: PLC0415 - not needed for --help
 
     with arguments_checked():
@@ -119,7 +119,7 @@ async def _fill(
         # When asked, it ends after the batch that it is at, and says how many there were.
         stack.enter_context(ending.by(archive.close))
         if not how["follow"]:
-            begin = asked.checkpoint.since if since is None else moment("since", since)
+            begin = asked.checkpoint.since if since is None else parse_time("since", since)
             stack.enter_context(filling_shown(archive, client, begin))
         new = await archive.sync(client, whom, since=since, **how)
     print_whole(f"{new} new event{'' if new == 1 else 's'} in {printable(path)}\n")

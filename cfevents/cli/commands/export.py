@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from cfevents._export.formats import Format
     from cfevents._export.sources import Portion, Source
     from cfevents._export.staging import Gathered, Progress
-    from cfevents._time import Moment, Timespan
+    from cfevents._time import TimeLike, TimeWindow
     from cfevents.storage import Archive
 
 _STDOUT = "-"
@@ -49,8 +49,8 @@ class _Job(NamedTuple):
 
     connectors: tuple[str, ...]
     all_: bool
-    since: "Moment"
-    until: "Moment | None"
+    since: "TimeLike"
+    until: "TimeLike | None"
     kinds: tuple[str, ...]
     details: bool
     archive: str | None
@@ -119,7 +119,7 @@ def export_events(
     asyncio.run(_export(path, restart, job))
 
 
-def _worded(bound: "Moment | None") -> Any:
+def _worded(bound: "TimeLike | None") -> Any:
     return bound.isoformat() if isinstance(bound, datetime) else bound
 
 
@@ -155,14 +155,14 @@ async def _export(path: str, restart: bool, job: _Job) -> None:
     print_whole(f"{number} event{'' if number == 1 else 's'} in {printable(path)}\n")
 
 
-def _checked(job: _Job) -> "Timespan":
+def _checked(job: _Job) -> "TimeWindow":
     """Fix the window, and tell what has no meaning before a file is made."""
-    from cfevents._time import Timespan  # noqa: PLC0415 - not needed for --help
+    from cfevents._time import TimeWindow  # noqa: PLC0415 - not needed for --help
     from cfevents.events import kind_names  # noqa: PLC0415 - not needed for --help
 
     with arguments_checked():
         kind_names(job.kinds or None)
-        return Timespan.of(job.since, job.until)
+        return TimeWindow.of(job.since, job.until)
 
 
 @asynccontextmanager
@@ -194,7 +194,7 @@ async def _connectors(client: "Client", connectors: tuple[str, ...], all_: bool)
     return [*dict.fromkeys(ids)]
 
 
-async def _begun(origin: _Origin, job: _Job, window: "Timespan") -> "Progress":
+async def _begun(origin: _Origin, job: _Job, window: "TimeWindow") -> "Progress":
     """Begin: which connectors, and when, stays as it is from now on."""
     from cfevents._export.staging import Progress  # noqa: PLC0415 - not needed for --help
 
@@ -214,7 +214,7 @@ class _Stdout:
         click.echo(data, nl=False)
 
 
-async def _write(gathered: "Gathered", origin: _Origin, form: "Format", job: _Job, window: "Timespan") -> int:
+async def _write(gathered: "Gathered", origin: _Origin, form: "Format", job: _Job, window: "TimeWindow") -> int:
     from cfevents._export.job import export, require_same  # noqa: PLC0415 - not needed for --help
 
     if progress := gathered.read():

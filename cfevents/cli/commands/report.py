@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from cfevents import CfEventsError, EventStream
-    from cfevents._time import Moment, Timespan
+    from cfevents._time import TimeLike, TimeWindow
     from cfevents.operations import Finding, Journal, Report
 
 _SHORT_ID = 9
@@ -147,7 +147,7 @@ class _Found(NamedTuple):
 
 
 async def _archived(
-    path: str, all_: bool, *, connectors: tuple[str, ...], since: "Moment", until: "Moment | None", **_: Any
+    path: str, all_: bool, *, connectors: tuple[str, ...], since: "TimeLike", until: "TimeLike | None", **_: Any
 ) -> _Found:
     from cfevents.operations import Journal  # noqa: PLC0415 - not needed for --help
 
@@ -162,7 +162,13 @@ async def _archived(
 
 
 async def _asked(
-    all_: bool, *, connectors: tuple[str, ...], simulate: bool, details: bool, since: "Moment", until: "Moment | None"
+    all_: bool,
+    *,
+    connectors: tuple[str, ...],
+    simulate: bool,
+    details: bool,
+    since: "TimeLike",
+    until: "TimeLike | None",
 ) -> _Found:
     from cfevents.operations import Journal  # noqa: PLC0415 - not needed for --help
     from cfevents.operations.report import telling_kinds  # noqa: PLC0415 - not needed for --help
@@ -184,7 +190,7 @@ async def _asked(
     return _Found(_report(journal, window, unread), unread | more)
 
 
-def _report(journal: "Journal", window: "Timespan", unread: "Collection[str]") -> "Report":
+def _report(journal: "Journal", window: "TimeWindow", unread: "Collection[str]") -> "Report":
     """Report of those that were read whole: where the others were cut off would be taken for silence."""
     from attrs import evolve  # noqa: PLC0415 - not needed for --help
 
@@ -209,12 +215,12 @@ def _count(journal: "Journal", kinds: "Mapping[str, Collection[str]]") -> int:
     return sum(each.kind in kinds.get(name or "", ()) for name, records in journal.connectors() for each in records)
 
 
-def _window(since: "Moment", until: "Moment | None") -> "Timespan":
+def _window(since: "TimeLike", until: "TimeLike | None") -> "TimeWindow":
     """Fix the window, which is to be one for all connectors and for the report."""
-    from cfevents._time import Timespan  # noqa: PLC0415 - not needed for --help
+    from cfevents._time import TimeWindow  # noqa: PLC0415 - not needed for --help
 
     with arguments_checked():
-        return Timespan.of(since, until)
+        return TimeWindow.of(since, until)
 
 
 def _show(found: _Found, format_: str | None, zone: Zone) -> None:

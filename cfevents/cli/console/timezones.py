@@ -98,9 +98,9 @@ def moments(zone: Zone | None, **bounds: str | None) -> dict[str, Any]:
 
 
 def _moment(zone: Zone | None, name: str, text: str | None) -> "str | dt.datetime | None":
-    from cfevents._time import without_zone  # noqa: PLC0415 - not needed for --help
+    from cfevents._time import parse_naive  # noqa: PLC0415 - not needed for --help
 
-    time = None if text is None else without_zone(text)
+    time = None if text is None else parse_naive(text)
     if time is None:
         return text
     if zone is None:
