@@ -9,10 +9,10 @@ import aiohttp
 from yarl import URL
 
 from cfevents._http.budget import Budget
-from cfevents._http.config import TokenSource, find_api, find_credentials
-from cfevents._http.connection import Counts, Reader, Session, Usage
+from cfevents._http.config import TokenSource, resolve_credentials, resolve_endpoints
+from cfevents._http.connection import Connection, Counters, Reader, Usage
 from cfevents._http.retry import Retry
-from cfevents._http.transport import Exchange, Settings, Transport, tell_if_forgotten
+from cfevents._http.transport import Exchange, Settings, Transport, warn_if_unclosed
 from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import Query
 from cfevents._listing.stream import EventStream
@@ -45,7 +45,7 @@ class Client:
 
     __module__ = "cfevents"
 
-    _session: Session | None = None
+    _session: Connection | None = None
     _closed = False
 
     def __init__(
@@ -90,11 +90,11 @@ class Client:
         hidden_url = mask(str(base_url) if isinstance(base_url, URL) else base_url)
         hidden_headers = mask_values(extra_headers)
         base_url = extra_headers = None
-        self._credentials = find_credentials(api_token, api_email, api_key)
-        self._api = find_api(hidden_url, account_id)
+        self._credentials = resolve_credentials(api_token, api_email, api_key)
+        self._api = resolve_endpoints(hidden_url, account_id)
         self._retry = validate_type("retry", Retry() if retry is None else retry, Retry)
         self._budget = validate_type("budget", Budget() if budget is None else budget, Budget)
-        self._counts = Counts()
+        self._counts = Counters()
         self._settings = Settings(session, timeout, max_body_size, hidden_headers)
 
     async def open(self) -> Self:
@@ -106,8 +106,8 @@ class Client:
         if self._session is None:
             transport = Transport(self._api.base_url, self._settings)
             exchange = Exchange(transport, self._credentials, self._settings)
-            self._session = Session(exchange, self._budget, self._retry, self._counts)
-            self._forgotten = tell_if_forgotten(self, self._api.account_id, transport)
+            self._session = Connection(exchange, self._budget, self._retry, self._counts)
+            self._forgotten = warn_if_unclosed(self, self._api.account_id, transport)
         self._opened()
         return self
 
@@ -309,7 +309,7 @@ class Client:
     def _reader(self) -> Reader:
         return Reader(self._opened, self._api)
 
-    def _opened(self) -> Session:
+    def _opened(self) -> Connection:
         if self._session is None:
             state = "is closed" if self._closed else "is not open"
             raise ConfigurationError(f"the client {state}: write 'async with Client() as client', or await open()")

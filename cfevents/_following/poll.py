@@ -12,7 +12,7 @@ from cfevents._listing.pages import chosen
 from cfevents._listing.planner import EASY
 from cfevents._listing.query import Query
 from cfevents._listing.slices import list_slices
-from cfevents._model.api import EventMetadata, key_of
+from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import FollowedEvent
 from cfevents._time import now
 from cfevents.errors import CfEventsError
@@ -167,7 +167,7 @@ class _Gathering:
     def taken(self, piece: list[EventMetadata]) -> list[EventMetadata]:
         """Take the first of them, ascending."""
         # Where the API's bounds mean when events were collected, slices are not in the order of the recording.
-        piece.sort(key=key_of)
+        piece.sort(key=event_key)
         first = piece[: self._most]
         del piece[: self._most]
         self._taken_at = self._loop.time()

@@ -15,7 +15,7 @@ from cfevents._following.poll import Found, News, Payloads
 from cfevents._following.schedule import Pace, Schedule, Turn
 from cfevents._following.status import ConnectorStatus
 from cfevents._following.watermark import Watermark
-from cfevents._http.connection import Reader, Session, stop
+from cfevents._http.connection import Connection, Reader, cancel_all
 from cfevents._listing.fleet import Members
 from cfevents._listing.query import Query
 from cfevents._time import now
@@ -77,7 +77,7 @@ class Asking:
         self._schedule = Schedule(terms.pace, terms.random)
         self._found: asyncio.Queue[Found | BaseException | None] = asyncio.Queue(1)
         self._changed = asyncio.Event()
-        self._session: Session | None = None
+        self._session: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._answered = self._looked = self._looks_in_vain = False
 
@@ -107,9 +107,9 @@ class Asking:
 
     async def close(self) -> None:
         """End what is under way."""
-        await stop(self._tasks)
+        await cancel_all(self._tasks)
 
-    def _begin(self, session: Session) -> None:
+    def _begin(self, session: Connection) -> None:
         named, most = self._members.named, self._members.concurrency
         if not self._terms.once:
             # Which an account has is asked for; meanwhile those are followed that were followed before.

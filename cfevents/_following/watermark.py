@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import evolve, field, frozen
 
-from cfevents._model.api import EventMetadata, key_of
+from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.checkpoint import EventKey
 from cfevents._time import TimeWindow
 
@@ -47,7 +47,7 @@ class Watermark:
         found = {
             key: event
             for event in events
-            if event.recorded_ts >= self.since and (key := key_of(event)) not in self.delivered
+            if event.recorded_ts >= self.since and (key := event_key(event)) not in self.delivered
         }
         return [found[key] for key in sorted(found)]
 
@@ -57,7 +57,7 @@ class Watermark:
 
     def after(self, events: Iterable[EventMetadata]) -> "Watermark":
         """Take in what is delivered."""
-        if not (more := dict.fromkeys(map(key_of, events))):
+        if not (more := dict.fromkeys(map(event_key, events))):
             return self
         newest = max(time for time, _ in more)
         return evolve(

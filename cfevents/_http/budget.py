@@ -26,7 +26,7 @@ _LONGER = 0.1
 _MOST = 1800.0
 
 
-class Blocked:
+class _Block:
     """Until when nothing is sent, on the event loop's clock: as long as the API said, and a little longer.
 
     Requests sent into a block seem to make it anew. So others who met it a little later made it longer than we were
@@ -65,9 +65,9 @@ class Blocked:
 
 
 # The part of a quota that is left free where others spend too.
-_FREE = 10
+_HEADROOM = 10
 
-NOTABLE_WAIT = 5.0
+LOG_WAIT_S = 5.0
 """Waits that are longer, in seconds, are told in the log, each once."""
 
 _log = logging.getLogger("cfevents")
@@ -111,7 +111,7 @@ class _Window:
         headers show would go beyond it together.
         """
         theirs = self.quota - self.allowed
-        free = min(theirs, max(1, self.quota // _FREE))
+        free = min(theirs, max(1, self.quota // _HEADROOM))
         return max(0, self.foreign - theirs + free) if self.foreign else 0
 
     def free_at(self, now: float, in_flight: int, answered: list[float]) -> float:
@@ -185,7 +185,7 @@ class Budget:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._told_until = -math.inf
-        self._blocked = Blocked()
+        self._blocked = _Block()
         # Until the API's own count is known one request goes at a time: programs that start one after the other, each
         # with a budget of its own, would otherwise add up to a block.
         self._alone = True
@@ -344,7 +344,7 @@ class Budget:
                 return
 
     def _tell_of(self, at: float, now: float) -> None:
-        if at > self._told_until + NOTABLE_WAIT and at - now > NOTABLE_WAIT:
+        if at > self._told_until + LOG_WAIT_S and at - now > LOG_WAIT_S:
             self._told_until = at
             why = "the API refuses requests" if at == self._blocked.until else "the request quota is used up"
             _log.warning("%s: waiting %.0f s", why, at - now)

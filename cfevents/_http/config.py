@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from attrs import frozen
 from yarl import URL
 
-from cfevents._protocol.requests import API, is_loopback
+from cfevents._protocol.requests import Endpoints, is_loopback
 from cfevents._secrets import NonText, Secret, environment, mask
 from cfevents._validation import validate_path_segment
 from cfevents.errors import ConfigurationError
@@ -17,12 +17,12 @@ DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 _LONGEST_ACCOUNT_ID = 32
 
 TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
-"""A function, plain or async, that gives the API token of the moment."""
+"""A function, plain or async, that gives the Endpoints token of the moment."""
 
 
 @frozen(eq=False, repr=False)
 class Credentials:
-    """One complete scheme: an API token (or its source), or an email with its key."""
+    """One complete scheme: an Endpoints token (or its source), or an email with its key."""
 
     token: Secret | TokenSource | None = None
     email: Secret | None = None
@@ -45,7 +45,7 @@ class Credentials:
         return {"Authorization": Secret(f"Bearer {token}")}
 
 
-def find_credentials(api_token: str | TokenSource | None, api_email: str | None, api_key: str | None) -> Credentials:
+def resolve_credentials(api_token: str | TokenSource | None, api_email: str | None, api_key: str | None) -> Credentials:
     """Choose the scheme: a whole one from the arguments before one from the environment, the token before the key.
 
     Args:
@@ -114,8 +114,8 @@ async def _answer(source: TokenSource) -> Any:
         raise ConfigurationError(f"the api_token callable raised {type(error).__name__}") from error
 
 
-def find_api(base_url: str | None, account_id: str | None) -> API:
-    """Find the API and the account: from the arguments, or from the environment.
+def resolve_endpoints(base_url: str | None, account_id: str | None) -> Endpoints:
+    """Find the Endpoints and the account: from the arguments, or from the environment.
 
     Raises:
         ConfigurationError: The account is missing, or one of them is unusable.
@@ -124,7 +124,7 @@ def find_api(base_url: str | None, account_id: str | None) -> API:
     if account_id is None:
         raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
     where = mask(_stripped(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL)
-    return API(_checked_base_url(where), _checked_account_id(account_id))
+    return Endpoints(_checked_base_url(where), _checked_account_id(account_id))
 
 
 def _stripped(value: str | None) -> str | None:
@@ -137,7 +137,7 @@ def _checked_account_id(value: str) -> str:
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"account_id is unusable: {error}") from None
     if len(value) > _LONGEST_ACCOUNT_ID:
-        raise ConfigurationError(f"account_id has {len(value)} characters; the API takes at most 32")
+        raise ConfigurationError(f"account_id has {len(value)} characters; the Endpoints takes at most 32")
     return value
 
 

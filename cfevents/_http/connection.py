@@ -10,11 +10,11 @@ from typing import Any, NamedTuple, TypeVar
 import stamina
 from attrs import evolve
 
-from cfevents._http.budget import NOTABLE_WAIT, BlockedError, Budget
+from cfevents._http.budget import LOG_WAIT_S, BlockedError, Budget
 from cfevents._http.retry import Retry, may_pass
 from cfevents._http.transport import Exchange
-from cfevents._protocol.requests import API, Request
-from cfevents._protocol.responses import Answer, OpenAnswer, Response, open_answer
+from cfevents._protocol.requests import Endpoints, Request
+from cfevents._protocol.responses import RawResult, Response, Result, parse_envelope
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ _NO_WAIT = 1e-3
 _log = logging.getLogger("cfevents")
 
 
-class Counts:
+class Counters:
     """What a client has done so far: requests sent, repeated, and seconds waited for a turn; and how many wait now."""
 
     sent = 0
@@ -36,7 +36,7 @@ class Counts:
     waiting = 0
 
 
-class _Call:
+class _CallState:
     """One call's patience, and how it went so far."""
 
     def __init__(self, deadline: float) -> None:
@@ -64,10 +64,10 @@ class Usage(NamedTuple):
 Usage.__module__ = "cfevents"
 
 
-class Session:
+class Connection:
     """An open client on one event loop: its exchange, its budget, its patience."""
 
-    def __init__(self, exchange: Exchange, budget: Budget, retry: Retry, counts: Counts) -> None:
+    def __init__(self, exchange: Exchange, budget: Budget, retry: Retry, counts: Counters) -> None:
         """Take what it works with, on the event loop that runs."""
         self._loop = asyncio.get_running_loop()
         self._exchange = exchange
@@ -85,7 +85,7 @@ class Session:
     async def close(self) -> None:
         """End what is under way, and close its connections, unless they are the caller's."""
         self._closed = True
-        await stop(self._tasks)
+        await cancel_all(self._tasks)
         await self._exchange.transport.close()
 
     @property
@@ -98,7 +98,7 @@ class Session:
         """Seconds until the budget lets the next request leave; 0 where none of this client's waits for its turn."""
         return self._budget.wait if self._counts.waiting else 0.0
 
-    def once(self) -> "Session":
+    def once(self) -> "Connection":
         """Give the same session, but one that sends each request once, also where it may be repeated."""
         session = copy(self)
         session._retry = evolve(self._retry, attempts=1)
@@ -109,10 +109,10 @@ class Session:
         """What it sends by."""
         return self._exchange
 
-    def through(self, exchange: Exchange) -> "Session":
+    def through(self, exchange: Exchange) -> "Connection":
         """Give the same session, but one that sends by another exchange, each request once, and waits for no block."""
         session = self.once()
-        session._exchange, session._retry = exchange, evolve(session._retry, max_wait=_NO_WAIT)
+        session._exchange, session._retry = exchange, evolve(session._retry, max_block_wait=_NO_WAIT)
         return session
 
     def start(self, work: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
@@ -142,11 +142,11 @@ class Session:
                 raise ConfigurationError("the client was closed while it was reading") from None
             raise
 
-    async def ask(self, request: Request[T], timeout: float | None = None) -> Answer[T]:
+    async def ask(self, request: Request[T], timeout: float | None = None) -> Result[T]:
         """Send a request until it is answered, as `send` does, and structure its result."""
         return (await self.send(request, timeout)).read()
 
-    async def send(self, request: Request[T], timeout: float | None = None) -> OpenAnswer[T]:
+    async def send(self, request: Request[T], timeout: float | None = None) -> RawResult[T]:
         """Send a request, and again while it may be, until it is answered.
 
         Args:
@@ -157,16 +157,16 @@ class Session:
         Raises:
             CfEventsError: It did not succeed. The error tells what was asked.
         """
-        call = _Call(math.inf if timeout is None else self._loop.time() + timeout)
+        call = _CallState(math.inf if timeout is None else self._loop.time() + timeout)
         try:
             if timeout is None:
                 return await self._repeat(request, call)
             return await self._repeat_until(request, call)
         except CfEventsError as error:
-            tell_of(error, request)
+            add_request(error, request)
             raise
 
-    async def _repeat_until(self, request: Request[T], call: "_Call") -> OpenAnswer[T]:
+    async def _repeat_until(self, request: Request[T], call: "_CallState") -> RawResult[T]:
         try:
             async with asyncio.timeout_at(call.deadline):
                 return await self._repeat(request, call)
@@ -174,7 +174,7 @@ class Session:
             last = f"; the last attempt: {call.failures[-1]}" if call.failures else ""
             raise APITimeoutError(f"no answer before the call's timeout ran out{last}") from error
 
-    async def _repeat(self, request: Request[T], call: "_Call") -> OpenAnswer[T]:
+    async def _repeat(self, request: Request[T], call: "_CallState") -> RawResult[T]:
         try:
             return await self._past_blocks(request, call)
         except CfEventsError as error:
@@ -200,18 +200,16 @@ class Session:
             if len(failures) >= self._retry.attempts or not may_pass(error):
                 return False
             wait = self._retry.wait(len(failures))
-            _log.log(
-                logging.WARNING if wait > NOTABLE_WAIT else logging.INFO, "%s; asking again in %.1f s", error, wait
-            )
+            _log.log(logging.WARNING if wait > LOG_WAIT_S else logging.INFO, "%s; asking again in %.1f s", error, wait)
             return wait
 
         return rule
 
-    async def _past_blocks(self, request: Request[T], call: "_Call") -> OpenAnswer[T]:
+    async def _past_blocks(self, request: Request[T], call: "_CallState") -> RawResult[T]:
         """Make one attempt that counts: the answer that the quota is used up is waited out, and does not."""
         give_up, refusal = math.inf, None
         while True:
-            patience = min(self._retry.max_wait, give_up - self._loop.time())
+            patience = min(self._retry.max_block_wait, give_up - self._loop.time())
             try:
                 return await self._attempt(request, patience, call)
             except BlockedError as error:
@@ -223,9 +221,9 @@ class Session:
                 raise refusal from None
             except RateLimitError as error:
                 refusal = error
-                give_up = min(give_up, self._loop.time() + self._retry.max_wait)
+                give_up = min(give_up, self._loop.time() + self._retry.max_block_wait)
 
-    async def _attempt(self, request: Request[T], patience: float, call: "_Call") -> OpenAnswer[T]:
+    async def _attempt(self, request: Request[T], patience: float, call: "_CallState") -> RawResult[T]:
         began = self._loop.time()
         self._counts.waiting += 1
         try:
@@ -241,10 +239,10 @@ class Session:
         finally:
             self._budget.answered(number)
 
-    def _opened(self, request: Request[T], response: Response, number: int) -> OpenAnswer[T]:
+    def _opened(self, request: Request[T], response: Response, number: int) -> RawResult[T]:
         """Open the answer to a request, and let the budget learn from it."""
         try:
-            return open_answer(request, response)
+            return parse_envelope(request, response)
         except RateLimitError as error:
             self._budget.block(error.retry_after or response.limits.resets_in)
             raise
@@ -255,13 +253,13 @@ class Session:
 class Reader(NamedTuple):
     """What streams read with."""
 
-    opened: Callable[[], Session]
+    opened: Callable[[], Connection]
     """Gives the session, each time anew: the client may have been closed meanwhile."""
 
-    api: API
+    api: Endpoints
 
 
-async def stop(tasks: "Iterable[asyncio.Task[Any]]") -> None:
+async def cancel_all(tasks: "Iterable[asyncio.Task[Any]]") -> None:
     """Cancel tasks, and wait until they have ended."""
     if tasks := {task for task in tasks if not task.done()}:
         for task in tasks:
@@ -269,7 +267,7 @@ async def stop(tasks: "Iterable[asyncio.Task[Any]]") -> None:
         await asyncio.wait(tasks)
 
 
-def tell_of(error: E, request: Request[Any]) -> E:
+def add_request(error: E, request: Request[Any]) -> E:
     """Write on an error what was asked, so that one can go on from there."""
     if not isinstance(error, ConfigurationError):  # which arises before anything is sent
         vars(error).update(method=request.method, path=request.path)

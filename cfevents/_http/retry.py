@@ -15,16 +15,16 @@ def _attempts(value: int) -> int:
     return validate_int("attempts", value)
 
 
-def _max_wait(value: float) -> float:
-    return validate_seconds("max_wait", value)
+def _max_block_wait(value: float) -> float:
+    return validate_seconds("max_block_wait", value)
 
 
-def _first_wait(value: float) -> float:
-    return validate_seconds("first_wait", value)
+def _backoff_initial(value: float) -> float:
+    return validate_seconds("backoff_initial", value)
 
 
-def _longest_wait(value: float) -> float:
-    return validate_seconds("longest_wait", value)
+def _backoff_max(value: float) -> float:
+    return validate_seconds("backoff_max", value)
 
 
 @frozen
@@ -41,18 +41,18 @@ class Retry:
     attempts: int = field(default=6, converter=_attempts)
     """How often a request is sent at most. A block that was waited out does not count."""
 
-    max_wait: float = field(default=400.0, converter=_max_wait)
+    max_block_wait: float = field(default=400.0, converter=_max_block_wait)
     """The longest block of the API to wait for, in seconds: five minutes are documented, and a tenth is added."""
 
-    first_wait: float = field(default=1.0, converter=_first_wait)
+    backoff_initial: float = field(default=1.0, converter=_backoff_initial)
     """The longest wait before the second attempt, in seconds; it doubles with each further one."""
 
-    longest_wait: float = field(default=30.0, converter=_longest_wait)
+    backoff_max: float = field(default=30.0, converter=_backoff_max)
     """The longest wait before any attempt, in seconds."""
 
     def wait(self, failures: int) -> float:
         """Draw the wait after so many failures: anything up to a bound, so that clients do not fall in step."""
-        bound = min(self.longest_wait, self.first_wait * 2.0 ** min(failures - 1, 60))
+        bound = min(self.backoff_max, self.backoff_initial * 2.0 ** min(failures - 1, 60))
         return random.uniform(0, bound)  # noqa: S311 - no secret
 
 

@@ -243,7 +243,7 @@ class Exchange:
                 ray_id=headers.get("CF-Ray"),
                 retry_after=whole_seconds(headers.get("Retry-After")),
                 limits=RateLimits.of(headers.get("Ratelimit-Policy"), headers.get("Ratelimit")),
-                carried=(*credentials.values(), *self.settings.headers.values()),
+                request_secrets=(*credentials.values(), *self.settings.headers.values()),
                 date=headers.get("Date"),
             )
 
@@ -309,7 +309,7 @@ def _described(error: BaseException) -> str:
 _log = logging.getLogger("cfevents")
 
 
-def tell_if_forgotten(client: object, account_id: str, transport: Transport) -> "weakref.finalize[..., object]":
+def warn_if_unclosed(client: object, account_id: str, transport: Transport) -> "weakref.finalize[..., object]":
     """Tell when a client is gone that was not closed, and close its connections. Call `detach` where it was closed.
 
     A session of the caller's is the caller's to close, and nothing is told of it.

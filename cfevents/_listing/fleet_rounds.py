@@ -18,7 +18,7 @@ from cfevents._listing.pages import follow_cursor, told_how_to_go_on
 from cfevents._listing.planner import Density
 from cfevents._listing.query import Query
 from cfevents._listing.slices import listed_again
-from cfevents._model.api import EventMetadata, key_of
+from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import Page
 from cfevents.errors import BadRequestError, CfEventsError, ConfigurationError
@@ -154,7 +154,7 @@ class Rounds:
 
     def _take(self, connector: _Connector, events: list[EventMetadata], begin: int, end: int) -> None:
         delivered, before = set(connector.reached.delivered), connector.reached
-        found = {key_of(event): event for event in events}
+        found = {event_key(event): event for event in events}
         connector.density.learn(begin, end, len(found))
         connector.silent = not found
         connector.held += [Listed(before, event) for key, event in found.items() if key not in delivered]
@@ -167,4 +167,4 @@ class Rounds:
             later = [each for each in connector.held if connector.whole and each.event.recorded_ts >= end]
             taken += [each for each in connector.held if not connector.whole or each.event.recorded_ts < end]
             connector.held = later
-        return sorted(taken, key=lambda listed: key_of(listed.event))
+        return sorted(taken, key=lambda listed: event_key(listed.event))

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, NamedTuple, TypeVar
 
-from cfevents._http.connection import Reader, stop
+from cfevents._http.connection import Reader, cancel_all
 from cfevents.errors import CfEventsError
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ async def in_order(
         if thing.error is not None:
             raise thing.error
     finally:
-        await stop(task for _, task in begun)
+        await cancel_all(task for _, task in begun)
 
 
 class _End(NamedTuple):

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Iterator, Set
 from contextlib import contextmanager
 from hashlib import blake2b
 
-from cfevents._http.connection import Reader, Session, stop, tell_of
+from cfevents._http.connection import Connection, Reader, add_request, cancel_all
 from cfevents._listing.query import Query
-from cfevents._model.api import EventMetadata, Listing, key_of
+from cfevents._model.api import EventMetadata, Listing, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
 from cfevents._protocol.requests import Request
-from cfevents._protocol.responses import Answer, OpenAnswer
+from cfevents._protocol.responses import RawResult, Result
 from cfevents._validation import short_repr, validate_text
 from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 
@@ -61,17 +61,17 @@ class _Repeats:
         # Hardly a page shares more than a second with the one before: no key need be made for any other event.
         if not (shared := self._times & (times | self._delivered_times)):
             return items
-        again = self._delivered.union([key_of(event) for event in before if event.recorded_ts in shared])
-        if again.isdisjoint([key_of(event) for event in items if event.recorded_ts in shared]):
+        again = self._delivered.union([event_key(event) for event in before if event.recorded_ts in shared])
+        if again.isdisjoint([event_key(event) for event in items if event.recorded_ts in shared]):
             return items
         self._overlapped = True
-        return tuple(event for event in items if key_of(event) not in again)
+        return tuple(event for event in items if event_key(event) not in again)
 
     @property
     def delivered(self) -> tuple[EventKey, ...]:
         """What another listing that goes on from here has to leave out."""
         # Of a page only where this server was seen to repeat one: a checkpoint is to stay small.
-        before = map(key_of, self._before) if self._overlapped else ()
+        before = map(event_key, self._before) if self._overlapped else ()
         return tuple(sorted({*before, *(self._start.delivered if self._start.reached is not None else ())}))
 
 
@@ -83,11 +83,11 @@ class _Chain:
         self._patience = query.timeout
         # As many pages are asked for as the caller has asked for, and those ahead.
         self._allowed = asyncio.Semaphore(query.prefetch)
-        self._arrived: asyncio.Queue[OpenAnswer[Listing] | None] = asyncio.Queue()
+        self._arrived: asyncio.Queue[RawResult[Listing] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._session: Session | None = None
+        self._session: Connection | None = None
 
-    async def next(self) -> Answer[Listing]:
+    async def next(self) -> Result[Listing]:
         """Wait for the next page, with those after it on their way."""
         session = self._reader.opened()
         if self._task is None or self._session is None:
@@ -107,7 +107,7 @@ class _Chain:
     async def close(self) -> None:
         """End what is under way."""
         if self._task is not None:
-            await stop([self._task])
+            await cancel_all([self._task])
 
     async def _ask(self) -> None:
         """Ask for one page after the other."""
@@ -123,7 +123,7 @@ class _Chain:
             cursor = trail.after(request, answer.cursor, answer.ray_id)
             del answer  # whoever asked for it keeps the page, as long as it is needed
 
-    async def _send(self, request: Request[Listing]) -> OpenAnswer[Listing]:
+    async def _send(self, request: Request[Listing]) -> RawResult[Listing]:
         session = self._reader.opened()
         began = session.loop.time()
         answer = await session.send(request, self._patience)
@@ -155,11 +155,11 @@ class Trail:
             validate_text("cursor", cursor)
         except ValueError as error:
             fault = APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id)
-            raise tell_of(fault, request) from None
+            raise add_request(fault, request) from None
         if (digest := _digest(cursor)) in self._seen:
             ray = f" (CF-Ray {ray_id})" if ray_id else ""
             why = f"the API sent the cursor {short_repr(cursor)} again; the listing would never end{ray}"
-            raise tell_of(PaginationError(why), request)
+            raise add_request(PaginationError(why), request)
         self._seen.add(digest)
         return cursor
 
@@ -179,7 +179,7 @@ def _after(reached: Checkpoint, cursor: str | None, delivered: tuple[EventKey, .
     return Checkpoint(*start, cursor, reached.reached, delivered, cursor is None, reached.account_id)
 
 
-def _page(answer: Answer[Listing], items: tuple[EventMetadata, ...], reached: Checkpoint) -> Page:
+def _page(answer: Result[Listing], items: tuple[EventMetadata, ...], reached: Checkpoint) -> Page:
     return Page(
         items=items,
         cursor=reached.cursor,

@@ -4,7 +4,7 @@ from attrs import frozen
 
 from cfevents._model.api import Listing
 from cfevents._model.checkpoint import Checkpoint
-from cfevents._protocol.requests import API, Request
+from cfevents._protocol.requests import Endpoints, Request
 from cfevents._time import TimeLike, TimeWindow
 from cfevents._validation import validate_int, validate_path_segment, validate_text, validate_timeout
 from cfevents.errors import CheckpointError
@@ -26,7 +26,7 @@ class Query:
     """Slices of the window that are listed side by side."""
 
     timeout: float | None = None
-    """Patience for the API over the whole listing, in seconds; the time that the caller takes does not count."""
+    """Patience for the Endpoints over the whole listing, in seconds; the time that the caller takes does not count."""
 
     @classmethod
     def of(
@@ -79,7 +79,7 @@ class Query:
         since, until, reached = self.start.since, self.start.until, self.start.reached
         return TimeWindow(since if reached is None else max(since, reached - 1), until)
 
-    def request(self, api: API, window: TimeWindow, cursor: str | None) -> Request[Listing]:
+    def request(self, api: Endpoints, window: TimeWindow, cursor: str | None) -> Request[Listing]:
         """Ask for the page at a cursor."""
         return api.list_events(self.start.connector_id, window, kinds=self.kinds, limit=self.page_size, cursor=cursor)
 

@@ -7,15 +7,15 @@ from collections.abc import AsyncGenerator, Mapping
 
 from attrs import define, evolve, field
 
-from cfevents._http.connection import Reader, Session, stop
+from cfevents._http.connection import Connection, Reader, cancel_all
 from cfevents._listing.pages import Trail, chosen, told_how_to_go_on
 from cfevents._listing.planner import HARD, Allowance, Plan, Slice
 from cfevents._listing.query import Query
-from cfevents._model.api import EventMetadata, Listing, key_of
+from cfevents._model.api import EventMetadata, Listing, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
 from cfevents._protocol.requests import Request
-from cfevents._protocol.responses import Answer
+from cfevents._protocol.responses import Result
 from cfevents.errors import BadRequestError, CfEventsError, CodedMessage
 
 
@@ -57,7 +57,7 @@ async def list_slices(
                 checkpoint=reached,
             )
     finally:
-        await stop(side_by_side.tasks)
+        await cancel_all(side_by_side.tasks)
 
 
 def _after(part: Slice, reached: Checkpoint) -> Checkpoint:
@@ -93,7 +93,7 @@ class _SideBySide:
     """The requests of the slices, as many at a time as the query says."""
 
     def __init__(self, reader: Reader, query: Query, plan: Plan) -> None:
-        self.tasks: dict[asyncio.Task[Answer[Listing]], Slice] = {}
+        self.tasks: dict[asyncio.Task[Result[Listing]], Slice] = {}
         self._reader, self._query, self._plan = reader, query, plan
         self._patience = query.timeout
         self._readings: defaultdict[Slice, _Reading] = defaultdict(_Reading)
@@ -117,7 +117,7 @@ class _SideBySide:
             if self._patience is not None:
                 self._patience -= session.loop.time() - began
 
-    def _ask(self, session: Session) -> None:
+    def _ask(self, session: Connection) -> None:
         for task, part in list(self.tasks.items()):
             if part.given_up:
                 task.cancel()
@@ -129,7 +129,7 @@ class _SideBySide:
             self._readings[part].request = request
             self.tasks[session.start(session.ask(request, self._patience))] = part
 
-    async def _learn(self, session: Session, task: "asyncio.Task[Answer[Listing]]") -> None:
+    async def _learn(self, session: Connection, task: "asyncio.Task[Result[Listing]]") -> None:
         part = self.tasks.pop(task)
         if part.given_up:  # by what another answer of the same moment told
             return
@@ -148,9 +148,9 @@ class _SideBySide:
         else:
             reading.messages += answer.messages
             reading.errors += answer.errors
-            self._plan.learn(part, {key_of(event): event for event in answer.result.items}, cursor)
+            self._plan.learn(part, {event_key(event): event for event in answer.result.items}, cursor)
 
-    def _next(self, reading: _Reading, part: Slice, answer: Answer[Listing]) -> str | None:
+    def _next(self, reading: _Reading, part: Slice, answer: Result[Listing]) -> str | None:
         if not answer.result.cursor:
             return None
         assert reading.request is not None  # noqa: S101 - it was answered

@@ -160,7 +160,7 @@ class EventMetadata(EventSlots):
     def _repr_html_(self) -> str:
         from cfevents._html import fields_of  # noqa: PLC0415 - only a notebook asks for it
 
-        return fields_of(f"Event {self.id}", {**summary(self), "extra": self.extra or None})
+        return fields_of(f"Event {self.id}", {**summary_fields(self), "extra": self.extra or None})
 
 
 # Not by __getattr__, which would slow every attribute down.
@@ -310,7 +310,7 @@ class Latest:
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
 
 
-def summary(event: EventMetadata) -> dict[str, Any]:
+def summary_fields(event: EventMetadata) -> dict[str, Any]:
     """What a notebook shows of a listed event."""
     from cfevents._html import date_of  # noqa: PLC0415 - only a notebook asks for it
 
@@ -318,4 +318,4 @@ def summary(event: EventMetadata) -> dict[str, Any]:
     return dict(zip(SUMMARY_FIELDS, told, strict=True))
 
 
-key_of: Callable[[EventMetadata], EventKey] = attrgetter("recorded_ts", "sequence")
+event_key: Callable[[EventMetadata], EventKey] = attrgetter("recorded_ts", "sequence")

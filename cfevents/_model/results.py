@@ -5,7 +5,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from attrs import field, frozen
 
-from cfevents._model.api import SUMMARY_FIELDS, EventMetadata, RecordedEvent, summary
+from cfevents._model.api import SUMMARY_FIELDS, EventMetadata, RecordedEvent, summary_fields
 from cfevents._model.checkpoint import Checkpoint
 from cfevents.errors import CodedMessage
 
@@ -87,7 +87,7 @@ class Page:
 
         is_last = self.checkpoint is not None and self.checkpoint.finished
         follows = f", next cursor {self.cursor}" if self.cursor else ", the last" if is_last else ""
-        rows = [list(summary(each).values()) for each in self.items]
+        rows = [list(summary_fields(each).values()) for each in self.items]
         return rows_of(f"Page of {len(rows):,} events{follows}", SUMMARY_FIELDS, rows)
 
 

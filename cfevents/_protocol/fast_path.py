@@ -94,7 +94,7 @@ def _events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ..
 
 
 @frozen(eq=False, repr=False)
-class QuickListing:
+class DecodedListing:
     """A listing that was found to be as documented. Its events are still msgspec's structs."""
 
     _raw: Any
@@ -117,7 +117,7 @@ class QuickListing:
         return Listing(cast("tuple[EventMetadata, ...]", events), self._raw.cursor, self._raw.count)
 
 
-def quick_listing(body: bytes) -> QuickListing | None:
+def decode_listing(body: bytes) -> DecodedListing | None:
     """Read the body of a successful answer to *List Events*; None where the ordinary way has to decide."""
     if (decode := _decoder()) is None:
         return None
@@ -125,7 +125,7 @@ def quick_listing(body: bytes) -> QuickListing | None:
         envelope = decode(body)
     except Exception:  # of which family, differs from one msgspec to the next
         return None
-    return QuickListing(envelope.result) if envelope.success else None
+    return DecodedListing(envelope.result) if envelope.success else None
 
 
 @cache

@@ -11,7 +11,7 @@ from attrs import define, frozen
 
 from cfevents._model.api import Listing
 from cfevents._protocol.converter import structure, structure_at
-from cfevents._protocol.fast_path import quick_listing
+from cfevents._protocol.fast_path import decode_listing
 from cfevents._protocol.rate_limits import NO_LIMITS, RateLimits
 from cfevents._protocol.requests import Request
 from cfevents._secrets import MASK, Secret
@@ -58,7 +58,7 @@ class Response:
     """Whole seconds until the next request may be sent (``Retry-After``)."""
     limits: RateLimits = NO_LIMITS
     """What the headers tell of the request quota."""
-    carried: tuple[str, ...] = ()
+    request_secrets: tuple[str, ...] = ()
     """The headers that the request carried."""
     date: str | None = None
     """What the server's clock showed (``Date``)."""
@@ -66,10 +66,10 @@ class Response:
     @property
     def secrets(self) -> tuple[Secret, ...]:
         """What the request carried, so that an answer that repeats it is not passed on as it is."""
-        return tuple(Secret(header.removeprefix("Bearer ")) for header in self.carried)
+        return tuple(Secret(header.removeprefix("Bearer ")) for header in self.request_secrets)
 
 
-class Answer(NamedTuple, Generic[T]):
+class Result(NamedTuple, Generic[T]):
     """The result of a request that succeeded, and what the API said beside it."""
 
     result: T
@@ -79,7 +79,7 @@ class Answer(NamedTuple, Generic[T]):
 
 
 @define(eq=False, repr=False)
-class OpenAnswer(Generic[T]):
+class RawResult(Generic[T]):
     """An answer whose envelope is open and says success. Its result is raw: to structure it takes longest."""
 
     cursor: str | None
@@ -88,9 +88,9 @@ class OpenAnswer(Generic[T]):
     ray_id: str | None
     """The answer's ``CF-Ray``."""
 
-    _structure: Callable[[], Answer[T]]
+    _structure: Callable[[], Result[T]]
 
-    def read(self) -> Answer[T]:
+    def read(self) -> Result[T]:
         """Structure the result.
 
         Raises:
@@ -99,32 +99,32 @@ class OpenAnswer(Generic[T]):
         return self._structure()
 
 
-def open_answer(request: Request[T], response: Response) -> OpenAnswer[T]:
+def parse_envelope(request: Request[T], response: Response) -> RawResult[T]:
     """Open the envelope.
 
     Raises:
         APIStatusError: The API refused; `RateLimitError` and the other children by status or code.
         APIResponseError: The answer is not JSON, or its envelope not of the documented shape.
     """
-    return _quickly_opened(request, response) or _judged(_opened, request, response, _load_json(response.body))
-
-
-def read_answer(request: Request[T], response: Response) -> Answer[T]:
-    """Open the envelope and structure the result; raises as `open_answer` and `OpenAnswer.read` do."""
-    return open_answer(request, response).read()
-
-
-def _quickly_opened(request: Request[T], response: Response) -> OpenAnswer[T] | None:
-    """Open a listing's answer by the extra ``speed``, where it is installed and takes it."""
-    listing = quick_listing(response.body) if request.result is Listing and 200 <= response.status < 300 else None
-    if listing is None:
-        return None
-    return OpenAnswer(
-        listing.cursor, response.ray_id, lambda: Answer(cast("T", listing.read()), ray_id=response.ray_id)
+    return _quickly_opened(request, response) or _with_masked_retry(
+        _opened, request, response, _load_json(response.body)
     )
 
 
-def _judged(
+def parse_result(request: Request[T], response: Response) -> Result[T]:
+    """Open the envelope and structure the result; raises as `parse_envelope` and `OpenAnswer.read` do."""
+    return parse_envelope(request, response).read()
+
+
+def _quickly_opened(request: Request[T], response: Response) -> RawResult[T] | None:
+    """Open a listing's answer by the extra ``speed``, where it is installed and takes it."""
+    listing = decode_listing(response.body) if request.result is Listing and 200 <= response.status < 300 else None
+    if listing is None:
+        return None
+    return RawResult(listing.cursor, response.ray_id, lambda: Result(cast("T", listing.read()), ray_id=response.ray_id))
+
+
+def _with_masked_retry(
     step: Callable[[Request[T], Response, Any], R], request: Request[T], response: Response, document: Any
 ) -> R:
     try:
@@ -163,23 +163,23 @@ def _load_json(body: bytes) -> Any:
         return _NotJSON(str(error))
 
 
-def _opened(request: Request[T], response: Response, envelope: Any) -> OpenAnswer[T]:
+def _opened(request: Request[T], response: Response, envelope: Any) -> RawResult[T]:
     # The status first: what stands in front of the API answers with HTML, or with nothing.
     if not 200 <= response.status < 300:
-        _refused(response, envelope if isinstance(envelope, dict) else {})
+        _raise_status_error(response, envelope if isinstance(envelope, dict) else {})
     if isinstance(envelope, _NotJSON):
         raise APIResponseError(f"the answer is not JSON: {envelope.why}", place="body")
     if not isinstance(envelope, dict):
         raise APIResponseError("envelope: an object was expected", place="envelope")
     success = envelope.get("success")
     if success is False:
-        _refused(response, envelope)
+        _raise_status_error(response, envelope)
     if success is not True:
         raise APIResponseError("success: true or false was expected", place="success")
     if envelope.get("result") is None:
         raise APIResponseError("result: is missing or null although success is true", place="result")
-    structure = partial(_judged, _structured, request, response, envelope)
-    return OpenAnswer(_cursor(envelope["result"]), response.ray_id, structure)
+    structure = partial(_with_masked_retry, _structured, request, response, envelope)
+    return RawResult(_cursor(envelope["result"]), response.ray_id, structure)
 
 
 def _cursor(result: Any) -> str | None:
@@ -187,7 +187,7 @@ def _cursor(result: Any) -> str | None:
     return cursor if isinstance(cursor, str) else None
 
 
-def _structured(request: Request[T], response: Response, envelope: Any) -> Answer[T]:
+def _structured(request: Request[T], response: Response, envelope: Any) -> Result[T]:
     if isinstance(envelope, _NotJSON):
         raise APIResponseError(f"the answer is not JSON: {envelope.why}", place="body")
     result = structure_at("result", envelope["result"], request.result)
@@ -197,7 +197,7 @@ def _structured(request: Request[T], response: Response, envelope: Any) -> Answe
     )
     if errors:
         _log.warning("%s succeeded, and the API reported: %s", request.path, _joined(errors))
-    return Answer(result, messages, errors, response.ray_id)
+    return Result(result, messages, errors, response.ray_id)
 
 
 def _messages(raw: Any) -> tuple[CodedMessage, ...]:
@@ -249,13 +249,13 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
-def _refused(response: Response, envelope: dict[str, Any]) -> NoReturn:
+def _raise_status_error(response: Response, envelope: dict[str, Any]) -> NoReturn:
     errors = _messages(envelope.get("errors"))
     cls = _error_class(response.status, errors)
     details: dict[str, Any] = {"status": response.status, "errors": errors}
     if cls is RateLimitError:
         details["retry_after"] = response.retry_after
-    why = _joined(errors) or _unexplained(response.status)
+    why = _joined(errors) or _default_reason(response.status)
     raise cls(f"refused with status {response.status}: {why}", **details)
 
 
@@ -270,7 +270,7 @@ def _joined(errors: tuple[CodedMessage, ...]) -> str:
     return shown + (f"; and {len(errors) - _MESSAGES_SHOWN} more" if len(errors) > _MESSAGES_SHOWN else "")
 
 
-def _unexplained(status: int) -> str:
+def _default_reason(status: int) -> str:
     if 300 <= status < 400 and status != 304:
         return "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
     return "the answer gives no reason"

@@ -7,7 +7,7 @@ from itertools import groupby, pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from cfevents._model.api import EventMetadata, key_of
+from cfevents._model.api import EventMetadata, event_key
 from cfevents.doctor.findings import Findings
 from cfevents.doctor.probe import CursorSpelled, Listed
 from cfevents.doctor.report import Check
@@ -22,10 +22,10 @@ SortKey: TypeAlias = Literal["t and n", "t", "a", "kind"]
 _CHANCE = 10_000
 
 _KEYS: Mapping[SortKey, Callable[[EventMetadata], Any]] = {
-    "t and n": key_of,
+    "t and n": event_key,
     "t": lambda event: event.recorded_ts,
     "a": lambda event: event.collected_ts,
-    "kind": lambda event: (event.kind, *key_of(event)),
+    "kind": lambda event: (event.kind, *event_key(event)),
 }
 
 
@@ -44,7 +44,7 @@ def possible_orders(runs: Iterable[Sequence[EventMetadata]]) -> tuple[Order, ...
         runs: Events as they came, listing by listing.
     """
     # What comes again, as neighbouring pages may have it, came before.
-    runs = [list({key_of(event): event for event in run}.values()) for run in runs]
+    runs = [list({event_key(event): event for event in run}.values()) for run in runs]
     orders = [
         Order(direction, key)
         for key, value in _KEYS.items()
@@ -57,7 +57,7 @@ def possible_orders(runs: Iterable[Sequence[EventMetadata]]) -> tuple[Order, ...
 
 def enough_for_order(runs: Iterable[Sequence[EventMetadata]]) -> bool:
     """Whether so many events came that they do not look ordered by chance."""
-    improbable = sum(math.lgamma(len({key_of(event) for event in run}) + 1) for run in runs)
+    improbable = sum(math.lgamma(len({event_key(event) for event in run}) + 1) for run in runs)
     return improbable > math.log(_CHANCE)
 
 
@@ -317,7 +317,7 @@ def _ids_differ(findings: Findings) -> bool | None:
     met: dict[EventKey, set[EventMetadata]] = defaultdict(set)
     for listed in findings.listings:
         for event in listed.items:
-            met[key_of(event)].add(event)
+            met[event_key(event)].add(event)
     return all(len(same) == 1 for same in met.values()) if met else None
 
 

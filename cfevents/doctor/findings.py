@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from attrs import define, field
 
-from cfevents._model.api import Connector, EventMetadata, RecordedEvent, key_of
+from cfevents._model.api import Connector, EventMetadata, RecordedEvent, event_key
 from cfevents.doctor.diagnosis import Trouble, named
 from cfevents.doctor.probe import Listed
 from cfevents.doctor.windows import RULES, Rule, fitting
@@ -55,7 +55,7 @@ class Findings:
     @property
     def known(self) -> Sequence[EventMetadata]:
         """The events that the listings showed, each once."""
-        return list({key_of(event): event for listed in self.listings for event in listed.items}.values())
+        return list({event_key(event): event for listed in self.listings for event in listed.items}.values())
 
     @property
     def rules(self) -> tuple[Rule, ...]:

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from cfevents import _time
 from cfevents._http.transport import Exchange
 from cfevents._listing.pages import Trail
-from cfevents._model.api import Connector, EventId, EventMetadata, RecordedEvent, key_of
+from cfevents._model.api import Connector, EventId, EventMetadata, RecordedEvent, event_key
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response
 from cfevents._time import TimeWindow
@@ -63,8 +63,8 @@ class Listed:
         """Choose the events that the listing came to its end without."""
         if not self.complete:
             return []
-        there = {key_of(event) for event in self.items}
-        return [event for event in known if key_of(event) not in there]
+        there = {event_key(event) for event in self.items}
+        return [event for event in known if event_key(event) not in there]
 
 
 def cursor_spelled(body: bytes) -> CursorSpelled:

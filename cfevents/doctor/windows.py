@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import product
 from typing import Literal, NamedTuple, TypeAlias
 
-from cfevents._model.api import EventMetadata, key_of
+from cfevents._model.api import EventMetadata, event_key
 from cfevents._time import TimeWindow
 from cfevents.doctor.probe import Listed
 
@@ -92,7 +92,7 @@ def telling_window(
 
 def _most_left(rules: Sequence[Rule], sample: Sequence[EventMetadata], window: TimeWindow) -> int:
     """Count the rules that remain at worst when the window has been listed."""
-    outcomes = Counter(frozenset(key_of(event) for event in sample if rule.takes(event, window)) for rule in rules)
+    outcomes = Counter(frozenset(event_key(event) for event in sample if rule.takes(event, window)) for rule in rules)
     return max(outcomes.values(), default=0)
 
 
@@ -109,7 +109,7 @@ def _windows(sample: Sequence[EventMetadata]) -> Iterator[TimeWindow]:
 
 def _sample(known: Sequence[EventMetadata]) -> Sequence[EventMetadata]:
     """Take neighbours in time, as close together as possible, the two times of one of which differ if any's do."""
-    ascending = sorted(known, key=key_of)
+    ascending = sorted(known, key=event_key)
     runs = [ascending[first : first + _SAMPLE] for first in range(max(1, len(ascending) - _SAMPLE + 1))]
     return min(runs, key=lambda run: (not any(_is_delayed(event) for event in run), _span(run)))
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cfevents._client import Client
-from cfevents._http.budget import Blocked, Budget
+from cfevents._http.budget import Budget, _Block
 from cfevents._http.retry import Retry
 from cfevents._secrets import environment, mask
 from cfevents.errors import ConfigurationError
@@ -39,7 +39,7 @@ def _client(options: Options, budget: "_Pace") -> Client:
             account_id=options.account_id,
             base_url=options.base_url,
             budget=budget,
-            retry=Retry(max_wait=_PATIENCE),
+            retry=Retry(max_block_wait=_PATIENCE),
         )
     except ConfigurationError as error:
         error.add_note(
@@ -55,7 +55,7 @@ class _Pace(Budget):
     def __init__(self, options: Options) -> None:
         super().__init__(1, options.pace, options.share)
         # Every slot has met a block by then: the last does two paces after the first, if its task begins.
-        self._blocked = Blocked(least=2 * options.pace + 1)
+        self._blocked = _Block(least=2 * options.pace + 1)
 
 
 def _token(options: Options) -> str | None:

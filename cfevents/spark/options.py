@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from attrs import frozen
 
 from cfevents._http.budget import Budget
-from cfevents._http.config import DEFAULT_BASE_URL, find_api
+from cfevents._http.config import DEFAULT_BASE_URL, resolve_endpoints
 from cfevents._time import TimeWindow, parse_duration, parse_time
 from cfevents._validation import short_repr, validate_int, validate_path_segment, validate_text
 from cfevents.errors import ConfigurationError
@@ -194,11 +194,11 @@ def _truth(name: str, text: str) -> bool:
 
 
 def _account(name: str, text: str) -> str:
-    return find_api(DEFAULT_BASE_URL, validate_text(name, text.strip())).account_id
+    return resolve_endpoints(DEFAULT_BASE_URL, validate_text(name, text.strip())).account_id
 
 
 def _base_url(name: str, text: str) -> str:
-    return str(find_api(validate_text(name, text.strip()), "any").base_url)
+    return str(resolve_endpoints(validate_text(name, text.strip()), "any").base_url)
 
 
 def _variable(name: str, text: str) -> str:

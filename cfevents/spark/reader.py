@@ -12,7 +12,7 @@ from cfevents._client import Client
 from cfevents._listing.fleet import members_of
 from cfevents._listing.stream import EventStream
 from cfevents._listing.stream_base import blocks_of
-from cfevents._model.api import EventMetadata, key_of
+from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import Block
 from cfevents._time import TimeWindow
 from cfevents.errors import CfEventsError
@@ -135,9 +135,9 @@ async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator
                 kept.append(_chosen(part, block, inside))
             yield _chosen(part, block, [not each for each in inside])
     if kept and part.seam is not None:
-        before = {key_of(event) async for event in _listing(client, part, options, part.seam)}
+        before = {event_key(event) async for event in _listing(client, part, options, part.seam)}
         for block in kept:
-            yield _chosen(part, block, [key_of(event) not in before for event in block.events])
+            yield _chosen(part, block, [event_key(event) not in before for event in block.events])
 
 
 def _listing(client: Client, part: Part, options: Options, window: TimeWindow) -> EventStream:

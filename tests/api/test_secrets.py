@@ -13,7 +13,7 @@ from yarl import URL
 import cfevents
 from cfevents._model.api import Listing
 from cfevents._protocol.requests import Request
-from cfevents._protocol.responses import Response, read_answer
+from cfevents._protocol.responses import Response, parse_result
 from cfevents._secrets import Secret
 
 
@@ -96,9 +96,9 @@ async def test_a_server_that_echoes_the_token_does_not_make_us_show_it(fault: Re
 
 
 async def test_a_page_that_is_no_json_and_echoes_the_token_does_not_make_us_show_it() -> None:
-    response = Response(200, f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(), carried=(Secret(TOKEN),))
+    response = Response(200, f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(), request_secrets=(Secret(TOKEN),))
     with pytest.raises(cfevents.APIResponseError) as raised:
-        read_answer(Request(URL("https://api.example.com"), Listing), response)
+        parse_result(Request(URL("https://api.example.com"), Listing), response)
     inner = raised.value.__traceback__
     assert inner is not None
     told = traceback.TracebackException(type(raised.value), raised.value, inner.tb_next, capture_locals=True)

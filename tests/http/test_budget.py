@@ -202,19 +202,22 @@ def test_a_policy_is_forgotten_when_its_window_has_passed_without_its_being_name
     assert run_jumping(main()) == (9, 99)
 
 
-@pytest.mark.parametrize("max_wait", [Retry().max_wait, 10.0])
-def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_wait: float) -> None:
+@pytest.mark.parametrize("max_block_wait", [Retry().max_block_wait, 10.0])
+def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_block_wait: float) -> None:
     async def main() -> tuple[list[Any], list[float], float]:
         times: list[float] = []
         loop = asyncio.get_running_loop()
 
         async def answer(request: Any) -> Any:
             times.append(loop.time())
-            refused = 20 <= len(times) <= 25 or max_wait < 300
+            refused = 20 <= len(times) <= 25 or max_block_wait < 300
             reply = failure(429, 971, headers={"Retry-After": "300"}) if refused else success([])
             return await reply(request)
 
-        async with ScriptedAPI(answer) as api, Client(**api.client_options, retry=Retry(max_wait=max_wait)) as client:
+        async with (
+            ScriptedAPI(answer) as api,
+            Client(**api.client_options, retry=Retry(max_block_wait=max_block_wait)) as client,
+        ):
             began = loop.time()
             done = await asyncio.gather(*(client.list_connectors() for _ in range(50)), return_exceptions=True)
             assert client.usage.sent == len(times)
@@ -223,7 +226,7 @@ def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_wait: 
     done, times, passed = run_jumping(main())
     failed = [each for each in done if isinstance(each, BaseException)]
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    if max_wait > 300:
+    if max_block_wait > 300:
         assert failed == []
         assert max(gaps) >= 300
         assert sum(gap > 1 for gap in gaps) == 1
@@ -238,7 +241,7 @@ def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_wait: 
 def test_how_long_a_block_is_waited_out_is_told_in_whole_seconds_whatever_the_clock_shows() -> None:
     async def main() -> int | None:
         refused = failure(429, 971, headers={"Retry-After": "300"})
-        async with ScriptedAPI(refused) as api, Client(**api.client_options, retry=Retry(max_wait=10)) as client:
+        async with ScriptedAPI(refused) as api, Client(**api.client_options, retry=Retry(max_block_wait=10)) as client:
             asyncio.get_running_loop().skipped = 1809.3  # type: ignore[attr-defined]
             with pytest.raises(RateLimitError) as caught:
                 await client.list_connectors()
@@ -313,7 +316,7 @@ def test_a_budget_without_meaning_is_refused(arguments: Any, error: type[Excepti
 
 @pytest.mark.parametrize(
     ("arguments", "error"),
-    [({"attempts": 0}, ValueError), ({"max_wait": -1}, ValueError), ({"first_wait": "1"}, TypeError)],
+    [({"attempts": 0}, ValueError), ({"max_block_wait": -1}, ValueError), ({"backoff_initial": "1"}, TypeError)],
 )
 def test_a_patience_without_meaning_is_refused(arguments: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
@@ -343,7 +346,7 @@ def test_retry_after_is_whole_seconds_or_nothing(header: str | None, seconds: in
 
 
 def test_the_waits_between_attempts_grow_are_bounded_and_differ() -> None:
-    retry = Retry(first_wait=1, longest_wait=30)
+    retry = Retry(backoff_initial=1, backoff_max=30)
     for failures in range(1, 12):
         waits = [retry.wait(failures) for _ in range(200)]
         assert 0 <= min(waits) <= max(waits) <= min(30, 2 ** (failures - 1))
@@ -583,7 +586,7 @@ def test_a_refusal_tells_how_long_the_block_lasts_also_where_the_answer_did_not(
         told = []
         limits = {"Ratelimit": '"default";r=0;t=300'}
         body = {"success": False, "errors": [{"code": 10100, "message": "limit"}]}
-        hasty = Retry(max_wait=10)
+        hasty = Retry(max_block_wait=10)
         async with ScriptedAPI(Reply(body, 429, limits)) as api, Client(**api.client_options, retry=hasty) as client:
             for _ in range(2):
                 try:

@@ -132,7 +132,7 @@ def test_blocks_of_unknown_length_are_waited_out_twice_as_long_each_time(fault: 
 
 
 def test_a_block_that_never_ends_ends_in_an_error_when_the_patience_does() -> None:
-    error, requests, passed = ask(failure(429, headers={"Retry-After": "10"}), retry=Retry(max_wait=60))
+    error, requests, passed = ask(failure(429, headers={"Retry-After": "10"}), retry=Retry(max_block_wait=60))
     assert (type(error), error.retry_after) == (cfevents.RateLimitError, 10 + 16)
     assert requests == 5
     assert passed < 61

@@ -139,7 +139,7 @@ def test_a_fleet_yields_what_each_connectors_own_listing_has_ascending(
 @pytest.mark.once
 async def test_of_200_connectors_three_of_which_fail_everything_of_the_others_comes_and_the_three_are_named() -> None:
     events = {f"site-{number}": at(range(number % 50, 1000, 60)) for number in range(199)}
-    retry = Retry(attempts=2, first_wait=0.001)
+    retry = Retry(attempts=2, backoff_initial=0.001)
     async with served(events, max_page_size=8, client_options={"retry": retry}) as (simulator, client):
         simulator.faults.add(faults.status(500), path="/site-7/*")
         simulator.faults.add(faults.status(500), path="/site-9/*", on=range(3, 999))

@@ -21,7 +21,7 @@ from cfevents import (
     PaginationError,
     events,
 )
-from cfevents._protocol.responses import open_answer
+from cfevents._protocol.responses import parse_envelope
 from cfevents.testing import History, Simulator
 
 HISTORY = History(seed=4, connectors=["c1"], days=1, until=1_780_000_000)
@@ -292,7 +292,7 @@ def test_patience_that_a_page_used_up_ends_in_a_timeout_that_tells_where_to_go_o
 
             def slowly(*args: Any) -> Any:
                 loop.skipped += 6  # as a page does that takes long to decode
-                return open_answer(*args)
+                return parse_envelope(*args)
 
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("cfevents._http.connection.open_answer", slowly)

@@ -14,7 +14,7 @@ from support.virtual import BEGIN, Listed, VirtualAPI, list_virtually, made
 
 from cfevents import Checkpoint, EventMetadata
 from cfevents._listing.planner import _KEPT, HARD, Account, Density, Plan, Slice
-from cfevents._model.api import key_of
+from cfevents._model.api import event_key
 from cfevents._time import TimeWindow
 
 pytestmark = pytest.mark.once
@@ -43,7 +43,7 @@ class Case:
 
     @property
     def expected(self) -> list[Any]:
-        return sorted(map(key_of, self.api.listing(self.window)))
+        return sorted(map(event_key, self.api.listing(self.window)))
 
     @property
     def allowed(self) -> float:
@@ -358,7 +358,7 @@ def test_a_plan_forgets_what_was_delivered() -> None:
         for part, window in list(plan.asks()):
             items, cursor = api.page(window, part.cursor)
             if not part.given_up:
-                plan.learn(part, {key_of(event): event for event in items}, cursor)
+                plan.learn(part, {event_key(event): event for event in items}, cursor)
         while part_taken := plan.take():
             delivered += len(part_taken.events)
         sizes.append(len(plan._account._known) + len(plan._account._owed))
@@ -381,7 +381,7 @@ def cut_up(concurrency: int = 8) -> tuple[Plan, list[tuple[Slice, TimeWindow]]]:
     plan = Plan(TimeWindow(BEGIN, BEGIN + DAY), concurrency)
     ((part, _),) = plan.asks()
     first = made(BEGIN + 10 * number for number in range(100))
-    plan.learn(part, {key_of(event): event for event in first}, "more")
+    plan.learn(part, {event_key(event): event for event in first}, "more")
     assert part.given_up
     return plan, list(plan.asks())
 
@@ -408,7 +408,7 @@ def test_a_slice_that_failed_ends_the_listing_after_those_before_it() -> None:
 def test_a_slice_that_is_restarted_is_asked_for_without_its_cursor() -> None:
     plan, ((part, window), *_) = cut_up()
     event = made([BEGIN])[0]
-    plan.learn(part, {key_of(event): event}, "expired")
+    plan.learn(part, {event_key(event): event}, "expired")
     assert [(each, bounds, each.cursor) for each, bounds in plan.asks()] == [(part, window, "expired")]
     plan.restart(part)
     assert [(each, bounds, each.cursor, each.pages) for each, bounds in plan.asks()] == [(part, window, None, 0)]

@@ -58,7 +58,7 @@ def test_the_next_request_has_left_before_a_page_is_structured(prefetch: int, mo
     raw = [{"e": {"k": "Init"}, "t": number, "n": 0} for number in range(3)]
     seen: list[bool] = []
     with SimulatorThread(Simulator(events={"c1": raw}, max_page_size=1)) as simulator:
-        structure = responses.OpenAnswer.read
+        structure = responses.RawResult.read
         arrived = threading.Event()
 
         def blocking(*args: Any) -> Any:
@@ -71,7 +71,7 @@ def test_the_next_request_has_left_before_a_page_is_structured(prefetch: int, mo
             seen.append(len(simulator.requests) >= expected)
             return structure(*args)
 
-        monkeypatch.setattr(responses.OpenAnswer, "read", blocking)
+        monkeypatch.setattr(responses.RawResult, "read", blocking)
 
         async def read() -> int:
             async with Client(**simulator.client_options) as client:

@@ -19,7 +19,7 @@ from cfevents import CfEventsError, EventMetadata, events
 from cfevents._model.api import Listing, RecordedEvent
 from cfevents._protocol import fast_path, responses
 from cfevents._protocol.requests import Request
-from cfevents._protocol.responses import Answer, Response, open_answer, read_answer
+from cfevents._protocol.responses import Response, Result, parse_envelope, parse_result
 from cfevents._secrets import Secret
 from cfevents.testing import History
 
@@ -41,10 +41,10 @@ def page(items: str = ITEM, result: str = "", envelope: str = '"success":true') 
 
 
 def response(body: bytes, status: int = 200) -> Response:
-    return Response(status, body, "ray", carried=(Secret(TOKEN),))
+    return Response(status, body, "ray", request_secrets=(Secret(TOKEN),))
 
 
-def shown(answer: Answer[Listing]) -> str:
+def shown(answer: Result[Listing]) -> str:
     """All that an answer tells, to the last type."""
     listing = answer.result
     return repr((listing.items, listing.cursor, listing.count, listing.extra, *answer[1:]))
@@ -52,12 +52,12 @@ def shown(answer: Answer[Listing]) -> str:
 
 def way_of(body: bytes) -> str:
     """Tell which way a body goes; where it is the quick one, the ordinary one comes to the same."""
-    if fast_path.quick_listing(body) is None:
+    if fast_path.decode_listing(body) is None:
         return "ordinary"
-    opened = open_answer(REQUEST, response(body))
+    opened = parse_envelope(REQUEST, response(body))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(responses, "quick_listing", lambda _: None)
-        ordinary = open_answer(REQUEST, response(body))
+        ordinary = parse_envelope(REQUEST, response(body))
     assert opened.cursor == ordinary.cursor
     assert shown(opened.read()) == shown(ordinary.read())
     return "quick"
@@ -115,18 +115,18 @@ def test_whatever_is_not_quite_so_is_left_to_the_ordinary_way(body: bytes) -> No
 def test_kinds_are_the_catalogues_own_text_and_each_event_has_its_own_extra() -> None:
     body = page(f"{ITEM},{ITEM}")
     assert way_of(body) == "quick"
-    one, other = read_answer(REQUEST, response(body)).result.items
+    one, other = parse_result(REQUEST, response(body)).result.items
     assert type(one) is EventMetadata
     assert one.kind is other.kind is events.Init.kind
     assert one.extra is not other.extra
     one.extra["mine"] = 1
-    assert read_answer(REQUEST, response(body)).result.items[0].extra == {}
+    assert parse_result(REQUEST, response(body)).result.items[0].extra == {}
 
 
 @pytest.mark.parametrize("status", [199, 301, 400, 429, 500])
 def test_a_status_other_than_success_is_an_error_whatever_the_body(status: int) -> None:
     with pytest.raises(CfEventsError):
-        read_answer(REQUEST, response(page(), status))
+        parse_result(REQUEST, response(page(), status))
 
 
 @pytest.mark.once
@@ -203,4 +203,4 @@ def test_an_answer_to_another_call_is_never_read_as_a_listing(monkeypatch: pytes
 
     monkeypatch.setattr(responses, "quick_listing", never)
     recorded = b'{"result":{"e":{"k":"Init"},"t":1,"n":0},"success":true}'
-    assert read_answer(Request(REQUEST.url, RecordedEvent), Response(200, recorded)).result.kind == "Init"
+    assert parse_result(Request(REQUEST.url, RecordedEvent), Response(200, recorded)).result.kind == "Init"

@@ -17,7 +17,7 @@ from yarl import URL
 from cfevents import CfEventsError, EventMetadata, RecordedEvent, unstructure
 from cfevents._model.api import Connector, Latest, Listing
 from cfevents._protocol.requests import Request
-from cfevents._protocol.responses import Response, read_answer
+from cfevents._protocol.responses import Response, parse_result
 from cfevents._secrets import Secret
 from cfevents.testing import History
 
@@ -36,7 +36,7 @@ RESULTS: list[Any] = [
 def read(body: bytes, status: int, shape: Any) -> str:
     request: Request[Any] = Request(URL("https://api.example.com/accounts/a"), shape)
     try:
-        answer: Any = read_answer(request, Response(status, body, "ray", carried=(Secret(TOKEN),)))
+        answer: Any = parse_result(request, Response(status, body, "ray", request_secrets=(Secret(TOKEN),)))
     except CfEventsError as error:
         failure = error
     else:

@@ -16,7 +16,7 @@ from cfevents import CfEventsError, CodedMessage, EventMetadata, structure
 from cfevents._model.api import Connector, Latest, Listing, RecordedEvent
 from cfevents._protocol import fast_path
 from cfevents._protocol.requests import Request
-from cfevents._protocol.responses import Response, read_answer
+from cfevents._protocol.responses import Response, parse_result
 from cfevents._secrets import Secret
 
 URL_ = URL("https://api.example.com/client/v4/accounts/a")
@@ -26,7 +26,7 @@ RECORDED = {"e": {"k": "Init"}, "n": 0, "t": 1, "v": "v"}
 
 def read(body: Any, status: int = 200, *, result: Any = Listing, **headers: Any) -> Any:
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return read_answer(Request(URL_, result), Response(status, data, **headers))
+    return parse_result(Request(URL_, result), Response(status, data, **headers))
 
 
 def envelope(result: Any, **more: Any) -> dict[str, Any]:
@@ -207,7 +207,7 @@ def test_a_thousand_errors_are_kept_and_a_few_are_shown() -> None:
 def test_any_depth_of_nesting_gives_an_error_of_the_family(spelled: str) -> None:
     for depth in [*range(150, 1010, 3), 100_000]:
         with pytest.raises(CfEventsError):
-            read((spelled % ("[" * depth + "]" * depth)).encode(), carried=(Secret("scripted-token"),))
+            read((spelled % ("[" * depth + "]" * depth)).encode(), request_secrets=(Secret("scripted-token"),))
 
 
 @settings(max_examples=400)
@@ -262,7 +262,7 @@ def test_without_the_extra_speed_a_listing_reads_the_same(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "msgspec", None)  # as if it were not installed
     fast_path._decoder.cache_clear()
     try:
-        assert fast_path.quick_listing(json.dumps(body).encode()) is None
+        assert fast_path.decode_listing(json.dumps(body).encode()) is None
         assert read(body).result.items == before == (EventMetadata("Init", 1, 0, 3),)
     finally:
         fast_path._decoder.cache_clear()

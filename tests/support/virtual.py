@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from cfevents import Checkpoint, EventMetadata
 from cfevents._listing.planner import Plan, Slice
 from cfevents._listing.slices import _after
-from cfevents._model.api import key_of
+from cfevents._model.api import event_key
 from cfevents._model.checkpoint import EventKey
 from cfevents._time import TimeWindow
 
@@ -61,7 +61,7 @@ class VirtualAPI:
         return self._listings[window]
 
     def _order(self, event: EventMetadata) -> Any:
-        time, sequence = key_of(event)
+        time, sequence = event_key(event)
         orders: dict[str, Any] = {
             "ascending": (time, sequence),
             "descending": (-time, -sequence),
@@ -129,7 +129,7 @@ class _Run:
             if part.given_up:
                 continue
             items, cursor = self.api.page(window, part.cursor)
-            self.plan.learn(part, {key_of(event): event for event in items}, cursor)
+            self.plan.learn(part, {event_key(event): event for event in items}, cursor)
 
     def note(self) -> None:
         held = sum(len(part.events) for part in self.plan._parts if isinstance(part, Slice))
