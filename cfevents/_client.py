@@ -14,7 +14,7 @@ from cfevents._http.connection import Connection, Counters, Reader, Usage
 from cfevents._http.retry import Retry
 from cfevents._http.transport import Exchange, Settings, Transport, warn_if_unclosed
 from cfevents._listing.fleet import Fleet
-from cfevents._listing.query import Query
+from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import EventStream
 from cfevents._model.api import Connector, EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents._model.checkpoint import Checkpoint
@@ -166,7 +166,7 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning; the message says what to write instead.
         """
-        query = Query.of(
+        query = ListQuery.of(
             connector_id,
             since=since,
             until=until,

@@ -32,7 +32,7 @@ class _Order:
         return self._follows(times[0], before) and times == sorted(times, reverse=not self.ascending)
 
 
-class Covered:
+class CoverageEstimator:
     """The seconds of a window that were covered: never more than the order of the events lets one say.
 
     Nothing is documented of that order. As long as several are possible it is the least that one of them means; where
@@ -79,7 +79,7 @@ _PAUSE = 0.1
 _FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
 
 
-class About(NamedTuple):
+class ProgressLabels(NamedTuple):
     """What is read."""
 
     label: str
@@ -93,13 +93,18 @@ class About(NamedTuple):
 
 
 def drawn(
-    items: AsyncGenerator[T, None], seen: "Callable[[T], Seen]", about: About, tally: "Tally | None"
+    items: AsyncGenerator[T, None],
+    seen: "Callable[[T], ProgressUpdate]",
+    about: ProgressLabels,
+    tally: "PageCounter | None",
 ) -> AsyncGenerator[T, None]:
     """Give the same items, and draw how far they were read; nothing is drawn where nobody would see it."""
     return _drawn(items, seen, _Bar(about, tally)) if _is_seen() else items
 
 
-async def _drawn(items: AsyncGenerator[T, None], seen: "Callable[[T], Seen]", bar: "_Bar") -> AsyncGenerator[T, None]:
+async def _drawn(
+    items: AsyncGenerator[T, None], seen: "Callable[[T], ProgressUpdate]", bar: "_Bar"
+) -> AsyncGenerator[T, None]:
     bar.open()
     try:
         async with aclosing(items):
@@ -152,9 +157,9 @@ class _Ticking:
 class _Bar:
     """A bar whose whole is the window's length in seconds."""
 
-    def __init__(self, about: About, tally: "Tally | None") -> None:
+    def __init__(self, about: ProgressLabels, tally: "PageCounter | None") -> None:
         self._about, self._tally = about, tally
-        self._covered = Covered(about.since, about.until)
+        self._covered = CoverageEstimator(about.since, about.until)
         self._events = self._items = 0
         self._bar: Any = None
 
@@ -165,7 +170,7 @@ class _Bar:
         how = {"bar_format": _FORMAT, "mininterval": _PAUSE, "miniters": 0, "file": _stderr()}
         self._bar = _tqdm()(total=total, desc=shortened(self._about.label), **how)
 
-    def see(self, seen: "Seen") -> None:
+    def see(self, seen: "ProgressUpdate") -> None:
         """Take in an item, and draw it where that is due."""
         self._items += 1
         self._events += len(seen.events)
@@ -208,7 +213,7 @@ def _tqdm() -> type[Any]:
     return type("Bar", (tqdm,), {"monitor_interval": 0})
 
 
-class Seen(NamedTuple):
+class ProgressUpdate(NamedTuple):
     """What an item tells of how far its listing was read."""
 
     events: Sequence[EventMetadata]
@@ -216,7 +221,7 @@ class Seen(NamedTuple):
     """Up to when everything is known to have been read, in seconds since the Unix epoch."""
 
 
-class Tally:
+class PageCounter:
     """The pages that a listing had so far."""
 
     pages = 0

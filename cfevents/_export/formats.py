@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from cfevents._extras import require_extra
-from cfevents._listing.query import Query
+from cfevents._listing.query import ListQuery
 from cfevents._listing.stream_base import Framed
 from cfevents._model.api import EventMetadata, RecordedEvent
-from cfevents._model.results import Block, EventDetail, FollowedEvent
+from cfevents._model.results import EventBatch, EventDetail, FollowedEvent
 from cfevents._protocol.converter import structure, unstructure
 from cfevents._protocol.records import followed_line, listed_line
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
@@ -30,7 +30,7 @@ class Format(Protocol):
         """What comes before the first event."""
         ...
 
-    def lines(self, block: Block) -> bytes:
+    def lines(self, block: EventBatch) -> bytes:
         """Write some events."""
         ...
 
@@ -56,7 +56,7 @@ class NDJSON:
 
     header = b""
 
-    def lines(self, block: Block) -> bytes:
+    def lines(self, block: EventBatch) -> bytes:
         """Write some events."""
         return "".join(json.dumps(self._object(*row)) + "\n" for row in _rows(block)).encode()
 
@@ -85,7 +85,7 @@ class CSV:
         """The columns' names."""
         return _csv([self._names])
 
-    def lines(self, block: Block) -> bytes:
+    def lines(self, block: EventBatch) -> bytes:
         """Write some events."""
         return _csv(_cells(*row) for row in _rows(block))
 
@@ -103,7 +103,7 @@ class Parquet:
         """Take whether there are columns for payloads."""
         self._kept = _KeptDetails if details else _Kept
 
-    def lines(self, block: Block) -> bytes:
+    def lines(self, block: EventBatch) -> bytes:
         """Write some events."""
         rows = (
             [owner, unstructure(event), None if told is None else unstructure(told.recorded)]
@@ -122,18 +122,18 @@ class _Kept(Framed):
     """The lines of what is to be Parquet, read again."""
 
     def __init__(self, data: Path) -> None:
-        super().__init__(Query.of("export", since=0))
+        super().__init__(ListQuery.of("export", since=0))
         self._data = data
 
-    async def _blocks(self) -> AsyncGenerator[Block, None]:
+    async def _blocks(self) -> AsyncGenerator[EventBatch, None]:
         with self._data.open(encoding="ascii") as file:
             while lines := [*islice(file, _ROWS)]:
                 yield self._block([json.loads(line) for line in lines])
 
-    def _block(self, rows: list[Any]) -> Block:
+    def _block(self, rows: list[Any]) -> EventBatch:
         events = structure([event for _, event, _ in rows], list[EventMetadata])
         recorded = [None if told is None else structure(told, RecordedEvent) for *_, told in rows]
-        return Block([owner for owner, _, _ in rows], events, recorded if self._has_payloads else None)
+        return EventBatch([owner for owner, _, _ in rows], events, recorded if self._has_payloads else None)
 
 
 class _KeptDetails(_Kept):
@@ -146,7 +146,7 @@ class _Told(NamedTuple):
     recorded: RecordedEvent | None
 
 
-def _rows(block: Block) -> Iterator[tuple[str, EventMetadata, _Told | None]]:
+def _rows(block: EventBatch) -> Iterator[tuple[str, EventMetadata, _Told | None]]:
     ids, events = block.connector_ids, block.events
     owners = [ids] * len(events) if isinstance(ids, str) else ids
     told = [None] * len(events) if block.recorded is None else map(_Told, block.recorded)

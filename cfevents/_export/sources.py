@@ -10,7 +10,7 @@ from attrs import frozen
 from cfevents._export.staging import Progress
 from cfevents._listing.stream import EventStream, details_of
 from cfevents._model.checkpoint import Checkpoint
-from cfevents._model.results import Block
+from cfevents._model.results import EventBatch
 from cfevents._time import TimeLike
 from cfevents.events import KindFilter
 from cfevents.storage.archive import Archive
@@ -24,7 +24,7 @@ _WITH_PAYLOADS = 100
 class Portion(NamedTuple):
     """Some events of a connector."""
 
-    block: Block
+    block: EventBatch
     after: str
     """What has been given with it, to go on after it."""
 
@@ -78,7 +78,7 @@ class FromAPI:
             async for page in pages:
                 assert page.checkpoint is not None  # noqa: S101 - each of a client's has one
                 recorded = [each.recorded for each in await details_of(stream, page)] if self.details else None
-                yield Portion(Block(connector_id, page.items, recorded), page.checkpoint.to_json())
+                yield Portion(EventBatch(connector_id, page.items, recorded), page.checkpoint.to_json())
 
 
 @frozen
@@ -101,10 +101,10 @@ class FromArchive:
                     yield Portion(left, json.dumps([end.recorded_ts, end.sequence]))
 
 
-def _after(block: Block, last: tuple[float, int] | None) -> Block:
+def _after(block: EventBatch, last: tuple[float, int] | None) -> EventBatch:
     """Leave out what was given before."""
     if last is None:
         return block
     kept = [place for place, each in enumerate(block.events) if (each.recorded_ts, each.sequence) > last]
     recorded = None if block.recorded is None else [block.recorded[place] for place in kept]
-    return Block(block.connector_ids, [block.events[place] for place in kept], recorded)
+    return EventBatch(block.connector_ids, [block.events[place] for place in kept], recorded)

@@ -14,8 +14,8 @@ from cfevents._following.schedule import Pace
 from cfevents._following.status import ConnectorStatus
 from cfevents._http.connection import Reader
 from cfevents._listing.details import wanted_kinds
-from cfevents._listing.fleet import Fleet, Members, members_of
-from cfevents._listing.query import Query
+from cfevents._listing.fleet import Fleet, FleetMembers, fleet_members
+from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._time import DurationLike, TimeLike, now, parse_duration, parse_time
@@ -49,7 +49,7 @@ class Follower(Generic[T]):
 
     __module__ = "cfevents"
 
-    def __init__(self, reader: Reader, members: Members, terms: Terms, start: FollowCheckpoint) -> None:
+    def __init__(self, reader: Reader, members: FleetMembers, terms: Terms, start: FollowCheckpoint) -> None:
         """Take what to read with, whom to follow, on which terms, and what was delivered before."""
         self._reader, self._members, self._terms = reader, members, terms
         self._reached = start
@@ -176,11 +176,11 @@ def follow(
         TypeError: An argument is of the wrong type.
         ValueError: An argument has no meaning; the message says what to write instead.
     """
-    members, present = members_of(fleet), math.floor(now())
+    members, present = fleet_members(fleet), math.floor(now())
     begin = present if since is None else parse_time("since", since)
     if begin > present:
         raise ValueError(f"since={since!r} lies ahead: leave it out to begin now")
-    query = Query.of("follower", since=0, kind=kind, concurrency=_SLICES)
+    query = ListQuery.of("follower", since=0, kind=kind, concurrency=_SLICES)
     pace = Pace(parse_duration("interval", interval), parse_duration("deep_interval", deep_interval))
     terms = Terms(query, pace, parse_duration("overlap", overlap), parse_duration("lookback", lookback))
     start = FollowCheckpoint(

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Reader
-from cfevents._listing.details import Listed, get_details
-from cfevents._listing.pages import chosen
-from cfevents._listing.planner import EASY
-from cfevents._listing.query import Query
+from cfevents._listing.details import ListedEvent, get_details
+from cfevents._listing.pages import filter_kinds
+from cfevents._listing.planner import LENIENT
+from cfevents._listing.query import ListQuery
 from cfevents._listing.slices import list_slices
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import FollowedEvent
@@ -46,7 +46,7 @@ class News:
     """What one listing of a connector has that was not delivered yet."""
 
     def __init__(
-        self, reader: Reader, query: Query, mark: Watermark, *, payloads: Payloads | None, lookback: float | None
+        self, reader: Reader, query: ListQuery, mark: Watermark, *, payloads: Payloads | None, lookback: float | None
     ) -> None:
         """Take what to list, and what is not wanted of it.
 
@@ -101,11 +101,11 @@ class News:
         piece, gathering = list[EventMetadata](), _Gathering(_MOST if self._payloads is None else _MOST_WITH_PAYLOADS)
         mark, failure = self.mark, None
         # Of the future, which is asked for too, not every appliance has something.
-        slices = list_slices(self._reader, self._query, allowance=EASY, quiet_from=self._began, every_kind=True)
+        slices = list_slices(self._reader, self._query, allowance=LENIENT, quiet_from=self._began, every_kind=True)
         async with aclosing(slices) as pages:
             try:
                 async for page in pages:
-                    piece += (fresh := mark.missing(chosen(page.items, self._query.kinds)))
+                    piece += (fresh := mark.missing(filter_kinds(page.items, self._query.kinds)))
                     mark = self._after(mark, fresh)
                     self._note(page.items, len(fresh))
                     while gathering.is_enough(piece):
@@ -129,9 +129,9 @@ class News:
                 got.append(detail)
         return got, None
 
-    async def _each(self, events: Sequence[EventMetadata]) -> AsyncGenerator[Listed, None]:
+    async def _each(self, events: Sequence[EventMetadata]) -> AsyncGenerator[ListedEvent, None]:
         for event in events:
-            yield Listed(self._query.start, event)
+            yield ListedEvent(self._query.start, event)
 
     def _note(self, items: Sequence[EventMetadata], fresh: int) -> None:
         self.pages += 1

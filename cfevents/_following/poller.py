@@ -16,8 +16,8 @@ from cfevents._following.schedule import Pace, Schedule, Turn
 from cfevents._following.status import ConnectorStatus
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Connection, Reader, cancel_all
-from cfevents._listing.fleet import Members
-from cfevents._listing.query import Query
+from cfevents._listing.fleet import FleetMembers
+from cfevents._listing.query import ListQuery
 from cfevents._time import now
 from cfevents.errors import (
     APIResponseError,
@@ -41,7 +41,7 @@ _log = logging.getLogger("cfevents")
 class Terms(NamedTuple):
     """How following is done. Lengths of time are in seconds."""
 
-    query: Query
+    query: ListQuery
     """What to list of each connector."""
 
     pace: Pace
@@ -66,7 +66,7 @@ class Terms(NamedTuple):
 class Asking:
     """Tasks that ask for whichever connector is due. What they find waits to be taken; then they wait too."""
 
-    def __init__(self, reader: Reader, members: Members, terms: Terms, start: FollowCheckpoint) -> None:
+    def __init__(self, reader: Reader, members: FleetMembers, terms: Terms, start: FollowCheckpoint) -> None:
         """Begin with nothing asked."""
         self.status: dict[str, ConnectorStatus] = {}
         self.errors: dict[str, CfEventsError] = {}

@@ -5,12 +5,12 @@ from contextlib import aclosing
 from typing import Any, NamedTuple, Self, TypeVar
 
 from cfevents._http.connection import Reader
-from cfevents._listing.ordered import in_order
+from cfevents._listing.ordered import ordered_map
 from cfevents._listing.stream_base import Drawn, Framed
 from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import Checkpoint
-from cfevents._model.results import Block, EventDetail, FleetEvent
-from cfevents._progress import Seen, Tally
+from cfevents._model.results import EventBatch, EventDetail, FleetEvent
+from cfevents._progress import PageCounter, ProgressUpdate
 from cfevents.errors import CfEventsError, NotFoundError
 from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
@@ -18,7 +18,7 @@ from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 _WAITING = 4
 
 
-class Listed(NamedTuple):
+class ListedEvent(NamedTuple):
     """An event as it was listed, and what had been delivered before its page."""
 
     reached: Checkpoint
@@ -39,8 +39,8 @@ def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
 
 
 async def get_details(
-    reader: Reader, listed: AsyncGenerator[Listed, None], concurrency: int, kinds: tuple[str, ...]
-) -> AsyncGenerator[tuple[Listed, EventDetail | CfEventsError], None]:
+    reader: Reader, listed: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
+) -> AsyncGenerator[tuple[ListedEvent, EventDetail | CfEventsError], None]:
     """Get the payload of each event, in order; an error takes the place of what could not be had.
 
     Args:
@@ -50,7 +50,7 @@ async def get_details(
         kinds: The kinds whose payload is asked for; none for all.
     """
 
-    async def detail(each: Listed) -> EventDetail:
+    async def detail(each: ListedEvent) -> EventDetail:
         event = each.event
         if (kinds and event.kind not in kinds) or not isinstance(event.recorded_ts, int):
             return EventDetail(event, None)
@@ -60,7 +60,7 @@ async def get_details(
         except NotFoundError:
             return EventDetail(event, None)
 
-    async with aclosing(in_order(reader, listed, detail, concurrency, _WAITING * concurrency)) as details:
+    async with aclosing(ordered_map(reader, listed, detail, concurrency, _WAITING * concurrency)) as details:
         async for each in details:
             yield each
 
@@ -81,7 +81,7 @@ class Details(Framed, Drawn, AsyncGenerator[D, None]):
 
     _has_payloads = True
 
-    def __init__(self, stream: Drawn, details: AsyncGenerator[D, None], tally: Tally) -> None:
+    def __init__(self, stream: Drawn, details: AsyncGenerator[D, None], tally: PageCounter) -> None:
         """Take whose they are, what reads them, and where that counts the pages of the listing."""
         super().__init__(stream._query)
         self._stream, self._tally = stream, tally
@@ -114,7 +114,7 @@ class Details(Framed, Drawn, AsyncGenerator[D, None]):
         """End it: what is under way is cancelled."""
         await self._events.aclose()
 
-    async def _blocks(self) -> AsyncGenerator[Block, None]:
+    async def _blocks(self) -> AsyncGenerator[EventBatch, None]:
         gathered = list[D]()
         async with aclosing(self._events) as details:
             async for detail in details:
@@ -135,14 +135,14 @@ class Details(Framed, Drawn, AsyncGenerator[D, None]):
         return f"<Details of {self._stream!r}>"
 
 
-def _block(label: str, gathered: list[D]) -> Block:
+def _block(label: str, gathered: list[D]) -> EventBatch:
     connector_ids = [each.connector_id if isinstance(each, FleetEvent) else label for each in gathered]
     details = [_detail(each) for each in gathered]
-    return Block(connector_ids, [each.metadata for each in details], [each.recorded for each in details])
+    return EventBatch(connector_ids, [each.metadata for each in details], [each.recorded for each in details])
 
 
-def _seen(item: EventDetail | FleetEvent[EventDetail]) -> Seen:
-    return Seen([_detail(item).metadata])
+def _seen(item: EventDetail | FleetEvent[EventDetail]) -> ProgressUpdate:
+    return ProgressUpdate([_detail(item).metadata])
 
 
 def _detail(item: EventDetail | FleetEvent[EventDetail]) -> EventDetail:

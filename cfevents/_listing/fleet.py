@@ -7,15 +7,15 @@ from typing import Literal, TypeAlias
 from attrs import define, evolve, field
 
 from cfevents._http.connection import Reader
-from cfevents._listing.details import Details, Listed, get_details, wanted_kinds
+from cfevents._listing.details import Details, ListedEvent, get_details, wanted_kinds
 from cfevents._listing.fleet_rounds import Rounds
-from cfevents._listing.ordered import in_order
+from cfevents._listing.ordered import ordered_map
 from cfevents._listing.pages import tell_how_to_go_on
-from cfevents._listing.query import Query
+from cfevents._listing.query import ListQuery
 from cfevents._listing.stream_base import Drawn, Framed
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent
-from cfevents._model.results import Block, EventDetail, FleetEvent
-from cfevents._progress import Seen, Tally
+from cfevents._model.results import EventBatch, EventDetail, FleetEvent
+from cfevents._progress import PageCounter, ProgressUpdate
 from cfevents._time import TimeLike
 from cfevents._validation import short_repr, validate_int, validate_path_segment
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
@@ -28,7 +28,7 @@ _WAITING = 4
 
 
 @define(eq=False)
-class Members:
+class FleetMembers:
     """Which connectors they are, what they are read with, and what went wrong."""
 
     reader: Reader
@@ -79,7 +79,7 @@ class Fleet:
         if on_error not in {"raise", "collect"}:
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'collect'")
         ids = None if connector_ids is None else _checked(connector_ids)
-        self._members = Members(reader, ids, validate_int("concurrency", concurrency), on_error)
+        self._members = FleetMembers(reader, ids, validate_int("concurrency", concurrency), on_error)
 
     @property
     def errors(self) -> dict[str, CfEventsError]:
@@ -111,7 +111,7 @@ class Fleet:
         """
         # One for all: which connectors they are may not be known yet.
         account_id = self._members.reader.api.account_id
-        query = Query.of("fleet", since=since, until=until, kind=kind, page_size=page_size, account_id=account_id)
+        query = ListQuery.of("fleet", since=since, until=until, kind=kind, page_size=page_size, account_id=account_id)
         return FleetStream(self._members, query)
 
     async def latest_events(self) -> AsyncGenerator[FleetEvent[RecordedEvent], None]:
@@ -127,7 +127,9 @@ class Fleet:
         members = self._members
         ids, errors = await members.begin()
         things, waiting = _one_by_one(ids), _WAITING * members.concurrency
-        async with aclosing(in_order(members.reader, things, self._latest, members.concurrency, waiting)) as outcomes:
+        async with aclosing(
+            ordered_map(members.reader, things, self._latest, members.concurrency, waiting)
+        ) as outcomes:
             async for connector_id, found in outcomes:
                 if isinstance(found, ConfigurationError):  # of the client, not of a connector
                     raise found
@@ -157,7 +159,7 @@ def _checked(connector_ids: Iterable[str]) -> tuple[str, ...]:
     return ids
 
 
-def members_of(fleet: Fleet) -> Members:
+def fleet_members(fleet: Fleet) -> FleetMembers:
     """Say which connectors a fleet has."""
     return fleet._members
 
@@ -172,7 +174,7 @@ class FleetStream(Framed, Drawn):
 
     _unit = "round"
 
-    def __init__(self, members: Members, query: Query) -> None:
+    def __init__(self, members: FleetMembers, query: ListQuery) -> None:
         """Take whose events, and what to ask for."""
         super().__init__(query)
         self._members = members
@@ -193,7 +195,7 @@ class FleetStream(Framed, Drawn):
         A connector of which a payload cannot be had ends there, like one that cannot be listed.
         """
         terms = validate_int("concurrency", concurrency), wanted_kinds(kinds)
-        return Details(self, self._details(*terms, tally := Tally()), tally)
+        return Details(self, self._details(*terms, tally := PageCounter()), tally)
 
     async def __aiter__(self) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
         """Read event by event.
@@ -208,15 +210,15 @@ class FleetStream(Framed, Drawn):
                 for each in listed:
                     yield FleetEvent(each.reached.connector_id, each.event)
 
-    async def _blocks(self) -> AsyncGenerator[Block, None]:
+    async def _blocks(self) -> AsyncGenerator[EventBatch, None]:
         async with aclosing(self._read()) as read:
             async for listed in read:
-                yield Block([each.reached.connector_id for each in listed], [each.event for each in listed])
+                yield EventBatch([each.reached.connector_id for each in listed], [each.event for each in listed])
 
-    def _read(self) -> AsyncGenerator[list[Listed], None]:
+    def _read(self) -> AsyncGenerator[list[ListedEvent], None]:
         return self._drawn(self._each_round(), _seen)
 
-    async def _each_round(self) -> AsyncGenerator[list[Listed], None]:
+    async def _each_round(self) -> AsyncGenerator[list[ListedEvent], None]:
         rounds = await self._rounds()
         async with aclosing(rounds.read()) as each_round:
             async for listed in each_round:
@@ -224,7 +226,7 @@ class FleetStream(Framed, Drawn):
         self._members.end(rounds.errors)
 
     async def _details(
-        self, concurrency: int, kinds: tuple[str, ...], tally: Tally
+        self, concurrency: int, kinds: tuple[str, ...], tally: PageCounter
     ) -> AsyncGenerator[FleetEvent[EventDetail], None]:
         rounds, ended = await self._rounds(), set[str]()
         listed = self._listed(rounds, tally)
@@ -249,7 +251,7 @@ class FleetStream(Framed, Drawn):
         queries = (evolve(self._query, start=evolve(self._query.start, connector_id=each)) for each in ids)
         return Rounds(members.reader, queries, members.concurrency, errors)
 
-    async def _listed(self, rounds: Rounds, tally: Tally) -> AsyncGenerator[Listed, None]:
+    async def _listed(self, rounds: Rounds, tally: PageCounter) -> AsyncGenerator[ListedEvent, None]:
         async with aclosing(rounds.read()) as each_round:
             async for listed in each_round:
                 tally.pages += 1
@@ -268,5 +270,5 @@ class FleetStream(Framed, Drawn):
         return f"<FleetStream since={self.since} until={self.until}>"
 
 
-def _seen(listed: list[Listed]) -> Seen:
-    return Seen([each.event for each in listed])
+def _seen(listed: list[ListedEvent]) -> ProgressUpdate:
+    return ProgressUpdate([each.event for each in listed])

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from attrs import define, evolve, field
 
 from cfevents._http.connection import Reader
-from cfevents._listing.details import Listed
-from cfevents._listing.ordered import in_order
-from cfevents._listing.pages import follow_cursor, told_how_to_go_on
-from cfevents._listing.planner import Density
-from cfevents._listing.query import Query
-from cfevents._listing.slices import listed_again
+from cfevents._listing.details import ListedEvent
+from cfevents._listing.ordered import ordered_map
+from cfevents._listing.pages import iter_pages, told_how_to_go_on
+from cfevents._listing.planner import RateEstimate
+from cfevents._listing.query import ListQuery
+from cfevents._listing.slices import resume_keys
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import Page
@@ -35,30 +35,30 @@ _FILL = 0.85
 class _Connector:
     """How far a connector's listing has come."""
 
-    query: Query
+    query: ListQuery
     reached: Checkpoint
-    density: Density = field(factory=Density)
+    density: RateEstimate = field(factory=RateEstimate)
     whole: bool = False
     """Whether its window fits a page, which is held then, so that it need not be asked again."""
 
     silent: bool = False
     """Whether it had nothing in the last round: then it says nothing of where the next is to end."""
 
-    held: list[Listed] = field(factory=list)
+    held: list[ListedEvent] = field(factory=list)
 
 
 class Rounds:
     """The listings of several connectors over one window."""
 
     def __init__(
-        self, reader: Reader, queries: Iterable[Query], concurrency: int, errors: dict[str, CfEventsError]
+        self, reader: Reader, queries: Iterable[ListQuery], concurrency: int, errors: dict[str, CfEventsError]
     ) -> None:
         """Begin with nothing listed; what goes wrong is put into ``errors``, by connector id."""
         self._reader, self._concurrency, self.errors = reader, concurrency, errors
         self._connectors = {query.start.connector_id: _Connector(query, query.start) for query in queries}
         self._page_size = 1
 
-    async def read(self) -> AsyncGenerator[list[Listed], None]:
+    async def read(self) -> AsyncGenerator[list[ListedEvent], None]:
         """Yield the events of each round, ascending."""
         if not self._connectors:
             return
@@ -88,7 +88,7 @@ class Rounds:
                 yield connector
 
         found: dict[_Connector, T] = {}
-        async with aclosing(in_order(self._reader, things(), work, self._concurrency)) as outcomes:
+        async with aclosing(ordered_map(self._reader, things(), work, self._concurrency)) as outcomes:
             async for connector, outcome in outcomes:
                 if isinstance(outcome, ConfigurationError):  # of the client, not of a connector
                     raise outcome
@@ -102,7 +102,7 @@ class Rounds:
         """Ask for the whole window's first page that has events."""
         query = evolve(connector.query, prefetch=0)
         with told_how_to_go_on(connector.reached):
-            async with aclosing(follow_cursor(self._reader, query)) as pages:
+            async with aclosing(iter_pages(self._reader, query)) as pages:
                 page = await anext(pages)
                 # Without a single event there is nothing to plan by.
                 while not page.items and page.cursor is not None:
@@ -111,10 +111,10 @@ class Rounds:
 
     def _look_at(self, connector: _Connector, page: Page) -> None:
         self._page_size = max(self._page_size, len(page.items))
-        connector.density = Density(event.recorded_ts for event in page.items)
+        connector.density = RateEstimate(event.recorded_ts for event in page.items)
         connector.whole = page.cursor is None
         if connector.whole:
-            connector.held = [Listed(connector.reached, event) for event in page.items]
+            connector.held = [ListedEvent(connector.reached, event) for event in page.items]
 
     def _asked(self) -> list[_Connector]:
         return [each for each in self._connectors.values() if not each.whole]
@@ -144,9 +144,9 @@ class Rounds:
                 # A cursor may have expired, and a slice is soon listed again.
                 return await self._collected(query)
 
-    async def _collected(self, query: Query) -> list[EventMetadata]:
+    async def _collected(self, query: ListQuery) -> list[EventMetadata]:
         events: list[EventMetadata] = []
-        async with aclosing(follow_cursor(self._reader, query)) as pages:
+        async with aclosing(iter_pages(self._reader, query)) as pages:
             async for page in pages:
                 self._page_size = max(self._page_size, len(page.items))
                 events += page.items
@@ -157,12 +157,12 @@ class Rounds:
         found = {event_key(event): event for event in events}
         connector.density.learn(begin, end, len(found))
         connector.silent = not found
-        connector.held += [Listed(before, event) for key, event in found.items() if key not in delivered]
-        connector.reached = evolve(before, reached=end, delivered=listed_again(found, end))
+        connector.held += [ListedEvent(before, event) for key, event in found.items() if key not in delivered]
+        connector.reached = evolve(before, reached=end, delivered=resume_keys(found, end))
 
-    def _round(self, end: float) -> list[Listed]:
+    def _round(self, end: float) -> list[ListedEvent]:
         """Take what lies before the end; of a connector that is asked in rounds, all that was listed."""
-        taken: list[Listed] = []
+        taken: list[ListedEvent] = []
         for connector in self._connectors.values():
             later = [each for each in connector.held if connector.whole and each.event.recorded_ts >= end]
             taken += [each for each in connector.held if not connector.whole or each.event.recorded_ts < end]

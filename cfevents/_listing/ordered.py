@@ -14,7 +14,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-async def in_order(
+async def ordered_map(
     reader: Reader,
     things: AsyncGenerator[T, None],
     work: Callable[[T], Coroutine[Any, Any, R]],

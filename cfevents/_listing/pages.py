@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 
 from cfevents._http.connection import Connection, Reader, add_request, cancel_all
-from cfevents._listing.query import Query
+from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, Listing, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
@@ -16,7 +16,7 @@ from cfevents._validation import short_repr, validate_text
 from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 
 
-async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, None]:
+async def iter_pages(reader: Reader, query: ListQuery) -> AsyncGenerator[Page, None]:
     """Yield a listing's pages, empty ones included, until one brings no cursor.
 
     Pages are asked for ahead, as many as the query says: while the caller works on one, the next is on its way. The
@@ -26,8 +26,8 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
         PaginationError: The API sent a cursor for the second time.
         CfEventsError: A page could not be had; the error tells how to go on from it.
     """
-    chain = _Chain(reader, query)
-    reached, repeated = query.start, _Repeats(query.start)
+    chain = _PageFetcher(reader, query)
+    reached, repeated = query.start, _Deduplicator(query.start)
     try:
         while not reached.finished:
             try:
@@ -36,14 +36,14 @@ async def follow_cursor(reader: Reader, query: Query) -> AsyncGenerator[Page, No
                 tell_how_to_go_on(error, reached)
                 raise
             listing = answer.result
-            items = chosen(repeated.dropped(listing.items), query.kinds)
+            items = filter_kinds(repeated.dropped(listing.items), query.kinds)
             reached = _after(reached, listing.cursor or None, repeated.delivered)
             yield _page(answer, items, reached)
     finally:
         await chain.close()
 
 
-class _Repeats:
+class _Deduplicator:
     """The events that are not to be yielded again: those of the page before, and what had been delivered earlier."""
 
     def __init__(self, start: Checkpoint) -> None:
@@ -75,10 +75,10 @@ class _Repeats:
         return tuple(sorted({*before, *(self._start.delivered if self._start.reached is not None else ())}))
 
 
-class _Chain:
+class _PageFetcher:
     """The requests of one listing, sent by a task of its own: each needs the cursor that the one before it brought."""
 
-    def __init__(self, reader: Reader, query: Query) -> None:
+    def __init__(self, reader: Reader, query: ListQuery) -> None:
         self._reader, self._query = reader, query
         self._patience = query.timeout
         # As many pages are asked for as the caller has asked for, and those ahead.
@@ -112,7 +112,7 @@ class _Chain:
     async def _ask(self) -> None:
         """Ask for one page after the other."""
         cursor = self._query.start.cursor
-        first, trail = self._query.request(self._reader.api, self._query.window, None), Trail(cursor)
+        first, trail = self._query.request(self._reader.api, self._query.window, None), CursorGuard(cursor)
         while True:
             await self._allowed.acquire()
             request = first if cursor is None else first.at(cursor)
@@ -132,7 +132,7 @@ class _Chain:
         return answer
 
 
-class Trail:
+class CursorGuard:
     """The cursors that a chain of pages came by, 16 bytes of each: a server may send one again."""
 
     def __init__(self, start: str | None = None) -> None:
@@ -168,7 +168,7 @@ def _digest(cursor: str) -> bytes:
     return blake2b(cursor.encode(), digest_size=16).digest()
 
 
-def chosen(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[EventMetadata, ...]:
+def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[EventMetadata, ...]:
     """Leave out kinds not asked for: the API's own filter takes one kind, and came later than the rest."""
     return tuple(event for event in items if event.kind in kinds) if kinds else items
 

@@ -22,7 +22,7 @@ from cfevents._time import TimeWindow
 _KEPT = 0.4
 
 
-class Allowance(NamedTuple):
+class CostLimit(NamedTuple):
     """What a listing in slices may cost."""
 
     in_order: float
@@ -35,14 +35,14 @@ class Allowance(NamedTuple):
     """Requests beyond those, for each slice that runs at a time."""
 
 
-HARD = Allowance(1.4, 1.85, 2)
+STRICT = CostLimit(1.4, 1.85, 2)
 """No more than 1.5 and 2 times as many and two for each slice are spent, whatever the listing turns out to be."""
 
-EASY = Allowance(3, 3, 30)
+LENIENT = CostLimit(3, 3, 30)
 """A listing that has to bring its first events soon may cost more: no slice is longer than a few pages."""
 
 
-class Account:
+class RequestCost:
     """What was sent, and what it has earned: each event that is seen for the first time earns a part of a page.
 
     A listing page by page needs a request for every full page of events at least. So the events that were seen, over
@@ -62,7 +62,7 @@ class Account:
     seen = 0
     """Events that were seen."""
 
-    def __init__(self, concurrency: int, allowance: Allowance) -> None:
+    def __init__(self, concurrency: int, allowance: CostLimit) -> None:
         """Begin with what the slices that run at a time may cost."""
         self._concurrency, self._allowance = concurrency, allowance
         self._known: set[EventKey] = set()
@@ -98,7 +98,7 @@ _FADING = 0.7
 _REACH = 8
 
 
-class Density:
+class RateEstimate:
     """Where in a part of the window how many events are to be expected.
 
     Around those that were seen, as many more as the listing seems to be longer; elsewhere so many in a second as where
@@ -183,7 +183,7 @@ class Part:
 
     begin: int
     end: int
-    density: Density
+    density: RateEstimate
 
     @property
     def width(self) -> int:
@@ -219,11 +219,11 @@ class Slice(Part):
         return shared > least and 3 * shared > max(len(self.events), len(other.events))
 
 
-class Plan:
+class Planner:
     """A window's parts, in ascending order."""
 
     def __init__(
-        self, window: TimeWindow, concurrency: int, allowance: Allowance = HARD, quiet_from: float = math.inf
+        self, window: TimeWindow, concurrency: int, allowance: CostLimit = STRICT, quiet_from: float = math.inf
     ) -> None:
         """Begin with the whole window: where its first page is the only one, nothing is cut.
 
@@ -234,8 +234,8 @@ class Plan:
             quiet_from: From when on hardly anything is expected, in seconds since the Unix epoch: nothing is cut there.
         """
         self._window, self._concurrency = window, concurrency
-        self._account, self._quiet_from = Account(concurrency, allowance), quiet_from
-        self._parts: list[Part] = [Slice(*window, Density(), look_at=1)]
+        self._account, self._quiet_from = RequestCost(concurrency, allowance), quiet_from
+        self._parts: list[Part] = [Slice(*window, RateEstimate(), look_at=1)]
         self._crowded: set[int] = set()
         self._taken: set[EventKey] = set()
 
@@ -332,7 +332,7 @@ class Plan:
             counts = Counter(map(math.floor, times))
             self._crowded.update(second for second, count in counts.items() if 4 * count > self._account.page_size)
 
-    def _sight(self, part: Slice) -> Density:
+    def _sight(self, part: Slice) -> RateEstimate:
         keys = list(part.events)
         ascending = sorted(keys)
         longer = 1.0
@@ -340,7 +340,7 @@ class Plan:
             self._account.in_order = False
             # What was seen is a sample, of nobody knows how much: as much as is worth a few slices.
             longer = max(2.0, min(self._concurrency, 8) * self._target() / len(keys))
-        return Density((time for time, _ in keys), longer)
+        return RateEstimate((time for time, _ in keys), longer)
 
     def _gaps(self) -> int:
         return sum(not isinstance(part, Slice) for part in self._parts)

@@ -12,7 +12,7 @@ from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
 
 @frozen(eq=False, repr=False)
-class Query:
+class ListQuery:
     """What a listing asks for, and how."""
 
     start: Checkpoint
@@ -43,7 +43,7 @@ class Query:
         concurrency: int = 1,
         timeout: float | None = None,
         account_id: str | None = None,
-    ) -> "Query":
+    ) -> "ListQuery":
         """Check what the caller wants.
 
         Raises:

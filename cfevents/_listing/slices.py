@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Mapping
 from attrs import define, evolve, field
 
 from cfevents._http.connection import Connection, Reader, cancel_all
-from cfevents._listing.pages import Trail, chosen, told_how_to_go_on
-from cfevents._listing.planner import HARD, Allowance, Plan, Slice
-from cfevents._listing.query import Query
+from cfevents._listing.pages import CursorGuard, filter_kinds, told_how_to_go_on
+from cfevents._listing.planner import STRICT, CostLimit, Planner, Slice
+from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, Listing, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
@@ -21,9 +21,9 @@ from cfevents.errors import BadRequestError, CfEventsError, CodedMessage
 
 async def list_slices(
     reader: Reader,
-    query: Query,
+    query: ListQuery,
     *,
-    allowance: Allowance = HARD,
+    allowance: CostLimit = STRICT,
     quiet_from: float = math.inf,
     every_kind: bool = False,
 ) -> AsyncGenerator[Page, None]:
@@ -41,7 +41,7 @@ async def list_slices(
             how to go on.
     """
     reached = query.start
-    side_by_side = _SideBySide(reader, query, Plan(query.window, query.concurrency, allowance, quiet_from))
+    side_by_side = _SideBySide(reader, query, Planner(query.window, query.concurrency, allowance, quiet_from))
     before: set[EventKey] = set(reached.delivered)
     try:
         while not reached.finished:
@@ -51,7 +51,7 @@ async def list_slices(
             before = set(part.events)
             reached = _after(part, reached)
             yield Page(
-                items=tuple(events) if every_kind else chosen(tuple(events), query.kinds),
+                items=tuple(events) if every_kind else filter_kinds(tuple(events), query.kinds),
                 messages=tuple(reading.messages),
                 errors=tuple(reading.errors),
                 checkpoint=reached,
@@ -64,10 +64,10 @@ def _after(part: Slice, reached: Checkpoint) -> Checkpoint:
     """Note what was delivered with a slice: all before its end, and what the next will list again."""
     if part.end == reached.until:
         return evolve(reached, reached=None, delivered=(), finished=True)
-    return evolve(reached, reached=part.end, delivered=listed_again(part.events, part.end))
+    return evolve(reached, reached=part.end, delivered=resume_keys(part.events, part.end))
 
 
-def listed_again(events: Mapping[EventKey, EventMetadata], end: int) -> tuple[EventKey, ...]:
+def resume_keys(events: Mapping[EventKey, EventMetadata], end: int) -> tuple[EventKey, ...]:
     """Find the events that a slice which begins at ``end`` lists again: by whichever of its times the bounds mean."""
     again = (
         key
@@ -81,7 +81,7 @@ def listed_again(events: Mapping[EventKey, EventMetadata], end: int) -> tuple[Ev
 class _Reading:
     """How the listing of a slice goes."""
 
-    trail: Trail = field(factory=Trail)
+    trail: CursorGuard = field(factory=CursorGuard)
     request: Request[Listing] | None = None
     messages: list[CodedMessage] = field(factory=list)
     errors: list[CodedMessage] = field(factory=list)
@@ -92,7 +92,7 @@ class _Reading:
 class _SideBySide:
     """The requests of the slices, as many at a time as the query says."""
 
-    def __init__(self, reader: Reader, query: Query, plan: Plan) -> None:
+    def __init__(self, reader: Reader, query: ListQuery, plan: Planner) -> None:
         self.tasks: dict[asyncio.Task[Result[Listing]], Slice] = {}
         self._reader, self._query, self._plan = reader, query, plan
         self._patience = query.timeout

@@ -5,14 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from cfevents._http.connection import Reader
-from cfevents._listing.details import Details, Listed, get_details, wanted_kinds
-from cfevents._listing.pages import follow_cursor, tell_how_to_go_on
-from cfevents._listing.query import Query
+from cfevents._listing.details import Details, ListedEvent, get_details, wanted_kinds
+from cfevents._listing.pages import iter_pages, tell_how_to_go_on
+from cfevents._listing.query import ListQuery
 from cfevents._listing.slices import list_slices
 from cfevents._listing.stream_base import Drawn, Framed
 from cfevents._model.api import EventMetadata
-from cfevents._model.results import Block, EventDetail, Page
-from cfevents._progress import Seen, Tally
+from cfevents._model.results import EventBatch, EventDetail, Page
+from cfevents._progress import PageCounter, ProgressUpdate
 from cfevents._validation import validate_int
 from cfevents.errors import CfEventsError
 from cfevents.events import KindFilter
@@ -63,10 +63,10 @@ class Stream(Framed, Drawn, ABC):
                 for event in page.items:
                     yield event
 
-    async def _blocks(self) -> AsyncGenerator[Block, None]:
+    async def _blocks(self) -> AsyncGenerator[EventBatch, None]:
         async with aclosing(self.pages()) as pages:
             async for page in pages:
-                yield Block(self._query.start.connector_id, page.items)
+                yield EventBatch(self._query.start.connector_id, page.items)
 
     def __repr__(self) -> str:
         query = self._query
@@ -74,9 +74,9 @@ class Stream(Framed, Drawn, ABC):
         return f"<{type(self).__name__} of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"
 
 
-def seen_of(page: Page) -> Seen:
+def seen_of(page: Page) -> ProgressUpdate:
     """Say what a page tells of how far its listing was read: slices side by side are ascending without a gap."""
-    return Seen(page.items, None if page.checkpoint is None else page.checkpoint.reached)
+    return ProgressUpdate(page.items, None if page.checkpoint is None else page.checkpoint.reached)
 
 
 class EventStream(Stream):
@@ -88,7 +88,7 @@ class EventStream(Stream):
 
     __module__ = "cfevents"
 
-    def __init__(self, query: Query, reader: Reader) -> None:
+    def __init__(self, query: ListQuery, reader: Reader) -> None:
         """Take what to ask for, and what to read with."""
         super().__init__(query)
         self._reader = reader
@@ -110,7 +110,7 @@ class EventStream(Stream):
     def _pages(self) -> AsyncGenerator[Page, None]:
         # Where a cursor says how to go on, one can but follow it.
         sliced = self._query.concurrency > 1 and self._query.start.cursor is None
-        return (list_slices if sliced else follow_cursor)(self._reader, self._query)
+        return (list_slices if sliced else iter_pages)(self._reader, self._query)
 
     def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
         """Read event by event with the payloads, in the listing's order; each costs a request.
@@ -130,13 +130,13 @@ class EventStream(Stream):
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        listed = self._listed(tally := Tally())
+        listed = self._listed(tally := PageCounter())
         return Details(
             self, self._details(listed, validate_int("concurrency", concurrency), wanted_kinds(kinds)), tally
         )
 
     async def _details(
-        self, listed: AsyncGenerator[Listed, None], concurrency: int, kinds: tuple[str, ...]
+        self, listed: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
     ) -> AsyncGenerator[EventDetail, None]:
         async with aclosing(get_details(self._reader, listed, concurrency, kinds)) as details:
             async for each, detail in details:
@@ -144,13 +144,13 @@ class EventStream(Stream):
                     raise tell_how_to_go_on(detail, each.reached)
                 yield detail
 
-    async def _listed(self, tally: Tally) -> AsyncGenerator[Listed, None]:
+    async def _listed(self, tally: PageCounter) -> AsyncGenerator[ListedEvent, None]:
         reached = self._query.start
         async with aclosing(self._pages()) as pages:
             async for page in pages:
                 tally.pages += 1
                 for event in page.items:
-                    yield Listed(reached, event)
+                    yield ListedEvent(reached, event)
                 reached = page.checkpoint or reached
 
     def _wait(self) -> float:
@@ -160,9 +160,9 @@ class EventStream(Stream):
 async def details_of(stream: EventStream, page: Page) -> list[EventDetail]:
     """Get the payloads of a page that a stream gave; raises as `EventStream.details` does."""
 
-    async def listed() -> AsyncGenerator[Listed, None]:
+    async def listed() -> AsyncGenerator[ListedEvent, None]:
         for event in page.items:
-            yield Listed(stream._query.start, event)
+            yield ListedEvent(stream._query.start, event)
 
     found = list[EventDetail]()
     async with aclosing(get_details(stream._reader, listed(), _PAYLOADS, ())) as details:

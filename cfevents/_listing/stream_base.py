@@ -10,9 +10,9 @@ from copy import copy
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from cfevents._extras import require_extra
-from cfevents._listing.query import Query
-from cfevents._model.results import Block
-from cfevents._progress import Seen, Tally
+from cfevents._listing.query import ListQuery
+from cfevents._model.results import EventBatch
+from cfevents._progress import PageCounter, ProgressUpdate
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Windowed:
     """A listing over a window. Nothing is sent before it is read."""
 
-    def __init__(self, query: Query) -> None:
+    def __init__(self, query: ListQuery) -> None:
         """Take what to ask for."""
         self._query = query
 
@@ -59,7 +59,7 @@ class Windowed:
         return fields_of(f"{type(self).__name__}: what it asks for when it is read", asked)
 
 
-def blocks_of(stream: "Framed") -> AsyncGenerator[Block, None]:
+def blocks_of(stream: "Framed") -> AsyncGenerator[EventBatch, None]:
     """Read a stream in blocks, each as soon as it is there."""
     return stream._blocks()
 
@@ -76,7 +76,7 @@ class Framed(Windowed, ABC):
     _has_payloads: ClassVar[bool] = False
 
     @abstractmethod
-    def _blocks(self) -> AsyncGenerator[Block, None]:
+    def _blocks(self) -> AsyncGenerator[EventBatch, None]:
         """Read events in blocks, such as a page."""
 
     async def to_arrow(self) -> "pyarrow.Table":
@@ -163,14 +163,14 @@ class Drawn(Windowed):
         return drawn
 
     def _drawn(
-        self, items: AsyncGenerator[T, None], seen: Callable[[T], Seen], tally: Tally | None = None
+        self, items: AsyncGenerator[T, None], seen: Callable[[T], ProgressUpdate], tally: PageCounter | None = None
     ) -> AsyncGenerator[T, None]:
         """Draw items while they are read, if that is wanted. Each is a page where there is no tally of the pages."""
         if not self._draws:
             return items
         from cfevents import _progress  # noqa: PLC0415 - an extra
 
-        about = _progress.About(self._label, self.since, self.until, self._unit, self._wait)
+        about = _progress.ProgressLabels(self._label, self.since, self.until, self._unit, self._wait)
         return _progress.drawn(items, seen, about, tally)
 
     def _wait(self) -> float:

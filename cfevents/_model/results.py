@@ -91,7 +91,7 @@ class Page:
         return rows_of(f"Page of {len(rows):,} events{follows}", SUMMARY_FIELDS, rows)
 
 
-class Block(NamedTuple):
+class EventBatch(NamedTuple):
     """Some events that were read together."""
 
     connector_ids: str | Sequence[str]

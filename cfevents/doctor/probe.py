@@ -9,7 +9,7 @@ from attrs import field, frozen
 
 from cfevents import _time
 from cfevents._http.transport import Exchange
-from cfevents._listing.pages import Trail
+from cfevents._listing.pages import CursorGuard
 from cfevents._model.api import Connector, EventId, EventMetadata, RecordedEvent, event_key
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response
@@ -177,7 +177,7 @@ class Asking:
             most: How many pages to ask for, those that are empty not counted.
         """
         first = request = self.api.list_events(connector_id, window, limit=limit)
-        pages, trail = [await self._page(first)], Trail()
+        pages, trail = [await self._page(first)], CursorGuard()
         try:
             while (cursor := pages[-1].cursor) is not None:
                 request = first.at(trail.after(request, cursor, None))

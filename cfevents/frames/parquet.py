@@ -16,7 +16,7 @@ from cfevents.errors import ArchiveError
 from cfevents.frames.tables import Columns, batches
 
 if TYPE_CHECKING:
-    from cfevents._model.results import Block
+    from cfevents._model.results import EventBatch
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 _ROWS = 65_536
 
 
-async def write(blocks: "AsyncGenerator[Block, None]", path: str | os.PathLike[str], *, payloads: bool) -> int:
+async def write(blocks: "AsyncGenerator[EventBatch, None]", path: str | os.PathLike[str], *, payloads: bool) -> int:
     """Write everything to a file, which takes its name when it is whole.
 
     Returns:
@@ -100,7 +100,7 @@ class _Part:
             return False
 
 
-async def _groups(blocks: "AsyncGenerator[Block, None]", columns: Columns) -> AsyncGenerator[pa.Table, None]:
+async def _groups(blocks: "AsyncGenerator[EventBatch, None]", columns: Columns) -> AsyncGenerator[pa.Table, None]:
     gathered, rows = list[pa.RecordBatch](), 0
     async with aclosing(batches(blocks, columns)) as each:
         async for batch in each:

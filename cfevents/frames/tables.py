@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-    from cfevents._model.results import Block
+    from cfevents._model.results import EventBatch
 
 # Made when it is imported, its functions are known to no checker of types.
 pc: Any = pyarrow.compute
@@ -54,7 +54,7 @@ class Columns:
         self._payloads = payloads
         self._kinds = _Kinds()
 
-    def batch(self, blocks: "Sequence[Block]") -> pa.RecordBatch:
+    def batch(self, blocks: "Sequence[EventBatch]") -> pa.RecordBatch:
         """Make a batch of some blocks; there is an event in them."""
         events = blocks[0].events if len(blocks) == 1 else [event for block in blocks for event in block.events]
         columns = [_owners(blocks), *_listed(events), self._numbered(events)]
@@ -88,7 +88,7 @@ class _Kinds(dict[str, int]):
         return number
 
 
-def _owners(blocks: "Sequence[Block]") -> pa.Array:
+def _owners(blocks: "Sequence[EventBatch]") -> pa.Array:
     first = blocks[0].connector_ids
     if isinstance(first, str) and all(block.connector_ids == first for block in blocks):
         return pa.repeat(pa.scalar(first, pa.string()), sum(len(block.events) for block in blocks))
@@ -178,9 +178,9 @@ def _text(text: str) -> str:
 _ROWS = 1000
 
 
-async def batches(blocks: "AsyncGenerator[Block, None]", columns: Columns) -> AsyncGenerator[pa.RecordBatch, None]:
+async def batches(blocks: "AsyncGenerator[EventBatch, None]", columns: Columns) -> AsyncGenerator[pa.RecordBatch, None]:
     """Yield what is read as batches of about a page."""
-    gathered, rows = list["Block"](), 0
+    gathered, rows = list["EventBatch"](), 0
     async with aclosing(blocks):
         async for block in blocks:
             if block.events:
@@ -193,18 +193,18 @@ async def batches(blocks: "AsyncGenerator[Block, None]", columns: Columns) -> As
         yield columns.batch(gathered)
 
 
-async def to_arrow(blocks: "AsyncGenerator[Block, None]", *, payloads: bool) -> pa.Table:
+async def to_arrow(blocks: "AsyncGenerator[EventBatch, None]", *, payloads: bool) -> pa.Table:
     """Read everything into a table."""
     columns = Columns(payloads=payloads)
     return columns.table([each async for each in batches(blocks, columns)])
 
 
-async def to_pandas(blocks: "AsyncGenerator[Block, None]", *, payloads: bool) -> "pd.DataFrame":
+async def to_pandas(blocks: "AsyncGenerator[EventBatch, None]", *, payloads: bool) -> "pd.DataFrame":
     """Read everything into a data frame of pandas: kinds are categories, times are of microseconds in UTC."""
     return (await to_arrow(blocks, payloads=payloads)).to_pandas()
 
 
-async def to_polars(blocks: "AsyncGenerator[Block, None]", *, payloads: bool) -> "pl.DataFrame":
+async def to_polars(blocks: "AsyncGenerator[EventBatch, None]", *, payloads: bool) -> "pl.DataFrame":
     """Read everything into a data frame of polars: kinds are categorical, times are of microseconds in UTC."""
     import polars as pl  # noqa: PLC0415 - another extra
 

@@ -9,11 +9,11 @@ from itertools import compress
 import pyarrow as pa
 
 from cfevents._client import Client
-from cfevents._listing.fleet import members_of
+from cfevents._listing.fleet import fleet_members
 from cfevents._listing.stream import EventStream
 from cfevents._listing.stream_base import blocks_of
 from cfevents._model.api import EventMetadata, event_key
-from cfevents._model.results import Block
+from cfevents._model.results import EventBatch
 from cfevents._time import TimeWindow
 from cfevents.errors import CfEventsError
 from cfevents.frames import tables
@@ -59,7 +59,7 @@ async def connectors(options: Options) -> tuple[str, ...]:
     if options.connectors is not None:
         return options.connectors
     async with paced(options) as client:
-        members = members_of(client.fleet())
+        members = fleet_members(client.fleet())
         ids, errors = await members.begin()
         members.end(errors)
         return ids
@@ -119,14 +119,14 @@ def _told(seconds: int) -> str:
         return str(seconds)
 
 
-async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator[Block, None]:
+async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator[EventBatch, None]:
     """Read a part, without what the part before it has.
 
     Both ask for the seam between them, and which of an event's times the bounds mean is not known. So what may lie
     there is kept until the seam alone was listed, which brings just what both have.
     """
     stream = _listing(client, part, options, part.window)
-    kept = list[Block]()
+    kept = list[EventBatch]()
     async with aclosing(blocks_of(stream.details(concurrency=1) if options.details else stream)) as listed:
         async for page in listed:
             block = _of_its_batch(part, page)
@@ -158,7 +158,7 @@ def _may_lie_in(seam: TimeWindow | None, event: EventMetadata) -> bool:
     return seam is not None and any(seam.since - 1 < time < seam.until + 1 for time in times)
 
 
-def _of_its_batch(part: Part, block: Block) -> Block:
+def _of_its_batch(part: Part, block: EventBatch) -> EventBatch:
     """Leave out what was collected after the batch's end, so that it has the same events whenever it is read.
 
     Of a batch that takes days, what came meanwhile would carry the watermark so far that events of the next one were
@@ -168,6 +168,6 @@ def _of_its_batch(part: Part, block: Block) -> Block:
     return block if latest is None else _chosen(part, block, [each.collected_ts <= latest for each in block.events])
 
 
-def _chosen(part: Part, block: Block, wanted: list[bool]) -> Block:
+def _chosen(part: Part, block: EventBatch, wanted: list[bool]) -> EventBatch:
     recorded = None if block.recorded is None else list(compress(block.recorded, wanted))
-    return Block(part.connector_id, list(compress(block.events, wanted)), recorded)
+    return EventBatch(part.connector_id, list(compress(block.events, wanted)), recorded)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from cfevents._following.follower import Batch, Follower
 from cfevents._listing.fleet import Fleet
-from cfevents._listing.query import Query
+from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventReference, RecordedEvent, event_id
 from cfevents._model.results import EventDetail
 from cfevents._time import DurationLike, TimeLike, parse_time
@@ -213,7 +213,7 @@ class Archive:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning; the message says what to write instead.
         """
-        return ArchivedStream(Query.of(connector_id, since=since, until=until, kind=kind), self._select)
+        return ArchivedStream(ListQuery.of(connector_id, since=since, until=until, kind=kind), self._select)
 
     async def get_event(self, connector_id: str, event: EventReference) -> RecordedEvent:
         """Get one event with its payload.

@@ -5,10 +5,10 @@ from contextlib import aclosing
 from typing import TypeAlias
 
 from cfevents._listing.details import Details, wanted_kinds
-from cfevents._listing.query import Query
+from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import Stream, seen_of
 from cfevents._model.results import EventDetail, Page
-from cfevents._progress import Tally
+from cfevents._progress import PageCounter
 from cfevents._validation import validate_int
 from cfevents.events import KindFilter
 from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
@@ -30,7 +30,7 @@ class ArchivedStream(Stream):
 
     __module__ = "cfevents.storage"
 
-    def __init__(self, query: Query, select: Select) -> None:
+    def __init__(self, query: ListQuery, select: Select) -> None:
         """Take what to read, and what reads it."""
         super().__init__(query)
         self._select = select
@@ -68,9 +68,9 @@ class ArchivedStream(Stream):
             ValueError: An argument has no meaning.
         """
         validate_int("concurrency", concurrency)
-        return Details(self, self._details(wanted_kinds(kinds), tally := Tally()), tally)
+        return Details(self, self._details(wanted_kinds(kinds), tally := PageCounter()), tally)
 
-    async def _details(self, kinds: tuple[str, ...], tally: Tally) -> AsyncGenerator[EventDetail, None]:
+    async def _details(self, kinds: tuple[str, ...], tally: PageCounter) -> AsyncGenerator[EventDetail, None]:
         async with aclosing(self._selected(LISTED + PAYLOAD)) as selected:
             async for details in selected:
                 tally.pages += 1

@@ -20,7 +20,7 @@ from support.scripted import ScriptedAPI, failure, item, page
 import cfevents
 from cfevents import Budget, Client, ConfigurationError, EventDetail, EventMetadata, Retry, events
 from cfevents._extras import require_extra
-from cfevents._model.results import Block
+from cfevents._model.results import EventBatch
 from cfevents._protocol.records import time_of
 from cfevents.events import PAYLOAD_FIELDS
 from cfevents.frames import tables
@@ -77,12 +77,12 @@ def rows_of(frame: Any) -> list[dict[str, Any]]:
     return read(plain.where(plain.notna(), None).to_dict("records"))
 
 
-async def blocks_of(blocks: Sequence[Block]) -> AsyncGenerator[Block, None]:
+async def blocks_of(blocks: Sequence[EventBatch]) -> AsyncGenerator[EventBatch, None]:
     for block in blocks:
         yield block
 
 
-def frames_of(blocks: Sequence[Block], *, payloads: bool = False) -> list[Any]:
+def frames_of(blocks: Sequence[EventBatch], *, payloads: bool = False) -> list[Any]:
     """The same events as each of the tables."""
     ways = (tables.to_arrow, tables.to_pandas, tables.to_polars)
     return [asyncio.run(way(blocks_of(blocks), payloads=payloads)) for way in ways]
@@ -103,7 +103,7 @@ def test_all_three_frames_agree_with_each_other_and_with_the_events(
     made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int
 ) -> None:
     these, pages = made
-    blocks = [Block("c1", [each.metadata for each in page]) for page in pages]
+    blocks = [EventBatch("c1", [each.metadata for each in page]) for page in pages]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "_ROWS", rows)
         frames = frames_of(blocks)
@@ -119,7 +119,9 @@ def test_all_three_frames_of_details_agree_with_each_other_and_with_the_events(
 ) -> None:
     _, pages = made
     blocks = [
-        Block([f"site-{len(page)}"] * len(page), [each.metadata for each in page], [each.recorded for each in page])
+        EventBatch(
+            [f"site-{len(page)}"] * len(page), [each.metadata for each in page], [each.recorded for each in page]
+        )
         for page in pages
     ]
     with pytest.MonkeyPatch.context() as patch:
@@ -136,10 +138,10 @@ def test_any_split_into_pages_gives_the_same_table(
     made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int
 ) -> None:
     these, pages = made
-    whole, *_ = frames_of([Block("c1", [each.metadata for each in these])])
+    whole, *_ = frames_of([EventBatch("c1", [each.metadata for each in these])])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "_ROWS", rows)
-        cut, *_ = frames_of([Block("c1", [each.metadata for each in page]) for page in pages])
+        cut, *_ = frames_of([EventBatch("c1", [each.metadata for each in page]) for page in pages])
     assert cut.equals(whole)
     assert cut.schema == whole.schema
 
@@ -149,9 +151,9 @@ def test_the_columns_are_of_these_types_also_where_there_is_no_event() -> None:
     types = [text, text, utc, utc, pa.int64(), pa.dictionary(pa.int32(), text)]
     expected = pa.schema([*zip(LISTED, types, strict=True)])
     detailed = pa.schema([*zip(DETAILED, [*types, text, text, text, text], strict=True)])
-    some = [Block("c1", [listed(BEGIN)])]
-    some_detailed = [Block("c1", [listed(BEGIN)], [with_payload(listed(BEGIN)).recorded])]
-    for blocks in ([], [Block("c1", [])], some):
+    some = [EventBatch("c1", [listed(BEGIN)])]
+    some_detailed = [EventBatch("c1", [listed(BEGIN)], [with_payload(listed(BEGIN)).recorded])]
+    for blocks in ([], [EventBatch("c1", [])], some):
         arrow, pandas, polars = frames_of(blocks)
         assert arrow.schema == expected
         assert [str(each) for each in pandas.dtypes][2:] == ["datetime64[us, UTC]"] * 2 + ["int64", "category"]
@@ -174,7 +176,7 @@ def test_the_documented_payload_fields_are_all_text_and_none_has_the_name_of_ano
 
 def test_kinds_have_one_dictionary_in_the_order_in_which_they_were_seen() -> None:
     pages = [["Init", "New"], ["Leave", "Init"], ["\ud800", "\\ud800", "New", "Last"]]
-    blocks = [Block("c1", [listed(BEGIN, kind=kind) for kind in kinds]) for kinds in pages]
+    blocks = [EventBatch("c1", [listed(BEGIN, kind=kind) for kind in kinds]) for kinds in pages]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tables, "_ROWS", 1)
         arrow, pandas, _ = frames_of(blocks)
@@ -186,8 +188,8 @@ def test_kinds_have_one_dictionary_in_the_order_in_which_they_were_seen() -> Non
 
 def test_times_keep_their_microseconds_and_are_null_where_there_is_no_date() -> None:
     times = [1.5, 0.000001, 1_700_000_000.25, -62_135_596_800, -62_135_596_801, 253_402_300_799, 253_402_300_800, 2**62]
-    arrow, *_ = frames_of([Block("c1", [listed(time) for time in times])])
-    whole, *_ = frames_of([Block("c1", [listed(time) for time in times if isinstance(time, int)])])
+    arrow, *_ = frames_of([EventBatch("c1", [listed(time) for time in times])])
+    whole, *_ = frames_of([EventBatch("c1", [listed(time) for time in times if isinstance(time, int)])])
     assert arrow["recorded_at"].cast(pa.int64()).to_pylist() == [
         1_500_000, 1, 1_700_000_000_250_000, -62_135_596_800_000_000, None, 253_402_300_799_000_000, None, None,
     ]  # fmt: skip
@@ -198,30 +200,30 @@ def test_times_keep_their_microseconds_and_are_null_where_there_is_no_date() -> 
 def test_a_payload_that_is_there_and_empty_is_told_from_one_that_is_not() -> None:
     first, second = listed(BEGIN), listed(BEGIN + 1)
     recorded = cfevents.RecordedEvent(events.Init(), BEGIN, 0)
-    arrow, *_ = frames_of([Block("c1", [first, second], [recorded, None])], payloads=True)
+    arrow, *_ = frames_of([EventBatch("c1", [first, second], [recorded, None])], payloads=True)
     assert arrow["extra"].to_pylist() == ["{}", None]
 
 
 def test_pages_of_several_connectors_go_together_and_each_event_keeps_its_own() -> None:
-    blocks = [Block(name, [listed(BEGIN)]) for name in ("a", "a", "b")]
-    arrow, *_ = frames_of([*blocks, Block(["c", "a"], [listed(BEGIN), listed(BEGIN)])])
+    blocks = [EventBatch(name, [listed(BEGIN)]) for name in ("a", "a", "b")]
+    arrow, *_ = frames_of([*blocks, EventBatch(["c", "a"], [listed(BEGIN), listed(BEGIN)])])
     assert arrow["connector_id"].to_pylist() == ["a", "a", "b", "c", "a"]
 
 
 def test_pages_of_few_events_go_together_and_a_page_is_a_batch() -> None:
-    blocks = [Block("c1", [listed(BEGIN + each)]) for each in range(1999)]
-    arrow, *_ = frames_of([*blocks, Block("c1", [listed(BEGIN)] * 3000)])
+    blocks = [EventBatch("c1", [listed(BEGIN + each)]) for each in range(1999)]
+    arrow, *_ = frames_of([*blocks, EventBatch("c1", [listed(BEGIN)] * 3000)])
     assert [len(batch) for batch in arrow.to_batches()] == [1000, 3999]
 
 
 def test_a_table_of_100_000_events_takes_little_more_memory_than_it_has_itself() -> None:
-    frames_of([Block("c1", [listed(BEGIN)])])  # which loads what is loaded late
+    frames_of([EventBatch("c1", [listed(BEGIN)])])  # which loads what is loaded late
     peak, before = 0, pa.total_allocated_bytes()
 
-    async def blocks() -> AsyncGenerator[Block, None]:
+    async def blocks() -> AsyncGenerator[EventBatch, None]:
         nonlocal peak
         for number in range(100):
-            yield Block("0123456789abcdef" * 2, [listed(BEGIN + number * 1000 + each) for each in range(1000)])
+            yield EventBatch("0123456789abcdef" * 2, [listed(BEGIN + number * 1000 + each) for each in range(1000)])
             peak = max(peak, pa.total_allocated_bytes() - before + tracemalloc.get_traced_memory()[1])
 
     tracemalloc.start()

@@ -16,7 +16,7 @@ from support.scripted import ScriptedAPI, failure, item, page
 import cfevents
 from cfevents import ArchiveError, Client
 from cfevents._listing import details
-from cfevents._model.results import Block
+from cfevents._model.results import EventBatch
 from cfevents.frames import parquet, tables
 from cfevents.storage import Archive, archived_stream
 
@@ -68,8 +68,8 @@ async def test_a_stream_that_fails_leaves_the_file_that_was_there_and_nothing_el
 async def test_a_file_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     waiting = asyncio.Event()
 
-    async def blocks() -> AsyncGenerator[Block, None]:
-        yield Block("c1", [listed(BEGIN)] * parquet._ROWS)
+    async def blocks() -> AsyncGenerator[EventBatch, None]:
+        yield EventBatch("c1", [listed(BEGIN)] * parquet._ROWS)
         waiting.set()
         await asyncio.sleep(1000)
 
@@ -127,17 +127,17 @@ async def test_of_two_who_write_a_file_at_the_same_time_the_later_writes_it_whol
     path = tmp_path / "events.parquet"
     begun, may_end = asyncio.Event(), asyncio.Event()
 
-    async def slow() -> AsyncGenerator[Block, None]:
-        yield Block("c1", [listed(BEGIN)] * parquet._ROWS)
+    async def slow() -> AsyncGenerator[EventBatch, None]:
+        yield EventBatch("c1", [listed(BEGIN)] * parquet._ROWS)
         begun.set()
         await may_end.wait()
 
-    async def quick() -> AsyncGenerator[Block, None]:
-        yield Block("c2", [listed(BEGIN)])
+    async def quick() -> AsyncGenerator[EventBatch, None]:
+        yield EventBatch("c2", [listed(BEGIN)])
         may_end.set()
         with pytest.raises(ArchiveError, match="another has begun to write it; what was there stays"):
             await first
-        yield Block("c2", [listed(BEGIN)])
+        yield EventBatch("c2", [listed(BEGIN)])
 
     first = asyncio.ensure_future(parquet.write(slow(), path, payloads=False))
     await begun.wait()

@@ -20,7 +20,7 @@ from support.tidy import client_tasks
 
 import cfevents
 from cfevents import Budget, Client, EventMetadata, _progress
-from cfevents._progress import Covered
+from cfevents._progress import CoverageEstimator
 from cfevents.testing import Simulator
 
 AMPLE = 10**7
@@ -31,43 +31,43 @@ def at(*times: float, late: float = 3) -> list[EventMetadata]:
 
 
 def test_an_ascending_listing_covers_the_window_from_its_beginning() -> None:
-    covered = Covered(100, 200)
+    covered = CoverageEstimator(100, 200)
     assert [covered.see(at(110, 120)), covered.see(at(120, 150)), covered.see([]), covered.see(at(199))] == [
         20, 50, 50, 99,
     ]  # fmt: skip
 
 
 def test_a_descending_listing_covers_the_window_from_its_end() -> None:
-    covered = Covered(100, 200)
+    covered = CoverageEstimator(100, 200)
     assert [covered.see(at(190, 180, late=0)), covered.see(at(120, late=0))] == [20, 80]
 
 
 def test_a_listing_in_the_order_of_collection_covers_the_window_by_that_time() -> None:
-    covered = Covered(100, 200)
+    covered = CoverageEstimator(100, 200)
     late = EventMetadata("Init", 105, 0, 160)
     assert [covered.see([*at(150), late]), covered.see(at(170))] == [60, 73]
 
 
 def test_as_long_as_several_orders_are_possible_it_is_the_least_that_one_means() -> None:
-    covered = Covered(100, 200)
+    covered = CoverageEstimator(100, 200)
     assert covered.see(at(180, late=0)) == 20
     assert covered.see(at(190, late=0)) == 90
 
 
 def test_a_listing_out_of_order_covers_nothing_until_the_end() -> None:
-    covered = Covered(100, 200)
+    covered = CoverageEstimator(100, 200)
     assert [covered.see(at(150, 120, 190)), covered.see(at(199))] == [0, 0]
 
 
 def test_what_is_known_to_have_been_reached_counts_and_nothing_is_taken_back() -> None:
-    covered = Covered(100, 200)
+    covered = CoverageEstimator(100, 200)
     assert [covered.see(at(150), 160), covered.see([], 180), covered.see([], 120), covered.see([], 999)] == [
         60, 80, 80, 100,
     ]  # fmt: skip
 
 
 def test_a_listing_that_goes_on_from_what_was_reached_covers_what_comes_after_it_too() -> None:
-    covered = Covered(100, 200)
+    covered = CoverageEstimator(100, 200)
     assert [covered.see(at(151, 160), 150), covered.see(at(170), 150)] == [60, 70]
 
 
@@ -75,7 +75,7 @@ def test_a_listing_that_goes_on_from_what_was_reached_covers_what_comes_after_it
 def test_the_part_that_is_covered_is_within_the_window_and_never_shrinks(
     pages: list[list[int]], since: int, until: int
 ) -> None:
-    covered = Covered(since, until)
+    covered = CoverageEstimator(since, until)
     seconds = [covered.see(at(*times)) for times in pages]
     assert seconds == sorted(seconds)
     assert all(0 <= each <= until - since for each in seconds)

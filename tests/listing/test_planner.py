@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.virtual import BEGIN, Listed, VirtualAPI, list_virtually, made
 
 from cfevents import Checkpoint, EventMetadata
-from cfevents._listing.planner import _KEPT, HARD, Account, Density, Plan, Slice
+from cfevents._listing.planner import _KEPT, STRICT, Planner, RateEstimate, RequestCost, Slice
 from cfevents._model.api import event_key
 from cfevents._time import TimeWindow
 
@@ -350,7 +350,7 @@ def test_a_slow_consumer_stops_the_requests(order: str, concurrency: int) -> Non
 
 
 def test_a_plan_forgets_what_was_delivered() -> None:
-    plan = Plan(TimeWindow(BEGIN, BEGIN + 30 * DAY), 4)
+    plan = Planner(TimeWindow(BEGIN, BEGIN + 30 * DAY), 4)
     api = VirtualAPI(uniform(300, 20, 30 * DAY), page_size=20)
     sizes: list[int] = []
     delivered = 0
@@ -367,7 +367,7 @@ def test_a_plan_forgets_what_was_delivered() -> None:
 
 
 def test_a_slice_that_is_taken_is_never_asked_for_and_the_account_counts_what_was() -> None:
-    plan = Plan(TimeWindow(0, 100), 4)
+    plan = Planner(TimeWindow(0, 100), 4)
     ((part, window),) = plan.asks()
     assert (window, plan.take()) == (TimeWindow(0, 100), None)
     assert list(plan.asks()) == []
@@ -376,9 +376,9 @@ def test_a_slice_that_is_taken_is_never_asked_for_and_the_account_counts_what_wa
     assert (list(plan.asks()), plan.take(), plan._account.sent) == ([], None, 1)
 
 
-def cut_up(concurrency: int = 8) -> tuple[Plan, list[tuple[Slice, TimeWindow]]]:
+def cut_up(concurrency: int = 8) -> tuple[Planner, list[tuple[Slice, TimeWindow]]]:
     """A plan after its first page, which was not the only one."""
-    plan = Plan(TimeWindow(BEGIN, BEGIN + DAY), concurrency)
+    plan = Planner(TimeWindow(BEGIN, BEGIN + DAY), concurrency)
     ((part, _),) = plan.asks()
     first = made(BEGIN + 10 * number for number in range(100))
     plan.learn(part, {event_key(event): event for event in first}, "more")
@@ -427,7 +427,7 @@ keys = st.integers(0, 99).map(lambda number: frozenset((time, 0) for time in ran
 def test_an_account_earns_by_new_events_alone_and_never_affords_more_than_is_promised(
     pages: list[tuple[Any, bool]], concurrency: int, disorder: bool
 ) -> None:
-    account, seen, given_up = Account(concurrency, HARD), set(), 0
+    account, seen, given_up = RequestCost(concurrency, STRICT), set(), 0
     if disorder:
         account.in_order = False
     for page, owed in pages:
@@ -445,10 +445,10 @@ def test_an_account_earns_by_new_events_alone_and_never_affords_more_than_is_pro
 
 
 def test_an_event_that_is_owed_costs_until_it_was_seen_again_and_is_forgotten_when_it_was_delivered() -> None:
-    account = Account(1, HARD)
+    account = RequestCost(1, STRICT)
     events = frozenset((time, 0) for time in range(10))
     account.see(events)
-    most = HARD.in_order + HARD.beyond - _KEPT
+    most = STRICT.in_order + STRICT.beyond - _KEPT
     assert account.affords(most)
     assert not account.affords(most + 0.1)
     assert not account.affords(most, owing=[(0, 0)])
@@ -470,7 +470,7 @@ def test_an_event_that_is_owed_costs_until_it_was_seen_again_and_is_forgotten_wh
 def test_a_density_never_looks_back_and_never_farther_than_its_reach(
     times: list[int], longer: float, learnt: list[tuple[int, int, int]], begin: int, events: float
 ) -> None:
-    density = Density(times, longer)
+    density = RateEstimate(times, longer)
     for start, width, found in learnt:
         density.learn(start, start + width, found)
     end = density.end(begin, events)
@@ -480,7 +480,7 @@ def test_a_density_never_looks_back_and_never_farther_than_its_reach(
 
 
 def test_a_density_expects_what_it_saw_and_is_corrected_by_whole_slices() -> None:
-    density = Density(range(0, 1000, 10))
+    density = RateEstimate(range(0, 1000, 10))
     assert density.estimate(0, 500) == pytest.approx(50, rel=0.1)
     assert density.end(0, 50) == pytest.approx(500, rel=0.1)
     assert density.estimate(2000, 3000) == pytest.approx(100, rel=0.1)
@@ -491,5 +491,5 @@ def test_a_density_expects_what_it_saw_and_is_corrected_by_whole_slices() -> Non
 
 
 def test_a_density_without_events_expects_none() -> None:
-    density = Density()
+    density = RateEstimate()
     assert (density.estimate(0, 10**9), density.end(7, 100)) == (0, 7)

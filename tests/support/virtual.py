@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from cfevents import Checkpoint, EventMetadata
-from cfevents._listing.planner import Plan, Slice
+from cfevents._listing.planner import Planner, Slice
 from cfevents._listing.slices import _after
 from cfevents._model.api import event_key
 from cfevents._model.checkpoint import EventKey
@@ -110,7 +110,7 @@ class Listed:
 @define(eq=False)
 class _Run:
     api: VirtualAPI
-    plan: Plan
+    plan: Planner
     listed: Listed
     differing: Random | None
     under_way: list[tuple[float, int, Slice, TimeWindow]] = field(factory=list)
@@ -156,7 +156,7 @@ def list_virtually(
         slices: After how many slices the caller ends it.
     """
     since = start.since if start.reached is None else max(start.since, start.reached - 1)
-    run = _Run(api, Plan(TimeWindow(since, start.until), concurrency), Listed(), differing)
+    run = _Run(api, Planner(TimeWindow(since, start.until), concurrency), Listed(), differing)
     reached, before, listed = start, set(start.delivered), run.listed
     while not reached.finished and len(listed.keys) != slices:
         run.learn(listed.rounds)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import cfevents
-from cfevents._progress import Covered
+from cfevents._progress import CoverageEstimator
 from cfevents.cli.console import progress as console
 from cfevents.cli.console.errors import Failure, arguments_checked, moment_spelled
 from cfevents.cli.console.output import print_whole, printable
@@ -249,12 +249,12 @@ class _Watched:
 
     def __init__(self, source: "Source", progress: "Progress") -> None:
         self._source, self._progress = source, progress
-        self._covered = Covered(progress.since, progress.until)
+        self._covered = CoverageEstimator(progress.since, progress.until)
         self._events = progress.events
 
     async def portions(self, connector_id: str, progress: "Progress") -> "AsyncGenerator[Portion, None]":
         """Give the same."""
-        self._progress, self._covered = progress, Covered(progress.since, progress.until)
+        self._progress, self._covered = progress, CoverageEstimator(progress.since, progress.until)
         async with aclosing(self._source.portions(connector_id, progress)) as portions:
             async for portion in portions:
                 self._covered.see(portion.block.events)

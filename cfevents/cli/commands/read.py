@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from cfevents import Client, FleetEvent
-    from cfevents._progress import Covered
+    from cfevents._progress import CoverageEstimator
     from cfevents.storage import Archive
 
 
 class _Coverage:
-    def __init__(self, covered: "Covered", whole: float) -> None:
+    def __init__(self, covered: "CoverageEstimator", whole: float) -> None:
         self._covered, self._whole = covered, whole
         self._events = 0
 
@@ -54,10 +54,10 @@ class _Coverage:
 @contextmanager
 def covered_shown(since: float, until: float) -> Iterator[_Coverage]:
     """Show which part of a window, in seconds since the Unix epoch, was covered by what is seen within."""
-    from cfevents._progress import Covered  # noqa: PLC0415 - not needed for --help
+    from cfevents._progress import CoverageEstimator  # noqa: PLC0415 - not needed for --help
 
     # A window of one moment has a whole too.
-    coverage = _Coverage(Covered(since, until), max(1, until - since))
+    coverage = _Coverage(CoverageEstimator(since, until), max(1, until - since))
     with progress_shown(coverage.told):
         yield coverage
 
