@@ -8,9 +8,9 @@ from typing import Any, Generic, TypeVar
 from attrs import frozen
 
 from cfevents._following.checkpoint import FollowCheckpoint, resumed
-from cfevents._following.poll import Found, Payloads
-from cfevents._following.poller import Asking, Terms
-from cfevents._following.schedule import Pace
+from cfevents._following.poll import Payloads, PollResult
+from cfevents._following.poller import FollowOptions, Poller
+from cfevents._following.schedule import Intervals
 from cfevents._following.status import ConnectorStatus
 from cfevents._http.connection import Reader
 from cfevents._listing.details import wanted_kinds
@@ -49,12 +49,12 @@ class Follower(Generic[T]):
 
     __module__ = "cfevents"
 
-    def __init__(self, reader: Reader, members: FleetMembers, terms: Terms, start: FollowCheckpoint) -> None:
+    def __init__(self, reader: Reader, members: FleetMembers, terms: FollowOptions, start: FollowCheckpoint) -> None:
         """Take what to read with, whom to follow, on which terms, and what was delivered before."""
         self._reader, self._members, self._terms = reader, members, terms
         self._reached = start
-        self._present: tuple[Found, int] | None = None
-        self._asking: Asking | None = None
+        self._present: tuple[PollResult, int] | None = None
+        self._asking: Poller | None = None
         self._ended = False
 
     @property
@@ -94,7 +94,7 @@ class Follower(Generic[T]):
         """
         return self._with(self._terms._replace(once=True))
 
-    def _with(self, terms: Terms) -> "Follower[Any]":
+    def _with(self, terms: FollowOptions) -> "Follower[Any]":
         return Follower(self._reader, self._members, terms, self.checkpoint)
 
     async def batches(self) -> AsyncGenerator[Batch[T], None]:
@@ -129,12 +129,12 @@ class Follower(Generic[T]):
         if self._asking is not None:
             self._asking.end()
 
-    async def _found(self) -> AsyncGenerator[Found, None]:
+    async def _found(self) -> AsyncGenerator[PollResult, None]:
         if self._asking is not None:  # by one who may read no more
             self._asking.end(ConfigurationError("the follower is read by another now: make one for each reader"))
             await self._asking.close()
         self._reached, self._present = self.checkpoint, None
-        self._asking = asking = Asking(self._reader, self._members, self._terms, self._reached)
+        self._asking = asking = Poller(self._reader, self._members, self._terms, self._reached)
         try:
             while (found := await self._next(asking)) is not None:
                 yield found
@@ -143,7 +143,7 @@ class Follower(Generic[T]):
         if self._terms.once and not self._ended:
             self._members.end(asking.errors)
 
-    async def _next(self, asking: Asking) -> Found | None:
+    async def _next(self, asking: Poller) -> PollResult | None:
         if self._ended:
             return None
         try:
@@ -181,8 +181,8 @@ def follow(
     if begin > present:
         raise ValueError(f"since={since!r} lies ahead: leave it out to begin now")
     query = ListQuery.of("follower", since=0, kind=kind, concurrency=_SLICES)
-    pace = Pace(parse_duration("interval", interval), parse_duration("deep_interval", deep_interval))
-    terms = Terms(query, pace, parse_duration("overlap", overlap), parse_duration("lookback", lookback))
+    pace = Intervals(parse_duration("interval", interval), parse_duration("deep_interval", deep_interval))
+    terms = FollowOptions(query, pace, parse_duration("overlap", overlap), parse_duration("lookback", lookback))
     start = FollowCheckpoint(
         reader.api.account_id,
         # In another order they are the same.

@@ -31,7 +31,7 @@ class Payloads(NamedTuple):
     kinds: tuple[str, ...]
 
 
-class Found(NamedTuple):
+class PollResult(NamedTuple):
     """What a round of a connector brought, or a part of it, and how far it is followed after it."""
 
     connector_id: str
@@ -42,7 +42,7 @@ class Found(NamedTuple):
     after: Watermark
 
 
-class News:
+class Poll:
     """What one listing of a connector has that was not delivered yet."""
 
     def __init__(
@@ -73,7 +73,7 @@ class News:
         """Whether there may be more by now: what was listed was more than a page, and most of it new."""
         return self.pages > 1 and 2 * self._fresh_count > self._listed_count
 
-    async def found(self) -> AsyncGenerator[Found, None]:
+    async def found(self) -> AsyncGenerator[PollResult, None]:
         """Yield what was not delivered, ascending, in one piece where it is not very much.
 
         Raises:
@@ -90,7 +90,7 @@ class News:
                 )
                 self.mark = self._after(before, delivered)
                 if items:
-                    yield Found(connector_id, delivered, items, self.mark)
+                    yield PollResult(connector_id, delivered, items, self.mark)
                 if failure is not None:
                     raise failure
         self.mark = self.mark.listed(self._newest)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from attrs import evolve
 
 from cfevents._following.checkpoint import FollowCheckpoint
-from cfevents._following.poll import Found, News, Payloads
-from cfevents._following.schedule import Pace, Schedule, Turn
+from cfevents._following.poll import Payloads, Poll, PollResult
+from cfevents._following.schedule import DueConnector, Intervals, Schedule
 from cfevents._following.status import ConnectorStatus
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Connection, Reader, cancel_all
@@ -38,13 +38,13 @@ _LOOK = 60.0
 _log = logging.getLogger("cfevents")
 
 
-class Terms(NamedTuple):
+class FollowOptions(NamedTuple):
     """How following is done. Lengths of time are in seconds."""
 
     query: ListQuery
     """What to list of each connector."""
 
-    pace: Pace
+    pace: Intervals
     overlap: float
     """How far before the watermark each round begins."""
 
@@ -63,10 +63,10 @@ class Terms(NamedTuple):
         return self.lookback + self.overlap
 
 
-class Asking:
+class Poller:
     """Tasks that ask for whichever connector is due. What they find waits to be taken; then they wait too."""
 
-    def __init__(self, reader: Reader, members: FleetMembers, terms: Terms, start: FollowCheckpoint) -> None:
+    def __init__(self, reader: Reader, members: FleetMembers, terms: FollowOptions, start: FollowCheckpoint) -> None:
         """Begin with nothing asked."""
         self.status: dict[str, ConnectorStatus] = {}
         self.errors: dict[str, CfEventsError] = {}
@@ -75,13 +75,13 @@ class Asking:
         self._reader, self._members, self._terms, self._start = reader, members, terms, start
         self._marks = dict[str, Watermark]()
         self._schedule = Schedule(terms.pace, terms.random)
-        self._found: asyncio.Queue[Found | BaseException | None] = asyncio.Queue(1)
+        self._found: asyncio.Queue[PollResult | BaseException | None] = asyncio.Queue(1)
         self._changed = asyncio.Event()
         self._session: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._answered = self._looked = self._looks_in_vain = False
 
-    async def next(self) -> Found | None:
+    async def next(self) -> PollResult | None:
         """Wait for what is found next; None after the end.
 
         Raises:
@@ -171,7 +171,7 @@ class Asking:
             self._changed.set()
         await self._found.put(None)
 
-    async def _next_turn(self) -> Turn | None:
+    async def _next_turn(self) -> DueConnector | None:
         """Wait until a connector is due; None where each had its turn, and that was all."""
         loop = asyncio.get_running_loop()
         while (turn := self._schedule.next(loop.time())) is None:
@@ -183,7 +183,7 @@ class Asking:
                     await self._changed.wait()
         return turn
 
-    async def _take(self, turn: Turn) -> None:
+    async def _take(self, turn: DueConnector) -> None:
         """Ask for a connector, and put it back to be asked again."""
         loop, status, was_down = asyncio.get_running_loop(), self.status[turn.connector_id], self._schedule.is_down
         began, news = loop.time(), self._news(turn)
@@ -203,15 +203,15 @@ class Asking:
         if was_down and not self._schedule.is_down:
             _log.warning("the API answers again")
 
-    def _news(self, turn: Turn) -> News:
+    def _news(self, turn: DueConnector) -> Poll:
         terms, mark = self._terms, self._marks[turn.connector_id]
         since, until = mark.window(math.inf if turn.deep else terms.overlap, now())
         start = evolve(terms.query.start, connector_id=turn.connector_id, since=since, until=until)
         lookback = terms.latest if turn.deep else None
         query = evolve(terms.query, start=start)
-        return News(self._once(turn.doubted), query, mark, payloads=terms.payloads, lookback=lookback)
+        return Poll(self._once(turn.doubted), query, mark, payloads=terms.payloads, lookback=lookback)
 
-    async def _deliver(self, news: News, turn: Turn, status: ConnectorStatus) -> None:
+    async def _deliver(self, news: Poll, turn: DueConnector, status: ConnectorStatus) -> None:
         async with aclosing(news.found()) as pieces:
             async for found in pieces:
                 status.note(turn.connector_id, found.events, self._terms.lookback)
@@ -219,7 +219,7 @@ class Asking:
                 self._marks[turn.connector_id] = found.after
         self._marks[turn.connector_id] = news.mark
 
-    def _failed(self, turn: Turn, status: ConnectorStatus, error: CfEventsError, *, answered: bool) -> None:
+    def _failed(self, turn: DueConnector, status: ConnectorStatus, error: CfEventsError, *, answered: bool) -> None:
         if isinstance(error, AuthenticationError) and not self._answered:
             # It is of no window: nothing was asked yet.
             error.since = error.until = error.checkpoint = None

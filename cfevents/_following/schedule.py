@@ -14,7 +14,7 @@ _OUTAGE = 3
 _JITTER = 0.1
 
 
-class Pace(NamedTuple):
+class Intervals(NamedTuple):
     """How often connectors are asked, in seconds."""
 
     interval: float
@@ -25,7 +25,7 @@ class Pace(NamedTuple):
     """How often a connector is asked that the API refuses."""
 
 
-class Turn(NamedTuple):
+class DueConnector(NamedTuple):
     """A connector that is to be asked now."""
 
     connector_id: str
@@ -42,7 +42,7 @@ class Turn(NamedTuple):
 class Schedule:
     """The connectors in the order in which they are due. Times are those of the event loop's clock."""
 
-    def __init__(self, pace: Pace, random: Callable[[], float]) -> None:
+    def __init__(self, pace: Intervals, random: Callable[[], float]) -> None:
         """Begin without a connector.
 
         Args:
@@ -83,14 +83,14 @@ class Schedule:
         self._bad.discard(connector_id)
         self._suspicious.discard(connector_id)
 
-    def next(self, now: float) -> Turn | None:
+    def next(self, now: float) -> DueConnector | None:
         """Take the connector that is due first, if one is; `done`, `failed`, `refused` or `drop` ends its turn."""
         if self.wait(now) != 0:
             return None
         _, _, connector_id = heapq.heappop(self._due)
         self._probing = self.is_down
         doubted = bool(self._suspicious) or connector_id in self._bad
-        return Turn(connector_id, self._deep_at[connector_id] <= now, self._probing, doubted)
+        return DueConnector(connector_id, self._deep_at[connector_id] <= now, self._probing, doubted)
 
     def wait(self, now: float) -> float | None:
         """Say in how many seconds a connector is due; None where that depends on an answer."""
@@ -100,7 +100,7 @@ class Schedule:
             return None
         return max(0.0, (self._due[0][0] if self._probe_at is None else self._probe_at) - now)
 
-    def done(self, turn: Turn, began: float, now: float, *, again: bool = False, least: float = 0.0) -> None:
+    def done(self, turn: DueConnector, began: float, now: float, *, again: bool = False, least: float = 0.0) -> None:
         """Put back a connector that has answered.
 
         Args:
@@ -117,7 +117,7 @@ class Schedule:
         pause = least if again else self._jittered(max(self._pace.interval, least))
         self._put(turn.connector_id, max(now, began + pause) if again else began + pause)
 
-    def failed(self, turn: Turn, now: float, *, answered: bool = False) -> None:
+    def failed(self, turn: DueConnector, now: float, *, answered: bool = False) -> None:
         """Put back a connector that was asked in vain. Where others were too, only one asks whether the API is back.
 
         Args:
@@ -138,7 +138,7 @@ class Schedule:
         self._look_deep(turn, now)
         self._put(turn.connector_id, now + self._later(_PATIENCE))
 
-    def refused(self, turn: Turn, now: float) -> None:
+    def refused(self, turn: DueConnector, now: float) -> None:
         """Put back a connector that the API answers for with a refusal, to be asked rarely."""
         self._answered(now)
         self._look_deep(turn, now)
@@ -160,7 +160,7 @@ class Schedule:
             self._deep_at = dict.fromkeys(self._deep_at, now)
             self._probe_at, self._probing = None, False
 
-    def _look_deep(self, turn: Turn, at: float) -> None:
+    def _look_deep(self, turn: DueConnector, at: float) -> None:
         if turn.connector_id in self._deep_at:
             self._deep_at[turn.connector_id] = at
 

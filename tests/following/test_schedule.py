@@ -5,9 +5,9 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents._following.schedule import Pace, Schedule, Turn
+from cfevents._following.schedule import DueConnector, Intervals, Schedule
 
-PACE = Pace(interval=30.0, deep_interval=900.0)
+PACE = Intervals(interval=30.0, deep_interval=900.0)
 
 
 def scheduled(*connector_ids: str) -> Schedule:
@@ -16,7 +16,7 @@ def scheduled(*connector_ids: str) -> Schedule:
     return schedule
 
 
-def taken(schedule: Schedule, now: float) -> Turn:
+def taken(schedule: Schedule, now: float) -> DueConnector:
     turn = schedule.next(now)
     assert turn is not None
     return turn
@@ -30,7 +30,7 @@ def test_connectors_are_asked_in_turn_and_then_after_the_interval() -> None:
     schedule.done(second, 1, 2)
     assert schedule.wait(2) == 28
     assert schedule.next(29.9) is None
-    assert taken(schedule, 30) == Turn("a", deep=False, probe=False, doubted=False)
+    assert taken(schedule, 30) == DueConnector("a", deep=False, probe=False, doubted=False)
     assert schedule.next(30) is None
     assert taken(schedule, 31).connector_id == "b"
 
@@ -150,7 +150,7 @@ def test_a_connector_that_is_left_out_while_it_is_asked_in_vain_is_no_outage() -
     schedule.drop("a")
     schedule.failed(turn, 1)
     assert not schedule.is_down
-    assert taken(schedule, 2) == Turn("b", deep=True, probe=False, doubted=False)
+    assert taken(schedule, 2) == DueConnector("b", deep=True, probe=False, doubted=False)
 
 
 def test_after_an_outage_every_connector_looks_for_late_events() -> None:
