@@ -7,7 +7,7 @@ from attrs import evolve
 
 from cfevents._export.formats import Format
 from cfevents._export.sources import Source
-from cfevents._export.staging import Gathered, Progress
+from cfevents._export.staging import Progress, Staging
 from cfevents.errors import ArchiveError
 
 
@@ -19,7 +19,7 @@ class Sink(Protocol):
         ...
 
 
-async def export(gathered: Gathered, progress: Progress, source: Source, form: Format) -> int:
+async def export(gathered: Staging, progress: Progress, source: Source, form: Format) -> int:
     """Gather what is left, and put the whole in its place.
 
     Args:
@@ -35,7 +35,7 @@ async def export(gathered: Gathered, progress: Progress, source: Source, form: F
         ArchiveError: It could not be written.
         CfEventsError: Something could not be had. What was gathered stays, and can be gone on with.
     """
-    if gathered.is_in_place():
+    if gathered.is_published():
         gathered.finish(None)
         return progress.events
     gathered.begin(progress)
@@ -64,7 +64,7 @@ def _add(sink: Sink, progress: Progress, data: bytes, **changes: Any) -> Progres
     return progress
 
 
-def require_same(gathered: Gathered, progress: Progress, asked: dict[str, Any], window: tuple[int, int]) -> None:
+def require_same(gathered: Staging, progress: Progress, asked: dict[str, Any], window: tuple[int, int]) -> None:
     """Check that what was begun is what is asked for.
 
     Args:

@@ -21,7 +21,7 @@ _SLICES = 4
 _WITH_PAYLOADS = 100
 
 
-class Portion(NamedTuple):
+class Chunk(NamedTuple):
     """Some events of a connector."""
 
     block: EventBatch
@@ -32,7 +32,7 @@ class Portion(NamedTuple):
 class Source(Protocol):
     """Where events come from."""
 
-    def portions(self, connector_id: str, progress: Progress) -> AsyncGenerator[Portion, None]:
+    def portions(self, connector_id: str, progress: Progress) -> AsyncGenerator[Chunk, None]:
         """Give what is left of a connector's events."""
         ...
 
@@ -56,14 +56,14 @@ class Lists(Protocol):
 
 
 @frozen
-class FromAPI:
+class APISource:
     """Events that the API is asked for."""
 
     client: Lists
     kinds: tuple[str, ...]
     details: bool
 
-    async def portions(self, connector_id: str, progress: Progress) -> AsyncGenerator[Portion, None]:
+    async def portions(self, connector_id: str, progress: Progress) -> AsyncGenerator[Chunk, None]:
         """Give what is left of a connector's events, ascending, a slice of the window at a time."""
         stream = self.client.list_events(
             connector_id,
@@ -78,7 +78,7 @@ class FromAPI:
             async for page in pages:
                 assert page.checkpoint is not None  # noqa: S101 - each of a client's has one
                 recorded = [each.recorded for each in await details_of(stream, page)] if self.details else None
-                yield Portion(EventBatch(connector_id, page.items, recorded), page.checkpoint.to_json())
+                yield Chunk(EventBatch(connector_id, page.items, recorded), page.checkpoint.to_json())
 
 
 @frozen
@@ -89,7 +89,7 @@ class FromArchive:
     kinds: tuple[str, ...]
     details: bool
 
-    async def portions(self, connector_id: str, progress: Progress) -> AsyncGenerator[Portion, None]:
+    async def portions(self, connector_id: str, progress: Progress) -> AsyncGenerator[Chunk, None]:
         """Give what is left of a connector's events, ascending."""
         last = None if progress.after is None else tuple(json.loads(progress.after))
         since = progress.since if last is None else max(last[0], progress.since)
@@ -98,7 +98,7 @@ class FromArchive:
             async for block in blocks:
                 if (left := _after(block, last)).events:
                     end = left.events[-1]
-                    yield Portion(left, json.dumps([end.recorded_ts, end.sequence]))
+                    yield Chunk(left, json.dumps([end.recorded_ts, end.sequence]))
 
 
 def _after(block: EventBatch, last: tuple[float, int] | None) -> EventBatch:

@@ -63,7 +63,7 @@ class Progress:
         return self.done == len(self.connectors)
 
 
-class Gathered:
+class Staging:
     """What has been gathered for a target, which appears only when it is whole. A context manager."""
 
     progress: Progress | None = None
@@ -116,7 +116,7 @@ class Gathered:
         self.progress = None if self._is_empty else progress
         return self.progress
 
-    def is_in_place(self) -> bool:
+    def is_published(self) -> bool:
         """Whether all was done the last time, but for removing the folder."""
         is_whole = self.progress is not None and self.progress.is_whole
         return is_whole and not self.data.exists() and self._target.exists()

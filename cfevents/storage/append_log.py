@@ -21,7 +21,7 @@ _TAIL = 4096
 _CLOSED = -1
 
 
-class _Named(NamedTuple):
+class _SidecarState(NamedTuple):
     """What the small file tells of the data."""
 
     device: int
@@ -36,7 +36,7 @@ class _Named(NamedTuple):
         return (self.device, self.inode) == (status.st_dev, status.st_ino)
 
 
-class Appended:
+class AppendLog:
     """The data and what of it counts, opened when it is first needed."""
 
     checkpoint: str | None = None
@@ -100,7 +100,7 @@ class Appended:
         # Asked for, since another program may have emptied it meanwhile.
         self._write(self._status().st_size, checkpoint)
 
-    def _take_up(self, named: _Named | None) -> None:
+    def _take_up(self, named: _SidecarState | None) -> None:
         status = self._status()
         if not stat.S_ISREG(status.st_mode):
             raise ArchiveError(f"{self._path} is no plain file: events can be kept in a plain file only")
@@ -134,7 +134,7 @@ class Appended:
                 f"move {self._beside} away too, to begin afresh"
             )
 
-    def _cut_back_where_it_went(self, named: _Named) -> None:
+    def _cut_back_where_it_went(self, named: _SidecarState) -> None:
         """Cut off what a killed process left in a file that was renamed since: it is written again, to the new one."""
         for entry in os.scandir(self._path.resolve().parent):
             if entry.inode() == named.inode:
@@ -166,12 +166,12 @@ class Appended:
 
     def _write(self, length: int, checkpoint: str | None) -> None:
         status = self._status()
-        named = _Named(status.st_dev, status.st_ino, length, _tail(self._descriptor, length), checkpoint)
+        named = _SidecarState(status.st_dev, status.st_ino, length, _tail(self._descriptor, length), checkpoint)
         text = json.dumps({"version": _VERSION, **named._asdict()}) + "\n"
         replace_durably(self._beside, text.encode())
         self._length, self.checkpoint = length, checkpoint
 
-    def _read(self) -> _Named | None:
+    def _read(self) -> _SidecarState | None:
         try:
             require_plain(self._beside)
             text = self._beside.read_text(encoding="utf-8")
@@ -191,10 +191,10 @@ class Appended:
         )
 
 
-def _named(told: dict[str, Any]) -> _Named:
+def _named(told: dict[str, Any]) -> _SidecarState:
     if told.pop("version") != _VERSION:
         raise ValueError("another version")
-    named = _Named(**told)
+    named = _SidecarState(**told)
     if not all(type(number) is int and number >= 0 for number in named[:4]):
         raise TypeError("whole numbers were expected")
     if not isinstance(named.checkpoint, str | None):
@@ -202,7 +202,7 @@ def _named(told: dict[str, Any]) -> _Named:
     return named
 
 
-def _cut_off(path: str, named: _Named, begins: bytes) -> None:
+def _cut_off(path: str, named: _SidecarState, begins: bytes) -> None:
     """Cut off what does not count, if it is the file that is named."""
     descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
     try:
@@ -215,7 +215,7 @@ def _cut_off(path: str, named: _Named, begins: bytes) -> None:
         os.close(descriptor)
 
 
-def _is_ours(descriptor: int, named: _Named, begins: bytes) -> bool:
+def _is_ours(descriptor: int, named: _SidecarState, begins: bytes) -> bool:
     """Whether a file with that number has what was written to the one that had it."""
     if named.length:
         return _tail(descriptor, named.length) == named.tail

@@ -22,7 +22,7 @@ from cfevents.storage import queries
 from cfevents.storage.archived_stream import ArchivedStream
 from cfevents.storage.queries import LISTED, PAYLOAD, Row
 from cfevents.storage.sqlite import Database
-from cfevents.storage.sync import Follows, begin
+from cfevents.storage.sync import SupportsFollow, plan_sync
 
 
 class _Opened(NamedTuple):
@@ -131,7 +131,7 @@ class Archive:
 
     async def sync(
         self,
-        client: Follows,
+        client: SupportsFollow,
         connector_ids: str | Iterable[str] | Fleet | None = None,
         *,
         since: TimeLike | None = None,
@@ -177,7 +177,7 @@ class Archive:
         self._check_account(asked.account_id)
         self._syncing.add(syncing := _Syncing())
         try:
-            start = partial(begin, asked=asked, is_given=since is not None, details=details)
+            start = partial(plan_sync, asked=asked, is_given=since is not None, details=details)
             checkpoint, begins = await self._opened.writer.write(start)
             follower: Follower[Any] = follow_events(checkpoint=checkpoint)
             follower = follower.details() if details else follower

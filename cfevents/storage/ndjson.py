@@ -15,7 +15,7 @@ from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
 from cfevents._validation import validate_type
 from cfevents.errors import ArchiveError
-from cfevents.storage.append_log import Appended
+from cfevents.storage.append_log import AppendLog
 from cfevents.storage.files import lock
 
 # Each line, and so the file.
@@ -54,7 +54,7 @@ class NDJSONFile:
         self._beside = Path(f"{self._path}.checkpoint" if checkpoint is None else checkpoint).absolute()
         if self._beside.resolve() == self._path.resolve():
             raise ValueError(f"checkpoint={str(checkpoint)!r} is the file of the events: give it one of its own")
-        self._appended = Appended(self._path, self._beside, _BEGINS)
+        self._appended = AppendLog(self._path, self._beside, _BEGINS)
         self._lock: int | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._reopen = False

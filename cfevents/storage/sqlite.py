@@ -44,11 +44,11 @@ _FIRST = (
     """,
 )
 
-LADDER: Sequence[Sequence[str]] = (_FIRST,)
+MIGRATIONS: Sequence[Sequence[str]] = (_FIRST,)
 """What makes each version from the one before it. A step that was released is never changed: another is added."""
 
 
-def migrate(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = LADDER) -> None:
+def migrate(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = MIGRATIONS) -> None:
     """Bring the tables to the newest version, inside the transaction that is open.
 
     Raises:
@@ -180,7 +180,7 @@ class Database:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-        if version < len(LADDER):
+        if version < len(MIGRATIONS):
             with _transaction(connection, "BEGIN IMMEDIATE"):
                 migrate(connection)
         if not self._writes:
@@ -215,9 +215,9 @@ def _version(connection: sqlite3.Connection) -> int:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != APPLICATION_ID and (application or version or tables):
         raise ArchiveError("it is a SQLite database of something else; give another path")
-    if version > len(LADDER):
+    if version > len(MIGRATIONS):
         raise ArchiveError(
-            f"it is of version {version}, and this version of cfevents knows {len(LADDER)}; install a newer one"
+            f"it is of version {version}, and this version of cfevents knows {len(MIGRATIONS)}; install a newer one"
         )
     return int(version)
 

@@ -18,7 +18,7 @@ _ALL = ""
 """The name under which it is stored since when all connectors of an account are followed."""
 
 
-class Follows(Protocol):
+class SupportsFollow(Protocol):
     """What a client is here: it knows the account's connectors, and follows them."""
 
     def fleet(self) -> Fleet:
@@ -46,7 +46,7 @@ class Beginning(NamedTuple):
     since: Mapping[str, int]
 
 
-def begin(connection: sqlite3.Connection, asked: FollowCheckpoint, *, is_given: bool, details: bool) -> Beginning:
+def plan_sync(connection: sqlite3.Connection, asked: FollowCheckpoint, *, is_given: bool, details: bool) -> Beginning:
     """Find where to go on, and store since when that is.
 
     Without it a process that is killed before the first event comes would later begin at another time.

@@ -344,13 +344,13 @@ def test_what_is_damaged_is_told_with_what_to_do(halfway: Simulator, invoke: Inv
 def test_what_was_put_in_its_place_and_not_tidied_away_is_whole(
     many: Simulator, invoke: Invoke, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cfevents._export.staging import Gathered  # noqa: PLC0415 - no public name
+    from cfevents._export.staging import Staging  # noqa: PLC0415 - no public name
 
-    def crash(_: Gathered) -> None:
+    def crash(_: Staging) -> None:
         raise OSError(5, "crashed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Gathered, "_remove", crash)
+        patch.setattr(Staging, "_remove", crash)
         assert invoke("export", name, "many-1", *WINDOW).exit_code == 1
     data = (folder / name).read_bytes()
     many.requests.clear()
@@ -457,16 +457,16 @@ def test_what_was_interrupted_of_an_archive_goes_on_too(
     monkeypatch.setattr(archived_stream, "_PAGE", 7)
     invoke("archive", "events.db", "many-1", *WINDOW[:2])
     args = ("events.csv", "--archive", "events.db", *WINDOW)
-    real, left = staging.Gathered.add, [5]
+    real, left = staging.Staging.add, [5]
 
-    def add(self: staging.Gathered, data: bytes, progress: staging.Progress) -> None:
+    def add(self: staging.Staging, data: bytes, progress: staging.Progress) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt
         real(self, data, progress)
 
     with monkeypatch.context() as patch:
-        patch.setattr(staging.Gathered, "add", add)
+        patch.setattr(staging.Staging, "add", add)
         result = invoke("export", *args)
     assert result.exit_code == 130
     assert result.stderr == "cfevents: 21 events are kept in events.csv.export: the same command goes on\n"

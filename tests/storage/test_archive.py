@@ -181,7 +181,7 @@ async def test_the_file_tells_what_it_is_and_its_columns_are_named_as_the_fields
             "it is read while it is open for writing"
         )
     assert plainly(tmp_path / "events.db", "PRAGMA application_id") == [(sqlite.APPLICATION_ID,)]
-    assert plainly(tmp_path / "events.db", "PRAGMA user_version") == [(len(sqlite.LADDER),)]
+    assert plainly(tmp_path / "events.db", "PRAGMA user_version") == [(len(sqlite.MIGRATIONS),)]
     assert plainly(tmp_path / "events.db", "PRAGMA journal_mode") == [("wal",)]
 
 
@@ -208,8 +208,8 @@ async def test_an_older_archive_is_brought_up_to_date_and_a_newer_one_is_refused
     path = tmp_path / "events.db"
     async with Archive(path) as archive:
         await archive.append(batch([listed(BEGIN)]))
-    ladder = (*sqlite.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE more (x)"))
-    monkeypatch.setattr(sqlite, "LADDER", ladder)
+    ladder = (*sqlite.MIGRATIONS, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE more (x)"))
+    monkeypatch.setattr(sqlite, "MIGRATIONS", ladder)
     monkeypatch.setattr(sqlite.migrate, "__defaults__", (ladder,))
     async with Archive(path) as archive:
         assert len(await archive.list_events("c1", since=BEGIN).collect()) == 1
@@ -226,9 +226,9 @@ async def test_a_step_up_that_fails_leaves_the_archive_as_it_was(
     path = tmp_path / "events.db"
     async with Archive(path) as archive:
         await archive.append(batch([listed(BEGIN)]))
-    ladder = (*sqlite.LADDER, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE events (x)"))
+    ladder = (*sqlite.MIGRATIONS, ("ALTER TABLE events ADD COLUMN seen", "CREATE TABLE events (x)"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cfevents.storage.sqlite.LADDER", ladder)
+        patch.setattr("cfevents.storage.sqlite.MIGRATIONS", ladder)
         patch.setattr(sqlite.migrate, "__defaults__", (ladder,))
         with pytest.raises(ArchiveError, match="already exists"):
             await Archive(path).open()

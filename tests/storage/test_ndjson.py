@@ -21,7 +21,7 @@ from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._model.results import FollowedEvent
 from cfevents.storage import NDJSONFile, append_log
-from cfevents.storage.append_log import Appended
+from cfevents.storage.append_log import AppendLog
 from cfevents.storage.files import replace_durably
 from cfevents.testing import Simulator
 
@@ -131,14 +131,14 @@ def test_a_kill_at_any_step_leaves_each_event_once_when_it_is_written_again(path
 
         return stopping
 
-    file = Appended(path, beside(path))
+    file = AppendLog(path, beside(path))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(append_log, "replace_durably", killed(replace_durably))
         patch.setattr(os, "fsync", killed(os.fsync))
         patch.setattr(os, "write", killed(lambda file, data: os.writev(file, [data[: len(data) // 2 + 1]])))
         for each in batches:
             file.append(f"{each.items[0].event.recorded_ts}\n".encode(), each.checkpoint.to_json())
-    file = Appended(path, beside(path))
+    file = AppendLog(path, beside(path))
     file.open()
     reached = FollowCheckpoint.from_json(file.checkpoint).of("c1").newest if file.checkpoint else BEGIN - 1
     for each in batches:
@@ -200,7 +200,7 @@ def test_a_file_that_is_emptied_in_place_is_appended_to_from_its_start(path: Pat
 
 
 def test_a_kill_after_a_file_was_emptied_leaves_each_event_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = Appended(path, beside(path))
+    file = AppendLog(path, beside(path))
     file.append(b"a line of the time before\n", "first")
     os.truncate(path, 0)
     with monkeypatch.context() as patch:
@@ -208,7 +208,7 @@ def test_a_kill_after_a_file_was_emptied_leaves_each_event_once(path: Path, monk
         with pytest.raises(OSError, match="killed"):
             file.append(b"one\n", "second")
     assert path.read_bytes() == b"one\n"
-    file = Appended(path, beside(path))
+    file = AppendLog(path, beside(path))
     file.open()
     assert file.checkpoint == "first"
     file.append(b"one\n", "second")
@@ -554,7 +554,7 @@ def test_the_data_is_on_the_disk_before_the_checkpoint_that_counts_it(
 
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
-    file = Appended(path, beside(path))
+    file = AppendLog(path, beside(path))
     file.open()
     steps.clear()
     file.append(b"1\n", "{}")

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from cfevents import Client
     from cfevents._export.formats import Format
-    from cfevents._export.sources import Portion, Source
-    from cfevents._export.staging import Gathered, Progress
+    from cfevents._export.sources import Chunk, Source
+    from cfevents._export.staging import Progress, Staging
     from cfevents._time import TimeLike, TimeWindow
     from cfevents.storage import Archive
 
@@ -141,14 +141,14 @@ def _format_of(path: str) -> str:
 
 async def _export(path: str, restart: bool, job: _Job) -> None:
     from cfevents._export.formats import format_named  # noqa: PLC0415 - not needed for --help
-    from cfevents._export.staging import Gathered  # noqa: PLC0415 - not needed for --help
+    from cfevents._export.staging import Staging  # noqa: PLC0415 - not needed for --help
 
     window, form = _checked(job), format_named(job.format_, details=job.details)
     async with _origin(job) as origin:
         if path == _STDOUT:
             await _print(origin, form, await _begun(origin, job, window))
             return
-        with Gathered(Path(path)) as gathered:
+        with Staging(Path(path)) as gathered:
             if restart:
                 gathered.throw_away()
             number = await _write(gathered, origin, form, job, window)
@@ -167,7 +167,7 @@ def _checked(job: _Job) -> "TimeWindow":
 
 @asynccontextmanager
 async def _origin(job: _Job) -> AsyncIterator[_Origin]:
-    from cfevents._export.sources import FromAPI, FromArchive  # noqa: PLC0415 - not needed for --help
+    from cfevents._export.sources import APISource, FromArchive  # noqa: PLC0415 - not needed for --help
 
     whom = job.connectors, job.all_
     if job.archive is not None:
@@ -176,7 +176,7 @@ async def _origin(job: _Job) -> AsyncIterator[_Origin]:
         return
     async with connected(job.simulate) as client:
         account = client.follow_events(client.fleet()).checkpoint.account_id
-        yield _Origin(FromAPI(client, job.kinds, job.details), partial(_connectors, client, *whom), account)
+        yield _Origin(APISource(client, job.kinds, job.details), partial(_connectors, client, *whom), account)
 
 
 async def _archived(archive: "Archive", connectors: tuple[str, ...], all_: bool) -> list[str]:
@@ -214,7 +214,7 @@ class _Stdout:
         click.echo(data, nl=False)
 
 
-async def _write(gathered: "Gathered", origin: _Origin, form: "Format", job: _Job, window: "TimeWindow") -> int:
+async def _write(gathered: "Staging", origin: _Origin, form: "Format", job: _Job, window: "TimeWindow") -> int:
     from cfevents._export.job import export, require_same  # noqa: PLC0415 - not needed for --help
 
     if progress := gathered.read():
@@ -231,7 +231,7 @@ def _spelled(progress: "Progress") -> str:
 
 
 @contextmanager
-def _kept(gathered: "Gathered") -> Iterator[None]:
+def _kept(gathered: "Staging") -> Iterator[None]:
     """Tell that nothing is lost by what ends it."""
     try:
         yield
@@ -252,7 +252,7 @@ class _Watched:
         self._covered = CoverageEstimator(progress.since, progress.until)
         self._events = progress.events
 
-    async def portions(self, connector_id: str, progress: "Progress") -> "AsyncGenerator[Portion, None]":
+    async def portions(self, connector_id: str, progress: "Progress") -> "AsyncGenerator[Chunk, None]":
         """Give the same."""
         self._progress, self._covered = progress, CoverageEstimator(progress.since, progress.until)
         async with aclosing(self._source.portions(connector_id, progress)) as portions:
