@@ -26,7 +26,7 @@ class Question(Protocol[P, T_co]):
     def __call__(self, events: Journal | Iterable[AnyEvent], *args: P.args, **kwargs: P.kwargs) -> T_co: ...
 
 
-def question(ask: Callable[Concatenate[Journal, P], T_co]) -> Question[P, T_co]:
+def accepts_any_events(ask: Callable[Concatenate[Journal, P], T_co]) -> Question[P, T_co]:
     """Let a function of a journal take any events."""
 
     @wraps(ask)

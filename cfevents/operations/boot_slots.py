@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 
 SlotOutcome: TypeAlias = Literal["blessed", "failed", "pending", "unknown"]
@@ -60,7 +60,7 @@ class Slot(HtmlRepr):
         return to_datetime(self.event_ids[0].recorded_ts)
 
 
-@question
+@accepts_any_events
 def slots(events: Journal) -> list[Slot]:
     """Tell for each upgrade that succeeded whether its boot slot was blessed.
 

@@ -10,7 +10,7 @@ from attrs import frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import parse_timestamp, to_datetime, to_timedelta
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits, limits_of
 
@@ -50,7 +50,7 @@ class Gap(HtmlRepr):
     """The last event before it and the first after it; for a gap of the collection, what was recorded meanwhile."""
 
 
-@question
+@accepts_any_events
 def gaps(events: Journal, *, until: datetime | float | None = None, limits: Limits | None = None) -> list[Gap]:
     """Find where a connector was silent for much longer than is usual for it.
 

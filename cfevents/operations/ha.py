@@ -9,7 +9,7 @@ from attrs import frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_timedelta
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits, limits_of
 
@@ -63,7 +63,7 @@ class HaActivity(HtmlRepr):
     """The transitions and the errors."""
 
 
-@question
+@accepts_any_events
 def ha(events: Journal, *, limits: Limits | None = None) -> list[HaActivity]:
     """Count the HA transitions and errors of each connector that has any, and find where they flap.
 

@@ -9,7 +9,7 @@ from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_timedelta
 from cfevents._validation import is_number, short_repr
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 
 DEFAULT_PERCENTILES = (50, 90, 99, 100)
@@ -34,7 +34,7 @@ class Lags(HtmlRepr):
     """The events that have these lags, one for each percentage."""
 
 
-@question
+@accepts_any_events
 def lags(events: Journal, *, percentages: Sequence[float] = DEFAULT_PERCENTILES) -> list[Lags]:
     """Tell how long each connector's events took to be collected (``a`` less ``t``).
 

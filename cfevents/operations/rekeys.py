@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 
 RekeyState: TypeAlias = Literal["start", "advance", "complete", "reset"]
@@ -68,7 +68,7 @@ class Rekey(HtmlRepr):
         return None if self.ended_at is None else self.ended_at - self.started_at
 
 
-@question
+@accepts_any_events
 def rekeys(events: Journal) -> list[Rekey]:
     """Follow the keys of each tunnel.
 

@@ -9,7 +9,7 @@ from cfevents._html import HtmlRepr, counted, rows_of
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
 from cfevents.events import KINDS
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.boot_slots import Slot, slots_of
 from cfevents.operations.findings import SEVERITIES, Finding, Severity
 from cfevents.operations.gaps import Gap, end_of, gaps_of
@@ -133,7 +133,7 @@ class Report:
         return "\n".join([f"{events} of {connectors}, {begin} to {end} UTC: {found}", *map(str, self.findings)])
 
 
-@question
+@accepts_any_events
 def report(events: Journal, *, until: datetime | float | None = None, limits: Limits | None = None) -> Report:
     """Put together what events mean, and find what is worth a look.
 

@@ -32,7 +32,7 @@ class Attempt(NamedTuple, Generic[T]):
     """When it no longer mattered, if it was not."""
 
 
-def overdue(
+def find_overdue(
     attempts: Iterable[Attempt[T]], limit: timedelta, until: datetime, *, repeated: bool = True
 ) -> Iterator[tuple[list[T], datetime]]:
     """Find what waited for an answer longer than a limit.
@@ -99,7 +99,7 @@ def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: d
                 yield _of_spans(f"orphaned_{name}", "info", [span], f"{words} ended, and no start of it is there")
         # A new attestation takes the place of one that came to nothing. An upgrade is not begun twice in a few minutes.
         is_upgrade = operation == "Upgrade"
-        for unanswered, end in overdue(_attempts(its), limit, until, repeated=not is_upgrade):
+        for unanswered, end in find_overdue(_attempts(its), limit, until, repeated=not is_upgrade):
             severity: Severity = "error" if is_upgrade else "warning"
             begun = unanswered[0].started_at or end
             message = f"{words} started, and had not ended {format_duration(end - begun)} later"
@@ -133,7 +133,7 @@ def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> It
         # Where it is not known whose it is, none is another attempt of the one before.
         by_tunnel.setdefault(place if rekey.tunnel_id is None else rekey.tunnel_id, []).append(rekey)
     for its in by_tunnel.values():
-        for stuck, end in overdue(map(_attempt, its), limits.rekey, until):
+        for stuck, end in find_overdue(map(_attempt, its), limits.rekey, until):
             times = sum(each.restarts for each in stuck)
             restarts = f", restarts: {times}" if times else ""
             message = f"rekey stuck in {stuck[-1].state} for {format_duration(end - stuck[0].started_at)}{restarts}"

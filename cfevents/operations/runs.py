@@ -9,7 +9,7 @@ from attrs import define, evolve, field, frozen
 
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.limits import Limits, limits_of
 
@@ -59,7 +59,7 @@ class Run(HtmlRepr):
         return None if self.next_at is None else self.next_at - self.last_at
 
 
-@question
+@accepts_any_events
 def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     """Tell the runs of each connector's process apart.
 

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 
 Operation: TypeAlias = Literal["Attestation", "RotateCryptKey", "RotatePki", "Upgrade"]
@@ -67,7 +67,7 @@ class Span(HtmlRepr):
         return None if self.started_at is None or self.finished_at is None else self.finished_at - self.started_at
 
 
-@question
+@accepts_any_events
 def spans(events: Journal) -> list[Span]:
     """Pair each start with the success or the failure that answers it.
 

@@ -7,7 +7,7 @@ from attrs import frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents.events import KINDS
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 
 
@@ -39,7 +39,7 @@ class Unknown(HtmlRepr):
     """The first and the last of them."""
 
 
-@question
+@accepts_any_events
 def unknowns(events: Journal) -> list[Unknown]:
     """Find kinds that are not in the catalogue, and fields that are not documented, or not of the documented type.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cfevents._html import shortened
 from cfevents._time import to_datetime
 from cfevents._validation import short_repr
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal
 from cfevents.plot._axes import (
     BLUE,
@@ -35,7 +35,7 @@ _OTHERS = "other kinds"
 _LONGEST_KIND = 30
 
 
-@question
+@accepts_any_events
 def counts(
     events: Journal, *, per: timedelta = timedelta(hours=1), tz: Zone = "UTC", ax: "Axes | None" = None
 ) -> "Axes":

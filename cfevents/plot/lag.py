@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 from cfevents.plot._axes import (
     BLUE,
@@ -30,7 +30,7 @@ _COLOURS = (BLUE, ORANGE, GREEN, RED, SKY, PINK)
 _TICKS = {1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 21_600: "6 h", 86_400: "1 d", 604_800: "1 w"}
 
 
-@question
+@accepts_any_events
 def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes":
     """Draw how long after it was recorded each event was collected, over the time it was recorded.
 

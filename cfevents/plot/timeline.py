@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations._decorators import question
+from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.journal import Journal, Record
 from cfevents.operations.rekeys import rekeys
 from cfevents.operations.spans import spans
@@ -46,7 +46,7 @@ class _Bar(NamedTuple):
     outcome: str
 
 
-@question
+@accepts_any_events
 def timeline(events: Journal, *, lanes: Lanes = "connector", tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes":
     """Draw what connectors did: operations and rekeys as bars, coloured by how they ended, all other events as points.
 
