@@ -9,7 +9,7 @@ import cfevents
 import cfevents.testing
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
 from cfevents.cli.console.logs import stamina_silenced
-from cfevents.cli.console.progress import waits_shown
+from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import event_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cfevents.testing import Simulator
 
 
-def made_up_simulator(port: int = 0, speed: float = 1) -> "tuple[Simulator, str]":
+def simulated_account(port: int = 0, speed: float = 1) -> "tuple[Simulator, str]":
     """Make the account: a week's past and today's up to now, which then goes on.
 
     All processes of one UTC day see the same past, so that one can get what another has listed.
@@ -39,7 +39,7 @@ def made_up_simulator(port: int = 0, speed: float = 1) -> "tuple[Simulator, str]
 
 
 @asynccontextmanager
-async def connected(simulate: bool, speed: float | None = None) -> "AsyncIterator[Client]":
+async def open_client(simulate: bool, speed: float | None = None) -> "AsyncIterator[Client]":
     """Open a client.
 
     Args:
@@ -55,14 +55,14 @@ async def connected(simulate: bool, speed: float | None = None) -> "AsyncIterato
             budget = cfevents.Budget()
             client = await _simulated(stack, speed or 1, budget) if simulate else cfevents.Client(budget=budget)
         await stack.enter_async_context(client)
-        stack.enter_context(waits_shown(lambda: budget.wait))
+        stack.enter_context(show_waits(lambda: budget.wait))
         yield client
 
 
 async def _simulated(stack: AsyncExitStack, speed: float, budget: "Budget") -> "Client":
     import aiohttp  # noqa: PLC0415 - not needed for --help
 
-    simulator = await stack.enter_async_context(made_up_simulator(speed=speed)[0])
+    simulator = await stack.enter_async_context(simulated_account(speed=speed)[0])
     # A session of our own: the client's would take the environment's proxy, which cannot reach this machine.
     session = await stack.enter_async_context(aiohttp.ClientSession())
     return cfevents.Client(**simulator.client_options, session=session, budget=budget)
@@ -208,7 +208,7 @@ async def reading_from(
         Failure: A connector is not in the archive; the others have been served.
     """
     if archive is None:
-        async with connected(simulate) as client:
+        async with open_client(simulate) as client:
             yield Online(client, await connectors_or_first(client, connectors, all_))
         return
     async with read_archive(archive) as opened:
@@ -290,7 +290,7 @@ async def read_archive(path: str) -> "AsyncIterator[Archive]":
     account = os.environ.get("CLOUDFLARE_ACCOUNT_ID", "").strip() or None
     async with Archive(path, account_id=account) as archive:
         if account is None or await archive.list_connectors():
-            with waits_shown(lambda: 0.0):
+            with show_waits(lambda: 0.0):
                 yield archive
             return
     async with Archive(path) as archive:
@@ -298,7 +298,7 @@ async def read_archive(path: str) -> "AsyncIterator[Archive]":
             await archive.list_connectors()
         except cfevents.ArchiveError as error:
             raise WrongUsage(f"{error}; here CLOUDFLARE_ACCOUNT_ID says which") from error
-        with waits_shown(lambda: 0.0):
+        with show_waits(lambda: 0.0):
             yield archive
 
 

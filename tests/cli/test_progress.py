@@ -16,8 +16,8 @@ from support.clock import run_jumping
 from support.terminal import shown_by
 
 from cfevents.cli.console.logs import log_on_stderr
-from cfevents.cli.console.output import print_whole
-from cfevents.cli.console.progress import Progress, progress_shown, waits_shown
+from cfevents.cli.console.output import write_stdout
+from cfevents.cli.console.progress import Progress, show_progress, show_waits
 from cfevents.testing import faults
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def test_a_wait_of_the_budget_is_counted_down_and_then_gone(screen: Screen) -> N
     async def main() -> None:
         loop = asyncio.get_running_loop()
         until = loop.time() + 2.1
-        with waits_shown(lambda: max(0.0, until - loop.time())):
+        with show_waits(lambda: max(0.0, until - loop.time())):
             for _ in range(3):
                 await asyncio.sleep(1)
                 seen.append(screen.seen())
@@ -89,7 +89,7 @@ def test_a_wait_of_the_budget_is_counted_down_and_then_gone(screen: Screen) -> N
 
 def test_progress_is_drawn_as_a_bar_with_what_was_done_and_what_is_waited_for(screen: Screen) -> None:
     async def main() -> None:
-        with waits_shown(lambda: 12.3), progress_shown(lambda: Progress(0.5, "1,234 events")):
+        with show_waits(lambda: 12.3), show_progress(lambda: Progress(0.5, "1,234 events")):
             await asyncio.sleep(0.3)
 
     screen.run(main())
@@ -100,10 +100,10 @@ def test_progress_is_drawn_as_a_bar_with_what_was_done_and_what_is_waited_for(sc
 
 def test_the_line_makes_room_for_what_is_printed(screen: Screen) -> None:
     async def main() -> str:
-        with waits_shown(lambda: 12.3):
+        with show_waits(lambda: 12.3):
             await asyncio.sleep(0.3)
             screen.seen()
-            print_whole("a row\n")
+            write_stdout("a row\n")
             return screen.seen()
 
     assert screen.run(main()) == _ERASED
@@ -113,7 +113,7 @@ def test_it_is_cut_where_the_terminal_is_narrow(screen: Screen, monkeypatch: pyt
     monkeypatch.setenv("COLUMNS", "30")
 
     async def main() -> None:
-        with waits_shown(lambda: 0), progress_shown(lambda: Progress(1, "[red]" * 9)):
+        with show_waits(lambda: 0), show_progress(lambda: Progress(1, "[red]" * 9)):
             await asyncio.sleep(0.3)
 
     screen.run(main())
@@ -136,9 +136,9 @@ def test_nothing_is_drawn_where_nobody_would_see_it_or_where_it_would_be_in_the_
             screen.stdout = pipe
 
         async def main() -> None:
-            with waits_shown(lambda: 12.3):
+            with show_waits(lambda: 12.3):
                 await asyncio.sleep(1)
-                with progress_shown(lambda: Progress(0.5, "")):
+                with show_progress(lambda: Progress(0.5, "")):
                     await asyncio.sleep(1)
 
         screen.run(main())
@@ -178,7 +178,7 @@ def test_filling_an_archive_shows_how_far_it_came(account: "Simulator", tmp_path
 
 def test_a_message_stands_on_a_line_of_its_own(screen: Screen) -> None:
     async def main() -> None:
-        with log_on_stderr({}), waits_shown(lambda: 12.3):
+        with log_on_stderr({}), show_waits(lambda: 12.3):
             await asyncio.sleep(0.3)
             logging.getLogger("cfevents").warning("look")
 

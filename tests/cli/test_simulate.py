@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import Result
 
-from cfevents.cli.sources import made_up_simulator
+from cfevents.cli.sources import simulated_account
 
 if TYPE_CHECKING:
     import subprocess
@@ -58,9 +58,9 @@ def test_the_made_up_past_is_the_same_all_day_and_never_lies_ahead(
 ) -> None:
     midnight = 1767225600
     monkeypatch.setattr("cfevents._time.now", lambda: midnight + time_of_day + 0.5)
-    simulator, connector_id = made_up_simulator()
+    simulator, connector_id = simulated_account()
     monkeypatch.setattr("cfevents._time.now", lambda: midnight + 86399.5)
-    whole_day, same_connector = made_up_simulator()
+    whole_day, same_connector = simulated_account()
     assert connector_id == same_connector
     assert simulator.history is not None
     assert whole_day.history is not None

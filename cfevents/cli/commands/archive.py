@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.output import print_whole, printable
-from cfevents.cli.console.progress import Progress, progress_shown
+from cfevents.cli.console.output import printable, write_stdout
+from cfevents.cli.console.progress import Progress, show_progress
 from cfevents.cli.console.signals import Ending, ends_when_asked
 from cfevents.cli.console.timezones import Zone, moments, tz_option
 from cfevents.cli.options import (
@@ -23,7 +23,7 @@ from cfevents.cli.options import (
     simulate_option,
     speed_option,
 )
-from cfevents.cli.sources import connected, connectors_or_first
+from cfevents.cli.sources import connectors_or_first, open_client
 
 if TYPE_CHECKING:
     from cfevents import Client, ConnectorStatus, Fleet
@@ -43,7 +43,7 @@ def filling_shown(archive: "Archive", client: "Client", since: float) -> Abstrac
         part = sum(_part(each, window) for each in states) / max(1, count)
         return Progress(part, f"{count:,} connector{'s' * (count != 1)}, {sent:,} request{'s' * (sent != 1)}")
 
-    return progress_shown(told, prints=False)
+    return show_progress(told, prints=False)
 
 
 def _part(state: "ConnectorStatus", window: float) -> float:
@@ -97,7 +97,7 @@ def fill_archive(
 
     async def run() -> None:
         with ends_when_asked() as ending:
-            async with connected(simulate, speed) as client:
+            async with open_client(simulate, speed) as client:
                 whom = await connectors_or_first(client, connectors, all_)
                 await _fill(path, client, whom, ending, **how)
 
@@ -122,4 +122,4 @@ async def _fill(
             begin = asked.checkpoint.since if since is None else parse_time("since", since)
             stack.enter_context(filling_shown(archive, client, begin))
         new = await archive.sync(client, whom, since=since, **how)
-    print_whole(f"{new} new event{'' if new == 1 else 's'} in {printable(path)}\n")
+    write_stdout(f"{new} new event{'' if new == 1 else 's'} in {printable(path)}\n")

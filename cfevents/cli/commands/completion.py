@@ -4,7 +4,7 @@ import os
 
 import click
 
-from cfevents.cli.console.output import print_whole
+from cfevents.cli.console.output import write_stdout
 from cfevents.cli.options import example
 
 _SHELLS = ("bash", "zsh", "fish")
@@ -29,4 +29,4 @@ def completion(shell: str | None) -> None:
     if found is None:
         raise click.UsageError(f"SHELL is missing: write one of {', '.join(_SHELLS)}.", ctx=click.get_current_context())
     root = click.get_current_context().find_root()
-    print_whole(found(root.command, {}, "cfevents", "_CFEVENTS_COMPLETE").source() + "\n")
+    write_stdout(found(root.command, {}, "cfevents", "_CFEVENTS_COMPLETE").source() + "\n")

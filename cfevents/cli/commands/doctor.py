@@ -8,10 +8,10 @@ import click
 import cfevents
 from cfevents.cli.console import styles
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.output import Row, View, print_whole
+from cfevents.cli.console.output import Row, View, write_stdout
 from cfevents.cli.console.writer import writer
 from cfevents.cli.options import connector_argument, example, simulate_option
-from cfevents.cli.sources import connected
+from cfevents.cli.sources import open_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,10 +37,10 @@ def doctor(connector: str | None, as_json: bool, simulate: bool) -> None:
     """
     report = asyncio.run(_examined(connector, simulate))
     if as_json:
-        print_whole(report.to_json() + "\n")
+        write_stdout(report.to_json() + "\n")
     else:
         writer(_CHECKS, "table")([*_folded(report.checks)])
-        print_whole(f"{report.requests} request{' was' if report.requests == 1 else 's were'} sent.\n")
+        write_stdout(f"{report.requests} request{' was' if report.requests == 1 else 's were'} sent.\n")
     if report.failed:
         raise click.exceptions.Exit(_FAILED)
 
@@ -49,7 +49,7 @@ async def _examined(connector: str | None, simulate: bool) -> "Report":
     from cfevents.doctor import examine, misconfigured  # noqa: PLC0415 - not needed for --help
 
     try:
-        async with connected(simulate) as client:
+        async with open_client(simulate) as client:
             with arguments_checked():
                 return await examine(client, connector, from_environment=not simulate)
     except cfevents.ConfigurationError as error:

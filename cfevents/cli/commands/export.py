@@ -14,8 +14,8 @@ import cfevents
 from cfevents._progress import CoverageEstimator
 from cfevents.cli.console import progress as console
 from cfevents.cli.console.errors import Failure, arguments_checked, moment_spelled
-from cfevents.cli.console.output import print_whole, printable
-from cfevents.cli.console.progress import step_aside
+from cfevents.cli.console.output import printable, write_stdout
+from cfevents.cli.console.progress import clear_status_line
 from cfevents.cli.console.timezones import Zone, moments, tz_option
 from cfevents.cli.options import (
     all_option,
@@ -27,7 +27,7 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.sources import archived_connectors, connected, connectors_or_first, read_archive
+from cfevents.cli.sources import archived_connectors, connectors_or_first, open_client, read_archive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -152,7 +152,7 @@ async def _export(path: str, restart: bool, job: _Job) -> None:
             if restart:
                 gathered.throw_away()
             number = await _write(gathered, origin, form, job, window)
-    print_whole(f"{number} event{'' if number == 1 else 's'} in {printable(path)}\n")
+    write_stdout(f"{number} event{'' if number == 1 else 's'} in {printable(path)}\n")
 
 
 def _checked(job: _Job) -> "TimeWindow":
@@ -174,7 +174,7 @@ async def _origin(job: _Job) -> AsyncIterator[_Origin]:
         async with read_archive(job.archive) as archive:
             yield _Origin(FromArchive(archive, job.kinds, job.details), partial(_archived, archive, *whom))
         return
-    async with connected(job.simulate) as client:
+    async with open_client(job.simulate) as client:
         account = client.follow_events(client.fleet()).checkpoint.account_id
         yield _Origin(APISource(client, job.kinds, job.details), partial(_connectors, client, *whom), account)
 
@@ -210,7 +210,7 @@ async def _print(origin: _Origin, form: "Format", progress: "Progress") -> None:
 
 class _Stdout:
     def add(self, data: bytes, _: "Progress") -> None:
-        step_aside()
+        clear_status_line()
         click.echo(data, nl=False)
 
 
@@ -279,5 +279,5 @@ def gathering_shown(source: "Source", progress: "Progress", *, prints: bool) -> 
         prints: Whether stdout is where it goes.
     """
     watched = _Watched(source, progress)
-    with console.progress_shown(watched.told, prints=prints):
+    with console.show_progress(watched.told, prints=prints):
         yield watched

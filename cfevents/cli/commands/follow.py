@@ -28,7 +28,7 @@ from cfevents.cli.options import (
     simulate_option,
     speed_option,
 )
-from cfevents.cli.sources import connected, connectors_or_first
+from cfevents.cli.sources import connectors_or_first, open_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -157,7 +157,7 @@ def follow_events(
     async def run() -> None:
         # A hangup before there is a file that could be opened anew asks for nothing.
         with ends_when_asked() as ending, hangup_calls(lambda: None) if how["output"] else nullcontext():
-            async with connected(simulate, speed) as client:
+            async with open_client(simulate, speed) as client:
                 whom = await connectors_or_first(client, connectors, all_)
                 await _follow(client, whom, ending, several=all_ or len(connectors) > 1, **how)
 

@@ -10,7 +10,7 @@ import click
 import cfevents
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.progress import Progress, progress_shown
+from cfevents.cli.console.progress import Progress, show_progress
 from cfevents.cli.console.timezones import Zone, moments, tz_option
 from cfevents.cli.console.views import event_of
 from cfevents.cli.console.writer import Write, writer
@@ -27,7 +27,14 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.sources import Listing, archived_connectors, connected, connector_or_first, read_archive, reading_from
+from cfevents.cli.sources import (
+    Listing,
+    archived_connectors,
+    connector_or_first,
+    open_client,
+    read_archive,
+    reading_from,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -58,7 +65,7 @@ def covered_shown(since: float, until: float) -> Iterator[_Coverage]:
 
     # A window of one moment has a whole too.
     coverage = _Coverage(CoverageEstimator(since, until), max(1, until - since))
-    with progress_shown(coverage.told):
+    with show_progress(coverage.told):
         yield coverage
 
 
@@ -175,7 +182,7 @@ async def _one_of(
 ) -> "AsyncIterator[tuple[Client | Archive, str]]":
     """Open what is to be asked, and name the connector that is meant."""
     if archive is None:
-        async with connected(simulate) as client:
+        async with open_client(simulate) as client:
             yield client, await connector_or_first(client, connector)
     else:
         async with read_archive(archive) as opened:
@@ -228,7 +235,7 @@ def list_connectors(archive: str | None, format_: str | None, zone: Zone | None,
 
     async def run() -> "Sequence[cfevents.Connector]":
         if archive is None:
-            async with connected(simulate) as client:
+            async with open_client(simulate) as client:
                 return await client.list_connectors()
         async with read_archive(archive) as opened:
             return [cfevents.Connector(each) for each in await opened.list_connectors()]

@@ -11,7 +11,7 @@ import click
 import cfevents
 from cfevents.cli.console import styles
 from cfevents.cli.console.errors import Failure, arguments_checked
-from cfevents.cli.console.output import Row, View, is_terminal, print_whole, terminal_width
+from cfevents.cli.console.output import Row, View, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.timezones import Zone, moments, tz_option
 from cfevents.cli.console.views import shortened
 from cfevents.cli.console.writer import writer
@@ -24,7 +24,7 @@ from cfevents.cli.options import (
     require_connectors,
     simulate_option,
 )
-from cfevents.cli.sources import archived_connectors, connected, connectors_or_first, read_archive
+from cfevents.cli.sources import archived_connectors, connectors_or_first, open_client, read_archive
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -174,7 +174,7 @@ async def _asked(
     from cfevents.operations.report import telling_kinds  # noqa: PLC0415 - not needed for --help
 
     window = _window(since, until)
-    async with connected(simulate) as client:
+    async with open_client(simulate) as client:
         whom = await connectors_or_first(client, connectors, all_)
         with arguments_checked():
             fleet = client.fleet(whom if isinstance(whom, list) else None, on_error="collect")
@@ -230,6 +230,6 @@ def _show(found: _Found, format_: str | None, zone: Zone) -> None:
     if format_ == "table" or (format_ is None and is_terminal(sys.stdout)):
         more = f"With --details: which tunnel, bundle or version ({found.unread} requests more)"
         for told in (summary, more) if found.unread else (summary,):
-            print_whole(f"{textwrap.fill(told, terminal_width(), break_on_hyphens=False)}\n")
+            write_stdout(f"{textwrap.fill(told, terminal_width(), break_on_hyphens=False)}\n")
     elif is_terminal(sys.stderr):
         click.echo(summary, err=True)

@@ -10,7 +10,7 @@ import click
 
 from cfevents.cli.console.errors import Failure
 from cfevents.cli.options import example, speed_option
-from cfevents.cli.sources import made_up_simulator
+from cfevents.cli.sources import simulated_account
 
 if TYPE_CHECKING:
     from cfevents.testing import Simulator
@@ -35,7 +35,7 @@ def simulate(port: int, speed: float | None) -> None:
 
 async def _serve(port: int, speed: float) -> None:
     stopped = _stop_signal()
-    simulator, connector_id = made_up_simulator(port, speed)
+    simulator, connector_id = simulated_account(port, speed)
     try:
         await simulator.start()
     except OSError as error:

@@ -20,7 +20,7 @@ class _OneLine(logging.Formatter):
 
 class _Stderr(logging.StreamHandler[Any]):
     def emit(self, record: logging.LogRecord) -> None:
-        progress.step_aside()
+        progress.clear_status_line()
         super().emit(record)
 
 

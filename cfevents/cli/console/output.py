@@ -43,9 +43,9 @@ def printable(text: str) -> str:
     return "".join(_printable(character) for character in text)
 
 
-def print_whole(text: str) -> None:
+def write_stdout(text: str) -> None:
     """Print text on stdout, all of it."""
-    progress.step_aside()
+    progress.clear_status_line()
     stream = getattr(sys.stdout, "buffer", None)
     if not isinstance(stream, io.RawIOBase):
         click.echo(text, nl=False)

@@ -102,14 +102,14 @@ class _Line:
 _line: _Line | None = None
 
 
-def step_aside() -> None:
+def clear_status_line() -> None:
     """Clear the line, if there is one: something is to be printed on the same terminal."""
     if _line is not None:
         _line.hide()
 
 
 @contextmanager
-def waits_shown(wait: Callable[[], float]) -> Iterator[None]:
+def show_waits(wait: Callable[[], float]) -> Iterator[None]:
     """Show, where stderr is a terminal, for how many seconds the request budget makes everything wait."""
     global _line  # noqa: PLW0603 - there is one stderr
     if not (sys.stderr and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
@@ -124,8 +124,8 @@ def waits_shown(wait: Callable[[], float]) -> Iterator[None]:
 
 
 @contextmanager
-def progress_shown(progress: Callable[[], Progress], *, prints: bool = True) -> Iterator[None]:
-    """Show how far a command came, within `waits_shown`.
+def show_progress(progress: Callable[[], Progress], *, prints: bool = True) -> Iterator[None]:
+    """Show how far a command came, within `show_waits`.
 
     Args:
         progress: Tells it.

@@ -11,7 +11,7 @@ from rich.console import COLOR_SYSTEMS, Console
 from rich.style import Style
 from rich.text import Text
 
-from cfevents.cli.console.output import Row, View, is_terminal, print_whole, printable, terminal_width
+from cfevents.cli.console.output import Row, View, is_terminal, printable, terminal_width, write_stdout
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ class Table(Generic[T]):
         if self._widths is None:
             self._widths = self._view.widths or _measured([self._view.titles, *rows])
             drawn = [(self._view.titles, ["bold"] * len(self._view.titles)), *drawn]
-        print_whole("".join(f"{line}\n" for row, styles in drawn for line in self._lines(row, styles)))
+        write_stdout("".join(f"{line}\n" for row, styles in drawn for line in self._lines(row, styles)))
 
     def _styles(self, row: Row) -> list[str]:
         styles = self._view.styles or ("",) * len(row)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-from cfevents.cli.console.output import View, is_terminal, print_whole
+from cfevents.cli.console.output import View, is_terminal, write_stdout
 
 T = TypeVar("T")
 
@@ -23,4 +23,4 @@ def writer(view: View[T], format_: str | None) -> Write[T]:
         from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded to draw alone
 
         return Table(view).write
-    return lambda items: print_whole("".join(json.dumps(view.record(item)) + "\n" for item in items))
+    return lambda items: write_stdout("".join(json.dumps(view.record(item)) + "\n" for item in items))
