@@ -6,7 +6,7 @@ from email.utils import parsedate_to_datetime
 from cfevents._http.connection import Usage
 from cfevents._protocol.rate_limits import RateLimits
 from cfevents._secrets import environment
-from cfevents.doctor.diagnosis import Sort, named
+from cfevents.doctor.diagnosis import Sort, diagnose
 from cfevents.doctor.findings import Findings
 from cfevents.doctor.probe import Answered, Asking
 from cfevents.doctor.report import Check, Report, Verdict
@@ -178,7 +178,9 @@ _LITTLE = 0.1
 
 def budget_check(findings: Findings, answers: Sequence[Answered], usage: Usage) -> Check:
     """Tell what the API says is left, and how much of it the client would take."""
-    blocked = next((named(*each) for each in findings.failures.values() if isinstance(each[0], RateLimitError)), None)
+    blocked = next(
+        (diagnose(*each) for each in findings.failures.values() if isinstance(each[0], RateLimitError)), None
+    )
     if blocked is not None:
         return Check("budget", "failed", blocked.found, blocked.advice, {"left": 0, "policies": {}, "remainders": {}})
     limits = answers[-1].response.limits if answers else RateLimits({}, {})

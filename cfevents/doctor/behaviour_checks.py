@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventMetadata, event_key
 from cfevents.doctor.findings import Findings
-from cfevents.doctor.probe import CursorSpelled, Listed
+from cfevents.doctor.probe import CursorSpelled, ProbedListing
 from cfevents.doctor.report import Check
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def page_checks(findings: Findings) -> Iterator[Check]:
     yield _time(findings)
 
 
-def _largest(listed: Listed) -> int | None:
+def _largest(listed: ProbedListing) -> int | None:
     """Give the size of the largest page after which there was more; None where there was none."""
     return max((len(page.items) for page in listed.pages if page.items and page.cursor), default=None)
 
@@ -161,7 +161,7 @@ def _empties(findings: Findings) -> Check:
     return Check("empty pages", "ok", "none that brought a cursor", values=values)
 
 
-def _empty_in_a_row(listed: Listed) -> int:
+def _empty_in_a_row(listed: ProbedListing) -> int:
     bare = [not page.items and page.cursor is not None for page in listed.pages]
     return max((len(list(run)) for is_bare, run in groupby(bare) if is_bare), default=0)
 

@@ -74,7 +74,7 @@ _NAMED: dict[Sort, tuple[str, str]] = {
 
 
 @frozen
-class Trouble:
+class Diagnosis:
     """Why a request failed."""
 
     sort: Sort
@@ -82,7 +82,7 @@ class Trouble:
     advice: str
 
 
-def named(error: CfEventsError, body: bytes | None = None, *, proxied: bool = False) -> Trouble:
+def diagnose(error: CfEventsError, body: bytes | None = None, *, proxied: bool = False) -> Diagnosis:
     """Name the trouble behind an error.
 
     Args:
@@ -100,7 +100,7 @@ def named(error: CfEventsError, body: bytes | None = None, *, proxied: bool = Fa
     ray = f" (CF-Ray {error.ray_id})" if isinstance(error, APIError) and error.ray_id else ""
     # Without the path, which has the account in it.
     told = str(error.args[0]).removeprefix("the connection failed: ")
-    return Trouble(sort, f"{found}: {told}{ray}", advice)
+    return Diagnosis(sort, f"{found}: {told}{ray}", advice)
 
 
 def _sort(error: CfEventsError, body: bytes | None) -> Sort:

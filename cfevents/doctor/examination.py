@@ -13,7 +13,7 @@ from cfevents._validation import validate_path_segment
 from cfevents.doctor.access_checks import budget_check, call_checks, clock_check, reaching_checks, variables_check
 from cfevents.doctor.behaviour_checks import assumptions_check, measured_checks, possible_orders
 from cfevents.doctor.findings import Findings
-from cfevents.doctor.probe import Asking, Listed, OutOfRequestsError
+from cfevents.doctor.probe import Asking, OutOfRequestsError, ProbedListing
 from cfevents.doctor.report import Report
 from cfevents.doctor.windows import telling_window, time_by
 from cfevents.errors import (
@@ -124,7 +124,7 @@ class _Examination:
             if len(listed.items) >= _ENOUGH:
                 return
 
-    async def _first_pages(self, connector_id: str, window: TimeWindow) -> Listed:
+    async def _first_pages(self, connector_id: str, window: TimeWindow) -> ProbedListing:
         try:
             return await self.asking.listing(connector_id, window, limit=_LIMIT, enough=_ENOUGH)
         except BadRequestError:
@@ -171,7 +171,7 @@ class _Examination:
             listed = await self.asking.listing(self._connector_id, several.window, limit=half, most=4)
             self.findings.narrow.append(listed)
 
-    def _several(self) -> Listed | None:
+    def _several(self) -> ProbedListing | None:
         """Choose a window that has several events, so many that half as many make full pages of all of them."""
         ended = [listed for listed in self.findings.narrow if listed.complete and len(listed.items) > 1]
         return min(ended, key=lambda listed: (not _is_cut_evenly(len(listed.items)), len(listed.items)), default=None)

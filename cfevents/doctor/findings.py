@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from attrs import define, field
 
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent, event_key
-from cfevents.doctor.diagnosis import Trouble, named
-from cfevents.doctor.probe import Listed
+from cfevents.doctor.diagnosis import Diagnosis, diagnose
+from cfevents.doctor.probe import ProbedListing
 from cfevents.doctor.windows import RULES, Rule, fitting
 from cfevents.errors import CfEventsError
 
@@ -19,13 +19,13 @@ class Findings:
     connector_id: str | None = None
     """The connector that was asked about."""
 
-    wide: Listed | None = None
+    wide: ProbedListing | None = None
     """A long window, from its first page on."""
 
-    narrow: list[Listed] = field(factory=list)
+    narrow: list[ProbedListing] = field(factory=list)
     """Short windows within it, as far as possible to their ends."""
 
-    unlimited: Listed | None = None
+    unlimited: ProbedListing | None = None
     """The long window once more, where it is left to the API how many events a page has."""
 
     latest: Sequence[RecordedEvent] | None = None
@@ -48,7 +48,7 @@ class Findings:
     """Why not everything was asked."""
 
     @property
-    def listings(self) -> Iterator[Listed]:
+    def listings(self) -> Iterator[ProbedListing]:
         """All listings, in the order in which they were asked for."""
         yield from filter(None, (self.wide, *self.narrow, self.unlimited))
 
@@ -65,9 +65,9 @@ class Findings:
             rules = fitting(rules, listed, known)
         return rules
 
-    def trouble(self, step: str) -> Trouble | None:
+    def trouble(self, step: str) -> Diagnosis | None:
         """Name the trouble with a step; None where it went well or was not taken."""
-        return named(*self.failures[step], proxied=self.proxied) if step in self.failures else None
+        return diagnose(*self.failures[step], proxied=self.proxied) if step in self.failures else None
 
     @property
     def why_not(self) -> str:

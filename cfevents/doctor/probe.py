@@ -38,7 +38,7 @@ class SeenPage:
 
 
 @frozen
-class Listed:
+class ProbedListing:
     """The pages of one listing, from the first on."""
 
     window: TimeWindow
@@ -166,7 +166,7 @@ class Asking:
         limit: int | None = None,
         enough: float = float("inf"),
         most: int = 3,
-    ) -> Listed:
+    ) -> ProbedListing:
         """List a window, from its first page on.
 
         Args:
@@ -185,10 +185,10 @@ class Asking:
                     break
                 pages.append(await self._page(request))
         except PaginationError:
-            return Listed(window, limit, tuple(pages), circular=True)
+            return ProbedListing(window, limit, tuple(pages), circular=True)
         except OutOfRequestsError:
             pass  # what came until then tells something, too
-        return Listed(window, limit, tuple(pages))
+        return ProbedListing(window, limit, tuple(pages))
 
     async def _page(self, request: "Request[Listing]") -> SeenPage:
         listing = await self._ask(request)

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._time import TimeWindow
-from cfevents.doctor.probe import Listed
+from cfevents.doctor.probe import ProbedListing
 
 # So many events of those that are known are enough to find a window with.
 _SAMPLE = 10
@@ -51,7 +51,7 @@ RULES = tuple(Rule(*each) for each in product(_CLOCKS, (True, False), (True, Fal
 """All that are thought of."""
 
 
-def fitting(rules: Iterable[Rule], listed: Listed, known: Iterable[EventMetadata]) -> tuple[Rule, ...]:
+def fitting(rules: Iterable[Rule], listed: ProbedListing, known: Iterable[EventMetadata]) -> tuple[Rule, ...]:
     """Keep the rules that explain a listing: it has nothing that they leave out, and all of the known that they take.
 
     Args:

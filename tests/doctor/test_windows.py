@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from cfevents._model.api import EventMetadata
 from cfevents._time import TimeWindow
-from cfevents.doctor.probe import Listed, SeenPage
+from cfevents.doctor.probe import ProbedListing, SeenPage
 from cfevents.doctor.windows import RULES, Rule, fitting, telling_window
 
 TIMES = st.integers(0, 40) | st.sampled_from([3.5, 10.25])
@@ -16,11 +16,11 @@ EVENTS = st.builds(lambda t, n, lag: EventMetadata("Init", t, n, t + lag), TIMES
 HISTORIES = st.lists(EVENTS, max_size=20, unique_by=lambda event: (event.recorded_ts, event.sequence))
 
 
-def answer(rule: Rule, events: Sequence[EventMetadata], window: TimeWindow, *, complete: bool = True) -> Listed:
+def answer(rule: Rule, events: Sequence[EventMetadata], window: TimeWindow, *, complete: bool = True) -> ProbedListing:
     """What a server lists by a rule."""
     items = tuple(event for event in events if rule.takes(event, window))
     page = SeenPage(items, None, "absent") if complete else SeenPage(items[: len(items) // 2], "more", "text")
-    return Listed(window, None, (page,))
+    return ProbedListing(window, None, (page,))
 
 
 def narrowed(rule: Rule, events: Sequence[EventMetadata], *, complete: bool = True) -> tuple[Rule, ...]:
@@ -56,8 +56,8 @@ def test_where_no_times_differ_only_the_bounds_can_be_told(rule: Rule) -> None:
 def test_no_rule_explains_an_event_beyond_both_bounds_or_one_that_is_missing_between_them() -> None:
     inside, outside = EventMetadata("Init", 105, 0, 105), EventMetadata("Init", 300, 0, 300)
     window = TimeWindow(100, 110)
-    beyond = Listed(window, None, (SeenPage((inside, outside), None, "absent"),))
-    missing = Listed(window, None, (SeenPage((), None, "absent"),))
+    beyond = ProbedListing(window, None, (SeenPage((inside, outside), None, "absent"),))
+    missing = ProbedListing(window, None, (SeenPage((), None, "absent"),))
     assert fitting(RULES, beyond, [inside, outside]) == ()
     assert fitting(RULES, missing, [inside]) == ()
 
