@@ -12,7 +12,7 @@ from cfevents.testing import scenarios
 from cfevents.testing.appliance import Appliance, RawEvent
 from cfevents.testing.scenarios import INCIDENTS, OUTAGE, Act, Episode, Incident
 
-__all__ = ["SLOTS_PER_DAY", "SLOT_SECONDS", "Life"]
+__all__ = ["SLOTS_PER_DAY", "SLOT_SECONDS", "ApplianceTimeline"]
 
 SLOT_SECONDS = 360
 SLOTS_PER_DAY = 240
@@ -31,7 +31,7 @@ _RARE: tuple[tuple[Episode, int, float], ...] = (
 )
 
 
-class Life:
+class ApplianceTimeline:
     """One appliance's life from its first boot; days are lived one after the other."""
 
     def __init__(self, seed: int, connector_id: str, begin: int, troubles: Mapping[int, str]) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Set as AbstractSet
 from random import Random
 
 from cfevents.testing.appliance import RawEvent, made_up_id
-from cfevents.testing.appliance_life import SLOTS_PER_DAY, Life
+from cfevents.testing.appliance_life import SLOTS_PER_DAY, ApplianceTimeline
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS, INCIDENTS, Incident
 
 _APART = 5  # slots between two incidents, after the first boot and before the end: half an hour
 
 
-def plant(
+def place_incidents(
     random: Random, connector_ids: Sequence[str], slots: int, names: Collection[str]
 ) -> dict[str, dict[int, str]]:
     """Choose for each incident a connector and the slot of its life in which it begins.
@@ -104,7 +104,7 @@ class History:
             raise ValueError(f"a history needs one day or more, not {days}")
         ids = _connector_ids(seed, connectors)
         troubles = self._troubles(ids, incidents)
-        self._lives = {name: Life(seed, name, self.since, troubles[name]) for name in ids}
+        self._lives = {name: ApplianceTimeline(seed, name, self.since, troubles[name]) for name in ids}
         self.events: Mapping[str, list[RawEvent]] = {
             name: [event for _ in range(self.days) for event in life.next_day()] for name, life in self._lives.items()
         }
@@ -118,7 +118,7 @@ class History:
     def _troubles(self, ids: list[str], incidents: Collection[str], number: int = 0) -> Mapping[str, Mapping[int, str]]:
         """Plant the incidents in the days of this history, or in the as many days that come so many times later."""
         source, slots = f"{self.seed}/incidents" + f"/{number}" * (number > 0), self.days * SLOTS_PER_DAY
-        planted = plant(Random(source), ids, slots, _in_order(incidents))
+        planted = place_incidents(Random(source), ids, slots, _in_order(incidents))
         return {
             name: {slot + number * slots: incident for slot, incident in its.items()} for name, its in planted.items()
         }

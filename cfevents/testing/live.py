@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypeAlias
 
 from cfevents.testing.appliance import RawEvent
-from cfevents.testing.appliance_life import Life
+from cfevents.testing.appliance_life import ApplianceTimeline
 from cfevents.testing.history import DAY_SECONDS, History
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS
 
@@ -88,13 +88,13 @@ class LiveHistory(History):
             found.setdefault(name, []).append(event)
         return found
 
-    def _future(self, name: str, life: Life) -> Iterator[_Record]:
+    def _future(self, name: str, life: ApplianceTimeline) -> Iterator[_Record]:
         """Go on with a life for ever; what was collected in the past is left out."""
         # Read here and now: the attribute is cut down to the past before this generator goes on.
         made = [event for event in self.events[name] if event["a"] > self.until]
         return ((name, event) for event in self._sooner(itertools.chain(made, self._days_of(name, life))))
 
-    def _days_of(self, name: str, life: Life) -> Iterator[RawEvent]:
+    def _days_of(self, name: str, life: ApplianceTimeline) -> Iterator[RawEvent]:
         for number in itertools.count(1):
             life.expect(self._troubles([*self._lives], self._names, number)[name])
             for _ in range(self.days):
