@@ -17,12 +17,12 @@ DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
 _LONGEST_ACCOUNT_ID = 32
 
 TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
-"""A function, plain or async, that gives the Endpoints token of the moment."""
+"""A function, plain or async, that gives the API token of the moment."""
 
 
 @frozen(eq=False, repr=False)
 class Credentials:
-    """One complete scheme: an Endpoints token (or its source), or an email with its key."""
+    """One complete scheme: an API token (or its source), or an email with its key."""
 
     token: Secret | TokenSource | None = None
     email: Secret | None = None
@@ -115,7 +115,7 @@ async def _answer(source: TokenSource) -> Any:
 
 
 def resolve_endpoints(base_url: str | None, account_id: str | None) -> Endpoints:
-    """Find the Endpoints and the account: from the arguments, or from the environment.
+    """Find the API and the account: from the arguments, or from the environment.
 
     Raises:
         ConfigurationError: The account is missing, or one of them is unusable.
@@ -137,7 +137,7 @@ def _checked_account_id(value: str) -> str:
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"account_id is unusable: {error}") from None
     if len(value) > _LONGEST_ACCOUNT_ID:
-        raise ConfigurationError(f"account_id has {len(value)} characters; the Endpoints takes at most 32")
+        raise ConfigurationError(f"account_id has {len(value)} characters; the API takes at most 32")
     return value
 
 

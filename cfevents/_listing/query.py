@@ -26,7 +26,7 @@ class ListQuery:
     """Slices of the window that are listed side by side."""
 
     timeout: float | None = None
-    """Patience for the Endpoints over the whole listing, in seconds; the time that the caller takes does not count."""
+    """Patience for the API over the whole listing, in seconds; the time that the caller takes does not count."""
 
     @classmethod
     def of(

@@ -51,7 +51,7 @@ class Endpoints:
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Request[Listing]:
-        """Ask for one page of a listing; a single kind is left to the Endpoints to filter."""
+        """Ask for one page of a listing; a single kind is left to the API to filter."""
         query = {"from": str(timespan.since), "to": str(timespan.until)}
         if len(kinds) == 1:
             query["k"] = kinds[0]

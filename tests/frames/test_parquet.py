@@ -153,10 +153,10 @@ def test_a_disk_that_is_full_leaves_what_was_there_and_nothing_else(tmp_path: Pa
 import asyncio, resource, signal
 from cfevents import ArchiveError, EventMetadata
 from cfevents.frames import parquet
-from cfevents._model.results import Block
+from cfevents._model.results import EventBatch
 
 async def blocks():
-    yield Block("c1", [EventMetadata("Init", 1, 0, 1)])
+    yield EventBatch("c1", [EventMetadata("Init", 1, 0, 1)])
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 before = resource.getrlimit(resource.RLIMIT_FSIZE)

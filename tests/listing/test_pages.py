@@ -295,7 +295,7 @@ def test_patience_that_a_page_used_up_ends_in_a_timeout_that_tells_where_to_go_o
                 return parse_envelope(*args)
 
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("cfevents._http.connection.open_answer", slowly)
+                patch.setattr("cfevents._http.connection.parse_envelope", slowly)
                 await anext(pages)
             with pytest.raises(cfevents.APITimeoutError) as raised:
                 await anext(pages)

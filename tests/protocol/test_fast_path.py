@@ -56,7 +56,7 @@ def way_of(body: bytes) -> str:
         return "ordinary"
     opened = parse_envelope(REQUEST, response(body))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(responses, "quick_listing", lambda _: None)
+        patch.setattr(responses, "decode_listing", lambda _: None)
         ordinary = parse_envelope(REQUEST, response(body))
     assert opened.cursor == ordinary.cursor
     assert shown(opened.read()) == shown(ordinary.read())
@@ -188,9 +188,9 @@ from yarl import URL
 from cfevents import Client
 from cfevents._model.api import Latest, Listing
 from cfevents._protocol.requests import Request
-from cfevents._protocol.responses import Response, read_answer
+from cfevents._protocol.responses import Response, parse_result
 for result in (Latest, Listing):
-    read_answer(Request(URL("https://api.example.com"), result), Response(200, {page("")!r}))
+    parse_result(Request(URL("https://api.example.com"), result), Response(200, {page("")!r}))
     print("msgspec" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -201,6 +201,6 @@ def test_an_answer_to_another_call_is_never_read_as_a_listing(monkeypatch: pytes
     def never(_: bytes) -> Any:
         raise AssertionError("read as a listing")
 
-    monkeypatch.setattr(responses, "quick_listing", never)
+    monkeypatch.setattr(responses, "decode_listing", never)
     recorded = b'{"result":{"e":{"k":"Init"},"t":1,"n":0},"success":true}'
     assert parse_result(Request(REQUEST.url, RecordedEvent), Response(200, recorded)).result.kind == "Init"

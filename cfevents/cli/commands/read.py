@@ -69,7 +69,7 @@ def covered_shown(since: float, until: float) -> Iterator[_Coverage]:
         yield coverage
 
 
-@click.command("list", epilog=example("cfevents list --simulate --since 24h --kind Init --kind Leave"))
+@click.command("list", epilog=example("cfevents list --simulate --since 24h --kind RekeyStart --kind RekeyComplete"))
 @connectors_argument
 @all_option
 @click.option(
