@@ -7,9 +7,8 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from cfevents._following.watermark import Watermark
-from cfevents._model.checkpoint import Checkpoint, EventKey, is_key, is_time, read_object
+from cfevents._model.checkpoint import Checkpoint, read_state
 from cfevents._time import is_relative
-from cfevents._validation import short_repr
 from cfevents.errors import CheckpointError
 
 _VERSION = 1
@@ -75,23 +74,10 @@ class FollowCheckpoint:
             CheckpointError: It is none, is damaged, or was written by a version of this library that is newer.
             TypeError: It is not text.
         """
-        told = read_object(text, _VERSION)
         try:
-            ids, kind = told.pop("connector_ids"), told.pop("kind")
-            checkpoint = cls(
-                account_id=_checked(told.pop("account_id"), str),
-                connector_ids=None if ids is None else _texts(ids),
-                kind=_texts(kind) if isinstance(kind, list) else _checked(kind, str, type(None)),
-                since=_second(told.pop("since")),
-                connectors={
-                    connector_id: _read(mark) for connector_id, mark in _checked(told.pop("connectors"), dict).items()
-                },
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"the checkpoint is damaged, or of something else than following: {error}") from None
-        if told:
-            raise CheckpointError(f"the checkpoint has parts that it should not have: {short_repr(sorted(told))}")
-        return checkpoint
+            return read_state(text, _VERSION, cls)
+        except ValueError as error:
+            raise CheckpointError(f"invalid checkpoint, or not one of following: {error}") from None
 
     def __str__(self) -> str:
         return self.to_json()
@@ -123,31 +109,3 @@ def _written(mark: Watermark) -> dict[str, Any]:
     # One flat array: it is the longest part by far.
     flat = [part for key in sorted(mark.delivered) for part in key]
     return {"since": mark.since, "newest": mark.newest, "reached": mark.reached, "delivered": flat}
-
-
-def _read(told: Any) -> Watermark:
-    parts = _checked(told, dict)
-    if parts.keys() != {"since", "newest", "reached", "delivered"}:
-        raise ValueError(f"a connector has {short_repr(sorted(parts))}")
-    flat = _checked(parts["delivered"], list)
-    keys: list[EventKey] = list(zip(flat[::2], flat[1::2], strict=True))
-    times = [_second(parts["since"]), *(parts[name] for name in ("newest", "reached") if parts[name] is not None)]
-    if not (all(map(is_time, times)) and all(map(is_key, keys))):
-        raise ValueError("a time or an event's key is out of range")
-    return Watermark(parts["since"], parts["newest"], parts["reached"], dict.fromkeys(keys))
-
-
-def _second(value: Any) -> int:
-    if not is_time(_checked(value, int)):
-        raise ValueError(f"{short_repr(value)} is no time")
-    return int(value)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(_checked(each, str) for each in _checked(value, list))
-
-
-def _checked(value: Any, *types: type) -> Any:
-    if type(value) not in types:
-        raise TypeError(f"{short_repr(value)} is not of the right type")
-    return value

@@ -1,71 +1,34 @@
-"""What a listing has delivered, as a small text, so that another process can go on after it."""
+"""Where a listing stands, as text that another process can resume from; and the strict reader of saved state."""
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
-from attrs import asdict, frozen
+from attrs import NOTHING, asdict, fields, frozen, has
 
 from cfevents._validation import short_repr
 from cfevents.errors import CheckpointError
 
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+S = TypeVar("S")
+
 EventKey: TypeAlias = tuple[int | float, int]
-"""What identifies an event of one connector: when it was recorded, and its sequence number."""
+"""The key of an event of one connector: its recording time, and its sequence number."""
 
 _VERSION = 1
-
-
-def _is(*types: type) -> Callable[[Any], bool]:
-    return lambda value: type(value) in types
-
-
-def _are_kinds(value: Any) -> bool:
-    return value is None or all(type(each) is str for each in (value if type(value) is tuple else [value]))
-
-
-def _are_keys(value: Any) -> bool:
-    return type(value) is tuple and all(map(is_key, value))
-
-
-def is_key(value: Any) -> bool:
-    """Whether it is a `EventKey`."""
-    if type(value) is not tuple or len(value) != 2:
-        return False
-    recorded, sequence = value
-    return is_time(recorded) and type(sequence) is int
-
-
-def is_time(value: Any) -> bool:
-    """Whether it is a time as an event may have it, in seconds since the Unix epoch."""
-    # Of an int that is too large for a float, isfinite could not tell.
-    return isfinite(value) if type(value) is float else type(value) is int and -(2**63) <= value < 2**63
-
-
-_RIGHT: Mapping[str, Callable[[Any], bool]] = {
-    "connector_id": _is(str),
-    "since": _is(int),
-    "until": _is(int),
-    "kind": _are_kinds,
-    "cursor": _is(str, type(None)),
-    "reached": _is(int, type(None)),
-    "delivered": _are_keys,
-    "finished": _is(bool),
-    "account_id": _is(str, type(None)),
-}
-_NEEDED = {"connector_id", "since", "until"}
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+_MAX_REASON_CHARS = 300
 
 
 @frozen(repr=False)
 class Checkpoint:
-    """What a listing has delivered: give it to `Client.list_events`, and only what is missing is asked for.
+    """The part of a listing that was delivered: `Client.list_events` resumes after it and lists only the rest.
 
-    It stands on each page and on each error of a listing. `to_json` makes a line of text of it, to be kept; `from_json`
-    reads that again. It belongs to its listing: the same connector, bounds and kinds have to be given with it::
+    Every page and every error of a listing has one. `to_json` converts it to a line of text, `from_json` parses that.
+    A checkpoint belongs to its listing: resume with the same connector, bounds and kinds::
 
         checkpoint = Checkpoint.from_json(text)
         client.list_events(checkpoint.connector_id, since=checkpoint.since, until=checkpoint.until,
@@ -78,19 +41,19 @@ class Checkpoint:
     """The listing's connector."""
 
     since: int
-    """Its lower bound, in seconds since the Unix epoch."""
+    """The lower bound, in seconds since the Unix epoch."""
 
     until: int
-    """Its upper bound, in seconds since the Unix epoch."""
+    """The upper bound, in seconds since the Unix epoch."""
 
     kind: str | tuple[str, ...] | None = None
-    """The kind or kinds that it is limited to."""
+    """The kind or kinds that the listing is limited to."""
 
     cursor: str | None = None
     """Cursor of the next page, where the listing follows one."""
 
     reached: int | None = None
-    """Where a concurrent listing has come to, in seconds since the Unix epoch: what is earlier was delivered."""
+    """The progress of a concurrent listing, in seconds since the Unix epoch: everything earlier was delivered."""
 
     delivered: tuple[EventKey, ...] = ()
     """The events around ``reached`` that were delivered, and will be listed again."""
@@ -102,9 +65,9 @@ class Checkpoint:
     """The connector's account."""
 
     def to_json(self) -> str:
-        """Write it as JSON, in one line."""
-        told = asdict(self, filter=lambda attribute, value: value != attribute.default)
-        return json.dumps({"version": _VERSION, **told}, separators=(",", ":"))
+        """Return the checkpoint as one line of JSON. Fields at their default are left out."""
+        state = asdict(self, filter=lambda attribute, value: value != attribute.default)
+        return json.dumps({"version": _VERSION, **state}, separators=(",", ":"))
 
     def __str__(self) -> str:
         return self.to_json()
@@ -114,42 +77,139 @@ class Checkpoint:
 
     @classmethod
     def from_json(cls, text: str) -> "Checkpoint":
-        """Read what `to_json` wrote.
+        """Parse the text that `to_json` returned.
 
         Raises:
-            CheckpointError: It is none, is damaged, or was made by a version of this library that is newer.
-            TypeError: It is not text.
+            CheckpointError: The text is no checkpoint, is damaged, or is of a newer version of this library.
+            TypeError: The argument is not text.
         """
-        told = read_object(text, _VERSION)
-        if not _NEEDED <= told.keys() <= _RIGHT.keys():
-            raise CheckpointError(f"the checkpoint has other parts than it should: {short_repr(sorted(told))}")
-        told = {name: _tuples(value) for name, value in told.items()}
-        for name, value in told.items():
-            if not _RIGHT[name](value):
-                raise CheckpointError(f"the checkpoint's {name} is {short_repr(value)}: it is damaged")
-        checkpoint = cls(**told)
+        try:
+            checkpoint = read_state(text, _VERSION, cls, partial=True)
+        except ValueError as error:
+            raise CheckpointError(f"invalid checkpoint: {error}") from None
         if checkpoint.reached is not None and not checkpoint.since <= checkpoint.reached <= checkpoint.until:
-            raise CheckpointError("the checkpoint's reached lies outside its window: it is damaged")
+            raise CheckpointError("invalid checkpoint: reached lies outside its window")
         return checkpoint
 
 
-def read_object(text: str, version: int) -> dict[str, Any]:
-    """Read the JSON object that a checkpoint is written as, and take its version out.
+def read_state(text: str, version: int, cls: type[S], *, partial: bool = False) -> S:
+    """Parse saved state: a JSON object with the fields of an attrs class, and its ``version``.
+
+    Nothing is converted and nothing is ignored: each value has exactly the type of its field.
+
+    Args:
+        text: The JSON text.
+        version: The version that is understood.
+        cls: The attrs class.
+        partial: Whether fields that have a default may be missing.
 
     Raises:
-        CheckpointError: It is none, or of another version.
-        TypeError: It is not text.
+        TypeError: The argument is not text.
+        ValueError: The text is something else; the message is one line that ends with the place, as in
+            ``expected int, not '5' @ $.since``.
     """
     if not isinstance(text, str):
-        raise TypeError(f"a checkpoint is read from text, not from {type(text).__name__}")
+        raise TypeError(f"saved state is read from text, not from {type(text).__name__}")
     try:
-        told = json.loads(text)
+        raw = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{short_repr(text)} is not a checkpoint: {error}") from None
-    if not isinstance(told, dict):
-        raise CheckpointError(f"{short_repr(text)} is not a checkpoint: an object was expected")
-    if (theirs := told.pop("version", None)) != version:
-        raise CheckpointError(
-            f"the checkpoint is of version {short_repr(theirs)}; this version of cfevents reads {version}"
-        )
-    return told
+        raise ValueError(f"{short_repr(text)} is not JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise ValueError(f"{short_repr(text)} is not a JSON object")
+    if (written := raw.pop("version", None)) != version:
+        raise ValueError(f"version {short_repr(written)} is unknown; this version of cfevents reads {version}")
+    return structure_state(raw, cls, partial=partial)
+
+
+def structure_state(raw: object, cls: type[S], *, partial: bool = False) -> S:
+    """Convert parsed JSON to an attrs class as strictly as `read_state` does; same arguments and errors."""
+    from cattrs import transform_error  # noqa: PLC0415 - most programs read no state
+
+    try:
+        return _strict_converter(partial).structure(raw, cls)
+    except Exception as error:  # cattrs collects whatever a hook raises
+        reason, *_ = transform_error(error, format_exception=lambda error, _: str(error))
+        raise ValueError(reason[:_MAX_REASON_CHARS]) from None
+
+
+@cache
+def _strict_converter(partial: bool) -> "Converter":
+    from cattrs import Converter  # noqa: PLC0415 - as above
+
+    converter = Converter()
+    for primitive in (str, bool):
+        converter.register_structure_hook(primitive, _require_type)
+    converter.register_structure_hook(int, _whole_number)
+    converter.register_structure_hook(int | float, _time)
+    converter.register_structure_hook(int | float | None, lambda raw, _: None if raw is None else _time(raw, _))
+    converter.register_structure_hook(str | tuple[str, ...] | None, _kinds)
+    converter.register_structure_hook_func(lambda cls: cls == EventKey, _event_key)
+    converter.register_structure_hook_func(lambda cls: cls == Mapping[EventKey, None], _flat_event_keys)
+
+    @converter.register_structure_hook_factory(lambda cls: cls in {tuple[str, ...], tuple[EventKey, ...]})
+    def _(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+        return _array_hook(cls, converter)
+
+    @converter.register_structure_hook_factory(has)
+    def _(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+        return _object_hook(cls, converter, partial)
+
+    return converter
+
+
+def _object_hook(cls: Any, converter: "Converter", partial: bool) -> Callable[[Any, Any], Any]:
+    from cattrs.gen import make_dict_structure_fn  # noqa: PLC0415 - as above
+
+    structure = make_dict_structure_fn(cls, converter)
+    names = {field.name for field in fields(cls)}
+    needed = {field.name for field in fields(cls) if field.default is NOTHING or not partial}
+
+    def structure_object(raw: Any, _: Any) -> Any:
+        if wrong := (_require_type(raw, dict).keys() - names) | (needed - raw.keys()):
+            raise ValueError(f"unexpected or missing fields {short_repr(sorted(wrong))}")
+        return structure(raw, cls)
+
+    return structure_object
+
+
+def _array_hook(cls: Any, converter: "Converter") -> Callable[[Any, Any], Any]:
+    from cattrs.cols import homogenous_tuple_structure_factory  # noqa: PLC0415 - as above
+
+    structure = homogenous_tuple_structure_factory(cls, converter)
+    return lambda raw, _: structure(_require_type(raw, list), cls)
+
+
+def _require_type(raw: Any, cls: type[S]) -> S:
+    if type(raw) is not cls:
+        raise TypeError(f"expected {cls.__name__}, not {short_repr(raw)}")
+    return raw
+
+
+def _whole_number(raw: Any, _: Any) -> int:
+    if _require_type(raw, int).bit_length() > 128:  # the inode of a file may be that long
+        raise ValueError(f"expected a smaller number than {short_repr(raw)}")
+    return cast("int", raw)
+
+
+def _time(raw: Any, _: Any) -> int | float:
+    # isfinite takes no int that is too large for a float.
+    if not (isfinite(raw) if type(raw) is float else -(2**63) <= _require_type(raw, int) < 2**63):
+        raise ValueError(f"expected the time of an event, not {short_repr(raw)}")
+    return cast("int | float", raw)
+
+
+def _kinds(raw: Any, _: Any) -> str | tuple[str, ...] | None:
+    if type(raw) is list:
+        return tuple(_require_type(name, str) for name in raw)
+    return None if raw is None else _require_type(raw, str)
+
+
+def _event_key(raw: Any, _: Any) -> EventKey:
+    recorded_ts, sequence = _require_type(raw, list)
+    return _time(recorded_ts, _), _require_type(sequence, int)
+
+
+def _flat_event_keys(raw: Any, _: Any) -> dict[EventKey, None]:
+    """Convert an array that holds a time and a sequence number by turns."""
+    flat = _require_type(raw, list)
+    return dict.fromkeys(_event_key([*pair], _) for pair in zip(flat[::2], flat[1::2], strict=True))

