@@ -1,7 +1,7 @@
-"""Whether an account can be read, and what its API does where the documentation leaves it open."""
+"""An examination of an account: what works, and what the API does where its documentation leaves it open."""
 
 from cfevents.doctor.access_checks import misconfigured
 from cfevents.doctor.examination import examine
-from cfevents.doctor.report import Check, Report
+from cfevents.doctor.findings import Check, DoctorReport
 
-__all__ = ["Check", "Report", "examine", "misconfigured"]
+__all__ = ["Check", "DoctorReport", "examine", "misconfigured"]

@@ -1,6 +1,5 @@
-"""What was the matter with a request that failed, by its name, and what to do next."""
+"""Diagnoses of failed requests: what is wrong, by category, and what to do next."""
 
-from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import aiohttp
@@ -19,13 +18,13 @@ from cfevents.errors import (
     RateLimitError,
 )
 
-Sort: TypeAlias = Literal[
+Category: TypeAlias = Literal[
     "name", "proxy", "tls", "connection", "timeout", "page", "redirect", "server", "answer", "credentials",
     "permission", "not found", "blocked", "refused",
 ]  # fmt: skip
-"""What the trouble is with; ``page`` is a web page, or nothing at all, where the API's JSON should have been."""
+"""What the trouble is with. ``page``: a web page, or nothing at all, came in place of the API's JSON."""
 
-_BY_ERROR: tuple[tuple[type[CfEventsError], Sort], ...] = (
+_BY_ERROR: tuple[tuple[type[CfEventsError], Category], ...] = (
     (APITimeoutError, "timeout"),
     (APIConnectionError, "connection"),
     (RateLimitError, "blocked"),
@@ -34,7 +33,7 @@ _BY_ERROR: tuple[tuple[type[CfEventsError], Sort], ...] = (
     (NotFoundError, "not found"),
     (APIStatusError, "refused"),
 )
-_NAMED: dict[Sort, tuple[str, str]] = {
+_TEXTS: dict[Category, tuple[str, str]] = {
     "name": ("the name of the API's host is not resolved", "check the DNS of this machine, and CLOUDFLARE_BASE_URL"),
     "proxy": (
         "the proxy does not let it through",
@@ -77,56 +76,57 @@ _NAMED: dict[Sort, tuple[str, str]] = {
 class Diagnosis:
     """Why a request failed."""
 
-    sort: Sort
-    found: str
+    category: Category
+    summary: str
     advice: str
 
 
 def diagnose(error: CfEventsError, body: bytes | None = None, *, proxied: bool = False) -> Diagnosis:
-    """Name the trouble behind an error.
+    """Return why a request failed, and what to do.
 
     Args:
-        error: What was raised.
-        body: The answer that it is about, if one came.
-        proxied: Whether a proxy was asked to pass it on.
+        error: The error that was raised.
+        body: The response's body, if one came.
+        proxied: The request went through a proxy.
     """
-    sort = _sort(error, body)
-    if sort == "name" and proxied:
-        # The API's name is for the proxy to resolve.
-        sort = "proxy"
-    found, advice = _NAMED[sort]
+    category = _category(error, body)
+    if category == "name" and proxied:
+        # The proxy resolves the API's name.
+        category = "proxy"
+    summary, advice = _TEXTS[category]
     if isinstance(error, RateLimitError) and error.retry_after:
-        found, advice = f"{found}, for {error.retry_after} s from now", f"{advice}; then run it again"
+        summary, advice = f"{summary}, for {error.retry_after} s from now", f"{advice}; then run it again"
     ray = f" (CF-Ray {error.ray_id})" if isinstance(error, APIError) and error.ray_id else ""
-    # Without the path, which has the account in it.
-    told = str(error.args[0]).removeprefix("the connection failed: ")
-    return Diagnosis(sort, f"{found}: {told}{ray}", advice)
+    # The bare message: the error's text has the path, and with it the account.
+    message = str(error.args[0]).removeprefix("the connection failed: ")
+    return Diagnosis(category, f"{summary}: {message}{ray}", advice)
 
 
-def _sort(error: CfEventsError, body: bytes | None) -> Sort:
+def _category(error: CfEventsError, body: bytes | None) -> Category:
     if isinstance(error, APIStatusError) and 300 <= error.status < 400:
         return "redirect"
-    if isinstance(error, APIStatusError | APIResponseError) and _is_a_page(error, body):
+    if isinstance(error, APIStatusError | APIResponseError) and _is_web_page(error, body):
         return "page"
     if isinstance(error, APIStatusError) and error.status >= 500:
         return "server"
     if isinstance(error, APIResponseError):
         return "answer"
-    for cls, sort in _BY_ERROR:
+    for cls, category in _BY_ERROR:
         if isinstance(error, cls):
-            return _sort_of_connection(error) if sort == "connection" else sort
+            return _connection_category(error) if category == "connection" else category
     return "refused"
 
 
-def _is_a_page(error: APIStatusError | APIResponseError, body: bytes | None) -> bool:
-    """Whether HTML came, or nothing, with a status by which the API itself would have sent JSON."""
-    told = isinstance(error, APIResponseError) or error.status < 500
+def _is_web_page(error: APIStatusError | APIResponseError, body: bytes | None) -> bool:
+    """Return True where HTML came, or nothing, with a status with which the API itself sends JSON."""
     is_html = body is not None and body.lstrip()[:1] in {b"<", b""}
-    return told and is_html and not isinstance(error, RateLimitError)
+    sends_json = isinstance(error, APIResponseError) or error.status < 500
+    return sends_json and is_html and not isinstance(error, RateLimitError)
 
 
-def _sort_of_connection(error: BaseException) -> Sort:
-    for cause in _causes(error):
+def _connection_category(error: BaseException) -> Category:
+    cause: BaseException | None = error
+    while cause is not None:
         match cause:
             case aiohttp.ClientConnectorDNSError():
                 return "name"
@@ -134,10 +134,5 @@ def _sort_of_connection(error: BaseException) -> Sort:
                 return "proxy"
             case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
                 return "tls"
+        cause = cause.__cause__
     return "connection"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__

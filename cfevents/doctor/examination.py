@@ -1,75 +1,66 @@
-"""The examination: what is asked, in which order, and when it stops."""
+"""The requests of an examination: at most twelve, in one order, none sent twice."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import define
+from attrs import field, frozen
 
 from cfevents import _time
-from cfevents._http.connection import Usage
-from cfevents._model.api import EventMetadata
+from cfevents._http.transport import Exchange
+from cfevents._listing.pages import CursorGuard
+from cfevents._protocol.requests import Request
+from cfevents._protocol.responses import Response
 from cfevents._time import TimeWindow
 from cfevents._validation import validate_path_segment
-from cfevents.doctor.access_checks import budget_check, call_checks, clock_check, reaching_checks, variables_check
-from cfevents.doctor.behaviour_checks import assumptions_check, measured_checks, possible_orders
-from cfevents.doctor.findings import Findings
-from cfevents.doctor.probe import Asking, OutOfRequestsError, ProbedListing
-from cfevents.doctor.report import Report
-from cfevents.doctor.windows import telling_window, time_by
+from cfevents.doctor.access_checks import ACCESS_CHECKS
+from cfevents.doctor.behaviour_checks import BEHAVIOUR_CHECKS
+from cfevents.doctor.findings import CursorForm, DoctorReport, Findings, ProbedListing, SeenPage, TimedResponse
+from cfevents.doctor.inference import event_time, most_telling_window, possible_orders, window_rules
 from cfevents.errors import (
     APIConnectionError,
     AuthenticationError,
     BadRequestError,
     CfEventsError,
     ConfigurationError,
+    PaginationError,
     RateLimitError,
 )
 
 if TYPE_CHECKING:
     from cfevents._client import Client
+    from cfevents._model.api import Listing
 
+ResultT = TypeVar("ResultT")
 
-def report_of(findings: Findings, asking: Asking, usage: Usage, *, from_environment: bool) -> Report:
-    """Judge what was found."""
-    answers = asking.recorder.answers
-    hidden = {asking.api.account_id: "<account>"}
-    if findings.connector_id is not None:
-        hidden[findings.connector_id] = "<connector>"
-    checks = (
-        variables_check(used=from_environment),
-        *reaching_checks(findings, asking),
-        clock_check(answers),
-        *call_checks(findings),
-        budget_check(findings, answers, usage),
-        *measured_checks(findings),
-        assumptions_check(findings),
-    )
-    rays = tuple(each.response.ray_id for each in answers if each.response.ray_id)
-    return Report(checks, len(asking.recorder.sent), rays, hidden)
+MAX_REQUESTS = 12
+"""The most requests of an examination, failed ones included."""
 
-
-_PERIOD = 30 * 86_400  # seconds
-# As many as no page may hold, one hopes, and no burden for anybody: 70 kB.
-_LIMIT = 1000
-# With so many events an order can be told from chance.
-_ENOUGH = 8
+# For one call: as a rule the client's own timeout for an attempt is shorter.
+_PROBE_TIMEOUT_S = 60.0
+_WIDE_WINDOW_S = 30 * 86_400
+# More than a page may hold, presumably, and a small burden: 70 kB.
+_PAGE_LIMIT = 1000
+# So many events are not in order by chance.
+_ENOUGH_EVENTS = 8
 # Connectors that are tried, until one has as many.
-_TRIED = 3
-# Windows that are listed to find the rule by which windows work.
-_QUESTIONS = 4
-# Seconds on either side of an event: enough for an appliance to do several sorts of things.
-_AROUND = 1800
-# After these, whatever is sent would fail likewise.
-_HOPELESS = (APIConnectionError, AuthenticationError, RateLimitError)
+_MAX_CONNECTORS = 3
+# Windows that are listed to find the rule by which a window takes events.
+_MAX_WINDOWS = 4
+# On either side of an event: enough for an appliance to do several sorts of things.
+_AROUND_S = 1800
+# After one of these, every further request would fail as well.
+_FATAL_ERRORS = (APIConnectionError, AuthenticationError, RateLimitError)
 
 
-async def examine(client: "Client", connector_id: str | None = None, *, from_environment: bool = True) -> Report:
-    """Find out what works, and what the API does, by at most twelve requests; none is repeated, no block waited out.
+async def examine(client: "Client", connector_id: str | None = None, *, from_environment: bool = True) -> DoctorReport:
+    """Return what works and what the API does, found by at most twelve requests; none repeated, no block waited out.
 
     Args:
         client: An open client.
-        connector_id: The connector to ask about; the one that was heard of last where it is left out.
-        from_environment: Whether the client has its settings from the environment, so that it is told what is there.
+        connector_id: The connector to examine; the one with the last heartbeat where it is left out.
+        from_environment: The client has its settings from the environment, so that the report names them.
 
     Raises:
         ConfigurationError: The client is not open, or its token cannot be had.
@@ -78,127 +69,247 @@ async def examine(client: "Client", connector_id: str | None = None, *, from_env
     """
     if connector_id is not None:
         validate_path_segment("connector_id", connector_id)
-    asking = Asking(client)
-    findings = Findings(connector_id=connector_id, proxied=asking.is_proxied)
-    await _Examination(asking, findings).run()
-    return report_of(findings, asking, client.usage, from_environment=from_environment)
+    probe = Probe(client)
+    findings = Findings(
+        host=probe.api.base_url.host,
+        proxied=probe.recorder.transport.is_proxied,
+        from_environment=from_environment,
+        responses=probe.recorder.responses,
+        connector_id=connector_id,
+    )
+    await _run_steps(probe, findings)
+    findings.usage = client.usage
+    hidden = {probe.api.account_id: "<account>"}
+    if findings.connector_id is not None:
+        hidden[findings.connector_id] = "<connector>"
+    checks = [spec.check(findings) for spec in (*ACCESS_CHECKS, *BEHAVIOUR_CHECKS)]
+    rays = [timed.response.ray_id for timed in findings.responses]
+    return DoctorReport(
+        tuple(check for check in checks if check is not None),
+        len(probe.recorder.sent),
+        tuple(ray_id for ray_id in rays if ray_id),
+        hidden,
+    )
 
 
-@define(eq=False)
-class _Examination:
-    """The steps. Each notes what it found, and does nothing where it lacks what an earlier one should have found."""
-
-    asking: Asking
-    findings: Findings
-
-    async def run(self) -> None:
-        """Go through the steps, those first on which others rest."""
-        findings = self.findings
-        for name in ("connectors", "listing", "event", "latest", "windows", "pages", "default"):
-            try:
-                await getattr(self, f"_{name}")()
-            except OutOfRequestsError as stop:
-                findings.stopped = str(stop)
-            except ConfigurationError:
-                raise
-            except CfEventsError as error:
-                findings.failures[name] = error, self.asking.last_body
-                if name == "connectors" or isinstance(error, _HOPELESS):
-                    findings.stopped = "an earlier request failed"
-            if findings.stopped is not None:
-                return
-
-    async def _connectors(self) -> None:
-        self.findings.connectors = await self.asking.connectors()
-
-    async def _listing(self) -> None:
-        now = int(_time.now())
-        window = TimeWindow(now - _PERIOD, now + 1)
-        candidates = self._candidates()
-        self.findings.connector_id = next(iter(candidates), None)
-        for connector_id in candidates:
-            listed = await self._first_pages(connector_id, window)
-            best = self.findings.wide
-            if best is None or len(listed.items) > len(best.items):
-                self.findings.wide, self.findings.connector_id = listed, connector_id
-            if len(listed.items) >= _ENOUGH:
-                return
-
-    async def _first_pages(self, connector_id: str, window: TimeWindow) -> ProbedListing:
+async def _run_steps(probe: "Probe", findings: Findings) -> None:
+    """Run the steps, those first on which others rest; a step that lacks an earlier one's result does nothing."""
+    for name, step in _STEPS:
         try:
-            return await self.asking.listing(connector_id, window, limit=_LIMIT, enough=_ENOUGH)
-        except BadRequestError:
-            # How large a limit may be is not documented.
-            listed = await self.asking.listing(connector_id, window, enough=_ENOUGH)
-        self.findings.refused_limit = _LIMIT
-        return listed
-
-    def _candidates(self) -> Sequence[str]:
-        """Give the connectors that may be asked about, the one that was heard of last first."""
-        if self.findings.connector_id is not None:
-            return [self.findings.connector_id]
-        heard = sorted(self.findings.connectors or (), key=lambda each: each.last_heartbeat or "", reverse=True)
-        return [connector.id for connector in heard[:_TRIED]]
-
-    async def _event(self) -> None:
-        whole = [event for event in self._known if isinstance(event.recorded_ts, int)]
-        if whole:
-            self.findings.wanted = whole[-1]
-            self.findings.got = await self.asking.event(self._connector_id, whole[-1].id)
-
-    async def _latest(self) -> None:
-        if self.findings.connector_id is not None:
-            self.findings.latest = await self.asking.latest(self._connector_id)
-
-    async def _windows(self) -> None:
-        """Ask for windows in which the rules that are still possible take different events."""
-        for _ in range(_QUESTIONS):
-            asked = [listed.window for listed in self.findings.listings]
-            window = telling_window(self.findings.rules, self._known, asked)
-            if window is None:
-                return
-            self.findings.narrow.append(await self.asking.listing(self._connector_id, window))
-
-    async def _pages(self) -> None:
-        """Ask for a window once more, in several pages; before it for an hour, where that or the order needs it."""
-        if not self._known:
+            await step(probe, findings)
+        except OutOfRequestsError as stop:
+            findings.stopped = str(stop)
+        except ConfigurationError:
+            raise
+        except CfEventsError as error:
+            body = findings.responses[-1].response.body if findings.responses else None
+            findings.failures[name] = error, body
+            if name == "connectors" or isinstance(error, _FATAL_ERRORS):
+                findings.stopped = "an earlier request failed"
+        if findings.stopped is not None:
             return
-        orders = possible_orders(listed.items for listed in self.findings.listings)
-        if len(orders) > 1 or self._several() is None:
-            self.findings.narrow.append(await self.asking.listing(self._connector_id, self._busy_hour()))
-        if (several := self._several()) is not None:
-            half = len(several.items) // 2
-            listed = await self.asking.listing(self._connector_id, several.window, limit=half, most=4)
-            self.findings.narrow.append(listed)
-
-    def _several(self) -> ProbedListing | None:
-        """Choose a window that has several events, so many that half as many make full pages of all of them."""
-        ended = [listed for listed in self.findings.narrow if listed.complete and len(listed.items) > 1]
-        return min(ended, key=lambda listed: (not _is_cut_evenly(len(listed.items)), len(listed.items)), default=None)
-
-    def _busy_hour(self) -> TimeWindow:
-        clock = self.findings.rules[0].clock if self.findings.rules else "t"
-        times = sorted(time_by(clock, event) for event in self._known)
-        # Each of so many would take long, and some of them find an hour as busy.
-        tried = times[:: len(times) // 50 + 1]
-        middle = int(max(tried, key=lambda time: sum(abs(each - time) <= _AROUND for each in times)))
-        return TimeWindow(middle - _AROUND, middle + _AROUND)
-
-    async def _default(self) -> None:
-        """Ask for the long window again, where it had more than the least that a page may hold by itself."""
-        wide = self.findings.wide
-        if wide is not None and wide.items and wide.limit is not None:
-            self.findings.unlimited = await self.asking.listing(self._connector_id, wide.window, enough=1)
-
-    @property
-    def _known(self) -> Sequence[EventMetadata]:
-        return self.findings.known
-
-    @property
-    def _connector_id(self) -> str:
-        assert self.findings.connector_id is not None  # noqa: S101 - events are known of it
-        return self.findings.connector_id
 
 
-def _is_cut_evenly(count: int) -> bool:
-    return count % (count // 2) == 0
+class OutOfRequestsError(Exception):
+    """No further request may be sent; the message has the reason."""
+
+
+@frozen(eq=False, repr=False)
+class Recorder(Exchange):
+    """An exchange that keeps what it sends and receives."""
+
+    sent: list[Request[Any]] = field(factory=list)
+    responses: list[TimedResponse] = field(factory=list)
+
+    async def send(self, request: Request[Any]) -> Response:
+        """Send a request once; raises `OutOfRequestsError` where that would be one too many."""
+        if len(self.sent) >= MAX_REQUESTS:
+            raise OutOfRequestsError(f"the {MAX_REQUESTS} requests of an examination were sent")
+        self.sent.append(request)
+        loop = asyncio.get_running_loop()
+        sent_at, began = _time.now(), loop.time()
+        response = await super().send(request)
+        self.responses.append(TimedResponse(sent_at, _time.now(), loop.time() - began, response))
+        return response
+
+
+class Probe:
+    """Sends single requests through an open client, within its budget."""
+
+    def __init__(self, client: "Client") -> None:
+        """Put a recorder in the place of the client's exchange."""
+        reader = client._reader
+        connection = reader.opened()
+        exchange = connection.exchange
+        self._client, self.api = client, reader.api
+        self.recorder = Recorder(exchange.transport, exchange.credentials, exchange.settings)
+        self._connection = connection.through(self.recorder)
+
+    async def request(self, request: Request[ResultT]) -> ResultT:
+        """Return a request's result; raises `CfEventsError` and `OutOfRequestsError`, as `list_pages` does."""
+        if self._client.usage.left < 1:
+            raise OutOfRequestsError("the request budget has no room for more at this moment")
+        return (await self._connection.ask(request, _PROBE_TIMEOUT_S)).result
+
+    async def list_pages(
+        self,
+        connector_id: str,
+        window: TimeWindow,
+        *,
+        limit: int | None = None,
+        enough: float = float("inf"),
+        max_pages: int = 3,
+    ) -> ProbedListing:
+        """Return the pages of a window, from its first one on; fewer where there is no request left.
+
+        Args:
+            connector_id: The connector.
+            window: The window, sent as it is.
+            limit: How many events to request per page.
+            enough: Stop after so many events.
+            max_pages: Stop after so many pages with events.
+        """
+        first = request = self.api.list_events(connector_id, window, limit=limit)
+        pages, cursors = [await self._seen_page(first)], CursorGuard()
+        try:
+            while (cursor := pages[-1].cursor) is not None:
+                request = first.at(cursors.after(request, cursor, None))
+                filled = [len(page.items) for page in pages if page.items]
+                if sum(filled) >= enough or len(filled) >= max_pages:
+                    break
+                pages.append(await self._seen_page(request))
+        except PaginationError:
+            return ProbedListing(window, limit, tuple(pages), circular=True)
+        except OutOfRequestsError:
+            pass  # The pages until then are findings, too.
+        return ProbedListing(window, limit, tuple(pages))
+
+    async def _seen_page(self, request: "Request[Listing]") -> SeenPage:
+        listing = await self.request(request)
+        timed = self.recorder.responses[-1]
+        return SeenPage(listing.items, listing.cursor or None, cursor_form(timed.response.body), timed.seconds)
+
+
+def cursor_form(body: bytes) -> CursorForm:
+    """Return the form of the cursor in a page's JSON."""
+    result = json.loads(body)["result"]
+    if "cursor" not in result:
+        return "absent"
+    if result["cursor"] is None:
+        return "null"
+    return "text" if result["cursor"] else "empty"
+
+
+async def _find_connectors(probe: Probe, findings: Findings) -> None:
+    findings.connectors = await probe.request(probe.api.list_connectors())
+
+
+async def _list_wide(probe: Probe, findings: Findings) -> None:
+    """List the last 30 days of the connector, or of the first of several that has enough events."""
+    now = int(_time.now())
+    window = TimeWindow(now - _WIDE_WINDOW_S, now + 1)
+    candidates = _candidates(findings)
+    findings.connector_id = next(iter(candidates), None)
+    for connector_id in candidates:
+        listing = await _first_pages(probe, findings, connector_id, window)
+        if findings.wide is None or len(listing.items) > len(findings.wide.items):
+            findings.wide, findings.connector_id = listing, connector_id
+        if len(listing.items) >= _ENOUGH_EVENTS:
+            return
+
+
+def _candidates(findings: Findings) -> Sequence[str]:
+    """Return the connectors that may be examined, the one with the last heartbeat first."""
+    if findings.connector_id is not None:
+        return [findings.connector_id]
+    connectors = sorted(findings.connectors or (), key=lambda connector: connector.last_heartbeat or "", reverse=True)
+    return [connector.id for connector in connectors[:_MAX_CONNECTORS]]
+
+
+async def _first_pages(probe: Probe, findings: Findings, connector_id: str, window: TimeWindow) -> ProbedListing:
+    try:
+        return await probe.list_pages(connector_id, window, limit=_PAGE_LIMIT, enough=_ENOUGH_EVENTS)
+    except BadRequestError:
+        # The documentation does not say how large a limit may be.
+        listing = await probe.list_pages(connector_id, window, enough=_ENOUGH_EVENTS)
+    findings.refused_limit = _PAGE_LIMIT
+    return listing
+
+
+async def _get_event(probe: Probe, findings: Findings) -> None:
+    whole = [event for event in findings.known if isinstance(event.recorded_ts, int)]
+    if whole:
+        findings.wanted = whole[-1]
+        findings.got = await probe.request(probe.api.get_event(_connector_id(findings), whole[-1].id))
+
+
+async def _get_latest(probe: Probe, findings: Findings) -> None:
+    if findings.connector_id is not None:
+        findings.latest = (await probe.request(probe.api.latest_events(findings.connector_id))).items
+
+
+async def _list_windows(probe: Probe, findings: Findings) -> None:
+    """List windows for which the rules that are still possible predict different events."""
+    for _ in range(_MAX_WINDOWS):
+        listed = [listing.window for listing in findings.listings]
+        window = most_telling_window(window_rules(findings), findings.known, listed)
+        if window is None:
+            return
+        findings.narrow.append(await probe.list_pages(_connector_id(findings), window))
+
+
+async def _list_in_pages(probe: Probe, findings: Findings) -> None:
+    """List a window once more, in several pages; before it a busy hour, where that or the order needs more events."""
+    if not findings.known:
+        return
+    connector_id = _connector_id(findings)
+    orders = possible_orders(listing.items for listing in findings.listings)
+    if len(orders) > 1 or _smallest_of_several(findings) is None:
+        findings.narrow.append(await probe.list_pages(connector_id, _busy_hour(findings)))
+    if (listing := _smallest_of_several(findings)) is not None:
+        half = len(listing.items) // 2
+        findings.narrow.append(await probe.list_pages(connector_id, listing.window, limit=half, max_pages=4))
+
+
+def _smallest_of_several(findings: Findings) -> ProbedListing | None:
+    """Return the smallest listing of several events, first of all one whose events fill pages of half as many."""
+
+    def rank(listing: ProbedListing) -> tuple[bool, int]:
+        count = len(listing.items)
+        return count % (count // 2) != 0, count
+
+    return min(
+        (listing for listing in findings.narrow if listing.complete and len(listing.items) > 1), key=rank, default=None
+    )
+
+
+def _busy_hour(findings: Findings) -> TimeWindow:
+    rules = window_rules(findings)
+    times = sorted(event_time(rules[0].clock if rules else "t", event) for event in findings.known)
+    # Some 50 of them are enough to find a busy hour, and trying each would take long.
+    tried = times[:: len(times) // 50 + 1]
+    middle = int(max(tried, key=lambda centre: sum(abs(time - centre) <= _AROUND_S for time in times)))
+    return TimeWindow(middle - _AROUND_S, middle + _AROUND_S)
+
+
+async def _list_unlimited(probe: Probe, findings: Findings) -> None:
+    """List the long window again without a limit, where it has events."""
+    wide = findings.wide
+    if wide is not None and wide.items and wide.limit is not None:
+        findings.unlimited = await probe.list_pages(_connector_id(findings), wide.window, enough=1)
+
+
+def _connector_id(findings: Findings) -> str:
+    assert findings.connector_id is not None  # noqa: S101 - it has events
+    return findings.connector_id
+
+
+_STEPS: tuple[tuple[str, Callable[[Probe, Findings], Awaitable[None]]], ...] = (
+    ("connectors", _find_connectors),
+    ("listing", _list_wide),
+    ("event", _get_event),
+    ("latest", _get_latest),
+    ("windows", _list_windows),
+    ("pages", _list_in_pages),
+    ("default", _list_unlimited),
+)

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents._protocol.responses import Response
-from cfevents.doctor.access_checks import clock_check, clock_offset
-from cfevents.doctor.probe import Answered
+from cfevents.doctor.access_checks import check_clock, clock_offset
+from cfevents.doctor.findings import Findings, TimedResponse
 
 
-def answered(sent_at: float, seconds: float, date: str | None) -> Answered:
-    return Answered(sent_at, sent_at + seconds, seconds, Response(200, b"", date=date))
+def answered(sent_at: float, seconds: float, date: str | None) -> TimedResponse:
+    return TimedResponse(sent_at, sent_at + seconds, seconds, Response(200, b"", date=date))
 
 
 @given(
@@ -35,5 +35,5 @@ def test_the_clock_is_never_said_to_be_farther_off_than_it_is(
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
 def test_a_date_that_is_missing_or_none_tells_nothing(date: str | None) -> None:
-    check = clock_check([answered(1e9, 1, date)])
-    assert (check.verdict, check.values) == ("unknown", {"ahead_seconds": None})
+    answer = check_clock(Findings(responses=[answered(1e9, 1, date)]))
+    assert (answer.verdict, answer.values) == ("unknown", {})

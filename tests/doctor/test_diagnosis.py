@@ -15,14 +15,14 @@ from support.clock import run_jumping
 from support.secrets import CREDENTIALS
 
 from cfevents import Client
-from cfevents.doctor import Report, examine
+from cfevents.doctor import DoctorReport, examine
 from cfevents.testing import Simulator, faults
 
 TOKEN = "arg-token-33bb"
 EVENTS = {"site-1": [{"e": {"k": "Init"}, "t": 1_700_000_000, "n": 0}]}
 
 
-async def examined(base_url: str) -> Report:
+async def examined(base_url: str) -> DoctorReport:
     async with Client(api_token=TOKEN, account_id="account-1", base_url=base_url) as client:
         return await examine(client)
 
@@ -32,7 +32,7 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cfevents._time.now", lambda: 1_780_000_100)
 
 
-def told(report: Report) -> tuple[str, str, int]:
+def told(report: DoctorReport) -> tuple[str, str, int]:
     """The one line that failed, the sort of trouble, and how many requests it took to find out."""
     (failed,) = [check for check in report.checks if check.verdict == "failed"]
     assert failed.advice
@@ -110,7 +110,7 @@ async def test_a_proxy_that_is_not_there_is_trouble_with_the_proxy(host: str, mo
 
 
 def test_an_answer_that_does_not_come_is_trouble_with_time() -> None:
-    async def silent() -> Report:
+    async def silent() -> DoctorReport:
         async with Simulator(events=EVENTS) as simulator:
             simulator.faults.add(faults.stall())
             async with Client(**simulator.client_options) as client:

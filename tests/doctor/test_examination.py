@@ -9,7 +9,7 @@ from aiohttp import web
 from support.scripted import Reply, ScriptedAPI, failure, item, page, success
 
 from cfevents import Budget, Client, ConfigurationError
-from cfevents.doctor import Report, examine
+from cfevents.doctor import DoctorReport, examine
 from cfevents.testing import History, Simulator, faults
 
 ORDERS: dict[str, tuple[str, set[str | None]]] = {
@@ -35,7 +35,7 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cfevents._time.now", lambda: NOW)
 
 
-async def examined(api: "Simulator | ScriptedAPI", connector_id: str | None = None, **how: Any) -> Report:
+async def examined(api: "Simulator | ScriptedAPI", connector_id: str | None = None, **how: Any) -> DoctorReport:
     """Examine a running API, by at most twelve requests."""
     before = len(api.requests)
     async with Client(**api.client_options, **how) as client:
@@ -44,7 +44,7 @@ async def examined(api: "Simulator | ScriptedAPI", connector_id: str | None = No
     return report
 
 
-def answers(report: Report) -> dict[str, Any]:
+def answers(report: DoctorReport) -> dict[str, Any]:
     """What was found of the API's habits."""
     names = ("window", "from", "to")
     found = {name: report[name].values["is"] for name in names}
@@ -53,7 +53,7 @@ def answers(report: Report) -> dict[str, Any]:
     return found | {"cap": report["page size"].values["largest"], "default": report["default size"].values["default"]}
 
 
-def check_settings(report: Report, simulator: Simulator) -> None:
+def check_settings(report: DoctorReport, simulator: Simulator) -> None:
     """Compare what was found with what is set."""
     found = answers(report)
     direction, keys = ORDERS[simulator.order]

@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents._model.api import EventMetadata
-from cfevents.doctor.behaviour_checks import Order, enough_for_order, possible_orders
+from cfevents.doctor.inference import ListingOrder, enough_for_order, possible_orders
 
-SORTED: dict[str, tuple[Callable[[EventMetadata], Any], tuple[Order, ...]]] = {
-    "t and n": (lambda event: (event.recorded_ts, event.sequence), (Order("ascending", "t and n"),)),
-    "-t and -n": (lambda event: (-event.recorded_ts, -event.sequence), (Order("descending", "t and n"),)),
-    "t": (lambda event: (event.recorded_ts, -event.sequence), (Order("ascending", "t"),)),
-    "a": (lambda event: event.collected_ts, (Order("ascending", "a"),)),
-    "-a": (lambda event: -event.collected_ts, (Order("descending", "a"),)),
-    "kind": (lambda event: (event.kind, event.recorded_ts, event.sequence), (Order("ascending", "kind"),)),
+SORTED: dict[str, tuple[Callable[[EventMetadata], Any], tuple[ListingOrder, ...]]] = {
+    "t and n": (lambda event: (event.recorded_ts, event.sequence), (ListingOrder("ascending", "t and n"),)),
+    "-t and -n": (lambda event: (-event.recorded_ts, -event.sequence), (ListingOrder("descending", "t and n"),)),
+    "t": (lambda event: (event.recorded_ts, -event.sequence), (ListingOrder("ascending", "t"),)),
+    "a": (lambda event: event.collected_ts, (ListingOrder("ascending", "a"),)),
+    "-a": (lambda event: -event.collected_ts, (ListingOrder("descending", "a"),)),
+    "kind": (lambda event: (event.kind, event.recorded_ts, event.sequence), (ListingOrder("ascending", "kind"),)),
     "chance": (lambda event: hash((event.recorded_ts, event.sequence, "chance")), ()),
 }
 
@@ -48,5 +48,5 @@ def test_six_events_are_too_few_to_tell_an_order_from_chance(events: list[EventM
 
 def test_events_that_come_again_on_the_next_page_say_nothing_of_the_order() -> None:
     events = history(2)
-    assert possible_orders([[*events[:10], *events[8:]]]) == (Order("ascending", "t and n"),)
+    assert possible_orders([[*events[:10], *events[8:]]]) == (ListingOrder("ascending", "t and n"),)
     assert not enough_for_order([[events[0]] * 50])

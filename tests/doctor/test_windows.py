@@ -8,47 +8,49 @@ from hypothesis import strategies as st
 
 from cfevents._model.api import EventMetadata
 from cfevents._time import TimeWindow
-from cfevents.doctor.probe import ProbedListing, SeenPage
-from cfevents.doctor.windows import RULES, Rule, fitting, telling_window
+from cfevents.doctor.findings import ProbedListing, SeenPage
+from cfevents.doctor.inference import RULES, WindowRule, consistent_rules, most_telling_window
 
 TIMES = st.integers(0, 40) | st.sampled_from([3.5, 10.25])
 EVENTS = st.builds(lambda t, n, lag: EventMetadata("Init", t, n, t + lag), TIMES, st.integers(0, 2), st.integers(-1, 9))
 HISTORIES = st.lists(EVENTS, max_size=20, unique_by=lambda event: (event.recorded_ts, event.sequence))
 
 
-def answer(rule: Rule, events: Sequence[EventMetadata], window: TimeWindow, *, complete: bool = True) -> ProbedListing:
+def answer(
+    rule: WindowRule, events: Sequence[EventMetadata], window: TimeWindow, *, complete: bool = True
+) -> ProbedListing:
     """What a server lists by a rule."""
     items = tuple(event for event in events if rule.takes(event, window))
     page = SeenPage(items, None, "absent") if complete else SeenPage(items[: len(items) // 2], "more", "text")
     return ProbedListing(window, None, (page,))
 
 
-def narrowed(rule: Rule, events: Sequence[EventMetadata], *, complete: bool = True) -> tuple[Rule, ...]:
+def narrowed(rule: WindowRule, events: Sequence[EventMetadata], *, complete: bool = True) -> tuple[WindowRule, ...]:
     """The rules that are left when four windows were listed, or windows tell no more."""
-    rules: tuple[Rule, ...] = RULES
+    rules: tuple[WindowRule, ...] = RULES
     asked: list[TimeWindow] = []
-    while len(asked) < 4 and (window := telling_window(rules, events, asked)) is not None:
+    while len(asked) < 4 and (window := most_telling_window(rules, events, asked)) is not None:
         asked.append(window)
-        rules = fitting(rules, answer(rule, events, window, complete=complete), events)
+        rules = consistent_rules(rules, answer(rule, events, window, complete=complete), events)
     return rules
 
 
 @settings(max_examples=40)
 @given(HISTORIES, st.sampled_from(RULES), st.booleans())
 def test_the_true_rule_is_never_excluded_whether_listings_were_read_to_their_ends_or_not(
-    events: list[EventMetadata], rule: Rule, complete: bool
+    events: list[EventMetadata], rule: WindowRule, complete: bool
 ) -> None:
     assert rule in narrowed(rule, events, complete=complete)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_two_events_whose_times_differ_are_enough_to_tell_all_rules_apart(rule: Rule) -> None:
+def test_two_events_whose_times_differ_are_enough_to_tell_all_rules_apart(rule: WindowRule) -> None:
     events = [EventMetadata("Init", 100, 0, 107), EventMetadata("Leave", 130, 0, 133)]
     assert narrowed(rule, events) == (rule,)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.clock == "t"])
-def test_where_no_times_differ_only_the_bounds_can_be_told(rule: Rule) -> None:
+def test_where_no_times_differ_only_the_bounds_can_be_told(rule: WindowRule) -> None:
     events = [EventMetadata("Init", 100, 0, 100), EventMetadata("Leave", 130, 0, 130)]
     assert narrowed(rule, events) == (rule, rule._replace(clock="a"))
 
@@ -58,12 +60,12 @@ def test_no_rule_explains_an_event_beyond_both_bounds_or_one_that_is_missing_bet
     window = TimeWindow(100, 110)
     beyond = ProbedListing(window, None, (SeenPage((inside, outside), None, "absent"),))
     missing = ProbedListing(window, None, (SeenPage((), None, "absent"),))
-    assert fitting(RULES, beyond, [inside, outside]) == ()
-    assert fitting(RULES, missing, [inside]) == ()
+    assert consistent_rules(RULES, beyond, [inside, outside]) == ()
+    assert consistent_rules(RULES, missing, [inside]) == ()
 
 
 def test_a_narrow_window_is_preferred_to_one_that_may_hold_any_number_of_events() -> None:
     events = [EventMetadata("Init", 10_000 * number, 0, 10_000 * number + 30) for number in range(1, 9)]
-    window = telling_window(RULES, events)
+    window = most_telling_window(RULES, events)
     assert window is not None
     assert window.until - window.since <= 600

@@ -16,7 +16,7 @@ from cfevents.cli.sources import open_client
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cfevents.doctor import Check, Report
+    from cfevents.doctor import Check, DoctorReport
 
 _FAILED = 1
 
@@ -45,7 +45,7 @@ def doctor(connector: str | None, as_json: bool, simulate: bool) -> None:
         raise click.exceptions.Exit(_FAILED)
 
 
-async def _examined(connector: str | None, simulate: bool) -> "Report":
+async def _examined(connector: str | None, simulate: bool) -> "DoctorReport":
     from cfevents.doctor import examine, misconfigured  # noqa: PLC0415 - not needed for --help
 
     try:
