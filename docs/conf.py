@@ -31,7 +31,7 @@ nitpick_ignore_regex = [
     ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|os|types|typing|yarl)\..*"),
     ("py:.*", r"(pandas|polars|pyarrow)\..*"),
     ("py:class", r"(cfevents\..*\.)?[A-Z]|Axes"),  # type variables
-    ("py:class", r"cfevents\.(storage\.sync\.Follows|testing\.simulator\.ClientOptions)"),
+    ("py:class", r"cfevents\.(storage\.\w+\.SupportsFollow|testing\.simulator\.ClientOptions)"),
 ]
 
 default_role = "py:obj"
