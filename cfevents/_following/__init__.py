@@ -1,1 +1,1 @@
-"""New events of connectors as they come, and late ones, once each. Loaded when it is first asked for."""
+"""Following: new events of connectors as they come, and late ones, once each."""

@@ -1,4 +1,4 @@
-"""What following has delivered, as a text, so that another process can go on after it."""
+"""The state of a follower, as text that another process can resume from."""
 
 import json
 from collections.abc import Mapping
@@ -8,25 +8,24 @@ from attrs import evolve, field, frozen
 
 from cfevents._following.watermark import Watermark
 from cfevents._model.checkpoint import Checkpoint, read_state
-from cfevents._time import is_relative
 from cfevents.errors import CheckpointError
 
-_VERSION = 1
-_ADVICE = {
-    "account_id": "it goes on with a client of that account",
-    "connector_ids": "None is client.fleet(), all of the account; one that is new is followed by a follower of its own",
+_FOLLOW_VERSION = 1
+_RESUME_ADVICE = {
+    "account_id": "use a client of that account",
+    "connector_ids": "None is client.fleet(), all of the account; follow a new connector with a follower of its own",
     "kind": "write kind=checkpoint.kind",
-    "since": "leave since out, or write '6h', which counts the first time alone",
+    "since": "leave since out, or write a duration such as '6h', which counts the first time alone",
 }
 
 
 @frozen(eq=False, repr=False)
 class FollowCheckpoint:
-    """What following has delivered: give it to `Client.follow_events`, and it goes on from there.
+    """The events that a follower has delivered: `Client.follow_events` resumes after them.
 
-    A batch's is the state after it: store both in one transaction, and each event is stored once. `Follower.checkpoint`
-    is the state before the present event: whoever stores it gets that event again, and none is lost. It belongs to its
-    account, connectors and kinds, which have to be given with it.
+    The checkpoint of a batch is the state after it: store both in one transaction, and each event is stored once.
+    `Follower.checkpoint` is the state before the present event: a program that stores it gets that event again, and
+    loses none. A checkpoint belongs to its account, connectors and kinds: resume with the same.
     """
 
     __module__ = "cfevents"
@@ -38,44 +37,45 @@ class FollowCheckpoint:
     """The connectors; None for all of the account."""
 
     kind: str | tuple[str, ...] | None
-    """The kind or kinds that it is limited to."""
+    """The kind or kinds that following is limited to."""
 
     since: int
-    """What was recorded before is not delivered, in seconds since the Unix epoch."""
+    """Events recorded earlier are not delivered, in seconds since the Unix epoch."""
 
     connectors: Mapping[str, Watermark] = field(factory=dict)
-    """How far each connector is followed."""
+    """The watermark of each connector."""
 
     def of(self, connector_id: str) -> Watermark:
-        """Say how far a connector is followed; one that is new is followed from the beginning."""
+        """Return a connector's watermark; a new connector begins at ``since``."""
         return self.connectors.get(connector_id) or Watermark(self.since)
 
     def with_connector(self, connector_id: str, mark: Watermark) -> "FollowCheckpoint":
-        """Say the same, but for one connector that has gone on."""
+        """Return the same state but for one connector."""
         return evolve(self, connectors={**self.connectors, connector_id: mark})
 
     def to_json(self) -> str:
-        """Write it as JSON, in one line."""
-        told = {
-            "version": _VERSION,
+        """Return the state as one line of JSON."""
+        state = {
+            "version": _FOLLOW_VERSION,
             "account_id": self.account_id,
             "connector_ids": self.connector_ids,
             "kind": self.kind,
             "since": self.since,
-            "connectors": {connector_id: _written(mark) for connector_id, mark in self.connectors.items()},
+            "connectors": {connector_id: _to_json(mark) for connector_id, mark in self.connectors.items()},
         }
-        return json.dumps(told, separators=(",", ":"))
+        return json.dumps(state, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "FollowCheckpoint":
-        """Read what `to_json` wrote.
+        """Parse the text that `to_json` returned.
 
         Raises:
-            CheckpointError: It is none, is damaged, or was written by a version of this library that is newer.
-            TypeError: It is not text.
+            CheckpointError: The text is no checkpoint of a follower, is damaged, or is of a newer version of this
+                library.
+            TypeError: The argument is not text.
         """
         try:
-            return read_state(text, _VERSION, cls)
+            return read_state(text, _FOLLOW_VERSION, cls)
         except ValueError as error:
             raise CheckpointError(f"invalid checkpoint, or not one of following: {error}") from None
 
@@ -86,26 +86,33 @@ class FollowCheckpoint:
         return f"<FollowCheckpoint of {len(self.connectors)} connectors since={self.since}>"
 
 
-def resumed(asked: FollowCheckpoint, checkpoint: FollowCheckpoint | str, since: object) -> FollowCheckpoint:
-    """Take the checkpoint, if it is of what is asked for; ``since`` as the caller wrote it may mean another time now.
+def require_same_following(
+    checkpoint: FollowCheckpoint | str, start: FollowCheckpoint, *, absolute: bool
+) -> FollowCheckpoint:
+    """Return a checkpoint, parsed, if it belongs to what is to be followed.
+
+    Args:
+        checkpoint: The caller's checkpoint.
+        start: The state without it.
+        absolute: Whether the caller named a ``since`` that is the same time every day.
 
     Raises:
-        CheckpointError: It is not.
+        CheckpointError: It belongs to something else, or is invalid.
     """
     if isinstance(checkpoint, Checkpoint):
-        raise CheckpointError("the checkpoint is of a listing: it goes on with list_events")
+        raise CheckpointError("the checkpoint is of a listing: resume it with list_events")
     if not isinstance(checkpoint, FollowCheckpoint):
         checkpoint = FollowCheckpoint.from_json(checkpoint)
-    absolute = since is not None and not is_relative(since)
-    for name in ["account_id", "connector_ids", "kind"] + ["since"] * absolute:
-        theirs, ours = getattr(checkpoint, name), getattr(asked, name)
-        if theirs != ours:
-            told = f"the checkpoint is of following something else: there {name} is {theirs!r}, here {ours!r}"
-            raise CheckpointError(f"{told}; {_ADVICE[name]}")
+    for name, advice in _RESUME_ADVICE.items():
+        theirs, ours = getattr(checkpoint, name), getattr(start, name)
+        if theirs != ours and (name != "since" or absolute):
+            raise CheckpointError(
+                f"the checkpoint is of following something else: its {name} is {theirs!r}, not {ours!r}; {advice}"
+            )
     return checkpoint
 
 
-def _written(mark: Watermark) -> dict[str, Any]:
+def _to_json(mark: Watermark) -> dict[str, Any]:
     # One flat array: it is the longest part by far.
     flat = [part for key in sorted(mark.delivered) for part in key]
     return {"since": mark.since, "newest": mark.newest, "reached": mark.reached, "delivered": flat}

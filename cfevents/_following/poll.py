@@ -1,10 +1,15 @@
-"""What a connector has that was not delivered yet."""
+"""One poll: list a connector's window and keep what was not delivered before."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from random import random
 from typing import Any, NamedTuple
 
+from attrs import evolve
+
+from cfevents._following.schedule import DueConnector, Intervals
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Reader
 from cfevents._listing.details import ListedEvent, get_details
@@ -17,22 +22,42 @@ from cfevents._model.results import FollowedEvent
 from cfevents._time import now
 from cfevents.errors import CfEventsError
 
-# How many events are delivered together at most; each of those with a payload takes a request to get.
-_MOST = 10_000
-_MOST_WITH_PAYLOADS = 200
-# For how many seconds what was listed may wait for more of the same round.
-_PATIENCE = 30.0
+MAX_BATCH_EVENTS = 10_000
+# Each payload takes a request.
+MAX_BATCH_DETAILS = 200
+# Events that were listed wait no longer for more of the same poll.
+MAX_BATCH_WAIT_S = 30.0
 
 
-class Payloads(NamedTuple):
-    """That events are delivered with their payloads."""
+class PayloadOptions(NamedTuple):
+    """The payloads to get with the events."""
 
     concurrency: int
     kinds: tuple[str, ...]
 
 
+class FollowOptions(NamedTuple):
+    """The options of following. Durations are in seconds."""
+
+    query: ListQuery
+    """The listing of each connector, but for its id and window."""
+
+    intervals: Intervals
+    overlap: float
+    """The part before the watermark that each poll lists again."""
+
+    lookback: float
+    """How late an event may be collected."""
+
+    payloads: PayloadOptions | None = None
+    once: bool = False
+    """Whether following ends after one poll of each connector."""
+
+    random: Callable[[], float] = random
+
+
 class PollResult(NamedTuple):
-    """What a round of a connector brought, or a part of it, and how far it is followed after it."""
+    """Events of a poll that were not delivered before, ascending, and the watermark once they are delivered."""
 
     connector_id: str
     events: Sequence[EventMetadata]
@@ -43,132 +68,122 @@ class PollResult(NamedTuple):
 
 
 class Poll:
-    """What one listing of a connector has that was not delivered yet."""
+    """One listing of a connector's window, without the events that were delivered before.
 
-    def __init__(
-        self, reader: Reader, query: ListQuery, mark: Watermark, *, payloads: Payloads | None, lookback: float | None
-    ) -> None:
-        """Take what to list, and what is not wanted of it.
+    The window is listed in slices, whose events come about in the order of their recording. They are gathered into
+    batches, which bounds both the memory and the time that a listed event waits. `mark` covers what was yielded, and
+    nothing more, so a poll that fails in the middle loses nothing. A deep poll lists everything that may still be
+    delivered, so it prunes the watermark as it advances.
+    """
 
-        Args:
-            reader: What to read with.
-            query: What to list.
-            mark: What was delivered.
-            payloads: How events are delivered with their payloads, if they are.
-            lookback: How late events may come, in seconds, where all of them are looked for; None elsewhere.
-        """
+    def __init__(self, reader: Reader, options: FollowOptions, mark: Watermark, due: DueConnector) -> None:
         self.mark = mark
-        """What was delivered with what this one has found."""
+        """The watermark once the events that were yielded are delivered."""
 
         self.pages = 0
-        """How many pages were listed."""
+        """Pages that were listed."""
 
-        self._reader, self._query, self._payloads, self._lookback = reader, query, payloads, lookback
         self._began = now()
+        since, until = mark.window(math.inf if due.deep else options.overlap, self._began)
+        start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)
+        self._query = evolve(options.query, start=start)
+        self._reader, self._payloads = reader, options.payloads
+        # A little more than the lookback: the collection times are those of another clock.
+        self._keep_s = options.lookback + options.overlap if due.deep else None
         self._listed_count = self._fresh_count = 0
-        self._newest: float | None = None
+        self._reached = -math.inf
 
     @property
     def is_behind(self) -> bool:
-        """Whether there may be more by now: what was listed was more than a page, and most of it new."""
+        """True if there may be more events already: more than a page was listed, and most of it was new."""
         return self.pages > 1 and 2 * self._fresh_count > self._listed_count
 
-    async def found(self) -> AsyncGenerator[PollResult, None]:
-        """Yield what was not delivered, ascending, in one piece where it is not very much.
+    async def results(self) -> AsyncGenerator[PollResult, None]:
+        """Yield the events that were not delivered, ascending, in one result unless there are many.
 
         Raises:
-            CfEventsError: There may be more; what came before has been yielded.
+            CfEventsError: The listing is incomplete; what came before the failure has been yielded.
         """
         connector_id = self._query.start.connector_id
-        async with aclosing(self._listed()) as pieces:
-            async for events in pieces:
-                got, failure = await self._as_delivered(events)
-                before, delivered = self.mark, events[: len(got)]
+        async with aclosing(self._batches()) as batches:
+            async for batch in batches:
+                values, failure = await self._with_payloads(batch)
+                before, events = self.mark, batch[: len(values)]
                 items = tuple(
-                    FollowedEvent(connector_id, each, before.is_late(event))
-                    for each, event in zip(got, delivered, strict=True)
+                    FollowedEvent(connector_id, value, before.is_late(event))
+                    for value, event in zip(values, events, strict=True)
                 )
-                self.mark = self._after(before, delivered)
+                self.mark = self._advance(before, events)
                 if items:
-                    yield PollResult(connector_id, delivered, items, self.mark)
+                    yield PollResult(connector_id, events, items, self.mark)
                 if failure is not None:
                     raise failure
-        self.mark = self.mark.listed(self._newest)
+        if self._reached > -math.inf:
+            self.mark = self.mark.with_reached(self._reached)
         if self.mark.reached is not None:
-            self.mark = self._looked_through(self.mark, self.mark.reached)
+            self.mark = self._prune(self.mark, self.mark.reached)
 
-    async def _listed(self) -> AsyncGenerator[list[EventMetadata], None]:
-        piece, gathering = list[EventMetadata](), _Gathering(_MOST if self._payloads is None else _MOST_WITH_PAYLOADS)
-        mark, failure = self.mark, None
-        # Of the future, which is asked for too, not every appliance has something.
+    async def _batches(self) -> AsyncGenerator[list[EventMetadata], None]:
+        loop, mark, pending, failure = asyncio.get_running_loop(), self.mark, list[EventMetadata](), None
+        max_events, yielded_at = MAX_BATCH_EVENTS if self._payloads is None else MAX_BATCH_DETAILS, loop.time()
+        # The future is listed too, where few appliances have events.
         slices = list_slices(self._reader, self._query, allowance=LENIENT, quiet_from=self._began, every_kind=True)
         async with aclosing(slices) as pages:
             try:
                 async for page in pages:
-                    piece += (fresh := mark.missing(filter_kinds(page.items, self._query.kinds)))
-                    mark = self._after(mark, fresh)
-                    self._note(page.items, len(fresh))
-                    while gathering.is_enough(piece):
-                        yield gathering.taken(piece)
+                    fresh = mark.undelivered(filter_kinds(page.items, self._query.kinds))
+                    mark = self._advance(mark, fresh)
+                    self._count(page.items, fresh)
+                    pending += fresh
+                    while len(pending) >= max_events or (pending and loop.time() - yielded_at > MAX_BATCH_WAIT_S):
+                        yielded_at = loop.time()
+                        yield _pop_batch(pending, max_events)
             except CfEventsError as error:
                 failure = error
-        while piece:
-            yield gathering.taken(piece)
+        while pending:
+            yield _pop_batch(pending, max_events)
         if failure is not None:
             raise failure
 
-    async def _as_delivered(self, events: Sequence[EventMetadata]) -> tuple[Sequence[object], CfEventsError | None]:
-        """Get the payloads, if they are wanted, as far as they can be had; and what kept it from the rest."""
+    def _count(self, listed: Sequence[EventMetadata], fresh: Sequence[EventMetadata]) -> None:
+        self.pages += 1
+        self._listed_count += len(listed)
+        self._fresh_count += len(fresh)
+        self._reached = max(self._reached, max((event.recorded_ts for event in listed), default=-math.inf))
+
+    async def _with_payloads(self, events: Sequence[EventMetadata]) -> tuple[Sequence[object], CfEventsError | None]:
+        """Return the events, with payloads if these are wanted, up to the first failure; and that failure."""
         if self._payloads is None:
             return events, None
-        got: list[object] = []
-        async with aclosing(get_details(self._reader, self._each(events), *self._payloads)) as details:
+
+        async def listed() -> AsyncGenerator[ListedEvent, None]:
+            for event in events:
+                yield ListedEvent(self._query.start, event)
+
+        complete: list[object] = []
+        async with aclosing(get_details(self._reader, listed(), *self._payloads)) as details:
             async for _, detail in details:
                 if isinstance(detail, CfEventsError):
-                    return got, detail
-                got.append(detail)
-        return got, None
+                    return complete, detail
+                complete.append(detail)
+        return complete, None
 
-    async def _each(self, events: Sequence[EventMetadata]) -> AsyncGenerator[ListedEvent, None]:
-        for event in events:
-            yield ListedEvent(self._query.start, event)
-
-    def _note(self, items: Sequence[EventMetadata], fresh: int) -> None:
-        self.pages += 1
-        self._listed_count += len(items)
-        self._fresh_count += fresh
-        if items:
-            newest = max(event.recorded_ts for event in items)
-            self._newest = newest if self._newest is None else max(self._newest, newest)
-
-    def _after(self, mark: Watermark, events: Sequence[EventMetadata]) -> Watermark:
+    def _advance(self, mark: Watermark, events: Sequence[EventMetadata]) -> Watermark:
         if not events:
             return mark
-        # All before was listed: by whichever of its times the API's bounds mean.
+        # Everything before was listed, by whichever of its times the API's bounds mean.
         until = min(events[-1].recorded_ts, max(event.collected_ts for event in events))
-        return self._looked_through(mark.after(events), until)
+        return self._prune(mark.after(events), until)
 
-    def _looked_through(self, mark: Watermark, until: float) -> Watermark:
-        # What is collected from when this listing began is for the next one.
-        return mark if self._lookback is None else mark.looked_through(min(until, self._began), self._lookback)
+    def _prune(self, mark: Watermark, until: float) -> Watermark:
+        # What is collected from the beginning of this poll on is left to the next one.
+        return mark if self._keep_s is None else mark.prune_before(min(until, self._began) - self._keep_s)
 
 
-class _Gathering:
-    """Events of several pages become one piece."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._loop = most, asyncio.get_running_loop()
-        self._taken_at = self._loop.time()
-
-    def is_enough(self, piece: list[EventMetadata]) -> bool:
-        """Whether so many are there that they are delivered, or they have waited for long enough."""
-        return len(piece) >= self._most or (bool(piece) and self._loop.time() - self._taken_at > _PATIENCE)
-
-    def taken(self, piece: list[EventMetadata]) -> list[EventMetadata]:
-        """Take the first of them, ascending."""
-        # Where the API's bounds mean when events were collected, slices are not in the order of the recording.
-        piece.sort(key=event_key)
-        first = piece[: self._most]
-        del piece[: self._most]
-        self._taken_at = self._loop.time()
-        return first
+def _pop_batch(pending: list[EventMetadata], max_events: int) -> list[EventMetadata]:
+    """Remove and return the first events, ascending."""
+    # If the API's bounds mean collection times, the slices are not in the order of the recording.
+    pending.sort(key=event_key)
+    batch = pending[:max_events]
+    del pending[:max_events]
+    return batch

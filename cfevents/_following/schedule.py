@@ -1,176 +1,206 @@
-"""When each of the connectors that are followed is asked again. No I/O."""
+"""The times at which connectors are polled, and the detection of an outage. No I/O."""
 
 import heapq
 from collections.abc import Callable, Iterable
+from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple
 
-# Seconds until a connector is asked again that gave no answer; while the API is down one of all is asked as often, and
-# only once, so at most one request a minute is sent.
-_PATIENCE = 60.0
-# Connectors that give no answer one after the other, until it is taken to be the API that gives none.
-_OUTAGE = 3
-# The part of an interval by which it is longer or shorter, so that many who follow do not ask in the same moment.
+from attrs import define
+
+# Until a connector without answer is polled again. During an outage the next of all connectors is polled as often, and
+# only that one: at most one request a minute.
+_RETRY_S = 60.0
+# Connectors in a row without an answer that make an outage.
+_OUTAGE_CONNECTORS = 3
+# Part by which an interval is longer or shorter, so that many followers do not poll at the same moment.
 _JITTER = 0.1
 
 
 class Intervals(NamedTuple):
-    """How often connectors are asked, in seconds."""
+    """Seconds between two polls of a connector."""
 
     interval: float
     deep_interval: float
-    """How often events are looked for that come late."""
+    """Seconds between two deep polls, which look for late events."""
 
-    rare: float = 900.0
-    """How often a connector is asked that the API refuses."""
+    refused: float = 900.0
+    """Seconds between two polls of a connector that the API refuses."""
 
 
 class DueConnector(NamedTuple):
-    """A connector that is to be asked now."""
+    """A connector to poll now."""
 
     connector_id: str
     deep: bool
-    """Whether events are looked for that come late."""
+    """Whether the poll looks for late events too."""
 
     probe: bool
-    """Whether it is asked to see whether an API that was down is back."""
+    """Whether the poll finds out if an outage is over."""
 
-    doubted: bool
-    """Whether it, or the API, gave no answer before: it is not to be asked repeatedly."""
+    suspect: bool
+    """Whether the connector or the API did not answer before: send each request once."""
+
+
+class _Health(Enum):
+    """The state of a connector. See `Schedule` for the transitions."""
+
+    OK = auto()
+    SUSPECT = auto()
+    FAILING = auto()
+
+
+@define(eq=False)
+class _Entry:
+    connector_id: str
+    deep_at: float
+    ticket: int = -1
+    """The number of the heap item that counts; -1 for none."""
+
+    health: _Health = _Health.OK
 
 
 class Schedule:
-    """The connectors in the order in which they are due. Times are those of the event loop's clock."""
+    """The connectors by due time. Times are those of the event loop's clock.
 
-    def __init__(self, pace: Intervals, random: Callable[[], float]) -> None:
-        """Begin without a connector.
+    A heap with lazy deletion: each push gives the connector a new ticket, and items with an older ticket are dropped
+    when they reach the top. A connector that is being polled is not in the heap, so no two polls of it overlap. Every
+    operation costs O(log n) amortized, also with 10,000 connectors; the end of an outage costs O(n) once.
 
-        Args:
-            pace: How often they are asked.
-            random: Gives a number from 0 to 1.
-        """
-        self._pace, self._random = pace, random
-        self._due: list[tuple[float, int, str]] = []
-        self._numbers = count()
-        self._number_of: dict[str, int] = {}
-        self._deep_at: dict[str, float] = {}
-        self._bad: set[str] = set()
-        self._suspicious: set[str] = set()
-        self._probe_at: float | None = None
+    An outage is told from connectors that fail by themselves::
+
+        health    meaning                                        left by
+        OK        the last poll was answered                     a poll without answer -> SUSPECT
+        SUSPECT   no answer, and none for any other since        any answer of the API -> FAILING
+        FAILING   no answer, although the API answers others     its own answer        -> OK
+
+    If as many as 3 connectors are SUSPECT, or all that are not FAILING, the API is down: one connector a minute is
+    polled until an answer comes.
+    """
+
+    def __init__(self, intervals: Intervals, random: Callable[[], float]) -> None:
+        """Create an empty schedule; ``random`` returns numbers from 0 to 1."""
+        self._intervals, self._random = intervals, random
+        self._heap: list[tuple[float, int, _Entry]] = []
+        self._tickets = count()
+        self._entries: dict[str, _Entry] = {}
+        self._by_health = {health: set[_Entry]() for health in _Health}
+        self.is_down = False
+        """Whether the API answers nobody."""
+
+        self._probe_at = 0.0
         self._probing = False
 
     @property
-    def is_down(self) -> bool:
-        """Whether the API gave no answer when it was asked last."""
-        return self._probe_at is not None
-
-    @property
     def is_empty(self) -> bool:
-        """Whether no connector is left."""
-        return not self._deep_at
+        """True once no connector is left."""
+        return not self._entries
 
     def add(self, connector_ids: Iterable[str], now: float) -> None:
-        """Add connectors that are new; each is due at once, and as far back as late events may lie."""
+        """Add connectors that are new; each is due at once, for a deep poll."""
         for connector_id in connector_ids:
-            if connector_id not in self._deep_at:
-                self._deep_at[connector_id] = now
-                self._put(connector_id, now)
+            if connector_id not in self._entries:
+                self._entries[connector_id] = entry = _Entry(connector_id, deep_at=now)
+                self._by_health[entry.health].add(entry)
+                self._push(connector_id, now)
 
     def drop(self, connector_id: str) -> None:
-        """Leave out a connector, also while it is its turn."""
-        del self._deep_at[connector_id]
-        self._number_of.pop(connector_id, None)
-        self._bad.discard(connector_id)
-        self._suspicious.discard(connector_id)
+        """Remove a connector, also while it is being polled."""
+        entry = self._entries.pop(connector_id)
+        self._by_health[entry.health].discard(entry)
+        entry.ticket = -1
 
     def next(self, now: float) -> DueConnector | None:
-        """Take the connector that is due first, if one is; `done`, `failed`, `refused` or `drop` ends its turn."""
+        """Return the connector that is due first, or None; then `done`, `failed`, `refused` or `drop` must follow."""
         if self.wait(now) != 0:
             return None
-        _, _, connector_id = heapq.heappop(self._due)
+        _, _, entry = heapq.heappop(self._heap)
         self._probing = self.is_down
-        doubted = bool(self._suspicious) or connector_id in self._bad
-        return DueConnector(connector_id, self._deep_at[connector_id] <= now, self._probing, doubted)
+        suspect = bool(self._by_health[_Health.SUSPECT]) or entry.health is not _Health.OK
+        return DueConnector(entry.connector_id, entry.deep_at <= now, self._probing, suspect)
 
     def wait(self, now: float) -> float | None:
-        """Say in how many seconds a connector is due; None where that depends on an answer."""
-        while self._due and self._number_of.get(self._due[0][2]) != self._due[0][1]:
-            heapq.heappop(self._due)  # left out, or put back since
-        if self._probing or not self._due:
+        """Return the seconds until a connector is due; None if that depends on the end of a poll."""
+        while self._heap and self._heap[0][1] != self._heap[0][2].ticket:
+            heapq.heappop(self._heap)
+        if self._probing or not self._heap:
             return None
-        return max(0.0, (self._due[0][0] if self._probe_at is None else self._probe_at) - now)
+        return max(0.0, (self._probe_at if self.is_down else self._heap[0][0]) - now)
 
-    def done(self, turn: DueConnector, began: float, now: float, *, again: bool = False, least: float = 0.0) -> None:
-        """Put back a connector that has answered.
+    def done(self, due: DueConnector, began: float, now: float, *, again: bool = False, least: float = 0.0) -> None:
+        """Schedule a connector that answered.
 
         Args:
-            turn: Its turn.
-            began: When it began.
+            due: The connector.
+            began: The time at which the poll began.
             now: The time.
-            again: Whether it is due as soon as may be, since there may be more.
-            least: The least interval that the request budget has room for, in seconds.
+            again: Whether there may be more events already, so that the connector is due as soon as possible.
+            least: The shortest interval that the request budget allows, in seconds.
         """
-        self._answered(now)
-        self._bad.discard(turn.connector_id)
-        if turn.deep:
-            self._look_deep(turn, began + self._pace.deep_interval)
-        pause = least if again else self._jittered(max(self._pace.interval, least))
-        self._put(turn.connector_id, max(now, began + pause) if again else began + pause)
+        self._on_answer(now)
+        if entry := self._entries.get(due.connector_id):
+            self._set_health(entry, _Health.OK)
+            if due.deep:
+                entry.deep_at = began + self._intervals.deep_interval
+        pause = least if again else self._jittered(max(self._intervals.interval, least))
+        self._push(due.connector_id, max(now, began + pause) if again else began + pause)
 
-    def failed(self, turn: DueConnector, now: float, *, answered: bool = False) -> None:
-        """Put back a connector that was asked in vain. Where others were too, only one asks whether the API is back.
+    def failed(self, due: DueConnector, now: float, *, answered: bool = False) -> None:
+        """Schedule a connector whose poll failed.
 
         Args:
-            turn: Its turn.
+            due: The connector.
             now: The time.
-            answered: Whether the API gave an answer all the same.
+            answered: Whether the API answered all the same, so that this is no sign of an outage.
         """
         if answered:
-            self._answered(now)
-        elif turn.connector_id not in self._bad or self._good == 0:
-            self._suspicious.add(turn.connector_id)
-        self._bad.add(turn.connector_id)
-        # It may have been left out meanwhile.
-        self._suspicious &= self._deep_at.keys()
-        self._bad &= self._deep_at.keys()
-        if not answered and (turn.probe if self.is_down else self._is_outage()):
-            self._probe_at, self._probing = now + self._later(_PATIENCE), False
-        self._look_deep(turn, now)
-        self._put(turn.connector_id, now + self._later(_PATIENCE))
+            self._on_answer(now)
+        if entry := self._entries.get(due.connector_id):
+            entry.deep_at = now
+            if answered:
+                self._set_health(entry, _Health.FAILING)
+            elif entry.health is _Health.OK or not self._others_than_failing:
+                self._set_health(entry, _Health.SUSPECT)
+        if not answered and (due.probe if self.is_down else self._is_outage()):
+            self.is_down, self._probe_at, self._probing = True, now + self._delayed(_RETRY_S), False
+        self._push(due.connector_id, now + self._delayed(_RETRY_S))
 
-    def refused(self, turn: DueConnector, now: float) -> None:
-        """Put back a connector that the API answers for with a refusal, to be asked rarely."""
-        self._answered(now)
-        self._look_deep(turn, now)
-        self._put(turn.connector_id, now + self._jittered(self._pace.rare))
+    def refused(self, due: DueConnector, now: float) -> None:
+        """Schedule a connector that the API refuses, for a rare poll."""
+        self._on_answer(now)
+        if entry := self._entries.get(due.connector_id):
+            entry.deep_at = now
+        self._push(due.connector_id, now + self._jittered(self._intervals.refused))
 
     @property
-    def _good(self) -> int:
-        """How many connectors had an answer when they were asked last, the suspicious ones among them."""
-        return len(self._deep_at) - len(self._bad - self._suspicious)
+    def _others_than_failing(self) -> int:
+        return len(self._entries) - len(self._by_health[_Health.FAILING])
 
     def _is_outage(self) -> bool:
-        # Those that never answer prove nothing.
-        return 0 < min(_OUTAGE, self._good) <= len(self._suspicious)
+        # Connectors that never answer prove nothing.
+        return 0 < min(_OUTAGE_CONNECTORS, self._others_than_failing) <= len(self._by_health[_Health.SUSPECT])
 
-    def _answered(self, now: float) -> None:
-        self._suspicious.clear()
+    def _on_answer(self, now: float) -> None:
+        for entry in tuple(self._by_health[_Health.SUSPECT]):
+            self._set_health(entry, _Health.FAILING)
         if self.is_down:
-            # What was collected while nobody could ask may have been recorded long before.
-            self._deep_at = dict.fromkeys(self._deep_at, now)
-            self._probe_at, self._probing = None, False
+            # Events that were collected during the outage may have been recorded long before.
+            for entry in self._entries.values():
+                entry.deep_at = now
+            self.is_down = self._probing = False
 
-    def _look_deep(self, turn: DueConnector, at: float) -> None:
-        if turn.connector_id in self._deep_at:
-            self._deep_at[turn.connector_id] = at
+    def _set_health(self, entry: _Entry, health: _Health) -> None:
+        self._by_health[entry.health].discard(entry)
+        entry.health = health
+        self._by_health[health].add(entry)
 
-    def _put(self, connector_id: str, due: float) -> None:
-        if connector_id in self._deep_at:
-            self._number_of[connector_id] = number = next(self._numbers)
-            heapq.heappush(self._due, (due, number, connector_id))
+    def _push(self, connector_id: str, due_at: float) -> None:
+        if entry := self._entries.get(connector_id):  # it may have been dropped while it was polled
+            entry.ticket = next(self._tickets)
+            heapq.heappush(self._heap, (due_at, entry.ticket, entry))
 
     def _jittered(self, seconds: float) -> float:
         return seconds * (1 + _JITTER * (2 * self._random() - 1))
 
-    def _later(self, seconds: float) -> float:
+    def _delayed(self, seconds: float) -> float:
         return seconds * (1 + _JITTER * self._random())

@@ -1,4 +1,4 @@
-"""How following goes, connector by connector."""
+"""The state of each connector that is followed, for users to look at."""
 
 import logging
 from collections.abc import Sequence
@@ -7,61 +7,53 @@ from datetime import UTC, datetime, timedelta
 from attrs import define
 
 from cfevents._model.api import EventMetadata
-from cfevents._time import now
+from cfevents._time import now, to_timedelta
 from cfevents.errors import CfEventsError
 
-# The part of the lookback from which a lag is told of, before anything is lost.
-_NOTABLE = 0.5
-# Seconds: longer than anybody waits, and not too long for a timedelta.
-_LONGEST = 1e12
+# Part of the lookback; a lag above it is logged, before anything is lost.
+_WARN_LAG_FRACTION = 0.5
 
 _log = logging.getLogger("cfevents")
 
 
 @define(eq=False)
 class ConnectorStatus:
-    """How following a connector goes."""
+    """The state of a connector that is followed."""
 
     __module__ = "cfevents"
 
     last_good_at: datetime | None = None
-    """When it was last asked with success."""
+    """The time of the last successful poll."""
 
     lag: timedelta = timedelta(0)
     """The longest time that was seen between an event's recording and its collection."""
 
     backlog: timedelta = timedelta(0)
-    """While more is on its way: how long ago the event was recorded that was found last."""
+    """The age of the event that was found last, while more are on their way; zero once all were listed."""
 
     error: CfEventsError | None = None
-    """Why it could not be asked when it was asked last."""
+    """The error of the last poll; None where it succeeded."""
 
-    def succeeded(self) -> None:
-        """Note that all was listed."""
+    def on_success(self) -> None:
+        """Note that a poll listed everything."""
         self.error, self.last_good_at, self.backlog = None, datetime.fromtimestamp(now(), UTC), timedelta(0)
 
-    def note(self, connector_id: str, events: Sequence[EventMetadata], lookback: float) -> None:
-        """Remember how far behind events come, and tell of it before some come too late.
+    def on_events(self, connector_id: str, events: Sequence[EventMetadata], lookback: float) -> None:
+        """Note how late events were collected, and warn once before some come too late.
 
         Args:
-            connector_id: Whose they are.
-            events: Some that were found, ascending.
-            lookback: How late an event may come, in seconds.
+            connector_id: The connector.
+            events: Some of its events, ascending.
+            lookback: How late an event may be collected, in seconds.
         """
-        lag = _length(max(event.collected_ts - event.recorded_ts for event in events))
-        notable = timedelta(seconds=_NOTABLE * lookback)
-        if self.lag < notable <= lag:
+        lag = to_timedelta(max(event.collected_ts - event.recorded_ts for event in events))
+        if self.lag < timedelta(seconds=_WARN_LAG_FRACTION * lookback) <= lag:
             _log.warning(
-                "connector %s: an event was collected %s after it was recorded; what comes later than the lookback of "
-                "%s is lost: follow with a longer one",
+                "connector %s: an event was collected %s after it was recorded; events later than the lookback of %s "
+                "are lost: follow with a longer lookback",
                 connector_id,
                 lag,
                 timedelta(seconds=lookback),
             )
         self.lag = max(self.lag, lag)
-        self.backlog = _length(max(0.0, now() - events[-1].recorded_ts))
-
-
-def _length(seconds: float) -> timedelta:
-    # Of an event's times nothing is known but that they are numbers.
-    return timedelta(seconds=max(-_LONGEST, min(seconds, _LONGEST)))
+        self.backlog = to_timedelta(max(0.0, now() - events[-1].recorded_ts))

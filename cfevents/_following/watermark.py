@@ -1,4 +1,4 @@
-"""How far one connector is followed, and what was delivered of what may be listed again. No I/O."""
+"""The delivery state of one connector: how far it was read, and which events may be listed again. No I/O."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -9,81 +9,79 @@ from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.checkpoint import EventKey
 from cfevents._time import TimeWindow
 
-# Appliances' clocks may be ahead: what they recorded "tomorrow" is listed too.
-_AHEAD = 86_400
+# An appliance's clock may be ahead: events that it recorded "tomorrow" are listed too.
+MAX_CLOCK_AHEAD_S = 86_400
 
 
 @frozen(eq=False, repr=False)
 class Watermark:
-    """What was delivered of a connector: everything before ``since``, and of what came later ``delivered``."""
+    """The events of a connector that were delivered: all before ``since``, and of the later ones ``delivered``.
+
+    De-duplication by key. Invariant: an event is delivered if and only if it is not covered yet, and is covered from
+    then on; ``since`` moves only past times of which nothing can come any more. So each event that is collected within
+    the lookback is delivered exactly once. Memory is one key for each event of the lookback; an update copies them.
+    """
 
     since: int
-    """What was recorded before is not delivered, in seconds since the Unix epoch."""
+    """Events recorded earlier are not delivered, in seconds since the Unix epoch."""
 
     newest: int | float | None = None
-    """When the newest event that was delivered was recorded."""
+    """The latest recording time of the events that were delivered."""
 
     reached: int | float | None = None
-    """When the newest event that was listed was recorded, of whatever kind."""
+    """The latest recording time of the events that were listed, of any kind."""
 
     delivered: Mapping[EventKey, None] = field(factory=dict)
-    """The events that were delivered and may be listed again; a dict, since a copy of it costs least."""
+    """The events that were delivered and may be listed again; a dict, since it is the quickest to copy."""
 
     def window(self, overlap: float, now: float) -> TimeWindow:
-        """Say what to list: from so many seconds before the watermark on, and all that is later.
+        """Return the window to list: from ``overlap`` before the watermark until a day from now.
 
         Args:
-            overlap: The seconds; infinite for all that may be listed again.
-            now: The time, in seconds since the Unix epoch. The watermark is never later: an appliance whose clock is
-                ahead may be put right.
+            overlap: Seconds; infinite for everything that may be listed again.
+            now: Seconds since the Unix epoch. The watermark counts as no later than that: an appliance whose clock is
+                ahead may be corrected.
         """
         mark = min(self.since if self.reached is None else self.reached, now)
         begin = self.since if math.isinf(overlap) else max(self.since, math.floor(mark - overlap))
         # A second early: whether bounds are inclusive is not known.
-        return TimeWindow(begin - 1, math.ceil(now) + _AHEAD)
+        return TimeWindow(begin - 1, math.ceil(now) + MAX_CLOCK_AHEAD_S)
 
-    def missing(self, events: Iterable[EventMetadata]) -> list[EventMetadata]:
-        """Find what was not delivered yet, ascending."""
-        found = {
+    def undelivered(self, events: Iterable[EventMetadata]) -> list[EventMetadata]:
+        """Return the events that are not covered yet, ascending and once each."""
+        missing = {
             key: event
             for event in events
             if event.recorded_ts >= self.since and (key := event_key(event)) not in self.delivered
         }
-        return [found[key] for key in sorted(found)]
+        return [missing[key] for key in sorted(missing)]
 
     def is_late(self, event: EventMetadata) -> bool:
-        """Whether something newer was delivered before it."""
+        """Return whether a newer event was delivered before."""
         return self.newest is not None and event.recorded_ts < self.newest
 
     def after(self, events: Iterable[EventMetadata]) -> "Watermark":
-        """Take in what is delivered."""
-        if not (more := dict.fromkeys(map(event_key, events))):
+        """Return the watermark once these events are delivered."""
+        keys = dict.fromkeys(map(event_key, events))
+        if not keys:
             return self
-        newest = max(time for time, _ in more)
-        return evolve(
-            self,
-            newest=_later(self.newest, newest),
-            reached=_later(self.reached, newest),
-            delivered={**self.delivered, **more},
-        )
+        newest_ts = max(recorded_ts for recorded_ts, _ in keys)
+        newest = newest_ts if self.newest is None else max(self.newest, newest_ts)
+        mark = evolve(self, newest=newest, delivered={**self.delivered, **keys})
+        return mark.with_reached(newest_ts)
 
-    def listed(self, newest: float | None) -> "Watermark":
-        """Take in when the newest event that was listed was recorded: it may be of a kind that is not delivered."""
-        return self if newest is None else evolve(self, reached=_later(self.reached, newest))
+    def with_reached(self, recorded_ts: float) -> "Watermark":
+        """Return the watermark once an event of that recording time was listed, of whatever kind."""
+        return evolve(self, reached=recorded_ts if self.reached is None else max(self.reached, recorded_ts))
 
-    def looked_through(self, until: float, lookback: float) -> "Watermark":
-        """Give up what is older than late events may be, once all before a moment was looked for.
+    def prune_before(self, recorded_ts: float) -> "Watermark":
+        """Return the watermark without the keys of events that are too old to be listed again.
 
         Args:
-            until: All that was recorded before, and had been collected by then, was listed and delivered.
-            lookback: How late an event may come, in seconds.
+            recorded_ts: The caller has listed and delivered all that was recorded earlier, and nothing more of it can
+                be collected in time.
         """
-        # What is collected later, and not too late, was recorded no more than the lookback before that moment.
-        since = math.floor(until - lookback)
+        since = math.floor(recorded_ts)
         if since <= self.since:
             return self
         return evolve(self, since=since, delivered={key: None for key in self.delivered if key[0] >= since})
-
-
-def _later(one: float | None, other: float) -> float:
-    return other if one is None else max(one, other)

@@ -19,7 +19,7 @@ S = TypeVar("S")
 EventKey: TypeAlias = tuple[int | float, int]
 """The key of an event of one connector: its recording time, and its sequence number."""
 
-_VERSION = 1
+_LISTING_VERSION = 1
 _MAX_REASON_CHARS = 300
 
 
@@ -67,7 +67,7 @@ class Checkpoint:
     def to_json(self) -> str:
         """Return the checkpoint as one line of JSON. Fields at their default are left out."""
         state = asdict(self, filter=lambda attribute, value: value != attribute.default)
-        return json.dumps({"version": _VERSION, **state}, separators=(",", ":"))
+        return json.dumps({"version": _LISTING_VERSION, **state}, separators=(",", ":"))
 
     def __str__(self) -> str:
         return self.to_json()
@@ -84,7 +84,7 @@ class Checkpoint:
             TypeError: The argument is not text.
         """
         try:
-            checkpoint = read_state(text, _VERSION, cls, partial=True)
+            checkpoint = read_state(text, _LISTING_VERSION, cls, partial=True)
         except ValueError as error:
             raise CheckpointError(f"invalid checkpoint: {error}") from None
         if checkpoint.reached is not None and not checkpoint.since <= checkpoint.reached <= checkpoint.until:
@@ -109,7 +109,7 @@ def read_state(text: str, version: int, cls: type[S], *, partial: bool = False) 
             ``expected int, not '5' @ $.since``.
     """
     if not isinstance(text, str):
-        raise TypeError(f"saved state is read from text, not from {type(text).__name__}")
+        raise TypeError(f"a checkpoint must be text, not {type(text).__name__}")
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -140,8 +140,8 @@ def _strict_converter(partial: bool) -> "Converter":
     for primitive in (str, bool):
         converter.register_structure_hook(primitive, _require_type)
     converter.register_structure_hook(int, _whole_number)
-    converter.register_structure_hook(int | float, _time)
-    converter.register_structure_hook(int | float | None, lambda raw, _: None if raw is None else _time(raw, _))
+    converter.register_structure_hook(int | float, _event_time)
+    converter.register_structure_hook(int | float | None, lambda raw, _: None if raw is None else _event_time(raw, _))
     converter.register_structure_hook(str | tuple[str, ...] | None, _kinds)
     converter.register_structure_hook_func(lambda cls: cls == EventKey, _event_key)
     converter.register_structure_hook_func(lambda cls: cls == Mapping[EventKey, None], _flat_event_keys)
@@ -191,7 +191,7 @@ def _whole_number(raw: Any, _: Any) -> int:
     return cast("int", raw)
 
 
-def _time(raw: Any, _: Any) -> int | float:
+def _event_time(raw: Any, _: Any) -> int | float:
     # isfinite takes no int that is too large for a float.
     if not (isfinite(raw) if type(raw) is float else -(2**63) <= _require_type(raw, int) < 2**63):
         raise ValueError(f"expected the time of an event, not {short_repr(raw)}")
@@ -206,7 +206,7 @@ def _kinds(raw: Any, _: Any) -> str | tuple[str, ...] | None:
 
 def _event_key(raw: Any, _: Any) -> EventKey:
     recorded_ts, sequence = _require_type(raw, list)
-    return _time(recorded_ts, _), _require_type(sequence, int)
+    return _event_time(recorded_ts, _), _require_type(sequence, int)
 
 
 def _flat_event_keys(raw: Any, _: Any) -> dict[EventKey, None]:

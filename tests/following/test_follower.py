@@ -171,8 +171,8 @@ def test_an_api_that_is_down_for_hours_is_asked_once_a_minute_and_then_nothing_i
 
     run(scenario, {name: late_history(seed, 1, 30, 4 * 3600) for seed, name in enumerate("abcd")})
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert sum("the API gives no answer" in each for each in told) == 1
-    assert sum("the API answers again" in each for each in told) == 1
+    assert sum("API unreachable" in each for each in told) == 1
+    assert sum("API reachable again" in each for each in told) == 1
 
 
 def test_an_idle_round_is_one_request_for_each_connector() -> None:
@@ -431,10 +431,10 @@ def test_a_follower_s_checkpoint_leaves_out_the_present_batch() -> None:
 @pytest.mark.parametrize(
     ("others", "says"),
     [
-        ({"connector_ids": ["a", "b"]}, r"there connector_ids is \('a',\), here \('a', 'b'\)"),
-        ({"kind": "Init"}, "there kind is None, here 'Init'"),
-        ({"since": BEGIN}, f"there since is {BEGIN - DAY}, here {BEGIN}"),
-        ({"account_id": "other"}, "there account_id is '0123456789abcdef0123456789abcdef', here 'other'"),
+        ({"connector_ids": ["a", "b"]}, r"connector_ids is \('a',\), not \('a', 'b'\)"),
+        ({"kind": "Init"}, "kind is None, not 'Init'"),
+        ({"since": BEGIN}, f"since is {BEGIN - DAY}, not {BEGIN}"),
+        ({"account_id": "other"}, "account_id .* not 'other'"),
     ],
 )
 def test_a_checkpoint_of_following_something_else_is_refused(others: dict[str, Any], says: str) -> None:
@@ -460,7 +460,7 @@ def test_a_checkpoint_of_following_something_else_is_refused(others: dict[str, A
         ({"overlap": None}, TypeError, "overlap"),
         ({"deep_interval": True}, TypeError, "deep_interval"),
         ({"since": "yesterday"}, ValueError, "since='yesterday' is not a time"),
-        ({"since": BEGIN + 5}, ValueError, "lies ahead: leave it out to begin now"),
+        ({"since": BEGIN + 5}, ValueError, "future"),
         ({"connector_ids": None}, TypeError, r"write client.fleet\(\) for all connectors"),
         ({"kind": 5}, TypeError, "kind"),
         ({"connector_ids": []}, ValueError, "connector_ids is empty"),
@@ -468,7 +468,7 @@ def test_a_checkpoint_of_following_something_else_is_refused(others: dict[str, A
         ({"connector_ids": 5}, TypeError, "connector_ids"),
         ({"checkpoint": 5}, TypeError, "checkpoint"),
         ({"checkpoint": "{}"}, CheckpointError, "checkpoint"),
-        ({"checkpoint": Checkpoint("a", 1, 2)}, CheckpointError, "it goes on with list_events"),
+        ({"checkpoint": Checkpoint("a", 1, 2)}, CheckpointError, "list_events"),
     ],
 )
 def test_arguments_of_no_use_are_refused_before_anything_is_sent(
@@ -582,7 +582,7 @@ def test_a_refused_connector_is_told_of_and_asked_rarely_and_the_others_go_on(
         assert {each.connector_id for each in found} == {"b"}
         assert 7 <= sum(connector == "a" for _, connector in api.asked) <= 10
         assert sum(connector == "b" for _, connector in api.asked) > 200
-        assert sum("connector a cannot be read" in record.getMessage() for record in caplog.records) == 1
+        assert sum("cannot read connector a" in record.getMessage() for record in caplog.records) == 1
         assert type(follower.status["a"].error).__name__ == "PermissionDeniedError"
         assert follower.status["b"].error is None
         rest = client.follow_events(["a", "b"], checkpoint=follower.checkpoint)
@@ -762,7 +762,7 @@ def test_an_account_whose_connectors_cannot_be_listed_for_hours_is_followed_afte
         assert all(later - earlier >= 59 for earlier, later in pairwise(down[10:]))
 
     run(scenario, {"a": [(BEGIN + 10, 0, BEGIN + 20)]})
-    assert sum("cannot be listed" in record.getMessage() for record in caplog.records) == 1
+    assert sum("cannot list the connectors" in record.getMessage() for record in caplog.records) == 1
 
 
 def test_a_checkpoint_s_connectors_are_followed_while_those_of_the_account_cannot_be_listed() -> None:
@@ -898,4 +898,4 @@ def test_an_outage_is_told_of_once_with_requests_sent_once(caplog: pytest.LogCap
         assert 9 <= len(api.asked) <= 11
 
     run(scenario, {"a": []}, retry=Retry(attempts=1))
-    assert sum("the API gives no answer" in record.getMessage() for record in caplog.records) == 1
+    assert sum("API unreachable" in record.getMessage() for record in caplog.records) == 1

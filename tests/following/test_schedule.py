@@ -30,7 +30,7 @@ def test_connectors_are_asked_in_turn_and_then_after_the_interval() -> None:
     schedule.done(second, 1, 2)
     assert schedule.wait(2) == 28
     assert schedule.next(29.9) is None
-    assert taken(schedule, 30) == DueConnector("a", deep=False, probe=False, doubted=False)
+    assert taken(schedule, 30) == DueConnector("a", deep=False, probe=False, suspect=False)
     assert schedule.next(30) is None
     assert taken(schedule, 31).connector_id == "b"
 
@@ -71,7 +71,7 @@ def test_while_the_api_is_down_one_connector_is_asked_once_a_minute() -> None:
         assert schedule.next(now - 0.1) is None
         probe = taken(schedule, now)
         assert probe.probe
-        assert probe.doubted
+        assert probe.suspect
         assert schedule.next(now) is None
         assert schedule.wait(now) is None
         schedule.failed(probe, now)
@@ -122,7 +122,7 @@ def test_a_connector_that_never_answers_is_not_asked_repeatedly() -> None:
     for _ in range(3):
         schedule.done(taken(schedule, 0), 0, 1)
     turns = [taken(schedule, 100) for _ in range(4)]
-    assert [turn.connector_id for turn in turns if turn.doubted] == ["a"]
+    assert [turn.connector_id for turn in turns if turn.suspect] == ["a"]
 
 
 def test_an_answer_to_another_question_shows_that_the_api_is_there() -> None:
@@ -150,7 +150,7 @@ def test_a_connector_that_is_left_out_while_it_is_asked_in_vain_is_no_outage() -
     schedule.drop("a")
     schedule.failed(turn, 1)
     assert not schedule.is_down
-    assert taken(schedule, 2) == DueConnector("b", deep=True, probe=False, doubted=False)
+    assert taken(schedule, 2) == DueConnector("b", deep=True, probe=False, suspect=False)
 
 
 def test_after_an_outage_every_connector_looks_for_late_events() -> None:

@@ -28,16 +28,16 @@ def test_a_window_begins_before_the_newest_event_and_ends_a_day_from_now() -> No
     mark = Watermark(NOW - 5000).after([event(NOW - 100)])
     assert mark.window(60, NOW) == (NOW - 161, NOW + 86400)
     assert mark.window(math.inf, NOW) == (NOW - 5001, NOW + 86400)
-    mark = mark.looked_through(NOW - 100, LOOKBACK)
+    mark = mark.prune_before(NOW - 100 - LOOKBACK)
     assert mark.window(math.inf, NOW) == (NOW - 1101, NOW + 86400)
     assert mark.window(5000, NOW) == (NOW - 1101, NOW + 86400)
-    assert mark.looked_through(NOW - 200, LOOKBACK) == mark
+    assert mark.prune_before(NOW - 200 - LOOKBACK) == mark
 
 
 def test_nothing_before_since_is_listed_or_missing() -> None:
     mark = Watermark(NOW)
     assert mark.window(LOOKBACK, NOW).since == mark.window(math.inf, NOW).since == NOW - 1
-    assert keys(mark.missing([event(NOW - 1), event(NOW + 1), event(NOW)])) == [(NOW, 0), (NOW + 1, 0)]
+    assert keys(mark.undelivered([event(NOW - 1), event(NOW + 1), event(NOW)])) == [(NOW, 0), (NOW + 1, 0)]
 
 
 def test_an_appliance_whose_clock_is_ahead_does_not_move_the_watermark_beyond_now() -> None:
@@ -45,7 +45,7 @@ def test_an_appliance_whose_clock_is_ahead_does_not_move_the_watermark_beyond_no
     assert mark.window(60, NOW).since == NOW - 10 - 1
     later = mark.after([event(NOW + 4000)])
     assert later.window(60, NOW + 2000).since == NOW + 2000 - 61
-    assert keys(later.missing([event(NOW + 1500), event(NOW + 3600)])) == [(NOW + 1500, 0)]
+    assert keys(later.undelivered([event(NOW + 1500), event(NOW + 3600)])) == [(NOW + 1500, 0)]
 
 
 def test_what_is_older_than_the_newest_is_late() -> None:
@@ -61,16 +61,16 @@ def test_each_event_within_the_lookback_is_delivered_once(rounds: list[list[tupl
     for pairs in rounds:
         now += data.draw(st.integers(0, 500))
         listed = [event(NOW + t, n) for t, n in pairs]
-        missing = mark.missing(listed)
+        missing = mark.undelivered(listed)
         due |= {(NOW + t, n) for t, n in pairs if NOW + t >= mark.since}
         delivered += keys(missing)
         taken = data.draw(st.integers(0, len(missing)))
         # In parts too, as where somebody stops in the middle.
         mark = mark.after(missing[:taken])
-        rest = mark.missing(missing)
+        rest = mark.undelivered(missing)
         assert keys(rest) == keys(missing[taken:])
-        mark = mark.after(rest).looked_through(data.draw(st.integers(NOW, now)), LOOKBACK)
-        assert not mark.missing(listed)
+        mark = mark.after(rest).prune_before(data.draw(st.integers(NOW, now)) - LOOKBACK)
+        assert not mark.undelivered(listed)
         assert mark.since <= max(NOW, now - LOOKBACK)
         assert all(key[0] >= mark.since for key in mark.delivered)
     assert len(delivered) == len(set(delivered))
