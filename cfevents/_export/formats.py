@@ -1,173 +1,135 @@
-"""How events are exported: as lines that can be appended, of which the whole is made at the end."""
+"""The formats of an export: events are encoded as they come, and the file is made of that at the end."""
 
 import csv
 import io
 import json
-from collections.abc import AsyncGenerator, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, TypeAlias
 
 from cfevents._extras import require_extra
-from cfevents._listing.query import ListQuery
-from cfevents._listing.stream_base import Framed
 from cfevents._model.api import EventMetadata, RecordedEvent
-from cfevents._model.results import EventBatch, EventDetail, FollowedEvent
+from cfevents._model.results import EventBatch, EventDetail
 from cfevents._protocol.converter import structure, unstructure
-from cfevents._protocol.records import followed_line, listed_line
+from cfevents._protocol.records import detailed_line, listed_line
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
 
-_LISTED = ("connector_id", "id", "recorded_at", "collected_at", "sequence", "kind")
-_PAYLOAD = ("version", *PAYLOAD_FIELDS, "extra")
-_ROWS = 1000
+# The columns that a table has, by name; its own module needs pyarrow.
+_LISTED_COLUMNS = ("connector_id", "id", "recorded_at", "collected_at", "sequence", "kind")
+_PAYLOAD_COLUMNS = ("version", *PAYLOAD_FIELDS, "extra")
+_READ_EVENTS = 1000
+
+ExportRow: TypeAlias = tuple[str, EventMetadata, RecordedEvent | None]
+"""The connector of an event, the event, and its payload; None where the API has none, or it is not wanted."""
 
 
-class Format(Protocol):
-    """How events are exported."""
+class Format(ABC):
+    """A file format. What it encodes can be appended to what it encoded before."""
+
+    def __init__(self, *, details: bool) -> None:
+        """Set whether payloads are written."""
+        self._details = details
 
     @property
     def header(self) -> bytes:
-        """What comes before the first event."""
-        ...
+        """The bytes before the first event."""
+        return b""
 
-    def lines(self, block: EventBatch) -> bytes:
-        """Write some events."""
-        ...
+    def encode(self, batch: EventBatch) -> bytes:
+        """Convert events to bytes."""
+        ids, events = batch.connector_ids, batch.events
+        connectors = [ids] * len(events) if isinstance(ids, str) else ids
+        return self._encode_rows(zip(connectors, events, batch.recorded or [None] * len(events), strict=True))
 
-    async def whole(self, data: Path) -> Path:
-        """Make of all lines the file that is wanted, in the same folder."""
-        ...
+    @abstractmethod
+    def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes: ...
+
+    async def finalize(self, data: Path) -> Path:
+        """Return the file to publish, in the folder of the encoded data."""
+        return data
 
 
 def format_named(name: str, *, details: bool) -> Format:
-    """Find a format: ``"ndjson"``, ``"csv"`` or ``"parquet"``.
+    """Return a format by its name: ``"ndjson"``, ``"csv"`` or ``"parquet"``.
 
     Raises:
-        ConfigurationError: It needs what only an extra brings.
+        ConfigurationError: It needs an extra that is not installed.
     """
     if name == "parquet":
         require_extra("arrow", "pyarrow")
-        return Parquet(details)
-    return CSV(details) if name == "csv" else NDJSON()
+        return Parquet(details=details)
+    return CSV(details=details) if name == "csv" else NDJSON(details=details)
 
 
-class NDJSON:
-    """A JSON object a line, as `cfevents list` and `cfevents follow --details` print it."""
+class NDJSON(Format):
+    """A JSON object a line, as ``cfevents list`` prints it."""
 
-    header = b""
+    def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
+        return _json_lines(self._object(*row) for row in rows)
 
-    def lines(self, block: EventBatch) -> bytes:
-        """Write some events."""
-        return "".join(json.dumps(self._object(*row)) + "\n" for row in _rows(block)).encode()
-
-    def _object(self, owner: str, event: EventMetadata, told: "_Told | None") -> dict[str, Any]:
-        if told is None:
-            return listed_line(owner, event)
-        line = followed_line(FollowedEvent(owner, EventDetail(event, told.recorded)))
-        # It was not followed.
-        del line["late"]
-        return line
-
-    async def whole(self, data: Path) -> Path:
-        """Take the lines as they are."""
-        return data
+    def _object(self, connector_id: str, event: EventMetadata, recorded: RecordedEvent | None) -> dict[str, Any]:
+        if self._details:
+            return detailed_line(connector_id, EventDetail(event, recorded))
+        return listed_line(connector_id, event)
 
 
-class CSV:
-    """A row an event, as RFC 4180 has it, with the columns that a table has; times are ISO 8601 in UTC."""
-
-    def __init__(self, details: bool) -> None:
-        """Take whether there are columns for payloads."""
-        self._names = _LISTED + (_PAYLOAD if details else ())
+class CSV(Format):
+    """A row an event, by RFC 4180, with the columns of a table; times are ISO 8601 in UTC."""
 
     @property
     def header(self) -> bytes:
-        """The columns' names."""
-        return _csv([self._names])
+        """The names of the columns."""
+        return _csv_lines([_LISTED_COLUMNS + (_PAYLOAD_COLUMNS if self._details else ())])
 
-    def lines(self, block: EventBatch) -> bytes:
-        """Write some events."""
-        return _csv(_cells(*row) for row in _rows(block))
+    def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
+        return _csv_lines(self._cells(*row) for row in rows)
 
-    async def whole(self, data: Path) -> Path:
-        """Take the lines as they are."""
-        return data
+    def _cells(self, connector_id: str, event: EventMetadata, recorded: RecordedEvent | None) -> list[Any]:
+        line = listed_line(connector_id, event)
+        cells = [line[name] for name in _LISTED_COLUMNS]
+        if not self._details:
+            return cells
+        if recorded is None:
+            return cells + [None] * len(_PAYLOAD_COLUMNS)
+        payload = recorded.event
+        rest = payload.payload if isinstance(payload, UnknownEvent) else payload.extra
+        fields = (getattr(payload, name, None) for name in PAYLOAD_FIELDS)
+        return [*cells, recorded.version, *fields, json.dumps(rest)]
 
 
-class Parquet:
-    """A row an event, as `to_parquet` writes it: its lines are what the API sent, of which it is made at the end."""
+class Parquet(Format):
+    """A row an event, as `to_parquet` writes it. Encoded is the API's JSON, of which the file is made at the end."""
 
-    header = b""
-
-    def __init__(self, details: bool) -> None:
-        """Take whether there are columns for payloads."""
-        self._kept = _KeptDetails if details else _Kept
-
-    def lines(self, block: EventBatch) -> bytes:
-        """Write some events."""
-        rows = (
-            [owner, unstructure(event), None if told is None else unstructure(told.recorded)]
-            for owner, event, told in _rows(block)
+    def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
+        return _json_lines(
+            [connector_id, unstructure(event), None if recorded is None else unstructure(recorded)]
+            for connector_id, event, recorded in rows
         )
-        return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
-    async def whole(self, data: Path) -> Path:
-        """Make the file of the lines."""
+    async def finalize(self, data: Path) -> Path:
+        """Write the Parquet file."""
+        from cfevents.frames import parquet  # noqa: PLC0415 - an extra
+
         path = data.with_name("whole.parquet")
-        await self._kept(data).to_parquet(path)
+        await parquet.write(self._decode(data), path, payloads=self._details)
         return path
 
-
-class _Kept(Framed):
-    """The lines of what is to be Parquet, read again."""
-
-    def __init__(self, data: Path) -> None:
-        super().__init__(ListQuery.of("export", since=0))
-        self._data = data
-
-    async def _blocks(self) -> AsyncGenerator[EventBatch, None]:
-        with self._data.open(encoding="ascii") as file:
-            while lines := [*islice(file, _ROWS)]:
-                yield self._block([json.loads(line) for line in lines])
-
-    def _block(self, rows: list[Any]) -> EventBatch:
-        events = structure([event for _, event, _ in rows], list[EventMetadata])
-        recorded = [None if told is None else structure(told, RecordedEvent) for *_, told in rows]
-        return EventBatch([owner for owner, _, _ in rows], events, recorded if self._has_payloads else None)
+    async def _decode(self, data: Path) -> AsyncGenerator[EventBatch, None]:
+        with data.open(encoding="ascii") as file:
+            while lines := [*islice(file, _READ_EVENTS)]:
+                ids, events, payloads = zip(*map(json.loads, lines), strict=True)
+                recorded = [None if payload is None else structure(payload, RecordedEvent) for payload in payloads]
+                yield EventBatch(ids, structure([*events], list[EventMetadata]), recorded if self._details else None)
 
 
-class _KeptDetails(_Kept):
-    _has_payloads = True
+def _json_lines(values: Iterator[Any]) -> bytes:
+    return "".join(json.dumps(value) + "\n" for value in values).encode()
 
 
-class _Told(NamedTuple):
-    """The payload of an event, of which that is wanted; None where the API has none."""
-
-    recorded: RecordedEvent | None
-
-
-def _rows(block: EventBatch) -> Iterator[tuple[str, EventMetadata, _Told | None]]:
-    ids, events = block.connector_ids, block.events
-    owners = [ids] * len(events) if isinstance(ids, str) else ids
-    told = [None] * len(events) if block.recorded is None else map(_Told, block.recorded)
-    return zip(owners, events, told, strict=True)
-
-
-def _cells(owner: str, event: EventMetadata, told: _Told | None) -> list[Any]:
-    line = listed_line(owner, event)
-    cells = [line[name] for name in _LISTED]
-    if told is None:
-        return cells
-    if told.recorded is None:
-        return cells + [None] * len(_PAYLOAD)
-    made = told.recorded.event
-    rest = made.payload if isinstance(made, UnknownEvent) else made.extra
-    fields = (getattr(made, name, None) for name in PAYLOAD_FIELDS)
-    return [*cells, told.recorded.version, *fields, json.dumps(rest)]
-
-
-def _csv(rows: Any) -> bytes:
+def _csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
-    # Half of a surrogate pair, which JSON has and UTF-8 has not, is spelled as JSON does.
+    # UTF-8 has no half of a surrogate pair; it is escaped as in JSON.
     return text.getvalue().encode(errors="backslashreplace")

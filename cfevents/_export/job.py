@@ -1,93 +1,196 @@
-"""An export: everything gathered, connector after connector, and then put in its place."""
+"""An export: gathered chunk by chunk, connector after connector, and then published.
 
+A chunk has the position after it, from which another process can go on. So an interruption costs one chunk at most.
+"""
+
+import json
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from cfevents._export.formats import Format
-from cfevents._export.sources import Source
-from cfevents._export.staging import Progress, Staging
+from cfevents._export.staging import ExportProgress, Staging
+from cfevents._listing.stream import EventStream, details_of
+from cfevents._model.checkpoint import Checkpoint
+from cfevents._model.results import EventBatch
+from cfevents._time import TimeLike
 from cfevents.errors import ArchiveError
+from cfevents.events import KindFilter
+from cfevents.storage.archive import Archive
+
+# Listed in slices: a cursor may have expired by tomorrow, and a slice can always be listed again.
+_CONCURRENCY = 4
+# Small pages where payloads are read: as many requests are repeated after an interruption.
+_DETAILS_PAGE_EVENTS = 100
 
 
-class Sink(Protocol):
-    """Where lines go."""
+class Chunk(NamedTuple):
+    """Some events of a connector."""
 
-    def add(self, data: bytes, progress: Progress, /) -> None:
-        """Take data, and how far it came with that."""
+    batch: EventBatch
+    after: str
+    """The position after them, for `ExportProgress.after`."""
+
+
+class ChunkSource(Protocol):
+    """The origin of an export's events."""
+
+    def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
+        """Yield the events of a connector after the progress's position, ascending."""
         ...
 
 
-async def export(gathered: Staging, progress: Progress, source: Source, form: Format) -> int:
-    """Gather what is left, and put the whole in its place.
+class SupportsList(Protocol):
+    """The part of `Client` that is needed here."""
+
+    def list_events(
+        self,
+        connector_id: str,
+        *,
+        since: TimeLike,
+        until: TimeLike | None = ...,
+        kind: KindFilter | None = ...,
+        page_size: int | None = ...,
+        checkpoint: Checkpoint | str | None = ...,
+        concurrency: int = ...,
+    ) -> EventStream:
+        """List the events of a connector."""
+        ...
+
+
+@frozen
+class APISource:
+    """Events from the API, a page a chunk."""
+
+    client: SupportsList
+    kinds: tuple[str, ...]
+    details: bool
+
+    async def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
+        """Yield the events after the progress's position, a slice of the window at a time."""
+        stream = self.client.list_events(
+            connector_id,
+            since=progress.since,
+            until=progress.until,
+            kind=self.kinds or None,
+            page_size=_DETAILS_PAGE_EVENTS if self.details else None,
+            checkpoint=progress.after,
+            concurrency=_CONCURRENCY,
+        )
+        async with aclosing(stream.pages()) as pages:
+            async for page in pages:
+                assert page.checkpoint is not None  # noqa: S101 - every page of a client has one
+                recorded = [event.recorded for event in await details_of(stream, page)] if self.details else None
+                yield Chunk(EventBatch(connector_id, page.items, recorded), page.checkpoint.to_json())
+
+
+@frozen
+class ArchiveSource:
+    """Events from an archive."""
+
+    archive: Archive
+    kinds: tuple[str, ...]
+    details: bool
+
+    async def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
+        """Yield the events after the progress's position, ascending."""
+        last = None if progress.after is None else tuple(json.loads(progress.after))
+        since = progress.since if last is None else max(last[0], progress.since)
+        stream = self.archive.list_events(connector_id, since=since, until=progress.until, kind=self.kinds or None)
+        async with aclosing((stream.details() if self.details else stream)._blocks()) as batches:
+            async for batch in batches:
+                if (rest := _rest_after(last, batch)).events:
+                    end = rest.events[-1]
+                    yield Chunk(rest, json.dumps([end.recorded_ts, end.sequence]))
+
+
+def _rest_after(last: tuple[float, int] | None, batch: EventBatch) -> EventBatch:
+    if last is None:
+        return batch
+    kept = [place for place, event in enumerate(batch.events) if (event.recorded_ts, event.sequence) > last]
+    recorded = None if batch.recorded is None else [batch.recorded[place] for place in kept]
+    return EventBatch(batch.connector_ids, [batch.events[place] for place in kept], recorded)
+
+
+class Sink(Protocol):
+    """The destination of encoded events."""
+
+    def add(self, data: bytes, progress: ExportProgress, /) -> None:
+        """Append data, and store the progress with it."""
+        ...
+
+
+async def export(staging: Staging, progress: ExportProgress, source: ChunkSource, file_format: Format) -> int:
+    """Gather the rest of an export, and publish the file.
 
     Args:
-        gathered: What was gathered before; it is open.
-        progress: How far that came.
-        source: Where events come from.
-        form: How they are written.
+        staging: The folder; it is open.
+        progress: How far an earlier process came, or the beginning.
+        source: The origin of the events.
+        file_format: The format.
 
     Returns:
         How many events there are.
 
     Raises:
-        ArchiveError: It could not be written.
-        CfEventsError: Something could not be had. What was gathered stays, and can be gone on with.
+        ArchiveError: The file could not be written.
+        CfEventsError: Some events could not be read. What was gathered stays, for another call to go on with.
     """
-    if gathered.is_published():
-        gathered.finish(None)
+    if staging.is_published():
+        staging.publish(None)
         return progress.events
-    gathered.begin(progress)
-    progress = await gather(gathered, progress, source, form)
-    gathered.finish(await form.whole(gathered.data))
+    staging.begin(progress)
+    progress = await gather(staging, progress, source, file_format)
+    staging.publish(await file_format.finalize(staging.data))
     return progress.events
 
 
-async def gather(sink: Sink, progress: Progress, source: Source, form: Format) -> Progress:
-    """Give what is left to a sink, portion by portion; raises as `export` does."""
+async def gather(sink: Sink, progress: ExportProgress, source: ChunkSource, file_format: Format) -> ExportProgress:
+    """Encode the rest of an export into a sink, chunk by chunk; raises as `export` does."""
     if not progress.events:
-        progress = _add(sink, progress, form.header)
-    while not progress.is_whole:
+        progress = _add(sink, progress, file_format.header)
+    while not progress.is_complete:
         connector_id = progress.connectors[progress.done]
-        async with aclosing(source.portions(connector_id, progress)) as portions:
-            async for portion in portions:
-                number = progress.events + len(portion.block.events)
-                progress = _add(sink, progress, form.lines(portion.block), after=portion.after, events=number)
+        async with aclosing(source.chunks(connector_id, progress)) as chunks:
+            async for chunk in chunks:
+                count = progress.events + len(chunk.batch.events)
+                progress = _add(sink, progress, file_format.encode(chunk.batch), after=chunk.after, events=count)
         progress = _add(sink, progress, b"", after=None, done=progress.done + 1)
     return progress
 
 
-def _add(sink: Sink, progress: Progress, data: bytes, **changes: Any) -> Progress:
+def _add(sink: Sink, progress: ExportProgress, data: bytes, **changes: Any) -> ExportProgress:
     progress = evolve(progress, length=progress.length + len(data), **changes)
     sink.add(data, progress)
     return progress
 
 
-def require_same(gathered: Staging, progress: Progress, asked: dict[str, Any], window: tuple[int, int]) -> None:
-    """Check that what was begun is what is asked for.
+def require_same(staging: Staging, progress: ExportProgress, options: dict[str, Any], window: tuple[int, int]) -> None:
+    """Check that an export that goes on has the options that it began with.
 
     Args:
-        gathered: What was gathered.
-        progress: How far that came.
-        asked: What is asked for now.
-        window: The bounds that this means now: those of what was begun may be given in other words.
+        staging: The folder.
+        progress: How far the export came.
+        options: The options now.
+        window: The bounds that they mean now: the same window may be written in other words.
 
     Raises:
-        ArchiveError: It is something else.
+        ArchiveError: An option differs.
     """
     is_window = window == (progress.since, progress.until)
-    for name, ours in asked.items():
+    for name, ours in options.items():
         theirs = progress.asked.get(name)
         if theirs != ours and not (is_window and name in {"--since", "--until"}):
             raise ArchiveError(
-                f"{gathered.folder} has {progress.events} events of another export: there {_told(name, theirs)}, here "
-                f"{_told(name, ours)}. Write it as it was there, to go on; or --restart, to throw that away; or name "
-                "another file"
+                f"{staging.folder} has {progress.events} events of another export: there {_written(name, theirs)}, "
+                f"here {_written(name, ours)}. Write it as it was there, to go on; or --restart, to throw that away; "
+                "or name another file"
             )
 
 
-def _told(name: str, value: Any) -> str:
+def _written(name: str, value: Any) -> str:
     if isinstance(value, list):
         value = " ".join(map(str, value))
     if value is None or value in {"", False}:

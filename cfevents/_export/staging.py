@@ -1,134 +1,129 @@
-"""What an export has gathered so far, in a folder beside its target: data that grows, and how far it came.
+"""The folder beside an export's target, in which it is gathered: data that grows, and how far it came. Blocking.
 
-How far is written after the data, so after a crash the data may be longer than it says, and is cut back. All of it
-blocks.
+The progress, which has the committed length of the data, is written after the data. So after a crash the data may be
+longer, and is cut back.
 """
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from attrs import asdict, field, frozen
-from attrs.validators import deep_iterable, instance_of, optional
+from attrs import asdict, frozen
 
+from cfevents._files import BINARY, FileLock, atomic_write, sync_directory
+from cfevents._model.checkpoint import read_state
 from cfevents.errors import ArchiveError
-from cfevents.storage.files import lock, replace_durably, sync_directory
 
-_VERSION = 1
-_OPEN = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-# What is in the folder, in the order in which it can go: as long as there is progress, it is known that all was done.
+_PROGRESS_VERSION = 1
+_DATA_FLAGS = os.O_RDWR | os.O_CREAT | BINARY
+# The folder's files in the order in which they are removed: as long as there is progress, it is known to be complete.
 _DATA, _PROGRESS, _LOCK = "data", "progress.json", "lock"
-_FILES = (_DATA, "whole.parquet", "whole.parquet.part", _PROGRESS, f"{_PROGRESS}.new", _LOCK)
-
-
-def _tuple(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(names)
+_FILES = (_DATA, "whole.parquet", "whole.parquet.part", _PROGRESS, f"{_PROGRESS}.new")
 
 
 @frozen
-class Progress:
-    """What an export is of, and how far it came."""
+class ExportProgress:
+    """The window of an export, and how much of it is gathered."""
 
-    asked: Mapping[str, Any] = field(validator=instance_of(dict))
-    """What was asked for, in the words of who asks."""
+    asked: Mapping[str, Any]
+    """The caller's options, as it names them."""
 
-    connectors: tuple[str, ...] = field(converter=_tuple, validator=deep_iterable(instance_of(str)))
-    """Whose events, one connector after the other."""
+    connectors: tuple[str, ...]
+    """The connectors, one after the other."""
 
-    since: int = field(validator=instance_of(int))
+    since: int
     """The window's lower bound, in seconds since the Unix epoch."""
 
-    until: int = field(validator=instance_of(int))
+    until: int
     """Its upper bound."""
 
-    done: int = field(default=0, validator=instance_of(int))
-    """How many connectors have been gathered whole."""
+    done: int = 0
+    """Number of connectors that are complete."""
 
-    after: str | None = field(default=None, validator=optional(instance_of(str)))
-    """What of the next one has been gathered; None for nothing."""
+    after: str | None = None
+    """Position in the next one, after which it goes on; None for its beginning."""
 
-    events: int = field(default=0, validator=instance_of(int))
-    """How many events have been gathered."""
+    events: int = 0
+    """Number of events that are gathered."""
 
-    length: int = field(default=0, validator=instance_of(int))
-    """How many bytes of the data count."""
+    length: int = 0
+    """Bytes of the data that are committed."""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether everything has been gathered."""
+    def is_complete(self) -> bool:
+        """Whether every connector is complete."""
         return self.done == len(self.connectors)
 
 
 class Staging:
-    """What has been gathered for a target, which appears only when it is whole. A context manager."""
+    """The data of an export and its progress, locked against other processes. A context manager."""
 
-    progress: Progress | None = None
-    """How far it came; None where there is nothing yet."""
+    progress: ExportProgress | None = None
+    """How far it came; None where no event is gathered."""
 
     def __init__(self, target: Path) -> None:
-        """Take where the whole is to be; nothing is opened."""
+        """Set the file that is exported to; nothing is opened.
+
+        Raises:
+            ConfigurationError: The extra ``storage`` is not installed.
+        """
         self._target = target.absolute()
         self.folder = self._target.with_name(f"{self._target.name}.export")
         self.data = self.folder / _DATA
-        self._beside = self.folder / _PROGRESS
+        self._progress_file = self.folder / _PROGRESS
+        busy = f"another process exports to {self._target}: wait for it, or end it"
+        self._lock = FileLock(self.folder / _LOCK, busy=busy)
         self._file: BinaryIO | None = None
-        self._lock: int | None = None
         self._is_empty = False
 
     def __enter__(self) -> Self:
-        """Open it.
+        """Create and lock the folder.
 
         Raises:
-            ArchiveError: Another process is at it, or it cannot be written.
+            ArchiveError: Another process exports to the target, or it cannot be written.
         """
         if self._target.exists() and not self._target.is_file():
             raise ArchiveError(f"{self._target} is no plain file: name one, or - for stdout")
-        with self._named():
-            self._is_empty = not self.folder.exists()
+        with self._path_in_errors():
+            is_new = not self.folder.exists()
             self.folder.mkdir(exist_ok=True)
-            try:
-                self._lock = lock(self.folder / _LOCK, owner=Path(self._target.name))
-            except BlockingIOError as error:
-                raise ArchiveError(f"another process exports to {self._target}: wait for it, or end it") from error
+            self._lock.acquire()
+            self._is_empty = is_new
         return self
 
-    def read(self) -> Progress | None:
-        """Find how far it came.
+    def read(self) -> ExportProgress | None:
+        """Read how far an earlier export came; None where no event is gathered.
 
         Raises:
-            ArchiveError: That is damaged.
+            ArchiveError: The progress is damaged.
         """
         try:
-            told = json.loads(self._beside.read_bytes())
-            if told.pop("version") != _VERSION:
-                raise ValueError("another version")
-            progress = Progress(**told)
+            text = self._progress_file.read_text(encoding="utf-8")
+            progress = read_state(text, _PROGRESS_VERSION, ExportProgress)
         except FileNotFoundError:
             return None
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise self._damaged(f"{self._beside.name}: {error}") from error
-        # As long as there is no event, nothing is lost by beginning afresh.
-        self._is_empty = not progress.events
-        self.progress = None if self._is_empty else progress
+        except ValueError as error:
+            raise self._damaged(f"{self._progress_file.name}: {error}") from error
+        self._set_progress(progress)
         return self.progress
 
     def is_published(self) -> bool:
-        """Whether all was done the last time, but for removing the folder."""
-        is_whole = self.progress is not None and self.progress.is_whole
-        return is_whole and not self.data.exists() and self._target.exists()
+        """Return whether the target is in its place already, and only the folder was not removed."""
+        is_complete = self.progress is not None and self.progress.is_complete
+        return is_complete and not self.data.exists() and self._target.exists()
 
-    def begin(self, progress: Progress) -> None:
-        """Begin afresh, or go on, with the data that counts.
+    def begin(self, progress: ExportProgress) -> None:
+        """Open the data, and cut off what is not committed.
 
         Raises:
             ArchiveError: There is less data than was written, or it cannot be written.
         """
-        with self._named():
-            self._file = os.fdopen(os.open(self.data, _OPEN, 0o666), "r+b", 0)
+        with self._path_in_errors():
+            self._file = os.fdopen(os.open(self.data, _DATA_FLAGS, 0o666), "r+b", 0)
             if os.fstat(self._file.fileno()).st_size < progress.length:
                 raise self._damaged(f"{self.data.name} is shorter than what was written")
             self._file.truncate(progress.length)
@@ -136,84 +131,84 @@ class Staging:
             sync_directory(self.folder.parent)
         self.progress = progress
 
-    def add(self, data: bytes, progress: Progress) -> None:
-        """Append data, and then note how far it came. When it returns, both are on the disk.
+    def add(self, data: bytes, progress: ExportProgress) -> None:
+        """Append data, and then store the progress. When it returns, both are on the disk.
 
         Raises:
             ArchiveError: They cannot be written. What was gathered before stays.
         """
         assert self._file is not None  # noqa: S101 - it has begun
-        with self._named():
+        with self._path_in_errors():
             rest = memoryview(data)
             while rest:
                 rest = rest[self._file.write(rest) :]
             if data:
                 os.fsync(self._file.fileno())
-            text = json.dumps({"version": _VERSION, **asdict(progress)})
-            replace_durably(self._beside, text.encode())
-        self.progress, self._is_empty = progress, not progress.events
+            text = json.dumps({"version": _PROGRESS_VERSION, **asdict(progress)})
+            atomic_write(self._progress_file, text.encode())
+        self._set_progress(progress)
 
-    def finish(self, whole: Path | None) -> None:
+    def publish(self, path: Path | None) -> None:
         """Put a file in the target's place, and remove the folder.
 
         Args:
-            whole: The file, in the folder; None where it is in its place already.
+            path: The file, in the folder; None where the target is in its place already.
 
         Raises:
-            ArchiveError: It cannot be done. What was gathered stays.
+            ArchiveError: The target cannot be written. What was gathered stays.
         """
-        self._close()
-        with self._named():
-            if whole is not None:
-                _sync(whole)
-                whole.replace(self._target)
+        self._close_data()
+        with self._path_in_errors():
+            if path is not None:
+                _sync(path)
+                path.replace(self._target)
                 sync_directory(self._target.parent)
             self._remove()
 
-    def throw_away(self) -> None:
+    def discard(self) -> None:
         """Forget what was gathered."""
         self._is_empty = True
-        with self._named():
-            self._beside.unlink(missing_ok=True)
+        with self._path_in_errors():
+            self._progress_file.unlink(missing_ok=True)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._close()
-        if self._lock is not None and self._is_empty:
-            with self._named():
+        self._close_data()
+        if self._is_empty:
+            with self._path_in_errors():
                 self._remove()
-        self._unlock()
+        self._lock.release()
+
+    def _set_progress(self, progress: ExportProgress) -> None:
+        # Without an event nothing is lost by a new beginning.
+        self._is_empty = not progress.events
+        self.progress = None if self._is_empty else progress
 
     def _remove(self) -> None:
-        # Before the folder: a file that is open cannot be removed everywhere.
-        self._unlock()
+        self._is_empty = False
         for name in _FILES:
             (self.folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # there is something else in it, which is not ours
+        self._lock.remove()
+        with suppress(OSError):  # it has files of somebody else
             self.folder.rmdir()
 
-    def _close(self) -> None:
+    def _close_data(self) -> None:
         file, self._file = self._file, None
         if file is not None:
             file.close()
 
-    def _unlock(self) -> None:
-        descriptor, self._lock = self._lock, None
-        if descriptor is not None:
-            os.close(descriptor)
-
     @contextmanager
-    def _named(self) -> Iterator[None]:
-        """Tell which file cannot be written."""
+    def _path_in_errors(self) -> Iterator[None]:
+        """Raise an OSError as an ArchiveError with the path."""
         try:
             yield
         except OSError as error:
             path = error.filename or self.data
             raise ArchiveError(f"{path} cannot be written: {error.strerror or error}") from error
 
-    def _damaged(self, why: str) -> ArchiveError:
-        return ArchiveError(f"{self.folder} is damaged ({why}): --restart throws it away")
+    def _damaged(self, reason: str) -> ArchiveError:
+        return ArchiveError(f"{self.folder} is damaged ({reason}): --restart throws it away")
 
 
 def _sync(path: Path) -> None:

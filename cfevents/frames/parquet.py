@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing, suppress
-from errno import EISDIR
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cfevents._files import AtomicFile
 from cfevents.errors import ArchiveError
 from cfevents.frames.tables import Columns, batches
 
@@ -48,56 +48,32 @@ async def write(blocks: "AsyncGenerator[EventBatch, None]", path: str | os.PathL
 
 
 class _Part:
-    """A file under another name than its own, until it is whole. All of it blocks, and raises OSError."""
+    """A Parquet file that takes its name when it is complete. Blocking; raises OSError."""
 
     def __init__(self, target: Path, schema: pa.Schema) -> None:
-        """Take its name and its columns."""
-        self._target, self._schema = target, schema
+        """Set the file's name and columns."""
+        self._file, self._schema = AtomicFile(target), schema
         self._opened = ExitStack()
-        self._status: os.stat_result | None = None
 
     def open(self) -> None:
-        """Open it, before anything is asked for; a name that only a directory can have is found out here."""
-        if self._target.is_dir():
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-        # Made anew: who writes to the same name meanwhile keeps a file of its own, which then has no name.
-        self._path.unlink(missing_ok=True)
+        """Create the file, before anything is requested."""
         # Not by Arrow, which takes a name with a colon for an address.
-        file = self._opened.enter_context(self._path.open("xb"))
-        self._status = os.fstat(file.fileno())
-        self._writer = self._opened.enter_context(pq.ParquetWriter(file, self._schema))
+        self._writer = self._opened.enter_context(pq.ParquetWriter(self._file.open(), self._schema))
 
     def write(self, group: pa.Table) -> None:
         """Append a row group."""
         self._writer.write_table(group)
 
     def finish(self) -> None:
-        """Give it its name."""
-        is_ours = self._is_ours()
+        """Write the footer, and put the file in its place."""
         self._opened.close()
-        if not is_ours:
-            raise OSError("another has begun to write it")
-        self._path.replace(self._target)
+        self._file.commit()
 
     def discard(self) -> None:
-        """Remove what has not got its name."""
-        is_ours = self._is_ours()
+        """Remove the file, unless it is finished."""
         with suppress(OSError):
             self._opened.close()
-        with suppress(OSError):
-            if is_ours:
-                self._path.unlink()
-
-    @property
-    def _path(self) -> Path:
-        return self._target.with_name(f"{self._target.name}.part")
-
-    def _is_ours(self) -> bool:
-        """Whether what has the name for the time being is what is written here."""
-        try:
-            return self._status is not None and os.path.samestat(self._status, self._path.stat())
-        except OSError:
-            return False
+        self._file.discard()
 
 
 async def _groups(blocks: "AsyncGenerator[EventBatch, None]", columns: Columns) -> AsyncGenerator[pa.Table, None]:

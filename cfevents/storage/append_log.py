@@ -1,6 +1,22 @@
-"""A file that only grows, and beside it a small one that tells how much of it counts. All of it blocks.
+"""An append-only file with a sidecar that records its committed length. Blocking.
 
-The small one is written after the data, so after a crash the data may be longer than it says, and is cut back.
+An append writes data at the end of the file and syncs it. Then it replaces the sidecar, which has the file's device and
+inode, its committed length, a checksum of the last 4 KiB before that, and the checkpoint. So everything within the
+committed length is whole, and the checkpoint is the state after it. What lies beyond was left by a process that ended
+in between: recovery cuts it off, and the caller, who has the older checkpoint, writes it again. Each batch is there
+once. An append costs its own size, three syncs (data, sidecar, directory) and some reads of 4 KiB, however long the
+file is.
+
+The file at the path, compared with the sidecar, decides what recovery does:
+
+=================  ==========================================================================================
+not there, moved   append as it is; cut off what was not committed in the file that moved, if it can be found
+same, longer       cut back to the committed length
+same, equal        go on
+same, empty        begin at 0: log rotation copied and emptied it
+same, shorter      ArchiveError: events were taken out
+data, no sidecar   ArchiveError: what counts is not known
+=================  ==========================================================================================
 """
 
 import json
@@ -8,225 +24,218 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 from zlib import crc32
 
-from cfevents.errors import ArchiveError
-from cfevents.storage.files import replace_durably, require_plain, sync_directory
+from attrs import asdict, field, frozen
+from attrs.validators import ge
 
-_VERSION = 1
-_OPEN = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-# By its last bytes a file is known again: the number of one that was removed is soon another's.
-_TAIL = 4096
+from cfevents._files import BINARY, atomic_write, require_regular, sync_directory
+from cfevents._model.checkpoint import read_state
+from cfevents.errors import ArchiveError
+
+_SIDECAR_VERSION = 1
+_LOG_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY
+# A file is recognized by its last bytes too: the inode of one that was removed is soon another's.
+_TAIL_BYTES = 4096
 _CLOSED = -1
 
 
-class _SidecarState(NamedTuple):
-    """What the small file tells of the data."""
+@frozen
+class _SidecarState:
+    """The sidecar's content."""
 
     device: int
     inode: int
-    length: int
+    length: int = field(validator=ge(0))
+    """Bytes that are committed."""
+
     tail: int
-    """Checksum of the last bytes of it."""
+    """Checksum of the last of them."""
 
     checkpoint: str | None
 
-    def names(self, status: os.stat_result) -> bool:
+    def matches(self, status: os.stat_result) -> bool:
+        """Return whether it is of this file, or of one that had its inode before."""
         return (self.device, self.inode) == (status.st_dev, status.st_ino)
 
 
 class AppendLog:
-    """The data and what of it counts, opened when it is first needed."""
+    """A file and its sidecar, opened when they are first needed."""
 
     checkpoint: str | None = None
-    """What came with the data that was written last."""
+    """What was committed with the last append."""
 
-    def __init__(self, path: Path, beside: Path, begins: bytes = b"") -> None:
-        """Take where the data is, where it is written how much of it counts, and with what all of it begins."""
-        self._path, self._beside, self._begins = path, beside, begins
+    def __init__(self, path: Path, sidecar: Path, prefix: bytes = b"") -> None:
+        """Set the paths; nothing is opened.
+
+        Args:
+            path: The file.
+            sidecar: Its sidecar.
+            prefix: The bytes that everything appended begins with.
+        """
+        self._path, self._sidecar, self._prefix = path, sidecar, prefix
         self._descriptor = _CLOSED
         self._length = 0
 
     def open(self) -> None:
-        """Open the data, and cut off what does not count.
+        """Open the file, and cut off what was not committed.
 
         Raises:
-            ArchiveError: The data is shorter than what was written, or it is no plain file.
+            ArchiveError: The file is shorter than what was committed, or it is no regular file.
             OSError: It cannot be opened.
         """
-        named = self._read()
-        self._descriptor = os.open(self._path, _OPEN, 0o666)
+        state = self._read_sidecar()
+        self._descriptor = os.open(self._path, _LOG_FLAGS, 0o666)
         try:
-            self._take_up(named)
+            self._recover(state)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Close the data."""
+        """Close the file."""
         descriptor, self._descriptor = self._descriptor, _CLOSED
         if descriptor != _CLOSED:
             os.close(descriptor)
 
     def append(self, data: bytes, checkpoint: str) -> None:
-        """Append data, all of it or nothing, with what is to be known after it; nothing where that is known already.
+        """Commit data and a checkpoint, both or neither; nothing is written where both are committed already.
 
         Raises:
             ArchiveError: As `open` does.
-            OSError: It cannot be written; what was written of it is cut off the next time.
+            OSError: The data cannot be written; the next append cuts off what was written of it.
         """
         try:
-            if self._descriptor == _CLOSED or not self._is_where_it_was():
+            if self._descriptor == _CLOSED or not self._is_in_place():
                 self.close()
                 self.open()
-            # What failed, or was cancelled, may have come to the disk all the same.
+            # An append that failed or was cancelled may have been committed all the same.
             if checkpoint != self.checkpoint or not self._ends_with(data):
                 self._append(data, checkpoint)
         except BaseException:
-            # What is on the disk is not known any more: it is read again.
+            # What is on the disk is not known any more: read it again.
             self.close()
             with suppress(ArchiveError, OSError):
-                named = self._read()
-                self.checkpoint = None if named is None else named.checkpoint
+                state = self._read_sidecar()
+                self.checkpoint = None if state is None else state.checkpoint
             raise
 
     def _append(self, data: bytes, checkpoint: str) -> None:
         self._cut_back()
-        rest = memoryview(self._end_of_line() + data)
+        # Another program may have left the last line without an end.
+        newline = b"" if _read_before(self._descriptor, self._length, 1) in {b"", b"\n"} else b"\n"
+        rest = memoryview(newline + data)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
         os.fsync(self._descriptor)
-        # Asked for, since another program may have emptied it meanwhile.
-        self._write(self._status().st_size, checkpoint)
+        # The size as it is, since another program may have emptied the file meanwhile.
+        self._commit(self._status().st_size, checkpoint)
 
-    def _take_up(self, named: _SidecarState | None) -> None:
+    def _recover(self, state: _SidecarState | None) -> None:
         status = self._status()
         if not stat.S_ISREG(status.st_mode):
             raise ArchiveError(f"{self._path} is no plain file: events can be kept in a plain file only")
-        self.checkpoint = None if named is None else named.checkpoint
-        shorter = named is not None and status.st_size < named.length
-        if named is not None and named.names(status) and (shorter or _is_ours(self._descriptor, named, self._begins)):
-            self._length = named.length
-            self._cut_back()
-            return
-        if named is not None:
-            self._cut_back_where_it_went(named)
-        elif status.st_size:
-            raise ArchiveError(
-                f"{self._path} has data, and {self._beside}, which tells how much of it counts, is not there: put that "
-                "back; or move the data away, to begin afresh"
-            )
-        # Named before anything is in it, or after a crash that would be taken for another's.
+        if state is None:
+            if status.st_size:
+                raise self._uncommitted()
+            self.checkpoint = None
+        else:
+            self.checkpoint = state.checkpoint
+            is_shorter = status.st_size < state.length
+            if state.matches(status) and (is_shorter or _has_content(self._descriptor, state, self._prefix)):
+                self._length = state.length
+                self._cut_back()
+                return
+            self._cut_back_moved(state)
+        # Before there is data: what a killed process leaves in a file that no sidecar names would pass for another's.
         sync_directory(self._path.parent)
-        self._write(status.st_size, self.checkpoint)
+        self._commit(status.st_size, self.checkpoint)
 
     def _cut_back(self) -> None:
         size = self._status().st_size
         if size > self._length:
             os.ftruncate(self._descriptor, self._length)
-        elif size == 0 < self._length:  # emptied: copied away and truncated, as log rotation may do
-            self._write(0, self.checkpoint)
+        elif size == 0 < self._length:
+            self._commit(0, self.checkpoint)
         elif size < self._length:
             raise ArchiveError(
                 f"{self._path} has {size} bytes, but {self._length} were written: events were taken out of it. Put it "
                 "back as it was; or move it away, and a new one goes on after the last event that was written; or "
-                f"move {self._beside} away too, to begin afresh"
+                f"move {self._sidecar} away too, to begin afresh"
             )
 
-    def _cut_back_where_it_went(self, named: _SidecarState) -> None:
-        """Cut off what a killed process left in a file that was renamed since: it is written again, to the new one."""
+    def _cut_back_moved(self, state: _SidecarState) -> None:
+        """Cut off what a killed process left in a file that was renamed since: the new file gets it again."""
         for entry in os.scandir(self._path.resolve().parent):
-            if entry.inode() == named.inode:
+            if entry.inode() == state.inode:
                 with suppress(FileNotFoundError):  # compressed or removed meanwhile
-                    _cut_off(entry.path, named, self._begins)
+                    _cut_back_if_same(entry.path, state, self._prefix)
 
-    def _is_where_it_was(self) -> bool:
+    def _is_in_place(self) -> bool:
         try:
             return os.path.samestat(self._path.stat(), self._status())
         except FileNotFoundError:
             return False
 
     def _ends_with(self, data: bytes) -> bool:
-        if not 0 < len(data) <= self._length:
-            return False
-        os.lseek(self._descriptor, self._length - len(data), os.SEEK_SET)
-        return os.read(self._descriptor, len(data)) == data
-
-    def _end_of_line(self) -> bytes:
-        """Say what ends the last line, where another program left it without an end."""
-        if self._length == 0:
-            return b""
-        os.lseek(self._descriptor, self._length - 1, os.SEEK_SET)
-        # Where there is nothing any more, it was emptied in this moment.
-        return b"" if os.read(self._descriptor, 1) in {b"\n", b""} else b"\n"
+        return 0 < len(data) <= self._length and _read_before(self._descriptor, self._length, len(data)) == data
 
     def _status(self) -> os.stat_result:
         return os.fstat(self._descriptor)
 
-    def _write(self, length: int, checkpoint: str | None) -> None:
+    def _commit(self, length: int, checkpoint: str | None) -> None:
         status = self._status()
-        named = _SidecarState(status.st_dev, status.st_ino, length, _tail(self._descriptor, length), checkpoint)
-        text = json.dumps({"version": _VERSION, **named._asdict()}) + "\n"
-        replace_durably(self._beside, text.encode())
+        state = _SidecarState(status.st_dev, status.st_ino, length, _tail(self._descriptor, length), checkpoint)
+        text = json.dumps({"version": _SIDECAR_VERSION, **asdict(state)}) + "\n"
+        atomic_write(self._sidecar, text.encode())
         self._length, self.checkpoint = length, checkpoint
 
-    def _read(self) -> _SidecarState | None:
+    def _read_sidecar(self) -> _SidecarState | None:
         try:
-            require_plain(self._beside)
-            text = self._beside.read_text(encoding="utf-8")
+            require_regular(self._sidecar)
+            return read_state(self._sidecar.read_text(encoding="utf-8"), _SIDECAR_VERSION, _SidecarState)
         except FileNotFoundError:
             return None
-        except UnicodeDecodeError as error:
-            raise self._damaged(error) from error
-        try:
-            return _named(json.loads(text))
-        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
-            raise self._damaged(error) from error
+        except ValueError as error:
+            raise ArchiveError(
+                f"{self._sidecar} does not tell what was written to {self._path}: it is damaged, or of a newer "
+                f"version, or something else ({error}). Move both away to begin afresh"
+            ) from error
 
-    def _damaged(self, error: Exception) -> ArchiveError:
+    def _uncommitted(self) -> ArchiveError:
         return ArchiveError(
-            f"{self._beside} does not tell what was written to {self._path}: it is damaged, or of a newer version, or "
-            f"something else ({error}). Move both away to begin afresh"
+            f"{self._path} has data, and {self._sidecar}, which tells how much of it counts, is not there: put that "
+            "back; or move the data away, to begin afresh"
         )
 
 
-def _named(told: dict[str, Any]) -> _SidecarState:
-    if told.pop("version") != _VERSION:
-        raise ValueError("another version")
-    named = _SidecarState(**told)
-    if not all(type(number) is int and number >= 0 for number in named[:4]):
-        raise TypeError("whole numbers were expected")
-    if not isinstance(named.checkpoint, str | None):
-        raise TypeError("text was expected")
-    return named
-
-
-def _cut_off(path: str, named: _SidecarState, begins: bytes) -> None:
-    """Cut off what does not count, if it is the file that is named."""
-    descriptor = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+def _cut_back_if_same(path: str, state: _SidecarState, prefix: bytes) -> None:
+    descriptor = os.open(path, os.O_RDWR | BINARY)
     try:
         status = os.fstat(descriptor)
-        ours = named.names(status) and stat.S_ISREG(status.st_mode)
-        if ours and status.st_size > named.length and _is_ours(descriptor, named, begins):
-            os.ftruncate(descriptor, named.length)
+        is_candidate = state.matches(status) and stat.S_ISREG(status.st_mode) and status.st_size > state.length
+        if is_candidate and _has_content(descriptor, state, prefix):
+            os.ftruncate(descriptor, state.length)
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _is_ours(descriptor: int, named: _SidecarState, begins: bytes) -> bool:
-    """Whether a file with that number has what was written to the one that had it."""
-    if named.length:
-        return _tail(descriptor, named.length) == named.tail
-    # There was nothing yet by which it is known again; what a killed process may have left begins as all does.
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    found = os.read(descriptor, len(begins))
-    return found == begins[: len(found)]
+def _has_content(descriptor: int, state: _SidecarState, prefix: bytes) -> bool:
+    """Return whether a file that has the inode has the content too."""
+    if state.length:
+        return _tail(descriptor, state.length) == state.tail
+    # Nothing is committed to recognize it by; what a killed process may have left begins as everything does.
+    start = _read_before(descriptor, len(prefix), len(prefix))
+    return start == prefix[: len(start)]
 
 
 def _tail(descriptor: int, length: int) -> int:
-    """Make the checksum of the last bytes before a place in a file."""
-    start = max(0, length - _TAIL)
+    return crc32(_read_before(descriptor, length, _TAIL_BYTES))
+
+
+def _read_before(descriptor: int, end: int, count: int) -> bytes:
+    """Read as many bytes as there are, at most some, before a place in a file."""
+    start = max(0, end - count)
     os.lseek(descriptor, start, os.SEEK_SET)
-    return crc32(os.read(descriptor, length - start))
+    return os.read(descriptor, end - start)

@@ -10,16 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cfevents._files import FileLock
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
 from cfevents._validation import validate_type
 from cfevents.errors import ArchiveError
 from cfevents.storage.append_log import AppendLog
-from cfevents.storage.files import lock
 
-# Each line, and so the file.
-_BEGINS = b'{"connector_id": '
+# Each line begins so, and with it the file.
+_PREFIX = b'{"connector_id": '
 
 
 class NDJSONFile:
@@ -33,14 +33,15 @@ class NDJSONFile:
             async for batch in follower.batches():
                 await file.write(batch)
 
-    Beside it is a checkpoint, which tells how much of the file counts and how far the connectors were followed, and a
-    lock against other processes. A file that was moved away, as log rotation does, is followed by a new one.
+    Beside the file are a checkpoint, with the length of what is committed and how far the connectors were followed, and
+    a lock against other processes, which needs the extra ``storage``. A file that was moved away, as log rotation does,
+    is followed by a new one.
     """
 
     __module__ = "cfevents.storage"
 
     def __init__(self, path: str | os.PathLike[str], *, checkpoint: str | os.PathLike[str] | None = None) -> None:
-        """Take where it is; nothing is opened.
+        """Set the paths; nothing is opened.
 
         Args:
             path: The file.
@@ -49,47 +50,48 @@ class NDJSONFile:
         Raises:
             ValueError: Both are one file.
         """
-        # Absolute, since a program may go to another directory.
+        # Absolute, since a program may change its directory.
         self._path = Path(path).absolute()
-        self._beside = Path(f"{self._path}.checkpoint" if checkpoint is None else checkpoint).absolute()
-        if self._beside.resolve() == self._path.resolve():
+        self._sidecar = Path(f"{self._path}.checkpoint" if checkpoint is None else checkpoint).absolute()
+        if self._sidecar.resolve() == self._path.resolve():
             raise ValueError(f"checkpoint={str(checkpoint)!r} is the file of the events: give it one of its own")
-        self._appended = AppendLog(self._path, self._beside, _BEGINS)
-        self._lock: int | None = None
+        self._log = AppendLog(self._path, self._sidecar, _PREFIX)
+        self._lock: FileLock | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._reopen = False
 
     @property
     def checkpoint(self) -> str | None:
-        """How far the connectors were followed, for ``Client.follow_events``; None before the first batch.
+        """The checkpoint for ``Client.follow_events``; None before the first batch.
 
         Raises:
-            ArchiveError: The file is not open: how far is not known yet.
+            ArchiveError: The file is not open: its checkpoint is not known yet.
         """
         self._require_open()
-        return self._appended.checkpoint
+        return self._log.checkpoint
 
     def open(self) -> Self:
-        """Open it, and cut off what a killed process had only begun to write; once more is no harm.
+        """Open the file, and cut off what a killed process had only begun to write; once more is no harm.
 
         Raises:
             ArchiveError: Another process writes it, it cannot be opened, or it is shorter than what was written.
+            ConfigurationError: The extra ``storage`` is not installed.
         """
         if self._thread is None:
-            self._guarded(self._take)
+            self._blocking(self._open)
             # One thread, so that batches are written in the order in which they were given.
             self._thread = ThreadPoolExecutor(1, "cfevents-ndjson")
         return self
 
     def close(self) -> None:
-        """Wait until what was given is written, and close it."""
+        """Wait until everything given is written, and close the file."""
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.shutdown()
-            self._free()
+            self._close()
 
     def reopen(self) -> None:
-        """Open the path anew before the next batch is written. It is noticed without it that a file was moved away."""
+        """Open the path again before the next batch. A file that was moved away is noticed without it."""
         self._reopen = True
 
     async def write(self, batch: Batch[Any]) -> None:
@@ -100,16 +102,10 @@ class NDJSONFile:
             TypeError: It is no batch.
         """
         validate_type("batch", batch, Batch)
-        thread = self._require_open()
-        await asyncio.get_running_loop().run_in_executor(thread, self._guarded, self._write, batch)
-
-    def _require_open(self) -> ThreadPoolExecutor:
-        if self._thread is None:
-            raise ArchiveError(f"{self._path} is not open: write 'async with NDJSONFile(...) as file'")
-        return self._thread
+        await self._on_thread(self._append, batch)
 
     async def begin(self, checkpoint: FollowCheckpoint) -> None:
-        """Store where following begins, before the first batch; where there is a checkpoint already it does nothing.
+        """Store the checkpoint that following begins with, unless there is one already.
 
         So a process that ends before there was an event does not make the next one begin later.
 
@@ -122,39 +118,49 @@ class NDJSONFile:
         """
         text = validate_type("checkpoint", checkpoint, FollowCheckpoint).to_json()
         if self.checkpoint is None:
-            thread = self._require_open()
-            await asyncio.get_running_loop().run_in_executor(thread, self._guarded, self._appended.append, b"", text)
+            await self._on_thread(self._log.append, b"", text)
 
-    def _write(self, batch: Batch[Any]) -> None:
+    def _append(self, batch: Batch[Any]) -> None:
         if self._reopen:
             self._reopen = False
-            self._appended.close()
+            self._log.close()
         lines = (json.dumps(followed_line(item)) + "\n" for item in batch.items)
-        self._appended.append("".join(lines).encode(), batch.checkpoint.to_json())
+        self._log.append("".join(lines).encode(), batch.checkpoint.to_json())
 
-    def _take(self) -> None:
+    def _open(self) -> None:
+        busy = f"another process writes {self._path}: end it first, or write another file"
+        self._lock = FileLock(Path(f"{self._path.resolve()}.lock"), busy=busy, owner=self._sidecar.resolve())
         try:
-            self._lock = lock(Path(f"{self._path.resolve()}.lock"), owner=self._beside.resolve())
-        except BlockingIOError as error:
-            raise ArchiveError(f"another process writes {self._path}: end it first, or write another file") from error
-        try:
-            self._appended.open()
+            self._lock.acquire()
+            self._log.open()
         except BaseException:
-            self._free()
+            self._close()
             raise
 
-    def _free(self) -> None:
-        self._appended.close()
-        descriptor, self._lock = self._lock, None
-        if descriptor is not None:
-            os.close(descriptor)
+    def _close(self) -> None:
+        self._log.close()
+        if self._lock is not None:
+            self._lock.release()
 
-    def _guarded(self, work: Callable[..., None], *arguments: Any) -> None:
+    def _require_open(self) -> ThreadPoolExecutor:
+        if self._thread is None:
+            raise ArchiveError(f"{self._path} is not open: write 'async with NDJSONFile(...) as file'")
+        return self._thread
+
+    async def _on_thread(self, work: Callable[..., None], *arguments: Any) -> None:
+        thread = self._require_open()
+        await asyncio.get_running_loop().run_in_executor(thread, self._blocking, work, *arguments)
+
+    def _blocking(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do what blocks; an OSError becomes an ArchiveError with the path."""
         try:
             work(*arguments)
         except OSError as error:
             path = error.filename or self._path
-            raise ArchiveError(f"{path} cannot be written: {_why(error)}; nothing is lost") from error
+            is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            reason = f"{error.strerror or error} ({error.errno})"
+            reason = "the disk is full; make room, and write it again" if is_full else reason
+            raise ArchiveError(f"{path} cannot be written: {reason}; nothing is lost") from error
 
     async def __aenter__(self) -> Self:
         opening = asyncio.ensure_future(asyncio.to_thread(self.open))
@@ -181,8 +187,3 @@ class NDJSONFile:
 
     def __repr__(self) -> str:
         return f"<NDJSONFile {str(self._path)!r}, {'not open' if self._thread is None else 'open'}>"
-
-
-def _why(error: OSError) -> str:
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return "the disk is full; make room, and write it again" if full else f"{error.strerror or error} ({error.errno})"

@@ -19,7 +19,7 @@ from click.testing import Result
 from support.terminal import shown_by
 
 from cfevents import Client
-from cfevents.storage.files import lock
+from cfevents._files import FileLock
 from cfevents.testing import Simulator, SimulatorThread, faults
 
 if TYPE_CHECKING:
@@ -368,12 +368,12 @@ def test_a_folder_of_the_same_name_keeps_what_is_not_the_exports(many: Simulator
     assert [each.name for each in (folder / "events.csv.export").iterdir()] == ["mine"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the lock is of POSIX")
 def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke, folder: Path) -> None:
     (folder / "events.csv.export").mkdir()
-    held = lock(folder / "events.csv.export" / "lock", owner=Path("events.csv"))
+    held = FileLock(folder / "events.csv.export" / "lock", busy="it is ours")
+    held.acquire()
     result = invoke("export", "events.csv", "many-1", *WINDOW)
-    os.close(held)
+    held.release()
     assert (result.exit_code, result.stdout) == (1, "")
     assert "another process exports to " in result.stderr
     assert export(invoke, "events.csv", "many-1", *WINDOW) == "60 events in events.csv\n"
@@ -426,7 +426,7 @@ def test_a_disk_that_is_full_is_one_line_and_loses_nothing(
         path.write_bytes(data)
 
     with monkeypatch.context() as patch:
-        patch.setattr(staging, "replace_durably", replace)
+        patch.setattr(staging, "atomic_write", replace)
         result = invoke("export", "events.csv", "many-1", *WINDOW)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "progress.json cannot be written: No space left on device" in result.stderr
@@ -459,7 +459,7 @@ def test_what_was_interrupted_of_an_archive_goes_on_too(
     args = ("events.csv", "--archive", "events.db", *WINDOW)
     real, left = staging.Staging.add, [5]
 
-    def add(self: staging.Staging, data: bytes, progress: staging.Progress) -> None:
+    def add(self: staging.Staging, data: bytes, progress: staging.ExportProgress) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise KeyboardInterrupt

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from cfevents import Client
     from cfevents._export.formats import Format
-    from cfevents._export.sources import Chunk, Source
-    from cfevents._export.staging import Progress, Staging
+    from cfevents._export.job import Chunk, ChunkSource
+    from cfevents._export.staging import ExportProgress, Staging
     from cfevents._time import TimeLike, TimeWindow
     from cfevents.storage import Archive
 
@@ -74,7 +74,7 @@ class _Job(NamedTuple):
 class _Origin(NamedTuple):
     """Where events come from, and whose there are."""
 
-    source: "Source"
+    source: "ChunkSource"
     connectors: Callable[[], Awaitable[list[str]]]
     account: str | None = None
 
@@ -150,7 +150,7 @@ async def _export(path: str, restart: bool, job: _Job) -> None:
             return
         with Staging(Path(path)) as gathered:
             if restart:
-                gathered.throw_away()
+                gathered.discard()
             number = await _write(gathered, origin, form, job, window)
     write_stdout(f"{number} event{'' if number == 1 else 's'} in {printable(path)}\n")
 
@@ -167,12 +167,12 @@ def _checked(job: _Job) -> "TimeWindow":
 
 @asynccontextmanager
 async def _origin(job: _Job) -> AsyncIterator[_Origin]:
-    from cfevents._export.sources import APISource, FromArchive  # noqa: PLC0415 - not needed for --help
+    from cfevents._export.job import APISource, ArchiveSource  # noqa: PLC0415 - not needed for --help
 
     whom = job.connectors, job.all_
     if job.archive is not None:
         async with read_archive(job.archive) as archive:
-            yield _Origin(FromArchive(archive, job.kinds, job.details), partial(_archived, archive, *whom))
+            yield _Origin(ArchiveSource(archive, job.kinds, job.details), partial(_archived, archive, *whom))
         return
     async with open_client(job.simulate) as client:
         account = client.follow_events(client.fleet()).checkpoint.account_id
@@ -194,14 +194,14 @@ async def _connectors(client: "Client", connectors: tuple[str, ...], all_: bool)
     return [*dict.fromkeys(ids)]
 
 
-async def _begun(origin: _Origin, job: _Job, window: "TimeWindow") -> "Progress":
+async def _begun(origin: _Origin, job: _Job, window: "TimeWindow") -> "ExportProgress":
     """Begin: which connectors, and when, stays as it is from now on."""
-    from cfevents._export.staging import Progress  # noqa: PLC0415 - not needed for --help
+    from cfevents._export.staging import ExportProgress  # noqa: PLC0415 - not needed for --help
 
-    return Progress(job.told(origin.account), tuple(await origin.connectors()), window.since, window.until)
+    return ExportProgress(job.told(origin.account), tuple(await origin.connectors()), window.since, window.until)
 
 
-async def _print(origin: _Origin, form: "Format", progress: "Progress") -> None:
+async def _print(origin: _Origin, form: "Format", progress: "ExportProgress") -> None:
     from cfevents._export.job import gather  # noqa: PLC0415 - not needed for --help
 
     with gathering_shown(origin.source, progress, prints=True) as source:
@@ -209,7 +209,7 @@ async def _print(origin: _Origin, form: "Format", progress: "Progress") -> None:
 
 
 class _Stdout:
-    def add(self, data: bytes, _: "Progress") -> None:
+    def add(self, data: bytes, _: "ExportProgress") -> None:
         clear_status_line()
         click.echo(data, nl=False)
 
@@ -226,7 +226,7 @@ async def _write(gathered: "Staging", origin: _Origin, form: "Format", job: _Job
         return await export(gathered, progress, source, form)
 
 
-def _spelled(progress: "Progress") -> str:
+def _spelled(progress: "ExportProgress") -> str:
     return f"--since {moment_spelled(progress.since)} --until {moment_spelled(progress.until)}"
 
 
@@ -245,21 +245,21 @@ def _kept(gathered: "Staging") -> Iterator[None]:
 
 
 class _Watched:
-    """A source whose portions are seen."""
+    """A source whose chunks are seen."""
 
-    def __init__(self, source: "Source", progress: "Progress") -> None:
+    def __init__(self, source: "ChunkSource", progress: "ExportProgress") -> None:
         self._source, self._progress = source, progress
         self._covered = CoverageEstimator(progress.since, progress.until)
         self._events = progress.events
 
-    async def portions(self, connector_id: str, progress: "Progress") -> "AsyncGenerator[Chunk, None]":
+    async def chunks(self, connector_id: str, progress: "ExportProgress") -> "AsyncGenerator[Chunk, None]":
         """Give the same."""
         self._progress, self._covered = progress, CoverageEstimator(progress.since, progress.until)
-        async with aclosing(self._source.portions(connector_id, progress)) as portions:
-            async for portion in portions:
-                self._covered.see(portion.block.events)
-                self._events += len(portion.block.events)
-                yield portion
+        async with aclosing(self._source.chunks(connector_id, progress)) as chunks:
+            async for chunk in chunks:
+                self._covered.see(chunk.batch.events)
+                self._events += len(chunk.batch.events)
+                yield chunk
 
     def told(self) -> console.Progress:
         """Tell it: which part of the window, connector after connector."""
@@ -270,7 +270,7 @@ class _Watched:
 
 
 @contextmanager
-def gathering_shown(source: "Source", progress: "Progress", *, prints: bool) -> "Iterator[Source]":
+def gathering_shown(source: "ChunkSource", progress: "ExportProgress", *, prints: bool) -> "Iterator[ChunkSource]":
     """Show how far an export came, by what its source gives.
 
     Args:

@@ -86,21 +86,21 @@ class Printed:
     def _store(self, checkpoint: "FollowCheckpoint") -> None:
         from pathlib import Path  # noqa: PLC0415 - not needed for --help
 
-        from cfevents.storage.files import replace_durably  # noqa: PLC0415 - not needed for --help
+        from cfevents._files import atomic_write  # noqa: PLC0415 - not needed for --help
 
         if self._path is not None:
             with file_named(self._path):
-                replace_durably(Path(self._path), checkpoint.to_json().encode())
+                atomic_write(Path(self._path), checkpoint.to_json().encode())
 
 
 def _read(path: str) -> str | None:
     from pathlib import Path  # noqa: PLC0415 - not needed for --help
 
-    from cfevents.storage.files import require_plain  # noqa: PLC0415 - not needed for --help
+    from cfevents._files import require_regular  # noqa: PLC0415 - not needed for --help
 
     with file_named(path):
         try:
-            require_plain(Path(path))
+            require_regular(Path(path))
             # What is no text is found to be no checkpoint.
             return Path(path).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
