@@ -1,9 +1,10 @@
 """The event classes, keyed by kind.
 
-One class for each kind that the API documents, in the order of its catalogue, and `UnknownEvent` for the kinds
-that it does not document yet. The catalogue has grown with each edition of the documentation; to add a kind, write
-its class below and name it in `Event`.
+One class for each kind that the API documents, in the order of its catalogue, and `UnknownEvent` for all other kinds.
+The catalogue grows with the editions of the documentation. To add a kind, write its class below and name it in `Event`.
 """
+
+# ruff: noqa: D101 - the docstring of a kind is made from its description
 
 import logging
 from collections.abc import Collection, Mapping
@@ -18,259 +19,148 @@ _log = logging.getLogger("cfevents")
 
 @frozen
 class DocumentedEvent:
-    """What all documented kinds have in common."""
+    """An event of a documented kind."""
 
     kind: ClassVar[str]
     """The API's name for it (``k``)."""
 
     description: ClassVar[str]
-    """What the API's documentation says of it."""
+    """Its description in the API's documentation."""
 
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Every field of the payload that is not documented, or not of its documented type, as it was sent."""
 
+    def __init_subclass__(cls, *, description: str = "") -> None:
+        """Name a kind after its class, and document it by its description."""
+        # attrs creates a class with slots twice. The second time it copies the attributes and passes no description.
+        if description:
+            cls.kind, cls.description, cls.__doc__ = cls.__name__, description, f"{description}."
+
 
 @frozen
 class TunnelEvent(DocumentedEvent):
-    """What the documented steps of a tunnel's rekeying have in common."""
+    """A documented step of a tunnel's rekeying."""
 
     tunnel_id: str | None = None
     """Tunnel identifier."""
 
 
-class Init(DocumentedEvent):
-    """Initialized process."""
-
+class Init(DocumentedEvent, description="Initialized process"):
     __slots__ = ()
-    kind = "Init"
-    description = "Initialized process"
 
 
-class Leave(DocumentedEvent):
-    """Stopped process."""
-
+class Leave(DocumentedEvent, description="Stopped process"):
     __slots__ = ()
-    kind = "Leave"
-    description = "Stopped process"
 
 
-class StartAttestation(DocumentedEvent):
-    """Started attestation."""
-
+class StartAttestation(DocumentedEvent, description="Started attestation"):
     __slots__ = ()
-    kind = "StartAttestation"
-    description = "Started attestation"
 
 
-class FinishAttestationSuccess(DocumentedEvent):
-    """Finished attestation."""
-
+class FinishAttestationSuccess(DocumentedEvent, description="Finished attestation"):
     __slots__ = ()
-    kind = "FinishAttestationSuccess"
-    description = "Finished attestation"
 
 
-class FinishAttestationFailure(DocumentedEvent):
-    """Failed attestation."""
-
+class FinishAttestationFailure(DocumentedEvent, description="Failed attestation"):
     __slots__ = ()
-    kind = "FinishAttestationFailure"
-    description = "Failed attestation"
 
 
-class StartRotateCryptKey(DocumentedEvent):
-    """Started crypt key rotation."""
-
+class StartRotateCryptKey(DocumentedEvent, description="Started crypt key rotation"):
     __slots__ = ()
-    kind = "StartRotateCryptKey"
-    description = "Started crypt key rotation"
 
 
-class FinishRotateCryptKeySuccess(DocumentedEvent):
-    """Finished crypt key rotation."""
-
+class FinishRotateCryptKeySuccess(DocumentedEvent, description="Finished crypt key rotation"):
     __slots__ = ()
-    kind = "FinishRotateCryptKeySuccess"
-    description = "Finished crypt key rotation"
 
 
-class FinishRotateCryptKeyFailure(DocumentedEvent):
-    """Failed crypt key rotation."""
-
+class FinishRotateCryptKeyFailure(DocumentedEvent, description="Failed crypt key rotation"):
     __slots__ = ()
-    kind = "FinishRotateCryptKeyFailure"
-    description = "Failed crypt key rotation"
 
 
-class StartRotatePki(DocumentedEvent):
-    """Started PKI rotation."""
-
+class StartRotatePki(DocumentedEvent, description="Started PKI rotation"):
     __slots__ = ()
-    kind = "StartRotatePki"
-    description = "Started PKI rotation"
 
 
-class FinishRotatePkiSuccess(DocumentedEvent):
-    """Finished PKI rotation."""
-
+class FinishRotatePkiSuccess(DocumentedEvent, description="Finished PKI rotation"):
     __slots__ = ()
-    kind = "FinishRotatePkiSuccess"
-    description = "Finished PKI rotation"
 
 
-class FinishRotatePkiFailure(DocumentedEvent):
-    """Failed PKI rotation."""
-
+class FinishRotatePkiFailure(DocumentedEvent, description="Failed PKI rotation"):
     __slots__ = ()
-    kind = "FinishRotatePkiFailure"
-    description = "Failed PKI rotation"
 
 
 @frozen
-class StartUpgrade(DocumentedEvent):
-    """Started upgrade."""
-
-    kind = "StartUpgrade"
-    description = "Started upgrade"
-
+class StartUpgrade(DocumentedEvent, description="Started upgrade"):
     url: str | None = None
     """Location of upgrade bundle."""
 
 
-class FinishUpgradeSuccess(DocumentedEvent):
-    """Finished upgrade."""
-
+class FinishUpgradeSuccess(DocumentedEvent, description="Finished upgrade"):
     __slots__ = ()
-    kind = "FinishUpgradeSuccess"
-    description = "Finished upgrade"
 
 
-class FinishUpgradeFailure(DocumentedEvent):
-    """Failed upgrade."""
-
+class FinishUpgradeFailure(DocumentedEvent, description="Failed upgrade"):
     __slots__ = ()
-    kind = "FinishUpgradeFailure"
-    description = "Failed upgrade"
 
 
-class Reconcile(DocumentedEvent):
-    """Reconciled."""
-
+class Reconcile(DocumentedEvent, description="Reconciled"):
     __slots__ = ()
-    kind = "Reconcile"
-    description = "Reconciled"
 
 
-class ConfigureCloudflaredTunnel(DocumentedEvent):
-    """Configured Cloudflared tunnel."""
-
+class ConfigureCloudflaredTunnel(DocumentedEvent, description="Configured Cloudflared tunnel"):
     __slots__ = ()
-    kind = "ConfigureCloudflaredTunnel"
-    description = "Configured Cloudflared tunnel"
 
 
-class RekeyInstallBoth(TunnelEvent):
-    """Installed initial inbound and outbound keys."""
-
+class RekeyInstallBoth(TunnelEvent, description="Installed initial inbound and outbound keys"):
     __slots__ = ()
-    kind = "RekeyInstallBoth"
-    description = "Installed initial inbound and outbound keys"
 
 
-class RekeyStart(TunnelEvent):
-    """Installed new inbound key, kept old outbound."""
-
+class RekeyStart(TunnelEvent, description="Installed new inbound key, kept old outbound"):
     __slots__ = ()
-    kind = "RekeyStart"
-    description = "Installed new inbound key, kept old outbound"
 
 
-class RekeyAdvance(TunnelEvent):
-    """Confirmed traffic on new inbound key, swapped outbound to new."""
-
+class RekeyAdvance(TunnelEvent, description="Confirmed traffic on new inbound key, swapped outbound to new"):
     __slots__ = ()
-    kind = "RekeyAdvance"
-    description = "Confirmed traffic on new inbound key, swapped outbound to new"
 
 
-class RekeyComplete(TunnelEvent):
-    """Deleted old keys."""
-
+class RekeyComplete(TunnelEvent, description="Deleted old keys"):
     __slots__ = ()
-    kind = "RekeyComplete"
-    description = "Deleted old keys"
 
 
-class RekeyReset(TunnelEvent):
-    """Deleted all keys after receiving an unexpected key."""
-
+class RekeyReset(TunnelEvent, description="Deleted all keys after receiving an unexpected key"):
     __slots__ = ()
-    kind = "RekeyReset"
-    description = "Deleted all keys after receiving an unexpected key"
 
 
-class RekeyRestart(DocumentedEvent):
-    """Restarted in-progress rekey with newer key material."""
-
+class RekeyRestart(DocumentedEvent, description="Restarted in-progress rekey with newer key material"):
     __slots__ = ()
-    kind = "RekeyRestart"
-    description = "Restarted in-progress rekey with newer key material"
 
 
-class BlessSlotSuccess(DocumentedEvent):
-    """Blessed boot entry slot."""
-
+class BlessSlotSuccess(DocumentedEvent, description="Blessed boot entry slot"):
     __slots__ = ()
-    kind = "BlessSlotSuccess"
-    description = "Blessed boot entry slot"
 
 
-class BlessSlotPending(DocumentedEvent):
-    """Boot entry slot is not yet blessed."""
-
+class BlessSlotPending(DocumentedEvent, description="Boot entry slot is not yet blessed"):
     __slots__ = ()
-    kind = "BlessSlotPending"
-    description = "Boot entry slot is not yet blessed"
 
 
-class BlessSlotFailure(DocumentedEvent):
-    """Failed to bless boot entry slot."""
-
+class BlessSlotFailure(DocumentedEvent, description="Failed to bless boot entry slot"):
     __slots__ = ()
-    kind = "BlessSlotFailure"
-    description = "Failed to bless boot entry slot"
 
 
-class HaTransition(DocumentedEvent):
-    """Completed HA state transition."""
-
+class HaTransition(DocumentedEvent, description="Completed HA state transition"):
     __slots__ = ()
-    kind = "HaTransition"
-    description = "Completed HA state transition"
 
 
-class HaError(DocumentedEvent):
-    """Received unexpected HA error."""
-
+class HaError(DocumentedEvent, description="Received unexpected HA error"):
     __slots__ = ()
-    kind = "HaError"
-    description = "Received unexpected HA error"
 
 
-class HaInit(DocumentedEvent):
-    """Initialized HA subsystem."""
-
+class HaInit(DocumentedEvent, description="Initialized HA subsystem"):
     __slots__ = ()
-    kind = "HaInit"
-    description = "Initialized HA subsystem"
 
 
-class HaLeave(DocumentedEvent):
-    """Stopped HA subsystem."""
-
+class HaLeave(DocumentedEvent, description="Stopped HA subsystem"):
     __slots__ = ()
-    kind = "HaLeave"
-    description = "Stopped HA subsystem"
 
 
 @frozen
@@ -281,7 +171,7 @@ class UnknownEvent:
     """The API's name for it (``k``)."""
 
     payload: dict[str, Any] = field(factory=dict, hash=False)
-    """All its other fields, as they were sent."""
+    """All other fields, as they were sent."""
 
 
 Event: TypeAlias = (
@@ -324,20 +214,20 @@ KINDS: Mapping[str, type[DocumentedEvent]] = MappingProxyType(
 """The documented kinds: name to class, in catalogue order."""
 
 PAYLOAD_FIELDS: tuple[str, ...] = tuple(
-    dict.fromkeys(each.name for kind in KINDS.values() for each in fields(kind) if each.name != "extra")
+    dict.fromkeys(attribute.name for cls in KINDS.values() for attribute in fields(cls) if attribute.name != "extra")
 )
-"""The documented payload fields of all kinds, in the order of the catalogue. All of them are text."""
+"""The documented payload fields of all kinds, in catalogue order. All of them are text."""
 
 KindFilter: TypeAlias = str | type[DocumentedEvent] | Collection[str | type[DocumentedEvent]]
 """Kinds to limit a listing to: a name, a class, or a collection of them."""
 
 
 def kind_names(kind: KindFilter | None, argument: str = "kind") -> tuple[str, ...]:
-    """Spell kinds as the API does, each once; none for None.
+    """Return the API's names of kinds, each once; no names for None.
 
     Args:
         kind: The kinds.
-        argument: The argument that they were given as.
+        argument: The name of the argument, for error messages.
 
     Raises:
         TypeError: A kind is neither text nor one of the documented classes.
@@ -349,13 +239,13 @@ def kind_names(kind: KindFilter | None, argument: str = "kind") -> tuple[str, ..
         kind = [kind]
     kinds = list(kind)
     if not kinds:
-        raise ValueError(f"{argument} is an empty collection, which no event is of: leave it out for every kind")
-    return tuple(dict.fromkeys(_kind_name(each, argument) for each in kinds))
+        raise ValueError(f"{argument} is an empty collection, so no event would match: leave it out for all kinds")
+    return tuple(dict.fromkeys(_kind_name(item, argument) for item in kinds))
 
 
 @cache
 def warn_unknown_kind(name: str) -> None:
-    """Log once that a kind is not in the catalogue, and the nearest that is: it may be new, or a typing error."""
+    """Log once that a kind is not in the catalogue, and the nearest one that is. It may be new, or mistyped."""
     if name in KINDS:
         return
     from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and importing has to be quick
@@ -372,5 +262,5 @@ def _kind_name(kind: object, argument: str) -> str:
     if not isinstance(kind, str):
         raise TypeError(f"{argument}={kind!r} is no kind: write a name such as 'Init', or a class such as events.Init")
     if not kind.strip():
-        raise ValueError(f"{argument} is empty: leave it out for every kind")
+        raise ValueError(f"{argument} is empty: leave it out for all kinds")
     return kind
