@@ -1,13 +1,12 @@
-"""What the events mean: operations and how they ended, rekeys, runs, gaps, and a report of what went wrong.
+"""Interpretation of events: operations and their outcome, rekeys, runs, gaps, and a report of what went wrong.
 
-Pure functions of events in any order, listed or with their payloads, of one connector or several. Each takes any
-iterable; an asynchronous one too, and is awaited then; or a `Journal`, which holds the events for several questions.
-Every result names the ids of the events that it rests on. A time outside the years 1 to 9999 is given as the nearest
-that a datetime can hold; the ids have the number itself.
+Pure functions of events in any order, listed or with their payloads, of one connector or several. Each accepts any
+iterable, or an asynchronous one, in which case the result must be awaited, or a `Journal`, which sorts the events once
+for several functions. Every result names the ids of the events that it rests on. A time outside the years 1 to 9999
+becomes the nearest that a datetime can hold; the ids keep the number itself.
 """
 
 from cfevents.operations.boot_slots import Slot, slots
-from cfevents.operations.findings import SEVERITIES, Finding
 from cfevents.operations.gaps import Gap, gaps
 from cfevents.operations.ha import Flapping, HaActivity, ha
 from cfevents.operations.journal import Journal
@@ -15,6 +14,7 @@ from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits
 from cfevents.operations.rekeys import Rekey, rekeys
 from cfevents.operations.report import ConnectorReport, Report, report
+from cfevents.operations.rules import SEVERITIES, Finding
 from cfevents.operations.runs import Run, runs
 from cfevents.operations.spans import Span, spans
 from cfevents.operations.unknowns import Unknown, unknowns
@@ -45,3 +45,8 @@ __all__ = [
     "spans",
     "unknowns",
 ]
+
+# Reprs, pickles and the documentation name the public module.
+for _public in [globals()[name] for name in __all__]:
+    if isinstance(_public, type):
+        _public.__module__ = __name__

@@ -1,26 +1,21 @@
-"""High availability: who of a pair does the work, and how often that changes."""
+"""High availability: how often the roles of a pair change, and errors."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import groupby
 
 from attrs import frozen
 
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_timedelta
-from cfevents.operations._decorators import accepts_any_events
-from cfevents.operations.journal import Journal, Record
-from cfevents.operations.limits import Limits, limits_of
+from cfevents.operations.journal import Journal, Record, accepts_any_events, recording_order
+from cfevents.operations.limits import Limits, limits_or_default
 
-_HOUR = 3600
+_HOUR_S = 3600
 
 
 @frozen
 class Flapping(HtmlRepr):
     """HA transitions in quick succession."""
-
-    __module__ = "cfevents.operations"
 
     first_at: datetime
     """When the first was recorded."""
@@ -29,7 +24,7 @@ class Flapping(HtmlRepr):
     """When the last was recorded."""
 
     transitions: int
-    """How many there were."""
+    """Number of transitions."""
 
     event_ids: tuple[EventId, ...]
     """The transitions, and the errors between them or shortly before or after."""
@@ -37,27 +32,25 @@ class Flapping(HtmlRepr):
 
 @frozen
 class HaActivity(HtmlRepr):
-    """What the HA subsystem of a connector did."""
-
-    __module__ = "cfevents.operations"
+    """Transitions and errors of a connector's HA subsystem."""
 
     connector_id: str | None
-    """Whose it is; None where the events do not say."""
+    """The connector; None if the events do not name it."""
 
     transitions: int
-    """How many transitions there were."""
+    """Number of transitions."""
 
     per_hour: float
-    """How many there were an hour, from the connector's first event to its last; an hour is the least."""
+    """Transitions an hour, from the connector's first event to its last, but over an hour at least."""
 
     busiest_hour: int
-    """How many there were in the hour that had the most."""
+    """Transitions in the hour that had the most."""
 
     flapping: tuple[Flapping, ...]
-    """Where they came in quick succession."""
+    """Transitions in quick succession."""
 
     error_ids: tuple[EventId, ...]
-    """The ids of its errors."""
+    """Its errors."""
 
     event_ids: tuple[EventId, ...]
     """The transitions and the errors."""
@@ -65,69 +58,64 @@ class HaActivity(HtmlRepr):
 
 @accepts_any_events
 def ha(events: Journal, *, limits: Limits | None = None) -> list[HaActivity]:
-    """Count the HA transitions and errors of each connector that has any, and find where they flap.
+    """Count the HA transitions and errors of each connector that has any, and find flapping.
 
     Args:
         events: Events in any order; ``HaTransition`` and ``HaError``.
         limits: What flapping is (``flapping_transitions`` and ``flapping_window``).
 
     Returns:
-        One for each connector.
+        One activity for each connector that has any.
     """
-    chosen = limits_of(limits)
-    activities = (ha_of(connector_id, records, chosen) for connector_id, records in events.connectors())
-    return [activity for activity in activities if activity is not None]
+    limits = limits_or_default(limits)
+    activities = (ha_of(connector_id, records, limits) for connector_id, records in events.connectors())
+    return [activity for activity in activities if activity]
 
 
 def ha_of(connector_id: str | None, records: list[Record], limits: Limits) -> HaActivity | None:
-    """Tell what a connector's HA subsystem did; None where it did nothing."""
+    """Return a connector's HA activity; None without any."""
     transitions = [record for record in records if record.kind == "HaTransition"]
     errors = [record for record in records if record.kind == "HaError"]
     if not transitions and not errors:
         return None
-    hours = max(1.0, (records[-1].recorded_ts - records[0].recorded_ts) / _HOUR)
+    hours = max(1.0, (records[-1].recorded_ts - records[0].recorded_ts) / _HOUR_S)
     return HaActivity(
         connector_id,
-        len(transitions),
-        len(transitions) / hours,
-        _busiest(transitions),
-        tuple(_flapping(transitions, errors, limits)),
-        tuple(record.id for record in errors),
-        tuple(record.id for record in sorted([*transitions, *errors], key=lambda record: record[:2])),
+        transitions=len(transitions),
+        per_hour=len(transitions) / hours,
+        busiest_hour=_busiest_hour(transitions),
+        flapping=tuple(_flapping(burst, errors, limits.flapping_window) for burst in _bursts(transitions, limits)),
+        error_ids=tuple(record.id for record in errors),
+        event_ids=_ids([*transitions, *errors]),
     )
 
 
-def _busiest(transitions: list[Record]) -> int:
+def _busiest_hour(transitions: list[Record]) -> int:
     most = first = 0
-    for place, record in enumerate(transitions):
-        while record.recorded_ts - transitions[first].recorded_ts >= _HOUR:
+    for last, record in enumerate(transitions):
+        while record.recorded_ts - transitions[first].recorded_ts >= _HOUR_S:
             first += 1
-        most = max(most, place - first + 1)
+        most = max(most, last - first + 1)
     return most
 
 
-def _flapping(transitions: list[Record], errors: list[Record], limits: Limits) -> Iterator[Flapping]:
-    for series in _series(transitions, limits):
-        near = [error for error in errors if _is_near(error, series, limits.flapping_window)]
-        shown_by = sorted([*series, *near], key=lambda record: record[:2])
-        ids = tuple(record.id for record in shown_by)
-        yield Flapping(series[0].recorded_at, series[-1].recorded_at, len(series), ids)
-
-
-def _series(transitions: list[Record], limits: Limits) -> Iterator[list[Record]]:
-    """Find transitions of which so many lie in so short a time; such series that overlap are one."""
-    series: dict[int, int] = {}
-    number, end = -1, -1
+def _bursts(transitions: list[Record], limits: Limits) -> list[list[Record]]:
+    """Return the transitions of which enough lie within the window. Bursts that share a transition are one."""
+    bounds: list[tuple[int, int]] = []
     for first in range(len(transitions) - limits.flapping_transitions + 1):
         last = first + limits.flapping_transitions - 1
         length = to_timedelta(transitions[last].recorded_ts - transitions[first].recorded_ts)
         if length <= limits.flapping_window:
-            number += first > end
-            end = last
-            series |= dict.fromkeys(range(first, last + 1), number)
-    for _, places in groupby(series, key=series.__getitem__):
-        yield [transitions[place] for place in places]
+            overlaps = bounds and first <= bounds[-1][1]
+            bounds.append((bounds.pop()[0] if overlaps else first, last))
+    return [transitions[first : last + 1] for first, last in bounds]
 
 
-def _is_near(error: Record, series: list[Record], window: timedelta) -> bool:
-    return series[0].recorded_at - error.recorded_at <= window and error.recorded_at - series[-1].recorded_at <= window
+def _flapping(burst: list[Record], errors: list[Record], window: timedelta) -> Flapping:
+    first_at, last_at = burst[0].recorded_at, burst[-1].recorded_at
+    near = [e for e in errors if first_at - e.recorded_at <= window and e.recorded_at - last_at <= window]
+    return Flapping(first_at, last_at, len(burst), _ids([*burst, *near]))
+
+
+def _ids(records: list[Record]) -> tuple[EventId, ...]:
+    return tuple(record.id for record in sorted(records, key=recording_order))

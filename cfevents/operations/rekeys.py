@@ -9,11 +9,10 @@ from attrs import define, field, frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations._decorators import accepts_any_events
-from cfevents.operations.journal import Journal, Record
+from cfevents.operations.journal import Journal, Record, accepts_any_events
 
 RekeyState: TypeAlias = Literal["start", "advance", "complete", "reset"]
-"""How far a rekey came."""
+"""The last step of a rekey."""
 
 _STATES: dict[str, RekeyState] = {
     "RekeyStart": "start",
@@ -29,30 +28,28 @@ _INSTALL = "RekeyInstallBoth"
 class Rekey(HtmlRepr):
     """One change of a tunnel's keys, or one loss of them."""
 
-    __module__ = "cfevents.operations"
-
     connector_id: str | None
-    """Whose it is; None where the events do not say."""
+    """The connector; None if the events do not name it."""
 
     tunnel_id: str | None
     """Tunnel identifier; None without payloads."""
 
     state: RekeyState
-    """How far it came: ``"start"``, ``"advance"``, ``"complete"``; ``"reset"`` where all keys were deleted."""
+    """Its last step: ``"start"``, ``"advance"``, ``"complete"``; ``"reset"`` if all keys were deleted."""
 
     started_at: datetime
-    """When it began, or the first step of it that is there."""
+    """When its first step among the events was recorded."""
 
     ended_at: datetime | None
-    """When it was over: completed, or its keys replaced or deleted; a reset, when there were keys again. None if it is
-    not over."""
+    """When it was completed, or its keys were replaced or deleted; for a reset, when there were keys again. None if it
+    is not over."""
 
     ended_by: str | None
     """The kind of the event that ended it: ``"RekeyComplete"``, or ``"RekeyStart"``, ``"RekeyReset"`` or
     ``"RekeyInstallBoth"``, after which its keys no longer counted."""
 
     restarts: int
-    """How often it was restarted with newer key material."""
+    """Number of restarts with newer key material."""
 
     event_ids: tuple[EventId, ...]
     """Its steps, and the installation of new keys after a reset."""
@@ -64,7 +61,7 @@ class Rekey(HtmlRepr):
 
     @property
     def duration(self) -> timedelta | None:
-        """How long it took; None while it is not over."""
+        """Time from its start to its end; None while it is not over."""
         return None if self.ended_at is None else self.ended_at - self.started_at
 
 
@@ -75,9 +72,9 @@ def rekeys(events: Journal) -> list[Rekey]:
     A rekey runs ``RekeyStart``, any number of ``RekeyRestart``, ``RekeyAdvance``, ``RekeyComplete``; ``RekeyReset``
     deletes all keys, until ``RekeyInstallBoth`` brings new ones.
 
-    Tunnels are told apart by their payload. A step without one is taken for the next step of the rekey that was begun
-    last. So where there are no payloads at all it is known that a rekey is stuck, but not of which tunnel, and when
-    tunnels rekey side by side, the duration of each is a guess.
+    Payloads tell tunnels apart. A step without a payload counts as the next step of the rekey that was begun last.
+    Without any payloads it is known that a rekey is stuck, but not of which tunnel, and if tunnels rekey side by side,
+    the duration of each is a guess.
 
     Args:
         events: Events in any order; all kinds that begin with Rekey.
@@ -89,35 +86,34 @@ def rekeys(events: Journal) -> list[Rekey]:
 
 
 def rekeys_of(connector_id: str | None, records: list[Record]) -> list[Rekey]:
-    """Find a connector's rekeys."""
+    """Return a connector's rekeys, ascending."""
     tunnels = _Tunnels()
     for record in records:
         if record.kind in _STATES or record.kind == _INSTALL:
-            tunnels.take(record)
-    return [attempt.frozen(connector_id) for attempt in tunnels.attempts]
+            tunnels.add(record)
+    return [steps.to_rekey(connector_id) for steps in tunnels.rekeys]
 
 
 @define(eq=False)
-class _Attempt:
-    """A rekey that goes on."""
+class _RekeySteps:
+    """The steps of one rekey."""
 
     tunnel_id: str | None
     state: RekeyState
     records: list[Record]
     end: Record | None = None
     restarts: int = 0
-    place: int = 0
 
-    def frozen(self, connector_id: str | None) -> Rekey:
+    def to_rekey(self, connector_id: str | None) -> Rekey:
         return Rekey(
             connector_id,
             self.tunnel_id,
             self.state,
-            self.records[0].recorded_at,
-            self.end and self.end.recorded_at,
-            self.end and self.end.kind,
-            self.restarts,
-            tuple(record.id for record in self.records),
+            started_at=self.records[0].recorded_at,
+            ended_at=self.end and self.end.recorded_at,
+            ended_by=self.end and self.end.kind,
+            restarts=self.restarts,
+            event_ids=tuple(record.id for record in self.records),
         )
 
 
@@ -125,59 +121,60 @@ class _Attempt:
 class _Tunnels:
     """The rekeys of a connector, and those among them that are not over."""
 
-    attempts: list[_Attempt] = field(factory=list)
-    # By place among the attempts: an anonymous rekey is never replaced, so there may be many.
-    _open: dict[int, _Attempt] = field(factory=dict)
+    rekeys: list[_RekeySteps] = field(factory=list)
+    # A dict for its order and its quick removal: rekeys without a tunnel are never replaced, so there may be many.
+    _open: dict[_RekeySteps, None] = field(factory=dict)
 
-    def take(self, record: Record) -> None:
-        """Take the next step, of whichever tunnel."""
+    def add(self, record: Record) -> None:
+        """Add the next step, of any tunnel."""
+        tunnel_id = record.payload.tunnel_id
         if record.kind == _INSTALL:
-            self._replace({None, record.tunnel_id} if record.tunnel_id else None, record)
+            self._replace_keys(None if tunnel_id is None else {None, tunnel_id}, record)
         elif record.kind in {"RekeyStart", "RekeyReset"}:
-            # Without its tunnel it may be another one's, so that a rekey that is stuck must not be taken for over.
-            if record.tunnel_id is not None:
-                self._replace({record.tunnel_id}, record)
+            # Without a tunnel it may be another one's, and must not end a rekey that is stuck.
+            if tunnel_id is not None:
+                self._replace_keys({tunnel_id}, record)
+            self._begin(record)
+        elif (rekey := self._open_rekey(record)) is None:
             self._begin(record)
         else:
-            self._advance(self._meant(record), record)
+            rekey.tunnel_id = rekey.tunnel_id or tunnel_id
+            self._add_step(rekey, record)
 
-    def _replace(self, tunnel_ids: Collection[str | None] | None, record: Record) -> None:
-        """End the rekeys of some tunnels, or of all: there are other keys."""
-        for attempt in [each for each in self._open.values() if tunnel_ids is None or each.tunnel_id in tunnel_ids]:
-            if attempt.state == "reset" and record.kind == _INSTALL:
-                attempt.records.append(record)
-            self._end(attempt, record)
+    def _begin(self, record: Record) -> None:
+        rekey = _RekeySteps(record.payload.tunnel_id, _STATES[record.kind], [])
+        self.rekeys.append(rekey)
+        self._open[rekey] = None
+        self._add_step(rekey, record)
 
-    def _advance(self, attempt: _Attempt | None, record: Record) -> None:
-        if attempt is None:
-            attempt = self._begin(record)
-        else:
-            attempt.records.append(record)
-            attempt.tunnel_id = attempt.tunnel_id or record.tunnel_id
-            attempt.state = _STATES[record.kind]
-        attempt.restarts += record.kind == "RekeyRestart"
+    def _add_step(self, rekey: _RekeySteps, record: Record) -> None:
+        rekey.records.append(record)
+        rekey.state = _STATES[record.kind]
+        if record.kind == "RekeyRestart":
+            rekey.restarts += 1
         if record.kind == "RekeyComplete":
-            self._end(attempt, record)
+            self._end_rekey(rekey, record)
 
-    def _begin(self, record: Record) -> _Attempt:
-        attempt = _Attempt(record.tunnel_id, _STATES[record.kind], [record])
-        attempt.place = len(self.attempts)
-        self.attempts.append(attempt)
-        self._open[attempt.place] = attempt
-        return attempt
+    def _replace_keys(self, tunnel_ids: Collection[str | None] | None, record: Record) -> None:
+        """End the open rekeys of some tunnels, or of all: they have other keys now."""
+        for rekey in [*self._open]:
+            if tunnel_ids is None or rekey.tunnel_id in tunnel_ids:
+                if rekey.state == "reset" and record.kind == _INSTALL:
+                    rekey.records.append(record)
+                self._end_rekey(rekey, record)
 
-    def _end(self, attempt: _Attempt, record: Record) -> None:
-        attempt.end = record
-        del self._open[attempt.place]
+    def _end_rekey(self, rekey: _RekeySteps, record: Record) -> None:
+        rekey.end = record
+        del self._open[rekey]
 
-    def _meant(self, record: Record) -> _Attempt | None:
-        """Find the rekey that a step belongs to: of its tunnel, or where one of both has no payload, the newest."""
-        if record.tunnel_id is not None:
-            its = (attempt for attempt in self._going_on() if attempt.tunnel_id == record.tunnel_id)
-            if found := next(its, None):
-                return found
-        others = (attempt for attempt in self._going_on() if record.tunnel_id is None or attempt.tunnel_id is None)
-        return next(others, None)
+    def _open_rekey(self, record: Record) -> _RekeySteps | None:
+        """Return the newest open rekey of a step's tunnel. A step or a rekey without a tunnel may be of any tunnel."""
+        tunnel_id = record.payload.tunnel_id
+        if tunnel_id is None:
+            return next(self._newest_first(), None)
+        same = (rekey for rekey in self._newest_first() if rekey.tunnel_id == tunnel_id)
+        unnamed = (rekey for rekey in self._newest_first() if rekey.tunnel_id is None)
+        return next(same, None) or next(unnamed, None)
 
-    def _going_on(self) -> Iterator[_Attempt]:
-        return (attempt for attempt in reversed(self._open.values()) if attempt.state != "reset")
+    def _newest_first(self) -> Iterator[_RekeySteps]:
+        return (rekey for rekey in reversed(self._open) if rekey.state != "reset")

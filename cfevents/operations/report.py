@@ -1,4 +1,4 @@
-"""Everything that the events of a connector or a fleet mean, and what of it is worth a look."""
+"""The report: all results of the events of a connector or a fleet, and the findings among them."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -9,16 +9,17 @@ from cfevents._html import HtmlRepr, counted, rows_of
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
 from cfevents.events import KINDS
-from cfevents.operations._decorators import accepts_any_events
 from cfevents.operations.boot_slots import Slot, slots_of
-from cfevents.operations.findings import SEVERITIES, Finding, Severity
-from cfevents.operations.gaps import Gap, end_of, gaps_of
+from cfevents.operations.gaps import Gap, end_ts, gaps_of
 from cfevents.operations.ha import HaActivity, ha_of
-from cfevents.operations.journal import Journal, Record
+from cfevents.operations.journal import Journal, Record, accepts_any_events
 from cfevents.operations.lags import Lags, lags_of
-from cfevents.operations.limits import Limits, limits_of
+from cfevents.operations.limits import Limits, limits_or_default
 from cfevents.operations.rekeys import Rekey, rekeys_of
 from cfevents.operations.rules import (
+    SEVERITIES,
+    Finding,
+    Severity,
     judge_gaps,
     judge_ha,
     judge_rekeys,
@@ -31,21 +32,19 @@ from cfevents.operations.runs import Run, runs_of
 from cfevents.operations.spans import Span, spans_of
 from cfevents.operations.unknowns import Unknown, unknowns_of
 
-# Findings in a notebook: a bad week of a fleet.
-_MOST = 50
+# In a notebook; enough for a bad week of a fleet.
+_MAX_SHOWN_FINDINGS = 50
 
 
 @frozen
 class ConnectorReport(HtmlRepr):
-    """What the events of one connector mean."""
-
-    __module__ = "cfevents.operations"
+    """The results of one connector's events."""
 
     connector_id: str | None
-    """Whose they are; None where they do not say."""
+    """The connector; None if the events do not name it."""
 
     events: int
-    """How many there are."""
+    """Number of events."""
 
     first_at: datetime
     """When the first was recorded."""
@@ -63,7 +62,7 @@ class ConnectorReport(HtmlRepr):
     """Runs of its process."""
 
     ha: HaActivity | None = field(repr=False)
-    """What its HA subsystem did; None if nothing."""
+    """Activity of its HA subsystem; None without any."""
 
     slots: tuple[Slot, ...] = field(repr=False)
     """Its boot slots after upgrades."""
@@ -72,92 +71,90 @@ class ConnectorReport(HtmlRepr):
     """Times without events."""
 
     lags: Lags | None = field(repr=False)
-    """How long its events took to be collected; None where none of them tells."""
+    """How long its events took to be collected; None if no event has metadata."""
 
     unknowns: tuple[Unknown, ...] = field(repr=False)
-    """What this version does not know."""
+    """Kinds and fields that this version does not know."""
 
     findings: tuple[Finding, ...] = field(repr=False)
-    """What of it is worth a look, the worst first."""
+    """Its findings, the worst first."""
 
 
 @frozen
 class Report:
-    """What the events of a connector or a fleet mean. ``str()`` is a text of one line for each finding."""
-
-    __module__ = "cfevents.operations"
+    """The results of the events of a connector or a fleet. ``str()`` is a text of one line for each finding."""
 
     until: datetime
     """When the events end."""
 
     connectors: tuple[ConnectorReport, ...]
-    """What the events of each connector mean."""
+    """The results of each connector."""
 
     findings: tuple[Finding, ...]
-    """What of it is worth a look: the worst first, and of one severity the earliest."""
+    """The findings of all connectors: the worst first, and of one severity the earliest."""
 
     @property
     def events(self) -> int:
-        """How many events there are."""
+        """Number of events."""
         return sum(connector.events for connector in self.connectors)
 
     @property
     def worst(self) -> Severity | None:
-        """The worst severity of a finding; None where there is none."""
+        """The worst severity of a finding; None without findings."""
         return self.findings[0].severity if self.findings else None
 
     def at_least(self, severity: Severity) -> tuple[Finding, ...]:
-        """Give the findings of a severity, and of the worse ones.
+        """Return the findings of a severity and of worse ones.
 
         Raises:
             ValueError: There is no such severity.
         """
         if severity not in SEVERITIES:
             raise ValueError(f"severity={severity!r} is none of {', '.join(SEVERITIES)}")
-        wanted = SEVERITIES[SEVERITIES.index(severity) :]
-        return tuple(finding for finding in self.findings if finding.severity in wanted)
+        accepted = SEVERITIES[SEVERITIES.index(severity) :]
+        return tuple(finding for finding in self.findings if finding.severity in accepted)
 
     def _repr_html_(self) -> str:
         head = "severity", "first", "connector", "finding", "what happened"
-        rows = ((each.severity, each.first_at, each.connector_id, each.kind, each.message) for each in self.findings)
-        return rows_of(str(self).partition("\n")[0], head, rows, most=_MOST)
+        rows = ((item.severity, item.first_at, item.connector_id, item.kind, item.message) for item in self.findings)
+        return rows_of(str(self).partition("\n")[0], head, rows, most=_MAX_SHOWN_FINDINGS)
 
     def __str__(self) -> str:
-        """Say it in a line for each finding."""
-        events, connectors = counted(self.events, "event"), counted(len(self.connectors), "connector")
+        """Return a summary, and a line for each finding."""
         if not self.connectors:
             return "no events"
+        events, connectors = counted(self.events, "event"), counted(len(self.connectors), "connector")
         since = min(connector.first_at for connector in self.connectors)
-        begin, end = (f"{moment:%Y-%m-%d %H:%M}" for moment in (since, self.until))
-        found = counted(len(self.findings), "finding") if self.findings else "no findings"
-        return "\n".join([f"{events} of {connectors}, {begin} to {end} UTC: {found}", *map(str, self.findings)])
+        window = f"{since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC"
+        findings = counted(len(self.findings), "finding") if self.findings else "no findings"
+        return "\n".join([f"{events} of {connectors}, {window}: {findings}", *map(str, self.findings)])
 
 
 @accepts_any_events
 def report(events: Journal, *, until: datetime | float | None = None, limits: Limits | None = None) -> Report:
-    """Put together what events mean, and find what is worth a look.
+    """Compute all results of events, and find what is worth attention.
 
-    The events should be of all kinds, those of a whole window of time. What the window cuts off is not held against
-    anyone: not an answer whose start lies before it, not a start whose answer may come after it. With payloads it is
-    also known which tunnel, which bundle and which version a finding is about; nothing else depends on them.
+    The events should be of all kinds, those of a whole window. Whatever the window cuts off is not reported: neither an
+    answer whose start lies before it, nor a start whose answer may come after it. Payloads add which tunnel, which
+    bundle and which version a finding is about; nothing else depends on them.
 
     Args:
         events: Events of one connector or several, in any order.
-        until: When the events end, an aware datetime or seconds since the Unix epoch; the time the last event of
-            all was collected where it is left out. What has not ended by then is open, and has been for that long.
-        limits: From when on something counts as wrong.
+        until: When the events end, an aware datetime or seconds since the Unix epoch; by default when the last event of
+            all was collected. Anything that has not ended by then has been open for that long.
+        limits: The limits from which something is wrong.
 
     Returns:
-        The report, which is the same whatever the order of the events, and whether they come once or twice.
+        The report. It is the same in any order of the events, and however often each comes.
 
     Raises:
-        TypeError: `until` is no moment.
+        TypeError: `until` is neither a datetime nor a number.
         ValueError: `until` has no time zone, or is not finite.
     """
-    end, chosen = end_of(events, until), limits_of(limits)
-    connectors = tuple(_connector(connector_id, records, end, chosen) for connector_id, records in events.connectors())
+    end, limits = end_ts(events, until), limits_or_default(limits)
+    connectors = tuple(_connector(connector_id, records, end, limits) for connector_id, records in events.connectors())
     findings = (finding for connector in connectors for finding in connector.findings)
-    return Report(to_datetime(end), connectors, tuple(sorted(findings, key=_rank)))
+    return Report(to_datetime(end), connectors, tuple(sorted(findings, key=_worst_first)))
 
 
 def _connector(connector_id: str | None, records: list[Record], end: float, limits: Limits) -> ConnectorReport:
@@ -166,7 +163,7 @@ def _connector(connector_id: str | None, records: list[Record], end: float, limi
         events=len(records),
         first_at=records[0].recorded_at,
         last_at=records[-1].recorded_at,
-        spans=tuple(span for _, span in spans_of(connector_id, records)),
+        spans=tuple(spans_of(connector_id, records)),
         rekeys=tuple(rekeys_of(connector_id, records)),
         runs=tuple(runs_of(connector_id, records, limits)),
         ha=ha_of(connector_id, records, limits),
@@ -176,10 +173,10 @@ def _connector(connector_id: str | None, records: list[Record], end: float, limi
         unknowns=tuple(unknowns_of(connector_id, records)),
         findings=(),
     )
-    return evolve(results, findings=tuple(sorted(_judged(results, to_datetime(end), limits), key=_rank)))
+    return evolve(results, findings=tuple(sorted(_findings(results, to_datetime(end), limits), key=_worst_first)))
 
 
-def _judged(results: ConnectorReport, until: datetime, limits: Limits) -> Iterator[Finding]:
+def _findings(results: ConnectorReport, until: datetime, limits: Limits) -> Iterator[Finding]:
     yield from judge_spans(results.spans, limits, until, results.first_at)
     yield from judge_rekeys(results.rekeys, limits, until)
     yield from (of_runs := [*judge_runs(results.runs, limits)])
@@ -190,14 +187,14 @@ def _judged(results: ConnectorReport, until: datetime, limits: Limits) -> Iterat
     yield from judge_unknowns(results.unknowns)
 
 
-def _rank(finding: Finding) -> tuple[int, datetime, str, str, tuple[EventId, ...]]:
-    worst_first = -SEVERITIES.index(finding.severity)
-    return worst_first, finding.first_at, finding.connector_id or "", finding.kind, finding.event_ids
+def _worst_first(finding: Finding) -> tuple[int, datetime, str, str, tuple[EventId, ...]]:
+    badness = SEVERITIES.index(finding.severity)
+    return -badness, finding.first_at, finding.connector_id or "", finding.kind, finding.event_ids
 
 
-# By finding, what the kinds have in their names whose payload has its tunnel, its bundle or its version. Of a rekey
-# that are all steps: one without a payload may be taken for another tunnel's.
-_TOLD_BY = {
+# By finding, a part of the names of the kinds whose payloads have its tunnel, its bundle or its version. For a rekey
+# these are all steps: one without a payload may be taken for another tunnel's.
+_KINDS_WITH_DETAILS = {
     "crash": "Init",
     "failed_upgrade": "Upgrade",
     "orphaned_upgrade": "Upgrade",
@@ -208,10 +205,10 @@ _TOLD_BY = {
 }
 
 
-def telling_kinds(findings: Iterable[Finding]) -> dict[str, tuple[str, ...]]:
-    """Find the kinds whose payloads tell more of some findings, by connector, where there are any."""
+def kinds_with_details(findings: Iterable[Finding]) -> dict[str, tuple[str, ...]]:
+    """Return, for each connector with such findings, the kinds whose payloads add details to them."""
     kinds: dict[str, set[str]] = {}
     for finding in findings:
-        if finding.connector_id is not None and (part := _TOLD_BY.get(finding.kind)):
+        if finding.connector_id is not None and (part := _KINDS_WITH_DETAILS.get(finding.kind)):
             kinds.setdefault(finding.connector_id, set()).update(kind for kind in KINDS if part in kind)
-    return {connector_id: tuple(sorted(its)) for connector_id, its in kinds.items()}
+    return {connector_id: tuple(sorted(names)) for connector_id, names in kinds.items()}

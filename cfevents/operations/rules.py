@@ -1,76 +1,144 @@
-"""Which results are worth a look, and how bad they are. One function for each kind of result."""
+"""The rules by which results become findings, and how bad those are. One function for each kind of result."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
+from attrs import define, field, frozen
+
+from cfevents._html import HtmlRepr, counted
 from cfevents._model.api import EventId
-from cfevents._time import format_duration, to_datetime
+from cfevents._time import format_duration, to_datetime, to_timedelta
 from cfevents.events import KINDS
 from cfevents.operations.boot_slots import Slot
-from cfevents.operations.findings import Finding, Severity
 from cfevents.operations.gaps import Gap, GapCause
 from cfevents.operations.ha import HaActivity
 from cfevents.operations.limits import Limits
 from cfevents.operations.rekeys import Rekey
-from cfevents.operations.runs import Run, loops
+from cfevents.operations.runs import Run, restart_loops
 from cfevents.operations.spans import Operation, Span
 from cfevents.operations.unknowns import Unknown
 
 T = TypeVar("T")
 
+Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
+"""The severity of a finding, ascending."""
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""The severities, ascending."""
+
+
+@frozen
+class Finding(HtmlRepr):
+    """Something that is worth attention."""
+
+    kind: str
+    """The kind of finding, such as ``"failed_upgrade"``."""
+
+    severity: Severity
+    """The severity: ``"info"``, ``"warning"``, ``"error"`` or ``"critical"``."""
+
+    connector_id: str | None
+    """The connector; None if the events do not name it."""
+
+    first_at: datetime
+    """When it began."""
+
+    last_at: datetime
+    """When it was over, or when the last event that shows it was recorded."""
+
+    message: str
+    """What happened, in a sentence."""
+
+    event_ids: tuple[EventId, ...]
+    """The events that show it, ascending."""
+
+    details: Mapping[str, Any] = field(factory=dict, hash=False)
+    """Further values, such as ``url``, ``version`` or ``tunnel_id``; unknown ones are left out."""
+
+    def __str__(self) -> str:
+        """Return the finding in one line."""
+        where = "" if self.connector_id is None else f"  {self.connector_id}"
+        return f"{self.severity:<8}  {self.first_at:%Y-%m-%d %H:%M:%S}{where}  {self.kind}: {self.message}"
+
+
+_Result: TypeAlias = Span | Rekey | Run | HaActivity | Slot | Gap | Unknown
+
+
+def _finding(
+    kind: str,
+    severity: Severity,
+    results: Sequence[_Result],
+    message: str,
+    details: Mapping[str, Any],
+    *,
+    ids: Iterable[EventId] | None = None,
+    moments: Sequence[datetime] | None = None,
+) -> Finding:
+    """Create a finding that rests on all events of its results, or on some ids of them, and covers their time."""
+    evidence = sorted({event_id for result in results for event_id in result.event_ids} if ids is None else set(ids))
+    moments = moments or [to_datetime(event_id.recorded_ts) for event_id in (evidence[0], evidence[-1])]
+    known = {name: value for name, value in details.items() if value is not None}
+    connector_id = results[-1].connector_id
+    return Finding(kind, severity, connector_id, min(moments), max(moments), message, tuple(evidence), known)
+
 
 class Attempt(NamedTuple, Generic[T]):
-    """Something that was begun."""
+    """A result that waits for an answer from its start."""
 
     result: T
     started_at: datetime
-    answered_at: datetime | None
-    """When it was brought to an end, a good one or a bad one."""
-    dropped_at: datetime | None = None
-    """When it no longer mattered, if it was not."""
+    ended_at: datetime | None
+    """When it was answered, well or badly, or no longer mattered; None if it is still open."""
+    is_answered: bool
+
+
+@define
+class _Waiting(Generic[T]):
+    """Unanswered attempts that wait for one answer."""
+
+    limit: timedelta
+    attempts: list[Attempt[T]] = field(factory=list)
+
+    def is_retry(self, attempt: Attempt[T]) -> bool:
+        """Return whether an attempt follows the last one within the limit."""
+        return attempt.started_at - self.attempts[-1].started_at <= self.limit
+
+    def end(self, at: datetime, *, unanswered: bool = False) -> Iterator[tuple[list[T], datetime]]:
+        """Stop waiting. Yield the results if they waited longer than the limit, or were never answered."""
+        if self.attempts and (unanswered or at - self.attempts[0].started_at > self.limit):
+            yield [attempt.result for attempt in self.attempts], at
+        self.attempts = []
 
 
 def find_overdue(
-    attempts: Iterable[Attempt[T]], limit: timedelta, until: datetime, *, repeated: bool = True
+    attempts: Iterable[Attempt[T]], limit: timedelta, until: datetime, *, retries: bool = True
 ) -> Iterator[tuple[list[T], datetime]]:
     """Find what waited for an answer longer than a limit.
 
     Args:
-        attempts: What was begun, ascending, one thing at a time.
+        attempts: The attempts, ascending, one at a time.
         limit: How long an answer may take.
         until: When the events end.
-        repeated: Whether what is begun again within the limit goes on waiting for the same answer. Otherwise what is
-            begun again is never answered, however soon that is.
+        retries: Whether an attempt within the limit after another one waits for the same answer. Otherwise the earlier
+            one is never answered, however soon the next begins.
 
     Yields:
-        The unanswered attempts that belong together, and until when they had waited.
+        The unanswered results that belong together, and until when they had waited.
     """
-    waiting: list[Attempt[T]] = []
-    given = [*attempts]
-    for attempt, following in zip(given, [*given, None][1:], strict=True):
-        if attempt.answered_at is None:
-            waiting.append(attempt)
-            if repeated and _again(attempt, following, limit):
-                continue
-        end, left = _end(attempt, following, until), not repeated and following is not None
-        if waiting and (left or end - waiting[0].started_at > limit):
-            yield [each.result for each in waiting], end
-        waiting = []
+    waiting = _Waiting[T](limit)
+    for attempt in attempts:
+        if waiting.attempts and not (retries and waiting.is_retry(attempt)):
+            yield from waiting.end(attempt.started_at, unanswered=not retries)
+        if not attempt.is_answered:
+            waiting.attempts.append(attempt)
+        if attempt.ended_at is not None:
+            yield from waiting.end(attempt.ended_at)
+    yield from waiting.end(until)
 
 
-def _again(attempt: Attempt[T], following: Attempt[T] | None, limit: timedelta) -> bool:
-    if attempt.dropped_at is not None or following is None:
-        return False
-    return following.started_at - attempt.started_at <= limit
-
-
-def _end(attempt: Attempt[T], following: Attempt[T] | None, until: datetime) -> datetime:
-    return attempt.answered_at or attempt.dropped_at or (until if following is None else following.started_at)
-
-
-# As findings are called, and as people say.
+# In the names of findings, and in sentences.
 _NAMES: dict[Operation, tuple[str, str]] = {
     "Attestation": ("attestation", "attestation"),
     "RotateCryptKey": ("crypt_key_rotation", "crypt key rotation"),
@@ -80,7 +148,7 @@ _NAMES: dict[Operation, tuple[str, str]] = {
 
 
 def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: datetime) -> Iterator[Finding]:
-    """Find what failed, what did not end, and what ended without having begun.
+    """Find operations that failed, that did not end, and that ended without a start.
 
     Args:
         spans: A connector's spans.
@@ -89,99 +157,80 @@ def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: d
         since: When the connector's events begin.
     """
     for operation, (name, words) in _NAMES.items():
-        its, limit = [span for span in spans if span.operation == operation], _limit(operation, limits)
-        for span in its:
+        limit = {"Upgrade": limits.upgrade, "Attestation": limits.attestation}.get(operation, limits.rotation)
+        of_operation = [span for span in spans if span.operation == operation]
+        for span in of_operation:
+            details = {"url": span.url, "version": span.version}
             if span.answer == "failure":
                 after = "" if span.duration is None else f" after {format_duration(span.duration)}"
-                yield _of_spans(f"failed_{name}", "error", [span], f"{words} failed{after}")
-            # One that ended soon after the events begin was begun before them.
+                yield _finding(f"failed_{name}", "error", [span], f"{words} failed{after}", details)
+            # An operation that ended soon after the events begin was started before them.
             elif span.outcome == "orphan" and span.finished_at and span.finished_at - since > limit:
-                yield _of_spans(f"orphaned_{name}", "info", [span], f"{words} ended, and no start of it is there")
-        # A new attestation takes the place of one that came to nothing. An upgrade is not begun twice in a few minutes.
+                message = f"{words} succeeded, but its start is not among the events"
+                yield _finding(f"orphaned_{name}", "info", [span], message, details)
+        # An attestation that came to nothing is tried again. An upgrade is not started twice in a few minutes.
         is_upgrade = operation == "Upgrade"
-        for unanswered, end in find_overdue(_attempts(its), limit, until, repeated=not is_upgrade):
+        started = (Attempt(s, s.started_at, s.finished_at, s.answer is not None) for s in of_operation if s.started_at)
+        for unanswered, end in find_overdue(started, limit, until, retries=not is_upgrade):
+            last, waited = unanswered[-1], end - (unanswered[0].started_at or end)
             severity: Severity = "error" if is_upgrade else "warning"
-            begun = unanswered[0].started_at or end
-            message = f"{words} started, and had not ended {format_duration(end - begun)} later"
-            yield _of_spans(f"unfinished_{name}", severity, unanswered, message)
-
-
-def _attempts(spans: Iterable[Span]) -> Iterator[Attempt[Span]]:
-    return (Attempt(span, span.started_at, span.finished_at) for span in spans if span.started_at is not None)
-
-
-def _limit(operation: Operation, limits: Limits) -> timedelta:
-    return {"Upgrade": limits.upgrade, "Attestation": limits.attestation}.get(operation, limits.rotation)
-
-
-def _of_spans(kind: str, severity: Severity, spans: Sequence[Span], message: str) -> Finding:
-    moments = [moment for span in spans for moment in (span.started_at, span.finished_at) if moment is not None]
-    ids = [event_id for span in spans for event_id in span.event_ids]
-    last = spans[-1]
-    return _finding(
-        kind, severity, last.connector_id, message, moments=moments, ids=ids, url=last.url, version=last.version
-    )
+            message = f"{words} started, but not finished {format_duration(waited)} later"
+            details = {"url": last.url, "version": last.version}
+            yield _finding(f"unfinished_{name}", severity, unanswered, message, details)
 
 
 def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> Iterator[Finding]:
     """Find tunnels that lost their keys, and rekeys that are stuck."""
-    for rekey in rekeys:
-        if rekey.state == "reset":
-            yield _of_rekeys("rekey_reset", "critical", [rekey], "all keys deleted after receiving an unexpected key")
     by_tunnel: dict[str | int, list[Rekey]] = {}
     for place, rekey in enumerate(rekeys):
-        # Where it is not known whose it is, none is another attempt of the one before.
+        if rekey.state == "reset":
+            message = "all keys deleted after receiving an unexpected key"
+            yield _finding("rekey_reset", "critical", [rekey], message, {"tunnel_id": rekey.tunnel_id})
+        # Rekeys of unknown tunnels are not taken for attempts of one another.
         by_tunnel.setdefault(place if rekey.tunnel_id is None else rekey.tunnel_id, []).append(rekey)
-    for its in by_tunnel.values():
-        for stuck, end in find_overdue(map(_attempt, its), limits.rekey, until):
-            times = sum(each.restarts for each in stuck)
-            restarts = f", restarts: {times}" if times else ""
-            message = f"rekey stuck in {stuck[-1].state} for {format_duration(end - stuck[0].started_at)}{restarts}"
-            yield _of_rekeys("stuck_rekey", "error", stuck, message, state=stuck[-1].state, restarts=times)
+    for of_tunnel in by_tunnel.values():
+        for stuck, end in find_overdue(map(_rekey_attempt, of_tunnel), limits.rekey, until):
+            state, restarts = stuck[-1].state, sum(rekey.restarts for rekey in stuck)
+            message = f"rekey stuck in {state} for {format_duration(end - stuck[0].started_at)}"
+            message += f", restarts: {restarts}" if restarts else ""
+            details = {"state": state, "restarts": restarts, "tunnel_id": stuck[-1].tunnel_id}
+            yield _finding("stuck_rekey", "error", stuck, message, details)
 
 
-def _attempt(rekey: Rekey) -> Attempt[Rekey]:
+def _rekey_attempt(rekey: Rekey) -> Attempt[Rekey]:
     if rekey.state == "reset":
-        return Attempt(rekey, rekey.started_at, rekey.started_at)
-    if rekey.state == "complete":
-        return Attempt(rekey, rekey.started_at, rekey.ended_at)
-    return Attempt(rekey, rekey.started_at, None, None if rekey.ended_by == "RekeyStart" else rekey.ended_at)
-
-
-def _of_rekeys(kind: str, severity: Severity, rekeys: Sequence[Rekey], message: str, **details: Any) -> Finding:
-    moments = [moment for rekey in rekeys for moment in (rekey.started_at, rekey.last_at)]
-    ids = [event_id for rekey in rekeys for event_id in rekey.event_ids]
-    details |= {"tunnel_id": rekeys[-1].tunnel_id}
-    return _finding(kind, severity, rekeys[-1].connector_id, message, moments=moments, ids=ids, **details)
+        return Attempt(rekey, rekey.started_at, rekey.started_at, is_answered=True)
+    # The start of another rekey answers nothing: it is the next attempt.
+    end = None if rekey.ended_by == "RekeyStart" else rekey.ended_at
+    return Attempt(rekey, rekey.started_at, end, is_answered=rekey.state == "complete")
 
 
 def judge_runs(runs: Sequence[Run], limits: Limits) -> Iterator[Finding]:
     """Find crashes and restart loops. The crashes of a loop are part of it."""
-    for loop in loops(runs, limits):
-        moments = [run.started_at for run in loop if run.started_at is not None]
-        ids, name = [run.event_ids[0] for run in loop], loop[0].connector_id
-        message = f"started {len(loop)} times within {format_duration(moments[-1] - moments[0])}"
-        yield _finding("restart_loop", "critical", name, message, moments=moments, ids=ids, starts=len(loop))
+    for loop in restart_loops(runs, limits):
+        starts = [run.event_ids[0] for run in loop]
+        length = to_timedelta(starts[-1].recorded_ts - starts[0].recorded_ts)
+        message = f"started {len(loop)} times within {format_duration(length)}"
+        yield _finding("restart_loop", "critical", loop, message, {"starts": len(loop)}, ids=starts)
     for run, following in pairwise(runs):
-        if run.outcome == "crashed" and not following.in_loop and run.next_at and run.downtime is not None:
-            name, moments = run.connector_id, [run.last_at, run.next_at]
+        if run.outcome == "crashed" and not following.in_loop and run.downtime is not None:
             message = f"started again without having stopped, down for at most {format_duration(run.downtime)}"
             details = {"version": run.version, "downtime": run.downtime}
-            yield _finding("crash", "error", name, message, moments=moments, ids=run.event_ids[-2:], **details)
+            yield _finding("crash", "error", [run], message, details, ids=run.event_ids[-2:])
 
 
 def judge_ha(activity: HaActivity) -> Iterator[Finding]:
     """Find flapping, and errors apart from it."""
-    name = activity.connector_id
-    for each in activity.flapping:
-        moments, number = [each.first_at, each.last_at], each.transitions
-        message = f"{number} HA transitions within {format_duration(each.last_at - each.first_at)}"
-        yield _finding("ha_flapping", "error", name, message, moments=moments, ids=each.event_ids, transitions=number)
-    shown = {event_id for each in activity.flapping for event_id in each.event_ids}
+    flapping_ids = set[EventId]()
+    for flapping in activity.flapping:
+        flapping_ids.update(flapping.event_ids)
+        moments, count = [flapping.first_at, flapping.last_at], flapping.transitions
+        message = f"{count} HA transitions within {format_duration(moments[1] - moments[0])}"
+        details, ids = {"transitions": count}, flapping.event_ids
+        yield _finding("ha_flapping", "error", [activity], message, details, ids=ids, moments=moments)
     for event_id in activity.error_ids:
-        if event_id not in shown:
-            moments = [to_datetime(event_id.recorded_ts)]
-            yield _finding("ha_error", "warning", name, "unexpected HA error", moments=moments, ids=[event_id])
+        if event_id not in flapping_ids:
+            yield _finding("ha_error", "warning", [activity], "unexpected HA error", {}, ids=[event_id])
 
 
 def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Iterator[Finding]:
@@ -189,71 +238,54 @@ def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Itera
     for slot in slots:
         waited = (slot.replaced_at or until) - slot.first_at
         if slot.outcome == "failed":
-            how = "could not be blessed"
+            problem = "could not be blessed"
         elif waited > limits.blessing and (slot.outcome == "pending" or (slot.outcome == "unknown" and slot.expected)):
-            how = f"was not blessed {format_duration(waited)} later"
+            problem = f"was not blessed {format_duration(waited)} later"
         else:
             continue
         message, moments = (
-            f"boot slot {how}; the next boot rolls back",
+            f"boot slot {problem}; the next boot rolls back",
             [slot.first_at, slot.decided_at or slot.first_at],
         )
         details = {"version": slot.version, "outcome": slot.outcome}
-        name, ids = slot.connector_id, slot.event_ids
-        yield _finding("unblessed_slot", "error", name, message, moments=moments, ids=ids, **details)
+        yield _finding("unblessed_slot", "error", [slot], message, details, moments=moments)
 
 
 _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
     "device": ("device_gap", "error", "nothing recorded for {}"),
     "collection": ("collection_gap", "warning", "cut off for {}: what was recorded meanwhile was collected afterwards"),
-    "unknown": ("silence", "error", "nothing heard for {}, and still nothing"),
+    "unknown": ("silence", "error", "nothing received for {}, and still nothing"),
 }
-_STOPPED: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and not started for {}")
+_DOWNTIME: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and not started again for {}")
 
 
 def judge_gaps(gaps: Sequence[Gap], runs: Sequence[Run], crashes: Iterable[Finding]) -> Iterator[Finding]:
-    """Find gaps; those before a start after a crash are told with the crash."""
-    told = {finding.event_ids for finding in crashes}
+    """Find gaps. One before the start after a crash is part of the crash."""
+    in_crashes = {finding.event_ids for finding in crashes}
     stops = {run.event_ids[-1] for run in runs if run.outcome == "stopped"}
     for gap in gaps:
-        if gap.event_ids in told:
-            continue
-        stopped = gap.cause != "collection" and gap.event_ids[0] in stops
-        kind, severity, text = _STOPPED if stopped else _GAPS[gap.cause]
-        message, moments = text.format(format_duration(gap.duration)), [gap.started_at, gap.ended_at or gap.started_at]
-        details = {"duration": gap.duration, "usual": gap.usual}
-        yield _finding(kind, severity, gap.connector_id, message, moments=moments, ids=gap.event_ids, **details)
+        if gap.event_ids not in in_crashes:
+            is_stopped = gap.cause != "collection" and gap.event_ids[0] in stops
+            kind, severity, text = _DOWNTIME if is_stopped else _GAPS[gap.cause]
+            message, moments = (
+                text.format(format_duration(gap.duration)),
+                [gap.started_at, gap.ended_at or gap.started_at],
+            )
+            details = {"duration": gap.duration, "usual": gap.usual}
+            yield _finding(kind, severity, [gap], message, details, moments=moments)
 
 
 def judge_unknowns(unknowns: Sequence[Unknown]) -> Iterator[Finding]:
-    """Tell what this version does not know. A kind that it does not know is told with its fields."""
-    fields: dict[str, list[str]] = {}
-    for each in unknowns:
-        fields.setdefault(each.kind, []).extend([] if each.field is None else [each.field])
-    for each in unknowns:
-        moments = [each.first_at, each.last_at]
-        details: dict[str, Any] = {"event_kind": each.kind, "count": each.count}
-        if each.field is None:
-            kind, what = "unknown_kind", f"kind {each.kind!r}"
-            details["fields"] = tuple(fields[each.kind])
-        elif each.kind in KINDS:
-            kind, what = "unknown_field", f"field {each.field!r} of {each.kind!r}"
-            details["field"] = each.field
+    """Find what this version does not know. The fields of an unknown kind are part of the kind's finding."""
+    for item in unknowns:
+        details: dict[str, Any] = {"event_kind": item.kind, "count": item.count}
+        if item.field is None:
+            kind, what = "unknown_kind", f"kind {item.kind!r}"
+            details["fields"] = tuple(other.field for other in unknowns if other.kind == item.kind and other.field)
+        elif item.kind in KINDS:
+            kind, what = "unknown_field", f"field {item.field!r} of {item.kind!r}"
+            details["field"] = item.field
         else:
             continue
-        message = f"{what} is not known to this version; events: {each.count}"
-        yield _finding(kind, "info", each.connector_id, message, moments=moments, ids=each.event_ids, **details)
-
-
-def _finding(
-    kind: str,
-    severity: Severity,
-    connector_id: str | None,
-    message: str,
-    *,
-    moments: Sequence[datetime],
-    ids: Iterable[EventId],
-    **details: Any,
-) -> Finding:
-    known = {name: value for name, value in details.items() if value is not None}
-    return Finding(kind, severity, connector_id, min(moments), max(moments), message, tuple(sorted(set(ids))), known)
+        message = f"{what} is not known to this version; seen in {counted(item.count, 'event')}"
+        yield _finding(kind, "info", [item], message, details)

@@ -1,11 +1,11 @@
-"""Pictures of events, drawn with matplotlib (extra ``plot``). Each takes what `cfevents.operations` takes.
+"""Pictures of events, drawn with matplotlib (extra ``plot``). Each function accepts what `cfevents.operations` accepts.
 
-An asynchronous stream too, and then it is awaited::
+If that is an asynchronous stream, the result must be awaited::
 
     axes = await plot.timeline(client.fleet().list_events(since="7d"))
 
-All give the axes that they drew on, so that whatever else matplotlib has can be done with them. The colours are told
-apart by those who do not see all of them, too. What was recorded outside the years 1000 to 8999 is drawn at their edge.
+All return the axes that they drew on, for anything else that matplotlib can do with them. People who see fewer colours
+can tell the colours apart. Events recorded outside the years 1000 to 8999 are drawn at their edge.
 """
 
 from cfevents.plot.counts import counts

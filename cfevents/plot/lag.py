@@ -1,83 +1,64 @@
-"""How late events were collected."""
+"""The lag of events: how late they were collected."""
 
-from collections.abc import Iterable
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from cfevents.operations._decorators import accepts_any_events
-from cfevents.operations.journal import Journal, Record
-from cfevents.plot._axes import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    PINK,
-    RED,
-    SKY,
-    Zone,
-    drawn_at,
-    key_above,
-    nothing,
-    paper,
-    short,
-    span_of,
-)
+from cfevents.operations.journal import Journal, accepts_any_events
+from cfevents.plot._axes import COLOURS, GREY, Zone, connector_label, drawable, finish, time_axes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
-_COLOURS = (BLUE, ORANGE, GREEN, RED, SKY, PINK)
+_MAX_COLOURED_CONNECTORS = 6
 _TICKS = {1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 21_600: "6 h", 86_400: "1 d", 604_800: "1 w"}
 
 
 @accepts_any_events
 def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes":
-    """Draw how long after it was recorded each event was collected, over the time it was recorded.
+    """Draw how long after recording each event was collected, over the time it was recorded.
 
-    A connector that was cut off is a line that falls: what was recorded last had the shortest wait. Up to six
-    connectors have a colour of their own.
+    A connector that was cut off is a falling line: the event recorded last waited shortest. Up to six connectors have
+    their own colours.
 
     Args:
         events: Events in any order. Those without metadata, as those of *Get latest Events*, are left out.
         tz: The time zone of the axis, or its name.
-        ax: Axes to draw on; new ones where they are left out.
+        ax: Axes to draw on; new ones if left out.
 
     Raises:
         ConfigurationError: matplotlib is not installed.
         TypeError: An argument is of the wrong type.
-        ValueError: An argument has no meaning.
+        ValueError: There is no time zone of that name.
     """
-    ax = paper(ax, tz, 4.0)
+    ax = time_axes(ax, tz, 4.0)
     ax.set_ylabel("collected later by")
-    told = {connector_id: points for connector_id, its in events.connectors() if (points := [*_points(its)])}
-    if not told:
-        return nothing(ax)
-    several = 1 < len(told) <= len(_COLOURS)
-    for number, (connector_id, points) in enumerate(told.items()):
-        moments, lags = zip(*points, strict=True)
-        colour = _COLOURS[number] if len(told) <= len(_COLOURS) else GREY
-        name = short(connector_id)
-        ax.scatter(moments, lags, s=9, color=colour, alpha=0.6, linewidths=0, rasterized=True, label=name)
-    _scale(ax, [lag for points in told.values() for _, lag in points])
-    span_of(ax, [moment for points in told.values() for moment, _ in points])
-    if several:
-        key_above(ax, 3)
-    return ax
+    collected = {
+        connector_id: known
+        for connector_id, records in events.connectors()
+        if (known := [record for record in records if record.collected_ts is not None])
+    }
+    colours = COLOURS if len(collected) <= _MAX_COLOURED_CONNECTORS else (GREY,) * len(collected)
+    moments, lags = [], []
+    for (connector_id, records), colour in zip(collected.items(), colours, strict=False):
+        xs, ys = [drawable(r.recorded_at) for r in records], [r.known_ts - r.recorded_ts for r in records]
+        name = connector_label(connector_id)
+        ax.scatter(xs, ys, s=9, color=colour, alpha=0.6, linewidths=0, rasterized=True, label=name)  # type: ignore[arg-type]
+        moments += xs
+        lags += ys
+    if lags:
+        _scale(ax, lags)
+    return finish(ax, moments, 3 if 1 < len(collected) <= _MAX_COLOURED_CONNECTORS else 0)
 
 
-def _points(records: Iterable[Record]) -> Iterable[tuple[datetime, float]]:
-    told = (each for each in records if each.collected_ts is not None)
-    return ((drawn_at(each.recorded_at), each.known_ts - each.recorded_ts) for each in told)
-
-
-def _scale(ax: "Axes", lags: list[float]) -> None:
-    """Give the second and the day the same room: most events come at once, and some are a day late."""
+def _scale(ax: "Axes", lags: "Sequence[float]") -> None:
+    """Scale the lag so that a second has as much room as a day: most events come at once, and some are a day late."""
     ax.set_yscale("symlog", linthresh=1)
     top = max([10.0, *lags])
     ticks = {seconds: text for seconds, text in _TICKS.items() if seconds <= 2 * top}
     below = {-seconds: f"-{text}" for seconds, text in ticks.items() if -2 * seconds >= min(lags)}
-    shown = {**dict(reversed(below.items())), 0: "0", **ticks}
-    ax.set_yticks(list(shown), list(shown.values()))
+    labels = {**dict(reversed(below.items())), 0: "0", **ticks}
+    ax.set_yticks(list(labels), list(labels.values()))
     ax.minorticks_off()
-    ax.set_ylim(min([-0.3, *(1.5 * each for each in lags if each < 0)]), 2 * top)
+    ax.set_ylim(min([-0.3, *(1.5 * lag for lag in lags if lag < 0)]), 2 * top)
     ax.grid(axis="y", color=GREY, alpha=0.25)

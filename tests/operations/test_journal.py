@@ -53,10 +53,10 @@ def test_events_may_be_listed_recorded_detailed_or_followed() -> None:
 
 
 def test_what_is_no_event_is_refused() -> None:
-    with pytest.raises(TypeError, match="is no event: give EventMetadata"):
+    with pytest.raises(TypeError, match="is not an event: pass EventMetadata"):
         operations.spans(["1700000000.3"])  # type: ignore[list-item]
     journal = Journal()
-    with pytest.raises(TypeError, match="is no event"):
+    with pytest.raises(TypeError, match="is not an event"):
         journal.add(None)  # type: ignore[arg-type]
     assert operations.report(journal).connectors == ()
 

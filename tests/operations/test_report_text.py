@@ -3,7 +3,7 @@
 from support.told import bare, events_of, story
 
 from cfevents import operations
-from cfevents.operations.report import telling_kinds
+from cfevents.operations.report import kinds_with_details
 from cfevents.testing import History
 
 
@@ -11,7 +11,7 @@ def test_the_payloads_of_a_few_kinds_tell_as_much_as_all() -> None:
     told = [*events_of(History(seed=3, connectors=3, days=7))]
     everything = operations.report(told)
     journal = operations.Journal(bare(told))
-    kinds = telling_kinds(operations.report(journal).findings)
+    kinds = kinds_with_details(operations.report(journal).findings)
     chosen = [each for each in told if each.event.metadata.kind in kinds.get(each.connector_id, ())]
     journal.update(chosen)
     assert 0 < len(chosen) < len(told) / 3
@@ -27,7 +27,7 @@ def _about(finding: operations.Finding) -> tuple[object, ...]:
 def test_where_payloads_tell_nothing_more_none_are_named() -> None:
     found = operations.report(bare(story("0 HaError", "9 FinishRotatePkiFailure")))
     assert [each.kind for each in found.findings] == ["failed_pki_rotation", "ha_error"]
-    assert telling_kinds(found.findings) == {}
+    assert kinds_with_details(found.findings) == {}
     nobodys = operations.report([each.event for each in bare(story("0 RekeyReset"))])
     assert [each.kind for each in nobodys.findings] == ["rekey_reset"]
-    assert telling_kinds(nobodys.findings) == {}
+    assert kinds_with_details(nobodys.findings) == {}

@@ -171,7 +171,7 @@ async def _asked(
     until: "TimeLike | None",
 ) -> _Found:
     from cfevents.operations import Journal  # noqa: PLC0415 - not needed for --help
-    from cfevents.operations.report import telling_kinds  # noqa: PLC0415 - not needed for --help
+    from cfevents.operations.report import kinds_with_details  # noqa: PLC0415 - not needed for --help
 
     window = _window(since, until)
     async with open_client(simulate) as client:
@@ -181,7 +181,7 @@ async def _asked(
         journal = await Journal.read(fleet.list_events(since=window.since, until=window.until))
         unread, more = fleet.errors, dict[str, cfevents.CfEventsError]()
         found = _report(journal, window, unread)
-        kinds = telling_kinds(found.findings)
+        kinds = kinds_with_details(found.findings)
         if not details:
             return _Found(found, unread, _count(journal, kinds))
         for connector_id, its in kinds.items():
