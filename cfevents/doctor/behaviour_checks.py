@@ -1,14 +1,26 @@
 """The checks of what the API does where its documentation leaves it open."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import groupby
+from operator import attrgetter
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cfevents._model.api import EventMetadata, event_key
-from cfevents.doctor.findings import Answer, CheckSpec, CursorForm, Findings, ProbedListing
-from cfevents.doctor.inference import enough_for_order, possible_orders, window_rules
+from cfevents.doctor.findings import (
+    Answer,
+    CheckSpec,
+    CursorForm,
+    Findings,
+    ProbedListing,
+    failed,
+    ok,
+    unknown,
+    warning,
+)
+from cfevents.doctor.inference import WindowRule, enough_for_order, possible_orders, window_rules
 
 if TYPE_CHECKING:
     from cfevents._model.checkpoint import EventKey
@@ -23,8 +35,11 @@ _CURSOR_TEXTS: dict[CursorForm, str] = {
     "null": "with a cursor that is null",
     "empty": 'with a cursor that is ""',
 }
-_CLOCK_TEXTS = {"t": "compared with t, the time recorded", "a": "compared with a, the time collected"}
-_BOUND_TEXTS = {"inclusive": "the bound is inclusive", "exclusive": "the bound is exclusive"}
+_CLOCKS = {
+    "t": ("t", "compared with t, the time recorded"),
+    "a": ("a", "compared with a, the time collected"),
+}
+_BOUNDS = {True: ("inclusive", "the bound is inclusive"), False: ("exclusive", "the bound is exclusive")}
 
 
 def check_order(findings: Findings) -> Answer | None:
@@ -34,82 +49,56 @@ def check_order(findings: Findings) -> Answer | None:
     runs = [listing.items for listing in findings.listings]
     orders = possible_orders(runs)
     if not orders:
-        found = "none: neither ascending nor descending, by t, by a or by kind"
-        return Answer("ok", found, values={"direction": "none"})
+        return ok("none: neither ascending nor descending, by t, by a or by kind", direction="none")
     if not enough_for_order(runs) or len({order.direction for order in orders}) > 1:
-        return Answer("unknown", f"{len(findings.known)} events are too few to tell")
-    return _one_order(orders[0].direction, [order.key for order in orders])
-
-
-def _one_order(direction: str, keys: Sequence[str]) -> Answer:
-    """Return the answer for an order with one direction, by one of the keys."""
+        return unknown(f"{len(findings.known)} events are too few to tell")
+    direction, keys = orders[0].direction, [order.key for order in orders]
     if len(keys) == 1:
-        found = f"by kind, then {direction} by t and n" if keys[0] == "kind" else f"{direction} by {keys[0]}"
-        return Answer("ok", found, values={"direction": direction, "by": keys[0]})
+        found = f"by kind, then {direction} by t and n" if keys == ["kind"] else f"{direction} by {keys[0]}"
+        return ok(found, direction=direction, by=keys[0])
     if "kind" in keys:
-        return Answer("unknown", "those seen are in order by time, and by kind as well: their kinds do not alternate")
-    found = f"{direction}, by {' or by '.join(keys)}: those seen have the same order by both"
-    return Answer("ok", found, values={"direction": direction})
+        return unknown("the events seen are in order by time, and by kind as well: their kinds do not alternate")
+    return ok(f"{direction}, by {' or by '.join(keys)}: the events seen are in order by both", direction=direction)
 
 
-def check_window(findings: Findings) -> Answer | None:
-    """Find the time that a window's bounds are compared with."""
-    clocks = {rule.clock for rule in window_rules(findings)}
-    same = all(event.recorded_ts == event.collected_ts for event in findings.known)
-    why_open = "t and a are the same in each event seen" if same else None
-    return _only_answer({clock: _CLOCK_TEXTS[clock] for clock in clocks}, findings, why_open)
-
-
-def check_from(findings: Findings) -> Answer | None:
-    """Find out whether the lower bound is inclusive."""
-    return _check_bound({rule.lower for rule in window_rules(findings)}, findings)
-
-
-def check_to(findings: Findings) -> Answer | None:
-    """Find out whether the upper bound is inclusive."""
-    return _check_bound({rule.upper for rule in window_rules(findings)}, findings)
-
-
-def _check_bound(possible: set[bool], findings: Findings) -> Answer | None:
-    names = ["inclusive" if is_inclusive else "exclusive" for is_inclusive in possible]
-    return _only_answer({name: _BOUND_TEXTS[name] for name in names}, findings)
-
-
-def _only_answer(possible: Mapping[str, str], findings: Findings, why_open: str | None = None) -> Answer | None:
-    """Return the answer that is left; None where requests were missing to find it."""
+def check_rule(
+    term: Callable[[WindowRule], Any], texts: Mapping[Any, tuple[str, str]], findings: Findings
+) -> Answer | None:
+    """Find one term of the rule by which a window takes events."""
+    possible = {term(rule) for rule in window_rules(findings)}
     if not findings.known:
         return None
     if len(possible) > 1:
         if findings.stopped is not None or "windows" in findings.failures:
             return None
-        return Answer("unknown", why_open or "no window tells, of those that could be tried")
-    for value, found in possible.items():
-        return Answer("ok", found, values={"is": value})
-    found = "by no rule that is known: an event is missing that another window had, or one is listed beyond the bounds"
+        if texts is _CLOCKS and all(event.recorded_ts == event.collected_ts for event in findings.known):
+            return unknown("t and a are the same in each event seen")
+        return unknown("no window that could be tried shows it")
+    if possible:
+        value, found = texts[possible.pop()]
+        return ok(found, **{"is": value})
+    found = "by no known rule: an event is missing that another window had, or one is listed beyond the bounds"
     advice = "run it again; if it stays so, list without concurrency, and report it with the output of --json"
-    return Answer("failed", found, advice)
+    return failed(found, advice)
 
 
 def check_page_size(findings: Findings) -> Answer | None:
     """Find the largest page, and check that a limit is kept."""
     for listing in findings.listings:
         if listing.limit and any(len(page.items) > listing.limit for page in listing.pages):
-            found = f"more events came than the limit of {listing.limit} that was asked for"
-            return Answer("warning", found, "--page-size has no effect", {"kept": False})
+            found = f"a page had more events than its limit of {listing.limit}"
+            return warning(found, "--page-size has no effect", kept=False)
     wide, refused = findings.wide, findings.refused_limit
     if wide is None or not wide.items:
         return None
-    largest, values = wide.largest_page, {"kept": True}
-    if largest is None:
-        found = f"the largest was not reached: all {len(wide.items):,} events fit on a page"
-        return Answer("unknown", found, values=values)
+    if (largest := wide.largest_page) is None:
+        return unknown(f"the largest was not reached: all {len(wide.items):,} events fit on a page", kept=True)
     if refused is not None:
-        found = f"{largest:,}, where no limit is asked for; one of {refused:,} is refused"
-        return Answer("ok", found, values=values)
+        return ok(f"{largest:,} without a limit; a limit of {refused:,} is refused", kept=True)
     if largest == wide.limit:
-        return Answer("ok", f"{largest:,}, as asked for; the largest may be more", values=values)
-    found = f"at most {largest:,}, where {wide.limit:,} were asked for and there was more"
-    return Answer("ok", found, values={"largest": largest, "kept": True})
+        return ok(f"{largest:,}, as requested; larger pages may be possible", kept=True)
+    found = f"at most {largest:,}: {wide.limit:,} were requested, and there were more"
+    return ok(found, largest=largest, kept=True)
 
 
 def check_default_size(findings: Findings) -> Answer | None:
@@ -118,22 +107,22 @@ def check_default_size(findings: Findings) -> Answer | None:
     if listing is None:
         return None
     if (size := listing.largest_page) is None:
-        return Answer("unknown", f"not seen: all {len(listing.items):,} events came at once")
-    return Answer("ok", f"{size:,} events, where no limit is asked for", values={"default": size})
+        return unknown(f"not seen: all {len(listing.items):,} events came at once")
+    return ok(f"{size:,} events without a limit", default=size)
 
 
 def check_ending(findings: Findings) -> Answer | None:
     """Find out how the last page of a listing ends."""
     ended = [listing.pages for listing in findings.listings if listing.complete]
     if not ended:
-        return Answer("unknown", "not seen: no listing was read to its end") if findings.wide else None
+        return unknown("not seen: no listing was read to its end") if findings.wide else None
     forms = sorted({pages[-1].cursor_form for pages in ended})
     texts = " or ".join(text for form, text in _CURSOR_TEXTS.items() if form in forms)
     empty = _ends_in_empty_page(findings)
     after = {True: ", and empty, after the page with the last events", False: "", None: "; after a full one, not seen"}
     one_page = "" if any(len(pages) > 1 for pages in ended) else "; seen in listings of one page"
-    values = {"spelled": forms[0] if len(forms) == 1 else forms, "empty": empty}
-    return Answer("ok", f"the last page is {texts}{after[empty]}{one_page}", values=values)
+    found = f"the last page is {texts}{after[empty]}{one_page}"
+    return ok(found, spelled=forms[0] if len(forms) == 1 else forms, empty=empty)
 
 
 def _ends_in_empty_page(findings: Findings) -> bool | None:
@@ -153,12 +142,10 @@ def check_empty_pages(findings: Findings) -> Answer | None:
     """Look for empty pages that have a cursor, so that there is more."""
     if findings.wide is None:
         return None
-    longest = max(_empty_in_a_row(listing) for listing in findings.listings)
-    values = {"in_a_row": longest}
-    if longest:
-        found = f"{longest} in a row were seen, each with a cursor: a listing takes as many requests more"
-        return Answer("warning", found, "ask for as many events at once as it lets you", values)
-    return Answer("ok", "none that brought a cursor", values=values)
+    if not (longest := max(_empty_in_a_row(listing) for listing in findings.listings)):
+        return ok("none with a cursor", in_a_row=0)
+    found = f"{longest} in a row, each with a cursor: a listing takes as many more requests"
+    return warning(found, "list with the largest pages that the API allows", in_a_row=longest)
 
 
 def _empty_in_a_row(listing: ProbedListing) -> int:
@@ -176,8 +163,8 @@ def check_page_time(findings: Findings) -> Answer | None:
     found = f"{times}, for {len(slowest.items):,} events"
     values = {"median_seconds": round(typical, 3), "longest_seconds": round(slowest.seconds, 3)}
     if slowest.seconds > _WARN_PAGE_S:
-        return Answer("warning", found, "ask for smaller pages, or give the client a longer timeout", values)
-    return Answer("ok", found, values=values)
+        return warning(found, "list with smaller pages, or give the client a longer timeout", **values)
+    return ok(found, **values)
 
 
 def check_lateness(findings: Findings) -> Answer | None:
@@ -187,19 +174,19 @@ def check_lateness(findings: Findings) -> Answer | None:
     latest = max(event.collected_ts - event.recorded_ts for event in findings.known)
     found = f"up to {latest:,.0f} s from t to a, among {len(findings.known):,} events"
     if latest >= _WARN_LATENESS_S:
-        return Answer("warning", found, "follow with a longer --lookback than 24h", {"longest_seconds": latest})
-    return Answer("ok", found, values={"longest_seconds": latest})
+        return warning(found, "follow with a longer --lookback than 24h", longest_seconds=latest)
+    return ok(found, longest_seconds=latest)
 
 
 def check_times(findings: Findings) -> Answer | None:
-    """Look for fractional times, which the API lists and cannot look up."""
+    """Look for fractional times; an event with one is listed, but has no id to get it by."""
     if not findings.known:
         return None
     fractional = sum(not isinstance(event.recorded_ts, int) for event in findings.known)
-    if fractional:
-        found = f"t is fractional in {fractional:,} of {len(findings.known):,} events"
-        return Answer("warning", found, "these are listed, and cannot be got one by one: report it", {"whole": False})
-    return Answer("ok", f"whole seconds, in all of {len(findings.known):,} events", values={"whole": True})
+    if not fractional:
+        return ok(f"whole seconds, in all of {len(findings.known):,} events", whole=True)
+    found = f"t is fractional in {fractional:,} of {len(findings.known):,} events"
+    return warning(found, "these events are listed, but cannot be read one by one: report it", whole=False)
 
 
 _ASSUMPTIONS = {
@@ -224,12 +211,10 @@ def check_assumptions(findings: Findings) -> Answer | None:
     unseen = [text for name, text in _ASSUMPTIONS.items() if values[name] is None]
     if broken:
         advice = "events may be lost: report it, with the output of --json"
-        return Answer("failed", f"does not hold: {'; '.join(broken)}", advice, values)
+        return failed(f"does not hold: {'; '.join(broken)}", advice, **values)
     if not unseen:
-        return Answer("ok", f"all hold: {'; '.join(_ASSUMPTIONS.values())}", values=values)
-    if len(unseen) == len(values):
-        return None
-    return Answer("unknown", f"the others hold; not seen: {'; '.join(unseen)}", values=values)
+        return ok(f"all hold: {'; '.join(_ASSUMPTIONS.values())}", **values)
+    return None if len(unseen) == len(values) else unknown(f"the others hold; not seen: {'; '.join(unseen)}", **values)
 
 
 def _ids_are_unique(findings: Findings) -> bool | None:
@@ -265,9 +250,9 @@ def _windows_agree(findings: Findings) -> bool | None:
 
 BEHAVIOUR_CHECKS = (
     CheckSpec("order", ("direction", "by"), check_order),
-    CheckSpec("window", ("is",), check_window),
-    CheckSpec("from", ("is",), check_from),
-    CheckSpec("to", ("is",), check_to),
+    CheckSpec("window", ("is",), partial(check_rule, attrgetter("clock"), _CLOCKS)),
+    CheckSpec("from", ("is",), partial(check_rule, attrgetter("lower"), _BOUNDS)),
+    CheckSpec("to", ("is",), partial(check_rule, attrgetter("upper"), _BOUNDS)),
     CheckSpec("page size", ("largest", "kept"), check_page_size),
     CheckSpec("default size", ("default",), check_default_size),
     CheckSpec("ending", ("spelled", "empty"), check_ending),

@@ -36,7 +36,7 @@ _BY_ERROR: tuple[tuple[type[CfEventsError], Category], ...] = (
 _TEXTS: dict[Category, tuple[str, str]] = {
     "name": ("the name of the API's host is not resolved", "check the DNS of this machine, and CLOUDFLARE_BASE_URL"),
     "proxy": (
-        "the proxy does not let it through",
+        "the proxy refuses the request",
         "check the proxy that HTTPS_PROXY names, its user and password too; NO_PROXY names hosts to reach without it",
     ),
     "tls": (
@@ -45,7 +45,7 @@ _TEXTS: dict[Category, tuple[str, str]] = {
     ),
     "connection": ("no connection", "check the network, a firewall, and CLOUDFLARE_BASE_URL if it is set"),
     "timeout": (
-        "no answer in time",
+        "no response in time",
         "check the network; where it needs a proxy, name it in HTTPS_PROXY",
     ),
     "page": (
@@ -53,19 +53,22 @@ _TEXTS: dict[Category, tuple[str, str]] = {
         "a proxy or a login page stands in between, or CLOUDFLARE_BASE_URL is wrong: open the URL in a browser",
     ),
     "redirect": (
-        "the answer sends elsewhere, which is not followed",
+        "the response is a redirect, which is not followed",
         "a login page stands in between, or CLOUDFLARE_BASE_URL is wrong",
     ),
     "server": ("the API, or what stands in front of it, failed", "try again in some minutes; www.cloudflarestatus.com"),
-    "answer": ("the answer is not of the documented shape", "report it, with the output of --json"),
+    "answer": ("the response is not of the documented shape", "report it, with the output of --json"),
     "credentials": ("the credentials are not accepted", "make a new API token, and set CLOUDFLARE_API_TOKEN"),
     "permission": (
         "the permission is missing, or the credentials are not accepted",
         "give the token the permission 'Magic WAN Read' on the account; check email and key where they are used",
     ),
-    "not found": ("there is no such thing", "check CLOUDFLARE_ACCOUNT_ID, and the connector's id"),
+    "not found": (
+        "the account, the connector or the event does not exist",
+        "check CLOUDFLARE_ACCOUNT_ID, and the connector's id",
+    ),
     "blocked": (
-        "the API refuses every request for a while, since its quota is used up",
+        "the request quota is used up, and the API refuses every request for a while",
         "wait, and find out what else uses these credentials",
     ),
     "refused": ("the API refuses the request", "check CLOUDFLARE_ACCOUNT_ID; report it, with the output of --json"),

@@ -148,11 +148,11 @@ class Findings:
     def why_not(self) -> str:
         """Why something could not be found out, where the events are not to blame."""
         if self.stopped is not None:
-            return f"not asked: {self.stopped}"
+            return f"not checked: {self.stopped}"
         if self.failures:
-            return "not asked: an earlier request failed"
+            return "not checked: an earlier request failed"
         if self.connector_id is None:
-            return "not asked: there is no connector"
+            return "not checked: there is no connector"
         return "not seen: not enough events" if self.known else "not seen: no event of the last 30 days"
 
     def diagnosis(self, step: str) -> Diagnosis | None:
@@ -165,13 +165,33 @@ class Answer(NamedTuple):
 
     verdict: Verdict
     found: str
-    advice: str | None = None
-    values: Mapping[str, Any] = {}
+    advice: str | None
+    values: Mapping[str, Any]
 
-    @classmethod
-    def failed(cls, diagnosis: Diagnosis) -> "Answer":
-        """Return the answer for a failed step."""
-        return cls("failed", diagnosis.summary, diagnosis.advice, {"trouble": diagnosis.category})
+
+def ok(found: str, **values: Any) -> Answer:
+    """Return the answer for what works, or was measured."""
+    return Answer("ok", found, None, values)
+
+
+def warning(found: str, advice: str, **values: Any) -> Answer:
+    """Return the answer for what works, and needs some advice."""
+    return Answer("warning", found, advice, values)
+
+
+def failed(found: str, advice: str, **values: Any) -> Answer:
+    """Return the answer for what does not work."""
+    return Answer("failed", found, advice, values)
+
+
+def unknown(reason: str, **values: Any) -> Answer:
+    """Return the answer for what could not be found out."""
+    return Answer("unknown", reason, None, values)
+
+
+def diagnosed(diagnosis: Diagnosis) -> Answer:
+    """Return the answer for a request that failed."""
+    return failed(diagnosis.summary, diagnosis.advice, trouble=diagnosis.category)
 
 
 @frozen
@@ -199,20 +219,24 @@ class CheckSpec(NamedTuple):
 
     name: str
     values: tuple[str, ...]
-    """The names of the check's values; a value without an answer is None."""
+    """The names of the check's values; one without an answer is None."""
 
-    answer: Callable[[Findings], Answer | None]
+    question: Callable[[Findings], Answer | None]
     """Returns None where the findings have no answer."""
+
+    step: str | None = None
+    """The step whose failure is the answer."""
 
     optional: bool = False
     """Without an answer there is no line."""
 
     def check(self, findings: Findings) -> Check | None:
         """Return the line for the report."""
-        answer = self.answer(findings)
+        diagnosis = None if self.step is None else findings.diagnosis(self.step)
+        answer = self.question(findings) if diagnosis is None else diagnosed(diagnosis)
         if answer is None and self.optional:
             return None
-        verdict, found, advice, values = answer or Answer("unknown", findings.why_not)
+        verdict, found, advice, values = answer or unknown(findings.why_not)
         return Check(self.name, verdict, found, advice, dict.fromkeys(self.values) | dict(values))
 
 

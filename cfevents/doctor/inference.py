@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise, product
+from itertools import product
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from cfevents._model.api import EventMetadata, event_key
@@ -52,7 +52,7 @@ def possible_orders(runs: Iterable[Sequence[EventMetadata]]) -> tuple[ListingOrd
         ListingOrder(direction, key)
         for key, value in _SORT_KEYS.items()
         for direction in ("ascending", "descending")
-        if all(_is_sorted([value(event) for event in run], direction) for run in runs)
+        if all(run == sorted(run, key=value, reverse=direction == "descending") for run in runs)
     ]
     # An order by t and n is an order by t as well.
     return tuple(order for order in orders if order.key != "t" or order._replace(key="t and n") not in orders)
@@ -62,12 +62,6 @@ def enough_for_order(runs: Iterable[Sequence[EventMetadata]]) -> bool:
     """Return True where so many events came that they are not in order by chance."""
     log_odds = sum(math.lgamma(len({event_key(event) for event in run}) + 1) for run in runs)
     return log_odds > math.log(_ODDS_AGAINST_CHANCE)
-
-
-def _is_sorted(values: Sequence[Any], direction: Direction) -> bool:
-    if direction == "descending":
-        values = values[::-1]
-    return all(first <= second for first, second in pairwise(values))
 
 
 class WindowRule(NamedTuple):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Invoke = Callable[..., Result]
 
 
-def test_doctor_prints_a_line_for_each_thing_and_ends_with_status_0_where_all_works(invoke: Invoke) -> None:
+def test_doctor_prints_a_line_per_check_with_status_0(invoke: Invoke) -> None:
+    """The doctor prints a line for each check, and ends with status 0 where everything works."""
     result = invoke("doctor", "--simulate")
     head, *lines, last = result.stdout.splitlines()
     assert (result.exit_code, result.stderr) == (0, "")
@@ -32,9 +33,10 @@ def test_doctor_prints_a_line_for_each_thing_and_ends_with_status_0_where_all_wo
     assert last.endswith(" requests were sent.")
 
 
-def test_doctor_ends_with_status_1_where_something_failed_and_says_what_to_do(
+def test_doctor_failure_has_status_1_and_advice(
     account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The doctor ends with status 1 where something failed, and says what to do."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "env-token-77aa")
     result = invoke("doctor")
     assert (result.exit_code, result.stderr) == (1, "")
@@ -49,7 +51,7 @@ def test_doctor_ends_with_status_1_where_something_failed_and_says_what_to_do(
     (unknown,) = [line for line in lines if line.split()[1] == "unknown"]
     assert unknown.startswith("permission ")
     assert unknown.endswith(
-        "not asked: an earlier request failed; so too account, connectors, listing, event, latest, order, window, "
+        "an earlier request failed; so too account, connectors, listing, event, latest, order, window, "
         "from, to, page size, default size, ending, empty pages, page time, lateness, times, assumptions"
     )
 
@@ -63,9 +65,10 @@ def test_doctor_ends_with_status_1_where_something_failed_and_says_what_to_do(
     ],
     ids=str,
 )
-def test_doctor_says_which_variables_are_missing_and_asks_nobody(
+def test_doctor_names_missing_variables_and_sends_nothing(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
 ) -> None:
+    """The doctor names the variables that are missing, and sends no request."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     result = invoke("doctor", "--json")
@@ -77,23 +80,26 @@ def test_doctor_says_which_variables_are_missing_and_asks_nobody(
     assert not any(value in result.stdout for value in variables.values())
 
 
-def test_doctor_asks_about_the_connector_that_is_given(account: "Simulator", invoke: Invoke) -> None:
+def test_doctor_examines_the_given_connector(account: "Simulator", invoke: Invoke) -> None:
+    """The doctor examines the connector that it is given."""
     result = invoke("doctor", "site-1")
     assert result.exit_code == 0
-    assert "; site-1 was asked about" in result.stdout
+    assert "; site-1 was examined" in result.stdout
     assert all("/site-1/" in request.path for request in account.requests[1:])
 
 
-def test_doctor_tells_that_the_token_wins_over_the_key(
+def test_doctor_reports_that_the_token_wins(
     account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The doctor reports that the token wins over the key."""
     monkeypatch.setenv("CLOUDFLARE_EMAIL", "env@mail.example")
     monkeypatch.setenv("CLOUDFLARE_API_KEY", "env-key-77aa")
     assert "CLOUDFLARE_API_TOKEN is used, and not CLOUDFLARE_API_KEY" in invoke("doctor").stdout
 
 
 @pytest.mark.parametrize("args", [("a/b",), ("",), ("--nonsense",), ("one", "two")])
-def test_doctor_asked_wrongly_ends_with_status_2(account: "Simulator", invoke: Invoke, args: tuple[str, ...]) -> None:
+def test_doctor_wrong_usage_has_status_2(account: "Simulator", invoke: Invoke, args: tuple[str, ...]) -> None:
+    """Wrong usage of the doctor ends with status 2."""
     result = invoke("doctor", *args)
     assert (result.exit_code, result.stdout) == (2, "")
     assert account.requests == []
@@ -111,9 +117,10 @@ def test_the_help_of_doctor_ends_in_an_example(invoke: Invoke) -> None:
 
 
 @pytest.mark.once
-def test_a_ca_that_ssl_cert_file_names_is_trusted_as_the_advice_says(
+def test_ca_of_ssl_cert_file_is_trusted(
     run: Callable[..., "subprocess.CompletedProcess[str]"], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """A CA that SSL_CERT_FILE names is trusted, as the advice says."""
     ca, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.issue_cert("127.0.0.1").configure_cert(context)
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

@@ -19,9 +19,8 @@ def answered(sent_at: float, seconds: float, date: str | None) -> TimedResponse:
     st.floats(-1e6, 1e6),
     st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3), st.floats(1e9, 1.0001e9)), min_size=1, max_size=5),
 )
-def test_the_clock_is_never_said_to_be_farther_off_than_it_is(
-    offset: float, answers: list[tuple[float, float, float]]
-) -> None:
+def test_clock_offset_is_never_exaggerated(offset: float, answers: list[tuple[float, float, float]]) -> None:
+    """The clock is never reported to be farther off than it is."""
     # Each took some time until the server wrote the date, and some more after it.
     came = [
         answered(moment - before + offset, before + after, formatdate(int(moment), usegmt=True))
@@ -34,6 +33,7 @@ def test_the_clock_is_never_said_to_be_farther_off_than_it_is(
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])
-def test_a_date_that_is_missing_or_none_tells_nothing(date: str | None) -> None:
+def test_missing_or_wrong_date_is_unknown(date: str | None) -> None:
+    """A Date that is missing or wrong leaves the offset unknown."""
     answer = check_clock(Findings(responses=[answered(1e9, 1, date)]))
     assert (answer.verdict, answer.values) == ("unknown", {})

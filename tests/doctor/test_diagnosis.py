@@ -1,4 +1,4 @@
-"""What is the matter with a request, told by its name: each trouble made by a real server, proxy or network."""
+"""Diagnoses of failed requests, each failure made by a real server, proxy or network."""
 
 import asyncio
 import json
@@ -32,8 +32,8 @@ def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cfevents._time.now", lambda: 1_780_000_100)
 
 
-def told(report: DoctorReport) -> tuple[str, str, int]:
-    """The one line that failed, the sort of trouble, and how many requests it took to find out."""
+def failed_line(report: DoctorReport) -> tuple[str, str, int]:
+    """The one line that failed, the category, and how many requests it took to find out."""
     (failed,) = [check for check in report.checks if check.verdict == "failed"]
     assert failed.advice
     assert not any(secret in report.to_json() for secret in (*CREDENTIALS, "header-secret-55dd"))
@@ -62,19 +62,20 @@ def closed_port() -> int:
         return port
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_trouble_with_tls() -> None:
+async def test_untrusted_certificate_is_trouble_with_tls() -> None:
+    """A certificate without a trusted CA is trouble with TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
     async with answering(b"", context) as port:
         report = await examined(f"https://127.0.0.1:{port}")
-    assert told(report) == ("connection", "tls", 1)
+    assert failed_line(report) == ("connection", "tls", 1)
     assert "SSL_CERT_FILE" in str(report["connection"].advice)
 
 
 async def test_a_server_that_speaks_no_tls_is_trouble_with_tls() -> None:
     async with await asyncio.start_server(_plain, "127.0.0.1", 0) as server:
         report = await examined(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    assert told(report) == ("connection", "tls", 1)
+    assert failed_line(report) == ("connection", "tls", 1)
 
 
 async def _plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -85,12 +86,13 @@ async def _plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def test_a_name_that_does_not_resolve_is_trouble_with_the_name() -> None:
-    assert told(await examined("https://api.invalid")) == ("connection", "name", 1)
+    assert failed_line(await examined("https://api.invalid")) == ("connection", "name", 1)
 
 
-async def test_a_connection_that_is_refused_is_trouble_with_the_connection() -> None:
+async def test_refused_connection_is_trouble_with_the_connection() -> None:
+    """A connection that is refused is trouble with the connection."""
     report = await examined(f"http://127.0.0.1:{closed_port()}")
-    assert told(report) == ("connection", "connection", 1)
+    assert failed_line(report) == ("connection", "connection", 1)
     assert report["clock"].verdict == report["budget"].verdict == "unknown"
 
 
@@ -99,24 +101,26 @@ async def test_a_proxy_that_refuses_is_trouble_with_the_proxy(status: str, monke
     async with answering(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
         monkeypatch.setenv("https_proxy", f"http://user:header-secret-55dd@127.0.0.1:{port}")
         report = await examined("https://api.example.com")
-    assert told(report) == ("connection", "proxy", 1)
+    assert failed_line(report) == ("connection", "proxy", 1)
     assert status[:3] in report["connection"].found
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "proxy.invalid"])
 async def test_a_proxy_that_is_not_there_is_trouble_with_the_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", f"http://{host}:{closed_port()}")
-    assert told(await examined("https://api.example.com")) == ("connection", "proxy", 1)
+    assert failed_line(await examined("https://api.example.com")) == ("connection", "proxy", 1)
 
 
-def test_an_answer_that_does_not_come_is_trouble_with_time() -> None:
+def test_missing_response_is_a_timeout() -> None:
+    """A response that does not come is trouble with the timeout."""
+
     async def silent() -> DoctorReport:
         async with Simulator(events=EVENTS) as simulator:
             simulator.faults.add(faults.stall())
             async with Client(**simulator.client_options) as client:
                 return await examine(client)
 
-    assert told(run_jumping(silent())) == ("connection", "timeout", 1)
+    assert failed_line(run_jumping(silent())) == ("connection", "timeout", 1)
 
 
 def page(content: str, status: int = 200) -> faults.Fault:
@@ -124,7 +128,7 @@ def page(content: str, status: int = 200) -> faults.Fault:
 
 
 @pytest.mark.parametrize(
-    ("fault", "line", "sort"),
+    ("fault", "line", "category"),
     [
         (faults.reset(), "connection", "connection"),
         (faults.short_body(), "connection", "connection"),
@@ -148,34 +152,36 @@ def page(content: str, status: int = 200) -> faults.Fault:
     ],
     ids=str,
 )
-async def test_a_fault_of_the_first_answer_is_named_by_one_request(fault: Any, line: str, sort: str) -> None:
+async def test_a_fault_of_the_first_answer_is_named_by_one_request(fault: Any, line: str, category: str) -> None:
     async with Simulator(events=EVENTS) as simulator:
         simulator.faults.add(fault)
         async with Client(**simulator.client_options) as client:
             report = await examine(client)
         assert len(simulator.requests) == 1
-    assert told(report) == (line, sort, 1)
-    assert report["listing"].found == "not asked: an earlier request failed"
+    assert failed_line(report) == (line, category, 1)
+    assert "an earlier request failed" in report["listing"].found
     assert report["assumptions"].found == report["listing"].found
     if line != "connection":
         assert report["connection"].verdict == "ok"
 
 
 @pytest.mark.parametrize("retry_after", [300, 3, None])
-async def test_a_block_is_told_and_not_prolonged_by_further_requests(retry_after: int | None) -> None:
+async def test_block_is_reported_and_not_prolonged(retry_after: int | None) -> None:
+    """A block is reported, and not prolonged by further requests."""
     async with Simulator(events=EVENTS) as simulator:
         simulator.faults.add(faults.status(429, retry_after=retry_after))
         async with Client(**simulator.client_options) as client:
             report = await examine(client)
         assert len(simulator.requests) == 1
-    assert told(report)[0] == "budget"
+    assert failed_line(report)[0] == "budget"
     assert report["connection"].verdict == "ok"
     assert report["credentials"].verdict == "unknown"
     waits = math.ceil((retry_after or 0) * 1.1)
     assert (f"for {waits} s from now" in report["budget"].found) is bool(retry_after)
 
 
-async def test_a_wrong_token_a_wrong_key_and_a_wrong_account_are_told_apart() -> None:
+async def test_wrong_token_key_and_account_are_told_apart() -> None:
+    """A wrong token, a wrong key and a wrong account are told apart."""
     async with Simulator(events=EVENTS) as simulator:
         where = {"base_url": simulator.base_url, "account_id": simulator.account_id}
         wrong: dict[str, dict[str, Any]] = {
@@ -185,12 +191,13 @@ async def test_a_wrong_token_a_wrong_key_and_a_wrong_account_are_told_apart() ->
         }
         for line, options in wrong.items():
             async with Client(**options) as client:
-                assert told(await examine(client))[0] == line
+                assert failed_line(await examine(client))[0] == line
 
 
 @pytest.mark.parametrize(("path", "line"), [("/latest", "latest"), ("/17*", "event"), ("/events", "listing")])
 @pytest.mark.parametrize("fault", [faults.status(403), faults.status(500), faults.result(items=5, t="x")], ids=str)
-async def test_what_one_call_cannot_do_leaves_the_others_to_be_examined(fault: Any, path: str, line: str) -> None:
+async def test_failed_call_leaves_the_others_examined(fault: Any, path: str, line: str) -> None:
+    """Where one call fails, the others are still examined."""
     events = [{"e": {"k": "Init"}, "t": 1_780_000_000 + n, "n": 0} for n in range(3)]
     async with Simulator(events={"site-1": events}) as simulator:
         simulator.faults.add(fault, path=path)
@@ -206,7 +213,8 @@ async def test_what_one_call_cannot_do_leaves_the_others_to_be_examined(fault: A
     [(faults.reset(), "event"), (faults.status(401), "event"), (faults.status(429, retry_after=60), "budget")],
     ids=str,
 )
-async def test_what_would_fail_likewise_is_not_asked_any_more(fault: Any, line: str) -> None:
+async def test_fatal_error_ends_the_examination(fault: Any, line: str) -> None:
+    """Nothing more is sent after an error that every further request would meet."""
     events = [{"e": {"k": "Init"}, "t": 1_780_000_000 + n, "n": 0} for n in range(3)]
     async with Simulator(events={"site-1": events}) as simulator:
         simulator.faults.add(fault, path="/17*")
@@ -214,11 +222,13 @@ async def test_what_would_fail_likewise_is_not_asked_any_more(fault: Any, line: 
             report = await examine(client)
         assert len(simulator.requests) == report.requests == 3
     assert report[line].verdict == "failed"
-    assert report["latest"].found == report["window"].found == "not asked: an earlier request failed"
+    assert report["latest"].found == report["window"].found
+    assert "an earlier request failed" in report["window"].found
     assert report["order"].verdict == "unknown"
 
 
-async def test_a_report_for_a_support_case_has_the_rays_and_neither_ids_nor_secrets() -> None:
+async def test_json_report_has_rays_and_no_ids_or_secrets() -> None:
+    """A report for a support case has the CF-Rays, and neither ids nor secrets."""
     events = [{"e": {"k": "Init", "note": "of nobody's business"}, "t": 1_780_000_000 + n, "n": 0} for n in range(3)]
     async with Simulator(events={"site-1": events}) as simulator:
         simulator.faults.add(

@@ -1,5 +1,6 @@
 """What an examination finds, over real connections: every setting of the simulator, and servers of other habits."""
 
+import re
 from functools import cache
 from itertools import product
 from typing import Any
@@ -59,7 +60,7 @@ def check_settings(report: DoctorReport, simulator: Simulator) -> None:
     direction, keys = ORDERS[simulator.order]
     assert found["order"] == direction
     # Some pages have the same order by both times: that is said, and not guessed.
-    assert found["by"] in keys or (found["by"] is None and "same order by both" in report["order"].found)
+    assert found["by"] in keys or (found["by"] is None and "in order by both" in report["order"].found)
     assert found["window"] == simulator.compare
     assert found["from"] == found["to"] == simulator.bounds
     assert found["ending"] == simulator.ending
@@ -111,9 +112,10 @@ async def test_each_setting_is_told_apart(setting: dict[str, Any], seed: int) ->
     ids=str,
 )
 @pytest.mark.parametrize("order", ["ascending", "shuffled"])
-async def test_what_twelve_requests_do_not_show_is_unknown_and_never_guessed(
+async def test_what_requests_do_not_show_is_unknown(
     setting: dict[str, int], cap: int | None, empties: int, order: Any
 ) -> None:
+    """What twelve requests do not show is unknown, and never guessed."""
     truth: dict[str, Any] = {"window": "a", "from": "exclusive", "to": "exclusive", "ending": "null"}
     truth |= {"order": order, "by": "t and n"} if order == "ascending" else {"order": "none"}
     truth |= {"cap": cap, "default": cap, "empties": empties}
@@ -145,7 +147,7 @@ class Listings:
         if path == "latest":
             return await success({"count": 0, "items": []})(request)
         if path != "events":
-            event = next(each for each in self.events if f"{each['t']}.{each['n']}" == path)
+            event = next(event for event in self.events if f"{event['t']}.{event['n']}" == path)
             return await success({"e": {"k": event["k"]}, "t": event["t"], "n": event["n"]})(request)
         return await self._page(request)
 
@@ -177,14 +179,16 @@ async def test_each_bound_is_told_by_itself(rule: tuple[str, str, str]) -> None:
     assert (found["window"], found["from"], found["to"]) == rule
 
 
-async def test_an_empty_page_after_the_last_events_is_told() -> None:
+async def test_empty_last_page_is_reported() -> None:
+    """An empty page after the last events is reported."""
     async with ScriptedAPI(Listings(bare_end=True)) as api:
         report = await examined(api)
     assert report["ending"].values == {"spelled": "null", "empty": True}
     assert "empty, after the page with the last events" in report["ending"].found
 
 
-async def test_an_event_that_a_narrower_window_lacks_is_a_failure() -> None:
+async def test_event_missing_in_narrow_window_is_a_failure() -> None:
+    """An event that a narrower window does not have is a failure."""
     listings = Listings()
     async with ScriptedAPI(listings) as api:
         report = await examined(api)
@@ -197,13 +201,14 @@ async def test_an_event_that_a_narrower_window_lacks_is_a_failure() -> None:
     assert report.failed
 
 
-async def test_a_quiet_connector_leaves_everything_open_that_events_would_tell() -> None:
+async def test_quiet_connector_leaves_behaviour_unknown() -> None:
+    """Without events, everything that events would show is unknown."""
     async with Simulator(events={"site-1": [], "site-2": []}) as simulator:
         report = await examined(simulator)
     assert {check.verdict for check in report.checks if check.name in ("order", "window", "from", "to", "times")} == {
         "unknown"
     }
-    assert report["order"].found == "not seen: no event of the last 30 days"
+    assert "no event of the last 30 days" in report["order"].found
     assert report["listing"].verdict == "ok"
     assert not report.failed
 
@@ -212,11 +217,12 @@ async def test_an_account_without_connectors_is_a_warning() -> None:
     async with Simulator(events={}) as simulator:
         report = await examined(simulator)
     assert report["connectors"].verdict == "warning"
-    assert report["listing"].found == "not asked: there is no connector"
+    assert "there is no connector" in report["listing"].found
     assert not report.failed
 
 
-async def test_the_connector_that_was_heard_of_last_is_asked_and_others_where_it_is_silent() -> None:
+async def test_last_heartbeat_is_examined_first() -> None:
+    """The connector with the last heartbeat is examined, and others where it has no events."""
     events = {"silent": [], "loud": history(1).events["site-1"]}
     connectors = [
         {"id": "loud", "last_heartbeat": "2026-01-01T00:00:00Z"},
@@ -227,7 +233,7 @@ async def test_the_connector_that_was_heard_of_last_is_asked_and_others_where_it
         asked = [request.path.split("/")[7] for request in simulator.requests[1:]]
     assert asked[0] == "silent"
     assert set(asked[1:]) == {"loud"}
-    assert "loud was asked about" in report["connectors"].found
+    assert "loud was examined" in report["connectors"].found
 
 
 async def test_a_connector_that_is_not_of_the_account_is_a_failure() -> None:
@@ -237,7 +243,8 @@ async def test_a_connector_that_is_not_of_the_account_is_a_failure() -> None:
     assert report["listing"].values == {"trouble": "not found"}
 
 
-async def test_an_id_that_is_no_segment_of_a_path_is_an_error_before_anything_is_sent() -> None:
+async def test_wrong_id_is_an_error_before_anything_is_sent() -> None:
+    """An id that is not one segment of a path is an error before anything is sent."""
     async with Simulator(history=history(1)) as simulator:
         with pytest.raises(ValueError, match="not one segment"):
             await examined(simulator, "a/b")
@@ -249,13 +256,14 @@ async def test_a_client_that_is_not_open_is_an_error() -> None:
         await examine(Client(api_token="arg-token-33bb", account_id="a"))
 
 
-async def test_times_that_differ_in_nothing_leave_open_which_is_compared() -> None:
+async def test_equal_times_leave_the_compared_one_open() -> None:
+    """Where both times of each event are the same, it stays open which one is compared."""
     events = [{"e": {"k": "Init"}, "t": NOW - 900 * n, "n": 0} for n in range(12)]
     async with Simulator(events={"site-1": events}, bounds="exclusive") as simulator:
         report = await examined(simulator)
-    assert report["window"].found == "t and a are the same in each event seen"
+    assert "t and a are the same" in report["window"].found
     assert answers(report)["from"] == answers(report)["to"] == "exclusive"
-    assert report["order"].found.startswith("those seen are in order by time, and by kind as well")
+    assert "in order by time, and by kind" in report["order"].found
 
 
 async def test_fractional_times_and_late_events_are_warnings() -> None:
@@ -281,7 +289,8 @@ async def test_the_clock_is_compared_with_the_servers(seconds: int, monkeypatch:
         assert "NTP" in str(check.advice)
 
 
-async def test_the_budget_is_told_as_the_headers_and_the_client_have_it() -> None:
+async def test_budget_shows_headers_and_client() -> None:
+    """The budget is reported as the headers and the client have it."""
     async with Simulator(history=history(1)) as simulator:
         check = (await examined(simulator))["budget"]
         assert check.verdict == "ok"
@@ -289,13 +298,14 @@ async def test_the_budget_is_told_as_the_headers_and_the_client_have_it() -> Non
         assert check.values["remainders"]["default"]["requests"] == 1200 - len(simulator.requests)
         assert check.values["left"] == 1080 - len(simulator.requests)
         simulator.faults.add(faults.headers({"Ratelimit": None}))
-        assert (await examined(simulator))["budget"].found.startswith("the answers do not tell")
+        assert "no Ratelimit header" in (await examined(simulator))["budget"].found
         simulator.faults.clear()
         simulator.faults.add(faults.headers({"Ratelimit": '"default";r=200;t=30'}))
         assert (await examined(simulator))["budget"].verdict == "warning"
 
 
-async def test_where_the_budget_has_no_room_nothing_more_is_sent() -> None:
+async def test_empty_budget_ends_the_examination() -> None:
+    """Where the budget has no room, nothing more is sent."""
     async with Simulator(history=history(1)) as simulator:
         report = await examined(simulator, budget=Budget(requests=3, period=300, share=1))
     assert report.requests == 3
@@ -321,29 +331,32 @@ async def test_a_limit_that_is_not_kept_is_a_warning() -> None:
     assert report["page size"].values["kept"] is False
 
 
-async def test_a_limit_that_is_refused_is_told_and_does_without() -> None:
+async def test_refused_limit_is_reported_and_left_out() -> None:
+    """A limit that the API refuses is reported, and the listing does without."""
     listings = Listings()
     listings.most = 500
     async with ScriptedAPI(listings) as api:
         report = await examined(api)
     assert report["listing"].verdict == "ok"
-    assert report["page size"].found == "15, where no limit is asked for; one of 1,000 is refused"
+    assert re.match("15 .* 1,000 is refused", report["page size"].found)
     assert report["default size"].values == {"default": 15}
     assert answers(report)["order"] == "ascending"
     assert not report.failed
 
 
-async def test_a_request_that_fails_while_it_is_measured_is_a_failure_of_its_own() -> None:
+async def test_failure_while_measuring_has_its_own_line() -> None:
+    """A request that fails while behaviour is measured has a line of its own."""
     async with Simulator(history=history(1)) as simulator:
         simulator.faults.add(faults.status(500), path="/events", on={2, 3, 4, 5, 6, 7})
         report = await examined(simulator)
     assert report["measuring"].values == {"trouble": "server"}
-    assert report["window"].found == "not asked: an earlier request failed"
+    assert "an earlier request failed" in report["window"].found
     assert report["listing"].verdict == "ok"
     assert report.failed
 
 
-async def test_two_events_of_one_id_and_another_event_than_was_asked_for_are_failures() -> None:
+async def test_shared_id_and_wrong_event_are_failures() -> None:
+    """Two events with one id, and another event than the requested one, are failures."""
     events = [item(NOW - 100), item(NOW - 100, k="Leave")]
     other = success({"e": {"k": "Leave"}, "t": NOW - 7, "n": 0})
     async with ScriptedAPI(

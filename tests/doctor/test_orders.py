@@ -46,7 +46,8 @@ def test_six_events_are_too_few_to_tell_an_order_from_chance(events: list[EventM
     assert not enough_for_order([events])
 
 
-def test_events_that_come_again_on_the_next_page_say_nothing_of_the_order() -> None:
+def test_repeated_events_do_not_hide_the_order() -> None:
+    """Events that come again on the next page do not count for the order."""
     events = history(2)
     assert possible_orders([[*events[:10], *events[8:]]]) == (ListingOrder("ascending", "t and n"),)
     assert not enough_for_order([[events[0]] * 50])

@@ -37,25 +37,27 @@ def narrowed(rule: WindowRule, events: Sequence[EventMetadata], *, complete: boo
 
 @settings(max_examples=40)
 @given(HISTORIES, st.sampled_from(RULES), st.booleans())
-def test_the_true_rule_is_never_excluded_whether_listings_were_read_to_their_ends_or_not(
-    events: list[EventMetadata], rule: WindowRule, complete: bool
-) -> None:
+def test_true_rule_is_never_excluded(events: list[EventMetadata], rule: WindowRule, complete: bool) -> None:
+    """The true rule is never excluded, whether listings were read to their ends or not."""
     assert rule in narrowed(rule, events, complete=complete)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_two_events_whose_times_differ_are_enough_to_tell_all_rules_apart(rule: WindowRule) -> None:
+def test_two_events_tell_all_rules_apart(rule: WindowRule) -> None:
+    """Two events whose times differ are enough to tell all rules apart."""
     events = [EventMetadata("Init", 100, 0, 107), EventMetadata("Leave", 130, 0, 133)]
     assert narrowed(rule, events) == (rule,)
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if rule.clock == "t"])
-def test_where_no_times_differ_only_the_bounds_can_be_told(rule: WindowRule) -> None:
+def test_equal_times_show_the_bounds_alone(rule: WindowRule) -> None:
+    """Where no times differ, the bounds alone can be found."""
     events = [EventMetadata("Init", 100, 0, 100), EventMetadata("Leave", 130, 0, 130)]
     assert narrowed(rule, events) == (rule, rule._replace(clock="a"))
 
 
-def test_no_rule_explains_an_event_beyond_both_bounds_or_one_that_is_missing_between_them() -> None:
+def test_no_rule_explains_stray_or_missing_events() -> None:
+    """No rule explains an event beyond both bounds, or one that is missing between them."""
     inside, outside = EventMetadata("Init", 105, 0, 105), EventMetadata("Init", 300, 0, 300)
     window = TimeWindow(100, 110)
     beyond = ProbedListing(window, None, (SeenPage((inside, outside), None, "absent"),))
@@ -64,7 +66,8 @@ def test_no_rule_explains_an_event_beyond_both_bounds_or_one_that_is_missing_bet
     assert consistent_rules(RULES, missing, [inside]) == ()
 
 
-def test_a_narrow_window_is_preferred_to_one_that_may_hold_any_number_of_events() -> None:
+def test_narrow_window_is_preferred() -> None:
+    """A narrow window is preferred to one that may hold any number of events."""
     events = [EventMetadata("Init", 10_000 * number, 0, 10_000 * number + 30) for number in range(1, 9)]
     window = most_telling_window(RULES, events)
     assert window is not None
