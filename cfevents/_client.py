@@ -10,9 +10,9 @@ from yarl import URL
 
 from cfevents._http.budget import Budget
 from cfevents._http.config import TokenSource, resolve_credentials, resolve_endpoints
-from cfevents._http.connection import Connection, Counters, Reader, Usage
+from cfevents._http.connection import Connection, Counters, Usage
 from cfevents._http.retry import Retry
-from cfevents._http.transport import Exchange, Settings, Transport, warn_if_unclosed
+from cfevents._http.transport import Transport, TransportOptions
 from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import EventStream
@@ -45,7 +45,7 @@ class Client:
 
     __module__ = "cfevents"
 
-    _session: Connection | None = None
+    _connection: Connection | None = None
     _closed = False
 
     def __init__(
@@ -91,11 +91,11 @@ class Client:
         hidden_headers = mask_values(extra_headers)
         base_url = extra_headers = None
         self._credentials = resolve_credentials(api_token, api_email, api_key)
-        self._api = resolve_endpoints(hidden_url, account_id)
+        self._endpoints = resolve_endpoints(hidden_url, account_id)
         self._retry = validate_type("retry", Retry() if retry is None else retry, Retry)
         self._budget = validate_type("budget", Budget() if budget is None else budget, Budget)
-        self._counts = Counters()
-        self._settings = Settings(session, timeout, max_body_size, hidden_headers)
+        self._counters = Counters()
+        self._transport_options = TransportOptions(session, timeout, max_body_size, hidden_headers)
 
     async def open(self) -> Self:
         """Open the client on the event loop that runs; once more is no harm, also after it was closed.
@@ -103,21 +103,20 @@ class Client:
         Raises:
             ConfigurationError: It is open on another event loop, or the session that was passed cannot be used.
         """
-        if self._session is None:
-            transport = Transport(self._api.base_url, self._settings)
-            exchange = Exchange(transport, self._credentials, self._settings)
-            self._session = Connection(exchange, self._budget, self._retry, self._counts)
-            self._forgotten = warn_if_unclosed(self, self._api.account_id, transport)
-        self._opened()
+        if self._connection is None:
+            transport = Transport(self._endpoints.base_url, self._credentials, self._transport_options)
+            self._connection = Connection(transport, self._endpoints, self._budget, self._retry, self._counters)
+            self._finalizer = transport.warn_if_unclosed(self, self._endpoints.account_id)
+        self._get_connection()
         return self
 
     async def close(self) -> None:
         """Close the client and its connections; a session that was passed stays open."""
-        session, self._session = self._session, None
-        if session is not None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
             self._closed = True
-            self._forgotten.detach()
-            await session.close()
+            self._finalizer.detach()
+            await connection.close()
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -177,9 +176,9 @@ class Client:
             prefetch=prefetch,
             concurrency=concurrency,
             timeout=timeout,
-            account_id=self._api.account_id,
+            account_id=self._endpoints.account_id,
         )
-        return EventStream(query, self._reader)
+        return EventStream(query, self._get_connection)
 
     def fleet(
         self,
@@ -200,7 +199,7 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        return Fleet(self._reader, connector_ids, concurrency, on_error)
+        return Fleet(self._get_connection, self._endpoints.account_id, connector_ids, concurrency, on_error)
 
     def follow_events(
         self,
@@ -246,7 +245,7 @@ class Client:
         ids = [connector_ids] if isinstance(connector_ids, str) else connector_ids
         fleet = ids if isinstance(ids, Fleet) else self.fleet(ids)
         return follow(
-            self._reader,
+            self._get_connection,
             fleet,
             since=since,
             checkpoint=checkpoint,
@@ -273,8 +272,8 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        patience, request = validate_timeout(timeout), self._api.get_event(connector_id, event_id(event))
-        return (await self._opened().ask(request, patience)).result
+        patience, request = validate_timeout(timeout), self._endpoints.get_event(connector_id, event_id(event))
+        return (await self._get_connection().request(request, patience)).result
 
     async def latest_events(self, connector_id: str, *, timeout: float | None = None) -> list[RecordedEvent]:
         """Get the latest events of a connector with their payloads, in the API's order.
@@ -288,8 +287,8 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        patience, request = validate_timeout(timeout), self._api.latest_events(connector_id)
-        return list((await self._opened().ask(request, patience)).result.items)
+        patience, request = validate_timeout(timeout), self._endpoints.latest_events(connector_id)
+        return list((await self._get_connection().request(request, patience)).result.items)
 
     async def list_connectors(self, *, timeout: float | None = None) -> list[Connector]:
         """List the connectors of the account.
@@ -302,33 +301,29 @@ class Client:
             TypeError: The timeout is not a number.
             ValueError: The timeout is not finite and above 0.
         """
-        patience, request = validate_timeout(timeout), self._api.list_connectors()
-        return (await self._opened().ask(request, patience)).result
+        patience, request = validate_timeout(timeout), self._endpoints.list_connectors()
+        return (await self._get_connection().request(request, patience)).result
 
-    @property
-    def _reader(self) -> Reader:
-        return Reader(self._opened, self._api)
-
-    def _opened(self) -> Connection:
-        if self._session is None:
+    def _get_connection(self) -> Connection:
+        if self._connection is None:
             state = "is closed" if self._closed else "is not open"
             raise ConfigurationError(f"the client {state}: write 'async with Client() as client', or await open()")
-        if self._session.loop is not asyncio.get_running_loop():
+        if self._connection.loop is not asyncio.get_running_loop():
             raise ConfigurationError("the client is open on another event loop: make one for each loop")
-        return self._session
+        return self._connection
 
     @property
     def usage(self) -> Usage:
         """What this client has sent and waited, and what is left of its budget at this moment."""
-        counts = self._counts
-        return Usage(counts.sent, counts.repeated, counts.waited, self._budget.left)
+        counters = self._counters
+        return Usage(counters.sent, counters.repeated, counters.waited, self._budget.left)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client holds credentials and connections, and is not copied: make one where it is needed")
 
     def __repr__(self) -> str:
         # Of a client that could not be made, a traceback shows this before there is anything to tell.
-        api = vars(self).get("_api")
-        account = f" of account {api.account_id} at {api.base_url}" if api else ""
-        state = "open" if self._session is not None else "closed" if self._closed else "not open"
+        endpoints = vars(self).get("_endpoints")
+        account = f" of account {endpoints.account_id} at {endpoints.base_url}" if endpoints else ""
+        state = "open" if self._connection is not None else "closed" if self._closed else "not open"
         return f"<Client{account}, {state}>"

@@ -12,7 +12,7 @@ from cfevents._following.poll import FollowOptions, PayloadOptions, PollResult
 from cfevents._following.poller import Poller
 from cfevents._following.schedule import Intervals
 from cfevents._following.status import ConnectorStatus
-from cfevents._http.connection import Reader
+from cfevents._http.connection import GetConnection
 from cfevents._listing.details import wanted_kinds
 from cfevents._listing.fleet import Fleet, FleetMembers, fleet_members
 from cfevents._listing.query import ListQuery
@@ -50,8 +50,10 @@ class Follower(Generic[T]):
 
     __module__ = "cfevents"
 
-    def __init__(self, reader: Reader, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
-        self._reader, self._members, self._options = reader, members, options
+    def __init__(
+        self, get_connection: GetConnection, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint
+    ) -> None:
+        self._get_connection, self._members, self._options = get_connection, members, options
         self._reached = start
         self._present: tuple[PollResult, int] | None = None
         self._poller: Poller | None = None
@@ -84,7 +86,7 @@ class Follower(Generic[T]):
             ValueError: An argument has no meaning.
         """
         payloads = PayloadOptions(validate_int("concurrency", concurrency), wanted_kinds(kinds))
-        return Follower(self._reader, self._members, self._options._replace(payloads=payloads), self.checkpoint)
+        return Follower(self._get_connection, self._members, self._options._replace(payloads=payloads), self.checkpoint)
 
     def once(self) -> "Follower[T]":
         """Return a follower that reads what there is by now, late events too, and ends: for a job that runs regularly.
@@ -92,7 +94,7 @@ class Follower(Generic[T]):
         It raises `FleetError` where connectors failed, after the others have been served; the checkpoint leaves those
         that failed where they were.
         """
-        return Follower(self._reader, self._members, self._options._replace(once=True), self.checkpoint)
+        return Follower(self._get_connection, self._members, self._options._replace(once=True), self.checkpoint)
 
     async def batches(self) -> AsyncGenerator[Batch[T], None]:
         """Yield the new events poll by poll, each batch with the state after it.
@@ -130,7 +132,7 @@ class Follower(Generic[T]):
             self._poller.end(ConfigurationError("another loop iterates this follower now: use one follower for each"))
             await self._poller.close()
         self._reached, self._present = self.checkpoint, None
-        self._poller = poller = Poller(self._reader, self._members, self._options, self._reached)
+        self._poller = poller = Poller(self._get_connection, self._members, self._options, self._reached)
         try:
             while not self._ended and (result := await poller.next()) is not None:
                 yield result
@@ -147,7 +149,7 @@ class Follower(Generic[T]):
 
 
 def follow(
-    reader: Reader,
+    get_connection: GetConnection,
     fleet: Fleet,
     *,
     since: TimeLike | None,
@@ -173,11 +175,11 @@ def follow(
     intervals = Intervals(parse_duration("interval", interval), parse_duration("deep_interval", deep_interval))
     options = FollowOptions(query, intervals, parse_duration("overlap", overlap), parse_duration("lookback", lookback))
     start = FollowCheckpoint(
-        reader.api.account_id,
+        members.account_id,
         None if members.named is None else tuple(sorted(members.named)),  # their order means nothing
         query.start.kind,
         begin,
     )
     if checkpoint is not None:
         start = require_same_following(checkpoint, start, absolute=since is not None and not is_relative(since))
-    return Follower(reader, members, options, start)
+    return Follower(get_connection, members, options, start)

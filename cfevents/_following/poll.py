@@ -11,7 +11,7 @@ from attrs import evolve
 
 from cfevents._following.schedule import DueConnector, Intervals
 from cfevents._following.watermark import Watermark
-from cfevents._http.connection import Reader
+from cfevents._http.connection import GetConnection
 from cfevents._listing.details import ListedEvent, get_details
 from cfevents._listing.pages import filter_kinds
 from cfevents._listing.planner import LENIENT
@@ -76,7 +76,9 @@ class Poll:
     delivered, so it prunes the watermark as it advances.
     """
 
-    def __init__(self, reader: Reader, options: FollowOptions, mark: Watermark, due: DueConnector) -> None:
+    def __init__(
+        self, get_connection: GetConnection, options: FollowOptions, mark: Watermark, due: DueConnector
+    ) -> None:
         self.mark = mark
         """The watermark once the events that were yielded are delivered."""
 
@@ -87,7 +89,7 @@ class Poll:
         since, until = mark.window(math.inf if due.deep else options.overlap, self._began)
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)
         self._query = evolve(options.query, start=start)
-        self._reader, self._payloads = reader, options.payloads
+        self._get_connection, self._payloads = get_connection, options.payloads
         # A little more than the lookback: the collection times are those of another clock.
         self._keep_s = options.lookback + options.overlap if due.deep else None
         self._listed_count = self._fresh_count = 0
@@ -127,7 +129,9 @@ class Poll:
         loop, mark, pending, failure = asyncio.get_running_loop(), self.mark, list[EventMetadata](), None
         max_events, yielded_at = MAX_BATCH_EVENTS if self._payloads is None else MAX_BATCH_DETAILS, loop.time()
         # The future is listed too, where few appliances have events.
-        slices = list_slices(self._reader, self._query, allowance=LENIENT, quiet_from=self._began, every_kind=True)
+        slices = list_slices(
+            self._get_connection, self._query, allowance=LENIENT, quiet_from=self._began, every_kind=True
+        )
         async with aclosing(slices) as pages:
             try:
                 async for page in pages:
@@ -161,7 +165,7 @@ class Poll:
                 yield ListedEvent(self._query.start, event)
 
         complete: list[object] = []
-        async with aclosing(get_details(self._reader, listed(), *self._payloads)) as details:
+        async with aclosing(get_details(self._get_connection, listed(), *self._payloads)) as details:
             async for _, detail in details:
                 if isinstance(detail, CfEventsError):
                     return complete, detail

@@ -10,7 +10,7 @@ from cfevents._following.poll import FollowOptions, Poll, PollResult
 from cfevents._following.schedule import DueConnector, Schedule
 from cfevents._following.status import ConnectorStatus
 from cfevents._following.watermark import Watermark
-from cfevents._http.connection import Connection, Reader, cancel_all
+from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.fleet import FleetMembers
 from cfevents.errors import (
     APIResponseError,
@@ -38,12 +38,14 @@ class Poller:
     result: while the caller works on it, the workers wait.
     """
 
-    def __init__(self, reader: Reader, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
+    def __init__(
+        self, get_connection: GetConnection, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint
+    ) -> None:
         self.status: dict[str, ConnectorStatus] = {}
         self.errors: dict[str, CfEventsError] = {}
         """The connectors that could not be read, if each is polled once."""
 
-        self._reader, self._members, self._options, self._start = reader, members, options, start
+        self._get_connection, self._members, self._options, self._start = get_connection, members, options, start
         self._marks = dict[str, Watermark]()
         self._schedule = Schedule(options.intervals, options.random)
         self._results: asyncio.Queue[PollResult | BaseException | None] = asyncio.Queue(1)
@@ -58,13 +60,13 @@ class Poller:
         Raises:
             CfEventsError: Nothing can be polled any more.
         """
-        connection = self._reader.opened()
+        connection = self._get_connection()
         if self._connection is None:
             self._connection = connection
             self._start_tasks(connection)
         elif connection is not self._connection:
             raise ConfigurationError("the client was closed while it was reading")
-        result = await connection.outcome(connection.start(self._results.get()))
+        result = await connection.result_of(connection.create_task(self._results.get()))
         if isinstance(result, BaseException):
             raise result
         return result
@@ -86,7 +88,7 @@ class Poller:
             # Until the account's connectors are known, those of the checkpoint are followed.
             self._set_connectors(named or self._start.connectors)
         coroutines = [self._work] * (min(workers, len(named)) if named else workers)
-        self._tasks = [connection.start(self._forward_errors(run)) for run in (*coroutines, self._discover)]
+        self._tasks = [connection.create_task(self._forward_errors(run)) for run in (*coroutines, self._discover)]
 
     async def _forward_errors(self, run: Callable[[], Coroutine[None, None, None]]) -> None:
         try:
@@ -113,7 +115,7 @@ class Poller:
             # During an outage the probes of known connectors find out when it is over.
             if not (self._schedule.is_down and self.status):
                 try:
-                    ids, self.errors = await self._members.begin(self._reader_for(suspect=self._discovery_fails))
+                    ids, self.errors = await self._members.begin(self._connection_for(suspect=self._discovery_fails))
                 except CfEventsError as error:
                     self._on_discovery_failed(error)
                 else:
@@ -135,9 +137,9 @@ class Poller:
     def _is_first_refusal(self, error: CfEventsError) -> bool:
         return isinstance(error, AuthenticationError) and not self._was_answered
 
-    def _reader_for(self, *, suspect: bool) -> Reader:
-        """Return the reader; where no answer is expected, one that sends each request once."""
-        return self._reader._replace(opened=lambda: self._reader.opened().once()) if suspect else self._reader
+    def _connection_for(self, *, suspect: bool) -> GetConnection:
+        """Return the getter of the connection; where no answer is expected, one that sends each request once."""
+        return (lambda: self._get_connection().without_retries()) if suspect else self._get_connection
 
     async def _work(self) -> None:
         while (due := await self._next_due()) is not None:
@@ -160,7 +162,7 @@ class Poller:
     async def _poll(self, due: DueConnector) -> None:
         """Poll a connector, and schedule its next poll."""
         loop, status, was_down = asyncio.get_running_loop(), self.status[due.connector_id], self._schedule.is_down
-        poll = Poll(self._reader_for(suspect=due.suspect), self._options, self._marks[due.connector_id], due)
+        poll = Poll(self._connection_for(suspect=due.suspect), self._options, self._marks[due.connector_id], due)
         began = loop.time()
         try:
             await self._deliver(poll, due.connector_id, status)
@@ -171,7 +173,7 @@ class Poller:
         else:
             status.on_success()
             self._was_answered = True
-            least = len(self.status) / (_BUDGET_SHARE * self._reader.opened().rate)
+            least = len(self.status) / (_BUDGET_SHARE * self._get_connection().rate)
             self._schedule.done(due, began, loop.time(), again=poll.is_behind, least=least)
         if self._options.once:
             self._schedule.drop(due.connector_id)

@@ -146,6 +146,16 @@ class _Waiter(NamedTuple):
         return round(block, 6) <= self.patience and now + block <= self.deadline
 
 
+class BudgetStats(NamedTuple):
+    """The state of a budget at one moment."""
+
+    in_flight: int
+    """Requests that were sent and not answered yet."""
+
+    waiting: int
+    """Requests that wait for their turn."""
+
+
 class Budget:
     """The requests that may be sent, to the API and by one token.
 
@@ -190,8 +200,8 @@ class Budget:
         # with a budget of its own, would otherwise add up to a block.
         self._alone = True
 
-    async def turn(self, patience: float = math.inf, deadline: float = math.inf) -> int:
-        """Wait for a request's turn, and count it from then on. Whoever had one says so when it is `answered`.
+    async def acquire(self, patience: float = math.inf, deadline: float = math.inf) -> int:
+        """Wait for a request's turn, and count it from then on. Whoever had one calls `release` after it.
 
         Args:
             patience: The longest block to wait for, in seconds.
@@ -222,7 +232,7 @@ class Budget:
             self._serve(loop)
             raise
 
-    def answered(self, number: int) -> None:
+    def release(self, number: int) -> None:
         """Note that a request was answered, or that no answer will come."""
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -232,7 +242,7 @@ class Budget:
         if self._waiters:
             self._serve(loop)
 
-    def learn(self, limits: RateLimits, number: int, *, settled: bool = True) -> None:
+    def update_from_headers(self, limits: RateLimits, number: int, *, settled: bool = True) -> None:
         """Take what an answer tells of the limits.
 
         Args:
@@ -264,7 +274,7 @@ class Budget:
             until = now + min(remainder.resets_in, window.period)
             window.learn(remainder.requests + under_way, until, now, self._answered)
 
-    def block(self, seconds: float | None) -> None:
+    def block_for(self, seconds: float | None) -> None:
         """Send nothing for a while, since the API refuses everything.
 
         Args:
@@ -278,6 +288,10 @@ class Budget:
             if not waiter.turn.done() and not waiter.outlasts(self._blocked.until - now, now):
                 waiter.turn.set_exception(BlockedError(self._blocked.until - now))
         self._serve(loop)
+
+    def stats(self) -> BudgetStats:
+        """Return the number of requests in flight and waiting."""
+        return BudgetStats(len(self._in_flight), len(self._waiters))
 
     @property
     def rate(self) -> float:

@@ -29,8 +29,8 @@ class Credentials:
     key: Secret | None = None
 
     @property
-    def asked_for(self) -> bool:
-        """Whether the token has to be asked for, which may take its time."""
+    def is_dynamic(self) -> bool:
+        """Whether the token comes from the caller's function, which may take long."""
         return callable(self.token)
 
     async def headers(self) -> dict[str, str]:

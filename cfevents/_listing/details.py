@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from typing import Any, NamedTuple, Self, TypeVar
 
-from cfevents._http.connection import Reader
+from cfevents._http.connection import GetConnection
 from cfevents._listing.ordered import ordered_map
 from cfevents._listing.stream_base import Drawn, Framed
 from cfevents._model.api import EventMetadata
@@ -39,12 +39,12 @@ def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
 
 
 async def get_details(
-    reader: Reader, listed: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
+    get_connection: GetConnection, listed: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
 ) -> AsyncGenerator[tuple[ListedEvent, EventDetail | CfEventsError], None]:
     """Get the payload of each event, in order; an error takes the place of what could not be had.
 
     Args:
-        reader: What to ask with.
+        get_connection: Returns the open connection.
         listed: The events; it is closed at the end.
         concurrency: How many are asked for at a time.
         kinds: The kinds whose payload is asked for; none for all.
@@ -54,13 +54,14 @@ async def get_details(
         event = each.event
         if (kinds and event.kind not in kinds) or not isinstance(event.recorded_ts, int):
             return EventDetail(event, None)
-        request = reader.api.get_event(each.reached.connector_id, event.id)
+        connection = get_connection()
+        request = connection.endpoints.get_event(each.reached.connector_id, event.id)
         try:
-            return EventDetail(event, (await reader.opened().ask(request)).result)
+            return EventDetail(event, (await connection.request(request)).result)
         except NotFoundError:
             return EventDetail(event, None)
 
-    async with aclosing(ordered_map(reader, listed, detail, concurrency, _WAITING * concurrency)) as details:
+    async with aclosing(ordered_map(get_connection, listed, detail, concurrency, _WAITING * concurrency)) as details:
         async for each in details:
             yield each
 

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 
 from attrs import define, evolve, field
 
-from cfevents._http.connection import Reader
+from cfevents._http.connection import GetConnection
 from cfevents._listing.details import Details, ListedEvent, get_details, wanted_kinds
 from cfevents._listing.fleet_rounds import Rounds
 from cfevents._listing.ordered import ordered_map
@@ -31,22 +31,25 @@ _WAITING = 4
 class FleetMembers:
     """Which connectors they are, what they are read with, and what went wrong."""
 
-    reader: Reader
+    get_connection: GetConnection
+    account_id: str
     named: tuple[str, ...] | None
     concurrency: int
     on_error: OnError
     errors: dict[str, CfEventsError] = field(factory=dict)
 
-    async def begin(self, reader: Reader | None = None) -> tuple[tuple[str, ...], dict[str, CfEventsError]]:
+    async def begin(
+        self, get_connection: GetConnection | None = None
+    ) -> tuple[tuple[str, ...], dict[str, CfEventsError]]:
         """Find the connectors for a reading that begins, and where its errors go: another may begin meanwhile.
 
-        The API is asked where they were not named, by another reader if one is given.
+        The API is asked where they were not named, by another connection if one is given.
         """
         self.errors = errors = dict[str, CfEventsError]()
         if self.named is not None:
             return self.named, errors
-        reader = reader or self.reader
-        connectors = (await reader.opened().ask(reader.api.list_connectors())).result
+        connection = (get_connection or self.get_connection)()
+        connectors = (await connection.request(connection.endpoints.list_connectors())).result
         return tuple(
             each.id for each in {each.id: each for each in connectors}.values() if _usable(each, errors)
         ), errors
@@ -73,13 +76,20 @@ class Fleet:
     __module__ = "cfevents"
 
     def __init__(
-        self, reader: Reader, connector_ids: Iterable[str] | None, concurrency: int, on_error: OnError
+        self,
+        get_connection: GetConnection,
+        account_id: str,
+        connector_ids: Iterable[str] | None,
+        concurrency: int,
+        on_error: OnError,
     ) -> None:
         """Take what to read with, and which connectors."""
         if on_error not in {"raise", "collect"}:
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'collect'")
         ids = None if connector_ids is None else _checked(connector_ids)
-        self._members = FleetMembers(reader, ids, validate_int("concurrency", concurrency), on_error)
+        self._members = FleetMembers(
+            get_connection, account_id, ids, validate_int("concurrency", concurrency), on_error
+        )
 
     @property
     def errors(self) -> dict[str, CfEventsError]:
@@ -110,7 +120,7 @@ class Fleet:
             ValueError: An argument has no meaning; the message says what to write instead.
         """
         # One for all: which connectors they are may not be known yet.
-        account_id = self._members.reader.api.account_id
+        account_id = self._members.account_id
         query = ListQuery.of("fleet", since=since, until=until, kind=kind, page_size=page_size, account_id=account_id)
         return FleetStream(self._members, query)
 
@@ -128,7 +138,7 @@ class Fleet:
         ids, errors = await members.begin()
         things, waiting = _one_by_one(ids), _WAITING * members.concurrency
         async with aclosing(
-            ordered_map(members.reader, things, self._latest, members.concurrency, waiting)
+            ordered_map(members.get_connection, things, self._latest, members.concurrency, waiting)
         ) as outcomes:
             async for connector_id, found in outcomes:
                 if isinstance(found, ConfigurationError):  # of the client, not of a connector
@@ -141,8 +151,8 @@ class Fleet:
         members.end(errors)
 
     async def _latest(self, connector_id: str) -> tuple[RecordedEvent, ...]:
-        reader = self._members.reader
-        return (await reader.opened().ask(reader.api.latest_events(connector_id))).result.items
+        connection = self._members.get_connection()
+        return (await connection.request(connection.endpoints.latest_events(connector_id))).result.items
 
 
 async def _one_by_one(ids: Iterable[str]) -> AsyncGenerator[str, None]:
@@ -230,7 +240,7 @@ class FleetStream(Framed, Drawn):
     ) -> AsyncGenerator[FleetEvent[EventDetail], None]:
         rounds, ended = await self._rounds(), set[str]()
         listed = self._listed(rounds, tally)
-        async with aclosing(get_details(self._members.reader, listed, concurrency, kinds)) as details:
+        async with aclosing(get_details(self._members.get_connection, listed, concurrency, kinds)) as details:
             async for each, detail in details:
                 connector_id = each.reached.connector_id
                 if isinstance(detail, ConfigurationError):
@@ -249,7 +259,7 @@ class FleetStream(Framed, Drawn):
         members = self._members
         ids, errors = await members.begin()
         queries = (evolve(self._query, start=evolve(self._query.start, connector_id=each)) for each in ids)
-        return Rounds(members.reader, queries, members.concurrency, errors)
+        return Rounds(members.get_connection, queries, members.concurrency, errors)
 
     async def _listed(self, rounds: Rounds, tally: PageCounter) -> AsyncGenerator[ListedEvent, None]:
         async with aclosing(rounds.read()) as each_round:
@@ -264,7 +274,7 @@ class FleetStream(Framed, Drawn):
         return "all connectors" if named is None else named[0] if len(named) == 1 else f"{len(named)} connectors"
 
     def _wait(self) -> float:
-        return self._members.reader.opened().wait
+        return self._members.get_connection().wait
 
     def __repr__(self) -> str:
         return f"<FleetStream since={self.since} until={self.until}>"

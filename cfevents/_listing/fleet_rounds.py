@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field
 
-from cfevents._http.connection import Reader
+from cfevents._http.connection import GetConnection
 from cfevents._listing.details import ListedEvent
 from cfevents._listing.ordered import ordered_map
 from cfevents._listing.pages import iter_pages, told_how_to_go_on
@@ -51,10 +51,14 @@ class Rounds:
     """The listings of several connectors over one window."""
 
     def __init__(
-        self, reader: Reader, queries: Iterable[ListQuery], concurrency: int, errors: dict[str, CfEventsError]
+        self,
+        get_connection: GetConnection,
+        queries: Iterable[ListQuery],
+        concurrency: int,
+        errors: dict[str, CfEventsError],
     ) -> None:
         """Begin with nothing listed; what goes wrong is put into ``errors``, by connector id."""
-        self._reader, self._concurrency, self.errors = reader, concurrency, errors
+        self._get_connection, self._concurrency, self.errors = get_connection, concurrency, errors
         self._connectors = {query.start.connector_id: _Connector(query, query.start) for query in queries}
         self._page_size = 1
 
@@ -88,7 +92,7 @@ class Rounds:
                 yield connector
 
         found: dict[_Connector, T] = {}
-        async with aclosing(ordered_map(self._reader, things(), work, self._concurrency)) as outcomes:
+        async with aclosing(ordered_map(self._get_connection, things(), work, self._concurrency)) as outcomes:
             async for connector, outcome in outcomes:
                 if isinstance(outcome, ConfigurationError):  # of the client, not of a connector
                     raise outcome
@@ -102,7 +106,7 @@ class Rounds:
         """Ask for the whole window's first page that has events."""
         query = evolve(connector.query, prefetch=0)
         with told_how_to_go_on(connector.reached):
-            async with aclosing(iter_pages(self._reader, query)) as pages:
+            async with aclosing(iter_pages(self._get_connection, query)) as pages:
                 page = await anext(pages)
                 # Without a single event there is nothing to plan by.
                 while not page.items and page.cursor is not None:
@@ -146,7 +150,7 @@ class Rounds:
 
     async def _collected(self, query: ListQuery) -> list[EventMetadata]:
         events: list[EventMetadata] = []
-        async with aclosing(iter_pages(self._reader, query)) as pages:
+        async with aclosing(iter_pages(self._get_connection, query)) as pages:
             async for page in pages:
                 self._page_size = max(self._page_size, len(page.items))
                 events += page.items

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, NamedTuple, TypeVar
 
-from cfevents._http.connection import Reader, cancel_all
+from cfevents._http.connection import GetConnection, cancel_all
 from cfevents.errors import CfEventsError
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 async def ordered_map(
-    reader: Reader,
+    get_connection: GetConnection,
     things: AsyncGenerator[T, None],
     work: Callable[[T], Coroutine[Any, Any, R]],
     concurrency: int,
@@ -24,7 +24,7 @@ async def ordered_map(
     """Do the work for each thing.
 
     Args:
-        reader: What the work is done with.
+        get_connection: Returns the open connection.
         things: What to work for; it is closed at the end.
         work: What to do for one.
         concurrency: For how many it is done at a time.
@@ -40,12 +40,12 @@ async def ordered_map(
     try:
         async with aclosing(things):
             while not isinstance(thing := await _next(things), _End):
-                begun.append((thing, reader.opened().start(work(thing))))
+                begun.append((thing, get_connection().create_task(work(thing))))
                 while begun and (begun[0][1].done() or await _are_enough(begun, concurrency, waiting)):
-                    outcome = await _outcome(reader, begun)
+                    outcome = await _outcome(get_connection, begun)
                     yield outcome
         while begun:
-            late = await _outcome(reader, begun)
+            late = await _outcome(get_connection, begun)
             yield late
         if thing.error is not None:
             raise thing.error
@@ -75,10 +75,12 @@ async def _are_enough(begun: "deque[tuple[T, asyncio.Task[R]]]", concurrency: in
     return begun[0][1].done() or len(begun) >= concurrency + waiting
 
 
-async def _outcome(reader: Reader, begun: "deque[tuple[T, asyncio.Task[R]]]") -> tuple[T, R | CfEventsError]:
+async def _outcome(
+    get_connection: GetConnection, begun: "deque[tuple[T, asyncio.Task[R]]]"
+) -> tuple[T, R | CfEventsError]:
     thing, task = begun[0]
     try:
-        return thing, await reader.opened().outcome(task)
+        return thing, await get_connection().result_of(task)
     except CfEventsError as error:
         return thing, error
     finally:

@@ -5,18 +5,18 @@ from collections.abc import AsyncGenerator, Iterator, Set
 from contextlib import contextmanager
 from hashlib import blake2b
 
-from cfevents._http.connection import Connection, Reader, add_request, cancel_all
+from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, Listing, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
-from cfevents._protocol.requests import Request
+from cfevents._protocol.requests import Request, request_context
 from cfevents._protocol.responses import RawResult, Result
 from cfevents._validation import short_repr, validate_text
 from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 
 
-async def iter_pages(reader: Reader, query: ListQuery) -> AsyncGenerator[Page, None]:
+async def iter_pages(get_connection: GetConnection, query: ListQuery) -> AsyncGenerator[Page, None]:
     """Yield a listing's pages, empty ones included, until one brings no cursor.
 
     Pages are asked for ahead, as many as the query says: while the caller works on one, the next is on its way. The
@@ -26,7 +26,7 @@ async def iter_pages(reader: Reader, query: ListQuery) -> AsyncGenerator[Page, N
         PaginationError: The API sent a cursor for the second time.
         CfEventsError: A page could not be had; the error tells how to go on from it.
     """
-    chain = _PageFetcher(reader, query)
+    chain = _PageFetcher(get_connection, query)
     reached, repeated = query.start, _Deduplicator(query.start)
     try:
         while not reached.finished:
@@ -78,26 +78,26 @@ class _Deduplicator:
 class _PageFetcher:
     """The requests of one listing, sent by a task of its own: each needs the cursor that the one before it brought."""
 
-    def __init__(self, reader: Reader, query: ListQuery) -> None:
-        self._reader, self._query = reader, query
+    def __init__(self, get_connection: GetConnection, query: ListQuery) -> None:
+        self._get_connection, self._query = get_connection, query
         self._patience = query.timeout
         # As many pages are asked for as the caller has asked for, and those ahead.
         self._allowed = asyncio.Semaphore(query.prefetch)
         self._arrived: asyncio.Queue[RawResult[Listing] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._session: Connection | None = None
+        self._connection: Connection | None = None
 
     async def next(self) -> Result[Listing]:
         """Wait for the next page, with those after it on their way."""
-        session = self._reader.opened()
-        if self._task is None or self._session is None:
-            self._session, self._task = session, session.start(self._ask())
+        connection = self._get_connection()
+        if self._task is None or self._connection is None:
+            self._connection, self._task = connection, connection.create_task(self._ask())
             # Not by the task itself: one that is cancelled before it began does nothing.
             self._task.add_done_callback(lambda _: self._arrived.put_nowait(None))
         self._allowed.release()
         waited = self._arrived.empty()
         if (answer := await self._arrived.get()) is None:
-            await self._session.outcome(self._task)
+            await self._connection.result_of(self._task)
             raise AssertionError("a chain ends with its last page, or with an error")  # pragma: no cover
         if not waited:
             # Structuring holds the loop: let the next request leave before it.
@@ -112,7 +112,8 @@ class _PageFetcher:
     async def _ask(self) -> None:
         """Ask for one page after the other."""
         cursor = self._query.start.cursor
-        first, trail = self._query.request(self._reader.api, self._query.window, None), CursorGuard(cursor)
+        endpoints = self._get_connection().endpoints
+        first, trail = self._query.request(endpoints, self._query.window, None), CursorGuard(cursor)
         while True:
             await self._allowed.acquire()
             request = first if cursor is None else first.at(cursor)
@@ -124,11 +125,11 @@ class _PageFetcher:
             del answer  # whoever asked for it keeps the page, as long as it is needed
 
     async def _send(self, request: Request[Listing]) -> RawResult[Listing]:
-        session = self._reader.opened()
-        began = session.loop.time()
-        answer = await session.send(request, self._patience)
+        connection = self._get_connection()
+        began = connection.loop.time()
+        answer = await connection.fetch(request, self._patience)
         if self._patience is not None:
-            self._patience -= session.loop.time() - began
+            self._patience -= connection.loop.time() - began
         return answer
 
 
@@ -151,16 +152,17 @@ class CursorGuard:
             APIResponseError: It cannot be sent.
             PaginationError: It was seen before.
         """
-        try:
-            validate_text("cursor", cursor)
-        except ValueError as error:
-            fault = APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id)
-            raise add_request(fault, request) from None
-        if (digest := _digest(cursor)) in self._seen:
-            ray = f" (CF-Ray {ray_id})" if ray_id else ""
-            why = f"the API sent the cursor {short_repr(cursor)} again; the listing would never end{ray}"
-            raise add_request(PaginationError(why), request)
-        self._seen.add(digest)
+        with request_context(request):
+            try:
+                validate_text("cursor", cursor)
+            except ValueError as error:
+                raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id) from None
+            if (digest := _digest(cursor)) in self._seen:
+                ray = f" (CF-Ray {ray_id})" if ray_id else ""
+                raise PaginationError(
+                    f"the API sent the cursor {short_repr(cursor)} again; the listing would never end{ray}"
+                )
+            self._seen.add(digest)
         return cursor
 
 

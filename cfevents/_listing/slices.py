@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 
 from attrs import define, evolve, field
 
-from cfevents._http.connection import Connection, Reader, cancel_all
+from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.pages import CursorGuard, filter_kinds, told_how_to_go_on
 from cfevents._listing.planner import STRICT, CostLimit, Planner, Slice
 from cfevents._listing.query import ListQuery
@@ -20,7 +20,7 @@ from cfevents.errors import BadRequestError, CfEventsError, CodedMessage
 
 
 async def list_slices(
-    reader: Reader,
+    get_connection: GetConnection,
     query: ListQuery,
     *,
     allowance: CostLimit = STRICT,
@@ -30,7 +30,7 @@ async def list_slices(
     """Yield a listing's events in ascending order, a page for each slice.
 
     Args:
-        reader: What to read with.
+        get_connection: Returns the open connection.
         query: What to list.
         allowance: What it may cost.
         quiet_from: From when on hardly anything is expected, in seconds since the Unix epoch.
@@ -41,7 +41,7 @@ async def list_slices(
             how to go on.
     """
     reached = query.start
-    side_by_side = _SideBySide(reader, query, Planner(query.window, query.concurrency, allowance, quiet_from))
+    side_by_side = _SideBySide(get_connection, query, Planner(query.window, query.concurrency, allowance, quiet_from))
     before: set[EventKey] = set(reached.delivered)
     try:
         while not reached.finished:
@@ -92,19 +92,19 @@ class _Reading:
 class _SideBySide:
     """The requests of the slices, as many at a time as the query says."""
 
-    def __init__(self, reader: Reader, query: ListQuery, plan: Planner) -> None:
+    def __init__(self, get_connection: GetConnection, query: ListQuery, plan: Planner) -> None:
         self.tasks: dict[asyncio.Task[Result[Listing]], Slice] = {}
-        self._reader, self._query, self._plan = reader, query, plan
+        self._get_connection, self._query, self._plan = get_connection, query, plan
         self._patience = query.timeout
         self._readings: defaultdict[Slice, _Reading] = defaultdict(_Reading)
 
     async def next(self) -> tuple[Slice, _Reading]:
         """Wait for the first slice that is left, with others on their way."""
         while True:
-            session = self._reader.opened()
+            connection = self._get_connection()
             for task in [task for task in self.tasks if task.done()]:
-                await self._learn(session, task)
-            self._ask(session)
+                await self._learn(connection, task)
+            self._ask(connection)
             if part := self._plan.take():
                 reading = self._readings.pop(part)
                 if reading.failure:
@@ -112,12 +112,12 @@ class _SideBySide:
                 # Before the caller works on it, the next requests leave.
                 await asyncio.sleep(0)
                 return part, reading
-            began = session.loop.time()
+            began = connection.loop.time()
             await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
             if self._patience is not None:
-                self._patience -= session.loop.time() - began
+                self._patience -= connection.loop.time() - began
 
-    def _ask(self, session: Connection) -> None:
+    def _ask(self, connection: Connection) -> None:
         for task, part in list(self.tasks.items()):
             if part.given_up:
                 task.cancel()
@@ -125,17 +125,17 @@ class _SideBySide:
         for part in [part for part in self._readings if part.given_up]:
             del self._readings[part]
         for part, window in self._plan.asks():
-            request = self._query.request(self._reader.api, window, part.cursor)
+            request = self._query.request(connection.endpoints, window, part.cursor)
             self._readings[part].request = request
-            self.tasks[session.start(session.ask(request, self._patience))] = part
+            self.tasks[connection.create_task(connection.request(request, self._patience))] = part
 
-    async def _learn(self, session: Connection, task: "asyncio.Task[Result[Listing]]") -> None:
+    async def _learn(self, connection: Connection, task: "asyncio.Task[Result[Listing]]") -> None:
         part = self.tasks.pop(task)
         if part.given_up:  # by what another answer of the same moment told
             return
         reading = self._readings[part]
         try:
-            answer = await session.outcome(task)
+            answer = await connection.result_of(task)
             cursor = self._next(reading, part, answer)
         except CfEventsError as error:
             # A cursor may have expired, and a slice is soon listed again.

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from cfevents._http.connection import Reader
+from cfevents._http.connection import GetConnection
 from cfevents._listing.details import Details, ListedEvent, get_details, wanted_kinds
 from cfevents._listing.pages import iter_pages, tell_how_to_go_on
 from cfevents._listing.query import ListQuery
@@ -88,10 +88,10 @@ class EventStream(Stream):
 
     __module__ = "cfevents"
 
-    def __init__(self, query: ListQuery, reader: Reader) -> None:
+    def __init__(self, query: ListQuery, get_connection: GetConnection) -> None:
         """Take what to ask for, and what to read with."""
         super().__init__(query)
-        self._reader = reader
+        self._get_connection = get_connection
 
     def pages(self) -> AsyncGenerator[Page, None]:
         """Read page by page, empty pages included; with a concurrency above 1, slice by slice.
@@ -110,7 +110,7 @@ class EventStream(Stream):
     def _pages(self) -> AsyncGenerator[Page, None]:
         # Where a cursor says how to go on, one can but follow it.
         sliced = self._query.concurrency > 1 and self._query.start.cursor is None
-        return (list_slices if sliced else iter_pages)(self._reader, self._query)
+        return (list_slices if sliced else iter_pages)(self._get_connection, self._query)
 
     def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
         """Read event by event with the payloads, in the listing's order; each costs a request.
@@ -138,7 +138,7 @@ class EventStream(Stream):
     async def _details(
         self, listed: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
     ) -> AsyncGenerator[EventDetail, None]:
-        async with aclosing(get_details(self._reader, listed, concurrency, kinds)) as details:
+        async with aclosing(get_details(self._get_connection, listed, concurrency, kinds)) as details:
             async for each, detail in details:
                 if isinstance(detail, CfEventsError):
                     raise tell_how_to_go_on(detail, each.reached)
@@ -154,7 +154,7 @@ class EventStream(Stream):
                 reached = page.checkpoint or reached
 
     def _wait(self) -> float:
-        return self._reader.opened().wait
+        return self._get_connection().wait
 
 
 async def details_of(stream: EventStream, page: Page) -> list[EventDetail]:
@@ -165,7 +165,7 @@ async def details_of(stream: EventStream, page: Page) -> list[EventDetail]:
             yield ListedEvent(stream._query.start, event)
 
     found = list[EventDetail]()
-    async with aclosing(get_details(stream._reader, listed(), _PAYLOADS, ())) as details:
+    async with aclosing(get_details(stream._get_connection, listed(), _PAYLOADS, ())) as details:
         async for _, detail in details:
             if isinstance(detail, CfEventsError):
                 raise detail

@@ -50,7 +50,7 @@ class RateLimits(NamedTuple):
 NO_LIMITS = RateLimits({}, {})
 
 
-def whole_seconds(text: str | None) -> int | None:
+def parse_retry_after(text: str | None) -> int | None:
     """Read ``Retry-After``: whole seconds, as the API sends them; anything else tells nothing."""
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
 

@@ -1,6 +1,8 @@
 """What is asked: one function for each of the API's calls."""
 
 import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -11,6 +13,7 @@ from yarl import URL
 from cfevents._model.api import Connector, EventId, Latest, Listing, RecordedEvent
 from cfevents._time import TimeWindow
 from cfevents._validation import validate_path_segment
+from cfevents.errors import CfEventsError, ConfigurationError
 
 T = TypeVar("T")
 
@@ -33,6 +36,18 @@ class Request(Generic[T]):
     def at(self, cursor: str) -> "Request[T]":
         """Ask for the page at a cursor, of the listing whose first page this asks for."""
         return Request(self.url.extend_query({"cursor": cursor}), self.result)
+
+
+@contextmanager
+def request_context(request: Request[Any]) -> Iterator[None]:
+    """Name the request on every error of the library that is raised inside."""
+    try:
+        yield
+    except ConfigurationError:  # raised before anything is sent
+        raise
+    except CfEventsError as error:
+        error.method, error.path = request.method, request.path
+        raise
 
 
 @frozen(eq=False, repr=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import field, frozen
 
 from cfevents import _time
-from cfevents._http.transport import Exchange
+from cfevents._http.transport import Transport
 from cfevents._listing.pages import CursorGuard
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response
@@ -115,9 +115,10 @@ class OutOfRequestsError(Exception):
 
 
 @frozen(eq=False, repr=False)
-class Recorder(Exchange):
-    """An exchange that keeps what it sends and receives."""
+class Recorder:
+    """A transport that keeps what it sends and receives."""
 
+    transport: Transport
     sent: list[Request[Any]] = field(factory=list)
     responses: list[TimedResponse] = field(factory=list)
 
@@ -128,7 +129,7 @@ class Recorder(Exchange):
         self.sent.append(request)
         loop = asyncio.get_running_loop()
         sent_at, began = _time.now(), loop.time()
-        response = await super().send(request)
+        response = await self.transport.send(request)
         self.responses.append(TimedResponse(sent_at, _time.now(), loop.time() - began, response))
         return response
 
@@ -137,19 +138,17 @@ class Probe:
     """Sends single requests through an open client, within its budget."""
 
     def __init__(self, client: "Client") -> None:
-        """Put a recorder in the place of the client's exchange."""
-        reader = client._reader
-        connection = reader.opened()
-        exchange = connection.exchange
-        self._client, self.api = client, reader.api
-        self.recorder = Recorder(exchange.transport, exchange.credentials, exchange.settings)
-        self._connection = connection.through(self.recorder)
+        """Put a recorder in the place of the client's transport."""
+        connection = client._get_connection()
+        self._client, self.api = client, connection.endpoints
+        self.recorder = Recorder(connection.transport)
+        self._connection = connection.with_transport(self.recorder)
 
     async def request(self, request: Request[ResultT]) -> ResultT:
         """Return a request's result; raises `CfEventsError` and `OutOfRequestsError`, as `list_pages` does."""
         if self._client.usage.left < 1:
             raise OutOfRequestsError("the request budget has no room for more at this moment")
-        return (await self._connection.ask(request, _PROBE_TIMEOUT_S)).result
+        return (await self._connection.request(request, _PROBE_TIMEOUT_S)).result
 
     async def list_pages(
         self,

@@ -28,7 +28,7 @@ async def paced(options: Options) -> AsyncGenerator[Client, None]:
     """
     budget = _Pace(options)
     async with _client(options, budget) as client:
-        budget.answered(await budget.turn())
+        budget.release(await budget.acquire())
         yield client
 
 

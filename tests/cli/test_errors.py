@@ -75,7 +75,7 @@ def test_a_network_that_is_down_is_a_failure(
     result = invoke("connectors")
     assert result.exit_code == 1
     told = result.stderr.splitlines()
-    assert ["asking again in" in line for line in told] == [True] * 5 + [False]
+    assert ["retrying in" in line for line in told] == [True] * 5 + [False]
     assert "check the network" in told[-1]
 
 

@@ -222,13 +222,13 @@ def test_a_budget_tells_the_wait_of_those_who_wait_where_it_is_known() -> None:
     async def read() -> None:
         budget = Budget(2, 300, share=1)
         assert budget.wait == 0
-        first = await budget.turn()
-        second = asyncio.ensure_future(budget.turn())
+        first = await budget.acquire()
+        second = asyncio.ensure_future(budget.acquire())
         await asyncio.sleep(1)
         assert budget.wait == 0  # nobody knows when the first is answered
-        budget.answered(first)
-        budget.answered(await second)
-        third = asyncio.ensure_future(budget.turn())
+        budget.release(first)
+        budget.release(await second)
+        third = asyncio.ensure_future(budget.acquire())
         await asyncio.sleep(1)
         assert 298 < budget.wait < 300
         third.cancel()

@@ -20,17 +20,17 @@ from support.scripted import Reply, ScriptedAPI, failure, page, success
 import cfevents
 from cfevents import Budget, Client, RateLimitError, Retry
 from cfevents._http.budget import BlockedError
-from cfevents._protocol.rate_limits import RateLimits, whole_seconds
+from cfevents._protocol.rate_limits import RateLimits, parse_retry_after
 from cfevents.testing import Simulator, SimulatorThread
 
 
 @asynccontextmanager
 async def slot(budget: Budget, patience: float = math.inf, deadline: float = math.inf) -> AsyncIterator[int]:
-    number = await budget.turn(patience, deadline)
+    number = await budget.acquire(patience, deadline)
     try:
         yield number
     finally:
-        budget.answered(number)
+        budget.release(number)
 
 
 class Quota:
@@ -114,7 +114,7 @@ def test_in_no_window_do_more_requests_leave_than_the_share(
                 began = loop.time()
                 await asyncio.sleep(length)
                 spans.append((began, loop.time()))
-                budget.learn(RateLimits.of(None, None), number)
+                budget.update_from_headers(RateLimits.of(None, None), number)
 
         await asyncio.gather(*(send(*each) for each in work))
         return spans
@@ -135,7 +135,7 @@ def test_whoever_waits_longest_goes_first() -> None:
             async with slot(budget) as sent:
                 order.append(number)
                 await asyncio.sleep(0.1)
-                budget.learn(RateLimits.of(None, None), sent)
+                budget.update_from_headers(RateLimits.of(None, None), sent)
 
         await asyncio.gather(*(send(number) for number in range(20)))
         return order
@@ -153,7 +153,7 @@ def test_one_request_goes_alone_until_the_first_answer() -> None:
                 most.append(together[0])
                 await asyncio.sleep(1)
                 together[0] -= 1
-                budget.learn(RateLimits.of(None, '"default";r=1000;t=300'), number)
+                budget.update_from_headers(RateLimits.of(None, '"default";r=1000;t=300'), number)
 
         await asyncio.gather(*(send() for _ in range(5)))
         return most
@@ -184,7 +184,7 @@ def test_the_headers_are_learnt_from_and_the_smaller_remainder_wins(
     async def main() -> int:
         budget = Budget(100, 60.0, share=0.9)
         async with slot(budget) as number:
-            budget.learn(RateLimits.of(policy, ratelimit), number)
+            budget.update_from_headers(RateLimits.of(policy, ratelimit), number)
         return budget.left
 
     assert run_jumping(main()) == left
@@ -194,7 +194,7 @@ def test_a_policy_is_forgotten_when_its_window_has_passed_without_its_being_name
     async def main() -> tuple[int, int]:
         budget = Budget(100, 300.0, share=1.0)
         async with slot(budget) as number:
-            budget.learn(RateLimits.of('"burst";q=10;w=60', None), number)
+            budget.update_from_headers(RateLimits.of('"burst";q=10;w=60', None), number)
         before = budget.left
         await asyncio.sleep(61)
         return before, budget.left
@@ -238,7 +238,7 @@ def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_block_
         assert passed < 1
 
 
-def test_how_long_a_block_is_waited_out_is_told_in_whole_seconds_whatever_the_clock_shows() -> None:
+def test_how_long_a_block_is_waited_out_is_told_in_parse_retry_after_whatever_the_clock_shows() -> None:
     async def main() -> int | None:
         refused = failure(429, 971, headers={"Retry-After": "300"})
         async with ScriptedAPI(refused) as api, Client(**api.client_options, retry=Retry(max_block_wait=10)) as client:
@@ -255,7 +255,7 @@ def test_a_block_as_long_as_the_patience_is_waited_out_whatever_the_clock_shows(
     async def main() -> float:
         loop, budget = asyncio.get_running_loop(), Budget()
         loop.skipped = 1809.3  # type: ignore[attr-defined]
-        budget.block(300)
+        budget.block_for(300)
         async with slot(budget, patience=330):
             return loop.time()
 
@@ -341,8 +341,8 @@ def test_a_patience_without_meaning_is_refused(arguments: Any, error: type[Excep
         ("Wed, 21 Oct 2026 07:28:00 GMT", None),
     ],
 )
-def test_retry_after_is_whole_seconds_or_nothing(header: str | None, seconds: int | None) -> None:
-    assert whole_seconds(header) == seconds
+def test_retry_after_is_parse_retry_after_or_nothing(header: str | None, seconds: int | None) -> None:
+    assert parse_retry_after(header) == seconds
 
 
 def test_the_waits_between_attempts_grow_are_bounded_and_differ() -> None:
@@ -400,7 +400,7 @@ def test_cancelling_a_call_at_each_moment_it_waits_leaves_no_task_connection_or_
                 loop.turns_left = math.inf
                 tasks = asyncio.all_tasks() - {asyncio.current_task()}
                 left_over = [task for task in tasks if not any(name in repr(task) for name in _SERVERS)]
-                assert (left_over, budget._in_flight, len(budget._waiters)) == ([], set(), 0)
+                assert (left_over, budget.stats()) == ([], (0, 0))
                 asked.add(len(api.requests))
             if result == []:
                 return moment, asked
@@ -447,7 +447,7 @@ def test_an_answer_to_an_earlier_request_does_not_raise_what_a_later_one_told() 
         async def send(seconds: float, left: int) -> int:
             async with slot(budget) as number:
                 await asyncio.sleep(seconds)
-                budget.learn(RateLimits.of(None, f'"default";r={left};t=3'), number)
+                budget.update_from_headers(RateLimits.of(None, f'"default";r={left};t=3'), number)
             return budget.left
 
         await send(0, 59)
@@ -466,7 +466,7 @@ def test_what_was_sent_before_the_apis_window_began_does_not_hide_what_others_se
         async def send(left: int, resets: int) -> None:
             async with slot(budget) as number:
                 await asyncio.sleep(0.1)
-                budget.learn(RateLimits.of(None, f'"default";r={left};t={resets}'), number)
+                budget.update_from_headers(RateLimits.of(None, f'"default";r={left};t={resets}'), number)
 
         await send(59, 30)
         await asyncio.gather(*(send(10, 30) for _ in range(49)))
@@ -546,13 +546,13 @@ def test_a_block_is_waited_out_longer_where_it_goes_on_and_no_longer_than_at_fir
     async def main() -> list[int]:
         loop, budget, waits = asyncio.get_running_loop(), Budget(), list[int]()
         for answers in (*[False] * 8, True, False):
-            budget.block(300)
+            budget.block_for(300)
             began = loop.time()
-            budget.block(300)  # the same block: requests were under way
+            budget.block_for(300)  # the same block: requests were under way
             async with slot(budget) as number:
                 waits.append(round(loop.time() - began))
                 if answers:
-                    budget.learn(RateLimits.of(None, None), number)
+                    budget.update_from_headers(RateLimits.of(None, None), number)
         return waits
 
     assert run_jumping(main(), StillLoop) == [330, 360, 420, 540, 780, 1260, 2100, 2100, 2100, 330]
@@ -563,12 +563,12 @@ def test_while_a_block_is_waited_out_longer_nothing_is_left_and_it_is_told_and_a
 ) -> None:
     async def main() -> tuple[int, list[bool]]:
         budget = Budget()
-        before = await budget.turn()
-        budget.block(300)
-        tasks = [asyncio.ensure_future(budget.turn()) for _ in range(2)]
+        before = await budget.acquire()
+        budget.block_for(300)
+        tasks = [asyncio.ensure_future(budget.acquire()) for _ in range(2)]
         await asyncio.sleep(315)
-        budget.learn(RateLimits.of(None, None), before)
-        budget.answered(before)
+        budget.update_from_headers(RateLimits.of(None, None), before)
+        budget.release(before)
         left = budget.left
         await asyncio.sleep(30)
         done = [task.done() for task in tasks]
@@ -642,7 +642,7 @@ def test_a_call_that_comes_during_a_block_is_told_at_once_where_it_outlasts_it()
     async def main() -> tuple[list[str], float]:
         loop, budget = asyncio.get_running_loop(), Budget()
         began = loop.time()
-        budget.block(300)
+        budget.block_for(300)
         told = []
         for patience, deadline in ((10.0, math.inf), (400.0, began + 50)):
             try:
@@ -667,7 +667,7 @@ def test_waiters_of_little_patience_leave_the_queue_when_a_block_begins_and_the_
                 async with slot(budget, patience):
                     if name == "first":
                         await asyncio.sleep(1)
-                        budget.block(300)
+                        budget.block_for(300)
                 ends.append((name, round(loop.time() - began)))
             except BlockedError:
                 ends.append((f"{name} was told", round(loop.time() - began)))
@@ -689,10 +689,10 @@ def test_after_a_block_one_request_goes_alone() -> None:
                 most.append(together[0])
                 await asyncio.sleep(1)
                 together[0] -= 1
-                budget.learn(budget_is_known, number)
+                budget.update_from_headers(budget_is_known, number)
 
         await send()
-        budget.block(300)
+        budget.block_for(300)
         await asyncio.gather(*(send() for _ in range(3)))
         return most
 

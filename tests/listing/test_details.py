@@ -59,9 +59,9 @@ def payloads_asked(simulator: Simulator) -> list[str]:
 
 
 def nothing_is_left(client: Client) -> bool:
-    session, budget = client._session, client._budget
-    going_on = session is None or any(not task.done() for task in session._tasks)
-    return not going_on and not budget._in_flight and not budget._waiters
+    connection, budget = client._connection, client._budget
+    idle = connection is not None and connection.stats() == (0, 0)
+    return idle and budget.stats() == (0, 0)
 
 
 class Delays:

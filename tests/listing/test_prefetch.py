@@ -45,8 +45,7 @@ async def served(*steps: Any) -> AsyncIterator[tuple[ScriptedAPI, Client]]:
         async with Client(**api.client_options, budget=budget) as client:
             yield api, client
         assert client_tasks() == set()
-        assert not budget._in_flight
-        assert not budget._waiters
+        assert budget.stats() == (0, 0)  # in flight, waiting
 
 
 def pages_of(client: Client, **options: Any) -> Any:
