@@ -6,7 +6,7 @@ from uuid import UUID
 
 from attrs import define, field
 
-__all__ = ["Appliance", "RawEvent", "made_up_id"]
+__all__ = ["Appliance", "RawEvent", "random_id"]
 
 RawEvent: TypeAlias = dict[str, Any]
 """An event as JSON: `e`, `t`, `n`, `a`, `v`."""
@@ -33,12 +33,12 @@ class Appliance:
     log: list[RawEvent] = field(factory=list)
 
     @classmethod
-    def made_up(cls, random: Random) -> "Appliance":
+    def create(cls, random: Random) -> "Appliance":
         """Make an appliance with two tunnels and some version."""
         version = f"1.{random.randint(2, 9)}.0"
-        return cls(random, (made_up_id(random), made_up_id(random)), version, version)
+        return cls(random, (random_id(random), random_id(random)), version, version)
 
-    def note(self, kind: str, after: tuple[int, int] = (0, 0), **payload: str) -> RawEvent:
+    def record(self, kind: str, after: tuple[int, int] = (0, 0), **payload: str) -> RawEvent:
         """Write down an event.
 
         Args:
@@ -59,6 +59,6 @@ class Appliance:
         return event
 
 
-def made_up_id(random: Random) -> str:
+def random_id(random: Random) -> str:
     """Make an id that looks like a UUID."""
     return str(UUID(int=random.getrandbits(128), version=4))

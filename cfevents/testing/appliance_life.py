@@ -17,11 +17,11 @@ __all__ = ["SLOTS_PER_DAY", "SLOT_SECONDS", "ApplianceTimeline"]
 SLOT_SECONDS = 360
 SLOTS_PER_DAY = 240
 
-_BLOCK = 20  # slots: two hours
-_LATEST_START = 60  # seconds into a slot; every episode then ends, and is collected, before the slot does
+_PERIOD_SLOTS = 20  # slots: two hours
+_MAX_START_DELAY_S = 60  # seconds into a slot; every episode then ends, and is collected, before the slot does
 
 # What happens at times: the slot of a two-hour block in which it may, and how likely it does.
-_RARE: tuple[tuple[Episode, int, float], ...] = (
+_OCCASIONAL: tuple[tuple[Episode, int, float], ...] = (
     (scenarios.attest, 7, 1 / 6),
     (scenarios.rotate_crypt_key, 8, 1 / 3),
     (scenarios.rotate_pki, 9, 1 / 12),
@@ -48,11 +48,11 @@ class ApplianceTimeline:
         self._source = f"{seed}/{connector_id}"
         self._begin = begin
         self._covered = _covered(troubles)
-        self._kept_back: list[RawEvent] = []
-        self._appliance = Appliance.made_up(Random(self._source))
+        self._delayed_events: list[RawEvent] = []
+        self._appliance = Appliance.create(Random(self._source))
         self._days = 0
 
-    def expect(self, troubles: Mapping[int, str]) -> None:
+    def plan_incidents(self, troubles: Mapping[int, str]) -> None:
         """Plant more incidents, by the slot of the life in which they begin, none of them lived yet."""
         self._covered |= _covered(troubles)
 
@@ -64,41 +64,41 @@ class ApplianceTimeline:
         """
         appliance, first = self._appliance, self._days * SLOTS_PER_DAY
         appliance.random, appliance.log = Random(f"{self._source}/{self._days}"), []
-        plan = _plan(appliance)
+        plan = _plan_day(appliance)
         if first == 0:
             plan[0] = scenarios.boot
         for slot in range(first, first + SLOTS_PER_DAY):
-            self._live(slot, plan.get(slot - first, scenarios.reconcile))
+            self._run_slot(slot, plan.get(slot - first, scenarios.reconcile))
         self._days += 1
         return appliance.log
 
-    def _live(self, slot: int, ordinary: Episode) -> None:
+    def _run_slot(self, slot: int, ordinary: Episode) -> None:
         name, beginning = self._covered.get(slot, ("", slot))
         act = INCIDENTS[name].act if name else None
         appliance, mark = self._appliance, len(self._appliance.log)
-        appliance.time = self._start_of(slot) + appliance.random.randint(0, _LATEST_START)
+        appliance.time = self._slot_start(slot) + appliance.random.randint(0, _MAX_START_DELAY_S)
         if act is None:
             ordinary(appliance)
         elif slot == beginning:
-            self._suffer(name, act)
+            self._act_out(name, act)
         if name == OUTAGE:
-            self._keep_back(appliance.log[mark:], slot, beginning + INCIDENTS[OUTAGE].slots)
+            self._delay_collection(appliance.log[mark:], slot, beginning + INCIDENTS[OUTAGE].slots)
 
-    def _suffer(self, name: str, act: Act) -> None:
+    def _act_out(self, name: str, act: Act) -> None:
         evidence, details = act(self._appliance)
         self.incidents.append(Incident.shown_by(name, self._connector_id, evidence, details))
 
-    def _keep_back(self, events: list[RawEvent], slot: int, end: int) -> None:
+    def _delay_collection(self, events: list[RawEvent], slot: int, end: int) -> None:
         """Collect an outage's events only after it ends."""
         for event in events:
-            event["a"] = self._start_of(end) + self._appliance.random.randint(5, 300)
-        self._kept_back += events
+            event["a"] = self._slot_start(end) + self._appliance.random.randint(5, 300)
+        self._delayed_events += events
         if slot == end - 1:
-            details = {"collected_from_ts": self._start_of(end)}
-            self.incidents.append(Incident.shown_by(OUTAGE, self._connector_id, self._kept_back, details))
-            self._kept_back = []
+            details = {"collected_from_ts": self._slot_start(end)}
+            self.incidents.append(Incident.shown_by(OUTAGE, self._connector_id, self._delayed_events, details))
+            self._delayed_events = []
 
-    def _start_of(self, slot: int) -> int:
+    def _slot_start(self, slot: int) -> int:
         return self._begin + slot * SLOT_SECONDS
 
 
@@ -111,12 +111,12 @@ def _covered(troubles: Mapping[int, str]) -> dict[int, tuple[str, int]]:
     }
 
 
-def _plan(appliance: Appliance) -> dict[int, Episode]:
+def _plan_day(appliance: Appliance) -> dict[int, Episode]:
     """Say for the slots of one day what happens there; in the others, a reconcile."""
     random = appliance.random
     plan: dict[int, Episode] = {}
-    for start in range(0, SLOTS_PER_DAY, _BLOCK):
+    for start in range(0, SLOTS_PER_DAY, _PERIOD_SLOTS):
         for tunnel, least in zip(appliance.tunnels, (3, 11), strict=True):
             plan[start + least + random.randrange(4)] = partial(scenarios.rekey, tunnel=tunnel)
-        plan |= {start + place: episode for episode, place, chance in _RARE if random.random() < chance}
+        plan |= {start + place: episode for episode, place, chance in _OCCASIONAL if random.random() < chance}
     return plan

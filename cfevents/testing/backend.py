@@ -18,14 +18,14 @@ from attrs import frozen
 
 from cfevents.testing.envelope import malformed, not_found
 from cfevents.testing.history import History
-from cfevents.testing.settings import Bounds, Compare, Order, Settings
-from cfevents.testing.store import Number, Store, StoredEvent, spelled_id
+from cfevents.testing.settings import Bounds, Compare, Order, SimulatorSettings
+from cfevents.testing.store import Number, Store, StoredEvent, format_event_id
 
 SortKey = tuple[str | Number, ...]
 
 # A query put together without percent-encoding loses these, and with them the cursor.
-_PREFIX = "1+&/"
-_CHECK_SIZE = 6
+_CURSOR_PREFIX = "1+&/"
+_CHECKSUM_BYTES = 6
 
 
 @frozen
@@ -41,37 +41,37 @@ class Position:
     empties_left: int
 
 
-def encode(position: Position, bound_to: str) -> str:
-    """Spell a position; `bound_to` is everything that must be the same when it comes back."""
+def encode(position: Position, scope: str) -> str:
+    """Spell a position; `scope` is everything that must be the same when it comes back."""
     content = json.dumps([position.after, position.empties_left]).encode()
-    return _PREFIX + base64.b64encode(_check(content, bound_to) + content).decode()
+    return _CURSOR_PREFIX + base64.b64encode(_checksum(content, scope) + content).decode()
 
 
-def decode(cursor: str, bound_to: str) -> Position:
+def decode(cursor: str, scope: str) -> Position:
     """Understand a cursor.
 
     Raises:
         ValueError: It did not come from here, was changed, or belongs to another query.
     """
-    if not cursor.startswith(_PREFIX):
+    if not cursor.startswith(_CURSOR_PREFIX):
         raise ValueError("unknown cursor")
     try:
-        packed = base64.b64decode(cursor[len(_PREFIX) :], validate=True)
+        packed = base64.b64decode(cursor[len(_CURSOR_PREFIX) :], validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError("damaged cursor") from error
     # Base64 has several spellings of some texts; only one of them was given out.
-    if base64.b64encode(packed).decode() != cursor[len(_PREFIX) :]:
+    if base64.b64encode(packed).decode() != cursor[len(_CURSOR_PREFIX) :]:
         raise ValueError("damaged cursor")
-    check, content = packed[:_CHECK_SIZE], packed[_CHECK_SIZE:]
-    if check != _check(content, bound_to):
+    check, content = packed[:_CHECKSUM_BYTES], packed[_CHECKSUM_BYTES:]
+    if check != _checksum(content, scope):
         raise ValueError("damaged cursor, or a cursor of another query")
     after, empties_left = json.loads(content)
     return Position(None if after is None else tuple(after), empties_left)
 
 
-def _check(content: bytes, bound_to: str) -> bytes:
-    salted = content + b"\0" + bound_to.encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(salted, digest_size=_CHECK_SIZE).digest()
+def _checksum(content: bytes, scope: str) -> bytes:
+    salted = content + b"\0" + scope.encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(salted, digest_size=_CHECKSUM_BYTES).digest()
 
 
 _BEFORE = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
@@ -97,25 +97,25 @@ def describe_connector(connector_id: str, newest: Sequence[StoredEvent] = ()) ->
         },
         "interrupt_window_duration_hours": 4,
         "interrupt_window_hour_of_day": random.randrange(24),
-        "last_updated": _iso(_BEFORE + random.randrange(10**7)),
+        "last_updated": _utc_text(_BEFORE + random.randrange(10**7)),
         "notes": f"Simulated appliance {connector_id}",
         "timezone": random.choice(["Europe/Lisbon", "America/Chicago", "Asia/Singapore"]),
     }
     if newest:
         with suppress(OverflowError, ValueError):  # a time that is no date
-            described["last_heartbeat"] = _iso(max(event.a for event in newest))
+            described["last_heartbeat"] = _utc_text(max(event.a for event in newest))
         version = next((event.recorded["v"] for event in newest if "v" in event.recorded), None)
         described |= {} if version is None else {"last_seen_version": version}
     return described
 
 
-def _iso(seconds: float) -> str:
+def _utc_text(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 @frozen
 class Selection:
-    """Everything that decides which events a listing has, and in which order; see `Settings`."""
+    """Everything that decides which events a listing has, and in which order; see `SimulatorSettings`."""
 
     connector_id: str
     start: Number
@@ -126,7 +126,7 @@ class Selection:
     compare: Compare = "t"
     seed: int = 0
 
-    def holds(self, event: StoredEvent) -> bool:
+    def matches(self, event: StoredEvent) -> bool:
         """Tell whether an event belongs to the listing."""
         time = event.t if self.compare == "t" else event.a
         inside = self.start <= time <= self.end
@@ -140,23 +140,23 @@ class Selection:
             "ascending": lambda event: (event.t, event.n),
             "descending": lambda event: (-event.t, -event.n),
             "grouped": lambda event: (event.kind, event.t, event.n),
-            "shuffled": lambda event: (_scatter(self.seed, event), event.t, event.n),
+            "shuffled": lambda event: (_shuffle_key(self.seed, event), event.t, event.n),
         }
         return keys[self.order]
 
 
-def _scatter(seed: int, event: StoredEvent) -> str:
-    text = f"{seed}/{spelled_id(event.t, event.n)}"
+def _shuffle_key(seed: int, event: StoredEvent) -> str:
+    text = f"{seed}/{format_event_id(event.t, event.n)}"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-class Listing:
+class SortedEvents:
     """A selection's events in order, ready to be cut into pages."""
 
     def __init__(self, selection: Selection, events: Iterable[StoredEvent]) -> None:
         """Select from a connector's events, and sort."""
         key = selection.sort_key()
-        pairs = sorted(((key(event), event) for event in events if selection.holds(event)), key=_first)
+        pairs = sorted(((key(event), event) for event in events if selection.matches(event)), key=_first)
         self._keys = [pair[0] for pair in pairs]
         self._events = [pair[1] for pair in pairs]
 
@@ -182,14 +182,14 @@ class Listings:
         """Make listings of a store's events, keeping a few."""
         self._store = store
         self._keep = keep
-        self._kept: OrderedDict[tuple[Selection, int], Listing] = OrderedDict()
+        self._kept: OrderedDict[tuple[Selection, int], SortedEvents] = OrderedDict()
 
-    def get(self, selection: Selection) -> Listing:
+    def get(self, selection: Selection) -> SortedEvents:
         """Give the listing of a selection as the store is now."""
         # Revision first: an event added right after is then missed once, never for good.
         key = (selection, self._store.revision)
         if key not in self._kept:
-            self._kept[key] = Listing(selection, self._store.events(selection.connector_id))
+            self._kept[key] = SortedEvents(selection, self._store.events(selection.connector_id))
         self._kept.move_to_end(key)
         while len(self._kept) > self._keep:
             self._kept.popitem(last=False)
@@ -201,7 +201,7 @@ _EVENT_ID = re.compile(r"(-?[0-9]{1,40})\.(-?[0-9]{1,40})")
 
 
 @frozen
-class ListQuery:
+class ListParameters:
     """A listing's query.
 
     Attributes:
@@ -219,16 +219,16 @@ class ListQuery:
     cursor: str | None = None
 
     @classmethod
-    def parse(cls, query: Mapping[str, str]) -> "ListQuery":
+    def parse(cls, query: Mapping[str, str]) -> "ListParameters":
         """Understand a decoded query; what it has beside the documented parameters is ignored.
 
         Raises:
             Refusal: A parameter is missing or malformed; the message names it.
         """
-        start, end = _number(query, "from"), _number(query, "to")
+        start, end = _number_parameter(query, "from"), _number_parameter(query, "to")
         if start > end:
             raise malformed("from: must not be later than to")
-        return cls(start, end, query.get("k"), _limit(query), query.get("cursor"))
+        return cls(start, end, query.get("k"), _limit_parameter(query), query.get("cursor"))
 
 
 def parse_event_id(text: str) -> tuple[int, int]:
@@ -243,7 +243,7 @@ def parse_event_id(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _number(query: Mapping[str, str], name: str) -> Number:
+def _number_parameter(query: Mapping[str, str], name: str) -> Number:
     text = query.get(name)
     if text is None:
         raise malformed(f"{name}: this parameter is required")
@@ -253,16 +253,16 @@ def _number(query: Mapping[str, str], name: str) -> Number:
     return float(text) if match[1] or match[2] else int(text)
 
 
-def _limit(query: Mapping[str, str]) -> int | None:
+def _limit_parameter(query: Mapping[str, str]) -> int | None:
     if "limit" not in query:
         return None
-    limit = _number(query, "limit")
+    limit = _number_parameter(query, "limit")
     if limit < 1 or limit != int(limit):
         raise malformed("limit: must be a positive whole number")
     return int(limit)
 
 
-LATEST = 10
+LATEST_EVENTS = 10
 """How many events "latest" gives; the API's documentation has no number."""
 
 
@@ -271,7 +271,7 @@ class Backend:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: SimulatorSettings,
         store: Store,
         connectors: Sequence[Mapping[str, Any]] | None = None,
         history: History | None = None,
@@ -290,7 +290,7 @@ class Backend:
         self._listings = Listings(store)
         self._connectors = None if connectors is None else [dict(connector) for connector in connectors]
 
-    def take_in_news(self) -> None:
+    def collect_new_events(self) -> None:
         """Take in what was collected meanwhile; what a test has added in its place stays."""
         news = {} if self._history is None else self._history.news()
         for connector_id, events in news.items():
@@ -310,18 +310,18 @@ class Backend:
             Refusal: The connector is unknown, or the query malformed.
         """
         self._check_connector(connector_id)
-        asked = ListQuery.parse(query)
-        selection = self._selection(connector_id, asked)
-        position = self._position(asked, selection)
+        parameters = ListParameters.parse(query)
+        selection = self._selection(connector_id, parameters)
+        position = self._position(parameters, selection)
         if position.empties_left:
             following = Position(position.after, position.empties_left - 1)
-            return _page([], encode(following, _bond(selection)))
-        size = min(asked.limit or self._settings.max_page_size, self._settings.max_page_size)
+            return _page_document([], encode(following, _cursor_scope(selection)))
+        size = min(parameters.limit or self._settings.max_page_size, self._settings.max_page_size)
         events, after = self._listings.get(selection).page(position.after, size)
         items = [event.item for event in events]
         if after is None:
             return self._last_page(items)
-        return _page(items, encode(Position(after, self._settings.empty_pages), _bond(selection)))
+        return _page_document(items, encode(Position(after, self._settings.empty_pages), _cursor_scope(selection)))
 
     def get_event(self, connector_id: str, event_id: str) -> dict[str, Any]:
         """Answer Get Event.
@@ -342,22 +342,31 @@ class Backend:
             Refusal: The connector is unknown.
         """
         self._check_connector(connector_id)
-        return _page([event.recorded for event in self._store.newest(connector_id, LATEST)])
+        return _page_document([event.recorded for event in self._store.newest(connector_id, LATEST_EVENTS)])
 
     def _check_connector(self, connector_id: str) -> None:
         described = [connector.get("id") for connector in self._connectors or ()]
         if connector_id not in described and connector_id not in self._store.connector_ids():
             raise not_found("connector")
 
-    def _selection(self, connector_id: str, asked: ListQuery) -> Selection:
+    def _selection(self, connector_id: str, parameters: ListParameters) -> Selection:
         how = self._settings
-        return Selection(connector_id, asked.start, asked.end, asked.kind, how.order, how.bounds, how.compare, how.seed)
+        return Selection(
+            connector_id,
+            parameters.start,
+            parameters.end,
+            parameters.kind,
+            how.order,
+            how.bounds,
+            how.compare,
+            how.seed,
+        )
 
-    def _position(self, asked: ListQuery, selection: Selection) -> Position:
-        if asked.cursor is None:
+    def _position(self, parameters: ListParameters, selection: Selection) -> Position:
+        if parameters.cursor is None:
             return Position(None, self._settings.empty_pages)
         try:
-            return decode(asked.cursor, _bond(selection))
+            return decode(parameters.cursor, _cursor_scope(selection))
         except ValueError as error:
             raise malformed(f"cursor: {error}") from error
 
@@ -367,15 +376,15 @@ class Backend:
             "null": {"cursor": None},
             "empty": {"cursor": ""},
         }
-        return _page(items) | spellings[self._settings.ending]
+        return _page_document(items) | spellings[self._settings.ending]
 
 
-def _page(items: list[dict[str, Any]], cursor: str | None = None) -> dict[str, Any]:
+def _page_document(items: list[dict[str, Any]], cursor: str | None = None) -> dict[str, Any]:
     page: dict[str, Any] = {"count": len(items), "items": items}
     return page if cursor is None else page | {"cursor": cursor}
 
 
-def _bond(selection: Selection) -> str:
+def _cursor_scope(selection: Selection) -> str:
     """Say what a cursor belongs to; 3 and 3.0 are the same bound."""
     start, end = float(selection.start), float(selection.end)
     return repr((selection.connector_id, start, end, selection.kind, selection.order))

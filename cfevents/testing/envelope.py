@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from cfevents.testing.settings import Settings
+from cfevents.testing.settings import SimulatorSettings
 
 
 class Refusal(Exception):  # noqa: N818
@@ -45,7 +45,7 @@ def not_found(what: str) -> Refusal:
     return Refusal(404, 1404, f"{what} not found")
 
 
-def check_credentials(headers: Mapping[str, str], settings: Settings) -> None:
+def check_credentials(headers: Mapping[str, str], settings: SimulatorSettings) -> None:
     """Let a request pass that carries the token, or the e-mail address and the key.
 
     Raises:

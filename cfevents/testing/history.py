@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from random import Random
 
-from cfevents.testing.appliance import RawEvent, made_up_id
+from cfevents.testing.appliance import RawEvent, random_id
 from cfevents.testing.appliance_life import SLOTS_PER_DAY, ApplianceTimeline
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS, INCIDENTS, Incident
 
-_APART = 5  # slots between two incidents, after the first boot and before the end: half an hour
+_MIN_SLOTS_APART = 5  # slots between two incidents, after the first boot and before the end: half an hour
 
 
 def place_incidents(
@@ -38,13 +38,13 @@ def place_incidents(
 
 
 def _place(random: Random, names: Sequence[str], slots: int) -> dict[int, str]:
-    needed = [INCIDENTS[name].slots + _APART for name in names]
-    spare = slots - _APART - sum(needed)
+    needed = [INCIDENTS[name].slots + _MIN_SLOTS_APART for name in names]
+    spare = slots - _MIN_SLOTS_APART - sum(needed)
     if spare < 0:
         raise ValueError(f"the history is too short for {len(names)} incidents on one connector")
     shifts = sorted(random.randint(0, spare) for _ in names)
     return {
-        _APART + shift + sum(needed[:number]): name
+        _MIN_SLOTS_APART + shift + sum(needed[:number]): name
         for number, (shift, name) in enumerate(zip(shifts, names, strict=True))
     }
 
@@ -103,19 +103,22 @@ class History:
         if self.days < 1:
             raise ValueError(f"a history needs one day or more, not {days}")
         ids = _connector_ids(seed, connectors)
-        troubles = self._troubles(ids, incidents)
-        self._lives = {name: ApplianceTimeline(seed, name, self.since, troubles[name]) for name in ids}
+        troubles = self._plan_incidents(ids, incidents)
+        self._timelines = {name: ApplianceTimeline(seed, name, self.since, troubles[name]) for name in ids}
         self.events: Mapping[str, list[RawEvent]] = {
-            name: [event for _ in range(self.days) for event in life.next_day()] for name, life in self._lives.items()
+            name: [event for _ in range(self.days) for event in life.next_day()]
+            for name, life in self._timelines.items()
         }
-        found = [incident for life in self._lives.values() for incident in life.incidents]
+        found = [incident for life in self._timelines.values() for incident in life.incidents]
         self.incidents: tuple[Incident, ...] = tuple(sorted(found, key=_first_ts))
 
     def news(self) -> Mapping[str, list[RawEvent]]:
         """Give what was collected since it was asked last, by connector id: nothing, it is past."""
         return {}
 
-    def _troubles(self, ids: list[str], incidents: Collection[str], number: int = 0) -> Mapping[str, Mapping[int, str]]:
+    def _plan_incidents(
+        self, ids: list[str], incidents: Collection[str], number: int = 0
+    ) -> Mapping[str, Mapping[int, str]]:
         """Plant the incidents in the days of this history, or in the as many days that come so many times later."""
         source, slots = f"{self.seed}/incidents" + f"/{number}" * (number > 0), self.days * SLOTS_PER_DAY
         planted = place_incidents(Random(source), ids, slots, _in_order(incidents))
@@ -137,7 +140,7 @@ def _connector_ids(seed: int, connectors: int | Collection[str]) -> list[str]:
         raise ValueError(f"connectors must be a number or a collection of ids, not the text {connectors!r}")
     if isinstance(connectors, int):
         random = Random(f"{seed}/connectors")
-        ids = [made_up_id(random) for _ in range(connectors)]
+        ids = [random_id(random) for _ in range(connectors)]
     else:
         ids = list(dict.fromkeys(_in_order(connectors)))
     if not ids:

@@ -15,7 +15,7 @@ from cfevents.testing.scenarios import DEFAULT_INCIDENTS
 __all__ = ["LiveHistory"]
 
 # A day of every appliance takes milliseconds to make: at a day a second, they can still be made in time.
-_FASTEST = 86_400
+MAX_SPEED = 86_400
 
 _Record: TypeAlias = tuple[str, RawEvent]
 
@@ -60,18 +60,18 @@ class LiveHistory(History):
             ValueError: `speed` is not a number from 1 to 86,400; also as for `History`.
             TypeError: `days` is not a whole number.
         """
-        if isinstance(speed, bool) or not isinstance(speed, int | float) or not 1 <= speed <= _FASTEST:
-            raise ValueError(f"speed must be a number from 1 to {_FASTEST}, not {speed!r}")
+        if isinstance(speed, bool) or not isinstance(speed, int | float) or not 1 <= speed <= MAX_SPEED:
+            raise ValueError(f"speed must be a number from 1 to {MAX_SPEED}, not {speed!r}")
         began = int(clock())
         midnight = began - began % DAY_SECONDS + DAY_SECONDS
         super().__init__(seed=seed, connectors=connectors, days=days, until=midnight, incidents=incidents)
         self.until, self.speed, self._clock = began, speed, clock
         self._names = incidents
         # Of all appliances, ascending by the time recorded; of that which was recorded, what is not collected yet.
-        self._coming = heapq.merge(*(self._future(*each) for each in self._lives.items()), key=_recorded)
-        self._next = next(self._coming)
-        self._pending: list[tuple[int, int, _Record]] = []
-        self._numbers = itertools.count()
+        self._upcoming = heapq.merge(*(self._upcoming_events(*each) for each in self._timelines.items()), key=_recorded)
+        self._next = next(self._upcoming)
+        self._uncollected: list[tuple[int, int, _Record]] = []
+        self._tie_breakers = itertools.count()
         self.events = {name: [event for event in all_ if event["a"] <= began] for name, all_ in self.events.items()}
         self.incidents = tuple(each for each in self.incidents if self._is_past(each.connector_id, each.event_ids))
 
@@ -80,38 +80,38 @@ class LiveHistory(History):
         now = self._clock()
         # Nothing is collected before it is recorded.
         while _recorded(self._next) <= now:
-            heapq.heappush(self._pending, (self._next[1]["a"], next(self._numbers), self._next))
-            self._next = next(self._coming)
+            heapq.heappush(self._uncollected, (self._next[1]["a"], next(self._tie_breakers), self._next))
+            self._next = next(self._upcoming)
         found: dict[str, list[RawEvent]] = {}
-        while self._pending and self._pending[0][0] <= now:
-            name, event = heapq.heappop(self._pending)[-1]
+        while self._uncollected and self._uncollected[0][0] <= now:
+            name, event = heapq.heappop(self._uncollected)[-1]
             found.setdefault(name, []).append(event)
         return found
 
-    def _future(self, name: str, life: ApplianceTimeline) -> Iterator[_Record]:
+    def _upcoming_events(self, name: str, life: ApplianceTimeline) -> Iterator[_Record]:
         """Go on with a life for ever; what was collected in the past is left out."""
         # Read here and now: the attribute is cut down to the past before this generator goes on.
         made = [event for event in self.events[name] if event["a"] > self.until]
-        return ((name, event) for event in self._sooner(itertools.chain(made, self._days_of(name, life))))
+        return ((name, event) for event in self._accelerate(itertools.chain(made, self._later_days(name, life))))
 
-    def _days_of(self, name: str, life: ApplianceTimeline) -> Iterator[RawEvent]:
+    def _later_days(self, name: str, life: ApplianceTimeline) -> Iterator[RawEvent]:
         for number in itertools.count(1):
-            life.expect(self._troubles([*self._lives], self._names, number)[name])
+            life.plan_incidents(self._plan_incidents([*self._timelines], self._names, number)[name])
             for _ in range(self.days):
                 yield from life.next_day()
 
-    def _sooner(self, events: Iterator[RawEvent]) -> Iterator[RawEvent]:
+    def _accelerate(self, events: Iterator[RawEvent]) -> Iterator[RawEvent]:
         """Bring what lies ahead nearer; what then falls into the same second is numbered anew."""
         last, number = self.until, 0
         for event in events:
-            nearer = event | {"a": self._nearer(event["a"])}
+            nearer = event | {"a": self._accelerated(event["a"])}
             if event["t"] > self.until:
-                moment = self._nearer(event["t"])
+                moment = self._accelerated(event["t"])
                 last, number = moment, number + 1 if moment == last else 0
                 nearer |= {"t": moment, "n": number}
             yield nearer
 
-    def _nearer(self, moment: int) -> int:
+    def _accelerated(self, moment: int) -> int:
         # Rounded up: nothing moves into a second of the past, whose numbers are taken.
         return self.until + math.ceil((moment - self.until) / self.speed)
 

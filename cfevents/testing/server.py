@@ -15,7 +15,7 @@ from cfevents.testing.faults.exchange import Exchange, Fault
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.quota import Quota
 from cfevents.testing.received import AskedRequest
-from cfevents.testing.settings import Settings
+from cfevents.testing.settings import SimulatorSettings
 
 __all__ = ["BASE_PATH", "Server"]
 
@@ -31,7 +31,7 @@ class Server:
     """The web application in front of a backend."""
 
     def __init__(
-        self, settings: Settings, backend: Backend, requests: list[AskedRequest], quota: Quota, faults: Faults
+        self, settings: SimulatorSettings, backend: Backend, requests: list[AskedRequest], quota: Quota, faults: Faults
     ) -> None:
         """Serve a backend; every request that arrives is added to `requests`, and counted against the quota."""
         self._settings = settings
@@ -40,12 +40,12 @@ class Server:
         self._quota = quota
         self._faults = faults
         self._aliases: dict[str, str] = {}
-        self._struck: set[asyncio.Task[Any]] = set()
+        self._fault_tasks: set[asyncio.Task[Any]] = set()
         self._rays = itertools.count(1)
 
     def application(self) -> web.Application:
         """Make the application that aiohttp runs."""
-        application = web.Application(middlewares=[self._answer])
+        application = web.Application(middlewares=[self._handle_request])
         calls: dict[str, Callable[[web.Request], Any]] = {
             _CONNECTORS: self._list_connectors,
             _EVENTS: self._list_events,
@@ -54,26 +54,26 @@ class Server:
         }
         for path, call in calls.items():
             application.router.add_get(path, _handler(call), allow_head=False)
-        application.on_shutdown.append(self._end_faults)
+        application.on_shutdown.append(self._cancel_faults)
         return application
 
     @web.middleware
-    async def _answer(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def _handle_request(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Count and remember a request, and answer it, unless a fault comes between."""
         now = asyncio.get_running_loop().time()
         self._requests.append(AskedRequest(request.method, request.path, dict(request.query.items())))
-        response = await self._truth(request, handler, now)
+        response = await self._real_answer(request, handler, now)
         response.headers["CF-Ray"] = f"{next(self._rays):016x}-SIM"
         response.headers.update(self._quota.headers(now))
-        fault = None if self._quota.blocks(now) else self._faults.due(request.path, now)
-        return response if fault is None else await self._strike(fault, request, response)
+        fault = None if self._quota.is_blocking(now) else self._faults.due(request.path, now)
+        return response if fault is None else await self._apply_fault(fault, request, response)
 
-    async def _truth(self, request: web.Request, handler: _Handler, now: float) -> web.Response:
+    async def _real_answer(self, request: web.Request, handler: _Handler, now: float) -> web.Response:
         """Answer a request, a refusal too in the envelope."""
         try:
-            self._quota.take(now)
-            self._check(request)
-            self._backend.take_in_news()
+            self._quota.count_request(now)
+            self._check_request(request)
+            self._backend.collect_new_events()
             response = cast("web.Response", await handler(request))
         except Refusal as refusal:
             response = _json(failure(refusal), refusal.status)
@@ -84,31 +84,31 @@ class Server:
             response.headers["Allow"] = refused.headers["Allow"]
         return response
 
-    async def _strike(self, fault: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
+    async def _apply_fault(self, fault: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
         """Let a fault change the true answer."""
         exchange = Exchange(
             request=request,
             status=response.status,
             headers=response.headers.copy(),
             body=(response.text or "").encode(),
-            follow=lambda cursor: self._page(request, cursor),
+            follow=lambda cursor: self._list_page(request, cursor),
             aliases=self._aliases,
         )
         task = cast("asyncio.Task[Any]", asyncio.current_task())
-        self._struck.add(task)
+        self._fault_tasks.add(task)
         try:
             outcome = fault.strike(exchange)
             if outcome is not None:
                 await outcome
         finally:
-            self._struck.discard(task)
+            self._fault_tasks.discard(task)
         return exchange.response()
 
-    async def _end_faults(self, _: web.Application) -> None:
-        for task in tuple(self._struck):
+    async def _cancel_faults(self, _: web.Application) -> None:
+        for task in tuple(self._fault_tasks):
             task.cancel()
 
-    def _check(self, request: web.Request) -> None:
+    def _check_request(self, request: web.Request) -> None:
         if request.match_info.http_exception is not None:
             return
         check_credentials(request.headers, self._settings)
@@ -122,9 +122,9 @@ class Server:
         return self._backend.list_connectors()
 
     def _list_events(self, request: web.Request) -> object:
-        return self._page(request, request.query.get("cursor"))
+        return self._list_page(request, request.query.get("cursor"))
 
-    def _page(self, request: web.Request, cursor: str | None) -> dict[str, Any]:
+    def _list_page(self, request: web.Request, cursor: str | None) -> dict[str, Any]:
         query = dict(request.query)
         if cursor is not None:
             query["cursor"] = self._aliases.get(cursor, cursor)

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import Attribute, define, field
 
-__all__ = ["Bounds", "Compare", "Counting", "Ending", "Order", "Settings"]
+__all__ = ["Bounds", "Compare", "Counting", "Ending", "Order", "SimulatorSettings"]
 
 Order: TypeAlias = Literal["ascending", "descending", "shuffled", "grouped"]
 Bounds: TypeAlias = Literal["inclusive", "exclusive"]
@@ -24,7 +24,7 @@ def _one_of(allowed: Any) -> Any:
     return check
 
 
-def _whole(least: int) -> Any:
+def _whole_number(least: int) -> Any:
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{attribute.name} must be a whole number, {least} or more, not {value!r}")
@@ -34,16 +34,16 @@ def _whole(least: int) -> Any:
 
 def _quota(owner: object, attribute: "Attribute[Any]", value: object) -> None:
     if value is not None:
-        _whole(1)(owner, attribute, value)
+        _whole_number(1)(owner, attribute, value)
 
 
-def _seconds(_: object, attribute: "Attribute[Any]", value: object) -> None:
+def _positive_seconds(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{attribute.name} must be a number of seconds, more than 0, not {value!r}")
 
 
 @define(kw_only=True, eq=False, slots=False)
-class Settings:
+class SimulatorSettings:
     """The account that is served, and how; each may be changed between two requests.
 
     Attributes:
@@ -75,14 +75,14 @@ class Settings:
     api_token: str = field(default="simulated-token-0123456789abcdef", repr=False)
     api_email: str = field(default="nobody@example.com", repr=False)
     api_key: str = field(default="simulated-key-0123456789abcdef", repr=False)
-    max_page_size: int = field(default=100, validator=_whole(1))
+    max_page_size: int = field(default=100, validator=_whole_number(1))
     order: Order = field(default="ascending", validator=_one_of(Order))
     bounds: Bounds = field(default="inclusive", validator=_one_of(Bounds))
     compare: Compare = field(default="t", validator=_one_of(Compare))
     ending: Ending = field(default="absent", validator=_one_of(Ending))
-    empty_pages: int = field(default=0, validator=_whole(0))
+    empty_pages: int = field(default=0, validator=_whole_number(0))
     seed: int = 0
     quota: int | None = field(default=None, validator=_quota)
-    period: float = field(default=300.0, validator=_seconds)
+    period: float = field(default=300.0, validator=_positive_seconds)
     counting: Counting = field(default="fixed", validator=_one_of(Counting))
-    block: float = field(default=300.0, validator=_seconds)
+    block: float = field(default=300.0, validator=_positive_seconds)

@@ -13,14 +13,14 @@ from cfevents.testing.history import History
 from cfevents.testing.quota import Quota
 from cfevents.testing.received import AskedRequest
 from cfevents.testing.server import BASE_PATH, Server
-from cfevents.testing.settings import Settings
+from cfevents.testing.settings import SimulatorSettings
 from cfevents.testing.store import Store
 
 __all__ = ["ClientOptions", "Simulator"]
 
 # A page's URL may carry a long cursor; aiohttp alone stops at 8 KiB.
-_LONGEST_LINE = 64 * 1024
-_SHUTDOWN_SECONDS = 1.0
+_MAX_LINE_BYTES = 64 * 1024
+_SHUTDOWN_TIMEOUT_S = 1.0
 
 
 class ClientOptions(TypedDict):
@@ -32,7 +32,7 @@ class ClientOptions(TypedDict):
 
 
 @define(kw_only=True, eq=False, slots=False)
-class Simulator(Settings):
+class Simulator(SimulatorSettings):
     """A local API on a real HTTP server; an async context manager.
 
     ::
@@ -141,9 +141,9 @@ class Simulator(Settings):
             access_log=None,
             # An answer that stalls for good ends with its client.
             handler_cancellation=True,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-            max_line_size=_LONGEST_LINE,
-            max_field_size=_LONGEST_LINE,
+            shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
+            max_line_size=_MAX_LINE_BYTES,
+            max_field_size=_MAX_LINE_BYTES,
         )
         self._runner = runner
         try:

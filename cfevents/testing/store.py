@@ -8,13 +8,13 @@ from typing import Any, TypeAlias
 
 from attrs import frozen
 
-__all__ = ["Number", "Store", "StoredEvent", "spelled_id"]
+__all__ = ["Number", "Store", "StoredEvent", "format_event_id"]
 
 Number: TypeAlias = int | float
 
-_KNOWN = frozenset("aekntv")
+_DOCUMENTED_FIELDS = frozenset("aekntv")
 # What fits a float, so that all times compare.
-_TOO_LARGE = 10**300
+_NUMBER_LIMIT = 10**300
 
 
 @frozen
@@ -38,7 +38,7 @@ class StoredEvent:
     recorded: dict[str, Any]
 
     @classmethod
-    def of(cls, raw: Mapping[str, Any]) -> "StoredEvent":
+    def from_raw(cls, raw: Mapping[str, Any]) -> "StoredEvent":
         """Take in an event as a test writes it: `{"e": {"k": …}, "t": …, "n": …, "a"?: …, "v"?: …}`.
 
         Raises:
@@ -49,9 +49,9 @@ class StoredEvent:
         payload = raw.get("e")
         if not isinstance(payload, Mapping) or not isinstance(payload.get("k"), str):
             raise ValueError(f"an event needs an object 'e' with a text 'k': {raw!r}")
-        t, n = _number(raw, "t"), _number(raw, "n")
-        a = _number(raw, "a") if "a" in raw else t
-        extra = {name: value for name, value in raw.items() if name not in _KNOWN}
+        t, n = _number_field(raw, "t"), _number_field(raw, "n")
+        a = _number_field(raw, "a") if "a" in raw else t
+        extra = {name: value for name, value in raw.items() if name not in _DOCUMENTED_FIELDS}
         version = {"v": raw["v"]} if "v" in raw else {}
         item = {"a": a, "k": payload["k"], "n": n, "t": t, **extra}
         recorded = {"e": dict(payload), "n": n, "t": t, **version, **extra}
@@ -59,14 +59,14 @@ class StoredEvent:
         return cls(t=t, n=n, a=a, kind=payload["k"], item=item, recorded=recorded)
 
 
-def spelled_id(t: Number, n: Number) -> str:
+def format_event_id(t: Number, n: Number) -> str:
     """Spell an event's id as the API does: `"1700000000.3"`, also where the numbers are floats."""
     return ".".join(str(int(number) if number == int(number) else number) for number in (t, n))
 
 
-def _number(raw: Mapping[str, Any], name: str) -> Number:
+def _number_field(raw: Mapping[str, Any], name: str) -> Number:
     value = raw.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _TOO_LARGE:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _NUMBER_LIMIT:
         raise ValueError(f"an event needs a number {name!r}: {raw!r}")
     return value
 
@@ -96,10 +96,10 @@ class Store:
         fresh: dict[tuple[Number, Number], StoredEvent] = {}
         with self._lock:
             present = self._events.get(connector_id, {})
-            for event in map(StoredEvent.of, raw_events):
+            for event in map(StoredEvent.from_raw, raw_events):
                 key = (event.t, event.n)
                 if key in present or key in fresh:
-                    raise ValueError(f"{connector_id} already has an event {spelled_id(*key)}")
+                    raise ValueError(f"{connector_id} already has an event {format_event_id(*key)}")
                 fresh[key] = event
             self._events.setdefault(connector_id, {}).update(fresh)
             self.revision += 1

@@ -26,7 +26,7 @@ class SimulatorThread:
         """Run a simulator, by default one with a history."""
         self._simulator = simulator or Simulator()
         self._started: Future[Any] = Future()
-        self._thread = threading.Thread(target=self._run, name="cfevents-simulator", daemon=True)
+        self._thread = threading.Thread(target=self._run_thread, name="cfevents-simulator", daemon=True)
 
     def __enter__(self) -> Simulator:
         """Start, and wait until it listens.
@@ -46,13 +46,13 @@ class SimulatorThread:
         loop.call_soon_threadsafe(finished.set)
         self._thread.join()
 
-    def _run(self) -> None:
+    def _run_thread(self) -> None:
         try:
-            asyncio.run(self._serve())
+            asyncio.run(self._run_simulator())
         except BaseException as error:
             self._started.set_exception(error)
 
-    async def _serve(self) -> None:
+    async def _run_simulator(self) -> None:
         finished = asyncio.Event()
         async with self._simulator:
             self._started.set_result((asyncio.get_running_loop(), finished))

@@ -12,7 +12,7 @@ from testing.raw import Heard, ask, made
 from cfevents.testing import Simulator
 from cfevents.testing.envelope import Refusal
 from cfevents.testing.quota import Quota
-from cfevents.testing.settings import Settings
+from cfevents.testing.settings import SimulatorSettings
 
 
 def answered(quota: Quota, times: list[float]) -> list[bool]:
@@ -20,7 +20,7 @@ def answered(quota: Quota, times: list[float]) -> list[bool]:
 
     def take(now: float) -> bool:
         try:
-            quota.take(now)
+            quota.count_request(now)
         except Refusal:
             return False
         return True
@@ -29,7 +29,7 @@ def answered(quota: Quota, times: list[float]) -> list[bool]:
 
 
 def over(**settings: Any) -> Quota:
-    return Quota(Settings(**{"quota": 3, "period": 3, "block": 3, **settings}))
+    return Quota(SimulatorSettings(**{"quota": 3, "period": 3, "block": 3, **settings}))
 
 
 def test_a_fixed_window_begins_with_the_first_request_after_the_one_before() -> None:
@@ -54,7 +54,7 @@ def test_the_headers_tell_what_is_left_until_when() -> None:
         quota = over(counting=counting, period=2.5)
         found = []
         for now in (0.0, 2.0):
-            quota.take(now) if now else answered(quota, [0.0, 0.0])
+            quota.count_request(now) if now else answered(quota, [0.0, 0.0])
             found.append(quota.headers(now)["Ratelimit"].removeprefix('"default";'))
         assert found == following
         assert quota.headers(2.0)["Ratelimit-Policy"] == '"default";q=3;w=3'
@@ -83,7 +83,7 @@ def test_a_block_is_told_in_whole_seconds_rounded_up() -> None:
 
 
 def test_without_a_quota_the_documented_one_is_told_and_nothing_refused() -> None:
-    quota = Quota(Settings())
+    quota = Quota(SimulatorSettings())
     assert all(answered(quota, [7.0] * 1300))
     assert quota.headers(7.0) == {"Ratelimit": '"default";r=0;t=300', "Ratelimit-Policy": '"default";q=1200;w=300'}
     assert quota.refused == 0
@@ -92,7 +92,7 @@ def test_without_a_quota_the_documented_one_is_told_and_nothing_refused() -> Non
 def test_a_block_of_300_seconds_is_told_as_such_at_any_moment() -> None:
     # There (now + 300) - now is a little more than 300.
     now = 321.9888477818178
-    quota = Quota(Settings(quota=1))
+    quota = Quota(SimulatorSettings(quota=1))
     assert answered(quota, [now, now]) == [True, False]
     assert quota.headers(now)["Retry-After"] == "300"
 

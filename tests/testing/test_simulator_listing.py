@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cfevents.testing.backend import Backend
 from cfevents.testing.envelope import Refusal
-from cfevents.testing.settings import Bounds, Compare, Ending, Order, Settings
+from cfevents.testing.settings import Bounds, Compare, Ending, Order, SimulatorSettings
 from cfevents.testing.store import Store
 
 SITE = "site-1"
@@ -26,7 +26,7 @@ def backend(**settings: Any) -> Backend:
     """Make a backend with forty events, two in each second."""
     store = Store()
     store.add(SITE, EVENTS)
-    return Backend(Settings(**settings), store)
+    return Backend(SimulatorSettings(**settings), store)
 
 
 def listed(page: dict[str, Any]) -> list[tuple[int, int]]:
@@ -132,7 +132,7 @@ def test_a_listing_of_nothing_has_its_empty_pages_too_and_ends() -> None:
 def test_cursors_hold_their_place_while_events_are_added() -> None:
     store = Store()
     store.add(SITE, EVENTS)
-    served = Backend(Settings(), store)
+    served = Backend(SimulatorSettings(), store)
     query = {"from": "0", "to": "9999", "limit": "10"}
     first = served.list_events(SITE, query)
     new = [{"e": {"k": "Z"}, "t": t, "n": 0} for t in (5, 1003.5, 5000)]
@@ -152,7 +152,7 @@ def test_a_cursor_works_only_where_it_came_from() -> None:
 
 
 def test_a_cursor_of_another_order_is_refused() -> None:
-    settings = Settings()
+    settings = SimulatorSettings()
     store = Store()
     store.add(SITE, EVENTS)
     served = Backend(settings, store)
@@ -196,7 +196,7 @@ def test_cursors_have_characters_that_a_query_must_quote() -> None:
 def test_any_kind_can_be_listed_grouped_and_filtered(kind: str) -> None:
     store = Store()
     store.add(SITE, ({"e": {"k": kind}, "t": t, "n": 0} for t in range(5)))
-    served = Backend(Settings(order="grouped", max_page_size=2), store)
+    served = Backend(SimulatorSettings(order="grouped", max_page_size=2), store)
     assert everything(served, k=kind) == [(t, 0) for t in range(5)]
 
 
@@ -206,7 +206,7 @@ def test_pages_of_a_long_listing_do_not_sort_it_anew(monkeypatch: pytest.MonkeyP
     asked = itertools.count()
     original = store.events
     monkeypatch.setattr(store, "events", lambda name: (next(asked), original(name))[1])
-    served = Backend(Settings(order="shuffled"), store)
+    served = Backend(SimulatorSettings(order="shuffled"), store)
     assert len(everything(served)) == 3000
     assert next(asked) == 1
 

@@ -11,7 +11,7 @@ __all__ = [
     "wrong_charset",
 ]  # fmt: skip
 
-_BLANKS = b" " * 1_000_000
+_BLANK_BYTES = b" " * 1_000_000
 
 
 def body(content: bytes, content_type: str = "application/json") -> Fault:
@@ -93,8 +93,12 @@ def gzip_bomb(size: int = 100_000_000) -> Fault:
 
     def strike(exchange: Exchange) -> None:
         packer = zlib.compressobj(wbits=31)
-        parts = [packer.compress(_BLANKS) for _ in range(size // len(_BLANKS))]
-        parts += [packer.compress(_BLANKS[: size % len(_BLANKS)]), packer.compress(exchange.body), packer.flush()]
+        parts = [packer.compress(_BLANK_BYTES) for _ in range(size // len(_BLANK_BYTES))]
+        parts += [
+            packer.compress(_BLANK_BYTES[: size % len(_BLANK_BYTES)]),
+            packer.compress(exchange.body),
+            packer.flush(),
+        ]
         _send_packed(exchange, b"".join(parts))
 
     return Fault(f"gzip_bomb({size})", strike)

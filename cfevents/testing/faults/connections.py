@@ -13,7 +13,7 @@ __all__ = ["close", "hang_up", "head", "reset", "send", "stall", "trickle"]
 
 Moment: TypeAlias = Literal["before headers", "in headers", "after headers", "in body"]
 
-_NO_LINGERING = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+_NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 
 
 def reset(when: Moment = "before headers") -> Fault:
@@ -25,7 +25,7 @@ def reset(when: Moment = "before headers") -> Fault:
     Raises:
         ValueError: There is no such moment.
     """
-    part = _part(when)
+    part = _part_until(when)
 
     def strike(exchange: Exchange) -> None:
         send(exchange, part(exchange))
@@ -33,7 +33,7 @@ def reset(when: Moment = "before headers") -> Fault:
         if transport is not None:
             # Closing a socket that must not linger is what sends a reset.
             peer = transport.get_extra_info("socket")
-            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGERING)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             transport.abort()
 
     return Fault(f"reset({when!r})", strike)
@@ -59,7 +59,7 @@ def stall(when: Moment = "before headers", seconds: float | None = None) -> Faul
     Raises:
         ValueError: There is no such moment.
     """
-    part = _part(when)
+    part = _part_until(when)
 
     async def strike(exchange: Exchange) -> None:
         first = part(exchange)
@@ -118,7 +118,7 @@ def close(exchange: Exchange) -> None:
         transport.close()
 
 
-def _part(when: Moment) -> Callable[[Exchange], bytes]:
+def _part_until(when: Moment) -> Callable[[Exchange], bytes]:
     parts: dict[str, Callable[[Exchange], bytes]] = {
         "before headers": lambda _: b"",
         "in headers": lambda exchange: head(exchange)[: len(head(exchange)) // 2],

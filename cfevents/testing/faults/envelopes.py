@@ -22,7 +22,7 @@ ABSENT: Final = _Absent.ABSENT
 """Given as a field's value, leaves the field out."""
 
 # No answer contains it otherwise.
-_MARK = "\N{REPLACEMENT CHARACTER}the number\N{REPLACEMENT CHARACTER}"
+_PLACEHOLDER = "\N{REPLACEMENT CHARACTER}the number\N{REPLACEMENT CHARACTER}"
 
 
 def envelope(**fields: Any) -> Fault:
@@ -33,9 +33,9 @@ def envelope(**fields: Any) -> Fault:
     """
 
     def strike(exchange: Exchange) -> None:
-        exchange.document = _changed(exchange.document, fields)
+        exchange.document = _with_fields(exchange.document, fields)
 
-    return Fault(f"envelope({_spelled(fields)})", strike)
+    return Fault(f"envelope({_format_fields(fields)})", strike)
 
 
 def result(**fields: Any) -> Fault:
@@ -48,10 +48,10 @@ def result(**fields: Any) -> Fault:
     def strike(exchange: Exchange) -> None:
         document = exchange.document
         if isinstance(document["result"], dict):
-            document["result"] = _changed(document["result"], fields)
+            document["result"] = _with_fields(document["result"], fields)
         exchange.document = document
 
-    return Fault(f"result({_spelled(fields)})", strike)
+    return Fault(f"result({_format_fields(fields)})", strike)
 
 
 def number(spelling: str, name: str = "t") -> Fault:
@@ -64,8 +64,8 @@ def number(spelling: str, name: str = "t") -> Fault:
 
     def strike(exchange: Exchange) -> None:
         document = exchange.document
-        _first(document)[name] = _MARK
-        exchange.body = json.dumps(document).replace(json.dumps(_MARK), spelling).encode()
+        _first_event(document)[name] = _PLACEHOLDER
+        exchange.body = json.dumps(document).replace(json.dumps(_PLACEHOLDER), spelling).encode()
 
     shown = spelling if len(spelling) <= 24 else f"{spelling[:8]}... {len(spelling)} characters"
     return Fault(f"number({shown!r}, {name!r})", strike)
@@ -91,7 +91,7 @@ def lone_surrogate() -> Fault:
 
     def strike(exchange: Exchange) -> None:
         document = exchange.document
-        _first(document)["note"] = "\ud800"
+        _first_event(document)["note"] = "\ud800"
         exchange.document = document
 
     return Fault("lone_surrogate()", strike)
@@ -126,11 +126,11 @@ def huge(items: int = 1_500_000) -> Fault:
     return Fault(f"huge({items})", strike)
 
 
-def _changed(document: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+def _with_fields(document: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in (document | fields).items() if value is not ABSENT}
 
 
-def _first(document: dict[str, Any]) -> dict[str, Any]:
+def _first_event(document: dict[str, Any]) -> dict[str, Any]:
     """Find the first event of any answer; the envelope where there is none."""
     found = document["result"]
     if isinstance(found, dict):
@@ -142,6 +142,6 @@ def _add_note(exchange: Exchange, note: bytes) -> None:
     exchange.body = b'{"note": ' + note + b", " + exchange.body[1:]
 
 
-def _spelled(fields: dict[str, Any]) -> str:
+def _format_fields(fields: dict[str, Any]) -> str:
     shown = {name: repr(value) for name, value in fields.items()}
     return ", ".join(f"{name}={text if len(text) <= 24 else text[:20] + '...'}" for name, text in shown.items())

@@ -20,7 +20,7 @@ def cursor_cycle(length: int = 1) -> Fault:
         asked = exchange.request.query.get("cursor")
         if asked is None or _cursor(exchange) is None:
             return
-        circle = circles.setdefault(_listing(exchange), [])
+        circle = circles.setdefault(_listing_key(exchange), [])
         if asked not in circle and len(circle) < length:
             circle.append(asked)
         if len(circle) == length and asked == circle[-1]:
@@ -96,6 +96,6 @@ def _set_cursor(exchange: Exchange, cursor: str) -> None:
     exchange.document = document
 
 
-def _listing(exchange: Exchange) -> tuple[object, ...]:
+def _listing_key(exchange: Exchange) -> tuple[object, ...]:
     query = sorted((name, value) for name, value in exchange.request.query.items() if name != "cursor")
     return (exchange.request.path, *query)

@@ -12,7 +12,7 @@ __all__ = ["Faults"]
 
 
 @define(eq=False)
-class _Rule:
+class _FaultRule:
     """Some faults, and the requests that they strike; see `Faults.add`."""
 
     faults: tuple[Fault, ...]
@@ -52,7 +52,7 @@ class Faults:
     __module__ = "cfevents.testing.faults"
 
     struck: list[Fault] = Factory(list)
-    _rules: list[_Rule] = field(factory=list, init=False)
+    _rules: list[_FaultRule] = field(factory=list, init=False)
 
     def add(
         self,
@@ -84,12 +84,12 @@ class Faults:
         """
         faults = (fault,) if isinstance(fault, Fault) else tuple(fault)
         counted = frozenset([on]) if isinstance(on, int) else None if on is None else frozenset(on)
-        _check(bool(faults), "give at least one fault")
-        _check(counted is None or (bool(counted) and min(counted) >= 1), f"on counts from 1, not {on!r}")
-        _check(times is None or times >= 1, f"times must be 1 or more, not {times!r}")
-        _check(0 <= chance <= 1, f"chance must be from 0 to 1, not {chance!r}")
-        _check(seconds is None or seconds > 0, f"seconds must be more than 0, not {seconds!r}")
-        self._rules.append(_Rule(faults, path, counted, times, chance, seconds, Random(seed)))
+        _require(bool(faults), "give at least one fault")
+        _require(counted is None or (bool(counted) and min(counted) >= 1), f"on counts from 1, not {on!r}")
+        _require(times is None or times >= 1, f"times must be 1 or more, not {times!r}")
+        _require(0 <= chance <= 1, f"chance must be from 0 to 1, not {chance!r}")
+        _require(seconds is None or seconds > 0, f"seconds must be more than 0, not {seconds!r}")
+        self._rules.append(_FaultRule(faults, path, counted, times, chance, seconds, Random(seed)))
 
     def clear(self) -> None:
         """Let nothing go wrong any more."""
@@ -112,6 +112,6 @@ class Faults:
         return fault
 
 
-def _check(met: bool, message: str) -> None:
+def _require(met: bool, message: str) -> None:
     if not met:
         raise ValueError(message)

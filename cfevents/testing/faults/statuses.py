@@ -49,9 +49,9 @@ def status(
 
     def strike(exchange: Exchange) -> None:
         exchange.status, exchange.body = number, content
-        _change(exchange, {"Content-Type": kind, "Retry-After": waiting, **(changes or {})})
+        _set_headers(exchange, {"Content-Type": kind, "Retry-After": waiting, **(changes or {})})
 
-    return Fault(_name(number, body, retry_after), strike)
+    return Fault(_status_name(number, body, retry_after), strike)
 
 
 def redirect(location: str, number: int = 302) -> Fault:
@@ -65,7 +65,7 @@ def redirect(location: str, number: int = 302) -> Fault:
     def strike(exchange: Exchange) -> None:
         exchange.status, exchange.body = number, b""
         where = location.replace("{path}", exchange.request.path_qs)
-        _change(exchange, {"Content-Type": None, "Location": where})
+        _set_headers(exchange, {"Content-Type": None, "Location": where})
 
     return Fault(f"redirect({location!r}, {number})", strike)
 
@@ -76,17 +76,17 @@ def headers(changes: Mapping[str, str | None]) -> Fault:
     Args:
         changes: The headers; None leaves one out.
     """
-    return Fault(f"headers({dict(changes)!r})", lambda exchange: _change(exchange, changes))
+    return Fault(f"headers({dict(changes)!r})", lambda exchange: _set_headers(exchange, changes))
 
 
-def _change(exchange: Exchange, changes: Mapping[str, str | None]) -> None:
+def _set_headers(exchange: Exchange, changes: Mapping[str, str | None]) -> None:
     for name, value in changes.items():
         exchange.headers.pop(name, None)
         if value is not None:
             exchange.headers[name] = value
 
 
-def _name(number: int, body: str, retry_after: str | float | None) -> str:
+def _status_name(number: int, body: str, retry_after: str | float | None) -> str:
     more = [] if body == "envelope" else [repr(body)]
     more += [] if retry_after is None else [f"retry_after={retry_after!r}"]
     return f"status({', '.join([str(number), *more])})"
