@@ -1,38 +1,35 @@
-"""A local API to run against: a real HTTP server that answers as the API's documentation says.
+"""A local simulator of the API: a real HTTP server that answers as the API's documentation says.
 
-It is for tests and for a first try without an account. Nothing is loaded until a name is used, so that the
-pytest plugin beside it costs a test run nothing.
+For tests, and for a first try without an account. Each name is loaded at its first use, so that the pytest plugin in
+this package costs a test run nothing until its fixture is used.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cfevents.testing.history import History
-    from cfevents.testing.live import LiveHistory
-    from cfevents.testing.received import AskedRequest
+    from cfevents.testing.history import History, LiveHistory
     from cfevents.testing.scenarios import Incident
-    from cfevents.testing.simulator import Simulator
-    from cfevents.testing.thread import SimulatorThread
+    from cfevents.testing.server import AskedRequest
+    from cfevents.testing.simulator import Simulator, SimulatorThread
 
 __all__ = ["AskedRequest", "History", "Incident", "LiveHistory", "Simulator", "SimulatorThread"]
 
-_HOMES = {
-    "AskedRequest": "received",
+_DEFINED_IN = {
+    "AskedRequest": "server",
     "History": "history",
     "Incident": "scenarios",
-    "LiveHistory": "live",
+    "LiveHistory": "history",
     "Simulator": "simulator",
-    "SimulatorThread": "thread",
+    "SimulatorThread": "simulator",
 }
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name at its first use."""
-    home = _HOMES.get(name)
-    if home is None:
+    if name not in _DEFINED_IN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    value = getattr(import_module(f"{__name__}.{_DEFINED_IN[name]}"), name)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""One appliance at work: what it is, and how it writes down what it does."""
+"""A simulated appliance and its event log."""
 
 from random import Random
 from typing import Any, TypeAlias
@@ -6,18 +6,16 @@ from uuid import UUID
 
 from attrs import define, field
 
-__all__ = ["Appliance", "RawEvent", "random_id"]
-
 RawEvent: TypeAlias = dict[str, Any]
 """An event as JSON: `e`, `t`, `n`, `a`, `v`."""
 
 
 @define
 class Appliance:
-    """An appliance's state, its clock and its log.
+    """The state, clock and event log of one appliance.
 
     Attributes:
-        random: Where its chances come from.
+        random: The source of its random choices.
         tunnels: The ids of its tunnels.
         version: The version that runs.
         blessed: The version that runs after the next boot.
@@ -34,17 +32,17 @@ class Appliance:
 
     @classmethod
     def create(cls, random: Random) -> "Appliance":
-        """Make an appliance with two tunnels and some version."""
+        """Return an appliance with two tunnels and a random version."""
         version = f"1.{random.randint(2, 9)}.0"
         return cls(random, (random_id(random), random_id(random)), version, version)
 
     def record(self, kind: str, after: tuple[int, int] = (0, 0), **payload: str) -> RawEvent:
-        """Write down an event.
+        """Append an event to the log and return it.
 
         Args:
-            kind: Its kind.
-            after: The least and the most seconds since the event before.
-            **payload: What it carries beside its kind.
+            kind: The kind.
+            after: The least and the most seconds since the previous event.
+            **payload: The payload, without the kind.
         """
         self.time += self.random.randint(*after)
         last = self.log[-1] if self.log else None
@@ -60,5 +58,5 @@ class Appliance:
 
 
 def random_id(random: Random) -> str:
-    """Make an id that looks like a UUID."""
+    """Return an id that looks like a UUID."""
     return str(UUID(int=random.getrandbits(128), version=4))

@@ -1,74 +1,40 @@
-"""A made-up past: what the appliances of an account did, and what went wrong."""
+"""Made-up histories of an account: what its appliances recorded, and what went wrong."""
 
+import heapq
+import itertools
+import math
 import operator
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from random import Random
+from typing import TypeAlias
 
 from cfevents.testing.appliance import RawEvent, random_id
-from cfevents.testing.appliance_life import SLOTS_PER_DAY, ApplianceTimeline
-from cfevents.testing.scenarios import DEFAULT_INCIDENTS, INCIDENTS, Incident
-
-_MIN_SLOTS_APART = 5  # slots between two incidents, after the first boot and before the end: half an hour
-
-
-def place_incidents(
-    random: Random, connector_ids: Sequence[str], slots: int, names: Collection[str]
-) -> dict[str, dict[int, str]]:
-    """Choose for each incident a connector and the slot of its life in which it begins.
-
-    Args:
-        random: Where the choice comes from.
-        connector_ids: The connectors.
-        slots: How many slots each life has.
-        names: The incidents.
-
-    Raises:
-        ValueError: A name is unknown, or the lives are too short for so many.
-    """
-    for name in names:
-        if name not in INCIDENTS:
-            raise ValueError(f"there is no incident {name!r}; there are {', '.join(INCIDENTS)}")
-    shares: dict[str, list[str]] = {connector_id: [] for connector_id in connector_ids}
-    hosts = random.sample(list(connector_ids), len(connector_ids))
-    for number, name in enumerate(random.sample(list(names), len(names))):
-        shares[hosts[number % len(hosts)]].append(name)
-    return {connector_id: _place(random, share, slots) for connector_id, share in shares.items()}
-
-
-def _place(random: Random, names: Sequence[str], slots: int) -> dict[int, str]:
-    needed = [INCIDENTS[name].slots + _MIN_SLOTS_APART for name in names]
-    spare = slots - _MIN_SLOTS_APART - sum(needed)
-    if spare < 0:
-        raise ValueError(f"the history is too short for {len(names)} incidents on one connector")
-    shifts = sorted(random.randint(0, spare) for _ in names)
-    return {
-        _MIN_SLOTS_APART + shift + sum(needed[:number]): name
-        for number, (shift, name) in enumerate(zip(shifts, names, strict=True))
-    }
-
+from cfevents.testing.appliance_life import ApplianceTimeline
+from cfevents.testing.scenarios import DEFAULT_INCIDENTS, SLOTS_PER_DAY, Incident, place_incidents
 
 DAY_SECONDS = 86_400
 
+# A day of every appliance takes milliseconds to make, so a day a second can still be made in time.
+_MAX_SPEED = 86_400
 
-def now() -> int:
-    """Tell the time, whole seconds since the Unix epoch."""
-    return int(time.time())
+_Record: TypeAlias = tuple[str, RawEvent]
+"""A connector's id and one of its events."""
 
 
 class History:
     """The events of some appliances, about 300 a day for each, always the same for the same arguments.
 
-    Every appliance begins with a boot; whatever it begins it also ends, unless an incident says otherwise.
+    Every appliance begins with a boot. Whatever it begins it also ends, unless an incident prevents it.
 
     Attributes:
-        seed: What the chances depend on.
-        days: How long it is, in days.
+        seed: The seed of the random choices.
+        days: The length, in days.
         since: When it begins, seconds since the Unix epoch.
         until: When it ends; every event was recorded and collected before.
         events: By connector id the events as JSON, ascending by `(t, n)`.
-        incidents: Everything that goes wrong in it, oldest first.
+        incidents: Everything that went wrong, oldest first.
     """
 
     __module__ = "cfevents.testing"
@@ -85,11 +51,11 @@ class History:
         """Make a history.
 
         Args:
-            seed: What the chances depend on.
-            connectors: How many appliances there are, or their ids.
-            days: How long it is, in days, 1 or more.
+            seed: The seed of the random choices.
+            connectors: The number of appliances, or their ids.
+            days: The length, in days, 1 or more.
             until: When it ends, whole seconds since the Unix epoch; None is now.
-            incidents: The names of what goes wrong, each of which happens once; `()` is a clean history.
+            incidents: The names of the incidents, each of which happens once; `()` is a clean history.
 
         Raises:
             ValueError: There are no connectors or days, an incident is unknown, or there are too many for
@@ -98,41 +64,148 @@ class History:
         """
         self.seed = seed
         self.days = operator.index(days)
-        self.until = now() if until is None else operator.index(until)
+        self.until = int(time.time()) if until is None else operator.index(until)
         self.since = self.until - self.days * DAY_SECONDS
         if self.days < 1:
             raise ValueError(f"a history needs one day or more, not {days}")
-        ids = _connector_ids(seed, connectors)
-        troubles = self._plan_incidents(ids, incidents)
-        self._timelines = {name: ApplianceTimeline(seed, name, self.since, troubles[name]) for name in ids}
-        self.events: Mapping[str, list[RawEvent]] = {
-            name: [event for _ in range(self.days) for event in life.next_day()]
-            for name, life in self._timelines.items()
+        planned = self._place_incidents(_connector_ids(seed, connectors), incidents)
+        self._timelines = {
+            connector_id: ApplianceTimeline(seed, connector_id, self.since, slots)
+            for connector_id, slots in planned.items()
         }
-        found = [incident for life in self._timelines.values() for incident in life.incidents]
-        self.incidents: tuple[Incident, ...] = tuple(sorted(found, key=_first_ts))
+        self.events: Mapping[str, list[RawEvent]] = {
+            connector_id: [event for _ in range(self.days) for event in timeline.next_day()]
+            for connector_id, timeline in self._timelines.items()
+        }
+        happened = [incident for timeline in self._timelines.values() for incident in timeline.incidents]
+        happened.sort(key=lambda incident: (incident.first_ts, incident.connector_id))
+        self.incidents: tuple[Incident, ...] = tuple(happened)
 
     def news(self) -> Mapping[str, list[RawEvent]]:
-        """Give what was collected since it was asked last, by connector id: nothing, it is past."""
+        """Return the events that were collected since the last call, by connector id; a past has none."""
         return {}
 
-    def _plan_incidents(
-        self, ids: list[str], incidents: Collection[str], number: int = 0
+    def _place_incidents(
+        self, connector_ids: Collection[str], names: Collection[str], repeat: int = 0
     ) -> Mapping[str, Mapping[int, str]]:
-        """Plant the incidents in the days of this history, or in the as many days that come so many times later."""
-        source, slots = f"{self.seed}/incidents" + f"/{number}" * (number > 0), self.days * SLOTS_PER_DAY
-        planted = place_incidents(Random(source), ids, slots, _in_order(incidents))
+        """Choose slots for the incidents in this history, or in its `repeat`-th continuation of as many days."""
+        seed, slots = f"{self.seed}/incidents" + f"/{repeat}" * (repeat > 0), self.days * SLOTS_PER_DAY
+        placed = place_incidents(Random(seed), list(connector_ids), slots, _in_order(names))
         return {
-            name: {slot + number * slots: incident for slot, incident in its.items()} for name, its in planted.items()
+            connector_id: {slot + repeat * slots: name for slot, name in names_by_slot.items()}
+            for connector_id, names_by_slot in placed.items()
         }
 
     def __repr__(self) -> str:
-        """Say what it was made of, not its events."""
+        """Show the arguments, not the events."""
         return f"History(seed={self.seed}, connectors={len(self.events)}, days={self.days}, until={self.until})"
 
 
-def _first_ts(incident: Incident) -> tuple[int, str]:
-    return incident.first_ts, incident.connector_id
+class LiveHistory(History):
+    """A history that goes on: what its appliances record from now on is served as soon as it is collected.
+
+    Its past is some UTC days, today among them up to now: the same for all that are made on one day with the same
+    arguments. Its future has no end, and comes `speed` times faster: what would be recorded an hour from now is
+    recorded, and dated, that much earlier. One simulator can serve it.
+
+    Attributes:
+        until: When it was made: its past ends and its future begins there.
+        speed: How much faster time goes for the appliances from then on.
+        events: By connector id the events of its past, all collected by then, as JSON, ascending by `(t, n)`.
+        incidents: Everything that went wrong in that past, oldest first.
+    """
+
+    __module__ = "cfevents.testing"
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        connectors: int | Collection[str] = 3,
+        days: int = 8,
+        incidents: Collection[str] = DEFAULT_INCIDENTS,
+        speed: float = 1,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Make a history that goes on.
+
+        Args:
+            seed: The seed of the random choices.
+            connectors: The number of appliances, or their ids.
+            days: The number of UTC days of its past, today among them, 1 or more.
+            incidents: The names of the incidents, each of which happens once in every so many days.
+            speed: How much faster its future comes, from 1 to 86,400.
+            clock: Returns the time, seconds since the Unix epoch.
+
+        Raises:
+            ValueError: `speed` is not a number from 1 to 86,400; also as for `History`.
+            TypeError: `days` is not a whole number.
+        """
+        if isinstance(speed, bool) or not isinstance(speed, int | float) or not 1 <= speed <= _MAX_SPEED:
+            raise ValueError(f"speed must be a number from 1 to {_MAX_SPEED}, not {speed!r}")
+        now = int(clock())
+        midnight = now - now % DAY_SECONDS + DAY_SECONDS
+        super().__init__(seed=seed, connectors=connectors, days=days, until=midnight, incidents=incidents)
+        self.until, self.speed, self._clock, self._incident_names = now, speed, clock, incidents
+        rest_of_today = {name: [event for event in events if event["a"] > now] for name, events in self.events.items()}
+        self.events = {name: [event for event in events if event["a"] <= now] for name, events in self.events.items()}
+        self.incidents = tuple(incident for incident in self.incidents if self._is_past(incident))
+        futures = (self._future(connector_id, events) for connector_id, events in rest_of_today.items())
+        self._upcoming = heapq.merge(*futures, key=_recorded_ts)
+        self._next = next(self._upcoming)
+        # Recorded, but not collected yet: a heap by the time of collection, then in order of recording.
+        self._uncollected: list[tuple[int, int, _Record]] = []
+        self._order = itertools.count()
+
+    def news(self) -> Mapping[str, list[RawEvent]]:
+        """Return the events that were collected since the last call, by connector id; the simulator calls this."""
+        now = self._clock()
+        # Nothing is collected before it is recorded.
+        while _recorded_ts(self._next) <= now:
+            heapq.heappush(self._uncollected, (self._next[1]["a"], next(self._order), self._next))
+            self._next = next(self._upcoming)
+        collected: dict[str, list[RawEvent]] = {}
+        while self._uncollected and self._uncollected[0][0] <= now:
+            connector_id, event = heapq.heappop(self._uncollected)[-1]
+            collected.setdefault(connector_id, []).append(event)
+        return collected
+
+    def _future(self, connector_id: str, rest_of_today: list[RawEvent]) -> Iterator[_Record]:
+        """Yield a connector's events to come, for ever, in order of recording."""
+        for event in self._sped_up(itertools.chain(rest_of_today, self._later_days(connector_id))):
+            yield connector_id, event
+
+    def _later_days(self, connector_id: str) -> Iterator[RawEvent]:
+        timeline = self._timelines[connector_id]
+        for repeat in itertools.count(1):
+            planned = self._place_incidents(self._timelines, self._incident_names, repeat)
+            timeline.plan_incidents(planned[connector_id])
+            for _ in range(self.days):
+                yield from timeline.next_day()
+
+    def _sped_up(self, events: Iterator[RawEvent]) -> Iterator[RawEvent]:
+        """Move future times closer by `speed`; events that then share a second get new sequence numbers."""
+        second, sequence = self.until, 0
+        for event in events:
+            moved = event | {"a": self._closer(event["a"])}
+            if event["t"] > self.until:
+                recorded = self._closer(event["t"])
+                second, sequence = recorded, sequence + 1 if recorded == second else 0
+                moved |= {"t": recorded, "n": sequence}
+            yield moved
+
+    def _closer(self, ts: int) -> int:
+        # Rounded up: nothing moves into a second of the past, whose sequence numbers are taken.
+        return self.until + math.ceil((ts - self.until) / self.speed)
+
+    def _is_past(self, incident: Incident) -> bool:
+        listed = {f"{event['t']}.{event['n']}" for event in self.events[incident.connector_id]}
+        return set(incident.event_ids) <= listed
+
+
+def _recorded_ts(record: _Record) -> int:
+    ts: int = record[1]["t"]
+    return ts
 
 
 def _connector_ids(seed: int, connectors: int | Collection[str]) -> list[str]:

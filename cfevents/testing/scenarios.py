@@ -1,6 +1,8 @@
-"""What goes wrong on an appliance, each incident with the events that show it."""
+"""The episodes of a simulated appliance, and the incidents: what goes wrong, and the events that show it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from random import Random
 from typing import Any, TypeAlias
 
 from attrs import field, frozen
@@ -8,13 +10,17 @@ from attrs import field, frozen
 from cfevents.testing.appliance import Appliance, RawEvent
 
 OUTAGE = "outage"
-"""The incident that changes no event but the time at which it is collected."""
+"""The incident that changes nothing but the time at which events are collected."""
 
 DEFAULT_INCIDENTS = ("crash", "failed_upgrade", "stuck_rekey", "ha_flapping", OUTAGE)
+SLOTS_PER_DAY = 240
+
+_MIN_SLOTS_APART = 5  # half an hour between two incidents, after the first boot and before the end
 
 _Evidence: TypeAlias = tuple[list[RawEvent], dict[str, Any]]
-Act: TypeAlias = Callable[[Appliance], _Evidence]
-"""What an appliance does in trouble."""
+_Act: TypeAlias = Callable[[Appliance], _Evidence]
+Episode: TypeAlias = Callable[[Appliance], object]
+"""A function that adds the events of an ordinary task to an appliance's log."""
 
 
 @frozen
@@ -22,12 +28,12 @@ class Incident:
     """Something that went wrong in a history.
 
     Attributes:
-        kind: What went wrong, such as `"crash"`.
-        connector_id: Where.
+        kind: The incident's name, such as `"crash"`.
+        connector_id: The connector.
         first_ts: When its first event was recorded, seconds since the Unix epoch.
         last_ts: When its last event was recorded, seconds since the Unix epoch.
         event_ids: The ids, `"t.n"`, of the events that show it, oldest first.
-        details: What else is known, such as `url` or `tunnel_id`.
+        details: Other facts, such as `url` or `tunnel_id`.
     """
 
     __module__ = "cfevents.testing"
@@ -41,129 +47,21 @@ class Incident:
 
     @classmethod
     def shown_by(cls, kind: str, connector_id: str, events: list[RawEvent], details: Mapping[str, Any]) -> "Incident":
-        """Make an incident from its events, oldest first."""
+        """Return the incident that these events show, oldest first."""
         ids = tuple(f"{event['t']}.{event['n']}" for event in events)
         return cls(kind, connector_id, events[0]["t"], events[-1]["t"], ids, details)
 
 
-@frozen
-class Scenario:
-    """How an incident comes about.
-
-    Attributes:
-        slots: How many slots of a life it takes.
-        act: What the appliance then does, giving the events that show it, and details; None leaves it to
-            its ordinary life.
-    """
-
-    slots: int
-    act: Act | None = None
-
-
-def _crash(appliance: Appliance) -> _Evidence:
-    return [boot(appliance)], {}
-
-
-def _crash_loop(appliance: Appliance) -> _Evidence:
-    appliance.version = appliance.blessed
-    times = appliance.random.randint(4, 6)
-    begun = [appliance.record("Init", (40, 90)) for _ in range(times)]
-    start_up(appliance)
-    return begun, {"restarts": times}
-
-
-def _failed_attestation(appliance: Appliance) -> _Evidence:
-    evidence = [appliance.record("StartAttestation"), appliance.record("FinishAttestationFailure", (2, 30))]
-    appliance.time += 60
-    attest(appliance)
-    return evidence, {}
-
-
-def _failed_crypt_key_rotation(appliance: Appliance) -> _Evidence:
-    evidence = [appliance.record("StartRotateCryptKey"), appliance.record("FinishRotateCryptKeyFailure", (1, 30))]
-    appliance.time += 60
-    rotate_crypt_key(appliance)
-    return evidence, {}
-
-
-def _failed_pki_rotation(appliance: Appliance) -> _Evidence:
-    evidence = [appliance.record("StartRotatePki"), appliance.record("FinishRotatePkiFailure", (1, 30))]
-    appliance.time += 60
-    rotate_pki(appliance)
-    return evidence, {}
-
-
-def _failed_upgrade(appliance: Appliance) -> _Evidence:
-    url = bundle_url(next_version(appliance))
-    begun = appliance.record("StartUpgrade", url=url)
-    return [begun, appliance.record("FinishUpgradeFailure", (10, 120))], {"url": url}
-
-
-def _unfinished_upgrade(appliance: Appliance) -> _Evidence:
-    url = bundle_url(next_version(appliance))
-    return [appliance.record("StartUpgrade", url=url)], {"url": url}
-
-
-def _unblessed_slot(appliance: Appliance) -> _Evidence:
-    version = next_version(appliance)
-    url = bundle_url(version)
-    begun = appliance.record("StartUpgrade", url=url)
-    finished = appliance.record("FinishUpgradeSuccess", (20, 60))
-    pending = install_version(appliance, version)
-    failed = appliance.record("BlessSlotFailure", (5, 30))
-    return [begun, finished, pending, failed], {"url": url, "version": version}
-
-
-def _stuck_rekey(appliance: Appliance) -> _Evidence:
-    tunnel = appliance.random.choice(appliance.tunnels)
-    begun = appliance.record("RekeyStart", tunnel_id=tunnel)
-    times = range(appliance.random.randint(0, 3))
-    restarts = [appliance.record("RekeyRestart", (10, 60), tunnel_id=tunnel) for _ in times]
-    return [begun, *restarts], {"tunnel_id": tunnel}
-
-
-def _rekey_reset(appliance: Appliance) -> _Evidence:
-    tunnel = appliance.random.choice(appliance.tunnels)
-    reset = appliance.record("RekeyReset", tunnel_id=tunnel)
-    return [reset, appliance.record("RekeyInstallBoth", (1, 10), tunnel_id=tunnel)], {"tunnel_id": tunnel}
-
-
-def _ha_flapping(appliance: Appliance) -> _Evidence:
-    times = appliance.random.randint(8, 12)
-    evidence = [appliance.record("HaTransition", (20, 40)) for _ in range(times // 2)]
-    evidence.append(appliance.record("HaError", (1, 5)))
-    evidence += [appliance.record("HaTransition", (20, 40)) for _ in range(times - times // 2)]
-    return evidence, {"transitions": times}
-
-
-INCIDENTS: Mapping[str, Scenario] = {
-    "crash": Scenario(1, _crash),
-    "crash_loop": Scenario(2, _crash_loop),
-    "failed_attestation": Scenario(1, _failed_attestation),
-    "failed_crypt_key_rotation": Scenario(1, _failed_crypt_key_rotation),
-    "failed_pki_rotation": Scenario(1, _failed_pki_rotation),
-    "failed_upgrade": Scenario(1, _failed_upgrade),
-    "unfinished_upgrade": Scenario(1, _unfinished_upgrade),
-    "unblessed_slot": Scenario(1, _unblessed_slot),
-    "stuck_rekey": Scenario(1, _stuck_rekey),
-    "rekey_reset": Scenario(1, _rekey_reset),
-    "ha_flapping": Scenario(2, _ha_flapping),
-    OUTAGE: Scenario(60),
-}
-
-Episode: TypeAlias = Callable[[Appliance], object]
-
-
 def boot(appliance: Appliance) -> RawEvent:
-    """Start the process; gives its `Init`."""
+    """Start the process; return its `Init`."""
     appliance.version = appliance.blessed
-    begun = appliance.record("Init")
+    init = appliance.record("Init")
     start_up(appliance)
-    return begun
+    return init
 
 
 def start_up(appliance: Appliance) -> None:
-    """Do what follows every `Init`."""
+    """Record what follows every `Init`."""
     attest(appliance)
     appliance.record("HaInit", (0, 2))
     for tunnel in appliance.tunnels:
@@ -177,21 +75,15 @@ def reconcile(appliance: Appliance) -> None:
 
 
 def attest(appliance: Appliance) -> None:
-    """Prove what it is."""
+    """Attest the device."""
     appliance.record("StartAttestation", (1, 3))
     appliance.record("FinishAttestationSuccess", (2, 8))
 
 
-def rotate_crypt_key(appliance: Appliance) -> None:
-    """Change the key of the disk."""
-    appliance.record("StartRotateCryptKey")
-    appliance.record("FinishRotateCryptKeySuccess", (1, 20))
-
-
-def rotate_pki(appliance: Appliance) -> None:
-    """Change the certificates."""
-    appliance.record("StartRotatePki")
-    appliance.record("FinishRotatePkiSuccess", (1, 20))
+def rotate(appliance: Appliance, what: str) -> None:
+    """Rotate the key of the disk, `"CryptKey"`, or the certificates, `"Pki"`."""
+    appliance.record(f"StartRotate{what}")
+    appliance.record(f"FinishRotate{what}Success", (1, 20))
 
 
 def rekey(appliance: Appliance, tunnel: str) -> None:
@@ -203,28 +95,18 @@ def rekey(appliance: Appliance, tunnel: str) -> None:
     appliance.record("RekeyComplete", (0, 5), tunnel_id=tunnel)
 
 
-def ha_transition(appliance: Appliance) -> None:
-    """Change roles with the other appliance of a pair."""
-    appliance.record("HaTransition")
-
-
-def configure_tunnel(appliance: Appliance) -> None:
-    """Open a debug tunnel."""
-    appliance.record("ConfigureCloudflaredTunnel")
-
-
 def upgrade(appliance: Appliance) -> None:
-    """Change to the next version, which proves itself."""
-    version = next_version(appliance)
-    appliance.record("StartUpgrade", url=bundle_url(version))
+    """Upgrade to the next version, which is then blessed."""
+    version, url = _next_version(appliance)
+    appliance.record("StartUpgrade", url=url)
     appliance.record("FinishUpgradeSuccess", (20, 60))
-    install_version(appliance, version)
+    _boot_on_trial(appliance, version)
     appliance.record("BlessSlotSuccess", (5, 30))
     appliance.blessed = version
 
 
-def install_version(appliance: Appliance, version: str) -> RawEvent:
-    """Stop, and start with another version, on trial; gives the `BlessSlotPending`."""
+def _boot_on_trial(appliance: Appliance, version: str) -> RawEvent:
+    """Stop, and start with another version that is not blessed yet; return the `BlessSlotPending`."""
     appliance.record("HaLeave", (1, 3))
     appliance.record("Leave", (0, 2))
     appliance.version = version
@@ -234,12 +116,133 @@ def install_version(appliance: Appliance, version: str) -> RawEvent:
     return pending
 
 
-def next_version(appliance: Appliance) -> str:
-    """Name the version after the one that runs."""
+def _next_version(appliance: Appliance) -> tuple[str, str]:
+    """Return the version after the one that runs, and the URL of its bundle."""
     major, minor, patch = appliance.version.split(".")
-    return f"{major}.{int(minor) + 1}.{patch}"
+    version = f"{major}.{int(minor) + 1}.{patch}"
+    return version, f"https://updates.example.com/appliance/{version}.bundle"
 
 
-def bundle_url(version: str) -> str:
-    """Say where a version's bundle is."""
-    return f"https://updates.example.com/appliance/{version}.bundle"
+def _crash_loop(appliance: Appliance) -> _Evidence:
+    appliance.version = appliance.blessed
+    restarts = appliance.random.randint(4, 6)
+    evidence = [appliance.record("Init", (40, 90)) for _ in range(restarts)]
+    start_up(appliance)
+    return evidence, {"restarts": restarts}
+
+
+def _failed(task: str, shortest: int, retry: Episode) -> _Act:
+    """Return an act in which a task fails within `shortest` to 30 seconds, and succeeds a minute later."""
+
+    def act(appliance: Appliance) -> _Evidence:
+        start = appliance.record(f"Start{task}")
+        evidence = [start, appliance.record(f"Finish{task}Failure", (shortest, 30))]
+        appliance.time += 60
+        retry(appliance)
+        return evidence, {}
+
+    return act
+
+
+def _failed_upgrade(appliance: Appliance) -> _Evidence:
+    _, url = _next_version(appliance)
+    start = appliance.record("StartUpgrade", url=url)
+    return [start, appliance.record("FinishUpgradeFailure", (10, 120))], {"url": url}
+
+
+def _unfinished_upgrade(appliance: Appliance) -> _Evidence:
+    _, url = _next_version(appliance)
+    return [appliance.record("StartUpgrade", url=url)], {"url": url}
+
+
+def _unblessed_slot(appliance: Appliance) -> _Evidence:
+    version, url = _next_version(appliance)
+    start = appliance.record("StartUpgrade", url=url)
+    finish = appliance.record("FinishUpgradeSuccess", (20, 60))
+    pending = _boot_on_trial(appliance, version)
+    failure = appliance.record("BlessSlotFailure", (5, 30))
+    return [start, finish, pending, failure], {"url": url, "version": version}
+
+
+def _stuck_rekey(appliance: Appliance) -> _Evidence:
+    tunnel = appliance.random.choice(appliance.tunnels)
+    start = appliance.record("RekeyStart", tunnel_id=tunnel)
+    times = range(appliance.random.randint(0, 3))
+    restarts = [appliance.record("RekeyRestart", (10, 60), tunnel_id=tunnel) for _ in times]
+    return [start, *restarts], {"tunnel_id": tunnel}
+
+
+def _rekey_reset(appliance: Appliance) -> _Evidence:
+    tunnel = appliance.random.choice(appliance.tunnels)
+    reset = appliance.record("RekeyReset", tunnel_id=tunnel)
+    return [reset, appliance.record("RekeyInstallBoth", (1, 10), tunnel_id=tunnel)], {"tunnel_id": tunnel}
+
+
+def _ha_flapping(appliance: Appliance) -> _Evidence:
+    transitions = appliance.random.randint(8, 12)
+    evidence = [appliance.record("HaTransition", (20, 40)) for _ in range(transitions // 2)]
+    evidence.append(appliance.record("HaError", (1, 5)))
+    evidence += [appliance.record("HaTransition", (20, 40)) for _ in range(transitions - transitions // 2)]
+    return evidence, {"transitions": transitions}
+
+
+@frozen
+class Scenario:
+    """The course of an incident.
+
+    Attributes:
+        slots: The length, in slots of a timeline.
+        act: Records the incident's events; returns those that show it, and details. None: the ordinary episodes.
+    """
+
+    slots: int
+    act: _Act | None = None
+
+
+INCIDENTS: Mapping[str, Scenario] = {
+    "crash": Scenario(1, lambda appliance: ([boot(appliance)], {})),
+    "crash_loop": Scenario(2, _crash_loop),
+    "failed_attestation": Scenario(1, _failed("Attestation", 2, attest)),
+    "failed_crypt_key_rotation": Scenario(1, _failed("RotateCryptKey", 1, partial(rotate, what="CryptKey"))),
+    "failed_pki_rotation": Scenario(1, _failed("RotatePki", 1, partial(rotate, what="Pki"))),
+    "failed_upgrade": Scenario(1, _failed_upgrade),
+    "unfinished_upgrade": Scenario(1, _unfinished_upgrade),
+    "unblessed_slot": Scenario(1, _unblessed_slot),
+    "stuck_rekey": Scenario(1, _stuck_rekey),
+    "rekey_reset": Scenario(1, _rekey_reset),
+    "ha_flapping": Scenario(2, _ha_flapping),
+    OUTAGE: Scenario(60),
+}
+
+
+def place_incidents(
+    random: Random, connector_ids: Sequence[str], slots: int, names: Collection[str]
+) -> dict[str, dict[int, str]]:
+    """Choose a connector and a first slot for each incident, well apart and spread evenly over the connectors.
+
+    Returns:
+        For each connector the incidents by their first slot, of so many slots.
+
+    Raises:
+        ValueError: A name is unknown, or the timelines are too short for so many.
+    """
+    for name in names:
+        if name not in INCIDENTS:
+            raise ValueError(f"there is no incident {name!r}; there are {', '.join(INCIDENTS)}")
+    shares: dict[str, list[str]] = {connector_id: [] for connector_id in connector_ids}
+    hosts = random.sample(list(connector_ids), len(connector_ids))
+    for number, name in enumerate(random.sample(list(names), len(names))):
+        shares[hosts[number % len(hosts)]].append(name)
+    return {connector_id: _place_on_timeline(random, share, slots) for connector_id, share in shares.items()}
+
+
+def _place_on_timeline(random: Random, names: Sequence[str], slots: int) -> dict[int, str]:
+    needed = [INCIDENTS[name].slots + _MIN_SLOTS_APART for name in names]
+    spare = slots - _MIN_SLOTS_APART - sum(needed)
+    if spare < 0:
+        raise ValueError(f"the history is too short for {len(names)} incidents on one connector")
+    shifts = sorted(random.randint(0, spare) for _ in names)
+    return {
+        _MIN_SLOTS_APART + shift + sum(needed[:number]): name
+        for number, (shift, name) in enumerate(zip(shifts, names, strict=True))
+    }

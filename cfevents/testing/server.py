@@ -1,30 +1,44 @@
-"""The HTTP side: routes, checks that come before every call, headers that go with every answer."""
+"""The HTTP side: routes, the checks before every call, and the headers of every answer."""
 
 import asyncio
+import hmac
 import itertools
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from aiohttp import web
+from attrs import frozen
 
-from cfevents.testing.backend import Backend
-from cfevents.testing.envelope import Refusal, check_credentials, failure, malformed, not_found, success
-from cfevents.testing.faults.exchange import Exchange, Fault
-from cfevents.testing.faults.rules import Faults
+from cfevents.testing.backend import Backend, Refusal, malformed, not_found
+from cfevents.testing.faults.rules import Exchange, Fault, Faults
 from cfevents.testing.quota import Quota
-from cfevents.testing.received import AskedRequest
 from cfevents.testing.settings import SimulatorSettings
-
-__all__ = ["BASE_PATH", "Server"]
 
 BASE_PATH = "/client/v4"
 
 _CONNECTORS = BASE_PATH + "/accounts/{account_id}/magic/connectors"
 _EVENTS = _CONNECTORS + "/{connector_id}/telemetry/events"
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@frozen
+class AskedRequest:
+    """One request as it arrived, without its headers, so without secrets.
+
+    Attributes:
+        method: The HTTP method, such as `"GET"`.
+        path: The whole path, decoded, such as `"/client/v4/accounts/…"`.
+        query: The decoded query; of a parameter given twice, the last value.
+    """
+
+    __module__ = "cfevents.testing"
+
+    method: str
+    path: str
+    query: dict[str, str]
 
 
 class Server:
@@ -39,18 +53,21 @@ class Server:
         self._requests = requests
         self._quota = quota
         self._faults = faults
-        self._aliases: dict[str, str] = {}
+        self._cursor_aliases: dict[str, str] = {}
         self._fault_tasks: set[asyncio.Task[Any]] = set()
         self._rays = itertools.count(1)
 
     def application(self) -> web.Application:
-        """Make the application that aiohttp runs."""
-        application = web.Application(middlewares=[self._handle_request])
-        calls: dict[str, Callable[[web.Request], Any]] = {
-            _CONNECTORS: self._list_connectors,
-            _EVENTS: self._list_events,
-            _EVENTS + "/latest": self._latest_events,
-            _EVENTS + "/{event_id}": self._get_event,
+        """Return the application that aiohttp runs."""
+        application = web.Application(middlewares=[self._respond])
+        backend = self._backend
+        calls: dict[str, Callable[[web.Request], object]] = {
+            _CONNECTORS: lambda _: backend.list_connectors(),
+            _EVENTS: lambda request: self._list_events(request, request.query.get("cursor")),
+            _EVENTS + "/latest": lambda request: backend.latest_events(request.match_info["connector_id"]),
+            _EVENTS + "/{event_id}": lambda request: backend.get_event(
+                request.match_info["connector_id"], request.match_info["event_id"]
+            ),
         }
         for path, call in calls.items():
             application.router.add_get(path, _handler(call), allow_head=False)
@@ -58,8 +75,8 @@ class Server:
         return application
 
     @web.middleware
-    async def _handle_request(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """Count and remember a request, and answer it, unless a fault comes between."""
+    async def _respond(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Remember and count a request, and answer it, with a fault if one is due."""
         now = asyncio.get_running_loop().time()
         self._requests.append(AskedRequest(request.method, request.path, dict(request.query.items())))
         response = await self._real_answer(request, handler, now)
@@ -69,30 +86,31 @@ class Server:
         return response if fault is None else await self._apply_fault(fault, request, response)
 
     async def _real_answer(self, request: web.Request, handler: _Handler, now: float) -> web.Response:
-        """Answer a request, a refusal too in the envelope."""
+        """Return the answer of the backend, or a refusal in the same envelope."""
         try:
             self._quota.count_request(now)
-            self._check_request(request)
+            if request.match_info.http_exception is None:
+                self._check_request(request)
             self._backend.collect_new_events()
-            response = cast("web.Response", await handler(request))
+            return cast("web.Response", await handler(request))
         except Refusal as refusal:
-            response = _json(failure(refusal), refusal.status)
+            return _refuse(refusal)
         except web.HTTPNotFound:
-            response = _json(failure(Refusal(404, 7003, f"Could not route to {request.path}")), 404)
-        except web.HTTPMethodNotAllowed as refused:
-            response = _json(failure(Refusal(405, 10405, "Method not allowed for this endpoint")), 405)
-            response.headers["Allow"] = refused.headers["Allow"]
-        return response
+            return _refuse(Refusal(404, 7003, f"Could not route to {request.path}"))
+        except web.HTTPMethodNotAllowed as error:
+            response = _refuse(Refusal(405, 10405, "Method not allowed for this endpoint"))
+            response.headers["Allow"] = error.headers["Allow"]
+            return response
 
     async def _apply_fault(self, fault: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
-        """Let a fault change the true answer."""
+        """Return the answer as the fault changes it."""
         exchange = Exchange(
             request=request,
             status=response.status,
             headers=response.headers.copy(),
             body=(response.text or "").encode(),
-            follow=lambda cursor: self._list_page(request, cursor),
-            aliases=self._aliases,
+            follow=lambda cursor: self._list_events(request, cursor),
+            aliases=self._cursor_aliases,
         )
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._fault_tasks.add(task)
@@ -109,40 +127,45 @@ class Server:
             task.cancel()
 
     def _check_request(self, request: web.Request) -> None:
-        if request.match_info.http_exception is not None:
-            return
-        check_credentials(request.headers, self._settings)
+        self._check_credentials(request)
         if request.match_info["account_id"] != self._settings.account_id:
             raise not_found("account")
         for name, times in Counter(name for name, _ in request.query.items()).items():
             if times > 1:
                 raise malformed(f"{name}: given more than once")
 
-    def _list_connectors(self, request: web.Request) -> object:
-        return self._backend.list_connectors()
+    def _check_credentials(self, request: web.Request) -> None:
+        """Raise 401 without credentials or with a wrong token, 403 with a wrong e-mail address or key."""
+        headers, settings = request.headers, self._settings
+        if "Authorization" not in headers and ("X-Auth-Email" in headers or "X-Auth-Key" in headers):
+            email = _equal(headers.get("X-Auth-Email", ""), settings.api_email)
+            key = _equal(headers.get("X-Auth-Key", ""), settings.api_key)
+            if not (email and key):
+                raise Refusal(403, 9103, "Unknown X-Auth-Key or X-Auth-Email")
+        elif not _equal(headers.get("Authorization", ""), f"Bearer {settings.api_token}"):
+            raise Refusal(401, 10000, "Authentication error")
 
-    def _list_events(self, request: web.Request) -> object:
-        return self._list_page(request, request.query.get("cursor"))
-
-    def _list_page(self, request: web.Request, cursor: str | None) -> dict[str, Any]:
+    def _list_events(self, request: web.Request, cursor: str | None) -> dict[str, Any]:
         query = dict(request.query)
         if cursor is not None:
-            query["cursor"] = self._aliases.get(cursor, cursor)
+            query["cursor"] = self._cursor_aliases.get(cursor, cursor)
         return self._backend.list_events(request.match_info["connector_id"], query)
-
-    def _latest_events(self, request: web.Request) -> object:
-        return self._backend.latest_events(request.match_info["connector_id"])
-
-    def _get_event(self, request: web.Request) -> object:
-        return self._backend.get_event(request.match_info["connector_id"], request.match_info["event_id"])
 
 
 def _handler(call: Callable[[web.Request], object]) -> _Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        return _json(success(call(request)), 200)
+        return _json_response({"result": call(request), "success": True, "errors": [], "messages": []}, 200)
 
     return handle
 
 
-def _json(document: object, status: int) -> web.Response:
+def _refuse(refusal: Refusal) -> web.Response:
+    return _json_response(refusal.envelope(), refusal.status)
+
+
+def _json_response(document: object, status: int) -> web.Response:
     return web.Response(text=json.dumps(document), status=status, content_type="application/json")
+
+
+def _equal(received: str, expected: str) -> bool:
+    return hmac.compare_digest(received.encode("utf-8", "replace"), expected.encode("utf-8", "replace"))

@@ -1,11 +1,10 @@
-"""How the simulator answers: every choice that the API's documentation leaves open is a setting."""
+"""The simulator's settings: one for every choice that the API's documentation leaves open."""
 
 import math
 from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import Attribute, define, field
-
-__all__ = ["Bounds", "Compare", "Counting", "Ending", "Order", "SimulatorSettings"]
+from attrs.validators import optional
 
 Order: TypeAlias = Literal["ascending", "descending", "shuffled", "grouped"]
 Bounds: TypeAlias = Literal["inclusive", "exclusive"]
@@ -32,11 +31,6 @@ def _whole_number(least: int) -> Any:
     return check
 
 
-def _quota(owner: object, attribute: "Attribute[Any]", value: object) -> None:
-    if value is not None:
-        _whole_number(1)(owner, attribute, value)
-
-
 def _positive_seconds(_: object, attribute: "Attribute[Any]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{attribute.name} must be a number of seconds, more than 0, not {value!r}")
@@ -44,28 +38,27 @@ def _positive_seconds(_: object, attribute: "Attribute[Any]", value: object) -> 
 
 @define(kw_only=True, eq=False, slots=False)
 class SimulatorSettings:
-    """The account that is served, and how; each may be changed between two requests.
+    """The account that is served, and how; any setting may be changed between two requests.
 
     Attributes:
         account_id: The one account that exists.
         api_token: The token that is accepted.
         api_email: The e-mail address that is accepted together with `api_key`.
         api_key: The key that is accepted together with `api_email`.
-        max_page_size: The most items of a page; also how many there are when no `limit` is asked for.
-        order: How a listing is sorted: by time recorded, the other way round, at random (always the same
+        max_page_size: The most items of a page, and the number of items where no `limit` is sent.
+        order: The order of a listing: by time recorded, the other way round, random (always the same
             for one `seed`), or by kind first.
         bounds: Whether an event exactly on `from` or `to` is listed.
-        compare: What `from` and `to` mean: `"t"`, the time recorded, or `"a"`, the time collected.
-        ending: How the last page spells its missing cursor: not at all, `null` or `""`.
-        empty_pages: How many empty pages, each with a cursor, come before each page.
-        seed: What `"shuffled"` and a history made here depend on.
-        quota: How many requests are answered within `period`; one more blocks everything (429). None refuses
-            nothing, and tells the documented 1,200 in 300 seconds in the headers.
+        compare: The time that `from` and `to` are compared with: `"t"`, recorded, or `"a"`, collected.
+        ending: The spelling of the last page's missing cursor: not at all, `null` or `""`.
+        empty_pages: The number of empty pages, each with a cursor, before every page.
+        seed: The seed of `"shuffled"` and of a history made here.
+        quota: The number of requests that are answered within `period`; one more blocks everything (429). None refuses
+            nothing, and sends the documented 1,200 in 300 seconds in the headers.
         period: The time that `quota` is for, in seconds.
-        counting: Whether a request counts until a window ends that began with the first request after the
-            window before, `"fixed"`, or for a period of its own, `"sliding"`.
-        block: How long everything is refused after the quota was exceeded, in seconds; then the count begins
-            anew.
+        counting: Whether a request counts until the end of a window that began with the first request after the
+            previous window, `"fixed"`, or for a period of its own, `"sliding"`.
+        block: The length of a block, in seconds, once the quota is exceeded; then the count starts again.
 
     Raises:
         ValueError: A value is not allowed; the message names those that are.
@@ -82,7 +75,7 @@ class SimulatorSettings:
     ending: Ending = field(default="absent", validator=_one_of(Ending))
     empty_pages: int = field(default=0, validator=_whole_number(0))
     seed: int = 0
-    quota: int | None = field(default=None, validator=_quota)
+    quota: int | None = field(default=None, validator=optional(_whole_number(1)))
     period: float = field(default=300.0, validator=_positive_seconds)
     counting: Counting = field(default="fixed", validator=_one_of(Counting))
     block: float = field(default=300.0, validator=_positive_seconds)

@@ -1,7 +1,9 @@
-"""The front of the wing: a local API as a context manager."""
+"""The simulator as a context manager, in an event loop or on a thread of its own."""
 
+import asyncio
+import threading
 from collections.abc import Iterable, Mapping, Sequence
-from types import TracebackType
+from concurrent.futures import Future
 from typing import Any, Self, TypedDict
 
 from aiohttp import web
@@ -11,20 +13,17 @@ from cfevents.testing.backend import Backend
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.history import History
 from cfevents.testing.quota import Quota
-from cfevents.testing.received import AskedRequest
-from cfevents.testing.server import BASE_PATH, Server
+from cfevents.testing.server import BASE_PATH, AskedRequest, Server
 from cfevents.testing.settings import SimulatorSettings
 from cfevents.testing.store import Store
 
-__all__ = ["ClientOptions", "Simulator"]
-
-# A page's URL may carry a long cursor; aiohttp alone stops at 8 KiB.
+# A page's URL may carry a long cursor; aiohttp's own limit is 8 KiB.
 _MAX_LINE_BYTES = 64 * 1024
 _SHUTDOWN_TIMEOUT_S = 1.0
 
 
 class ClientOptions(TypedDict):
-    """What a client needs in order to reach a simulator."""
+    """The arguments with which a client reaches a simulator."""
 
     base_url: str
     account_id: str
@@ -50,8 +49,8 @@ class Simulator(SimulatorSettings):
         connectors: The connectors' descriptions as JSON; None makes them up.
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
-        requests: What was asked, oldest first. A test may clear it.
-        faults: What is to go wrong; see ``cfevents.testing.faults``.
+        requests: The requests that arrived, oldest first. A test may clear it.
+        faults: The faults of its answers; see ``cfevents.testing.faults``.
 
     Raises:
         ValueError: A setting is not allowed, an event is incomplete or there twice, or both events and a
@@ -73,7 +72,7 @@ class Simulator(SimulatorSettings):
     _base_url: str | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Take in the events, or make a history."""
+        """Store the events, or those of a history."""
         if self.events is None and self.history is None:
             self.history = History(seed=self.seed)
         elif self.events is not None and self.history is not None:
@@ -84,7 +83,7 @@ class Simulator(SimulatorSettings):
 
     @property
     def base_url(self) -> str:
-        """The URL to ask, while the simulator runs.
+        """The base URL of the API, while the simulator runs.
 
         Raises:
             RuntimeError: It does not run.
@@ -95,7 +94,7 @@ class Simulator(SimulatorSettings):
 
     @property
     def client_options(self) -> ClientOptions:
-        """What a client needs: `Client(**simulator.client_options)`."""
+        """The arguments for a client: `Client(**simulator.client_options)`."""
         return {"base_url": self.base_url, "account_id": self.account_id, "api_token": self.api_token}
 
     @property
@@ -109,7 +108,7 @@ class Simulator(SimulatorSettings):
 
     @property
     def refused(self) -> int:
-        """How many requests the quota refused since the start."""
+        """The number of requests that the quota refused since the start."""
         return self._quota.refused
 
     def add(self, connector_id: str, *events: Mapping[str, Any]) -> None:
@@ -117,7 +116,7 @@ class Simulator(SimulatorSettings):
 
         Args:
             connector_id: The connector; it begins to exist with this.
-            events: The events, each as in `events`.
+            events: The events, in the form of `events`.
 
         Raises:
             ValueError: An event is incomplete, or its `(t, n)` is already there.
@@ -125,18 +124,18 @@ class Simulator(SimulatorSettings):
         self._store.add(connector_id, events)
 
     async def start(self) -> None:
-        """Begin to listen.
+        """Start to listen.
 
         Raises:
             RuntimeError: It is running already.
-            OSError: The address or port cannot be had.
+            OSError: The address or port is not available.
         """
         if self._runner is not None:
             raise RuntimeError("the simulator is running already")
         self._quota = Quota(self)
         backend = Backend(self, self._store, self.connectors, self.history)
         server = Server(self, backend, self.requests, self._quota, self.faults)
-        runner = web.AppRunner(
+        self._runner = runner = web.AppRunner(
             server.application(),
             access_log=None,
             # An answer that stalls for good ends with its client.
@@ -145,17 +144,17 @@ class Simulator(SimulatorSettings):
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
         )
-        self._runner = runner
         try:
             await runner.setup()
             await web.TCPSite(runner, self.host, self.port).start()
         except BaseException:
             await self.stop()
             raise
-        self._base_url = _url(runner)
+        host, port, *_ = runner.addresses[0]
+        self._base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}{BASE_PATH}"
 
     async def stop(self) -> None:
-        """Close every connection and stop listening; does nothing where it does not run."""
+        """Close every connection and stop listening; nothing happens if it does not run."""
         runner, self._runner, self._base_url = self._runner, None, None
         if runner is not None:
             await runner.cleanup()
@@ -165,13 +164,52 @@ class Simulator(SimulatorSettings):
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop."""
         await self.stop()
 
 
-def _url(runner: web.AppRunner) -> str:
-    host, port, *_ = runner.addresses[0]
-    return f"http://[{host}]:{port}{BASE_PATH}" if ":" in host else f"http://{host}:{port}{BASE_PATH}"
+class SimulatorThread:
+    """A context manager that runs a simulator on a thread and an event loop of its own, for code without a loop.
+
+    ::
+
+        with SimulatorThread(Simulator(events={"site-1": []})) as simulator:
+            simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})
+    """
+
+    __module__ = "cfevents.testing"
+
+    def __init__(self, simulator: Simulator | None = None) -> None:
+        """Run a simulator, by default one with a history."""
+        self._simulator = simulator or Simulator()
+        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._thread = threading.Thread(target=self._run_thread, name="cfevents-simulator", daemon=True)
+
+    def __enter__(self) -> Simulator:
+        """Start, and wait until it listens.
+
+        Raises:
+            OSError: The address or port is not available.
+        """
+        self._thread.start()
+        self._started.result()
+        return self._simulator
+
+    def __exit__(self, *_: object) -> None:
+        """Stop, and wait until everything is closed."""
+        loop, stopping = self._started.result()
+        loop.call_soon_threadsafe(stopping.set)
+        self._thread.join()
+
+    def _run_thread(self) -> None:
+        try:
+            asyncio.run(self._run_simulator())
+        except BaseException as error:
+            self._started.set_exception(error)
+
+    async def _run_simulator(self) -> None:
+        stopping = asyncio.Event()
+        async with self._simulator:
+            self._started.set_result((asyncio.get_running_loop(), stopping))
+            await stopping.wait()

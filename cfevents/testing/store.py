@@ -1,20 +1,22 @@
-"""The events that the simulator holds."""
+"""The simulator's events, and the selections that a listing has."""
 
+import hashlib
 import heapq
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 from attrs import frozen
 
-__all__ = ["Number", "Store", "StoredEvent", "format_event_id"]
+from cfevents.testing.settings import Bounds, Compare, Order
 
 Number: TypeAlias = int | float
+SortKey: TypeAlias = tuple[str | Number, ...]
 
 _DOCUMENTED_FIELDS = frozenset("aekntv")
-# What fits a float, so that all times compare.
-_NUMBER_LIMIT = 10**300
+_NUMBER_LIMIT = 10**300  # fits a float, so all times compare
 
 
 @frozen
@@ -26,8 +28,8 @@ class StoredEvent:
         n: Its sequence number among the events of that time.
         a: When it was collected, seconds since the Unix epoch.
         kind: Its kind, `k`.
-        item: What a listing says of it.
-        recorded: What fetching it says.
+        item: Its JSON in a listing.
+        recorded: Its JSON when it is fetched alone.
     """
 
     t: Number
@@ -39,10 +41,10 @@ class StoredEvent:
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> "StoredEvent":
-        """Take in an event as a test writes it: `{"e": {"k": …}, "t": …, "n": …, "a"?: …, "v"?: …}`.
+        """Parse an event as a test writes it: `{"e": {"k": …}, "t": …, "n": …, "a"?: …, "v"?: …}`.
 
         Raises:
-            ValueError: Something is missing, or not JSON; the message says what.
+            ValueError: Something is missing, or not JSON; the message names it.
         """
         if not isinstance(raw, Mapping):
             raise ValueError(f"an event is an object, not {raw!r}")
@@ -55,13 +57,11 @@ class StoredEvent:
         version = {"v": raw["v"]} if "v" in raw else {}
         item = {"a": a, "k": payload["k"], "n": n, "t": t, **extra}
         recorded = {"e": dict(payload), "n": n, "t": t, **version, **extra}
-        _check_json(recorded)
+        try:
+            json.dumps(recorded, allow_nan=False)
+        except (RecursionError, TypeError, ValueError) as error:
+            raise ValueError(f"an event must be JSON: {error}") from error
         return cls(t=t, n=n, a=a, kind=payload["k"], item=item, recorded=recorded)
-
-
-def format_event_id(t: Number, n: Number) -> str:
-    """Spell an event's id as the API does: `"1700000000.3"`, also where the numbers are floats."""
-    return ".".join(str(int(number) if number == int(number) else number) for number in (t, n))
 
 
 def _number_field(raw: Mapping[str, Any], name: str) -> Number:
@@ -71,18 +71,20 @@ def _number_field(raw: Mapping[str, Any], name: str) -> Number:
     return value
 
 
-def _check_json(value: object) -> None:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (RecursionError, TypeError, ValueError) as error:
-        raise ValueError(f"an event must be JSON: {error}") from error
+def format_event_id(t: Number, n: Number) -> str:
+    """Return an event's id as the API spells it, `"1700000000.3"`, also where the numbers are floats."""
+    return ".".join(str(int(number) if number == int(number) else number) for number in (t, n))
 
 
 class Store:
-    """Events by connector, in the order in which they were added; safe to use from several threads."""
+    """Events by connector, in the order in which they were added; safe to use from several threads.
+
+    Attributes:
+        revision: A number that grows whenever events are added.
+    """
 
     def __init__(self) -> None:
-        """Begin without connectors."""
+        """Start without connectors."""
         self._events: dict[str, dict[tuple[Number, Number], StoredEvent]] = {}
         self._lock = threading.Lock()
         self.revision = 0
@@ -93,31 +95,67 @@ class Store:
         Raises:
             ValueError: An event is incomplete, or its `(t, n)` is already there.
         """
-        fresh: dict[tuple[Number, Number], StoredEvent] = {}
+        added: dict[tuple[Number, Number], StoredEvent] = {}
         with self._lock:
             present = self._events.get(connector_id, {})
             for event in map(StoredEvent.from_raw, raw_events):
                 key = (event.t, event.n)
-                if key in present or key in fresh:
+                if key in present or key in added:
                     raise ValueError(f"{connector_id} already has an event {format_event_id(*key)}")
-                fresh[key] = event
-            self._events.setdefault(connector_id, {}).update(fresh)
+                added[key] = event
+            self._events.setdefault(connector_id, {}).update(added)
             self.revision += 1
 
     def connector_ids(self) -> list[str]:
-        """List the connectors in the order in which they came."""
+        """Return the connectors in the order in which they were added."""
         with self._lock:
             return list(self._events)
 
     def events(self, connector_id: str) -> list[StoredEvent]:
-        """List a connector's events; none if it is unknown."""
+        """Return a connector's events; none if it is unknown."""
         with self._lock:
             return list(self._events.get(connector_id, {}).values())
 
     def get(self, connector_id: str, t: Number, n: Number) -> StoredEvent | None:
-        """Find one event."""
+        """Return one event, or None."""
         return self._events.get(connector_id, {}).get((t, n))
 
     def newest(self, connector_id: str, count: int) -> list[StoredEvent]:
-        """List the last events recorded, newest first."""
+        """Return the events recorded last, newest first."""
         return heapq.nlargest(count, self.events(connector_id), key=lambda event: (event.t, event.n))
+
+
+@frozen
+class Selection:
+    """Everything that decides which events a listing has, and in which order; see `SimulatorSettings`."""
+
+    connector_id: str
+    start: Number
+    end: Number
+    kind: str | None
+    order: Order
+    bounds: Bounds
+    compare: Compare
+    seed: int
+
+    def sort(self, events: Iterable[StoredEvent]) -> list[tuple[SortKey, StoredEvent]]:
+        """Return the events of the listing in order, with their sort keys; no two keys are equal."""
+        keys: dict[Order, Callable[[StoredEvent], SortKey]] = {
+            "ascending": lambda event: (event.t, event.n),
+            "descending": lambda event: (-event.t, -event.n),
+            "grouped": lambda event: (event.kind, event.t, event.n),
+            "shuffled": lambda event: (self._shuffle_key(event), event.t, event.n),
+        }
+        key = keys[self.order]
+        return sorted(((key(event), event) for event in events if self._matches(event)), key=itemgetter(0))
+
+    def _matches(self, event: StoredEvent) -> bool:
+        time = event.t if self.compare == "t" else event.a
+        inside = self.start <= time <= self.end
+        if self.bounds == "exclusive":
+            inside = self.start < time < self.end
+        return inside and self.kind in (None, event.kind)
+
+    def _shuffle_key(self, event: StoredEvent) -> str:
+        text = f"{self.seed}/{format_event_id(event.t, event.n)}"
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -335,7 +335,7 @@ def test_a_kind_of_the_catalogue_has_its_class_its_row_in_the_reference_and_a_sa
     rows = {name.removeprefix("cfevents.events.") for name in reference() if name.startswith("cfevents.events.")}
     for kind in {*events.KINDS, *classes}:
         assert kind in events.KINDS, f"{kind} is not named in Event, in cfevents/events.py"
-        assert kind in samples, f"{kind} does not happen: add it to cfevents/testing/episodes.py or incidents.py"
+        assert kind in samples, f"{kind} does not happen: add it to cfevents/testing/scenarios.py"
         assert kind in rows, f"{kind} is not in docs/api.md"
 
 

@@ -213,9 +213,9 @@ async def test_what_is_no_listing_has_no_faults_of_paging(fault: Fault, path: st
         (faults.trickle(0.5), "trickle(0.5)"),
         (faults.status(429, "html", retry_after=3), "status(429, 'html', retry_after=3)"),
         (faults.envelope(result=ABSENT, success=False), "envelope(result=ABSENT, success=False)"),
-        (faults.result(items=list(range(99))), "result(items=[0, 1, 2, 3, 4, 5, 6...)"),
-        (faults.number("9" * 5000), "number('99999999... 5000 characters', 't')"),
-        (faults.body(b"x" * 99), "body(b'xxxxxxxxxxxxxxxxxxxx...')"),
+        (faults.result(items=list(range(99))), "result(items=[0, 1, 2, 3, 4, 5, ...])"),
+        (faults.number("9" * 5000, "n"), "number('999999999999...9999999999999', 'n')"),
+        (faults.body(b"x" * 99), "body(b'xxxxxxxxxxx...xxxxxxxxxxxxx')"),
     ],
     ids=repr,
 )

@@ -10,7 +10,7 @@ from support.clock import run_jumping
 from testing.raw import Heard, ask, made
 
 from cfevents.testing import Simulator
-from cfevents.testing.envelope import Refusal
+from cfevents.testing.backend import Refusal
 from cfevents.testing.quota import Quota
 from cfevents.testing.settings import SimulatorSettings
 

@@ -1,7 +1,6 @@
 """The simulator's listings, without HTTP: filters, orders, pages, cursors."""
 
 import base64
-import itertools
 import json
 from typing import Any
 
@@ -9,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cfevents.testing.backend import Backend
-from cfevents.testing.envelope import Refusal
+from cfevents.testing.backend import Backend, Refusal
 from cfevents.testing.settings import Bounds, Compare, Ending, Order, SimulatorSettings
-from cfevents.testing.store import Store
+from cfevents.testing.store import Store, StoredEvent
 
 SITE = "site-1"
 EVENTS = [
@@ -200,19 +198,33 @@ def test_any_kind_can_be_listed_grouped_and_filtered(kind: str) -> None:
     assert everything(served, k=kind) == [(t, 0) for t in range(5)]
 
 
+def counting_sorts(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows by a connector's id whenever its events are read for sorting."""
+    read: list[str] = []
+    original = store.events
+
+    def counted(name: str) -> list[StoredEvent]:
+        read.append(name)
+        return original(name)
+
+    monkeypatch.setattr(store, "events", counted)
+    return read
+
+
 def test_pages_of_a_long_listing_do_not_sort_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     store.add(SITE, ({"e": {"k": "A"}, "t": t, "n": 0} for t in range(3000)))
-    asked = itertools.count()
-    original = store.events
-    monkeypatch.setattr(store, "events", lambda name: (next(asked), original(name))[1])
-    served = Backend(SimulatorSettings(order="shuffled"), store)
-    assert len(everything(served)) == 3000
-    assert next(asked) == 1
+    read = counting_sorts(store, monkeypatch)
+    assert len(everything(Backend(SimulatorSettings(order="shuffled"), store))) == 3000
+    assert read == [SITE]
 
 
-def test_listings_that_are_long_unused_are_forgotten() -> None:
-    served = backend()
+def test_listings_that_are_long_unused_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    store.add(SITE, EVENTS)
+    served, read = Backend(SimulatorSettings(), store), counting_sorts(store, monkeypatch)
     for end in range(40):
         served.list_events(SITE, {"from": "0", "to": str(end)})
-    assert len(served._listings._kept) == 16
+    for end in range(39, -1, -1):
+        served.list_events(SITE, {"from": "0", "to": str(end)})
+    assert len(read) == 40 + 24

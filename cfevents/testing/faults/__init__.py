@@ -1,4 +1,4 @@
-"""The faults that a simulator can show, for ``Simulator.faults``.
+"""Faults for a simulator's answers, to add to ``Simulator.faults``.
 
 ::
 
@@ -7,7 +7,23 @@
     simulator.faults.add(faults.status(503), on=3)
 """
 
-from cfevents.testing.faults.bodies import (
+from cfevents.testing.faults.answers import (
+    ABSENT,
+    duplicate_key,
+    envelope,
+    headers,
+    huge,
+    invalid_utf8,
+    lone_surrogate,
+    nested,
+    number,
+    redirect,
+    result,
+    status,
+)
+from cfevents.testing.faults.paging import cursor_cycle, expired_cursor, long_cursor, overlap
+from cfevents.testing.faults.rules import Exchange, Fault, Faults
+from cfevents.testing.faults.transfer import (
     body,
     byte_order_mark,
     chunks_cut,
@@ -15,57 +31,17 @@ from cfevents.testing.faults.bodies import (
     gzip_bomb,
     gzip_corrupt,
     gzip_cut,
+    hang_up,
+    reset,
     short_body,
+    stall,
+    trickle,
     wrong_charset,
 )
-from cfevents.testing.faults.connections import hang_up, reset, stall, trickle
-from cfevents.testing.faults.envelopes import (
-    ABSENT,
-    duplicate_key,
-    envelope,
-    huge,
-    invalid_utf8,
-    lone_surrogate,
-    nested,
-    number,
-    result,
-)
-from cfevents.testing.faults.exchange import Exchange, Fault
-from cfevents.testing.faults.paging import cursor_cycle, expired_cursor, long_cursor, overlap
-from cfevents.testing.faults.rules import Faults
-from cfevents.testing.faults.statuses import headers, redirect, status
 
 __all__ = [
-    "ABSENT",
-    "Exchange",
-    "Fault",
-    "Faults",
-    "body",
-    "byte_order_mark",
-    "chunks_cut",
-    "cursor_cycle",
-    "duplicate_key",
-    "empty_body",
-    "envelope",
-    "expired_cursor",
-    "gzip_bomb",
-    "gzip_corrupt",
-    "gzip_cut",
-    "hang_up",
-    "headers",
-    "huge",
-    "invalid_utf8",
-    "lone_surrogate",
-    "long_cursor",
-    "nested",
-    "number",
-    "overlap",
-    "redirect",
-    "reset",
-    "result",
-    "short_body",
-    "stall",
-    "status",
-    "trickle",
-    "wrong_charset",
-]
+    "ABSENT", "Exchange", "Fault", "Faults", "body", "byte_order_mark", "chunks_cut", "cursor_cycle",
+    "duplicate_key", "empty_body", "envelope", "expired_cursor", "gzip_bomb", "gzip_corrupt", "gzip_cut", "hang_up",
+    "headers", "huge", "invalid_utf8", "lone_surrogate", "long_cursor", "nested", "number", "overlap", "redirect",
+    "reset", "result", "short_body", "stall", "status", "trickle", "wrong_charset",
+]  # fmt: skip

@@ -1,14 +1,96 @@
-"""When a fault strikes."""
+"""A fault, the exchange that it changes, and the rules by which faults strike."""
 
-from collections.abc import Collection, Sequence
+import functools
+import inspect
+import json
+import reprlib
+from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from fnmatch import fnmatchcase
 from random import Random
+from typing import Any, Concatenate, ParamSpec, TypeAlias
 
-from attrs import Factory, define, field
+from aiohttp import web
+from attrs import Factory, define, field, frozen
 
-from cfevents.testing.faults.exchange import Fault
 
-__all__ = ["Faults"]
+@define(eq=False)
+class Exchange:
+    """One request and its true answer, which a fault changes before it leaves.
+
+    Attributes:
+        request: The request, as aiohttp's server represents it.
+        status: The answer's HTTP status.
+        headers: The answer's headers.
+        body: The answer's body.
+        follow: Returns the page that a cursor leads to.
+        aliases: The true cursors by the cursors that a fault gave out in their place.
+    """
+
+    __module__ = "cfevents.testing.faults"
+
+    request: web.Request
+    status: int
+    headers: MutableMapping[str, str]
+    body: bytes
+    follow: Callable[[str], dict[str, Any]]
+    aliases: dict[str, str]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body's JSON, parsed at each access; setting it replaces the body."""
+        document: dict[str, Any] = json.loads(self.body)
+        return document
+
+    @document.setter
+    def document(self, document: dict[str, Any]) -> None:
+        self.body = json.dumps(document).encode()
+
+    def response(self) -> web.Response:
+        """Return the answer as aiohttp sends it."""
+        return web.Response(status=self.status, headers=self.headers, body=self.body)
+
+
+_Strike: TypeAlias = Callable[[Exchange], Awaitable[None] | None]
+
+
+@frozen(eq=False, repr=False)
+class Fault:
+    """Something that goes wrong with one answer.
+
+    Attributes:
+        name: The name in a test's id, such as `reset('in body')`.
+        strike: Changes the exchange; may be a coroutine function.
+    """
+
+    __module__ = "cfevents.testing.faults"
+
+    name: str
+    strike: _Strike
+
+    def __repr__(self) -> str:
+        """Return the name."""
+        return self.name
+
+
+_P = ParamSpec("_P")
+
+
+def fault(strike: Callable[Concatenate[Exchange, _P], Awaitable[None] | None]) -> Callable[_P, Fault]:
+    """Turn a function of an exchange and arguments into one of the arguments, which returns the fault.
+
+    The fault is named after the call, such as `body(b'{}')`; long arguments are shortened.
+    """
+
+    @functools.wraps(strike)
+    def make(*args: _P.args, **kwargs: _P.kwargs) -> Fault:
+        texts = [reprlib.repr(value) for value in args]
+        texts += [f"{name}={reprlib.repr(value)}" for name, value in kwargs.items()]
+        return Fault(f"{strike.__name__}({', '.join(texts)})", lambda exchange: strike(exchange, *args, **kwargs))
+
+    signature = inspect.signature(strike)
+    _, *parameters = signature.parameters.values()
+    make.__signature__ = signature.replace(parameters=parameters, return_annotation=Fault)  # type: ignore[attr-defined]
+    return make
 
 
 @define(eq=False)
@@ -27,12 +109,12 @@ class _FaultRule:
     began: float | None = None
 
     def next(self, path: str, now: float) -> Fault | None:
-        """See a request, and give the fault that is due, if any; whether it strikes is for the caller to say."""
+        """Count a request; return the fault that is due, or None. The caller counts those that strike."""
         if self.path is not None and not fnmatchcase(path, f"*{self.path}"):
             return None
         self.seen += 1
         self.began = now if self.began is None else self.began
-        # Drawn for each request, so that what else is scripted does not change what chance gives.
+        # Drawn for every request, so that the other conditions do not change the random sequence.
         fault = self.random.choice(self.faults)
         lucky = self.random.random() < self.chance
         due = lucky and (self.on is None or self.seen in self.on)
@@ -43,10 +125,10 @@ class _FaultRule:
 
 @define(eq=False)
 class Faults:
-    """The faults that are to strike a simulator's answers; see ``Simulator.faults``.
+    """The faults that strike a simulator's answers; see ``Simulator.faults``.
 
     Attributes:
-        struck: What struck, oldest first. A test may clear it.
+        struck: The faults that struck, oldest first. A test may clear it.
     """
 
     __module__ = "cfevents.testing.faults"
@@ -72,11 +154,11 @@ class Faults:
 
         Args:
             fault: The fault; of several, one is drawn each time.
-            path: How the request's path ends, such as `"/latest"`; `*` stands for anything, as in `"/site-1/*"`.
+            path: The end of the request's path, such as `"/latest"`; `*` stands for anything, as in `"/site-1/*"`.
             on: Which of the requests with this path, counted from 1: `3`, or `{1, 3}`.
             times: How often it strikes at most.
-            chance: How likely it strikes, from 0 to 1.
-            seed: What `chance`, and drawing from several, depend on; the same seed gives the same.
+            chance: The probability that it strikes, from 0 to 1.
+            seed: The seed of `chance` and of drawing from several.
             seconds: How long it may strike, on the event loop's clock, from the first request with this path on.
 
         Raises:
@@ -84,25 +166,30 @@ class Faults:
         """
         faults = (fault,) if isinstance(fault, Fault) else tuple(fault)
         counted = frozenset([on]) if isinstance(on, int) else None if on is None else frozenset(on)
-        _require(bool(faults), "give at least one fault")
-        _require(counted is None or (bool(counted) and min(counted) >= 1), f"on counts from 1, not {on!r}")
-        _require(times is None or times >= 1, f"times must be 1 or more, not {times!r}")
-        _require(0 <= chance <= 1, f"chance must be from 0 to 1, not {chance!r}")
-        _require(seconds is None or seconds > 0, f"seconds must be more than 0, not {seconds!r}")
+        conditions = {
+            "give at least one fault": bool(faults),
+            f"on counts from 1, not {on!r}": counted is None or (bool(counted) and min(counted) >= 1),
+            f"times must be 1 or more, not {times!r}": times is None or times >= 1,
+            f"chance must be from 0 to 1, not {chance!r}": 0 <= chance <= 1,
+            f"seconds must be more than 0, not {seconds!r}": seconds is None or seconds > 0,
+        }
+        for message, met in conditions.items():
+            if not met:
+                raise ValueError(message)
         self._rules.append(_FaultRule(faults, path, counted, times, chance, seconds, Random(seed)))
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         self._rules.clear()
 
     def due(self, path: str, now: float) -> Fault | None:
-        """Give the fault that strikes a request, if any.
+        """Return the fault that strikes a request, or None.
 
         Args:
             path: The request's path.
             now: The time on the event loop's clock, in seconds.
         """
-        # Every rule sees every request.
+        # Every rule counts every request.
         due = [(rule, fault) for rule in tuple(self._rules) if (fault := rule.next(path, now)) is not None]
         if not due:
             return None
@@ -110,8 +197,3 @@ class Faults:
         rule.struck += 1
         self.struck.append(fault)
         return fault
-
-
-def _require(met: bool, message: str) -> None:
-    if not met:
-        raise ValueError(message)

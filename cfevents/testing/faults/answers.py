@@ -1,0 +1,197 @@
+"""Faults of the answer: its status, its headers, and its JSON."""
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Final, Literal, TypeAlias
+
+from cfevents.testing.backend import Refusal
+from cfevents.testing.faults.rules import Exchange, Fault, fault
+
+Filling: TypeAlias = Literal["envelope", "html", "nothing"]
+
+
+class _Absent(Enum):
+    ABSENT = "ABSENT"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+ABSENT: Final = _Absent.ABSENT
+"""As a field's value, leaves the field out."""
+
+# No answer contains it otherwise.
+_PLACEHOLDER = "\N{REPLACEMENT CHARACTER}the number\N{REPLACEMENT CHARACTER}"
+_HTML = b"<!DOCTYPE html>\n<html><head><title>%d</title></head><body><h1>Error %d</h1></body></html>\n"
+
+
+def status(
+    number: int,
+    body: Filling = "envelope",
+    *,
+    retry_after: str | float | None = None,
+    code: int | None = None,
+    message: str = "simulated",
+    changes: Mapping[str, str | None] | None = None,
+) -> Fault:
+    """Answer every request with a status.
+
+    Args:
+        number: The HTTP status.
+        body: An envelope with an error, a web page as the edge sends it, or nothing.
+        retry_after: The `Retry-After` header: seconds, a date, or any text; None leaves it out.
+        code: The envelope's code; None takes 10100 for a 429, else 1000.
+        message: The envelope's text.
+        changes: Other headers; None leaves one out.
+
+    Raises:
+        ValueError: There is no such body.
+    """
+    refusal = Refusal(number, code if code is not None else 10100 if number == 429 else 1000, message)
+    bodies: dict[str, tuple[str | None, bytes]] = {
+        "envelope": ("application/json", json.dumps(refusal.envelope()).encode()),
+        "html": ("text/html; charset=utf-8", _HTML % (number, number)),
+        "nothing": (None, b""),
+    }
+    if body not in bodies:
+        raise ValueError(f"body must be one of {', '.join(map(repr, bodies))}, not {body!r}")
+    content_type, content = bodies[body]
+    retry_header = None if retry_after is None else str(retry_after)
+
+    def strike(exchange: Exchange) -> None:
+        exchange.status, exchange.body = number, content
+        _set_headers(exchange, {"Content-Type": content_type, "Retry-After": retry_header, **(changes or {})})
+
+    arguments = [str(number)] + [repr(body)] * (body != "envelope")
+    arguments += [] if retry_after is None else [f"retry_after={retry_after!r}"]
+    return Fault(f"status({', '.join(arguments)})", strike)
+
+
+@fault
+def redirect(exchange: Exchange, location: str, number: int = 302) -> None:
+    """Redirect the client.
+
+    Args:
+        location: The target; `{path}` stands for the path and query of the request.
+        number: The HTTP status: 301, 302, 303, 307 or 308.
+    """
+    exchange.status, exchange.body = number, b""
+    target = location.replace("{path}", exchange.request.path_qs)
+    _set_headers(exchange, {"Content-Type": None, "Location": target})
+
+
+@fault
+def headers(exchange: Exchange, changes: Mapping[str, str | None]) -> None:
+    """Send the true answer with other headers.
+
+    Args:
+        changes: The headers; None leaves one out.
+    """
+    _set_headers(exchange, changes)
+
+
+def _set_headers(exchange: Exchange, changes: Mapping[str, str | None]) -> None:
+    for name, value in changes.items():
+        exchange.headers.pop(name, None)
+        if value is not None:
+            exchange.headers[name] = value
+
+
+@fault
+def envelope(exchange: Exchange, /, **fields: Any) -> None:
+    """Change fields of the envelope: `envelope(success=False)`, `envelope(result=ABSENT)`.
+
+    Args:
+        **fields: The fields, as JSON.
+    """
+    exchange.document = _with_fields(exchange.document, fields)
+
+
+@fault
+def result(exchange: Exchange, /, **fields: Any) -> None:
+    """Change fields of the result, where that is an object: `result(items=None)`, `result(count=7)`.
+
+    Args:
+        **fields: The fields, as JSON.
+    """
+    document = exchange.document
+    if isinstance(document["result"], dict):
+        document["result"] = _with_fields(document["result"], fields)
+    exchange.document = document
+
+
+@fault
+def number(exchange: Exchange, spelling: str, name: str = "t") -> None:
+    """Spell a number of the first event in another way.
+
+    Args:
+        spelling: Any JSON text, or none: `'"1700000000"'`, `"-1"`, `"NaN"`, `str(2**64)`, `"9" * 5000`.
+        name: The field.
+    """
+    document = exchange.document
+    _first_event(document)[name] = _PLACEHOLDER
+    exchange.body = json.dumps(document).replace(json.dumps(_PLACEHOLDER), spelling).encode()
+
+
+@fault
+def duplicate_key(exchange: Exchange, name: str = "result", value: Any = None) -> None:
+    """Send a field of the envelope twice: first with another value, then with the true one.
+
+    Args:
+        name: The field.
+        value: The other value, as JSON.
+    """
+    first = json.dumps({name: value}).encode()
+    exchange.body = first[:-1] + b", " + exchange.body[1:]
+
+
+@fault
+def lone_surrogate(exchange: Exchange) -> None:
+    """Add a field `note` to the first event: half of a surrogate pair, which is no character."""
+    document = exchange.document
+    _first_event(document)["note"] = "\ud800"
+    exchange.document = document
+
+
+@fault
+def invalid_utf8(exchange: Exchange) -> None:
+    """Add a field `note` to the envelope: a text that is not UTF-8."""
+    _add_note(exchange, b'"\xc3\x28\xff"')
+
+
+@fault
+def nested(exchange: Exchange, depth: int = 100_000) -> None:
+    """Add a field `note` to the envelope: lists within lists.
+
+    Args:
+        depth: The number of lists.
+    """
+    _add_note(exchange, b"[" * depth + b"]" * depth)
+
+
+@fault
+def huge(exchange: Exchange, items: int = 1_500_000) -> None:
+    """Send a page of a great many made-up events, without a cursor: 100 MB with the default.
+
+    Args:
+        items: The number of events.
+    """
+    item = b'{"a": 1700000003, "k": "Reconcile", "n": %d, "t": 1700000000}'
+    page = b'{"result": {"count": %d, "items": [%b]}, "success": true, "errors": [], "messages": []}'
+    exchange.body = page % (items, b", ".join(item % sequence for sequence in range(items)))
+
+
+def _with_fields(document: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in (document | fields).items() if value is not ABSENT}
+
+
+def _first_event(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the first event of any answer; the envelope where there is none."""
+    result = document["result"]
+    events = result.get("items", [result]) if isinstance(result, dict) else result
+    return events[0] if events else document
+
+
+def _add_note(exchange: Exchange, note: bytes) -> None:
+    exchange.body = b'{"note": ' + note + b", " + exchange.body[1:]
