@@ -7,12 +7,13 @@ from contextlib import aclosing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
+from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch, Follower
 from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import ListQuery
-from cfevents._model.api import EventReference, RecordedEvent, event_id
+from cfevents._model.api import EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents._model.results import EventDetail
 from cfevents._time import DurationLike, TimeLike, parse_time
 from cfevents._validation import validate_int, validate_path_segment, validate_seconds, validate_type
@@ -22,18 +23,41 @@ from cfevents.storage import queries
 from cfevents.storage.archived_stream import ArchivedStream
 from cfevents.storage.queries import LISTED, PAYLOAD, Row
 from cfevents.storage.sqlite import Database
-from cfevents.storage.sync import SupportsFollow, plan_sync
+
+# Pruned in pieces, so that other processes that write need not wait long.
+_PRUNE_EVENTS = 10_000
 
 
-class _Opened(NamedTuple):
+class SupportsFollow(Protocol):
+    """The part of `Client` that is needed here."""
+
+    def fleet(self) -> Fleet:
+        """Return all connectors of the account."""
+        ...
+
+    def follow_events(
+        self,
+        connector_ids: str | Iterable[str] | Fleet,
+        *,
+        since: TimeLike | None = ...,
+        checkpoint: FollowCheckpoint | str | None = ...,
+        interval: DurationLike = ...,
+        lookback: DurationLike = ...,
+        kind: KindFilter | None = ...,
+    ) -> Follower[EventMetadata]:
+        """Follow connectors."""
+        ...
+
+
+class _Databases(NamedTuple):
     """Two connections, so that reading and writing do not wait for each other."""
 
     writer: Database
     reader: Database
 
 
-class _Syncing:
-    """A filling that is under way."""
+class _Sync:
+    """A call of `Archive.sync` that runs."""
 
     def __init__(self) -> None:
         self.follower: Follower[Any] | None = None
@@ -41,7 +65,7 @@ class _Syncing:
         self.has_ended = asyncio.Event()
 
     async def end(self) -> None:
-        """End it, and wait until it has."""
+        """End the call after the batch that it is at."""
         self.is_ended = True
         if self.follower is not None:
             await self.follower.aclose()
@@ -49,8 +73,8 @@ class _Syncing:
 
 
 def followers_of(archive: "Archive") -> list[Follower[Any]]:
-    """Say by what it is being filled."""
-    return [each.follower for each in archive._syncing if each.follower is not None]
+    """Return the followers that fill an archive at present."""
+    return [sync.follower for sync in archive._syncs if sync.follower is not None]
 
 
 class Archive:
@@ -69,10 +93,10 @@ class Archive:
     __module__ = "cfevents.storage"
 
     def __init__(self, path: str | os.PathLike[str], *, account_id: str | None = None, timeout: float = 60.0) -> None:
-        """Take where it is; nothing is opened.
+        """Set the file and the account; nothing is opened.
 
         Args:
-            path: The file; it is made where it is missing. While it is used there are two more beside it.
+            path: The file; it is created where it is missing. While it is open there are two more beside it.
             account_id: The account; it may be left out where the archive has one alone.
             timeout: How long to wait for another process that has it locked, in seconds.
 
@@ -83,16 +107,16 @@ class Archive:
         # Absolute: SQLite takes some names, such as ":memory:", for something else.
         self._path, self._account_id = Path(path).absolute(), account_id
         self._timeout = validate_seconds("timeout", timeout)
-        self._open: _Opened | None = None
-        self._syncing: set[_Syncing] = set()
+        self._databases: _Databases | None = None
+        self._syncs: set[_Sync] = set()
 
     async def open(self) -> Self:
-        """Open it, and make or renew its tables where that is needed; once more is no harm.
+        """Open the file, and create or migrate its tables where that is needed; once more is no harm.
 
         Raises:
-            ArchiveError: It cannot be opened, or the file is none.
+            ArchiveError: The file cannot be opened, or it is no archive.
         """
-        if self._open is None:
+        if self._databases is None:
             writer = Database(self._path, self._timeout, writes=True)
             reader = Database(self._path, self._timeout, writes=False)
             try:
@@ -102,21 +126,21 @@ class Archive:
                 await reader.close()
                 await writer.close()
                 raise
-            self._open = _Opened(writer, reader)
+            self._databases = _Databases(writer, reader)
         return self
 
     async def close(self) -> None:
-        """End the filling of it that is under way, after the batch that it is at, and close it."""
-        opened = self._open
-        for each in list(self._syncing):
-            await each.end()
-        if opened is not None and opened is self._open:
-            self._open = None
-            await opened.reader.close()
-            await opened.writer.close()
+        """Close the file. A `sync` that runs ends after the batch that it is at."""
+        databases = self._databases
+        for sync in list(self._syncs):
+            await sync.end()
+        if databases is not None and databases is self._databases:
+            self._databases = None
+            await databases.reader.close()
+            await databases.writer.close()
 
     async def append(self, batch: Batch[Any]) -> int:
-        """Store a batch and its checkpoint in one transaction. For those who follow by themselves.
+        """Store a batch and its checkpoint in one transaction: for a follower of your own.
 
         Events that are there already stay as they are; payloads that they lacked are filled in.
 
@@ -124,10 +148,12 @@ class Archive:
             How many of the events are new.
 
         Raises:
-            ArchiveError: They could not be stored; nothing of the batch is.
+            ArchiveError: The batch could not be stored; nothing of it is.
         """
         self._check_account(validate_type("batch", batch, Batch).checkpoint.account_id)
-        return await self._opened.writer.write(partial(queries.store_batch, batch=batch, since={}, details=False))
+        return await self._require_open().writer.write(
+            partial(queries.store_batch, batch=batch, since={}, details=False)
+        )
 
     async def sync(
         self,
@@ -141,30 +167,30 @@ class Archive:
         kind: KindFilter | None = None,
         details: bool = False,
     ) -> int:
-        """Fill it with what is new, late events too.
+        """Store new events, late ones too.
 
-        What is in it is not asked for again: a connector goes on where it ended, or begins anew where it was never
-        read from as early a time on.
+        A connector goes on where its last sync ended; where that never began as early as ``since``, it is read from
+        there again.
 
         Args:
-            client: A client that is open.
+            client: An open client.
             connector_ids: One connector's id, several, or a fleet; all of the account where it is left out.
-            since: What was recorded before is not asked for. Where it is left out, a connector that is new begins
-                where the others did, and all begin now where there are no others.
+            since: The time from which events are stored, by when they were recorded. Where it is left out, a new
+                connector begins where the others did, and all begin now where there are no others.
             follow: Whether to go on until the archive is closed or the call is cancelled.
-            interval: How often each connector is then asked.
-            lookback: How late an event may come: how long after it was recorded it may be collected.
+            interval: The time between two polls of a connector.
+            lookback: The longest time from when an event is recorded to when it is collected.
             kind: A kind's name, its class in `cfevents.events`, or a collection of them.
-            details: Whether to store the payloads too, each of which costs a request: also of events that are in it
-                without, from ``since`` on.
+            details: Whether to store the payloads too, each of which costs a request; also those that stored events
+                lack, from ``since`` on.
 
         Returns:
-            How many events are new in it.
+            How many events are new in the archive.
 
         Raises:
-            ArchiveError: It could not be read or written.
-            FleetError: Some connectors failed; what the others had is stored.
-            CfEventsError: Nothing could be asked.
+            ArchiveError: The archive could not be read or written.
+            FleetError: Some connectors failed; the events of the others are stored.
+            CfEventsError: No connector could be read.
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
@@ -173,26 +199,26 @@ class Archive:
         fleet = client.fleet() if connector_ids is None else connector_ids
         ids = fleet if isinstance(fleet, str | Fleet) else list(fleet)
         follow_events = partial(client.follow_events, ids, interval=interval, lookback=lookback, kind=kind)
-        asked = follow_events(since=since).checkpoint
-        self._check_account(asked.account_id)
-        self._syncing.add(syncing := _Syncing())
+        request = follow_events(since=since).checkpoint
+        self._check_account(request.account_id)
+        plan_sync = partial(queries.plan_sync, request=request, is_since_given=since is not None, details=details)
+        self._syncs.add(sync := _Sync())
         try:
-            start = partial(plan_sync, asked=asked, is_given=since is not None, details=details)
-            checkpoint, begins = await self._opened.writer.write(start)
+            checkpoint, starts = await self._require_open().writer.write(plan_sync)
             follower: Follower[Any] = follow_events(checkpoint=checkpoint)
             follower = follower.details() if details else follower
-            syncing.follower = follower if follow else follower.once()
-            store = partial(queries.store_batch, since=begins, details=details)
-            return 0 if syncing.is_ended else await self._fill(syncing.follower, store)
+            sync.follower = follower if follow else follower.once()
+            store = partial(queries.store_batch, since=starts, details=details)
+            return 0 if sync.is_ended else await self._fill(sync.follower, store)
         finally:
-            self._syncing.discard(syncing)
-            syncing.has_ended.set()
+            self._syncs.discard(sync)
+            sync.has_ended.set()
 
     async def _fill(self, follower: Follower[Any], store: Callable[..., int]) -> int:
         new = 0
         async with aclosing(follower.batches()) as batches:
             async for batch in batches:
-                new += await self._opened.writer.write(partial(store, batch=batch))
+                new += await self._require_open().writer.write(partial(store, batch=batch))
         return new
 
     def list_events(
@@ -207,7 +233,7 @@ class Archive:
             kind: A kind's name, its class in `cfevents.events`, or a collection of them.
 
         Returns:
-            A stream. Nothing is read before it is asked for.
+            A stream. Nothing is read before it is iterated.
 
         Raises:
             TypeError: An argument is of the wrong type.
@@ -216,35 +242,35 @@ class Archive:
         return ArchivedStream(ListQuery.of(connector_id, since=since, until=until, kind=kind), self._select)
 
     async def get_event(self, connector_id: str, event: EventReference) -> RecordedEvent:
-        """Get one event with its payload.
+        """Return one event with its payload.
 
         Args:
             connector_id: The connector.
-            event: Which one: ``EventMetadata`` from a listing, an ``EventId``, or ``"1700000000.3"``.
+            event: Its ``EventMetadata`` from a listing, an ``EventId``, or ``"1700000000.3"``.
 
         Raises:
-            ArchiveError: It is not there, or without its payload; or the archive cannot be read.
+            ArchiveError: The event is not there, or without its payload; or the archive cannot be read.
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
         key = event_id(event)
         values = validate_path_segment("connector_id", connector_id), key.recorded_ts, key.sequence
-        found = await self._select(LISTED + PAYLOAD, "AND recorded_ts = ? AND sequence = ?", values)
-        if not found:
+        details = await self._select(LISTED + PAYLOAD, "AND recorded_ts = ? AND sequence = ?", values)
+        if not details:
             raise ArchiveError(f"the archive {self._path} has no event {key} of {connector_id}")
-        if found[0].recorded is None:
+        if details[0].recorded is None:
             raise ArchiveError(
                 f"the archive {self._path} has the event {key} of {connector_id} without its payload: sync with "
                 "details=True stores them"
             )
-        return found[0].recorded
+        return details[0].recorded
 
     async def latest_events(self, connector_id: str, limit: int = 10) -> list[RecordedEvent]:
-        """Get the latest events of a connector that are there with their payloads, the newest first.
+        """Return the latest events of a connector that have their payloads, the newest first.
 
         Args:
             connector_id: The connector.
-            limit: How many at most.
+            limit: The largest number of events.
 
         Raises:
             ArchiveError: The archive cannot be read.
@@ -253,19 +279,19 @@ class Archive:
         """
         values = validate_path_segment("connector_id", connector_id), validate_int("limit", limit)
         rest = "AND event IS NOT NULL ORDER BY recorded_ts DESC, sequence DESC LIMIT ?"
-        found = await self._select(LISTED + PAYLOAD, rest, values)
-        return [each.recorded for each in found if each.recorded is not None]
+        details = await self._select(LISTED + PAYLOAD, rest, values)
+        return [detail.recorded for detail in details if detail.recorded is not None]
 
     async def list_connectors(self) -> list[str]:
-        """List the ids of the connectors of which there are events.
+        """Return the ids of the connectors that have events.
 
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        return await self._opened.reader.do(lambda each: queries.connectors(each, self._account_id))
+        return await self._require_open().reader.run(partial(queries.connectors, account_id=self._account_id))
 
     async def prune(self, *, before: TimeLike) -> int:
-        """Remove what was recorded before a time, of all accounts where none was given, and let the file shrink.
+        """Remove the events that were recorded before a time, of all accounts where none was given; the file shrinks.
 
         Args:
             before: The time, as ``since`` of `list_events`.
@@ -278,28 +304,26 @@ class Archive:
             TypeError: The time is of the wrong type.
             ValueError: The time has no meaning.
         """
-        second, removed, writer = parse_time("before", before), 0, self._opened.writer
-        for connector in await writer.do(lambda each: queries.all_connectors(each, self._account_id)):
-            prune_some = partial(queries.prune_some, connector=connector, before=second)
-            while some := await writer.write(prune_some):
-                removed += some
-        await writer.do(queries.give_back)
+        second, removed, writer = parse_time("before", before), 0, self._require_open().writer
+        for connector in await writer.run(partial(queries.account_connectors, account_id=self._account_id)):
+            prune = partial(queries.prune_some, connector=connector, before=second, limit=_PRUNE_EVENTS)
+            while count := await writer.write(prune):
+                removed += count
+        await writer.run(queries.shrink_file)
         return removed
 
     async def _select(self, columns: tuple[str, ...], rest: str, values: Row) -> list[EventDetail]:
-        return await self._opened.reader.do(
-            lambda each: queries.select_events(each, self._account_id, columns, rest, values)
-        )
+        select = partial(queries.select_events, account_id=self._account_id, columns=columns, rest=rest, values=values)
+        return await self._require_open().reader.run(select)
 
     def _check_account(self, account_id: str) -> None:
         if self._account_id not in {None, account_id}:
             raise ArchiveError(f"the archive was opened for the account {self._account_id}, not for {account_id}")
 
-    @property
-    def _opened(self) -> _Opened:
-        if self._open is None:
+    def _require_open(self) -> _Databases:
+        if self._databases is None:
             raise ArchiveError(f"the archive {self._path} is not open; write 'async with Archive(...) as archive'")
-        return self._open
+        return self._databases
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -310,4 +334,4 @@ class Archive:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"<Archive {str(self._path)!r}, {'not open' if self._open is None else 'open'}>"
+        return f"<Archive {str(self._path)!r}, {'not open' if self._databases is None else 'open'}>"

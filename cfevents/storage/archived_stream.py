@@ -13,27 +13,26 @@ from cfevents._validation import validate_int
 from cfevents.events import KindFilter
 from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
 
-# How many events are read at once.
-_PAGE = 1000
+PAGE_EVENTS = 1000
 
 Select: TypeAlias = Callable[[tuple[str, ...], str, Row], Awaitable[list[EventDetail]]]
-"""Reads columns of a connector's events; how the statement goes on after the connector, and its values from it on."""
+"""Reads columns of a connector's events, given the rest of the statement and the values from the connector on."""
 
 
 class ArchivedStream(Stream):
     """The events of one connector in a window of time as they are in an archive, ascending.
 
-    Made by `Archive.list_events`. Nothing is read before it is asked for; every ``async for`` starts again at the
-    beginning, over the same window, and finds what is there by then. Both bounds belong to the window; what counts is
+    Made by `Archive.list_events`. Nothing is read before it is iterated; every ``async for`` starts again at the
+    beginning, over the same window, with what the archive has by then. Both bounds belong to the window; what counts is
     when an event was recorded.
     """
 
     __module__ = "cfevents.storage"
 
-    def __init__(self, query: ListQuery, select: Select) -> None:
-        """Take what to read, and what reads it."""
+    def __init__(self, query: ListQuery, select: Select, page_events: int = PAGE_EVENTS) -> None:
+        """Set the query, the function that reads from the archive, and how many events it reads at once."""
         super().__init__(query)
-        self._select = select
+        self._select, self._page_events = select, page_events
 
     def pages(self) -> AsyncGenerator[Page, None]:
         """Read page by page, of 1,000 events at most. Nothing stays open in between.
@@ -42,22 +41,22 @@ class ArchivedStream(Stream):
             Pages, at least one.
 
         Raises:
-            ArchiveError: The archive cannot be read, or has events of several accounts and was not told which.
+            ArchiveError: The archive cannot be read, or has events of several accounts and none was given.
         """
-        return self._drawn(self._pages(), seen_of)
+        return self._drawn(self._read_pages(), seen_of)
 
-    async def _pages(self) -> AsyncGenerator[Page, None]:
-        async with aclosing(self._selected(LISTED)) as selected:
-            async for details in selected:
-                yield Page(tuple(each.metadata for each in details), count=len(details))
+    async def _read_pages(self) -> AsyncGenerator[Page, None]:
+        async with aclosing(self._read(LISTED)) as pages:
+            async for details in pages:
+                yield Page(tuple(detail.metadata for detail in details), count=len(details))
 
     def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
         """Read event by event with the payloads.
 
         Args:
             concurrency: Of no effect here.
-            kinds: Give only the payloads of these kinds: a name, a class in `cfevents.events`, or a collection of
-                them. Events of other kinds come without.
+            kinds: Only the payloads of these kinds: a name, a class in `cfevents.events`, or a collection of them.
+                Events of other kinds come without.
 
         Yields:
             ``EventDetail``; its ``recorded`` is None where the archive has no payload.
@@ -68,27 +67,28 @@ class ArchivedStream(Stream):
             ValueError: An argument has no meaning.
         """
         validate_int("concurrency", concurrency)
-        return Details(self, self._details(wanted_kinds(kinds), tally := PageCounter()), tally)
+        return Details(self, self._read_details(wanted_kinds(kinds), counter := PageCounter()), counter)
 
-    async def _details(self, kinds: tuple[str, ...], tally: PageCounter) -> AsyncGenerator[EventDetail, None]:
-        async with aclosing(self._selected(LISTED + PAYLOAD)) as selected:
-            async for details in selected:
-                tally.pages += 1
-                for each in details:
-                    unwanted = kinds and each.metadata.kind not in kinds
-                    yield EventDetail(each.metadata, None) if unwanted else each
+    async def _read_details(self, kinds: tuple[str, ...], counter: PageCounter) -> AsyncGenerator[EventDetail, None]:
+        async with aclosing(self._read(LISTED + PAYLOAD)) as pages:
+            async for details in pages:
+                counter.pages += 1
+                for detail in details:
+                    is_unwanted = kinds and detail.metadata.kind not in kinds
+                    yield EventDetail(detail.metadata, None) if is_unwanted else detail
 
-    async def _selected(self, columns: tuple[str, ...]) -> AsyncGenerator[list[EventDetail], None]:
-        details = await self._read(columns, "recorded_ts >= ?", (self.since,))
+    async def _read(self, columns: tuple[str, ...]) -> AsyncGenerator[list[EventDetail], None]:
+        details = await self._read_page(columns, "recorded_ts >= ?", (self.since,))
         yield details
-        while len(details) == _PAGE:
+        while len(details) == self._page_events:
             last = details[-1].metadata
-            details = await self._read(columns, "(recorded_ts, sequence) > (?, ?)", (last.recorded_ts, last.sequence))
-            if details:
+            key = last.recorded_ts, last.sequence
+            if details := await self._read_page(columns, "(recorded_ts, sequence) > (?, ?)", key):
                 yield details
 
-    async def _read(self, columns: tuple[str, ...], after: str, key: Row) -> list[EventDetail]:
+    async def _read_page(self, columns: tuple[str, ...], condition: str, key: Row) -> list[EventDetail]:
         kinds = tuple(map(sql_text, self._query.kinds))
         of_kinds = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
-        rest = f"AND {after} AND recorded_ts <= ?{of_kinds} ORDER BY recorded_ts, sequence LIMIT {_PAGE}"
-        return await self._select(columns, rest, (self._query.start.connector_id, *key, self.until, *kinds))
+        rest = f"AND {condition} AND recorded_ts <= ?{of_kinds} ORDER BY recorded_ts, sequence LIMIT ?"
+        values = self._query.start.connector_id, *key, self.until, *kinds, self._page_events
+        return await self._select(columns, rest, values)

@@ -1,9 +1,9 @@
-"""What is done with the archive's tables. Each function is one piece of work on a connection."""
+"""The statements on an archive's tables, and events as their rows. Each function does its work on a connection."""
 
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from attrs import evolve
 
@@ -25,59 +25,8 @@ LISTED = ("kind", "recorded_ts", "sequence", "collected_ts", "extra")
 PAYLOAD = ("version", "event", "recorded_extra")
 """The columns of its payload; ``event`` is null where there is none."""
 
-
-def listed_row(event: EventMetadata) -> Row:
-    """Make the values of `LISTED`."""
-    return sql_text(event.kind), event.recorded_ts, event.sequence, event.collected_ts, _json(event.extra)
-
-
-def payload_row(recorded: RecordedEvent) -> Row:
-    """Make the values of `PAYLOAD`."""
-    version = None if recorded.version is None else sql_text(recorded.version)
-    return version, json.dumps(unstructure(recorded.event)), _json(recorded.extra)
-
-
-def detail(row: tuple[Any, ...]) -> EventDetail:
-    """Make the event again from the values of `LISTED`, with its payload where those of `PAYLOAD` follow."""
-    listed, payload = row[: len(LISTED)], row[len(LISTED) :]
-    event = _listed_event(*listed)
-    return EventDetail(event, _recorded_event(event, *payload) if payload else None)
-
-
-def sql_text(text: str) -> str | bytes:
-    """Make a value that SQLite takes: it has no text with half of a surrogate pair, which JSON has."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogatepass")
-    return text
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="surrogatepass") if isinstance(value, bytes) else value
-
-
-def _listed_event(kind: str | bytes, recorded: Any, sequence: Any, collected: Any, extra: Any) -> EventMetadata:
-    name = _text(kind)
-    return EventMetadata(OWN_TEXT.get(name, name), recorded, sequence, collected, extra=_object(extra))
-
-
-def _recorded_event(listed: EventMetadata, version: Any, event: Any, extra: Any) -> RecordedEvent | None:
-    if event is None:
-        return None
-    made = structure(json.loads(event), Event)
-    text = None if version is None else _text(version)
-    return RecordedEvent(made, listed.recorded_ts, listed.sequence, text, extra=_object(extra))
-
-
-def _json(extra: dict[str, Any]) -> str | None:
-    return json.dumps(extra) if extra else None
-
-
-def _object(extra: str | None) -> dict[str, Any]:
-    return {} if extra is None else json.loads(extra)
-
-
+# The row under which the checkpoint of a whole account is stored.
+_ACCOUNT_ROW = ""
 _KEY = "account_id = ? AND connector_id = ?"
 _INSERT = (
     f"INSERT INTO events (account_id, connector_id, {', '.join(LISTED)}) VALUES (?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
@@ -90,85 +39,169 @@ _FILL_IN = (
 _CHECKPOINT = (
     "INSERT OR REPLACE INTO checkpoints (account_id, connector_id, kind, details, checkpoint) VALUES (?, ?, ?, ?, ?)"
 )
-# In pieces, so that whoever else wants to write need not wait long.
-_PRUNED_AT_ONCE = 10_000
 _PRUNE = (
     f"DELETE FROM events WHERE {_KEY} AND (recorded_ts, sequence) IN (SELECT recorded_ts, sequence FROM events "  # noqa: S608
-    f"WHERE {_KEY} AND recorded_ts < ? ORDER BY recorded_ts, sequence LIMIT {_PRUNED_AT_ONCE})"
+    f"WHERE {_KEY} AND recorded_ts < ? ORDER BY recorded_ts, sequence LIMIT ?)"
 )
 
 
+def sql_text(text: str) -> str | bytes:
+    """Return text as SQLite takes it: as bytes where it has half of a surrogate pair, which JSON allows."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
+    return text
+
+
+def _from_sql(value: str | bytes) -> str:
+    return value.decode(errors="surrogatepass") if isinstance(value, bytes) else value
+
+
+def _dump_extra(extra: dict[str, Any]) -> str | None:
+    return json.dumps(extra) if extra else None
+
+
+def _load_extra(extra: str | None) -> dict[str, Any]:
+    return {} if extra is None else json.loads(extra)
+
+
+def _detail(row: tuple[Any, ...]) -> EventDetail:
+    """Convert the values of `LISTED`, and of `PAYLOAD` where they follow, to the event."""
+    kind, recorded_ts, sequence, collected_ts, extra, *payload = row
+    name = _from_sql(kind)
+    event = EventMetadata(OWN_TEXT.get(name, name), recorded_ts, sequence, collected_ts, extra=_load_extra(extra))
+    return EventDetail(event, _recorded_event(event, *payload) if payload else None)
+
+
+def _recorded_event(listed: EventMetadata, version: Any, event: Any, extra: Any) -> RecordedEvent | None:
+    if event is None:
+        return None
+    text = None if version is None else _from_sql(version)
+    payload = structure(json.loads(event), Event)
+    return RecordedEvent(payload, listed.recorded_ts, listed.sequence, text, extra=_load_extra(extra))
+
+
 def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mapping[str, int], *, details: bool) -> int:
-    """Store events and how far their connectors are followed; how many of the events are new.
+    """Store events and the checkpoints of their connectors; return how many of the events are new.
 
     Args:
         connection: With a transaction open.
         batch: The events. Those that are there stay as they are; payloads that they lacked are filled in.
-        since: From when on each connector is followed, in seconds since the Unix epoch, where that is not what the
-            batch says.
-        details: Whether the payloads of all events were asked for.
+        since: The time from which each connector is followed, in seconds since the Unix epoch, where that is not what
+            the batch says.
+        details: Whether the payloads of all events were requested.
     """
     account_id, before = batch.checkpoint.account_id, connection.total_changes
-    connection.executemany(_INSERT, (_inserted(account_id, item) for item in batch.items))
+    connection.executemany(_INSERT, (_listed_row(account_id, item) for item in batch.items))
     new = connection.total_changes - before
-    connection.executemany(_FILL_IN, _filled_in(account_id, batch.items))
+    connection.executemany(_FILL_IN, _payload_rows(account_id, batch.items))
     for connector_id in {item.connector_id: None for item in batch.items}:
-        mark, begin = batch.checkpoint.of(connector_id), since.get(connector_id, batch.checkpoint.since)
-        reached = evolve(batch.checkpoint, connector_ids=(connector_id,), since=begin, connectors={connector_id: mark})
-        store_checkpoint(connection, reached, details=details)
+        watermark, start = batch.checkpoint.of(connector_id), since.get(connector_id, batch.checkpoint.since)
+        checkpoint = _checkpoint_of(connector_id, batch.checkpoint, start)
+        store_checkpoint(connection, evolve(checkpoint, connectors={connector_id: watermark}), details=details)
     return new
 
 
-def _inserted(account_id: str, item: FollowedEvent[Any]) -> Row:
+def _listed_row(account_id: str, item: FollowedEvent[Any]) -> Row:
     event = item.event.metadata if isinstance(item.event, EventDetail) else item.event
-    return account_id, item.connector_id, *listed_row(event)
+    times = event.recorded_ts, event.sequence, event.collected_ts
+    return account_id, item.connector_id, sql_text(event.kind), *times, _dump_extra(event.extra)
 
 
-def _filled_in(account_id: str, items: Iterable[FollowedEvent[Any]]) -> Iterable[Row]:
+def _payload_rows(account_id: str, items: Iterable[FollowedEvent[Any]]) -> Iterable[Row]:
     for item in items:
-        if isinstance(item.event, EventDetail) and item.event.recorded is not None:
+        if isinstance(item.event, EventDetail) and (recorded := item.event.recorded) is not None:
             event = item.event.metadata
-            key = account_id, item.connector_id, event.recorded_ts, event.sequence
-            yield *payload_row(item.event.recorded), *key
+            version = None if recorded.version is None else sql_text(recorded.version)
+            payload = version, json.dumps(unstructure(recorded.event)), _dump_extra(recorded.extra)
+            yield *payload, account_id, item.connector_id, event.recorded_ts, event.sequence
 
 
 def store_checkpoint(connection: sqlite3.Connection, checkpoint: FollowCheckpoint, *, details: bool) -> None:
-    """Store how far one connector is followed, or, without one, since when all of the account are."""
-    ids = checkpoint.connector_ids
-    name, kind = "" if ids is None else ids[0], json.dumps(checkpoint.kind)
+    """Store the checkpoint of one connector, or of a whole account."""
+    name = _ACCOUNT_ROW if checkpoint.connector_ids is None else checkpoint.connector_ids[0]
+    kind = json.dumps(checkpoint.kind)
     connection.execute(_CHECKPOINT, (checkpoint.account_id, name, kind, details, checkpoint.to_json()))
 
 
-def stored_checkpoints(
-    connection: sqlite3.Connection, asked: FollowCheckpoint, *, details: bool
-) -> dict[str, FollowCheckpoint]:
-    """Find how far the connectors that are asked for are followed; the account itself is under an empty name.
+def _checkpoint_of(name: str, request: FollowCheckpoint, since: int) -> FollowCheckpoint:
+    """Return the checkpoint of one connector, or of the account, that is followed from a time on."""
+    ids = None if name == _ACCOUNT_ROW else (name,)
+    return evolve(request, connector_ids=ids, since=since, connectors={})
 
-    Raises:
-        ArchiveError: A checkpoint is damaged.
-    """
+
+def _stored_checkpoints(
+    connection: sqlite3.Connection, request: FollowCheckpoint, *, details: bool
+) -> dict[str, FollowCheckpoint]:
     rows = connection.execute(
         "SELECT connector_id, checkpoint FROM checkpoints WHERE account_id = ? AND kind = ? AND details = ?",
-        (asked.account_id, json.dumps(asked.kind), details),
+        (request.account_id, json.dumps(request.kind), details),
     ).fetchall()
-    wanted = None if asked.connector_ids is None else set(asked.connector_ids)
+    wanted = None if request.connector_ids is None else set(request.connector_ids)
     try:
         return {name: FollowCheckpoint.from_json(text) for name, text in rows if wanted is None or name in wanted}
     except (CfEventsError, TypeError) as error:
         raise ArchiveError(f"it has a checkpoint that is damaged: {error}") from error
 
 
+class SyncPlan(NamedTuple):
+    """The start of filling an archive."""
+
+    checkpoint: FollowCheckpoint
+    since: Mapping[str, int]
+    """The time from which each connector that is known is followed, in seconds since the Unix epoch."""
+
+
+def plan_sync(
+    connection: sqlite3.Connection, request: FollowCheckpoint, *, is_since_given: bool, details: bool
+) -> SyncPlan:
+    """Decide for each connector whether it goes on or restarts, and store where it starts.
+
+    Without that, a process that is killed before the first event comes would later start at another time.
+
+    Args:
+        connection: With a transaction open.
+        request: The connectors, the kinds, and the time from which they are followed.
+        is_since_given: Whether the caller gave that time, or it is now.
+        details: Whether payloads are stored too. That has checkpoints of its own, so that payloads that are missing
+            come.
+
+    Raises:
+        ArchiveError: A stored checkpoint is damaged.
+    """
+    known = _stored_checkpoints(connection, request, details=details)
+    since = request.since
+    if not is_since_given:
+        # A new connector starts where the others did, with payloads or without.
+        others = known or _stored_checkpoints(connection, request, details=not details)
+        since = min((checkpoint.since for checkpoint in others.values()), default=since)
+    plan = dict(known)
+    requested = (_ACCOUNT_ROW,) if request.connector_ids is None else request.connector_ids
+    for name in {**known, **dict.fromkeys(requested)}:
+        # One that is known from a later time on lacks the events before it, and restarts.
+        if name not in known or (is_since_given and known[name].since > since):
+            plan[name] = _checkpoint_of(name, request, since)
+            store_checkpoint(connection, plan[name], details=details)
+    if account := plan.get(_ACCOUNT_ROW):
+        # A connector without a row is new, or it was silent since the account was followed.
+        since = min(since, account.since)
+    watermarks = {name: checkpoint.of(name) for name, checkpoint in plan.items() if name != _ACCOUNT_ROW}
+    starts = {name: checkpoint.since for name, checkpoint in plan.items()}
+    return SyncPlan(evolve(request, since=since, connectors=watermarks), starts)
+
+
 def select_events(
     connection: sqlite3.Connection, account_id: str | None, columns: tuple[str, ...], rest: str, values: Row
 ) -> list[EventDetail]:
-    """Read events of a connector.
+    """Return events of a connector.
 
     Args:
-        connection: What to read with.
-        account_id: The account that was given.
-        columns: What to read of them.
-        rest: How the statement goes on after the connector.
-        values: Its values, from the connector on.
+        connection: Any.
+        account_id: The account; None where the archive has one alone.
+        columns: `LISTED`, with `PAYLOAD` or without.
+        rest: The rest of the statement, after the connector.
+        values: The values of its parameters, from the connector on.
 
     Raises:
         ArchiveError: The account has to be given, or an event is damaged.
@@ -176,7 +209,7 @@ def select_events(
     statement = f"SELECT {', '.join(columns)} FROM events WHERE {_KEY} {rest}"  # noqa: S608 - all of it is ours
     rows = connection.execute(statement, (_account(connection, account_id), *values)).fetchall()
     try:
-        return list(map(detail, rows))
+        return list(map(_detail, rows))
     except (CfEventsError, TypeError, ValueError, RecursionError) as error:
         raise ArchiveError(f"it has an event of {values[0]!r} that is damaged: {error}") from error
 
@@ -185,20 +218,18 @@ def _account(connection: sqlite3.Connection, account_id: str | None) -> str | No
     if account_id is not None:
         return account_id
     # Those that have events: an id that was mistyped once has none.
-    accounts = [
-        name
-        for (name,) in connection.execute(
-            "SELECT DISTINCT account_id FROM checkpoints AS known "
-            "WHERE EXISTS (SELECT 1 FROM events WHERE account_id = known.account_id)"
-        )
-    ]
+    rows = connection.execute(
+        "SELECT DISTINCT account_id FROM checkpoints AS known "
+        "WHERE EXISTS (SELECT 1 FROM events WHERE account_id = known.account_id)"
+    )
+    accounts = [name for (name,) in rows]
     if len(accounts) > 1:
         raise ArchiveError(f"it has several accounts: give one as account_id=, of {', '.join(accounts)}")
     return accounts[0] if accounts else None
 
 
 def connectors(connection: sqlite3.Connection, account_id: str | None) -> list[str]:
-    """Find the connectors of an account that have events.
+    """Return the connectors of an account that have events.
 
     Raises:
         ArchiveError: The account has to be given.
@@ -211,19 +242,19 @@ def connectors(connection: sqlite3.Connection, account_id: str | None) -> list[s
     return [name for (name,) in rows]
 
 
-def all_connectors(connection: sqlite3.Connection, account_id: str | None) -> list[tuple[str, str]]:
-    """Find the connectors of all accounts, or of one, each with its account."""
-    rows = connection.execute("SELECT DISTINCT account_id, connector_id FROM checkpoints WHERE connector_id != ''")
-    return [(account, connector) for account, connector in rows if account_id in {None, account}]
+def account_connectors(connection: sqlite3.Connection, account_id: str | None) -> list[tuple[str, str]]:
+    """Return the connectors of one account, or of all, each as account and connector."""
+    rows = connection.execute("SELECT DISTINCT account_id, connector_id FROM checkpoints")
+    return [(account, name) for account, name in rows if name != _ACCOUNT_ROW and account_id in {None, account}]
 
 
-def prune_some(connection: sqlite3.Connection, connector: tuple[str, str], before: int) -> int:
-    """Remove some events of a connector that were recorded before a time; how many, 0 when there are none left."""
-    return connection.execute(_PRUNE, (*connector, *connector, before)).rowcount
+def prune_some(connection: sqlite3.Connection, connector: tuple[str, str], before: int, limit: int) -> int:
+    """Remove at most so many events of a connector that were recorded before a time; return how many."""
+    return connection.execute(_PRUNE, (*connector, *connector, before, limit)).rowcount
 
 
-def give_back(connection: sqlite3.Connection) -> None:
-    """Let the file shrink by what is free in it."""
-    # A page is freed with each step of it; execute takes only the first, since it brings no rows.
+def shrink_file(connection: sqlite3.Connection) -> None:
+    """Return free pages of the file to the file system."""
+    # A page is freed with each step of it; execute takes only the first, since it returns no rows.
     connection.executescript("PRAGMA incremental_vacuum")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -1,4 +1,4 @@
-"""A SQLite database on a thread of its own."""
+"""A SQLite database on a thread of its own: its tables, its transactions, its errors."""
 
 import asyncio
 import sqlite3
@@ -13,10 +13,10 @@ from typing import TypeAlias, TypeVar
 from cfevents.errors import ArchiveError
 
 APPLICATION_ID = 0x63664576
-"""What tells an archive from other SQLite files: ``cfEv``."""
+"""The mark of an archive among SQLite files: ``cfEv``."""
 
 # Numbers have no type, so that whole ones stay whole and fractional ones fractional.
-_FIRST = (
+_VERSION_1 = (
     """
     CREATE TABLE events (
         account_id TEXT NOT NULL,
@@ -26,8 +26,8 @@ _FIRST = (
         kind NOT NULL,
         collected_ts NOT NULL,  -- seconds since the Unix epoch
         extra TEXT,  -- JSON: fields of the listed event that are not documented; null for none
-        version,  -- null where there is no payload, or where it tells none
-        event TEXT,  -- JSON: the payload; null where it was not asked for, or was not to be had
+        version,  -- null where there is no payload, or where it has none
+        event TEXT,  -- JSON: the payload; null where it was not requested, or the API had none
         recorded_extra TEXT,  -- JSON: fields beside the payload that are not documented; null for none
         PRIMARY KEY (account_id, connector_id, recorded_ts, sequence)
     ) WITHOUT ROWID
@@ -44,35 +44,18 @@ _FIRST = (
     """,
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_FIRST,)
-"""What makes each version from the one before it. A step that was released is never changed: another is added."""
-
-
-def migrate(connection: sqlite3.Connection, ladder: Sequence[Sequence[str]] = MIGRATIONS) -> None:
-    """Bring the tables to the newest version, inside the transaction that is open.
-
-    Raises:
-        sqlite3.Error: They could not be made.
-    """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version >= len(ladder):  # another process was quicker
-        return
-    for step in ladder[version:]:
-        for statement in step:
-            connection.execute(statement)
-    connection.execute(f"PRAGMA user_version = {len(ladder)}")
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
+MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1,)
+"""The statements from each version to the next. A step that was released is never changed: another is added."""
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
-# SQLite itself waits for a lock so long, in seconds; in between it is seen whether anybody still waits for us.
-_GLANCE = 0.1
+# SQLite waits for a lock so long at a time; in between is checked whether the caller still waits.
+_BUSY_POLL_S = 0.1
 _NOT_OPEN = "it is not open; write 'async with Archive(...) as archive'"
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_WHY = {
+_ADVICE = {
     sqlite3.SQLITE_BUSY: "another process has locked it; try again when that one is done, or give a longer timeout=",
     sqlite3.SQLITE_LOCKED: "another connection has locked it; try again when that one is done",
     sqlite3.SQLITE_FULL: "there is no room for it; make room on the disk, and try again",
@@ -86,107 +69,141 @@ _WHY = {
 
 
 class Database:
-    """One connection, and the thread on which all of its work is done, in order."""
+    """A connection, and the thread that does all of its work in order."""
 
-    def __init__(self, path: Path, timeout: float, *, writes: bool) -> None:
-        """Take where it is, how long to wait for other processes in seconds, and whether it is written."""
-        self._path, self._timeout, self._writes = path, timeout, writes
+    def __init__(
+        self, path: Path, timeout: float, *, writes: bool, migrations: Sequence[Sequence[str]] = MIGRATIONS
+    ) -> None:
+        """Set what is opened; nothing is opened yet.
+
+        Args:
+            path: The file.
+            timeout: How long to wait for other processes, in seconds.
+            writes: Whether it is written.
+            migrations: As `MIGRATIONS`.
+        """
+        self._path, self._timeout, self._writes, self._migrations = path, timeout, writes, migrations
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "cfevents-archive")
         self._closed = False
 
     async def open(self) -> None:
-        """Open it, and make its tables where they are missing.
+        """Connect, and create or migrate the tables where that is needed.
 
         Raises:
-            ArchiveError: It cannot be opened, or it is no archive.
+            ArchiveError: The file cannot be opened, or it is no archive.
         """
-        await self._run(self._open)
+        await self._on_thread(self._connect)
 
-    async def do(self, work: Work[T]) -> T:
-        """Do something on the thread, a statement being a transaction.
+    async def run(self, work: Work[T]) -> T:
+        """Do work on the thread; each statement is a transaction.
 
         Raises:
-            ArchiveError: It could not be done.
+            ArchiveError: It failed.
         """
-        return await self._run(lambda deadline: deadline.patiently(lambda: work(self._opened)))
+        return await self._on_thread(lambda deadline: deadline.retry_while_busy(lambda: work(self._connected())))
 
     async def write(self, work: Work[T]) -> T:
-        """Write on the thread, in one transaction: all of it or nothing.
+        """Do work on the thread in one transaction: all of it or nothing.
 
         Where the caller is cancelled, it is all or nothing too, and nothing where it had to wait.
 
         Raises:
-            ArchiveError: It could not be written.
+            ArchiveError: It failed; nothing was written.
         """
-        return await self._run(lambda deadline: self._transact(work, deadline))
+
+        def transact(deadline: "_Deadline") -> T:
+            connection = self._connected()
+            deadline.retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
+            with _transaction(connection):
+                return work(connection)
+
+        return await self._on_thread(transact)
 
     async def close(self) -> None:
-        """Wait for what is under way, and close it."""
+        """Wait for the work that was begun, and disconnect."""
         if not self._closed:
             self._closed = True
-            closing = asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+            closing = asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
             self._thread.shutdown(wait=False)
             await asyncio.shield(closing)
 
-    async def _run(self, work: "Callable[[_Deadline], T]") -> T:
+    async def _on_thread(self, work: "Callable[[_Deadline], T]") -> T:
         if self._closed:
             raise self._error(_NOT_OPEN)
         deadline = _Deadline(self._timeout)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._guarded, work, deadline)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._with_path, work, deadline)
         except asyncio.CancelledError:
             deadline.is_given_up.set()
             raise
 
-    def _guarded(self, work: "Callable[[_Deadline], T]", deadline: "_Deadline") -> T:
+    def _with_path(self, work: "Callable[[_Deadline], T]", deadline: "_Deadline") -> T:
         try:
             return work(deadline)
         except sqlite3.Error as error:
-            raise self._error(_why(error)) from error
-        except ArchiveError as error:  # raised where it is not known which archive it is
+            advice = _ADVICE.get(_code(error) or 0, "it could not be read or written")
+            promise = "" if _code(error) in _DAMAGED else "; nothing is lost"
+            raise self._error(f"{advice} ({error}){promise}") from error
+        except ArchiveError as error:  # from where the path is not known
             raise self._error(str(error)) from error.__cause__
-
-    def _transact(self, work: Work[T], deadline: "_Deadline") -> T:
-        connection = self._opened
-        deadline.patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
-        with _transaction(connection):
-            return work(connection)
-
-    @property
-    def _opened(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise ArchiveError(_NOT_OPEN)
-        return self._connection
 
     def _error(self, text: str) -> ArchiveError:
         return ArchiveError(f"the archive {self._path}: {text}")
 
-    def _open(self, deadline: "_Deadline") -> None:
-        connection = sqlite3.connect(self._path, timeout=_GLANCE, isolation_level=None, check_same_thread=False)
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise ArchiveError(_NOT_OPEN)
+        return self._connection
+
+    def _connect(self, deadline: "_Deadline") -> None:
+        connection = sqlite3.connect(self._path, timeout=_BUSY_POLL_S, isolation_level=None, check_same_thread=False)
         self._connection = connection
         try:
-            deadline.patiently(lambda: self._prepare(connection))
+            deadline.retry_while_busy(lambda: self._prepare(connection))
         except BaseException:
-            self._close()
+            self._disconnect()
             raise
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        with _transaction(connection, "BEGIN"):  # another may be making it
-            version = _version(connection)
+        with _transaction(connection, "BEGIN"):  # another process may be creating the tables
+            version = self._checked_version(connection)
         if self._writes:
             if version == 0:
-                # Has to be said before there is anything in the file.
+                # Only possible before there is anything in the file.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-        if version < len(MIGRATIONS):
+        if version < len(self._migrations):
             with _transaction(connection, "BEGIN IMMEDIATE"):
-                migrate(connection)
+                self._migrate(connection)
         if not self._writes:
             connection.execute("PRAGMA query_only = TRUE")
 
-    def _close(self) -> None:
+    def _checked_version(self, connection: sqlite3.Connection) -> int:
+        """Return the version of the tables, 0 where there are none; raise an error where it is no archive of ours."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION_ID and (application or version or tables):
+            raise ArchiveError("it is a SQLite database of something else; give another path")
+        if version > (newest := len(self._migrations)):
+            raise ArchiveError(
+                f"it is of version {version}, and this version of cfevents knows {newest}; install a newer one"
+            )
+        return int(version)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version >= len(self._migrations):  # another process was quicker
+            return
+        for step in self._migrations[version:]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(sqlite3.Error):
@@ -195,7 +212,7 @@ class Database:
 
 @contextmanager
 def _transaction(connection: sqlite3.Connection, begin: str | None = None) -> Iterator[None]:
-    """Commit what is done within, or take it back; it is begun before, or here."""
+    """Commit at the end, or roll back; without a statement to begin with, the transaction was begun before."""
     if begin is not None:
         connection.execute(begin)
     try:
@@ -208,44 +225,25 @@ def _transaction(connection: sqlite3.Connection, begin: str | None = None) -> It
         raise
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    """Find of which version the tables are; 0 where there is nothing yet."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (application or version or tables):
-        raise ArchiveError("it is a SQLite database of something else; give another path")
-    if version > len(MIGRATIONS):
-        raise ArchiveError(
-            f"it is of version {version}, and this version of cfevents knows {len(MIGRATIONS)}; install a newer one"
-        )
-    return int(version)
-
-
 class _Deadline:
-    """How long other processes are waited for."""
+    """The end of waiting for other processes: at a time, or when the caller is gone."""
 
     def __init__(self, timeout: float) -> None:
         self._until = time.monotonic() + timeout
         self.is_given_up = threading.Event()
 
-    def patiently(self, work: Callable[[], T]) -> T:
-        """Do something again and again while another process is in the way, until it is time or nobody waits."""
+    def retry_while_busy(self, work: Callable[[], T]) -> T:
+        """Repeat work while another process has the database locked, until the deadline."""
         while True:
             try:
                 return work()
             except sqlite3.OperationalError as error:
                 if _code(error) not in _BUSY or self.is_given_up.is_set() or time.monotonic() > self._until:
                     raise
-                # SQLite does not wait where that could last for ever.
-                self.is_given_up.wait(_GLANCE / 10)
+                # SQLite fails at once where waiting could last for ever.
+                self.is_given_up.wait(_BUSY_POLL_S / 10)
 
 
 def _code(error: sqlite3.Error) -> int | None:
     code = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
-
-
-def _why(error: sqlite3.Error) -> str:
-    why = _WHY.get(_code(error) or 0, "it could not be read or written")
-    return f"{why} ({error})" + ("" if _code(error) in _DAMAGED else "; nothing is lost")

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -452,9 +453,9 @@ def test_what_was_interrupted_of_an_archive_goes_on_too(
     many: Simulator, invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cfevents._export import staging  # noqa: PLC0415 - no public name
-    from cfevents.storage import archived_stream  # noqa: PLC0415 - no public name
+    from cfevents.storage import ArchivedStream, archive  # noqa: PLC0415 - no public name
 
-    monkeypatch.setattr(archived_stream, "_PAGE", 7)
+    monkeypatch.setattr(archive, "ArchivedStream", partial(ArchivedStream, page_events=7))
     invoke("archive", "events.db", "many-1", *WINDOW[:2])
     args = ("events.csv", "--archive", "events.db", *WINDOW)
     real, left = staging.Staging.add, [5]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ from cfevents import ArchiveError, Client
 from cfevents._listing import details
 from cfevents._model.results import EventBatch
 from cfevents.frames import parquet, tables
-from cfevents.storage import Archive, archived_stream
+from cfevents.storage import Archive, ArchivedStream, archive
 
 
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "_ROWS", 10)
     monkeypatch.setattr(tables, "_ROWS", 4)
-    monkeypatch.setattr(archived_stream, "_PAGE", 3)
+    monkeypatch.setattr(archive, "ArchivedStream", partial(ArchivedStream, page_events=3))
     monkeypatch.setattr(details, "_ROWS", 3)
 
 
