@@ -1,4 +1,4 @@
-"""The data source of Spark, which needs the extra ``spark``.
+"""The data source for Apache Spark. Needs the extra ``spark``.
 
 ::
 
@@ -19,7 +19,7 @@ __all__ = ["EventsDataSource"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load the data source when it is used: what it is made of needs no Spark."""
+    """Load the data source on first use: the other modules of the package need no Spark."""
     if name != "EventsDataSource":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     require_extra("spark", "pyspark", "pyarrow")

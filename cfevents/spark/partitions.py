@@ -1,8 +1,8 @@
-"""What one task reads: a connector, and a part of the window. No I/O.
+"""The parts of a window that Spark's tasks read, and the offsets of a stream. No I/O.
 
-Nothing is asked before the window is cut: planning is not the place for hundreds of requests. So no cut is known to be
-a good one, and what all of them may cost is bounded instead, as it is for a listing in slices: two requests for each of
-those that run at a time.
+A window is cut before anything of it is known, since planning is not the place for hundreds of requests. What the cuts
+cost is bounded instead: at most two more partitions for each slot, over all connectors, each of a day or more, and so
+at most two more requests for each slot.
 """
 
 import math
@@ -16,96 +16,97 @@ from cfevents._model.checkpoint import structure_state
 from cfevents._time import TimeWindow
 from cfevents.spark.options import Options
 
-# The shortest part of a window that is cut, in seconds: a day has a page or a few.
-_SHORTEST = 86_400
-# Parts beyond one for each connector, for each slot.
-_BEYOND = 2
+# A day has a page of events, or a few.
+_MIN_PARTITION_S = 86_400
+_EXTRA_PARTITIONS_PER_SLOT = 2
+
+AHEAD_S = 86_400
+"""How much later than its end a batch of a stream lists: an appliance's clock may be ahead."""
+
+Offset: TypeAlias = dict[str, int]
+"""The stream's beginning (``since``) and the present of its last batch (``until``), in seconds since the Unix epoch."""
+
+FIRST_OFFSET: Offset = {}
+"""The offset of a stream that begins; the offset after it holds its ``since``."""
 
 
 @frozen
-class Part:
-    """What a task reads of a connector."""
+class EventPartition:
+    """The part of a connector's window that one task reads."""
 
     connector_id: str
     window: TimeWindow
-    """What is asked for."""
+    """The window to list."""
 
     seam: TimeWindow | None = None
-    """Where the part before it asks too; None for the first."""
+    """The window that the partition before lists too; None for the first."""
 
     collected_until: int | None = None
-    """What was collected later belongs to a later batch of a stream; None where there is none."""
+    """Events that were collected later belong to a later batch of the stream; None in a batch read."""
 
 
-def cut(connector_ids: Sequence[str], window: TimeWindow, slots: int, ahead: int = 0) -> list[Part]:
-    """Cut the window of some connectors into the parts that tasks read.
+def partition_window(
+    connector_ids: Sequence[str], window: TimeWindow, slots: int, ahead: int = 0
+) -> list[EventPartition]:
+    """Return the partitions of a window.
 
     Args:
         connector_ids: The connectors.
         window: The window.
         slots: How many tasks run at a time.
-        ahead: How much later than the window's end is asked for too, in seconds: little is expected there.
+        ahead: Seconds after the window's end that are listed too, where few events are expected.
     """
     if not connector_ids:
         return []
-    most = max(1, (window.until - window.since) // _SHORTEST)
-    beyond, more = divmod(_BEYOND * slots, len(connector_ids))
+    max_parts = max(1, (window.until - window.since) // _MIN_PARTITION_S)
+    extra, more = divmod(_EXTRA_PARTITIONS_PER_SLOT * slots, len(connector_ids))
     return [
-        part
+        partition
         for number, connector_id in enumerate(connector_ids)
-        for part in _parts(connector_id, window, min(most, 1 + beyond + (number < more)), ahead)
+        for partition in _split(connector_id, window, min(max_parts, 1 + extra + (number < more)), ahead)
     ]
 
 
-def _parts(connector_id: str, window: TimeWindow, count: int, ahead: int) -> list[Part]:
+def _split(connector_id: str, window: TimeWindow, parts: int, ahead: int) -> list[EventPartition]:
     since, until = window
-    ends = [since + (until - since) * number // count for number in range(count + 1)]
+    ends = [since + (until - since) * number // parts for number in range(parts + 1)]
     ends[-1] += ahead
-    parts = [Part(connector_id, TimeWindow(since, ends[1]))]
-    for begin, end in pairwise(ends[1:]):
-        # A second early: whether bounds are inclusive is not known.
-        parts.append(Part(connector_id, TimeWindow(begin - 1, end), TimeWindow(begin - 1, begin)))
-    return parts
+    # A second early: whether bounds are inclusive is not known.
+    return [EventPartition(connector_id, TimeWindow(since, ends[1]))] + [
+        EventPartition(connector_id, TimeWindow(begin - 1, end), TimeWindow(begin - 1, begin))
+        for begin, end in pairwise(ends[1:])
+    ]
 
 
-Offset: TypeAlias = dict[str, int]
-
-AHEAD = 86_400
-"""How much later than its end a batch asks for, in seconds: the clocks of appliances may be ahead."""
-
-BEGINNING: Offset = {}
-"""Where a stream begins: what that means says the offset after it."""
-
-
-def after(start: Offset, options: Options, now: float) -> Offset:
-    """Say up to when the next batch reads: its present, also where the clock was set back.
+def next_offset(start: Offset, options: Options, now: float) -> Offset:
+    """Return the offset of the batch that is read now; it never goes back, also where the clock was set back.
 
     Raises:
-        ValueError: The offset is of something else.
+        ValueError: The offset is not one of this format.
     """
     if start:
-        since = _checked(start)["since"]
+        since = _own(start)["since"]
     else:
         since = math.floor(now) if options.since is None else TimeWindow.of(options.since, None).since
     return {"since": since, "until": max(since, math.floor(now))}
 
 
 def is_due(start: Offset, options: Options, now: float) -> bool:
-    """Whether it is time for the next batch: an interval after the last, or at once where the clock was set back."""
-    return not start or not 0 <= now - _checked(start)["until"] < options.interval
+    """Return whether the next batch is due: an interval after the last, or at once where the clock was set back."""
+    return not start or not 0 <= now - _own(start)["until"] < options.interval
 
 
-def window_between(start: Offset, end: Offset, options: Options) -> TimeWindow:
-    """Say what a batch asks for: from the lookback before its predecessor's end on, and nothing before the stream.
+def batch_window(start: Offset, end: Offset, options: Options) -> TimeWindow:
+    """Return the window of a batch: from the lookback before its predecessor's end, and nothing before the stream.
 
-    A predecessor that ended in the future, by a clock that was ahead, was read now at the latest.
+    A predecessor that ended in the future, by a clock that was ahead, counts as read at this batch's end.
     """
-    _checked(end)
+    _own(end)
     if not start:
         return TimeWindow(end["since"], end["until"])
-    read = min(_checked(start)["until"], end["until"])
+    read_until = min(_own(start)["until"], end["until"])
     # A second early: whether bounds are inclusive is not known.
-    return TimeWindow(max(end["since"], math.floor(read - options.lookback) - 1), end["until"])
+    return TimeWindow(max(end["since"], math.floor(read_until - options.lookback) - 1), end["until"])
 
 
 @frozen
@@ -114,8 +115,8 @@ class _OffsetState:
     until: int
 
 
-def _checked(offset: Offset) -> Offset:
-    """Check an offset that Spark kept: the checkpoint may be that of another format."""
+def _own(offset: Offset) -> Offset:
+    """Return an offset that Spark kept, if it is one of this format."""
     try:
         structure_state(offset, _OffsetState)
     except ValueError as error:

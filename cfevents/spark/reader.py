@@ -1,149 +1,138 @@
-"""A task: one part of the window, read with the ordinary client."""
+"""The work of one task: a partition, read with a client that keeps the pace of its slot."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing
+import os
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from itertools import compress
+from pathlib import Path
 
 import pyarrow as pa
 
 from cfevents._client import Client
+from cfevents._http.budget import Budget, _Block
+from cfevents._http.retry import Retry
 from cfevents._listing.fleet import fleet_members
 from cfevents._listing.stream import EventStream
 from cfevents._listing.stream_base import blocks_of
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import EventBatch
+from cfevents._secrets import environment, mask
 from cfevents._time import TimeWindow
-from cfevents.errors import CfEventsError
+from cfevents.errors import CfEventsError, ConfigurationError
 from cfevents.frames import tables
-from cfevents.frames.tables import batches
-from cfevents.spark.client import paced
 from cfevents.spark.options import Options
-from cfevents.spark.partitions import Part
+from cfevents.spark.partitions import EventPartition
 
-_NAMES = {pa.string(): "string", pa.int64(): "bigint", pa.timestamp("us", tz="UTC"): "timestamp"}
-
-
-def schema(*, payloads: bool) -> pa.Schema:
-    """Give the columns: Spark takes no dictionaries."""
-    made = tables.schema(payloads=payloads)
-    return made.set(made.get_field_index("kind"), pa.field("kind", pa.string()))
+# Others may prolong a block, and a task that fails has to read everything again.
+_MAX_BLOCK_WAIT_S = 3600
+_SPARK_TYPES = {pa.string(): "string", pa.int64(): "bigint", pa.timestamp("us", tz="UTC"): "timestamp"}
 
 
-def spelled(*, payloads: bool) -> list[tuple[str, str]]:
-    """Name the columns and their types as Spark does."""
-    return [(each.name, _NAMES[each.type]) for each in schema(payloads=payloads)]
+def arrow_schema(*, payloads: bool) -> pa.Schema:
+    """Return the columns of the tables, but with the kind as text: Spark takes no dictionaries."""
+    schema = tables.schema(payloads=payloads)
+    return schema.set(schema.get_field_index("kind"), pa.field("kind", pa.string()))
 
 
-class Rows:
-    """Makes the rows of one task."""
-
-    def __init__(self, *, payloads: bool) -> None:
-        """Begin without one."""
-        self.columns = tables.Columns(payloads=payloads)
-        self._schema = schema(payloads=payloads)
-
-    def of(self, batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
-        """Give a batch as Spark takes it."""
-        batches: Iterable[pa.RecordBatch] = self.columns.table([batch]).cast(self._schema).to_batches()
-        return batches
+def spark_columns(*, payloads: bool) -> list[tuple[str, str]]:
+    """Return the names of the columns, and their types as Spark names them."""
+    return [(column.name, _SPARK_TYPES[column.type]) for column in arrow_schema(payloads=payloads)]
 
 
-async def connectors(options: Options) -> tuple[str, ...]:
-    """Find whose events to read.
+async def find_connectors(options: Options) -> tuple[str, ...]:
+    """Return the ids of the connectors to read.
 
     Raises:
-        CfEventsError: The account's connectors could not be listed, or one of them cannot be asked for.
+        CfEventsError: The account's connectors could not be listed, or the id of one of them cannot be requested.
     """
     if options.connectors is not None:
         return options.connectors
-    async with paced(options) as client:
+    async with open_client(options) as client:
         members = fleet_members(client.fleet())
         ids, errors = await members.begin()
         members.end(errors)
         return ids
 
 
-def read(part: Part, options: Options) -> Iterator[pa.RecordBatch]:
-    """Read a part, batch by batch.
+def read(partition: EventPartition, options: Options) -> Iterator[pa.RecordBatch]:
+    """Yield a partition in batches.
 
     Raises:
-        CfEventsError: It could not be read; a note on the error says which part it was.
+        CfEventsError: It could not be read; a note on the error names the connector and the window.
     """
+    columns, schema = tables.Columns(payloads=options.details), arrow_schema(payloads=options.details)
     try:
-        yield from _read(part, options)
+        with asyncio.Runner() as runner:
+            batches = _record_batches(partition, options, columns)
+            try:
+                while (batch := runner.run(_next_batch(batches))) is not None:
+                    yield from columns.table([batch]).cast(schema).to_batches()
+            finally:
+                runner.run(_close_batches(batches))
     except CfEventsError as error:
-        raise shortened(error) from None
+        since, until = map(_format_time, partition.window)
+        error.add_note(f"connector {partition.connector_id!r}, from {since} to {until}")
+        raise without_traceback(error) from None
 
 
-def shortened(error: CfEventsError) -> CfEventsError:
-    """Forget the way to an error: Spark prints it several times over, and the sentence is lost in it."""
+def without_traceback(error: CfEventsError) -> CfEventsError:
+    """Return the error without its traceback: Spark prints that several times over, and the message is lost in it."""
     return error.with_traceback(None)
 
 
-def _read(part: Part, options: Options) -> Iterator[pa.RecordBatch]:
-    rows = Rows(payloads=options.details)
-    with asyncio.Runner() as runner:
-        each = _batches(part, options, rows)
-        try:
-            while (batch := runner.run(_next(each))) is not None:
-                yield from rows.of(batch)
-        finally:
-            runner.run(_close(each))
+async def _next_batch(batches: AsyncGenerator[pa.RecordBatch, None]) -> pa.RecordBatch | None:
+    return await anext(batches, None)
 
 
-async def _next(each: AsyncGenerator[pa.RecordBatch, None]) -> pa.RecordBatch | None:
-    return await anext(each, None)
+async def _close_batches(batches: AsyncGenerator[pa.RecordBatch, None]) -> None:
+    await batches.aclose()
 
 
-async def _close(each: AsyncGenerator[pa.RecordBatch, None]) -> None:
-    await each.aclose()
+async def _record_batches(
+    partition: EventPartition, options: Options, columns: tables.Columns
+) -> AsyncGenerator[pa.RecordBatch, None]:
+    async with (
+        open_client(options) as client,
+        aclosing(tables.batches(read_events(client, partition, options), columns)) as batches,
+    ):
+        async for batch in batches:
+            yield batch
 
 
-async def _batches(part: Part, options: Options, rows: Rows) -> AsyncGenerator[pa.RecordBatch, None]:
-    try:
-        async with paced(options) as client, aclosing(batches(blocks(client, part, options), rows.columns)) as each:
-            async for batch in each:
-                yield batch
-    except CfEventsError as error:
-        since, until = map(_told, part.window)
-        error.add_note(f"connector {part.connector_id!r}, from {since} to {until}")
-        raise
-
-
-def _told(seconds: int) -> str:
+def _format_time(seconds: int) -> str:
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat()
     except (OverflowError, ValueError, OSError):  # outside the years that have a date
         return str(seconds)
 
 
-async def blocks(client: Client, part: Part, options: Options) -> AsyncGenerator[EventBatch, None]:
-    """Read a part, without what the part before it has.
+async def read_events(client: Client, partition: EventPartition, options: Options) -> AsyncGenerator[EventBatch, None]:
+    """Yield the events of a partition, without those of the partition before.
 
-    Both ask for the seam between them, and which of an event's times the bounds mean is not known. So what may lie
-    there is kept until the seam alone was listed, which brings just what both have.
+    Both list the seam between them, and which of an event's times the bounds mean is not known. So events that may lie
+    in the seam are held back until the seam alone was listed, which brings just what both partitions have.
     """
-    stream = _listing(client, part, options, part.window)
-    kept = list[EventBatch]()
-    async with aclosing(blocks_of(stream.details(concurrency=1) if options.details else stream)) as listed:
-        async for page in listed:
-            block = _of_its_batch(part, page)
-            inside = [_may_lie_in(part.seam, event) for event in block.events]
-            if any(inside):
-                kept.append(_chosen(part, block, inside))
-            yield _chosen(part, block, [not each for each in inside])
-    if kept and part.seam is not None:
-        before = {event_key(event) async for event in _listing(client, part, options, part.seam)}
-        for block in kept:
-            yield _chosen(part, block, [event_key(event) not in before for event in block.events])
+    stream = _list_events(client, partition, options, partition.window)
+    held_back = list[EventBatch]()
+    async with aclosing(blocks_of(stream.details(concurrency=1) if options.details else stream)) as pages:
+        async for page in pages:
+            batch = _without_later(partition, page)
+            shared = [_may_lie_in(partition.seam, event) for event in batch.events]
+            if any(shared):
+                held_back.append(_select(partition, batch, shared))
+            yield _select(partition, batch, [not is_shared for is_shared in shared])
+    if held_back and partition.seam is not None:
+        before = {event_key(event) async for event in _list_events(client, partition, options, partition.seam)}
+        for batch in held_back:
+            yield _select(partition, batch, [event_key(event) not in before for event in batch.events])
 
 
-def _listing(client: Client, part: Part, options: Options, window: TimeWindow) -> EventStream:
-    # Nothing is asked for ahead: while Spark takes its time, no answer waits.
+def _list_events(client: Client, partition: EventPartition, options: Options, window: TimeWindow) -> EventStream:
+    # Without prefetch, no response waits while Spark takes its time.
     return client.list_events(
-        part.connector_id,
+        partition.connector_id,
         since=window.since,
         until=window.until,
         kind=options.kind or None,
@@ -154,20 +143,84 @@ def _listing(client: Client, part: Part, options: Options, window: TimeWindow) -
 
 def _may_lie_in(seam: TimeWindow | None, event: EventMetadata) -> bool:
     times = event.recorded_ts, event.collected_ts
-    # A fraction of a second more: whether bounds mean that is not known either.
+    # Up to a second more: whether bounds include the fractions of a second is not known.
     return seam is not None and any(seam.since - 1 < time < seam.until + 1 for time in times)
 
 
-def _of_its_batch(part: Part, block: EventBatch) -> EventBatch:
-    """Leave out what was collected after the batch's end, so that it has the same events whenever it is read.
+def _without_later(partition: EventPartition, batch: EventBatch) -> EventBatch:
+    """Leave what was collected later to the next batch of a stream.
 
-    Of a batch that takes days, what came meanwhile would carry the watermark so far that events of the next one were
-    too late for it.
+    So a batch has the same events whenever it is read, and one that takes days does not move Spark's watermark so far
+    that the events of the next one are too late for it.
     """
-    latest = part.collected_until
-    return block if latest is None else _chosen(part, block, [each.collected_ts <= latest for each in block.events])
+    limit = partition.collected_until
+    if limit is None:
+        return batch
+    return _select(partition, batch, [event.collected_ts <= limit for event in batch.events])
 
 
-def _chosen(part: Part, block: EventBatch, wanted: list[bool]) -> EventBatch:
-    recorded = None if block.recorded is None else list(compress(block.recorded, wanted))
-    return EventBatch(part.connector_id, list(compress(block.events, wanted)), recorded)
+def _select(partition: EventPartition, batch: EventBatch, wanted: list[bool]) -> EventBatch:
+    recorded = None if batch.recorded is None else list(compress(batch.recorded, wanted))
+    return EventBatch(partition.connector_id, list(compress(batch.events, wanted)), recorded)
+
+
+class _SlotBudget(Budget):
+    """One request at a time, each a pace after the last response."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(1, options.pace, options.share)
+        # By then every slot has met the block: the last does so two paces after the first, if its task begins.
+        self._blocked = _Block(least=2 * options.pace + 1)
+
+
+@asynccontextmanager
+async def open_client(options: Options) -> AsyncGenerator[Client, None]:
+    """Open a client that keeps the pace of one slot, without knowing of the others.
+
+    Its first request waits a pace too: the task that had the slot before may have got a response just now.
+
+    Raises:
+        ConfigurationError: There are no credentials or no account in the environment of the task.
+    """
+    budget = _SlotBudget(options)
+    try:
+        client = Client(
+            api_token=_find_token(options),
+            account_id=options.account_id,
+            base_url=options.base_url,
+            budget=budget,
+            retry=Retry(max_block_wait=_MAX_BLOCK_WAIT_S),
+        )
+    except ConfigurationError as error:
+        error.add_note(
+            "this is about the environment where Spark's tasks run; options may name another variable (token_env), a "
+            "file (token_file) and the account (account_id), but take no secret"
+        )
+        raise
+    async with client:
+        budget.release(await budget.acquire())
+        yield client
+
+
+def _find_token(options: Options) -> str | None:
+    """Return the token from where the options say; None where they do not."""
+    if options.token_env:
+        token: str | None = mask(environment(options.token_env))
+        if token is None:
+            raise ConfigurationError("the environment variable that token_env names is not set where this task runs")
+        return token
+    if options.token_file is None:
+        return None
+    try:
+        token = mask(Path(options.token_file).read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        reason = "it is not text"
+    except ValueError:
+        reason = "no file can have this name"
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "unknown reason"
+    else:
+        if token and token.strip():
+            return token
+        raise ConfigurationError("the file that token_file names is empty where this task runs")
+    raise ConfigurationError(f"the file that token_file names cannot be read where this task runs: {reason}")

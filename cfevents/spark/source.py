@@ -1,4 +1,4 @@
-"""The data source itself: where Spark asks, and who answers. Spark may ask in any process, so nothing is kept here."""
+"""The data source, as Spark's interface wants it. Spark may call it in any process, so nothing is kept here."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow  # pyri
 from cfevents._time import TimeWindow, now
 from cfevents.errors import CfEventsError
 from cfevents.spark import partitions
-from cfevents.spark.options import Mode, Options, options_of
-from cfevents.spark.partitions import Offset, cut
-from cfevents.spark.reader import connectors, read, shortened, spelled
+from cfevents.spark.options import Mode, Options, parse_options
+from cfevents.spark.partitions import Offset
+from cfevents.spark.reader import find_connectors, read, spark_columns, without_traceback
 
 
 class EventsDataSource(DataSource):
@@ -32,79 +32,78 @@ class EventsDataSource(DataSource):
 
     @classmethod
     def name(cls) -> str:
-        """Give the name of the format."""
+        """Return the name of the format."""
         return "cfevents"
 
     def schema(self) -> str:
-        """Give the columns.
+        """Return the columns.
 
         Raises:
             ValueError: Some options cannot be used.
         """
-        return ", ".join(" ".join(each) for each in spelled(payloads=options_of(self.options).details))
+        return ", ".join(map(" ".join, spark_columns(payloads=parse_options(self.options).details)))
 
     def reader(self, schema: Any) -> DataSourceReader:
-        """Make what reads once."""
-        return _Reader(self._options(schema, "read"))
+        """Return the reader of a batch."""
+        return _BatchReader(self._parse_options(schema, "read"))
 
     def streamReader(self, schema: Any) -> DataSourceStreamReader:  # noqa: N802 - Spark's name
-        """Make what reads in a stream."""
+        """Return the reader of a stream."""
         try:
-            return _StreamReader(self._options(schema, "readStream"))
+            return _StreamReader(self._parse_options(schema, "readStream"))
         except ValueError as error:
-            # Raised here, Spark would tell of a mistake of its own after it.
+            # If it is raised here, Spark reports a failure of its own after it.
             return _RefusedReader(error)
 
-    def _options(self, schema: Any, mode: Mode) -> Options:
-        options = options_of(self.options, mode)
-        columns = ",".join(":".join(each) for each in spelled(payloads=options.details))
+    def _parse_options(self, schema: Any, mode: Mode) -> Options:
+        options = parse_options(self.options, mode)
+        columns = ",".join(map(":".join, spark_columns(payloads=options.details)))
         if schema.simpleString() != f"struct<{columns}>":
             raise ValueError("the columns of the format 'cfevents' are fixed: leave .schema(...) out, and .select(...)")
         return options
 
 
-class _Reader(DataSourceReader):
+class _BatchReader(DataSourceReader):
     def __init__(self, options: Options) -> None:
         self._options = options
 
     def partitions(self) -> list[InputPartition]:
-        return _partitions(self._options, self._options.window)
+        return _plan(self._options, self._options.window)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        return _read(partition, self._options)
+        return _read_partition(partition, self._options)
 
 
 class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
-    _last: float | None = None
-    """What a query that reads what is available, and ends, takes for the present."""
+    _started_at: float | None = None
+    """The present of a query that reads what is available and ends."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
 
     def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
-        return partitions.BEGINNING
+        return partitions.FIRST_OFFSET
 
     def latestOffset(self, start: Offset, limit: Any) -> Offset:  # noqa: N802 - Spark's name
-        if self._last is None and not partitions.is_due(start, self._options, now()):
+        if self._started_at is None and not partitions.is_due(start, self._options, now()):
             return start
-        return partitions.after(start, self._options, now() if self._last is None else self._last)
+        return partitions.next_offset(start, self._options, now() if self._started_at is None else self._started_at)
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
-        self._last = now()
+        self._started_at = now()
 
     def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
-        window = partitions.window_between(start, end, self._options)
-        # A stream that begins now has nothing to read yet.
-        return (
-            [] if window.since == window.until else _partitions(self._options, window, partitions.AHEAD, window.until)
-        )
+        window = partitions.batch_window(start, end, self._options)
+        if window.since == window.until:  # a stream that begins now has nothing to read yet
+            return []
+        return _plan(self._options, window, partitions.AHEAD_S, window.until)
 
     def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        return _read(partition, self._options)
+        return _read_partition(partition, self._options)
 
 
 class _RefusedReader(DataSourceStreamReader):
-    """Says what is wrong with a stream's options, whatever it is asked first."""
+    """The reader of a stream whose options cannot be used: every method raises the reason."""
 
     def __init__(self, error: ValueError) -> None:
         self._error = error
@@ -122,17 +121,17 @@ class _RefusedReader(DataSourceStreamReader):
         raise self._error
 
 
-def _partitions(
+def _plan(
     options: Options, window: TimeWindow, ahead: int = 0, collected_until: int | None = None
 ) -> list[InputPartition]:
     try:
-        ids = asyncio.run(connectors(options))
+        ids = asyncio.run(find_connectors(options))
     except CfEventsError as error:
-        raise shortened(error) from None
-    parts = cut(ids, window, options.slots, ahead)
+        raise without_traceback(error) from None
+    parts = partitions.partition_window(ids, window, options.slots, ahead)
     return [InputPartition(evolve(part, collected_until=collected_until)) for part in parts]
 
 
-def _read(partition: InputPartition, options: Options) -> Iterator[pa.RecordBatch]:
-    # Spark makes a partition of nothing where there are none.
+def _read_partition(partition: InputPartition, options: Options) -> Iterator[pa.RecordBatch]:
+    # Spark makes an empty partition where there are none.
     return iter(()) if partition.value is None else read(partition.value, options)

@@ -14,10 +14,9 @@ from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, failure, page, success
 
 from cfevents import AuthenticationError, ConfigurationError
 from cfevents._time import TimeWindow
-from cfevents.spark.client import paced
 from cfevents.spark.options import Options
-from cfevents.spark.partitions import Part
-from cfevents.spark.reader import blocks, connectors
+from cfevents.spark.partitions import EventPartition
+from cfevents.spark.reader import find_connectors, open_client, read_events
 
 WINDOW = TimeWindow(1_700_000_000, 1_700_086_400)
 
@@ -35,7 +34,7 @@ def at(api: ScriptedAPI, **options: Any) -> Options:
 
 async def ask(options: Options) -> None:
     """Ask once."""
-    async with paced(options) as client:
+    async with open_client(options) as client:
         await client.list_connectors()
 
 
@@ -67,8 +66,8 @@ async def test_the_token_is_found_where_the_options_say(monkeypatch: pytest.Monk
         ({"token_file": "none"}, "file that token_file names cannot be read where this task runs: No such file"),
         ({"token_file": "empty"}, "file that token_file names is empty where this task runs"),
         ({"token_file": "blank"}, "file that token_file names is empty where this task runs"),
-        ({"token_file": "a\0b"}, "file that token_file names cannot be read where this task runs: no file has such"),
-        ({"token_file": "binary"}, "file that token_file names cannot be read where this task runs: it is no text"),
+        ({"token_file": "a\0b"}, "file that token_file names cannot be read where this task runs: no file can have"),
+        ({"token_file": "binary"}, "file that token_file names cannot be read where this task runs: it is not text"),
     ],
 )
 def test_a_token_that_is_not_there_is_an_error_that_names_the_option(
@@ -108,7 +107,7 @@ def test_the_share_is_of_every_quota_that_the_api_names() -> None:
     async def main(share: float) -> float:
         async with ScriptedAPI(success([])) as api:
             api.steps[0] = lambda request: _with(request, policy)
-            async with paced(at(api, share=share)) as client:
+            async with open_client(at(api, share=share)) as client:
                 for _ in range(8):
                     await client.list_connectors()
         return asyncio.get_running_loop().time()
@@ -149,8 +148,8 @@ async def read_all(options: Options, tasks: int) -> None:
 
     async def slot(numbers: Iterator[int]) -> None:
         for number in numbers:
-            async with paced(options) as client:
-                _ = [each async for each in blocks(client, Part(f"c{number}", WINDOW), options)]
+            async with open_client(options) as client:
+                _ = [each async for each in read_events(client, EventPartition(f"c{number}", WINDOW), options)]
 
     waiting = iter(range(tasks))
     await asyncio.gather(*(slot(waiting) for _ in range(options.slots)))
@@ -164,7 +163,7 @@ def test_tasks_that_follow_each_other_on_the_slots_keep_the_quota_though_none_te
         async with ScriptedAPI(arrivals) as api:
             options = at(api, requests=60, period=3.0, share=1.0, slots=slots)
             for _ in range(3):  # jobs: each is planned, and then its tasks run
-                await connectors(options)
+                await find_connectors(options)
                 await read_all(options, tasks)
             return options, asyncio.get_running_loop().time()
 

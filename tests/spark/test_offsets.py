@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents.spark.options import Options
-from cfevents.spark.partitions import AHEAD, BEGINNING, Offset, after, is_due, window_between
+from cfevents.spark.partitions import AHEAD_S, FIRST_OFFSET, Offset, batch_window, is_due, next_offset
 
 NOW = 1_700_000_000
 
@@ -19,53 +19,53 @@ def stream(**options: object) -> Options:
 
 
 def test_the_first_offset_says_when_the_stream_began_so_that_its_batch_can_be_asked_for_again() -> None:
-    first = after(BEGINNING, stream(since="2023-11-14T00:00:00Z"), NOW + 0.7)
+    first = next_offset(FIRST_OFFSET, stream(since="2023-11-14T00:00:00Z"), NOW + 0.7)
     assert first == json.loads(json.dumps(first)) == {"since": 1_699_920_000, "until": NOW}
     # Started again, the query has another present, and asks for the same.
-    assert window_between(BEGINNING, first, stream(since="1h")) == (1_699_920_000, NOW)
+    assert batch_window(FIRST_OFFSET, first, stream(since="1h")) == (1_699_920_000, NOW)
 
 
 def test_a_stream_without_a_since_begins_now() -> None:
-    first = after(BEGINNING, stream(), NOW + 0.7)
+    first = next_offset(FIRST_OFFSET, stream(), NOW + 0.7)
     assert first == {"since": NOW, "until": NOW}
-    assert window_between(first, {"since": NOW, "until": NOW + 60}, stream()) == (NOW, NOW + 60)
+    assert batch_window(first, {"since": NOW, "until": NOW + 60}, stream()) == (NOW, NOW + 60)
 
 
 def test_a_batch_reads_back_over_the_lookback_and_not_before_the_stream() -> None:
     start, end = {"since": NOW, "until": NOW + 7200}, {"since": NOW, "until": NOW + 7260}
-    assert window_between(start, end, stream(lookback=3600)) == (NOW + 3599, NOW + 7260)
-    assert window_between(start, end, stream(lookback=86400)) == (NOW, NOW + 7260)
+    assert batch_window(start, end, stream(lookback=3600)) == (NOW + 3599, NOW + 7260)
+    assert batch_window(start, end, stream(lookback=86400)) == (NOW, NOW + 7260)
 
 
 def test_a_batch_is_due_at_first_and_then_after_each_interval() -> None:
     options, start = stream(interval=60), {"since": NOW, "until": NOW}
-    assert is_due(BEGINNING, options, NOW)
+    assert is_due(FIRST_OFFSET, options, NOW)
     assert [is_due(start, options, NOW + seconds) for seconds in (0, 59.9, 60)] == [False, False, True]
 
 
 def test_where_the_clock_was_set_back_the_next_batch_comes_at_once_and_reads_up_to_the_present_one() -> None:
     options, start = stream(lookback=3600), {"since": NOW, "until": NOW + 82_800}
     assert is_due(start, options, NOW + 7200.5)
-    end = after(start, options, NOW + 7200.5)
+    end = next_offset(start, options, NOW + 7200.5)
     assert end == {"since": NOW, "until": NOW + 7200}
     # What was read by the wrong clock was read now at the latest.
-    assert window_between(start, end, options) == (NOW + 3599, NOW + 7200)
+    assert batch_window(start, end, options) == (NOW + 3599, NOW + 7200)
     assert not is_due(end, options, NOW + 7201)
 
 
 def test_where_the_clock_is_before_the_stream_nothing_is_before_it() -> None:
-    assert after({"since": NOW, "until": NOW + 60}, stream(), NOW - 5) == {"since": NOW, "until": NOW}
+    assert next_offset({"since": NOW, "until": NOW + 60}, stream(), NOW - 5) == {"since": NOW, "until": NOW}
 
 
 def test_a_stream_that_begins_this_second_has_a_window_that_is_not_reversed() -> None:
-    first = after(BEGINNING, stream(since=str(NOW + 1)), NOW + 0.5)
+    first = next_offset(FIRST_OFFSET, stream(since=str(NOW + 1)), NOW + 0.5)
     assert first == {"since": NOW + 1, "until": NOW + 1}
 
 
 def test_seconds_are_whole_and_none_is_left_out() -> None:
     start = {"since": NOW, "until": NOW + 7200}
-    assert after(start, stream(), NOW + 7290.9) == {"since": NOW, "until": NOW + 7290}
-    assert window_between(start, {"since": NOW, "until": NOW + 7290}, stream(lookback=60.5)).since == NOW + 7138
+    assert next_offset(start, stream(), NOW + 7290.9) == {"since": NOW, "until": NOW + 7290}
+    assert batch_window(start, {"since": NOW, "until": NOW + 7290}, stream(lookback=60.5)).since == NOW + 7138
 
 
 def test_an_offset_of_something_else_is_an_error() -> None:
@@ -73,10 +73,10 @@ def test_an_offset_of_something_else_is_an_error() -> None:
     others: list[Any] = [{"index": 3}, {"since": NOW, "until": None}, {"since": 0.5, "until": 1}, mine | {"more": 1}, 3]
     for other in others:
         for asked in (
-            lambda other: window_between(BEGINNING, other, stream()),
-            lambda other: window_between(other, mine, stream()),
+            lambda other: batch_window(FIRST_OFFSET, other, stream()),
+            lambda other: batch_window(other, mine, stream()),
             lambda other: is_due(other, stream(), NOW),
-            lambda other: after(other, stream(), NOW),
+            lambda other: next_offset(other, stream(), NOW),
         ):
             with pytest.raises(ValueError, match=r"offset .* is not of the format 'cfevents'"):
                 asked(other)
@@ -92,12 +92,12 @@ def test_every_event_that_is_no_later_than_the_lookback_lies_in_a_batch_that_is_
     pauses: list[int], events: list[tuple[int, float]], ahead: int, right_from: int
 ) -> None:
     options = stream(lookback=3600, since=str(NOW))
-    offsets: list[Offset] = [BEGINNING]
+    offsets: list[Offset] = [FIRST_OFFSET]
     reads = [NOW + passed for passed in accumulate([0, *pauses])]
     for number, read in enumerate(reads):
         # The driver's clock is ahead at first, and then set right.
-        offsets.append(after(offsets[-1], options, read + (ahead if number < right_from else 0)))
-    windows = [window_between(start, end, options) for start, end in pairwise(offsets)]
+        offsets.append(next_offset(offsets[-1], options, read + (ahead if number < right_from else 0)))
+    windows = [batch_window(start, end, options) for start, end in pairwise(offsets)]
     for recorded, late in events:
         # A clock that is ahead takes from the lookback.
         time, lag = NOW + recorded, int(late * (3600 - ahead))
@@ -105,4 +105,4 @@ def test_every_event_that_is_no_later_than_the_lookback_lies_in_a_batch_that_is_
             # Bounds may be exclusive, and whether the stream's own is, the API says.
             asked_for = [window for window, read in zip(windows, reads, strict=True) if read >= time + lag]
             own = [each for each in asked_for if each.until >= time + lag]
-            assert any(since < time < until + AHEAD or time == NOW for since, until in own)
+            assert any(since < time < until + AHEAD_S or time == NOW for since, until in own)

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from cfevents.spark.options import Mode, Options, options_of
+from cfevents.spark.options import Mode, Options, parse_options
 
 
 def faults(given: dict[str, str], mode: Mode | None = None) -> list[str]:
     """What is said to be wrong with some options."""
     with pytest.raises(ValueError, match="these options of the format 'cfevents' cannot be used") as caught:
-        options_of(given, mode)
+        parse_options(given, mode)
     return str(caught.value).split("\n- ")[1:]
 
 
 def test_options_are_read_as_a_person_writes_them() -> None:
-    options = options_of(
+    options = parse_options(
         {
             "connectors": "a, b,a",
             "since": "30d",
@@ -42,7 +42,7 @@ def test_options_are_read_as_a_person_writes_them() -> None:
 
 @pytest.mark.parametrize("text", ["all", " all ", "ALL"])
 def test_all_connectors_are_those_that_are_not_named(text: str) -> None:
-    assert options_of({"connectors": text}).connectors is None
+    assert parse_options({"connectors": text}).connectors is None
 
 
 def test_what_is_not_given_is_as_the_page_says() -> None:
@@ -51,8 +51,8 @@ def test_what_is_not_given_is_as_the_page_says() -> None:
     rows |= {"requests": "1200", "period": "300s", "share": "0.9"}
     assert "| `requests`, `period`, `share` | `1200`, `300s`, `0.9` |" in page
     assert rows.keys() >= {"details", "interval", "lookback", "slots"}
-    options = options_of({"connectors": "a"})
-    assert options_of({"connectors": "a", **rows}) == options
+    options = parse_options({"connectors": "a"})
+    assert parse_options({"connectors": "a", **rows}) == options
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_is_not_given_is_as_the_page_says() -> None:
     ],
 )
 def test_an_option_is_read_as_it_is_meant(given: dict[str, str], option: str, value: object) -> None:
-    options = options_of({"connectors": "a", **given})
+    options = parse_options({"connectors": "a", **given})
     assert getattr(options, option) == (given[option] if value is None else value)
 
 
@@ -78,11 +78,11 @@ def test_where_the_way_of_reading_is_not_known_yet_all_is_told_that_is_wrong_in_
     assert [each[:5] for each in faults({"connectors": "a", "slots": "x", "interval": "5s"})] == ["slots"]
     (both,) = faults({"connectors": "a", "until": "1h", "interval": "5s"})
     assert both == "until is for read, and interval for readStream: leave one of them out"
-    assert options_of({"connectors": "a"}).since is None
+    assert parse_options({"connectors": "a"}).since is None
 
 
 def test_a_stream_has_an_interval_and_a_lookback() -> None:
-    options = options_of({"connectors": "a", "interval": "30s", "lookback": "2h"}, "readStream")
+    options = parse_options({"connectors": "a", "interval": "30s", "lookback": "2h"}, "readStream")
     assert (options.interval, options.lookback, options.since) == (30, 7200, None)
 
 

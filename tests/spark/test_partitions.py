@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents._time import TimeWindow
-from cfevents.spark.partitions import Part, cut
+from cfevents.spark.partitions import EventPartition, partition_window
 
 DAY = 86_400
 BEGIN = 1_700_000_000
@@ -19,7 +19,7 @@ fleets = st.integers(1, 40).map(lambda count: [f"c{number}" for number in range(
 def test_the_parts_of_a_connector_cover_its_window_and_meet_in_a_second(
     connectors: list[str], window: TimeWindow, slots: int
 ) -> None:
-    parts = cut(connectors, window, slots)
+    parts = partition_window(connectors, window, slots)
     for connector in connectors:
         mine = [part for part in parts if part.connector_id == connector]
         assert (mine[0].window.since, mine[-1].window.until) == window
@@ -33,7 +33,7 @@ def test_the_parts_of_a_connector_cover_its_window_and_meet_in_a_second(
 def test_cutting_costs_at_most_two_requests_for_each_slot_and_no_part_is_shorter_than_a_day(
     connectors: list[str], window: TimeWindow, slots: int
 ) -> None:
-    parts = cut(connectors, window, slots)
+    parts = partition_window(connectors, window, slots)
     counts = Counter(part.connector_id for part in parts)
     assert len(parts) <= len(connectors) + 2 * slots
     assert max(counts.values()) - min(counts.values()) <= 1
@@ -42,27 +42,27 @@ def test_cutting_costs_at_most_two_requests_for_each_slot_and_no_part_is_shorter
 
 def test_all_cuts_are_spent_that_the_slots_allow() -> None:
     for slots in (1, 2, 7):
-        assert len(cut(["a", "b", "c"], TimeWindow(BEGIN, BEGIN + 365 * DAY), slots)) == 3 + 2 * slots
+        assert len(partition_window(["a", "b", "c"], TimeWindow(BEGIN, BEGIN + 365 * DAY), slots)) == 3 + 2 * slots
 
 
 def test_a_window_of_a_day_is_not_cut() -> None:
     window = TimeWindow(BEGIN, BEGIN + DAY)
-    assert cut(["a", "b"], window, 8) == [Part("a", window), Part("b", window)]
+    assert partition_window(["a", "b"], window, 8) == [EventPartition("a", window), EventPartition("b", window)]
 
 
 def test_one_connector_is_read_by_all_slots() -> None:
-    assert len(cut(["a"], TimeWindow(BEGIN, BEGIN + 365 * DAY), 8)) == 17
+    assert len(partition_window(["a"], TimeWindow(BEGIN, BEGIN + 365 * DAY), 8)) == 17
 
 
 def test_a_window_of_no_length_is_asked_for_too_since_bounds_may_be_inclusive() -> None:
     window = TimeWindow(BEGIN, BEGIN)
-    assert cut(["a"], window, 1) == [Part("a", window)]
+    assert partition_window(["a"], window, 1) == [EventPartition("a", window)]
 
 
 def test_what_lies_ahead_belongs_to_the_last_part_and_is_not_cut() -> None:
-    parts = cut(["a"], TimeWindow(BEGIN, BEGIN + 2 * DAY), 8, ahead=DAY)
+    parts = partition_window(["a"], TimeWindow(BEGIN, BEGIN + 2 * DAY), 8, ahead=DAY)
     assert [part.window for part in parts] == [(BEGIN, BEGIN + DAY), (BEGIN + DAY - 1, BEGIN + 3 * DAY)]
 
 
 def test_without_connectors_there_is_no_part() -> None:
-    assert cut([], TimeWindow(BEGIN, BEGIN + DAY), 1) == []
+    assert partition_window([], TimeWindow(BEGIN, BEGIN + DAY), 1) == []

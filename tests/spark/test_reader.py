@@ -17,8 +17,8 @@ from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, item, page, success
 from cfevents import Client, FleetError, NotFoundError, events
 from cfevents._time import TimeWindow
 from cfevents.spark.options import Options
-from cfevents.spark.partitions import Part, cut
-from cfevents.spark.reader import blocks, connectors, read, schema
+from cfevents.spark.partitions import EventPartition, partition_window
+from cfevents.spark.reader import arrow_schema, find_connectors, read, read_events
 from cfevents.testing import Simulator, SimulatorThread
 
 DAY = 86_400
@@ -58,7 +58,7 @@ def fast(**options: Any) -> Options:
     return Options(connectors=("c1",), **{"requests": 10**6, **options})
 
 
-def rows_of(parts: list[Part], options: Options) -> list[dict[str, Any]]:
+def rows_of(parts: list[EventPartition], options: Options) -> list[dict[str, Any]]:
     """What some tasks read, in no order."""
     rows = [row for part in parts for batch in read(part, options) for row in batch.to_pylist()]
     return sorted(rows, key=lambda row: (row["connector_id"], row["id"]))
@@ -81,7 +81,7 @@ def test_the_parts_of_a_window_have_together_what_its_listing_has_once(
     simulator: Simulator, order: Any, bounds: Any, compare: Any
 ) -> None:
     simulator.order, simulator.bounds, simulator.compare = order, bounds, compare
-    parts = cut(["c1"], WINDOW, slots=1)
+    parts = partition_window(["c1"], WINDOW, slots=1)
     assert [part.window.until for part in parts[:-1]] == CUTS
     rows = rows_of(parts, fast())
     assert len(rows) > 300
@@ -93,7 +93,7 @@ def test_the_seam_between_two_parts_is_asked_for_only_where_an_event_may_lie_in_
     quiet = CUTS[0] + 1000
     for begin, requests in ((CUTS[0], 2), (quiet, 1)):
         simulator.requests.clear()
-        part = Part("c1", TimeWindow(begin - 1, begin + 600), TimeWindow(begin - 1, begin))
+        part = EventPartition("c1", TimeWindow(begin - 1, begin + 600), TimeWindow(begin - 1, begin))
         _ = rows_of([part], fast(page_size=1000))
         asked = [(int(request.query["from"]), int(request.query["to"])) for request in simulator.requests]
         assert asked == [part.window, TimeWindow(begin - 1, begin)][:requests]
@@ -108,8 +108,8 @@ def test_a_fraction_of_a_second_at_a_seam_comes_once_where_the_bounds_are_of_who
 
     async def main() -> list[float]:
         async with ScriptedAPI(rounding) as api, Client(**api.client_options) as client:
-            parts = cut(["c1"], TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
-            found = [block for part in parts async for block in blocks(client, part, fast())]
+            parts = partition_window(["c1"], TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
+            found = [block for part in parts async for block in read_events(client, part, fast())]
         return sorted(event.recorded_ts for block in found for event in block.events)
 
     assert run_jumping(main(), StillLoop) == times
@@ -118,7 +118,7 @@ def test_a_fraction_of_a_second_at_a_seam_comes_once_where_the_bounds_are_of_who
 def test_a_batch_of_a_stream_has_the_same_events_however_late_it_is_read(simulator: Simulator) -> None:
     simulator.order, simulator.bounds, simulator.compare = "ascending", "inclusive", "t"
     window = TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY)
-    (first, second) = cut(["c1"], window, slots=1)
+    (first, second) = partition_window(["c1"], window, slots=1)
     until = CUTS[0] + 1
     rows = rows_of([evolve(part, collected_until=until) for part in (first, second)], fast())
     expected = [row for row in listed(*window) if row["collected_at"].timestamp() <= until]
@@ -129,7 +129,7 @@ def test_a_batch_of_a_stream_has_the_same_events_however_late_it_is_read(simulat
 
 def test_kinds_and_payloads_are_read_where_they_are_wanted() -> None:
     options = fast(kind=("StartUpgrade",), details=True)
-    parts = cut(["c1"], TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
+    parts = partition_window(["c1"], TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
     rows = rows_of(parts, options)
     assert {row["kind"] for row in rows} == {"StartUpgrade"}
     assert all(row["url"].startswith("https://u/") for row in rows)
@@ -139,16 +139,16 @@ def test_kinds_and_payloads_are_read_where_they_are_wanted() -> None:
 
 @pytest.mark.parametrize("details", [False, True])
 def test_batches_are_of_the_columns_that_spark_was_told(details: bool) -> None:
-    part = Part("c1", TimeWindow(CUTS[0] - 5, CUTS[0] + 5))
-    assert {batch.schema for batch in read(part, fast(details=details))} == {schema(payloads=details)}
-    assert schema(payloads=False).field("kind").type == pa.string()
+    part = EventPartition("c1", TimeWindow(CUTS[0] - 5, CUTS[0] + 5))
+    assert {batch.schema for batch in read(part, fast(details=details))} == {arrow_schema(payloads=details)}
+    assert arrow_schema(payloads=False).field("kind").type == pa.string()
 
 
 def test_a_task_that_is_given_up_ends_at_once_and_in_good_order(
     simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     simulator.requests.clear()
-    reading = read(Part("c1", WINDOW), fast(page_size=10))
+    reading = read(EventPartition("c1", WINDOW), fast(page_size=10))
     assert next(iter(reading)).num_rows
     asked = len(simulator.requests)
     reading.close()  # type: ignore[attr-defined]
@@ -159,7 +159,10 @@ def test_a_task_that_is_given_up_ends_at_once_and_in_good_order(
 def test_no_page_is_asked_for_before_the_one_before_it_was_taken(simulator: Simulator) -> None:
     async def main() -> int:
         simulator.requests.clear()
-        async with Client() as client, aclosing(blocks(client, Part("c1", WINDOW), fast(page_size=10))) as each:
+        async with (
+            Client() as client,
+            aclosing(read_events(client, EventPartition("c1", WINDOW), fast(page_size=10))) as each,
+        ):
             await anext(each)
             await asyncio.sleep(0.05)
             return len(simulator.requests)
@@ -170,13 +173,13 @@ def test_no_page_is_asked_for_before_the_one_before_it_was_taken(simulator: Simu
 
 def test_an_error_says_whose_events_could_not_be_read() -> None:
     with pytest.raises(NotFoundError) as caught:
-        rows_of([Part("gone", TimeWindow(0, 60))], fast())
+        rows_of([EventPartition("gone", TimeWindow(0, 60))], fast())
     assert caught.value.__notes__ == ["connector 'gone', from 1970-01-01T00:00:00+00:00 to 1970-01-01T00:01:00+00:00"]
 
 
 def test_an_error_is_told_without_the_way_to_it() -> None:
     with pytest.raises(NotFoundError) as caught:
-        rows_of([Part("gone", TimeWindow(0, 60))], fast())
+        rows_of([EventPartition("gone", TimeWindow(0, 60))], fast())
     told = traceback.format_exception(caught.value)
     assert sum("site-packages" in line or "cfevents" in line for line in told) < 8
     assert told[-1].startswith("connector 'gone', from")
@@ -184,7 +187,7 @@ def test_an_error_is_told_without_the_way_to_it() -> None:
 
 def test_an_error_says_so_too_where_a_bound_has_no_date() -> None:
     with pytest.raises(NotFoundError) as caught:
-        rows_of([Part("gone", TimeWindow(-84_600_000_000, 60))], fast())
+        rows_of([EventPartition("gone", TimeWindow(-84_600_000_000, 60))], fast())
     assert caught.value.__notes__ == ["connector 'gone', from -84600000000 to 1970-01-01T00:01:00+00:00"]
 
 
@@ -193,11 +196,11 @@ async def test_a_connector_that_cannot_be_asked_for_is_not_left_out_in_silence(m
         monkeypatch.setenv("CLOUDFLARE_API_TOKEN", TOKEN)
         options = Options(connectors=None, requests=10**6, base_url=api.base_url, account_id=ACCOUNT)
         with pytest.raises(FleetError, match="a/b"):
-            await connectors(options)
+            await find_connectors(options)
 
 
 def test_all_connectors_of_the_account_are_asked_for(simulator: Simulator) -> None:
-    assert asyncio.run(connectors(Options(connectors=None, requests=10**6))) == ("c1",)
+    assert asyncio.run(find_connectors(Options(connectors=None, requests=10**6))) == ("c1",)
     simulator.requests.clear()
-    assert asyncio.run(connectors(fast())) == ("c1",)
+    assert asyncio.run(find_connectors(fast())) == ("c1",)
     assert simulator.requests == []

@@ -194,7 +194,7 @@ def test_a_stream_asks_for_nothing_more_within_its_interval(spark: Any, one: Sim
         query.stop()
 
 
-def test_what_is_wrong_with_the_options_of_a_stream_is_said_when_it_starts(
+def test_what_is_wrong_with_the_parse_options_a_stream_is_said_when_it_starts(
     spark: Any, one: Simulator, tmp_path: Path
 ) -> None:
     frame = spark.readStream.format("cfevents").options(**options(one, connectors="c1", until="1h")).load()
