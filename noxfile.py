@@ -15,7 +15,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "coverage", "docs"]
 
-PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 # Two halves of the tests at a time take little more than half as long; beyond four, the imports cost what is won.
 PARALLEL = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 ROOT = Path(__file__).parent
@@ -47,10 +47,12 @@ def _install_wheel(session: nox.Session, extra: str = "all") -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, format and the direction of the imports."""
+    """Check style, format, spelling, pyproject.toml and the direction of the imports."""
     _groups(session, "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("codespell")
+    session.run("validate-pyproject", "pyproject.toml", env={"VALIDATE_PYPROJECT_NO_NETWORK": "1"})
     session.run("lint-imports", "--no-cache", env={"PYTHONPATH": str(ROOT)})
 
 
@@ -61,6 +63,26 @@ def types(session: nox.Session) -> None:
     session.install("-e", ".[all]")
     session.run("mypy")
     session.run("pyright")
+
+
+@nox.session
+def workflows(session: nox.Session) -> None:
+    """Check the workflows and forms for GitHub, and the settings of Read the Docs, without a network."""
+    _groups(session, "workflows")
+    for schema, names in {
+        "github-workflows": [".github/workflows/ci.yml", ".github/workflows/release.yml"],
+        "github-issue-config": [".github/ISSUE_TEMPLATE/config.yml"],
+        "github-issue-forms": [".github/ISSUE_TEMPLATE/bug.yml", ".github/ISSUE_TEMPLATE/feature.yml"],
+        "dependabot": [".github/dependabot.yml"],
+        "readthedocs": [".readthedocs.yaml"],
+    }.items():
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *names)
+    session.run("zizmor", "--offline", "--no-progress", ".github")
+    # Its package on PyPI downloads it from GitHub, so that it is left to those who have it.
+    if shutil.which("actionlint"):
+        session.run("actionlint", external=True)
+    else:
+        session.log("actionlint is not installed: its checks are left out")
 
 
 @nox.session(python=PYTHONS)

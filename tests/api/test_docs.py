@@ -28,7 +28,7 @@ pytestmark = pytest.mark.once
 
 OUTSIDE_LAYERS = {"__main__", "_version", "testing"}
 ROOT = Path(__file__).parents[2]
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PYTEST_CONFIG = """[pytest]
 asyncio_default_fixture_loop_scope = function
@@ -270,11 +270,33 @@ def test_development_page_lists_every_module() -> None:
     assert [name for name in modules if not re.search(rf"`{name}[`./]", text)] == []
 
 
-def test_the_tests_that_the_page_on_development_names_are_there() -> None:
-    text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+def test_development_page_names_existing_tests() -> None:
+    """Each test and file of tests that the pages for contributors name exists."""
+    pages = (ROOT / "docs" / "development.md", ROOT / "CONTRIBUTING.md")
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in tests] == []
     assert [path for path in re.findall(r"`(tests/[\w/]+\.py)`", text) if not (ROOT / path).is_file()] == []
+
+
+def test_contributing_lists_every_session() -> None:
+    """The page for contributors has a row for each session of nox."""
+    noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    sessions = re.findall(r"^@nox\.session.*\ndef (\w+)", noxfile, re.MULTILINE)
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| `nox -s (\w+)` \|", text, re.MULTILINE)) == sorted(sessions)
+
+
+def test_supported_pythons_are_the_same_everywhere() -> None:
+    """Classifiers, nox and the hosted CI name the same versions of Python."""
+    versions = r'"(3\.\d+)"'
+    classifiers = re.findall(r":: Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (listed,) = re.findall(r"^PYTHONS = (.*)$", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.findall(versions, listed) == classifiers
+    workflow = ROOT / ".github" / "workflows" / "ci.yml"
+    if workflow.is_file():  # the source distribution has none
+        (matrix,) = re.findall(r"python: (\[.*\])$", workflow.read_text(encoding="utf-8"), re.MULTILINE)
+        assert re.findall(versions, matrix) == classifiers
 
 
 def test_layout_picture_shows_every_layer(monkeypatch: pytest.MonkeyPatch) -> None:
