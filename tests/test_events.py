@@ -33,17 +33,19 @@ def test_the_catalogue_holds_the_documented_kinds_in_their_order() -> None:
     assert set(get_args(events.Event)) == {*events.KINDS.values(), events.UnknownEvent}
 
 
-def test_a_kind_tells_its_description_and_its_documented_payload() -> None:
+def test_kind_has_description_and_payload() -> None:
+    """A kind has its description, and its documented payload as fields."""
     assert events.StartUpgrade.description == "Started upgrade"
+    assert events.StartUpgrade.__doc__ == "Started upgrade."
+    assert all(cls.__doc__ == f"{cls.description}." for cls in events.KINDS.values())
     assert events.StartUpgrade(url="https://example.com/bundle").url == "https://example.com/bundle"
     assert events.RekeyReset(tunnel_id="t1").tunnel_id == "t1"
 
 
 @settings(max_examples=300)
 @given(kind=st.sampled_from(CATALOGUE), payload=objects)
-def test_every_documented_kind_gets_its_class_whatever_its_payload_and_gives_it_back(
-    kind: str, payload: dict[str, Any]
-) -> None:
+def test_documented_kind_round_trips_as_its_class(kind: str, payload: dict[str, Any]) -> None:
+    """Every documented kind becomes its class with any payload, and gives the JSON back."""
     raw = payload | {"k": kind}
     event = structure(raw, events.Event)
     assert type(event) is events.KINDS[kind]
@@ -97,7 +99,8 @@ def test_a_coded_message_gives_back_the_json_it_came_from(more: dict[str, Any]) 
     assert same_json(raw, unstructure(structure(raw, CodedMessage)), nullable={"code", "message"})
 
 
-def test_a_documented_field_of_another_type_is_none_and_kept_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_mistyped_field_is_kept_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A documented field of another type is None, kept in `extra`, and logged once."""
     raw = {"k": "StartUpgrade", "url": 5}
     for _ in range(3):
         event = structure(raw, events.Event)
@@ -110,16 +113,17 @@ def test_a_documented_field_of_another_type_is_none_and_kept_and_told_once(caplo
 
 
 @pytest.mark.parametrize("cls", [events.Init, events.StartUpgrade, events.UnknownEvent, events.DocumentedEvent])
-def test_an_event_is_structured_as_what_its_kind_says_and_not_as_what_is_asked_for(cls: Any) -> None:
+def test_kind_decides_the_class(cls: Any) -> None:
+    """An event becomes the class of its kind; no other class can be requested."""
     with pytest.raises(TypeError, match=r"for an event's, events\.Event"):
         structure({"k": "Init"}, cls)
 
 
 def test_lists_are_structured_and_back() -> None:
     raw = [{"k": "Init", "t": 1, "n": 0, "a": 2}]
-    found = structure(raw, list[EventMetadata])
-    assert found == [EventMetadata("Init", 1, 0, 2)]
-    assert unstructure(found) == raw
+    result = structure(raw, list[EventMetadata])
+    assert result == [EventMetadata("Init", 1, 0, 2)]
+    assert unstructure(result) == raw
 
 
 def test_unknown_kinds_leave_nothing_behind_in_the_converter() -> None:
@@ -130,7 +134,8 @@ def test_unknown_kinds_leave_nothing_behind_in_the_converter() -> None:
     assert len(table) == before
 
 
-def test_extra_and_payload_take_part_in_equality_but_not_in_the_hash() -> None:
+def test_extra_counts_for_equality_only() -> None:
+    """`extra` and `payload` take part in equality, but not in the hash."""
     plain, more = events.Init(), events.Init(extra={"x": [1]})
     assert plain != more
     assert hash(plain) == hash(more)
@@ -139,7 +144,7 @@ def test_extra_and_payload_take_part_in_equality_but_not_in_the_hash() -> None:
 
 
 def test_events_match_by_class_and_field() -> None:
-    def told(event: events.Event) -> str:
+    def sample(event: events.Event) -> str:
         match event:
             case events.StartUpgrade(url=url):
                 return f"upgrade {url}"
@@ -150,10 +155,10 @@ def test_events_match_by_class_and_field() -> None:
             case _:
                 return event.description
 
-    assert told(events.StartUpgrade(url="u")) == "upgrade u"
-    assert told(events.RekeyStart(tunnel_id="t")) == "rekey t"
-    assert told(events.UnknownEvent("New", {"x": 1})) == "New {'x': 1}"
-    assert told(events.Init()) == "Initialized process"
+    assert sample(events.StartUpgrade(url="u")) == "upgrade u"
+    assert sample(events.RekeyStart(tunnel_id="t")) == "rekey t"
+    assert sample(events.UnknownEvent("New", {"x": 1})) == "New {'x': 1}"
+    assert sample(events.Init()) == "Initialized process"
 
 
 def test_events_are_frozen() -> None:
@@ -161,7 +166,8 @@ def test_events_are_frozen() -> None:
         events.StartUpgrade().url = "x"  # type: ignore[misc]
 
 
-def test_what_an_event_is_known_by_is_not_replaced_by_an_extra_of_that_name() -> None:
+def test_extra_does_not_replace_fields() -> None:
+    """A field is not replaced by an extra of its wire name."""
     event = EventMetadata("Init", 1, 0, 2, extra={"k": "Leave", "t": 9, "more": 5})
     assert unstructure(event) == {"k": "Init", "t": 1, "n": 0, "a": 2, "more": 5}
     assert unstructure(events.UnknownEvent("New", {"k": "Init", "x": 1})) == {"k": "New", "x": 1}

@@ -7,31 +7,32 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from support.told import BEGIN, DAY, HOUR, bare, event, story, ticking
+from support.appliance_events import BEGIN, DAY, HOUR, event, events_at, reconciles, without_payloads
 
 from cfevents import EventDetail, EventMetadata, FollowedEvent, RecordedEvent, events, operations
 from cfevents.operations import Journal, Limits
 
-UPGRADE = story("0 StartUpgrade", "60 FinishUpgradeFailure")
+UPGRADE = events_at("0 StartUpgrade", "60 FinishUpgradeFailure")
 ALL = [operations.spans, operations.rekeys, operations.runs, operations.ha, operations.slots, operations.gaps,
        operations.lags, operations.unknowns, operations.report]  # fmt: skip
 
 
-async def later(told: Iterable[Any]) -> AsyncIterator[Any]:
-    for each in told:
-        yield each
+async def later(sample: Iterable[Any]) -> AsyncIterator[Any]:
+    for item in sample:
+        yield item
 
 
 SOMETHING_OF_ALL = [
     *UPGRADE,
-    *story("100 Init", "110 HaTransition", "120 RekeyReset a", "130 BlessSlotFailure", "140 Moonwalk"),
-    *ticking(200, DAY),
-    *ticking(2 * DAY, 3 * DAY),
+    *events_at("100 Init", "110 HaTransition", "120 RekeyReset a", "130 BlessSlotFailure", "140 Moonwalk"),
+    *reconciles(200, DAY),
+    *reconciles(2 * DAY, 3 * DAY),
 ]
 
 
 @pytest.mark.parametrize("ask", ALL, ids=lambda ask: ask.__name__)
-async def test_each_function_takes_iterables_asynchronous_ones_and_journals(ask: Any) -> None:
+async def test_functions_accept_any_events(ask: Any) -> None:
+    """Each function accepts iterables, asynchronous iterables and journals."""
     at_once = ask(SOMETHING_OF_ALL)
     assert at_once
     assert ask(iter(SOMETHING_OF_ALL)) == at_once
@@ -40,10 +41,10 @@ async def test_each_function_takes_iterables_asynchronous_ones_and_journals(ask:
 
 
 def test_events_may_be_listed_recorded_detailed_or_followed() -> None:
-    details = [each.event for each in UPGRADE]
-    listed: list[Any] = [each.metadata for each in details]
-    recorded: list[Any] = [each.recorded for each in details]
-    followed: list[Any] = [FollowedEvent("site", each) for each in details]
+    details = [item.event for item in UPGRADE]
+    listed: list[Any] = [item.metadata for item in details]
+    recorded: list[Any] = [item.recorded for item in details]
+    followed: list[Any] = [FollowedEvent("site", item) for item in details]
     named = operations.spans(UPGRADE)
     assert operations.spans(followed) == named
     for some in (listed, recorded, details):
@@ -52,7 +53,8 @@ def test_events_may_be_listed_recorded_detailed_or_followed() -> None:
         assert operations.spans(Journal(some, connector_id="site")) == named
 
 
-def test_what_is_no_event_is_refused() -> None:
+def test_other_objects_are_refused() -> None:
+    """An object that is not an event is a TypeError."""
     with pytest.raises(TypeError, match="is not an event: pass EventMetadata"):
         operations.spans(["1700000000.3"])  # type: ignore[list-item]
     journal = Journal()
@@ -61,7 +63,8 @@ def test_what_is_no_event_is_refused() -> None:
     assert operations.report(journal).connectors == ()
 
 
-def test_an_event_that_comes_twice_counts_once_and_what_is_known_of_it_is_put_together() -> None:
+def test_duplicates_are_merged() -> None:
+    """An event that comes twice counts once, with all that is known of it."""
     start = event(0, "StartUpgrade", url="https://u", version="1")
     pieces: list[Any] = [start.event.metadata, start.event.recorded, start.event.metadata]
     for order in (pieces, pieces[::-1]):
@@ -71,16 +74,18 @@ def test_an_event_that_comes_twice_counts_once_and_what_is_known_of_it_is_put_to
         assert report.connectors[0].lags is not None
 
 
-def test_where_what_comes_twice_disagrees_it_does_not_matter_which_came_first() -> None:
+def test_conflicting_duplicates_merge_in_any_order() -> None:
+    """If duplicates disagree, their order does not matter."""
     one, other = event(0, "StartUpgrade", url="a", version="1", lag=5), event(0, "Init", new=3, lag=9)
     assert operations.report([one, other]) == operations.report([other, one])
 
 
-def test_an_event_that_comes_twice_ends_the_events_when_it_was_known_first() -> None:
-    told: list[Any] = [event(0, "Init", lag=900), event(0, "Init", lag=5)]
+def test_first_collection_of_a_duplicate_counts() -> None:
+    """The earliest collection of an event that comes twice decides when the events end."""
+    sample: list[Any] = [event(0, "Init", lag=900), event(0, "Init", lag=5)]
     ahead = event(DAY, "Init", lag=5 - DAY).event  # by a clock that is a day ahead
     twice: list[Any] = [ahead.recorded, ahead.metadata]
-    for some in (told, twice):
+    for some in (sample, twice):
         journal = Journal(some)
         assert operations.report(some).until.timestamp() == BEGIN + 5
         assert len(journal) == 1
@@ -88,9 +93,9 @@ def test_an_event_that_comes_twice_ends_the_events_when_it_was_known_first() -> 
 
 
 def test_the_same_id_of_two_connectors_is_two_events() -> None:
-    told = [event(0, "Init"), event(0, "Init", connector="other")]
-    assert len(Journal(told)) == 2
-    assert repr(Journal(told)) == "<Journal: 2 events of 2 connectors>"
+    sample = [event(0, "Init"), event(0, "Init", connector="other")]
+    assert len(Journal(sample)) == 2
+    assert repr(Journal(sample)) == "<Journal: 2 events of 2 connectors>"
 
 
 def test_repeats_do_not_pile_up() -> None:
@@ -99,23 +104,24 @@ def test_repeats_do_not_pile_up() -> None:
     assert len(journal) == 1
 
 
-def test_a_journal_goes_on() -> None:
+def test_events_can_be_added_to_a_journal() -> None:
+    """Events can be added to a journal after it was used."""
     journal = Journal(UPGRADE[1:])
     assert [span.outcome for span in operations.spans(journal)] == ["orphan"]
     journal.add(UPGRADE[0])
     assert [span.outcome for span in operations.spans(journal)] == ["failure"]
-    journal.update(story("90 StartUpgrade"))
+    journal.update(events_at("90 StartUpgrade"))
     assert [span.outcome for span in operations.spans(journal)] == ["failure", "open"]
 
 
 async def test_a_journal_can_be_read() -> None:
-    journal = await Journal.read(later(each.event for each in UPGRADE), connector_id="site")
+    journal = await Journal.read(later(item.event for item in UPGRADE), connector_id="site")
     assert operations.spans(journal) == operations.spans(UPGRADE)
 
 
 @pytest.mark.parametrize("before", [BEGIN + HOUR, datetime.fromtimestamp(BEGIN + HOUR, UTC)])
 def test_a_journal_forgets_what_is_old(before: Any) -> None:
-    journal = Journal([*UPGRADE, *ticking(HOUR, 2 * HOUR)])
+    journal = Journal([*UPGRADE, *reconciles(HOUR, 2 * HOUR)])
     journal.forget(before)
     assert operations.spans(journal) == []
     assert len(journal) == 12
@@ -138,7 +144,8 @@ def test_a_journal_forgets_what_is_old(before: Any) -> None:
         (BEGIN * 1000, ValueError, "in seconds"),
     ],
 )
-def test_a_moment_that_is_none_is_refused(moment: Any, error: type[Exception], words: str) -> None:
+def test_invalid_moments_are_refused(moment: Any, error: type[Exception], words: str) -> None:
+    """A value that is not a moment is refused."""
     for ask in (operations.report, operations.gaps):
         with pytest.raises(error, match=words):
             ask([], until=moment)
@@ -156,7 +163,8 @@ def test_a_moment_that_is_none_is_refused(moment: Any, error: type[Exception], w
         ({"flapping_transitions": 2.5}, TypeError),
     ],
 )
-def test_limits_that_are_none_are_refused(limits: Any, error: type[Exception]) -> None:
+def test_invalid_limits_are_refused(limits: Any, error: type[Exception]) -> None:
+    """A limit of the wrong type or too small is refused."""
     with pytest.raises(error, match=next(iter(limits))):
         Limits(**limits)
 
@@ -174,27 +182,30 @@ def test_limits_of_another_type_are_refused() -> None:
             ask([], limits=limits)
 
 
-def test_times_far_outside_the_calendar_are_told_as_the_nearest_there_is() -> None:
-    told: list[Any] = [
+def test_times_outside_the_calendar() -> None:
+    """Times outside the calendar become the nearest that a datetime can hold."""
+    sample: list[Any] = [
         RecordedEvent(events.StartUpgrade(), -(2**63), 0),
         RecordedEvent(events.FinishUpgradeFailure(), 2**63 - 1, 0),
     ]
-    report = operations.report(told)
+    report = operations.report(sample)
     (span,) = report.connectors[0].spans
     assert span.started_at == datetime.min.replace(tzinfo=UTC)
     assert span.finished_at == datetime.max.replace(tzinfo=UTC)
     assert span.duration == datetime.max - datetime.min
-    assert [each.recorded_ts for each in span.event_ids] == [-(2**63), 2**63 - 1]
+    assert [event_id.recorded_ts for event_id in span.event_ids] == [-(2**63), 2**63 - 1]
     (lags,) = operations.lags([EventMetadata("Init", -(2**63), 0, 2**63 - 1)])
     assert lags.percentiles[50] == timedelta.max
 
 
-def test_the_order_of_connectors_does_not_depend_on_which_came_first() -> None:
-    told = [event(0, "HaError", connector=name) for name in ("b", "a", "c")]
-    nameless: list[Any] = [bare(told)[0].event]
-    assert [each.connector_id for each in operations.ha([*told, *nameless])] == [None, "a", "b", "c"]
+def test_connectors_are_sorted() -> None:
+    """The order of connectors does not depend on which came first."""
+    sample = [event(0, "HaError", connector=name) for name in ("b", "a", "c")]
+    nameless: list[Any] = [without_payloads(sample)[0].event]
+    assert [item.connector_id for item in operations.ha([*sample, *nameless])] == [None, "a", "b", "c"]
 
 
-def test_a_payload_that_is_gone_leaves_the_listed_event() -> None:
+def test_missing_payload_leaves_the_listed_event() -> None:
+    """An event whose payload is gone counts as listed."""
     (span,) = operations.spans(Journal([EventDetail(UPGRADE[0].event.metadata, None)]))
     assert (span.outcome, span.url) == ("open", None)

@@ -17,7 +17,7 @@ _PAYLOADS = st.dictionaries(
 
 
 @st.composite
-def told(draw: st.DrawFn) -> Any:
+def any_event(draw: st.DrawFn) -> Any:
     """An event of any sort, near to others or far from everything."""
     kind, time, number = draw(_KINDS), draw(_TIMES), draw(st.integers(0, 3))
     listed = EventMetadata(kind, time, number, draw(_TIMES))
@@ -31,23 +31,25 @@ def told(draw: st.DrawFn) -> Any:
 def ids_of(report: Report) -> set[Any]:
     """All ids that a report names, each with its connector."""
     named = set()
-    for each in report.connectors:
-        results: list[Any] = [*each.spans, *each.rekeys, *each.runs, *each.slots, *each.gaps, *each.unknowns]
-        results += [*each.findings, *(part for part in (each.ha, each.lags) if part is not None)]
+    for connector in report.connectors:
+        results: list[Any] = [*connector.spans, *connector.rekeys, *connector.runs, *connector.slots]
+        results += [*connector.gaps, *connector.unknowns]
+        results += [*connector.findings, *(part for part in (connector.ha, connector.lags) if part is not None)]
         assert all(result.event_ids for result in results)
-        named |= {(each.connector_id, event_id) for result in results for event_id in result.event_ids}
+        named |= {(connector.connector_id, event_id) for result in results for event_id in result.event_ids}
     return named
 
 
 def ids_in(some: list[Any]) -> set[Any]:
     """The ids of some events, each with its connector."""
-    pairs = [(each.connector_id, each.event) if isinstance(each, FleetEvent) else (None, each) for each in some]
+    pairs = [(item.connector_id, item.event) if isinstance(item, FleetEvent) else (None, item) for item in some]
     return {(name, (event.metadata if isinstance(event, EventDetail) else event).id) for name, event in pairs}
 
 
 @settings(deadline=None)
-@given(st.lists(told(), max_size=60), st.randoms())
-def test_any_events_give_one_report_whatever_their_order_and_however_often_they_come(some: Any, random: Any) -> None:
+@given(st.lists(any_event(), max_size=60), st.randoms())
+def test_report_does_not_depend_on_order_or_repeats(some: Any, random: Any) -> None:
+    """Any events have one report, in any order and however often they come."""
     report = operations.report(some)
     assert str(report)
     assert ids_of(report) <= ids_in(some)
@@ -58,8 +60,9 @@ def test_any_events_give_one_report_whatever_their_order_and_however_often_they_
 
 
 @settings(deadline=None)
-@given(st.lists(told(), max_size=30), st.lists(told(), max_size=30))
-def test_a_journal_that_goes_on_tells_what_one_that_began_with_everything_does(some: Any, more: Any) -> None:
+@given(st.lists(any_event(), max_size=30), st.lists(any_event(), max_size=30))
+def test_growing_journal_has_the_same_report(some: Any, more: Any) -> None:
+    """A journal that grows has the report of one that had all events at once."""
     journal = Journal(some)
     operations.report(journal)
     journal.update(more)
@@ -67,7 +70,8 @@ def test_a_journal_that_goes_on_tells_what_one_that_began_with_everything_does(s
 
 
 @settings(deadline=None)
-@given(st.lists(told(), max_size=60), _NEAR | st.floats(-1e10, 1e10))
-def test_every_event_may_be_the_last(some: Any, until: Any) -> None:
+@given(st.lists(any_event(), max_size=60), _NEAR | st.floats(-1e10, 1e10))
+def test_any_event_may_be_the_last(some: Any, until: Any) -> None:
+    """The events may end at any time."""
     report = operations.report(some, until=until)
     assert all(finding.first_at <= finding.last_at for finding in report.findings)

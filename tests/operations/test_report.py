@@ -4,20 +4,23 @@ import re
 from pathlib import Path
 
 import pytest
-from support.told import BEGIN, DAY, HOUR, event, story, ticking
+from support.appliance_events import BEGIN, DAY, HOUR, event, events_at, reconciles
 
 from cfevents import operations
 
 TROUBLE = [
-    *ticking(-DAY, DAY),
-    *story("0 StartUpgrade", "70 FinishUpgradeFailure", "100 HaError", "7000 RekeyReset a", "7004 RekeyInstallBoth a"),
+    *reconciles(-DAY, DAY),
+    *events_at(
+        "0 StartUpgrade", "70 FinishUpgradeFailure", "100 HaError", "7000 RekeyReset a", "7004 RekeyInstallBoth a"
+    ),
     event(400, "Moonwalk"),
 ]
 
 
-def test_the_worst_comes_first_and_of_one_severity_the_earliest() -> None:
-    report = operations.report([*TROUBLE, *story("50 FinishRotatePkiFailure")])
-    assert [(each.severity, each.kind) for each in report.findings] == [
+def test_worst_finding_comes_first() -> None:
+    """The worst finding comes first, and of one severity the earliest."""
+    report = operations.report([*TROUBLE, *events_at("50 FinishRotatePkiFailure")])
+    assert [(finding.severity, finding.kind) for finding in report.findings] == [
         ("critical", "rekey_reset"),
         ("error", "failed_upgrade"),
         ("error", "failed_pki_rotation"),
@@ -25,32 +28,35 @@ def test_the_worst_comes_first_and_of_one_severity_the_earliest() -> None:
         ("info", "unknown_kind"),
     ]
     assert report.worst == "critical"
-    assert [each.kind for each in report.at_least("error")] == ["rekey_reset", "failed_upgrade", "failed_pki_rotation"]
+    assert [item.kind for item in report.at_least("error")] == ["rekey_reset", "failed_upgrade", "failed_pki_rotation"]
     assert report.at_least("info") == report.findings
 
 
-def test_a_severity_that_is_none_is_refused() -> None:
+def test_unknown_severity_is_refused() -> None:
+    """An unknown severity is a ValueError."""
     with pytest.raises(ValueError, match="severity='fatal' is none of info, warning, error, critical"):
         operations.report([]).at_least("fatal")  # type: ignore[arg-type]
 
 
-def test_its_text_has_a_line_for_each_finding() -> None:
+def test_text_has_a_line_for_each_finding() -> None:
+    """The text of a report has a line for each finding."""
     first, *lines = str(operations.report(TROUBLE)).splitlines()
     assert first == "582 events of 1 connector, 2025-06-14 15:06 to 2025-06-16 15:01 UTC: 4 findings"
-    assert lines[0] == (
-        "critical  2025-06-15 17:03:20  site  rekey_reset: all keys deleted after receiving an unexpected key"
-    )
-    assert lines[1] == "error     2025-06-15 15:06:40  site  failed_upgrade: upgrade failed after 1min 10s"
+    assert lines[0].startswith("critical  2025-06-15 17:03:20  site  rekey_reset: ")
+    assert lines[1].startswith("error     2025-06-15 15:06:40  site  failed_upgrade: ")
+    assert "1min 10s" in lines[1]
     assert len(lines) == 4
 
 
-def test_nothing_to_tell_is_told() -> None:
+def test_report_without_findings() -> None:
+    """A report without events or findings says so."""
     assert str(operations.report([])) == "no events"
     assert operations.report([]).worst is None
-    assert str(operations.report(ticking(0, HOUR))).endswith(": no findings")
+    assert str(operations.report(reconciles(0, HOUR))).endswith(": no findings")
 
 
-def test_it_puts_together_what_the_functions_tell() -> None:
+def test_report_holds_the_results_of_all_functions() -> None:
+    """A report holds the results of all functions."""
     (connector,) = (report := operations.report(TROUBLE)).connectors
     assert [*connector.spans] == operations.spans(TROUBLE)
     assert [*connector.rekeys] == operations.rekeys(TROUBLE)
@@ -64,13 +70,15 @@ def test_it_puts_together_what_the_functions_tell() -> None:
     assert report.events == connector.events == len(TROUBLE)
 
 
-def test_where_the_events_end_is_the_latest_time_or_what_is_said() -> None:
-    told = story("0 StartUpgrade", "10 Reconcile")
-    assert operations.report(told).until.timestamp() == BEGIN + 15
-    assert operations.report(told, until=BEGIN + 99).until.timestamp() == BEGIN + 99
+def test_end_of_the_events() -> None:
+    """The events end when the last one was collected, or at `until`."""
+    sample = events_at("0 StartUpgrade", "10 Reconcile")
+    assert operations.report(sample).until.timestamp() == BEGIN + 15
+    assert operations.report(sample, until=BEGIN + 99).until.timestamp() == BEGIN + 99
 
 
-def test_the_page_tells_of_every_kind_of_finding() -> None:
+def test_page_lists_every_kind_of_finding() -> None:
+    """The page on operations has a row for each kind of finding."""
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = set(re.findall(r"^\| `(\w+)` \| (?:info|warning|error|critical)", page, re.MULTILINE))
     source = Path(operations.__file__).with_name("rules.py").read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from support.told import Told, bare, events_of
+from support.appliance_events import DetailedEvent, history_events, without_payloads
 
 from cfevents import Client, operations
 from cfevents.operations import Finding, Report
@@ -29,10 +29,12 @@ def shows(finding: Finding, incident: Incident) -> bool:
 
 def assert_finds_just(history: History, report: Report) -> None:
     """Each incident is found once, and each finding is an incident."""
-    found = {incident: [each for each in report.findings if shows(each, incident)] for incident in history.incidents}
-    assert {incident.kind: each for incident, each in found.items() if len(each) != 1} == {}
-    told = [each for findings in found.values() for each in findings]
-    assert [str(finding) for finding in report.findings if finding not in told] == []
+    shown = {
+        incident: [finding for finding in report.findings if shows(finding, incident)] for incident in history.incidents
+    }
+    assert {incident.kind: findings for incident, findings in shown.items() if len(findings) != 1} == {}
+    expected = [finding for findings in shown.values() for finding in findings]
+    assert [str(finding) for finding in report.findings if finding not in expected] == []
     assert len(report.findings) == len(history.incidents)
 
 
@@ -40,63 +42,68 @@ def shuffled(events: list[Any], seed: int) -> list[Any]:
     return Random(seed).sample(events, len(events))
 
 
-ORDERS: dict[str, Callable[[list[Told], int], list[Any]]] = {
-    "ascending": lambda events, _seed: sorted(events, key=lambda each: each.event.metadata.id),
-    "descending": lambda events, _seed: sorted(events, key=lambda each: each.event.metadata.id, reverse=True),
+ORDERS: dict[str, Callable[[list[DetailedEvent], int], list[Any]]] = {
+    "ascending": lambda events, _seed: sorted(events, key=lambda item: item.event.metadata.id),
+    "descending": lambda events, _seed: sorted(events, key=lambda item: item.event.metadata.id, reverse=True),
     "shuffled": shuffled,
 }
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_a_fleets_report_finds_every_incident_and_nothing_else_whatever_the_order(seed: int) -> None:
+def test_report_finds_exactly_the_incidents(seed: int) -> None:
+    """A fleet's report finds every incident and nothing else, in any order."""
     history = History(seed=seed, connectors=3, days=1, until=UNTIL, incidents=ALL)
-    events = events_of(history)
+    events = history_events(history)
     reports = [operations.report(order(events, seed)) for order in ORDERS.values()]
     assert_finds_just(history, reports[0])
     assert reports[0] == reports[1] == reports[2]
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_no_payload_is_needed_for_that(seed: int) -> None:
+def test_no_payload_is_needed_to_find_incidents(seed: int) -> None:
+    """Incidents are found without payloads."""
     history = History(seed=seed, connectors=3, days=1, until=UNTIL, incidents=ALL)
-    report = operations.report(shuffled(bare(events_of(history)), seed))
+    report = operations.report(shuffled(without_payloads(history_events(history)), seed))
     assert_finds_just(history, report)
     assert not any({"url", "version", "tunnel_id"} & set(finding.details) for finding in report.findings)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_it_finds_what_happens_again_and_again_on_one_appliance(seed: int) -> None:
+def test_repeated_incidents_on_one_appliance(seed: int) -> None:
+    """A report finds incidents that happen again on one appliance."""
     history = History(seed=seed, connectors=1, days=2, until=UNTIL, incidents=ALL * 2)
-    assert_finds_just(history, operations.report(events_of(history)))
+    assert_finds_just(history, operations.report(history_events(history)))
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_finds_what_goes_wrong_in_a_history_that_says_nothing_else(seed: int) -> None:
+def test_report_of_a_default_history(seed: int) -> None:
+    """A report finds the incidents of a history with default settings."""
     history = History(seed=seed, until=UNTIL)
     assert len(history.incidents) == 5
-    assert_finds_just(history, operations.report(events_of(history)))
+    assert_finds_just(history, operations.report(history_events(history)))
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_clean_history_has_no_findings_wherever_it_is_cut(seed: int) -> None:
     history = History(seed=seed, connectors=2, days=2, until=UNTIL, incidents=())
-    events, random = events_of(history), Random(seed)
+    events, random = history_events(history), Random(seed)
     for _ in range(10):
         begin = random.randint(history.since, history.until)
         end = random.randint(begin, random.choice([history.until, min(begin + 9000, history.until)]))
-        some = [each for each in events if begin <= each.event.metadata.recorded_ts <= end]
+        some = [item for item in events if begin <= item.event.metadata.recorded_ts <= end]
         assert operations.report(some, until=end).findings == ()
-        assert operations.report(bare(some)).findings == ()
+        assert operations.report(without_payloads(some)).findings == ()
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_evidence_is_all_of_the_incidents_own(name: str) -> None:
+def test_evidence_belongs_to_the_incident(name: str) -> None:
+    """The events of a finding are those of its incident."""
     history = History(seed=3, days=2, until=UNTIL, incidents=[name])
-    events = events_of(history)
+    events = history_events(history)
     (incident,), (finding,) = history.incidents, operations.report(events).findings
-    ids = {str(each) for each in finding.event_ids}
-    assert ids <= {str(each.event.metadata.id) for each in events if each.connector_id == incident.connector_id}
-    by_id = {str(each.event.metadata.id): each.event.metadata.kind for each in events}
+    ids = {str(event_id) for event_id in finding.event_ids}
+    assert ids <= {str(item.event.metadata.id) for item in events if item.connector_id == incident.connector_id}
+    by_id = {str(item.event.metadata.id): item.event.metadata.kind for item in events}
     # A slot is judged from the upgrade's success on.
     assert {by_id[event_id] for event_id in set(incident.event_ids) - ids} <= {"StartUpgrade"}
     # A crash is shown by the last event before it too; an ordinary transition soon after others is one of them.

@@ -1,22 +1,23 @@
 """Which payloads tell more of what was found."""
 
-from support.told import bare, events_of, story
+from support.appliance_events import events_at, history_events, without_payloads
 
 from cfevents import operations
 from cfevents.operations.report import kinds_with_details
 from cfevents.testing import History
 
 
-def test_the_payloads_of_a_few_kinds_tell_as_much_as_all() -> None:
-    told = [*events_of(History(seed=3, connectors=3, days=7))]
-    everything = operations.report(told)
-    journal = operations.Journal(bare(told))
+def test_payloads_of_a_few_kinds_are_enough() -> None:
+    """The payloads of the kinds with details tell as much as all."""
+    sample = [*history_events(History(seed=3, connectors=3, days=7))]
+    everything = operations.report(sample)
+    journal = operations.Journal(without_payloads(sample))
     kinds = kinds_with_details(operations.report(journal).findings)
-    chosen = [each for each in told if each.event.metadata.kind in kinds.get(each.connector_id, ())]
+    chosen = [item for item in sample if item.event.metadata.kind in kinds.get(item.connector_id, ())]
     journal.update(chosen)
-    assert 0 < len(chosen) < len(told) / 3
-    assert [_about(each) for each in operations.report(journal).findings] == [
-        _about(each) for each in everything.findings
+    assert 0 < len(chosen) < len(sample) / 3
+    assert [_about(finding) for finding in operations.report(journal).findings] == [
+        _about(finding) for finding in everything.findings
     ]
 
 
@@ -24,10 +25,11 @@ def _about(finding: operations.Finding) -> tuple[object, ...]:
     return finding.kind, finding.message, finding.details.get("tunnel_id"), finding.details.get("url")
 
 
-def test_where_payloads_tell_nothing_more_none_are_named() -> None:
-    found = operations.report(bare(story("0 HaError", "9 FinishRotatePkiFailure")))
-    assert [each.kind for each in found.findings] == ["failed_pki_rotation", "ha_error"]
-    assert kinds_with_details(found.findings) == {}
-    nobodys = operations.report([each.event for each in bare(story("0 RekeyReset"))])
-    assert [each.kind for each in nobodys.findings] == ["rekey_reset"]
+def test_no_kinds_without_more_details() -> None:
+    """Findings without more details need no payloads."""
+    result = operations.report(without_payloads(events_at("0 HaError", "9 FinishRotatePkiFailure")))
+    assert [finding.kind for finding in result.findings] == ["failed_pki_rotation", "ha_error"]
+    assert kinds_with_details(result.findings) == {}
+    nobodys = operations.report([item.event for item in without_payloads(events_at("0 RekeyReset"))])
+    assert [finding.kind for finding in nobodys.findings] == ["rekey_reset"]
     assert kinds_with_details(nobodys.findings) == {}

@@ -11,7 +11,7 @@ import pytest
 from matplotlib import colors, dates, pyplot
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from support.told import BEGIN, event, events_of, story
+from support.appliance_events import BEGIN, event, events_at, history_events
 
 from cfevents import Client, ConfigurationError, plot
 from cfevents.plot._axes import GREY, ORANGE, RED
@@ -38,29 +38,30 @@ def key(ax: Axes) -> list[str]:
 
 def marks(ax: Axes, name: str) -> Any:
     """Where the marks of one sort are: pairs of a moment and a height."""
-    (found,) = [each for each in ax.collections if each.get_label() == name]
-    return [(dates.num2date(at), height) for at, height in found.get_offsets().tolist()]  # type: ignore[no-untyped-call, union-attr]
+    (result,) = [item for item in ax.collections if item.get_label() == name]
+    return [(dates.num2date(at), height) for at, height in result.get_offsets().tolist()]  # type: ignore[no-untyped-call, union-attr]
 
 
 def bars(ax: Axes) -> list[tuple[datetime, datetime]]:
     """When each bar begins and ends."""
-    drawn = [line for each in ax.collections if isinstance(each, LineCollection) for line in each.get_segments()]
+    drawn = [line for item in ax.collections if isinstance(item, LineCollection) for line in item.get_segments()]
     return sorted(tuple(dates.num2date([line[0][0], line[-1][0]])) for line in drawn)  # type: ignore[no-untyped-call]
 
 
 def colour(ax: Axes, name: str) -> str:
-    found: Any = next(each for each in ax.collections if each.get_label() == name)
-    return colors.to_hex(found.get_facecolor()[0])
+    result: Any = next(item for item in ax.collections if item.get_label() == name)
+    return colors.to_hex(result.get_facecolor()[0])
 
 
 def at(seconds: float) -> datetime:
     return datetime.fromtimestamp(BEGIN + seconds, UTC)
 
 
-def test_a_timeline_has_a_lane_for_each_connector_and_a_mark_for_each_operation() -> None:
+def test_timeline_lanes_and_marks() -> None:
+    """A timeline has a lane for each connector and a mark for each operation."""
     events = [
-        *story("0 Init", "100 StartUpgrade", "160 FinishUpgradeFailure", connector="a"),
-        *story("50 StartRotatePki", "70 FinishRotatePkiSuccess", "4000 StartAttestation", connector="b"),
+        *events_at("0 Init", "100 StartUpgrade", "160 FinishUpgradeFailure", connector="a"),
+        *events_at("50 StartRotatePki", "70 FinishRotatePkiSuccess", "4000 StartAttestation", connector="b"),
     ]
     ax = plot.timeline(events)
     assert names(ax) == ["a", "b"]
@@ -75,25 +76,27 @@ def test_a_timeline_has_a_lane_for_each_connector_and_a_mark_for_each_operation(
 
 
 def test_rekeys_are_bars_too_and_a_reset_is_a_failure() -> None:
-    ax = plot.timeline(story("0 RekeyStart a", "9 RekeyReset a", "50 RekeyStart b"), lanes="operation")
+    ax = plot.timeline(events_at("0 RekeyStart a", "9 RekeyReset a", "50 RekeyStart b"), lanes="operation")
     assert names(ax) == ["Rekey"]
     assert len(marks(ax, "failure")) == 1
     assert (colour(ax, "failure"), colour(ax, "open")) == (RED.lower(), ORANGE.lower())
 
 
-def test_a_bar_ends_with_the_answer_and_that_of_a_rekey_that_is_not_over_with_the_events() -> None:
-    ax = plot.timeline(story("0 StartUpgrade", "90 FinishUpgradeFailure", "100 RekeyStart a", "200 Reconcile"))
+def test_end_of_bars() -> None:
+    """A bar ends with the answer; an open rekey's bar ends with the events."""
+    ax = plot.timeline(events_at("0 StartUpgrade", "90 FinishUpgradeFailure", "100 RekeyStart a", "200 Reconcile"))
     assert bars(ax) == [(at(0), at(90)), (at(100), at(205))]
 
 
-def test_what_stands_at_a_tick_is_the_time_in_that_zone() -> None:
-    ax = plot.timeline(story("0 Init", f"{10 * 3600} Init"), tz="Asia/Tokyo")
+def test_ticks_show_the_time_zone() -> None:
+    """The ticks show the time of the chosen zone."""
+    ax = plot.timeline(events_at("0 Init", f"{10 * 3600} Init"), tz="Asia/Tokyo")
     ax.figure.canvas.draw()
     ticks: Any = dates.num2date(ax.get_xticks(), ZoneInfo("Asia/Tokyo"))  # type: ignore[no-untyped-call]
     assert len(ticks) > 4
     for tick, label in zip(ticks, ax.get_xticklabels(), strict=True):
         assert label.get_text() == (f"{tick:%H:%M}" if tick.hour else f"{tick:%b-%d}")
-    week = plot.timeline(story("0 Init", f"{7 * 86_400} Init"), tz="Asia/Tokyo")
+    week = plot.timeline(events_at("0 Init", f"{7 * 86_400} Init"), tz="Asia/Tokyo")
     assert {tick.hour for tick in dates.num2date(week.get_xticks(), ZoneInfo("Asia/Tokyo"))} == {0}  # type: ignore[no-untyped-call]
 
 
@@ -123,27 +126,27 @@ def test_a_lag_is_drawn_over_the_time_that_was_recorded() -> None:
 
 
 def test_more_than_six_connectors_are_grey_in_a_picture_of_lags() -> None:
-    told = [event(0, "Init", connector=str(number)) for number in range(7)]
-    ax = plot.lag(told)
+    sample = [event(0, "Init", connector=str(number)) for number in range(7)]
+    ax = plot.lag(sample)
     assert key(ax) == []
     assert {colour(ax, str(number)) for number in range(7)} == {GREY}
-    assert len(key(plot.lag(told[1:]))) == 6
+    assert len(key(plot.lag(sample[1:]))) == 6
 
 
 @pytest.mark.parametrize("picture", PICTURES)
 def test_the_time_zone_stands_on_the_axis(picture: Any) -> None:
     for zone in ("UTC", "Europe/Berlin"):
-        assert picture(story("0 Init"), tz=zone).get_xlabel() == f"recorded at ({zone})"
+        assert picture(events_at("0 Init"), tz=zone).get_xlabel() == f"recorded at ({zone})"
     with pytest.raises(ValueError, match="tz='Nowhere' is no time zone: write a name such as 'Europe/Berlin'"):
-        picture(story("0 Init"), tz="Nowhere")
+        picture(events_at("0 Init"), tz="Nowhere")
     with pytest.raises(TypeError, match="tz=5 is no time zone"):
-        picture(story("0 Init"), tz=5)
+        picture(events_at("0 Init"), tz=5)
 
 
 @pytest.mark.parametrize("picture", PICTURES)
 def test_it_draws_on_the_axes_that_it_is_given(picture: Any) -> None:
     _, ax = pyplot.subplots()
-    assert picture(story("0 Init", "60 Leave"), ax=ax) is ax
+    assert picture(events_at("0 Init", "60 Leave"), ax=ax) is ax
     assert picture([], ax=ax) is ax
 
 
@@ -157,19 +160,21 @@ async def test_a_stream_is_awaited(picture: Any) -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_nothing_and_odd_times_are_drawn_without_a_complaint(picture: Any) -> None:
+def test_few_events_are_drawn(picture: Any) -> None:
+    """No event, one event and two of one time are drawn."""
     for events in ([], [event(0, "Init")], [event(0, "Init"), event(0, "Init", sequence=1)]):
         picture(events).figure.canvas.draw()
 
 
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York"])
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_time_far_outside_the_calendar_is_drawn_at_its_edge(picture: Any, zone: str) -> None:
+def test_far_times_are_drawn_at_the_edge(picture: Any, zone: str) -> None:
+    """A time far outside the calendar is drawn at its edge."""
     odd = [event(-(2**62), "Init"), event(0, "Init"), event(2**62, "StartUpgrade"), event(2**62 + 1, "RekeyStart")]
     for events in (odd, odd[:2], odd[1:]):
         ax = picture(events, tz=zone)
         ax.figure.canvas.draw()
-        first, last = (each.year for each in dates.num2date(ax.get_xlim()))  # type: ignore[no-untyped-call]
+        first, last = (item.year for item in dates.num2date(ax.get_xlim()))  # type: ignore[no-untyped-call]
         assert 1000 <= first <= 2025 <= last <= 9000
 
 
@@ -177,7 +182,8 @@ ODD_NAMES = ["$^{$", "$a$", "_hidden", "", "\ud800", "x" * 100]
 
 
 @pytest.mark.parametrize("picture", PICTURES)
-def test_a_name_of_any_kind_stands_there_as_it_is(picture: Any) -> None:
+def test_names_are_shown_literally(picture: Any) -> None:
+    """Any name is shown as it is."""
     ax = picture([event(0, name, connector=name or " ", sequence=place) for place, name in enumerate(ODD_NAMES)])
     ax.figure.canvas.draw()
     legend = ax.get_legend()
@@ -194,7 +200,7 @@ def test_events_are_counted_in_whole_numbers() -> None:
 
 @pytest.mark.once
 def test_twenty_connectors_in_a_week_fit() -> None:
-    ax = plot.timeline(events_of(History(connectors=20, days=7)))
+    ax = plot.timeline(history_events(History(connectors=20, days=7)))
     ax.figure.canvas.draw()
     boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
     assert len(boxes) == 20
@@ -205,17 +211,19 @@ def test_twenty_connectors_in_a_week_fit() -> None:
     assert legend.get_window_extent().y1 <= ax.figure.bbox.y1
 
 
-def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the error says what to install."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ConfigurationError, match=r"matplotlib is not installed: pip install 'cfevents\[plot\]'"):
-        plot.counts(story("0 Init"))
+        plot.counts(events_at("0 Init"))
 
 
-def test_arguments_of_no_use_are_refused() -> None:
+def test_invalid_arguments_are_refused() -> None:
+    """Invalid lanes and widths are refused."""
     lanes: Any = "kind"
     with pytest.raises(ValueError, match="lanes='kind' must be 'connector' or 'operation'"):
-        plot.timeline(story("0 Init"), lanes=lanes)
+        plot.timeline(events_at("0 Init"), lanes=lanes)
     pers: list[tuple[Any, type[Exception]]] = [(timedelta(0), ValueError), (3600, TypeError)]
     for per, error in pers:
         with pytest.raises(error, match="per="):
-            plot.counts(story("0 Init"), per=per)
+            plot.counts(events_at("0 Init"), per=per)
