@@ -1,8 +1,14 @@
-"""How many requests may leave, and when. No I/O.
+"""The request budget: sliding windows of the known quotas, and blocks. No I/O.
 
-The API counts requests as they arrive, over everything that uses a token, in windows that may be fixed or may slide.
-A request that is counted here from its sending until ``period`` after its answer is inside every window in which the
-API may count it, so what keeps to the budget here keeps to it there.
+A sliding-window log for each known quota: the documented one, and those that ``Ratelimit-Policy`` names. The API counts
+requests as they arrive, over everything that uses a token, in windows that may be fixed or may slide. A request counts
+here from its sending until a period after its response, so it is inside every window in which the API may count it.
+Invariant: requests in flight, those answered within the last period and those that others used are together at most the
+allowed part of each quota, so what keeps to the budget keeps to the quota, however the API counts. Waiting requests
+leave first come, first served, by one timer for the first of them.
+
+Bound: one float in memory for each request of the longest known period (1,080 by default). Cost: a bisection of that
+log for each quota, when a slot is acquired and when it is released.
 """
 
 import asyncio
@@ -18,59 +24,54 @@ from attrs import define
 from cfevents._protocol.rate_limits import RateLimits
 from cfevents._validation import validate_int, validate_seconds
 
-# Blocks of which the API does not say how long they last: the first, doubled with each, and the longest.
-_FIRST = 1.0
-_LONGEST = 300.0
-# How much longer than it was told a block is waited out, as a part of it, and at most in seconds.
-_LONGER = 0.1
-_MOST = 1800.0
+# A block whose duration the API does not say: the first, doubled with each further one, and the longest.
+_FIRST_BLOCK_S = 1.0
+_LONGEST_BLOCK_S = 300.0
+# What is waited beyond the duration of a block.
+_MARGIN_FRACTION = 0.1
+_LONGEST_MARGIN_S = 1800.0
+# The part of a quota that is left free where others use it too.
+_HEADROOM_FRACTION = 10
+
+LOG_WAIT_S = 5.0
+"""Waits that are longer, in seconds, are logged once each."""
+
+_log = logging.getLogger("cfevents")
 
 
 class _Block:
-    """Until when nothing is sent, on the event loop's clock: as long as the API said, and a little longer.
+    """When requests may be sent again, on the event loop's clock.
 
-    Requests sent into a block seem to make it anew. So others who met it a little later made it longer than we were
-    told, and who asks then does the same to them. Each time that was too early, it is twice as much longer, until that
-    is more than what lies between the first who met it and the last.
+    A request during a block seems to restart it, so clients that were blocked at different times can keep each other
+    blocked. We therefore wait ``Retry-After`` plus a margin of 10 %, and double the margin each time we are still
+    blocked afterwards, until it exceeds what lies between the first client that was blocked and the last.
     """
 
-    def __init__(self, least: float = 0.0) -> None:
-        """Begin without a block.
-
-        Args:
-            least: How much longer than it was told a block is waited out at least, in seconds.
-        """
-        self._least = least
-        self._longer = 0.0
-        self._unnamed = 0.0
+    def __init__(self, min_margin: float = 0.0) -> None:
+        """Start without a block; ``min_margin`` is the least margin in seconds."""
+        self.min_margin = min_margin
+        self._margin = 0.0
+        self._default_duration = 0.0
         self.until = -math.inf
 
-    def met(self, seconds: float | None, now: float) -> None:
-        """Note that the API refused a request.
+    def extend(self, seconds: float | None, now: float) -> None:
+        """Record a refusal.
 
         Args:
-            seconds: For how long; None or 0 where it did not say: twice as long as the time before.
+            seconds: The duration that the API named; None or 0 where it named none: twice the previous one.
             now: The time.
         """
         if now >= self.until:
-            self._longer *= 2
+            self._margin *= 2
         if not seconds:
-            seconds = self._unnamed = min(max(_FIRST, 2 * self._unnamed), _LONGEST)
-        self._longer = max(self._least, min(max(self._longer, _LONGER * seconds), _MOST))
-        self.until = max(self.until, now + seconds + self._longer)
+            seconds = min(max(_FIRST_BLOCK_S, 2 * self._default_duration), _LONGEST_BLOCK_S)
+            self._default_duration = seconds
+        self._margin = max(self.min_margin, min(max(self._margin, _MARGIN_FRACTION * seconds), _LONGEST_MARGIN_S))
+        self.until = max(self.until, now + seconds + self._margin)
 
-    def passed(self) -> None:
-        """Note that the API answers again."""
-        self._unnamed = self._longer = 0.0
-
-
-# The part of a quota that is left free where others spend too.
-_HEADROOM = 10
-
-LOG_WAIT_S = 5.0
-"""Waits that are longer, in seconds, are told in the log, each once."""
-
-_log = logging.getLogger("cfevents")
+    def clear(self) -> None:
+        """Forget margin and duration, once the API answers again."""
+        self._default_duration = self._margin = 0.0
 
 
 class BlockedError(Exception):
@@ -83,67 +84,69 @@ class BlockedError(Exception):
 
 @define(eq=False, repr=False)
 class _Window:
-    """A quota of requests in a period, and what others have taken of it."""
+    """A quota of requests per period, and how many of them other programs used."""
 
     quota: int
     allowed: int
+    """Our part of the quota."""
+
     period: float
-    named_until: float = math.inf
+    expires_at: float = math.inf
     """When it is forgotten, unless the headers name it again."""
 
-    foreign: int = 0
-    foreign_until: float = 0.0
-
-    def used(self, now: float, answered: list[float]) -> int:
-        """Count our own requests that were answered in the last period."""
-        return len(answered) - bisect_right(answered, now - self.period)
+    others_used: int = 0
+    others_expire_at: float = 0.0
 
     def left(self, now: float, in_flight: int, answered: list[float]) -> int:
-        """Count the requests that may leave now."""
-        taken = self._taken if now < self.foreign_until else 0
-        return self.allowed - taken - in_flight - self.used(now, answered)
+        """Return how many requests may leave now. ``answered`` are the times of our own responses, ascending."""
+        used = len(answered) - bisect_right(answered, now - self.period)
+        others = self._others_share if now < self.others_expire_at else 0
+        return self.allowed - others - in_flight - used
 
     @property
-    def _taken(self) -> int:
-        """Count what others took of our part. First they take theirs, but for a tenth of the quota, which stays free.
+    def _others_share(self) -> int:
+        """The part of our share that other programs have used.
 
-        Others' requests that are under way are in nobody's headers yet: programs that all went to the last one that the
-        headers show would go beyond it together.
+        Their usage is charged first to the part of the quota that is not ours, minus a headroom of one tenth. Requests
+        of theirs that are in flight are in nobody's headers yet: programs that all went to the last request that the
+        headers show would exceed the quota together.
         """
-        theirs = self.quota - self.allowed
-        free = min(theirs, max(1, self.quota // _HEADROOM))
-        return max(0, self.foreign - theirs + free) if self.foreign else 0
+        if not self.others_used:
+            return 0
+        not_ours = self.quota - self.allowed
+        headroom = min(not_ours, max(1, self.quota // _HEADROOM_FRACTION))
+        return max(0, self.others_used - not_ours + headroom)
 
     def free_at(self, now: float, in_flight: int, answered: list[float]) -> float:
-        """Find when one more request may leave; inf where that depends on an answer."""
+        """Return when one more request may leave; inf where that depends on a response."""
         missing = 1 - self.left(now, in_flight, answered)
         if missing <= 0:
             return now
         first = bisect_right(answered, now - self.period)
-        freed = [at + self.period for at in answered[first : first + missing]]
-        if now < self.foreign_until:
-            freed = sorted(freed + [self.foreign_until] * min(self._taken, missing))
+        freed = [time + self.period for time in answered[first : first + missing]]
+        if now < self.others_expire_at:
+            freed = sorted(freed + [self.others_expire_at] * min(self._others_share, missing))
         return freed[missing - 1] if missing <= len(freed) else math.inf
 
-    def learn(self, unused: int, until: float, now: float, answered: list[float]) -> None:
-        """Take the API's word for what is left, with our own that is under way: what we did not use, others did."""
-        # In a fixed window the API counts from its beginning only; it told the end, rounded up to a second.
+    def update(self, unused: int, until: float, now: float, answered: list[float]) -> None:
+        """Compute what others used: what the API counts as used, less our own requests that it counts."""
+        # A fixed window began a period before its end, which the API names rounded up to a second.
         began = max(now - self.period, until - self.period - 1)
         ours = len(answered) - bisect_right(answered, began)
-        self.foreign = max(0, self.quota - ours - unused)
-        self.foreign_until = until
+        self.others_used = max(0, self.quota - ours - unused)
+        self.others_expire_at = until
 
 
 class _Waiter(NamedTuple):
-    """A request that waits for its turn, and how long it would wait for a block to end."""
+    """A request that waits for its slot, and the longest block that it waits for."""
 
-    turn: "asyncio.Future[int]"
-    patience: float
+    slot: "asyncio.Future[int]"
+    max_block: float
     deadline: float
 
-    def outlasts(self, block: float, now: float) -> bool:
+    def can_wait(self, block: float, now: float) -> bool:
         # Rounded first: (now + 330) - now may be a little more than 330.
-        return round(block, 6) <= self.patience and now + block <= self.deadline
+        return round(block, 6) <= self.max_block and now + block <= self.deadline
 
 
 class BudgetStats(NamedTuple):
@@ -157,16 +160,16 @@ class BudgetStats(NamedTuple):
 
 
 class Budget:
-    """The requests that may be sent, to the API and by one token.
+    """The requests that may be sent to the API with one token.
 
-    Never more than ``share * requests`` leave in any window of ``period``, and less where the answers' headers say that
-    less is left. Several clients of one process and event loop can share one. Whoever waits longest goes first.
+    Never more than ``share * requests`` leave in any window of ``period``, and fewer where the headers of responses say
+    that fewer are left. The clients of one process and event loop can share a budget. First come, first served.
     """
 
     __module__ = "cfevents"
 
     def __init__(self, requests: int = 1200, period: float = 300.0, share: float = 0.9) -> None:
-        """Take the quota.
+        """Set the quota.
 
         Args:
             requests: How many requests the API allows in a period (the API's documentation: 1,200).
@@ -185,27 +188,27 @@ class Budget:
         requests = validate_int("requests", requests)
         self._quota = _Window(requests, self._allowed(requests), validate_seconds("period", period))
         self._policies: dict[str, _Window] = {}
-        self._known: list[_Window] = []
-        self._look_again_at = -math.inf
+        self._windows: list[_Window] = [self._quota]
+        self._windows_expire_at = math.inf
         self._in_flight: set[int] = set()
         self._numbers = count(1)
-        self._learnt_from = 0
+        self._newest_update = 0
         self._answered: list[float] = []
         self._waiters: deque[_Waiter] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._told_until = -math.inf
-        self._blocked = _Block()
-        # Until the API's own count is known one request goes at a time: programs that start one after the other, each
-        # with a budget of its own, would otherwise add up to a block.
-        self._alone = True
+        self._logged_until = -math.inf
+        self._block = _Block()
+        # One request at a time until the API's own count is known: programs that start one after the other, each with
+        # a budget of its own, would otherwise add up to a block.
+        self._single_flight = True
 
-    async def acquire(self, patience: float = math.inf, deadline: float = math.inf) -> int:
-        """Wait for a request's turn, and count it from then on. Whoever had one calls `release` after it.
+    async def acquire(self, max_block: float = math.inf, deadline: float = math.inf) -> int:
+        """Wait for a slot, which the caller must `release`.
 
         Args:
-            patience: The longest block to wait for, in seconds.
-            deadline: When the wait has to be over at the latest, on the event loop's clock.
+            max_block: The longest block to wait for, in seconds.
+            deadline: When the wait must be over at the latest, on the event loop's clock.
 
         Returns:
             The request's number, in the order of sending.
@@ -215,79 +218,79 @@ class Budget:
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
-            self._begin_on(loop)
+            # Requests that waited or were in flight on an earlier loop went with it.
+            self._loop, self._timer = loop, None
+            self._waiters.clear()
+            self._in_flight.clear()
         now = loop.time()
         if not self._waiters and self._free_at(now) <= now:
-            return self._leave()
-        waiter = _Waiter(loop.create_future(), patience, deadline)
-        if now < self._blocked.until and not waiter.outlasts(self._blocked.until - now, now):
-            raise BlockedError(self._blocked.until - now)
+            return self._take_slot()
+        waiter = _Waiter(loop.create_future(), max_block, deadline)
+        if now < self._block.until and not waiter.can_wait(self._block.until - now, now):
+            raise BlockedError(self._block.until - now)
         self._waiters.append(waiter)
-        self._serve(loop)
+        self._serve_waiters(loop)
         try:
-            return await waiter.turn
+            return await waiter.slot
         except asyncio.CancelledError:
-            if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.exception() is None:
-                self._in_flight.discard(waiter.turn.result())  # its turn had come, and nothing was sent
-            self._serve(loop)
+            if waiter.slot.done() and not waiter.slot.cancelled() and waiter.slot.exception() is None:
+                self._in_flight.discard(waiter.slot.result())  # it had a slot, and nothing was sent
+            self._serve_waiters(loop)
             raise
 
     def release(self, number: int) -> None:
-        """Note that a request was answered, or that no answer will come."""
+        """Record that a request was answered, or that no response will come."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._in_flight.discard(number)
-        self._forget(now)
+        longest = max(window.period for window in self._known_windows(now))
+        del self._answered[: bisect_right(self._answered, now - longest)]
         self._answered.append(now)
         if self._waiters:
-            self._serve(loop)
+            self._serve_waiters(loop)
 
     def update_from_headers(self, limits: RateLimits, number: int, *, settled: bool = True) -> None:
-        """Take what an answer tells of the limits.
+        """Update the quotas from the headers of a response.
 
         Args:
-            limits: What its headers tell.
-            number: The number of its request.
-            settled: Whether it is an answer of the API itself, and not of something that failed in front of it.
+            limits: The headers.
+            number: The number of the request.
+            settled: Whether the response is the API's own, and not of something that failed in front of it.
         """
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
         for name, policy in limits.policies.items():
             window = self._policies.get(name) or self._policies.setdefault(name, _Window(0, 0, 0))
             if (window.quota, window.period) != policy:
                 window.quota, window.allowed = policy.requests, self._allowed(policy.requests)
-                window.period, self._look_again_at = policy.period, -math.inf
-            window.named_until = now + policy.period
-        # An answer to an earlier request tells of an earlier moment.
-        if limits.remainders and number > self._learnt_from:
-            self._learnt_from = number
-            self._learn_remainders(limits, number, now)
-        if now >= self._blocked.until and (settled or limits.remainders):
-            self._alone = False
-            self._blocked.passed()
-
-    def _learn_remainders(self, limits: RateLimits, number: int, now: float) -> None:
-        # This request and those sent before it are counted there, and not yet here.
-        under_way = len([each for each in self._in_flight if each <= number])
-        for name, remainder in limits.remainders.items():
-            window = self._policies.get(name, self._quota)
-            until = now + min(remainder.resets_in, window.period)
-            window.learn(remainder.requests + under_way, until, now, self._answered)
+                window.period, self._windows_expire_at = policy.period, -math.inf
+            window.expires_at = now + policy.period
+        # The response to an earlier request is about an earlier moment.
+        if limits.remainders and number > self._newest_update:
+            self._newest_update = number
+            # This request and those sent before it are counted there, and not yet here.
+            in_flight = len([sent for sent in self._in_flight if sent <= number])
+            for name, remainder in limits.remainders.items():
+                window = self._policies.get(name, self._quota)
+                until = now + min(remainder.resets_in, window.period)
+                window.update(remainder.requests + in_flight, until, now, self._answered)
+        if now >= self._block.until and (settled or limits.remainders):
+            self._single_flight = False
+            self._block.clear()
 
     def block_for(self, seconds: float | None) -> None:
         """Send nothing for a while, since the API refuses everything.
 
         Args:
-            seconds: How long; None or 0 where the API did not say: twice as long as the time before.
+            seconds: How long; None or 0 where the API did not say: twice as long as the previous time.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        self._blocked.met(seconds, now)
-        self._alone = True
+        self._block.extend(seconds, now)
+        self._single_flight = True
         for waiter in self._waiters:
-            if not waiter.turn.done() and not waiter.outlasts(self._blocked.until - now, now):
-                waiter.turn.set_exception(BlockedError(self._blocked.until - now))
-        self._serve(loop)
+            if not waiter.slot.done() and not waiter.can_wait(self._block.until - now, now):
+                waiter.slot.set_exception(BlockedError(self._block.until - now))
+        self._serve_waiters(loop)
 
     def stats(self) -> BudgetStats:
         """Return the number of requests in flight and waiting."""
@@ -295,13 +298,12 @@ class Budget:
 
     @property
     def rate(self) -> float:
-        """How many requests may leave in a second, in the long run."""
-        windows = [self._quota, *self._policies.values()]
-        return min(each.allowed / each.period for each in windows)
+        """Requests per second that may leave in the long run."""
+        return min(window.allowed / window.period for window in (self._quota, *self._policies.values()))
 
     @property
     def wait(self) -> float:
-        """Seconds until one of those who wait may go; 0 where nobody waits, or where that depends on an answer."""
+        """Seconds until the next waiting request may leave; 0 where none waits, or where it waits for a response."""
         if self._loop is None or not self._waiters:
             return 0.0
         now = self._loop.time()
@@ -310,67 +312,57 @@ class Budget:
 
     @property
     def left(self) -> int:
-        """How many requests may leave at this moment, by what is known."""
+        """Requests that may leave at this moment, by what is known."""
         if self._loop is None:
             return self._quota.allowed
         now = self._loop.time()
-        if now < self._blocked.until:
+        if now < self._block.until:
             return 0
-        return max(0, min(each.left(now, len(self._in_flight), self._answered) for each in self._windows(now)))
+        windows = self._known_windows(now)
+        return max(0, min(window.left(now, len(self._in_flight), self._answered) for window in windows))
 
     def _allowed(self, requests: int) -> int:
         # Rounded first: 0.29 * 100 is 28.999999999999996.
         return max(1, math.floor(round(self._share * requests, 6)))
 
-    def _windows(self, now: float) -> list[_Window]:
-        """Give the quota and the policies that the headers named of late."""
-        if now >= self._look_again_at:
-            self._policies = {name: each for name, each in self._policies.items() if now < each.named_until}
-            self._known = [self._quota, *self._policies.values()]
-            self._look_again_at = min(each.named_until for each in self._known)
-        return self._known
+    def _known_windows(self, now: float) -> list[_Window]:
+        """Return the quota and the policies that the headers named lately."""
+        if now >= self._windows_expire_at:
+            self._policies = {name: window for name, window in self._policies.items() if now < window.expires_at}
+            self._windows = [self._quota, *self._policies.values()]
+            self._windows_expire_at = min(window.expires_at for window in self._windows)
+        return self._windows
 
-    def _begin_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Whoever waited or was under way on an earlier loop went with it.
-        self._loop, self._timer = loop, None
-        self._waiters.clear()
-        self._in_flight.clear()
-
-    def _leave(self) -> int:
+    def _take_slot(self) -> int:
         self._in_flight.add(number := next(self._numbers))
         return number
 
-    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let go whoever may, first come first served, and set the timer for the next."""
+    def _serve_waiters(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Assign slots to the waiting requests that may leave, in order, and set the timer for the next one."""
         now = loop.time()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         while self._waiters:
-            if self._waiters[0].turn.done():
+            if self._waiters[0].slot.done():
                 self._waiters.popleft()
-            elif (at := self._free_at(now)) <= now:
-                self._waiters.popleft().turn.set_result(self._leave())
+            elif (free_at := self._free_at(now)) <= now:
+                self._waiters.popleft().slot.set_result(self._take_slot())
             else:
-                if at < math.inf:
-                    self._timer = loop.call_at(at, self._serve, loop)
-                    self._tell_of(at, now)
+                if free_at < math.inf:
+                    self._timer = loop.call_at(free_at, self._serve_waiters, loop)
+                    self._log_wait(free_at, now)
                 return
 
-    def _tell_of(self, at: float, now: float) -> None:
-        if at > self._told_until + LOG_WAIT_S and at - now > LOG_WAIT_S:
-            self._told_until = at
-            why = "the API refuses requests" if at == self._blocked.until else "the request quota is used up"
-            _log.warning("%s: waiting %.0f s", why, at - now)
+    def _log_wait(self, until: float, now: float) -> None:
+        if until > self._logged_until + LOG_WAIT_S and until - now > LOG_WAIT_S:
+            self._logged_until = until
+            why = "the API refuses requests" if until == self._block.until else "the request quota is used up"
+            _log.warning("%s: waiting %.0f s", why, until - now)
 
     def _free_at(self, now: float) -> float:
-        if self._alone and self._in_flight:
+        if self._single_flight and self._in_flight:
             return math.inf
-        return max(
-            self._blocked.until,
-            *(each.free_at(now, len(self._in_flight), self._answered) for each in self._windows(now)),
-        )
-
-    def _forget(self, now: float) -> None:
-        longest = max(each.period for each in self._windows(now))
-        del self._answered[: bisect_right(self._answered, now - longest)]
+        in_flight, answered = len(self._in_flight), self._answered
+        windows = self._known_windows(now)
+        return max(self._block.until, *(window.free_at(now, in_flight, answered) for window in windows))

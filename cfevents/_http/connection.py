@@ -12,7 +12,7 @@ import stamina
 from attrs import define, evolve, field
 
 from cfevents._http.budget import LOG_WAIT_S, BlockedError, Budget
-from cfevents._http.retry import Retry, may_pass
+from cfevents._http.retry import Retry, is_transient
 from cfevents._http.transport import Transport
 from cfevents._protocol.requests import Endpoints, Request, request_context
 from cfevents._protocol.responses import RawResult, Response, Result, parse_envelope
@@ -199,7 +199,7 @@ class Connection:
         if not isinstance(error, CfEventsError):  # stamina passes cancellations too
             return False
         call.failures.append(error)
-        if len(call.failures) >= self._retry.attempts or not may_pass(error):
+        if len(call.failures) >= self._retry.attempts or not is_transient(error):
             return False
         wait = self._retry.wait(len(call.failures))
         _log.log(logging.WARNING if wait > LOG_WAIT_S else logging.INFO, "%s; retrying in %.1f s", error, wait)

@@ -1,4 +1,4 @@
-"""Whether a request that failed is sent again, and how long to wait before it."""
+"""Which failed requests are sent again, and after how long."""
 
 import random
 
@@ -7,8 +7,8 @@ from attrs import field, frozen
 from cfevents._validation import validate_int, validate_seconds
 from cfevents.errors import APIConnectionError, APIResponseError, APIStatusError
 
-# What passes by itself: the request came too early or took too long, or the API or what stands in front of it failed.
-_PASSING_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527), 530})
+# The request came too early or took too long, or the API or something in front of it failed for the moment.
+_TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527), 530})
 
 
 def _attempts(value: int) -> int:
@@ -29,7 +29,7 @@ def _backoff_max(value: float) -> float:
 
 @frozen
 class Retry:
-    """How patiently a request is repeated.
+    """The patience with which a request is repeated.
 
     Raises:
         TypeError: An argument is not a number.
@@ -51,15 +51,15 @@ class Retry:
     """The longest wait before any attempt, in seconds."""
 
     def wait(self, failures: int) -> float:
-        """Draw the wait after so many failures: anything up to a bound, so that clients do not fall in step."""
+        """Return a random wait after so many failures, up to a bound, so that clients do not fall in step."""
         bound = min(self.backoff_max, self.backoff_initial * 2.0 ** min(failures - 1, 60))
         return random.uniform(0, bound)  # noqa: S311 - no secret
 
 
-def may_pass(error: BaseException) -> bool:
-    """Whether a failure may pass by itself. A block is not among these: it is waited out."""
+def is_transient(error: BaseException) -> bool:
+    """Return whether a failure may pass by itself. A block is no such failure: it is waited out."""
     if isinstance(error, APIStatusError):
-        return error.status in _PASSING_STATUSES
+        return error.status in _TRANSIENT_STATUSES
     # A body that is not JSON was cut short, or comes from something in between; one of a wrong shape would come again.
-    undecodable = isinstance(error, APIResponseError) and error.place == "body"
-    return undecodable or isinstance(error, APIConnectionError)
+    is_not_json = isinstance(error, APIResponseError) and error.place == "body"
+    return is_not_json or isinstance(error, APIConnectionError)

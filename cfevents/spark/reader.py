@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cfevents._client import Client
-from cfevents._http.budget import Budget, _Block
+from cfevents._http.budget import Budget
 from cfevents._http.retry import Retry
 from cfevents._listing.fleet import fleet_members
 from cfevents._listing.stream import EventStream
@@ -170,7 +170,7 @@ class _SlotBudget(Budget):
     def __init__(self, options: Options) -> None:
         super().__init__(1, options.pace, options.share)
         # By then every slot has met the block: the last does so two paces after the first, if its task begins.
-        self._blocked = _Block(least=2 * options.pace + 1)
+        self._block.min_margin = 2 * options.pace + 1
 
 
 @asynccontextmanager

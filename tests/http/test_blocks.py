@@ -11,7 +11,7 @@ def waits(blocked: _Block, *told: float | None) -> list[float]:
     """How long each of some blocks is waited out, each met as soon as the one before it is over."""
     found, now = [], max(1000.0, blocked.until)
     for seconds in told:
-        blocked.met(seconds, now)
+        blocked.extend(seconds, now)
         found.append(blocked.until - now)
         now = blocked.until
     return found
@@ -24,7 +24,7 @@ def test_before_the_first_nothing_is_blocked() -> None:
 def test_what_is_added_doubles_up_to_half_an_hour_while_nothing_is_answered() -> None:
     blocked = _Block()
     assert waits(blocked, *[300] * 9) == [330, 360, 420, 540, 780, 1260, 2100, 2100, 2100]
-    blocked.passed()
+    blocked.clear()
     assert waits(blocked, 300) == [330]
     assert waits(_Block(), 86400) == [88200]
 
@@ -34,11 +34,11 @@ def test_short_blocks_do_not_make_a_long_one_longer() -> None:
 
 
 def test_at_least_what_it_was_made_with_is_added_whatever_the_api_tells() -> None:
-    blocked = _Block(least=100)
+    blocked = _Block(min_margin=100)
     assert waits(blocked, 300, 300) == [400, 500]
-    blocked.passed()
+    blocked.clear()
     assert waits(blocked, None) == [101]
-    assert waits(_Block(least=3000), 300) == [3300]
+    assert waits(_Block(min_margin=3000), 300) == [3300]
 
 
 def test_blocks_of_unknown_length_double_up_to_the_longest_that_is_documented() -> None:
@@ -46,15 +46,15 @@ def test_blocks_of_unknown_length_double_up_to_the_longest_that_is_documented() 
     first = waits(blocked, *[None] * 30)
     assert first[:4] == pytest.approx([1.1, 2.2, 4.4, 8.8])
     assert first[-1] == 300 + 1800
-    blocked.passed()
+    blocked.clear()
     assert waits(blocked, 0) == pytest.approx([1.1])
 
 
 def test_refusals_of_what_was_under_way_belong_to_the_same_block_and_do_not_shorten_it() -> None:
     blocked = _Block()
-    blocked.met(300, 0)
-    blocked.met(None, 1)
-    blocked.met(10, 2)
+    blocked.extend(300, 0)
+    blocked.extend(None, 1)
+    blocked.extend(10, 2)
     assert blocked.until == 330
-    blocked.met(300, 3)
+    blocked.extend(300, 3)
     assert blocked.until == 333

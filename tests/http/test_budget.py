@@ -713,7 +713,7 @@ def test_a_turn_that_came_while_its_caller_was_cancelled_goes_to_the_next() -> N
         assert budget._timer is not None
         budget._timer.cancel()
         await asyncio.sleep(6)
-        budget._serve(asyncio.get_running_loop())
+        budget._serve_waiters(asyncio.get_running_loop())
         cancelled.cancel()  # in the moment between
         await asyncio.gather(cancelled, last, return_exceptions=True)
         return served

@@ -114,12 +114,12 @@ def refuse() -> str:
     ("source", "says"),
     [
         (refuse, "the api_token callable raised OSError"),
-        (lambda: "", "the api_token callable gave no token"),
-        (lambda: None, "the api_token callable gave no token"),
-        (lambda: b"rotated-token-44cc", "the api_token callable gave no text, but bytes"),
+        (lambda: "", "the api_token callable returned no token"),
+        (lambda: None, "the api_token callable returned no token"),
+        (lambda: b"rotated-token-44cc", "callable returned bytes"),
         (
             lambda: "rotated-token-44cc\r\n\r\nx",
-            "what the api_token callable gave holds white space or another character",
+            "the token from the api_token callable holds white space or another character",
         ),
     ],
 )
