@@ -1,4 +1,4 @@
-"""How far a stream was read, drawn while it is: by tqdm, on a terminal or in a notebook."""
+"""How much of a window was read, and a tqdm bar that shows it: on a terminal or in a notebook."""
 
 import asyncio
 import math
@@ -7,221 +7,203 @@ import warnings
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from operator import attrgetter, ge, le
-from typing import Any, NamedTuple, TextIO, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cfevents._html import counted, shortened
 from cfevents._model.api import EventMetadata
 from cfevents.errors import CfEventsError
 
-_TIMES: tuple[Callable[[EventMetadata], float], ...] = (attrgetter("recorded_ts"), attrgetter("collected_ts"))
+_EVENT_TIMES: tuple[Callable[[EventMetadata], float], ...] = (attrgetter("recorded_ts"), attrgetter("collected_ts"))
 
 
-class _Order:
-    """An order in which the API may list, by one of an event's times; until an event is out of it."""
+class Progress(NamedTuple):
+    """How far something came."""
 
-    def __init__(self, time: Callable[[EventMetadata], float], *, ascending: bool) -> None:
-        self.ascending = ascending
-        self.last: float | None = None
-        self._time, self._follows = time, ge if ascending else le
+    fraction: float
+    """The part that is done, from 0 to 1."""
 
-    def goes_on(self, events: Sequence[EventMetadata]) -> bool:
-        """Whether some events come next in it."""
-        times = [self._time(event) for event in events]
-        before = times[0] if self.last is None else self.last
-        self.last = times[-1]
-        return self._follows(times[0], before) and times == sorted(times, reverse=not self.ascending)
+    text: str
+    """What was done, such as ``1,234 events``."""
 
 
-class CoverageEstimator:
-    """The seconds of a window that were covered: never more than the order of the events lets one say.
+class Coverage:
+    """The part of a window that the events read so far cover.
 
-    Nothing is documented of that order. As long as several are possible it is the least that one of them means; where
-    none is left, it stays as it is.
+    Algorithm: the API documents no order, so four are possible: by either time of an event, ascending or descending. An
+    event out of an order rules that one out. Invariant: the fraction never shrinks, and it grows only as far as every
+    order that is left allows; if none is left, it stays where it is. Cost: each event is compared in up to four orders.
     """
 
     def __init__(self, since: float, until: float) -> None:
-        """Begin with nothing of the window, whose bounds are in seconds since the Unix epoch."""
-        self.seconds = 0.0
-        self._since, self._until = since, until
-        self._orders = [_Order(time, ascending=ascending) for time in _TIMES for ascending in (True, False)]
+        """Start with nothing of the window, whose bounds are in seconds since the Unix epoch."""
+        self.fraction = 0.0
+        self.events = 0
+        """Events that were read."""
 
-    def see(self, events: Sequence[EventMetadata], reached: float | None = None) -> float:
-        """Take in the events that came next.
+        self._since, self._until = since, until
+        self._orders = [_Order(time, ascending=ascending) for time in _EVENT_TIMES for ascending in (True, False)]
+
+    @property
+    def progress(self) -> Progress:
+        """The covered part and the number of events."""
+        return Progress(self.fraction, counted(self.events, "event"))
+
+    def add(self, events: Sequence[EventMetadata], reached: float | None = None) -> float:
+        """Add the events that were read next.
 
         Args:
             events: The events.
-            reached: Up to when everything was read, where that is known.
+            reached: Until when everything was read, where that is known.
 
         Returns:
-            The seconds that are covered by now.
+            The fraction of the window that is covered now.
         """
+        self.events += len(events)
         if reached is not None:
-            self._to(reached - self._since)
+            self._extend(reached - self._since)
         if events:
-            self._orders = [order for order in self._orders if order.goes_on(events)]
-            self._to(min(map(self._by, self._orders), default=0.0))
-        return self.seconds
+            self._orders = [order for order in self._orders if order.continues(events)]
+            self._extend(min(map(self._covered_by, self._orders), default=0.0))
+        return self.fraction
 
-    def _by(self, order: _Order) -> float:
-        last = order.last or 0.0
-        return last - self._since if order.ascending else self._until - last
+    def _covered_by(self, order: "_Order") -> float:
+        return order.last - self._since if order.ascending else self._until - order.last
 
-    def _to(self, seconds: float) -> None:
-        self.seconds = max(self.seconds, min(seconds, self._until - self._since))
-
-
-T = TypeVar("T")
-
-# Seconds between two looks at whether everything waits.
-_TICK = 0.5
-# Seconds between two pictures at least.
-_PAUSE = 0.1
-_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-
-
-class ProgressLabels(NamedTuple):
-    """What is read."""
-
-    label: str
-    since: float
-    until: float
-    unit: str
-    """What one part of the listing is, such as a page."""
-
-    wait: Callable[[], float]
-    """Tells for how many seconds the request budget makes everything wait."""
-
-
-def drawn(
-    items: AsyncGenerator[T, None],
-    seen: "Callable[[T], ProgressUpdate]",
-    about: ProgressLabels,
-    tally: "PageCounter | None",
-) -> AsyncGenerator[T, None]:
-    """Give the same items, and draw how far they were read; nothing is drawn where nobody would see it."""
-    return _drawn(items, seen, _Bar(about, tally)) if _is_seen() else items
-
-
-async def _drawn(
-    items: AsyncGenerator[T, None], seen: "Callable[[T], ProgressUpdate]", bar: "_Bar"
-) -> AsyncGenerator[T, None]:
-    bar.open()
-    try:
-        async with aclosing(items):
-            while True:
-                ticking = _Ticking(bar)
-                try:
-                    item = await anext(items)
-                except StopAsyncIteration:
-                    bar.complete()
-                    return
-                finally:
-                    ticking.stop()
-                bar.see(seen(item))
-                yield item
-    finally:
-        bar.close()
-
-
-def _is_seen() -> bool:
-    stderr = _stderr()
-    return _in_a_notebook() or bool(stderr and stderr.isatty())
-
-
-def _stderr() -> TextIO | None:
-    return sys.stderr
-
-
-def _in_a_notebook() -> bool:
-    # A notebook's code runs in a kernel, which has loaded this.
-    shell = sys.modules.get("ipykernel.zmqshell")
-    return shell is not None and shell.ZMQInteractiveShell.initialized()
-
-
-class _Ticking:
-    """Looks, while an item is waited for, at what it waits for. A timer, and gone before anything is yielded."""
-
-    def __init__(self, bar: "_Bar") -> None:
-        self._bar, self._loop = bar, asyncio.get_running_loop()
-        self._next = self._loop.call_later(_TICK, self._tick)
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._next.cancel()
-
-    def _tick(self) -> None:
-        self._bar.tick()
-        self._next = self._loop.call_later(_TICK, self._tick)
-
-
-class _Bar:
-    """A bar whose whole is the window's length in seconds."""
-
-    def __init__(self, about: ProgressLabels, tally: "PageCounter | None") -> None:
-        self._about, self._tally = about, tally
-        self._covered = CoverageEstimator(about.since, about.until)
-        self._events = self._items = 0
-        self._bar: Any = None
-
-    def open(self) -> None:
-        """Draw it, with nothing read."""
+    def _extend(self, seconds: float) -> None:
         # A window of one moment has a whole too.
-        total = max(1, self._about.until - self._about.since)
-        how = {"bar_format": _FORMAT, "mininterval": _PAUSE, "miniters": 0, "file": _stderr()}
-        self._bar = _tqdm()(total=total, desc=shortened(self._about.label), **how)
-
-    def see(self, seen: "ProgressUpdate") -> None:
-        """Take in an item, and draw it where that is due."""
-        self._items += 1
-        self._events += len(seen.events)
-        self._move_to(self._covered.see(seen.events, seen.reached))
-
-    def complete(self) -> None:
-        """Draw that everything was read."""
-        self._move_to(self._bar.total)
-
-    def tick(self) -> None:
-        """Draw what is waited for."""
-        wait = 0.0
-        with suppress(CfEventsError):  # the client may have been closed meanwhile
-            wait = self._about.wait()
-        self._tell(f", waiting {math.ceil(wait)} s" if wait >= 1 else "")
-        self._bar.refresh()
-
-    def close(self) -> None:
-        """Leave it as it is."""
-        self._tell()
-        self._bar.close()
-
-    def _move_to(self, seconds: float) -> None:
-        self._tell()
-        self._bar.update(seconds - self._bar.n)
-
-    def _tell(self, more: str = "") -> None:
-        pages = self._items if self._tally is None else self._tally.pages
-        told = f"{counted(self._events, 'event')}, {counted(pages, self._about.unit)}{more}"
-        self._bar.set_postfix_str(told, refresh=False)
+        width = max(1, self._until - self._since)
+        self.fraction = max(self.fraction, min(seconds, self._until - self._since) / width)
 
 
-def _tqdm() -> type[Any]:
-    with warnings.catch_warnings():
-        # That it draws with text in a notebook without ipywidgets, and that its widgets are an experiment.
-        warnings.simplefilter("ignore")
-        from tqdm.auto import tqdm  # noqa: PLC0415 - what it is depends on where it runs
+class _Order:
+    """An order in which the API may list."""
 
-    # Without its thread, which would draw where nothing moves: that is done here, while something is awaited.
-    return type("Bar", (tqdm,), {"monitor_interval": 0})
+    def __init__(self, time: Callable[[EventMetadata], float], *, ascending: bool) -> None:
+        self.ascending = ascending
+        self.last = -math.inf if ascending else math.inf
+        self._time, self._follows = time, ge if ascending else le
+
+    def continues(self, events: Sequence[EventMetadata]) -> bool:
+        """Return whether these events, which come next, are in this order."""
+        times = [self._time(event) for event in events]
+        in_order = self._follows(times[0], self.last) and times == sorted(times, reverse=not self.ascending)
+        self.last = times[-1]
+        return in_order
 
 
 class ProgressUpdate(NamedTuple):
-    """What an item tells of how far its listing was read."""
+    """What an item of a stream adds to its progress."""
 
     events: Sequence[EventMetadata]
     reached: float | None = None
-    """Up to when everything is known to have been read, in seconds since the Unix epoch."""
+    """Until when everything was read, in seconds since the Unix epoch, where that is known."""
 
 
 class PageCounter:
     """The pages that a listing had so far."""
 
     pages = 0
+
+
+T = TypeVar("T")
+
+# Seconds between two looks at what is waited for.
+_TICK_S = 0.5
+_TQDM_OPTIONS: dict[str, Any] = {
+    "total": 1.0,
+    "bar_format": "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
+    "mininterval": 0.1,  # seconds between two drawings
+    "miniters": 0,
+}
+
+
+class Bar:
+    """A bar that shows the covered part of a window, the events and pages that were read, and a wait for the quota."""
+
+    def __init__(
+        self, label: str, coverage: Coverage, unit: str, wait: Callable[[], float], counter: PageCounter | None = None
+    ) -> None:
+        """Draw nothing yet.
+
+        Args:
+            label: The name of what is read.
+            coverage: How much of it was read.
+            unit: The name of a part of the listing, such as a page.
+            wait: Returns for how many seconds the request budget makes everything wait.
+            counter: Counts those parts; without it each item that is read is one.
+        """
+        self._label, self._coverage, self._unit, self._wait = label, coverage, unit, wait
+        self._counter, self._counts_items = counter or PageCounter(), counter is None
+        self._bar: Any = None
+
+    async def show(
+        self, items: AsyncGenerator[T, None], update: Callable[[T], ProgressUpdate]
+    ) -> AsyncGenerator[T, None]:
+        """Yield the items, and show what each of them adds."""
+        self._bar = _tqdm()(desc=shortened(self._label), file=sys.stderr, **_TQDM_OPTIONS)
+        try:
+            async with aclosing(items):
+                while True:
+                    timer = _Timer(self._show_wait)
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        self._move_to(1.0)
+                        return
+                    finally:
+                        timer.cancel()
+                    if self._counts_items:
+                        self._counter.pages += 1
+                    self._move_to(self._coverage.add(*update(item)))
+                    yield item
+        finally:
+            self._set_text()
+            self._bar.close()
+
+    def _move_to(self, fraction: float) -> None:
+        self._set_text()
+        self._bar.update(fraction - self._bar.n)
+
+    def _show_wait(self) -> None:
+        wait = 0.0
+        with suppress(CfEventsError):  # the client may have been closed meanwhile
+            wait = self._wait()
+        self._set_text(f", waiting {math.ceil(wait)} s" if wait >= 1 else "")
+        self._bar.refresh()
+
+    def _set_text(self, suffix: str = "") -> None:
+        text = f"{self._coverage.progress.text}, {counted(self._counter.pages, self._unit)}{suffix}"
+        self._bar.set_postfix_str(text, refresh=False)
+
+
+def is_visible() -> bool:
+    """Return whether anybody sees a bar: standard error is a terminal, or this is a notebook."""
+    # A notebook's code runs in a kernel, which has loaded this module.
+    shell = sys.modules.get("ipykernel.zmqshell")
+    in_notebook = shell is not None and shell.ZMQInteractiveShell.initialized()
+    return in_notebook or bool(sys.stderr and sys.stderr.isatty())
+
+
+class _Timer:
+    """Calls a function now and then, while an item is waited for. It is cancelled before anything is yielded."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call, self._loop = call, asyncio.get_running_loop()
+        self._next = self._loop.call_later(_TICK_S, self._tick)
+
+    def cancel(self) -> None:
+        self._next.cancel()
+
+    def _tick(self) -> None:
+        self._call()
+        self._next = self._loop.call_later(_TICK_S, self._tick)
+
+
+def _tqdm() -> type[Any]:
+    with warnings.catch_warnings():
+        # It warns that it draws with text in a notebook without ipywidgets, and that its widgets are experimental.
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm  # noqa: PLC0415 - which class it is depends on where it runs
+
+    # Without tqdm's own thread, which would redraw what stands still: the timer does that.
+    return type("Bar", (tqdm,), {"monitor_interval": 0})

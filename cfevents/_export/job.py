@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from cfevents._export.formats import Format
 from cfevents._export.staging import ExportProgress, Staging
-from cfevents._listing.stream import EventStream, details_of
+from cfevents._listing.stream import EventStream
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import EventBatch
 from cfevents._time import TimeLike
@@ -82,7 +82,7 @@ class APISource:
         async with aclosing(stream.pages()) as pages:
             async for page in pages:
                 assert page.checkpoint is not None  # noqa: S101 - every page of a client has one
-                recorded = [event.recorded for event in await details_of(stream, page)] if self.details else None
+                recorded = [event.recorded for event in await stream._page_details(page)] if self.details else None
                 yield Chunk(EventBatch(connector_id, page.items, recorded), page.checkpoint.to_json())
 
 
@@ -99,7 +99,7 @@ class ArchiveSource:
         last = None if progress.after is None else tuple(json.loads(progress.after))
         since = progress.since if last is None else max(last[0], progress.since)
         stream = self.archive.list_events(connector_id, since=since, until=progress.until, kind=self.kinds or None)
-        async with aclosing((stream.details() if self.details else stream)._blocks()) as batches:
+        async with aclosing((stream.details() if self.details else stream)._batches()) as batches:
             async for batch in batches:
                 if (rest := _rest_after(last, batch)).events:
                     end = rest.events[-1]

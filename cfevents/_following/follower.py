@@ -14,7 +14,7 @@ from cfevents._following.schedule import Intervals
 from cfevents._following.status import ConnectorStatus
 from cfevents._http.connection import GetConnection
 from cfevents._listing.details import wanted_kinds
-from cfevents._listing.fleet import Fleet, FleetMembers, fleet_members
+from cfevents._listing.fleet import Fleet, FleetMembers
 from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventDetail, FollowedEvent
@@ -142,7 +142,7 @@ class Follower(Generic[T]):
         finally:
             await poller.close()
         if self._options.once and not self._ended:
-            self._members.end(poller.errors)
+            self._members.raise_errors(poller.errors)
 
     def __repr__(self) -> str:
         return f"<Follower of {self._reached!r}>"
@@ -167,7 +167,7 @@ def follow(
         TypeError: An argument is of the wrong type.
         ValueError: An argument has no meaning; the message says what to write instead.
     """
-    members, present = fleet_members(fleet), math.floor(now())
+    members, present = fleet._members, math.floor(now())
     begin = present if since is None else parse_time("since", since)
     if begin > present:
         raise ValueError(f"since={since!r} is in the future: leave it out to begin now")

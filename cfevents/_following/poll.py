@@ -13,10 +13,11 @@ from cfevents._following.schedule import DueConnector, Intervals
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import GetConnection
 from cfevents._listing.details import ListedEvent, get_details
+from cfevents._listing.ordered import as_async
 from cfevents._listing.pages import filter_kinds
 from cfevents._listing.planner import LENIENT
 from cfevents._listing.query import ListQuery
-from cfevents._listing.slices import list_slices
+from cfevents._listing.slices import iter_slices
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import FollowedEvent
 from cfevents._time import now
@@ -129,9 +130,7 @@ class Poll:
         loop, mark, pending, failure = asyncio.get_running_loop(), self.mark, list[EventMetadata](), None
         max_events, yielded_at = MAX_BATCH_EVENTS if self._payloads is None else MAX_BATCH_DETAILS, loop.time()
         # The future is listed too, where few appliances have events.
-        slices = list_slices(
-            self._get_connection, self._query, allowance=LENIENT, quiet_from=self._began, every_kind=True
-        )
+        slices = iter_slices(self._get_connection, self._query, limit=LENIENT, quiet_from=self._began, every_kind=True)
         async with aclosing(slices) as pages:
             try:
                 async for page in pages:
@@ -160,12 +159,9 @@ class Poll:
         if self._payloads is None:
             return events, None
 
-        async def listed() -> AsyncGenerator[ListedEvent, None]:
-            for event in events:
-                yield ListedEvent(self._query.start, event)
-
         complete: list[object] = []
-        async with aclosing(get_details(self._get_connection, listed(), *self._payloads)) as details:
+        listed = as_async(ListedEvent(self._query.start, event) for event in events)
+        async with aclosing(get_details(self._get_connection, listed, *self._payloads)) as details:
             async for _, detail in details:
                 if isinstance(detail, CfEventsError):
                     return complete, detail

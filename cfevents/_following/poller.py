@@ -115,7 +115,7 @@ class Poller:
             # During an outage the probes of known connectors find out when it is over.
             if not (self._schedule.is_down and self.status):
                 try:
-                    ids, self.errors = await self._members.begin(self._connection_for(suspect=self._discovery_fails))
+                    ids, self.errors = await self._members.resolve(self._connection_for(suspect=self._discovery_fails))
                 except CfEventsError as error:
                     self._on_discovery_failed(error)
                 else:

@@ -1,4 +1,4 @@
-"""The payloads of listed events: a request for each."""
+"""Listed events with their payloads: one request for each event."""
 
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 
 from cfevents._http.connection import GetConnection
 from cfevents._listing.ordered import ordered_map
-from cfevents._listing.stream_base import Drawn, Framed
+from cfevents._listing.pages import resume_context
+from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
@@ -14,19 +15,19 @@ from cfevents._progress import PageCounter, ProgressUpdate
 from cfevents.errors import CfEventsError, NotFoundError
 from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
-# Payloads that may wait for an earlier one, for each that is asked for at a time.
-_WAITING = 4
+# Payloads that may wait for an earlier one, for each that is requested at a time.
+_MAX_BUFFERED_FACTOR = 4
 
 
 class ListedEvent(NamedTuple):
-    """An event as it was listed, and what had been delivered before its page."""
+    """A listed event, with the checkpoint that continues at its page."""
 
-    reached: Checkpoint
+    checkpoint: Checkpoint
     event: EventMetadata
 
 
 def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
-    """Check of which kinds the payloads are wanted; none for all.
+    """Return the names of the kinds whose payloads are wanted; none for all.
 
     Raises:
         TypeError: A kind is neither text nor one of the documented classes.
@@ -39,40 +40,49 @@ def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
 
 
 async def get_details(
-    get_connection: GetConnection, listed: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
+    get_connection: GetConnection, events: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
 ) -> AsyncGenerator[tuple[ListedEvent, EventDetail | CfEventsError], None]:
-    """Get the payload of each event, in order; an error takes the place of what could not be had.
+    """Yield each event with its detail, in order, or with the error that the request raised.
 
     Args:
         get_connection: Returns the open connection.
-        listed: The events; it is closed at the end.
-        concurrency: How many are asked for at a time.
-        kinds: The kinds whose payload is asked for; none for all.
+        events: The events; the generator is closed at the end.
+        concurrency: How many payloads are requested at a time.
+        kinds: The kinds whose payloads are wanted; none for all.
     """
 
-    async def detail(each: ListedEvent) -> EventDetail:
-        event = each.event
+    async def get(listed: ListedEvent) -> EventDetail:
+        event = listed.event
         if (kinds and event.kind not in kinds) or not isinstance(event.recorded_ts, int):
             return EventDetail(event, None)
         connection = get_connection()
-        request = connection.endpoints.get_event(each.reached.connector_id, event.id)
+        request = connection.endpoints.get_event(listed.checkpoint.connector_id, event.id)
         try:
             return EventDetail(event, (await connection.request(request)).result)
         except NotFoundError:
             return EventDetail(event, None)
 
-    async with aclosing(ordered_map(get_connection, listed, detail, concurrency, _WAITING * concurrency)) as details:
-        async for each in details:
-            yield each
+    async with aclosing(
+        ordered_map(get_connection, events, get, concurrency, _MAX_BUFFERED_FACTOR * concurrency)
+    ) as details:
+        async for detail in details:
+            yield detail
+
+
+def detail_or_raise(listed: ListedEvent, detail: EventDetail | CfEventsError) -> EventDetail:
+    """Return the detail, or raise the error with the checkpoint that continues at the event's page."""
+    if isinstance(detail, EventDetail):
+        return detail
+    with resume_context(listed.checkpoint):
+        raise detail
 
 
 D = TypeVar("D", bound=EventDetail | FleetEvent[EventDetail])
 
-# Events of a block.
-_ROWS = 1000
+_BATCH_EVENTS = 1000
 
 
-class Details(Framed, Drawn, AsyncGenerator[D, None]):
+class Details(BaseStream, AsyncGenerator[D, None]):
     """The events of a stream with their payloads. Made by the ``details`` of a stream.
 
     An async generator, which is read once: event by event, or into a table.
@@ -82,48 +92,55 @@ class Details(Framed, Drawn, AsyncGenerator[D, None]):
 
     _has_payloads = True
 
-    def __init__(self, stream: Drawn, details: AsyncGenerator[D, None], tally: PageCounter) -> None:
-        """Take whose they are, what reads them, and where that counts the pages of the listing."""
+    def __init__(self, stream: BaseStream, details: AsyncGenerator[D, None], counter: PageCounter) -> None:
+        """Wrap a stream's details; the counter has the pages that were listed for them."""
         super().__init__(stream._query)
-        self._stream, self._tally = stream, tally
-        self._draws, self._unit = stream._draws, stream._unit
-        self._events = self._drawn(details, _seen, tally)
+        self._stream, self._counter = stream, counter
+        self._shows_progress, self._unit = stream._shows_progress, stream._unit
+        self._events = self._with_progress(details, _update, counter)
 
     def progress(self) -> Self:
-        drawn = super().progress()
-        if not self._draws:
-            drawn._events = drawn._drawn(self._events, _seen, self._tally)
-        return drawn
+        details = super().progress()
+        if not self._shows_progress:
+            details._events = details._with_progress(self._events, _update, self._counter)
+        return details
 
     def __aiter__(self) -> AsyncGenerator[D, None]:
-        """Read event by event."""
+        """Yield event by event."""
         return self._events
 
     def __anext__(self) -> Coroutine[Any, Any, D]:
-        """Read the next event."""
+        """Return the next event."""
         return self._events.__anext__()
 
     async def asend(self, value: None) -> D:
-        """Read the next event, as Python's own generators do."""
+        """Return the next event, as Python's own generators do."""
         return await self._events.asend(value)
 
     async def athrow(self, *error: Any) -> D:
-        """Raise an error where it is read, as Python's own generators do."""
+        """Raise an error where the generator is suspended, as Python's own generators do."""
         return await self._events.athrow(*error)
 
     async def aclose(self) -> None:
-        """End it: what is under way is cancelled."""
+        """Stop reading and cancel the requests that are under way."""
         await self._events.aclose()
 
-    async def _blocks(self) -> AsyncGenerator[EventBatch, None]:
-        gathered = list[D]()
+    async def _batches(self) -> AsyncGenerator[EventBatch, None]:
+        batch = list[D]()
         async with aclosing(self._events) as details:
             async for detail in details:
-                gathered.append(detail)
-                if len(gathered) == _ROWS:
-                    yield _block(self._label, gathered)
-                    gathered = []
-        yield _block(self._label, gathered)
+                batch.append(detail)
+                if len(batch) == _BATCH_EVENTS:
+                    yield self._batch(batch)
+                    batch = []
+        yield self._batch(batch)
+
+    def _batch(self, items: list[D]) -> EventBatch:
+        connector_ids = [item.connector_id if isinstance(item, FleetEvent) else self._label for item in items]
+        details = [_without_owner(item) for item in items]
+        return EventBatch(
+            connector_ids, [detail.metadata for detail in details], [detail.recorded for detail in details]
+        )
 
     @property
     def _label(self) -> str:
@@ -136,15 +153,9 @@ class Details(Framed, Drawn, AsyncGenerator[D, None]):
         return f"<Details of {self._stream!r}>"
 
 
-def _block(label: str, gathered: list[D]) -> EventBatch:
-    connector_ids = [each.connector_id if isinstance(each, FleetEvent) else label for each in gathered]
-    details = [_detail(each) for each in gathered]
-    return EventBatch(connector_ids, [each.metadata for each in details], [each.recorded for each in details])
-
-
-def _seen(item: EventDetail | FleetEvent[EventDetail]) -> ProgressUpdate:
-    return ProgressUpdate([_detail(item).metadata])
-
-
-def _detail(item: EventDetail | FleetEvent[EventDetail]) -> EventDetail:
+def _without_owner(item: EventDetail | FleetEvent[EventDetail]) -> EventDetail:
     return item.event if isinstance(item, FleetEvent) else item
+
+
+def _update(item: EventDetail | FleetEvent[EventDetail]) -> ProgressUpdate:
+    return ProgressUpdate([_without_owner(item).metadata])

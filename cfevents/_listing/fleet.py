@@ -1,4 +1,4 @@
-"""Several connectors read as one."""
+"""The events of several connectors, read as one stream."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
@@ -7,13 +7,12 @@ from typing import Literal, TypeAlias
 from attrs import define, evolve, field
 
 from cfevents._http.connection import GetConnection
-from cfevents._listing.details import Details, ListedEvent, get_details, wanted_kinds
+from cfevents._listing.details import Details, ListedEvent, detail_or_raise, get_details, wanted_kinds
 from cfevents._listing.fleet_rounds import Rounds
-from cfevents._listing.ordered import ordered_map
-from cfevents._listing.pages import tell_how_to_go_on
+from cfevents._listing.ordered import as_async, ordered_map
 from cfevents._listing.query import ListQuery
-from cfevents._listing.stream_base import Drawn, Framed
-from cfevents._model.api import Connector, EventMetadata, RecordedEvent
+from cfevents._listing.stream_base import BaseStream
+from cfevents._model.api import EventMetadata, RecordedEvent
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
 from cfevents._progress import PageCounter, ProgressUpdate
 from cfevents._time import TimeLike
@@ -23,51 +22,50 @@ from cfevents.events import KindFilter
 
 OnError: TypeAlias = Literal["raise", "collect"]
 
-# Answers that may wait for that of an earlier connector, for each that is asked at a time.
-_WAITING = 4
+# Responses that may wait for that of an earlier connector, for each that is requested at a time.
+_MAX_BUFFERED_FACTOR = 4
 
 
 @define(eq=False)
 class FleetMembers:
-    """Which connectors they are, what they are read with, and what went wrong."""
+    """The connectors of a fleet, and the errors of those that failed."""
 
     get_connection: GetConnection
     account_id: str
     named: tuple[str, ...] | None
+    """The connectors' ids; None for all of the account."""
+
     concurrency: int
     on_error: OnError
     errors: dict[str, CfEventsError] = field(factory=dict)
+    """The errors of the reading that began last, by connector id."""
 
-    async def begin(
+    async def resolve(
         self, get_connection: GetConnection | None = None
     ) -> tuple[tuple[str, ...], dict[str, CfEventsError]]:
-        """Find the connectors for a reading that begins, and where its errors go: another may begin meanwhile.
+        """Return the connectors' ids, from the API if they are not named, and where to put this reading's errors.
 
-        The API is asked where they were not named, by another connection if one is given.
+        Raises:
+            CfEventsError: The connectors could not be listed.
         """
         self.errors = errors = dict[str, CfEventsError]()
         if self.named is not None:
             return self.named, errors
         connection = (get_connection or self.get_connection)()
         connectors = (await connection.request(connection.endpoints.list_connectors())).result
-        return tuple(
-            each.id for each in {each.id: each for each in connectors}.values() if _usable(each, errors)
-        ), errors
+        ids = dict.fromkeys(connector.id for connector in connectors)
+        for connector_id in ids:
+            try:  # the API may send any text
+                validate_path_segment("id", connector_id)
+            except ValueError as error:
+                message = f"the API lists a connector whose id cannot be part of a path: {error}"
+                errors[connector_id] = APIResponseError(message, place="result[].id")
+        return tuple(connector_id for connector_id in ids if connector_id not in errors), errors
 
-    def end(self, errors: dict[str, CfEventsError]) -> None:
-        """Tell what went wrong in a reading, where that is wanted."""
+    def raise_errors(self, errors: dict[str, CfEventsError]) -> None:
+        """Raise a `FleetError` of a reading's errors, unless they are only collected."""
         if errors and self.on_error == "raise":
             raise FleetError(errors)
-
-
-def _usable(connector: Connector, errors: dict[str, CfEventsError]) -> bool:
-    """Whether a connector can be asked for; the API may send any text for its id."""
-    try:
-        validate_path_segment("id", connector.id)
-    except ValueError as error:
-        errors[connector.id] = APIResponseError(f"a connector that cannot be asked for: {error}", place="result[].id")
-        return False
-    return True
 
 
 class Fleet:
@@ -83,17 +81,15 @@ class Fleet:
         concurrency: int,
         on_error: OnError,
     ) -> None:
-        """Take what to read with, and which connectors."""
         if on_error not in {"raise", "collect"}:
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'collect'")
-        ids = None if connector_ids is None else _checked(connector_ids)
-        self._members = FleetMembers(
-            get_connection, account_id, ids, validate_int("concurrency", concurrency), on_error
-        )
+        ids = None if connector_ids is None else _validate_ids(connector_ids)
+        validate_int("concurrency", concurrency)
+        self._members = FleetMembers(get_connection, account_id, ids, concurrency, on_error)
 
     @property
     def errors(self) -> dict[str, CfEventsError]:
-        """What went wrong in the reading that began last, by connector id."""
+        """The errors of the reading that began last, by connector id."""
         return self._members.errors
 
     def list_events(
@@ -106,11 +102,7 @@ class Fleet:
     ) -> "FleetStream":
         """List the events of all connectors in a window of time, ascending.
 
-        Args:
-            since: The window's lower bound, as for `Client.list_events`.
-            until: Its upper bound likewise; now where it is left out.
-            kind: A kind's name, its class in `cfevents.events`, or a collection of them.
-            page_size: How many events the API may send at once (its ``limit``).
+        `Client.list_events` explains the arguments.
 
         Returns:
             A stream. Nothing is sent before it is read.
@@ -119,62 +111,48 @@ class Fleet:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning; the message says what to write instead.
         """
-        # One for all: which connectors they are may not be known yet.
+        # One query for all: which connectors they are may not be known yet.
         account_id = self._members.account_id
         query = ListQuery.of("fleet", since=since, until=until, kind=kind, page_size=page_size, account_id=account_id)
         return FleetStream(self._members, query)
 
     async def latest_events(self) -> AsyncGenerator[FleetEvent[RecordedEvent], None]:
-        """Get the latest events of each connector with their payloads, connector after connector.
-
-        Yields:
-            Events in the API's order.
+        """Yield the latest events of each connector with their payloads: connector by connector, in the API's order.
 
         Raises:
-            FleetError: Some connectors failed; the others have been served.
+            FleetError: Some connectors failed; the events of the others were yielded.
             CfEventsError: The connectors could not be listed.
         """
         members = self._members
-        ids, errors = await members.begin()
-        things, waiting = _one_by_one(ids), _WAITING * members.concurrency
-        async with aclosing(
-            ordered_map(members.get_connection, things, self._latest, members.concurrency, waiting)
-        ) as outcomes:
-            async for connector_id, found in outcomes:
-                if isinstance(found, ConfigurationError):  # of the client, not of a connector
-                    raise found
-                if isinstance(found, CfEventsError):
-                    errors[connector_id] = found
+        ids, errors = await members.resolve()
+        buffered = _MAX_BUFFERED_FACTOR * members.concurrency
+        latest = ordered_map(members.get_connection, as_async(ids), self._latest, members.concurrency, buffered)
+        async with aclosing(latest) as results:
+            async for connector_id, events in results:
+                if isinstance(events, ConfigurationError):  # of the client, not of a connector
+                    raise events
+                if isinstance(events, CfEventsError):
+                    errors[connector_id] = events
                     continue
-                for event in found:
+                for event in events:
                     yield FleetEvent(connector_id, event)
-        members.end(errors)
+        members.raise_errors(errors)
 
     async def _latest(self, connector_id: str) -> tuple[RecordedEvent, ...]:
         connection = self._members.get_connection()
         return (await connection.request(connection.endpoints.latest_events(connector_id))).result.items
 
 
-async def _one_by_one(ids: Iterable[str]) -> AsyncGenerator[str, None]:
-    for each in ids:
-        yield each
-
-
-def _checked(connector_ids: Iterable[str]) -> tuple[str, ...]:
+def _validate_ids(connector_ids: Iterable[str]) -> tuple[str, ...]:
     if isinstance(connector_ids, str | bytes) or not isinstance(connector_ids, Iterable):
         raise TypeError(f"connector_ids is {short_repr(connector_ids)}: write a list of ids, also for one")
-    ids = tuple(dict.fromkeys(validate_path_segment("connector_ids", each) for each in connector_ids))
+    ids = tuple(dict.fromkeys(validate_path_segment("connector_ids", value) for value in connector_ids))
     if not ids:
         raise ValueError("connector_ids is empty: all connectors of the account are client.fleet(), without it")
     return ids
 
 
-def fleet_members(fleet: Fleet) -> FleetMembers:
-    """Say which connectors a fleet has."""
-    return fleet._members
-
-
-class FleetStream(Framed, Drawn):
+class FleetStream(BaseStream):
     """The events of several connectors in a window of time, ascending. Made by `Fleet.list_events`.
 
     Nothing is sent before it is read; every ``async for`` starts again at the beginning, over the same window.
@@ -185,7 +163,6 @@ class FleetStream(Framed, Drawn):
     _unit = "round"
 
     def __init__(self, members: FleetMembers, query: ListQuery) -> None:
-        """Take whose events, and what to ask for."""
         super().__init__(query)
         self._members = members
 
@@ -193,80 +170,85 @@ class FleetStream(Framed, Drawn):
         """Read everything into a list.
 
         Raises:
-            FleetError: Some connectors failed; what was read is lost to the caller, so read event by event what must
-                not be, or let the fleet collect its errors.
+            FleetError: Some connectors failed. The events of the others are lost to the caller, who can read event by
+                event instead, or let the fleet collect its errors.
             CfEventsError: The connectors could not be listed.
         """
         return [event async for event in self]
 
     def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[FleetEvent[EventDetail]]:
-        """Read event by event with the payloads, as `EventStream.details` does.
+        """Return the events with their payloads, as `EventStream.details` does.
 
-        A connector of which a payload cannot be had ends there, like one that cannot be listed.
+        If a payload cannot be read, its connector ends there, as if it could not be listed.
         """
-        terms = validate_int("concurrency", concurrency), wanted_kinds(kinds)
-        return Details(self, self._details(*terms, tally := PageCounter()), tally)
+        validate_int("concurrency", concurrency)
+        counter = PageCounter()
+        return Details(self, self._read_details(concurrency, wanted_kinds(kinds), counter), counter)
 
     async def __aiter__(self) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
-        """Read event by event.
+        """Yield event by event.
 
         Raises:
-            FleetError: Some connectors failed; the others have been served. The ``checkpoint`` of each error goes on,
-                for its connector.
+            FleetError: Some connectors failed; the events of the others were yielded. The ``checkpoint`` of each error
+                continues with its connector.
             CfEventsError: The connectors could not be listed.
         """
-        async with aclosing(self._read()) as read:
-            async for listed in read:
-                for each in listed:
-                    yield FleetEvent(each.reached.connector_id, each.event)
+        async with aclosing(self._rounds()) as rounds:
+            async for events in rounds:
+                for listed in events:
+                    yield FleetEvent(listed.checkpoint.connector_id, listed.event)
 
-    async def _blocks(self) -> AsyncGenerator[EventBatch, None]:
-        async with aclosing(self._read()) as read:
-            async for listed in read:
-                yield EventBatch([each.reached.connector_id for each in listed], [each.event for each in listed])
+    async def _batches(self) -> AsyncGenerator[EventBatch, None]:
+        async with aclosing(self._rounds()) as rounds:
+            async for events in rounds:
+                ids = [listed.checkpoint.connector_id for listed in events]
+                yield EventBatch(ids, [listed.event for listed in events])
 
-    def _read(self) -> AsyncGenerator[list[ListedEvent], None]:
-        return self._drawn(self._each_round(), _seen)
+    def _rounds(self) -> AsyncGenerator[list[ListedEvent], None]:
+        return self._with_progress(self._read_rounds(), _update)
 
-    async def _each_round(self) -> AsyncGenerator[list[ListedEvent], None]:
-        rounds = await self._rounds()
-        async with aclosing(rounds.read()) as each_round:
-            async for listed in each_round:
-                yield listed
-        self._members.end(rounds.errors)
+    async def _read_rounds(self) -> AsyncGenerator[list[ListedEvent], None]:
+        rounds = await self._begin()
+        async with aclosing(rounds.read()) as read:
+            async for events in read:
+                yield events
+        self._members.raise_errors(rounds.errors)
 
-    async def _details(
-        self, concurrency: int, kinds: tuple[str, ...], tally: PageCounter
-    ) -> AsyncGenerator[FleetEvent[EventDetail], None]:
-        rounds, ended = await self._rounds(), set[str]()
-        listed = self._listed(rounds, tally)
-        async with aclosing(get_details(self._members.get_connection, listed, concurrency, kinds)) as details:
-            async for each, detail in details:
-                connector_id = each.reached.connector_id
-                if isinstance(detail, ConfigurationError):
-                    raise tell_how_to_go_on(detail, each.reached)
-                if connector_id in ended:
-                    continue
-                if isinstance(detail, EventDetail):
-                    yield FleetEvent(connector_id, detail)
-                    continue
-                # Its listing may have failed already, but farther on.
-                ended.add(connector_id)
-                rounds.fail(connector_id, tell_how_to_go_on(detail, each.reached))
-        self._members.end(rounds.errors)
-
-    async def _rounds(self) -> Rounds:
+    async def _begin(self) -> Rounds:
         members = self._members
-        ids, errors = await members.begin()
-        queries = (evolve(self._query, start=evolve(self._query.start, connector_id=each)) for each in ids)
+        ids, errors = await members.resolve()
+        starts = [evolve(self._query.start, connector_id=connector_id) for connector_id in ids]
+        queries = [evolve(self._query, start=start) for start in starts]
         return Rounds(members.get_connection, queries, members.concurrency, errors)
 
-    async def _listed(self, rounds: Rounds, tally: PageCounter) -> AsyncGenerator[ListedEvent, None]:
-        async with aclosing(rounds.read()) as each_round:
-            async for listed in each_round:
-                tally.pages += 1
-                for each in listed:
-                    yield each
+    async def _read_details(
+        self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter
+    ) -> AsyncGenerator[FleetEvent[EventDetail], None]:
+        rounds, failed = await self._begin(), set[str]()
+        events = self._listed(rounds, counter)
+        async with aclosing(get_details(self._members.get_connection, events, concurrency, kinds)) as details:
+            async for listed, result in details:
+                connector_id = listed.checkpoint.connector_id
+                try:
+                    detail = detail_or_raise(listed, result)
+                except ConfigurationError:  # of the client, not of a connector
+                    raise
+                except CfEventsError as error:
+                    if connector_id not in failed:
+                        failed.add(connector_id)
+                        # In place of an error of its listing, which may have failed already, but later in the window.
+                        rounds.fail(connector_id, error)
+                    continue
+                if connector_id not in failed:
+                    yield FleetEvent(connector_id, detail)
+        self._members.raise_errors(rounds.errors)
+
+    async def _listed(self, rounds: Rounds, counter: PageCounter) -> AsyncGenerator[ListedEvent, None]:
+        async with aclosing(rounds.read()) as read:
+            async for events in read:
+                counter.pages += 1
+                for listed in events:
+                    yield listed
 
     @property
     def _label(self) -> str:
@@ -280,5 +262,5 @@ class FleetStream(Framed, Drawn):
         return f"<FleetStream since={self.since} until={self.until}>"
 
 
-def _seen(listed: list[ListedEvent]) -> ProgressUpdate:
-    return ProgressUpdate([each.event for each in listed])
+def _update(events: list[ListedEvent]) -> ProgressUpdate:
+    return ProgressUpdate([listed.event for listed in events])

@@ -1,11 +1,17 @@
-"""Work for many things at a time, its outcomes in the order of the things."""
+"""Run a coroutine per item, several at a time; yield the results in the order of the items.
+
+Algorithm: a queue holds one task per item, in input order. Another item is started while fewer than ``concurrency``
+tasks run; only the first task's result is ever yielded. Invariant: results come in input order, and an error takes the
+place of its own result alone. Bound: ``concurrency`` tasks run and ``concurrency + max_buffered`` are held. Cost: one
+pass over the held tasks for each item.
+"""
 
 import asyncio
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from cfevents._http.connection import GetConnection, cancel_all
 from cfevents.errors import CfEventsError
@@ -16,73 +22,70 @@ R = TypeVar("R")
 
 async def ordered_map(
     get_connection: GetConnection,
-    things: AsyncGenerator[T, None],
-    work: Callable[[T], Coroutine[Any, Any, R]],
+    items: AsyncGenerator[T, None],
+    func: Callable[[T], Coroutine[Any, Any, R]],
     concurrency: int,
-    waiting: float = math.inf,
+    max_buffered: float = math.inf,
 ) -> AsyncGenerator[tuple[T, R | CfEventsError], None]:
-    """Do the work for each thing.
+    """Yield each item with what ``func`` returned for it, or with the error that it raised.
 
     Args:
-        get_connection: Returns the open connection.
-        things: What to work for; it is closed at the end.
-        work: What to do for one.
-        concurrency: For how many it is done at a time.
-        waiting: How many outcomes may wait for that of an earlier thing.
-
-    Yields:
-        Each thing, and what the work returned, or the error that it raised.
+        get_connection: Returns the open connection, whose tasks these are.
+        items: The items; the generator is closed at the end.
+        func: The coroutine function.
+        concurrency: How many run at a time.
+        max_buffered: How many results may wait for an earlier one, beyond those that run.
 
     Raises:
-        CfEventsError: There are no more things for this reason; those before it have been yielded.
+        CfEventsError: ``items`` raised it; the results of the items before it were yielded.
     """
-    begun: deque[tuple[T, asyncio.Task[R]]] = deque()
+    queue = deque[tuple[T, asyncio.Task[R]]]()
+    failure = None
     try:
-        async with aclosing(things):
-            while not isinstance(thing := await _next(things), _End):
-                begun.append((thing, get_connection().create_task(work(thing))))
-                while begun and (begun[0][1].done() or await _are_enough(begun, concurrency, waiting)):
-                    outcome = await _outcome(get_connection, begun)
-                    yield outcome
-        while begun:
-            late = await _outcome(get_connection, begun)
-            yield late
-        if thing.error is not None:
-            raise thing.error
+        async with aclosing(items):
+            while True:
+                try:
+                    item = await anext(items)
+                except StopAsyncIteration:
+                    break
+                except CfEventsError as error:
+                    failure = error
+                    break
+                queue.append((item, get_connection().create_task(func(item))))
+                while queue and await _is_first_due(queue, concurrency, max_buffered):
+                    result = await _first_result(get_connection, queue)
+                    yield result
+        while queue:
+            late_result = await _first_result(get_connection, queue)
+            yield late_result
+        if failure is not None:
+            raise failure
     finally:
-        await cancel_all(task for _, task in begun)
+        await cancel_all(task for _, task in queue)
 
 
-class _End(NamedTuple):
-    """That there are no more things, and the error for which."""
-
-    error: CfEventsError | None = None
-
-
-async def _next(things: AsyncGenerator[T, None]) -> T | _End:
-    try:
-        return await anext(things)
-    except StopAsyncIteration:
-        return _End()
-    except CfEventsError as error:
-        return _End(error)
+async def as_async(items: Iterable[T]) -> AsyncGenerator[T, None]:
+    """Yield the items."""
+    for item in items:
+        yield item
 
 
-async def _are_enough(begun: "deque[tuple[T, asyncio.Task[R]]]", concurrency: int, waiting: float) -> bool:
-    """Whether the first is to be waited for; before, wait until another may begin."""
-    while len(running := [task for _, task in begun if not task.done()]) >= concurrency:
+async def _is_first_due(queue: "deque[tuple[T, asyncio.Task[R]]]", concurrency: int, max_buffered: float) -> bool:
+    """Return whether to yield the first result now; otherwise return when another item may be started."""
+    first = queue[0][1]
+    while not first.done() and len(running := [task for _, task in queue if not task.done()]) >= concurrency:
         await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    return begun[0][1].done() or len(begun) >= concurrency + waiting
+    return first.done() or len(queue) >= concurrency + max_buffered
 
 
-async def _outcome(
-    get_connection: GetConnection, begun: "deque[tuple[T, asyncio.Task[R]]]"
+async def _first_result(
+    get_connection: GetConnection, queue: "deque[tuple[T, asyncio.Task[R]]]"
 ) -> tuple[T, R | CfEventsError]:
-    thing, task = begun[0]
+    item, task = queue[0]
     try:
-        return thing, await get_connection().result_of(task)
+        return item, await get_connection().result_of(task)
     except CfEventsError as error:
-        return thing, error
+        return item, error
     finally:
         if task.done():
-            begun.popleft()
+            queue.popleft()

@@ -1,4 +1,4 @@
-"""The generator of pages: the cursor followed to its end."""
+"""A listing page by page: the cursor followed, the next pages prefetched, repeated events dropped."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Set
@@ -17,136 +17,142 @@ from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 
 
 async def iter_pages(get_connection: GetConnection, query: ListQuery) -> AsyncGenerator[Page, None]:
-    """Yield a listing's pages, empty ones included, until one brings no cursor.
-
-    Pages are asked for ahead, as many as the query says: while the caller works on one, the next is on its way. The
-    session is asked for anew at each page, since the client may have been closed meanwhile.
+    """Yield a listing's pages, empty ones included, until one has no cursor.
 
     Raises:
         PaginationError: The API sent a cursor for the second time.
-        CfEventsError: A page could not be had; the error tells how to go on from it.
+        CfEventsError: A page could not be read. The error's checkpoint continues at that page.
     """
-    chain = _PageFetcher(get_connection, query)
-    reached, repeated = query.start, _Deduplicator(query.start)
+    fetcher, deduplicator, checkpoint = _PageFetcher(get_connection, query), _Deduplicator(query.start), query.start
     try:
-        while not reached.finished:
-            try:
-                answer = await chain.next()
-            except CfEventsError as error:
-                tell_how_to_go_on(error, reached)
-                raise
-            listing = answer.result
-            items = filter_kinds(repeated.dropped(listing.items), query.kinds)
-            reached = _after(reached, listing.cursor or None, repeated.delivered)
-            yield _page(answer, items, reached)
+        while not checkpoint.finished:
+            with resume_context(checkpoint):
+                result = await fetcher.next()
+            listing = result.result
+            items = filter_kinds(deduplicator.without_repeats(listing.items), query.kinds)
+            checkpoint = _checkpoint_after(checkpoint, listing.cursor or None, deduplicator.delivered)
+            yield Page(
+                items=items,
+                cursor=checkpoint.cursor,
+                count=listing.count,
+                messages=result.messages,
+                errors=result.errors,
+                checkpoint=checkpoint,
+                extra=listing.extra,
+            )
     finally:
-        await chain.close()
+        await fetcher.close()
 
 
 class _Deduplicator:
-    """The events that are not to be yielded again: those of the page before, and what had been delivered earlier."""
+    """Drops the events that the previous page had, and those that the checkpoint to start from names as delivered.
+
+    Algorithm: keys are compared only for events of a second that is also on the previous page or in the checkpoint;
+    hardly a page shares more than one. Invariant: what is dropped was delivered before; a repeat from an earlier page
+    is passed on. Bound: it holds one page and the checkpoint's keys. Cost: one set of times for each page.
+    """
 
     def __init__(self, start: Checkpoint) -> None:
         self._start = start
         self._delivered = frozenset(start.delivered)
         self._delivered_times = frozenset(recorded_ts for recorded_ts, _ in start.delivered)
-        self._before: tuple[EventMetadata, ...] = ()
-        self._times: Set[int | float] = frozenset()
-        self._overlapped = False
+        self._previous: tuple[EventMetadata, ...] = ()
+        self._previous_times: Set[int | float] = frozenset()
+        self._pages_overlap = False
 
-    def dropped(self, items: tuple[EventMetadata, ...]) -> tuple[EventMetadata, ...]:
-        """Leave them out of the next page."""
-        before, times = self._before, self._times
-        self._before, self._times = items, {event.recorded_ts for event in items}
-        # Hardly a page shares more than a second with the one before: no key need be made for any other event.
-        if not (shared := self._times & (times | self._delivered_times)):
+    def without_repeats(self, items: tuple[EventMetadata, ...]) -> tuple[EventMetadata, ...]:
+        """Return the events of the next page that are new."""
+        previous, previous_times = self._previous, self._previous_times
+        self._previous, self._previous_times = items, {event.recorded_ts for event in items}
+        if not (shared := self._previous_times & (previous_times | self._delivered_times)):
             return items
-        again = self._delivered.union([event_key(event) for event in before if event.recorded_ts in shared])
-        if again.isdisjoint([event_key(event) for event in items if event.recorded_ts in shared]):
+        repeated = self._delivered.union([event_key(event) for event in previous if event.recorded_ts in shared])
+        if repeated.isdisjoint([event_key(event) for event in items if event.recorded_ts in shared]):
             return items
-        self._overlapped = True
-        return tuple(event for event in items if event_key(event) not in again)
+        self._pages_overlap = True
+        return tuple(event for event in items if event_key(event) not in repeated)
 
     @property
     def delivered(self) -> tuple[EventKey, ...]:
-        """What another listing that goes on from here has to leave out."""
-        # Of a page only where this server was seen to repeat one: a checkpoint is to stay small.
-        before = map(event_key, self._before) if self._overlapped else ()
-        return tuple(sorted({*before, *(self._start.delivered if self._start.reached is not None else ())}))
+        """The events that a listing that continues after this page has to leave out."""
+        # A checkpoint stays small: a page's events are listed in it only if this server was seen to repeat one.
+        previous = map(event_key, self._previous) if self._pages_overlap else ()
+        return tuple(sorted({*previous, *(self._start.delivered if self._start.reached is not None else ())}))
 
 
 class _PageFetcher:
-    """The requests of one listing, sent by a task of its own: each needs the cursor that the one before it brought."""
+    """Requests a listing's pages in a background task, up to ``query.prefetch`` ahead of the caller.
+
+    Each request needs the cursor of the page before, so they run one after the other. The semaphore counts the pages
+    that the task may still request: the prefetched ones, and one more for each that the caller asks for.
+    """
 
     def __init__(self, get_connection: GetConnection, query: ListQuery) -> None:
         self._get_connection, self._query = get_connection, query
-        self._patience = query.timeout
-        # As many pages are asked for as the caller has asked for, and those ahead.
-        self._allowed = asyncio.Semaphore(query.prefetch)
-        self._arrived: asyncio.Queue[RawResult[Listing] | None] = asyncio.Queue()
+        self._may_request = asyncio.Semaphore(query.prefetch)
+        self._pages: asyncio.Queue[RawResult[Listing] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._connection: Connection | None = None
 
     async def next(self) -> Result[Listing]:
-        """Wait for the next page, with those after it on their way."""
+        """Return the next page, while those after it are requested.
+
+        Raises:
+            CfEventsError: It could not be read, or the client was closed.
+        """
+        # Not kept from the last page: the client may have been closed meanwhile.
         connection = self._get_connection()
         if self._task is None or self._connection is None:
-            self._connection, self._task = connection, connection.create_task(self._ask())
-            # Not by the task itself: one that is cancelled before it began does nothing.
-            self._task.add_done_callback(lambda _: self._arrived.put_nowait(None))
-        self._allowed.release()
-        waited = self._arrived.empty()
-        if (answer := await self._arrived.get()) is None:
+            self._connection, self._task = connection, connection.create_task(self._request_pages())
+            # Not in the task itself: one that is cancelled before it began runs no `finally`.
+            self._task.add_done_callback(lambda _: self._pages.put_nowait(None))
+        self._may_request.release()
+        was_waiting = self._pages.empty()
+        if (page := await self._pages.get()) is None:
             await self._connection.result_of(self._task)
-            raise AssertionError("a chain ends with its last page, or with an error")  # pragma: no cover
-        if not waited:
-            # Structuring holds the loop: let the next request leave before it.
+            raise AssertionError("the task ends with the last page, or with an error")  # pragma: no cover
+        if not was_waiting:
+            # Structuring blocks the loop: let the next request leave before it.
             await asyncio.sleep(0)
-        return answer.read()
+        return page.read()
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Cancel the request that is under way."""
         if self._task is not None:
             await cancel_all([self._task])
 
-    async def _ask(self) -> None:
-        """Ask for one page after the other."""
-        cursor = self._query.start.cursor
-        endpoints = self._get_connection().endpoints
-        first, trail = self._query.request(endpoints, self._query.window, None), CursorGuard(cursor)
+    async def _request_pages(self) -> None:
+        query, cursor, patience = self._query, self._query.start.cursor, self._query.timeout
+        first = query.request(self._get_connection().endpoints, query.window, None)
+        guard = CursorGuard(cursor)
         while True:
-            await self._allowed.acquire()
+            await self._may_request.acquire()
             request = first if cursor is None else first.at(cursor)
-            answer = await self._send(request)
-            self._arrived.put_nowait(answer)
-            if not answer.cursor:
+            connection = self._get_connection()
+            began = connection.loop.time()
+            page = await connection.fetch(request, patience)
+            if patience is not None:
+                patience -= connection.loop.time() - began
+            self._pages.put_nowait(page)
+            if not page.cursor:
                 return
-            cursor = trail.after(request, answer.cursor, answer.ray_id)
-            del answer  # whoever asked for it keeps the page, as long as it is needed
-
-    async def _send(self, request: Request[Listing]) -> RawResult[Listing]:
-        connection = self._get_connection()
-        began = connection.loop.time()
-        answer = await connection.fetch(request, self._patience)
-        if self._patience is not None:
-            self._patience -= connection.loop.time() - began
-        return answer
+            cursor = guard.check(request, page.cursor, page.ray_id)
+            del page  # only the caller keeps it, for as long as it needs it
 
 
 class CursorGuard:
-    """The cursors that a chain of pages came by, 16 bytes of each: a server may send one again."""
+    """Raises when a listing repeats a cursor, and so would never end. It remembers 16 bytes of each cursor."""
 
     def __init__(self, start: str | None = None) -> None:
-        """Begin at a cursor, or without one."""
         self._seen = set() if start is None else {_digest(start)}
 
-    def after(self, request: Request[Listing], cursor: str, ray_id: str | None) -> str:
-        """Check that a chain goes on with a cursor: it can be sent, and was not sent before.
+    def check(self, request: Request[Listing], cursor: str, ray_id: str | None) -> str:
+        """Return the cursor of the next page, if it is text that can be sent and is new.
 
         Args:
-            request: What brought it.
+            request: The request whose response has the cursor.
             cursor: The cursor.
-            ray_id: The ``CF-Ray`` of the answer.
+            ray_id: The ``CF-Ray`` of the response.
 
         Raises:
             APIResponseError: It cannot be sent.
@@ -171,41 +177,22 @@ def _digest(cursor: str) -> bytes:
 
 
 def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[EventMetadata, ...]:
-    """Leave out kinds not asked for: the API's own filter takes one kind, and came later than the rest."""
+    """Return the events of some kinds, or all if none are given: the API's own filter takes one kind at most."""
     return tuple(event for event in items if event.kind in kinds) if kinds else items
 
 
-def _after(reached: Checkpoint, cursor: str | None, delivered: tuple[EventKey, ...]) -> Checkpoint:
+def _checkpoint_after(checkpoint: Checkpoint, cursor: str | None, delivered: tuple[EventKey, ...]) -> Checkpoint:
     # Not by evolve, which takes as long as a dozen events.
-    start = reached.connector_id, reached.since, reached.until, reached.kind
-    return Checkpoint(*start, cursor, reached.reached, delivered, cursor is None, reached.account_id)
-
-
-def _page(answer: Result[Listing], items: tuple[EventMetadata, ...], reached: Checkpoint) -> Page:
-    return Page(
-        items=items,
-        cursor=reached.cursor,
-        count=answer.result.count,
-        messages=answer.messages,
-        errors=answer.errors,
-        checkpoint=reached,
-        extra=answer.result.extra,
-    )
+    listing = checkpoint.connector_id, checkpoint.since, checkpoint.until, checkpoint.kind
+    return Checkpoint(*listing, cursor, checkpoint.reached, delivered, cursor is None, checkpoint.account_id)
 
 
 @contextmanager
-def told_how_to_go_on(reached: Checkpoint) -> Iterator[None]:
-    """Let every error of ours tell what the listing had delivered, so that one can go on from there."""
+def resume_context(checkpoint: Checkpoint) -> Iterator[None]:
+    """Attach to every `CfEventsError` the position from which the listing can be resumed."""
     try:
         yield
     except CfEventsError as error:
-        tell_how_to_go_on(error, reached)
+        error.since, error.until, error.kind = checkpoint.since, checkpoint.until, checkpoint.kind
+        error.cursor, error.checkpoint = checkpoint.cursor, checkpoint
         raise
-
-
-def tell_how_to_go_on(error: CfEventsError, reached: Checkpoint) -> CfEventsError:
-    """Write on an error what the listing had delivered."""
-    vars(error).update(
-        since=reached.since, until=reached.until, kind=reached.kind, cursor=reached.cursor, checkpoint=reached
-    )
-    return error

@@ -1,8 +1,17 @@
-"""Where a window is cut into slices. No I/O.
+"""Planning of a sliced listing: where to split the window, and what that may cost. No I/O.
 
-Every cut is a guess: nothing is known of the order in which a server lists, nor whether its bounds are inclusive. So a
-slice asks for a second more on either side, what comes twice is dropped, and no event depends on a guess. Only the
-number of requests does, and of that there is a hard account.
+Algorithm: the window is a list of segments, ascending. A *slice* is listed through a cursor of its own; a *gap* is not
+assigned yet. The first page of the whole window estimates how the events are spread, and each listed slice corrects it.
+The planner cuts slices of about a page off the first gap. A slice that turns out much larger than planned is discarded
+and becomes a gap again.
+
+Invariant: no event depends on an estimate. The API documents neither its order nor whether bounds are inclusive, so a
+slice begins one second before its segment, neighbours overlap, and `list_slices` drops what comes twice.
+
+Bound: `RequestCost` refuses each request that would break the `CostLimit`. The planner holds a few pages for each
+concurrent slice, because it starts nothing while that many wait for the first one.
+
+Cost: a page takes time proportional to its events and to the number of open segments.
 """
 
 import math
@@ -18,188 +27,185 @@ from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import EventKey
 from cfevents._time import TimeWindow
 
-# The part of a page that is kept for each slice: what two of them turn out to list both cannot be foreseen.
-_KEPT = 0.4
+# Pages kept in reserve for each slice: how much two neighbours will both list is not known in advance.
+_RESERVED_PAGES = 0.4
 
 
 class CostLimit(NamedTuple):
-    """What a listing in slices may cost."""
+    """The most requests that a sliced listing may send."""
 
     in_order: float
-    """Requests for each that a listing page by page needs at least, where the server lists in order."""
+    """Requests per request that a listing page by page needs at least, where the API lists in order."""
 
     out_of_order: float
     """The same where it does not."""
 
-    beyond: float
-    """Requests beyond those, for each slice that runs at a time."""
+    per_slice: float
+    """Requests beyond those, for each concurrent slice."""
 
 
 STRICT = CostLimit(1.4, 1.85, 2)
-"""No more than 1.5 and 2 times as many and two for each slice are spent, whatever the listing turns out to be."""
+"""Keeps the promise of 1.5 times (out of order 2 times) the requests of a plain listing, and 2 for each slice."""
 
 LENIENT = CostLimit(3, 3, 30)
-"""A listing that has to bring its first events soon may cost more: no slice is longer than a few pages."""
+"""For a listing whose first events are urgent: no slice is longer than a few pages."""
 
 
 class RequestCost:
-    """What was sent, and what it has earned: each event that is seen for the first time earns a part of a page.
+    """The requests that were sent, against those that the listed events justify.
 
-    A listing page by page needs a request for every full page of events at least. So the events that were seen, over
-    the size of a page, are the part of its cost that is known already.
+    A listing page by page needs at least one request per full page. So each event that is seen for the first time adds
+    1/page_size requests to what may be spent. An event of a discarded slice is subtracted until it was listed again.
     """
 
     page_size = 1
     """The most events that a page had."""
 
     per_page = 1
-    """Requests for each page that has events: some servers send empty pages in between."""
+    """Requests per page with events: some servers send empty pages in between."""
 
     in_order = True
-    """Whether the server was seen to list in order: what it does not, cannot be planned well."""
+    """False once the API was seen to list out of order: estimates are worth less then."""
 
     sent = 0
     seen = 0
-    """Events that were seen."""
+    """Distinct events seen."""
 
-    def __init__(self, concurrency: int, allowance: CostLimit) -> None:
-        """Begin with what the slices that run at a time may cost."""
-        self._concurrency, self._allowance = concurrency, allowance
+    def __init__(self, concurrency: int, limit: CostLimit) -> None:
+        self._concurrency, self._limit = concurrency, limit
         self._known: set[EventKey] = set()
-        self._owed: set[EventKey] = set()
+        self._discarded: set[EventKey] = set()
 
-    def see(self, keys: AbstractSet[EventKey]) -> None:
-        """Take in a page's events."""
+    def record(self, keys: AbstractSet[EventKey]) -> None:
+        """Record the events of a page."""
         self.page_size = max(self.page_size, len(keys))
-        self._owed -= keys
+        self._discarded -= keys
         self.seen += len(keys - self._known)
         self._known |= keys
 
-    def owe(self, keys: AbstractSet[EventKey]) -> None:
-        """Remember events whose slice was given up: they have earned already, and have to be listed again."""
-        self._owed |= keys
+    def mark_discarded(self, keys: AbstractSet[EventKey]) -> None:
+        """Record that these events were seen, and have to be listed again."""
+        self._discarded |= keys
 
-    def forget(self, keys: AbstractSet[EventKey]) -> None:
-        """Drop events that will not be listed again."""
+    def release(self, keys: AbstractSet[EventKey]) -> None:
+        """Forget events that will not be listed again."""
         self._known -= keys
-        self._owed -= keys
+        self._discarded -= keys
 
-    def affords(self, pages: float, owing: Collection[EventKey] = ()) -> bool:
-        """Whether so many pages may be spent that earn nothing, with these events to be listed again."""
-        share = self._allowance.in_order if self.in_order else self._allowance.out_of_order
-        earned = (share * self.seen - len(self._owed) - len(owing)) / self.page_size
-        beyond = self._concurrency * max(0, self._allowance.beyond - _KEPT * self.per_page)
-        return (earned - pages) * self.per_page + beyond >= self.sent
+    def allows(self, pages: float, relisted: Collection[EventKey] = ()) -> bool:
+        """Return whether so many pages without new events may be requested, and these events listed again."""
+        share = self._limit.in_order if self.in_order else self._limit.out_of_order
+        earned = (share * self.seen - len(self._discarded) - len(relisted)) / self.page_size
+        extra = self._concurrency * max(0, self._limit.per_slice - _RESERVED_PAGES * self.per_page)
+        return (earned - pages) * self.per_page + extra >= self.sent
 
 
-# How much of an older sight a newer one leaves, and how much wider than what was seen a guess may reach: one crowded
-# second says nothing of the next ten years.
-_FADING = 0.7
-_REACH = 8
+# The weight that an older slice keeps when a newer one corrects the estimate.
+_DECAY = 0.7
+# How many times wider than what was seen an estimate may reach: one hot second says nothing about the next ten years.
+_MAX_SPAN_FACTOR = 8
 
 
 class RateEstimate:
-    """Where in a part of the window how many events are to be expected.
+    """How many events to expect in a part of the window.
 
-    Around those that were seen, as many more as the listing seems to be longer; elsewhere so many in a second as where
-    those lie closest together. What whole slices turn out to have corrects both.
+    Within a sample of events it is their number, scaled. Outside it is the rate of the denser half of the sample. The
+    slices that were listed whole correct both.
     """
 
-    def __init__(self, times: Iterable[float] = (), longer: float = 1.0) -> None:
-        """Take it from the times of some events.
+    def __init__(self, times: Iterable[float] = (), scale: float = 1.0) -> None:
+        """Estimate from a sample.
 
         Args:
-            times: When they were recorded, in seconds since the Unix epoch.
-            longer: How many events are to be expected for each of them.
+            times: When its events were recorded, in seconds since the Unix epoch.
+            scale: How many events to expect for each of them.
         """
         self._times = sorted(times)
-        self._longer = longer
-        self._rate, self._reach = _closest(self._times)
-        self._found = self._foreseen = 1.0
+        self._scale = scale
+        self._rate, self._max_span = _densest_half(self._times)
+        self._actual = self._expected = 1.0
 
     def end(self, begin: float, events: float) -> float:
-        """Say where a slice that begins there has so many events; not much farther than was seen."""
-        foreseen = events * self._foreseen / self._found if self._found else math.inf
-        return min(self._end(begin, foreseen), begin + _REACH * self._reach)
+        """Return where a slice has so many events; at most `_MAX_SPAN_FACTOR` times as wide as what was seen."""
+        expected = events * self._expected / self._actual if self._actual else math.inf
+        return min(self._end(begin, expected), begin + _MAX_SPAN_FACTOR * self._max_span)
 
     def estimate(self, begin: float, end: float) -> float:
-        """Say how many events are to be expected in a slice."""
-        return self._events(begin, end) * self._found / self._foreseen
+        """Return how many events to expect from ``begin`` to ``end``."""
+        return self._events(begin, end) * self._actual / self._expected
 
-    def silence(self, seconds: float) -> float:
-        """Say how many slices it takes until one reaches so far, if all of them turn out to be empty."""
-        return max(0.0, math.log(seconds / self._reach, _REACH))
+    def slices_across_gap(self, seconds: float) -> float:
+        """Return how many slices reach so far if all of them are empty."""
+        return max(0.0, math.log(seconds / self._max_span, _MAX_SPAN_FACTOR))
 
-    def learn(self, begin: float, end: float, events: int) -> None:
-        """Take in how many events a whole slice had."""
-        self._found = self._found * _FADING + events
-        self._foreseen = self._foreseen * _FADING + self._events(begin, end)
-        self._reach = max(self._reach, end - begin)
+    def correct(self, begin: float, end: float, events: int) -> None:
+        """Correct the estimate by a slice that was listed whole."""
+        self._actual = self._actual * _DECAY + events
+        self._expected = self._expected * _DECAY + self._events(begin, end)
+        self._max_span = max(self._max_span, end - begin)
 
     def _end(self, begin: float, events: float) -> float:
         times, rate = self._times, self._rate
         if not times or events == math.inf:
-            return begin if not times else math.inf
+            return math.inf if times else begin
         before = max(0.0, times[0] - begin)
         if events <= before * rate:
             return begin + events / rate
-        index = bisect_left(times, begin) + (events - before * rate) / self._longer
+        index = bisect_left(times, begin) + (events - before * rate) / self._scale
         if index < len(times):
             return times[int(index)]
-        return max(begin, times[-1]) + (index - len(times)) * self._longer / rate
+        return max(begin, times[-1]) + (index - len(times)) * self._scale / rate
 
     def _events(self, begin: float, end: float) -> float:
         times = self._times
         if not times:
             return 0.0
-        seen = bisect_left(times, end) - bisect_left(times, begin)
-        unseen = max(0.0, min(end, times[0]) - begin) + max(0.0, end - max(begin, times[-1]))
-        return self._longer * seen + self._rate * unseen
+        sampled = bisect_left(times, end) - bisect_left(times, begin)
+        outside = max(0.0, min(end, times[0]) - begin) + max(0.0, end - max(begin, times[-1]))
+        return self._scale * sampled + self._rate * outside
 
 
-def _closest(times: list[float]) -> tuple[float, float]:
-    """Find the half of some events that lies closer together: events per second, and its length in seconds."""
+def _densest_half(times: list[float]) -> tuple[float, float]:
+    """Return the events per second and the length in seconds of the half that is closer together."""
     middle = len(times) // 2
     spans = [max(1.0, half[-1] - half[0]) for half in (times[: middle + 1], times[middle:]) if half]
     return ((middle + 1) / min(spans), min(spans)) if spans else (0.0, 1.0)
 
 
-# The narrowest slice, in seconds, and that of a part where it would have many pages: the seconds at its edges are
-# listed by its neighbour too.
-_NARROWEST = 8
-_NARROWEST_CROWDED = 32
-# Pages that a slice is to have at most, and how many times more it may have before it is cut again.
-_MOST_PAGES = 4
-_OUTGROWN = 3
-# Pages of a slice that is cut although hardly anything more can be afforded.
-_LONG = 8
-# Pages that may wait for the head of the line, for each slice that runs at a time.
-_WAITING = 3
+# The narrowest slice, also where it has many pages: its neighbour lists the seconds at its edges again.
+_MIN_SLICE_S = 8
+_MIN_DENSE_SLICE_S = 32
+_MAX_SLICE_PAGES = 4
+# A slice with so many times the planned pages is split again, if that is allowed.
+_OUTGROWN_FACTOR = 3
+# Pages of a slice that is cut although hardly any extra request is left.
+_FALLBACK_SLICE_PAGES = 8
+# Finished pages that may wait for an earlier slice, for each concurrent slice.
+_MAX_WAITING_PAGES = 3
 
 
 @define(eq=False)
-class Part:
-    """A part of the window, from a second to before another. By itself it is a gap, which is yet to be cut."""
+class Segment:
+    """A part of the window, from ``begin`` to before ``end`` (seconds since the Unix epoch)."""
 
     begin: int
     end: int
-    density: RateEstimate
+    rate: RateEstimate
 
-    @property
-    def width(self) -> int:
-        """Its length in seconds."""
-        return self.end - self.begin
+
+class Gap(Segment):
+    """A segment that is not assigned to a slice yet."""
 
 
 @define(eq=False)
-class Slice(Part):
-    """A part that is listed by itself, its own cursor followed."""
+class Slice(Segment):
+    """A segment that is listed through a cursor of its own."""
 
     planned: float = 0.0
-    """Pages that it was to have."""
+    """Pages that it should have."""
 
-    look_at: int = _OUTGROWN
-    """Pages after which it is asked whether it outgrew its plan."""
+    next_check: int = _OUTGROWN_FACTOR
+    """The number of pages at which its size is checked next."""
 
     events: dict[EventKey, EventMetadata] = field(factory=dict)
     pages: int = 0
@@ -207,12 +213,12 @@ class Slice(Part):
 
     requests: int = 0
     cursor: str | None = None
-    asking: bool = False
+    in_flight: bool = False
     finished: bool = False
-    given_up: bool = False
+    discarded: bool = False
 
-    def shares(self, other: Part, least: int) -> bool:
-        """Whether much of it is listed by its neighbour too: their cut lies in a crowded second."""
+    def overlaps(self, other: Segment, least: int) -> bool:
+        """Return whether a third of the events, and more than ``least``, are in both: the cut is in a hot second."""
         if not isinstance(other, Slice):
             return False
         shared = len(self.events.keys() & other.events.keys())
@@ -220,197 +226,205 @@ class Slice(Part):
 
 
 class Planner:
-    """A window's parts, in ascending order."""
+    """The segments of a window, ascending, and which of them to request next."""
 
     def __init__(
-        self, window: TimeWindow, concurrency: int, allowance: CostLimit = STRICT, quiet_from: float = math.inf
+        self, window: TimeWindow, concurrency: int, limit: CostLimit = STRICT, quiet_from: float = math.inf
     ) -> None:
-        """Begin with the whole window: where its first page is the only one, nothing is cut.
+        """Start with the whole window as one slice; if its first page is the last, that was all.
 
         Args:
             window: The window.
-            concurrency: How many slices run at a time.
-            allowance: What they may cost.
-            quiet_from: From when on hardly anything is expected, in seconds since the Unix epoch: nothing is cut there.
+            concurrency: How many slices are listed at a time.
+            limit: What they may cost.
+            quiet_from: When events become rare, in seconds since the Unix epoch: nothing is split after that.
         """
-        self._window, self._concurrency = window, concurrency
-        self._account, self._quiet_from = RequestCost(concurrency, allowance), quiet_from
-        self._parts: list[Part] = [Slice(*window, RateEstimate(), look_at=1)]
-        self._crowded: set[int] = set()
-        self._taken: set[EventKey] = set()
+        self._window, self._concurrency, self._quiet_from = window, concurrency, quiet_from
+        self._cost = RequestCost(concurrency, limit)
+        self._segments: list[Segment] = [Slice(*window, RateEstimate(), next_check=1)]
+        self._hot_seconds: set[int] = set()
+        self._popped: set[EventKey] = set()
 
-    def take(self) -> Slice | None:
-        """Take the first slice, if it is finished."""
-        head = self._parts[0] if self._parts else None
-        if not (isinstance(head, Slice) and head.finished):
+    def pop_finished(self) -> Slice | None:
+        """Remove and return the first slice, if it is finished."""
+        first = self._segments[0] if self._segments else None
+        if not (isinstance(first, Slice) and first.finished):
             return None
-        del self._parts[0]
-        self._account.forget(self._taken)
-        self._crowded = {second for second in self._crowded if second >= head.end - 1}
-        self._taken = set(head.events)
-        return head
+        del self._segments[0]
+        self._cost.release(self._popped)
+        self._hot_seconds = {second for second in self._hot_seconds if second >= first.end - 1}
+        self._popped = set(first.events)
+        return first
 
-    def asks(self) -> Iterator[tuple[Slice, TimeWindow]]:
-        """Give the slices that are to be asked for a page now, and the bounds to ask for."""
-        idle = [part for part in self._running() if not part.asking]
+    def next_requests(self) -> Iterator[tuple[Slice, TimeWindow]]:
+        """Yield the slices to request a page of now, with the bounds to send."""
+        idle = [slice_ for slice_ in self._running() if not slice_.in_flight]
         free = self._concurrency - len(self._running()) + len(idle)
-        while free > 0 and (part := idle.pop(0) if idle else self._cut()):
+        while free > 0 and (slice_ := idle.pop(0) if idle else self._cut()):
             free -= 1
-            part.asking = True
-            part.requests += 1
-            self._account.sent += 1
-            yield part, TimeWindow(part.begin - (part.begin > self._window.since), part.end)
+            slice_.in_flight = True
+            slice_.requests += 1
+            self._cost.sent += 1
+            yield slice_, TimeWindow(slice_.begin - (slice_.begin > self._window.since), slice_.end)
 
-    def learn(self, part: Slice, events: dict[EventKey, EventMetadata], cursor: str | None) -> None:
-        """Take in a page of a slice: its events, and the cursor of the next."""
-        if events and not self._account.seen:
-            self._account.per_page = part.requests
-        self._account.see(events.keys())
-        part.events |= events
-        part.pages += bool(events)
-        part.asking, part.cursor, part.finished = False, cursor, cursor is None
-        if part.finished:
-            part.density.learn(part.begin, part.end, len(part.events))
-        elif part.pages >= part.look_at:
-            part.look_at *= 2
-            self._look_at(part)
+    def on_page(self, slice_: Slice, events: dict[EventKey, EventMetadata], cursor: str | None) -> None:
+        """Record a page of a slice: its events, and the cursor of the next page."""
+        if events and not self._cost.seen:
+            self._cost.per_page = slice_.requests
+        self._cost.record(events.keys())
+        slice_.events |= events
+        slice_.pages += bool(events)
+        slice_.in_flight, slice_.cursor, slice_.finished = False, cursor, cursor is None
+        if slice_.finished:
+            slice_.rate.correct(slice_.begin, slice_.end, len(slice_.events))
+        elif slice_.pages >= slice_.next_check:
+            slice_.next_check *= 2
+            self._check_size(slice_)
 
-    def restart(self, part: Slice) -> None:
-        """List a slice from its beginning."""
-        part.asking, part.cursor, part.pages = False, None, 0
+    def restart(self, slice_: Slice) -> None:
+        """List a slice from its beginning again."""
+        slice_.in_flight, slice_.cursor, slice_.pages = False, None, 0
 
-    def end_with(self, part: Slice) -> None:
-        """Leave what comes after a slice: it failed."""
-        part.finished = True
-        for each in self._parts[self._parts.index(part) + 1 :]:
-            self._parts.remove(each)
-            if isinstance(each, Slice):
-                each.given_up = True
+    def end_with(self, slice_: Slice) -> None:
+        """Finish with this slice, which failed, and discard those after it."""
+        slice_.finished = True
+        first = self._segments.index(slice_) + 1
+        for later in self._segments[first:]:
+            if isinstance(later, Slice):
+                later.discarded = True
+        del self._segments[first:]
 
     def _running(self) -> list[Slice]:
-        return [part for part in self._parts if isinstance(part, Slice) and not part.finished]
+        return [segment for segment in self._segments if isinstance(segment, Slice) and not segment.finished]
 
-    def _look_at(self, part: Slice) -> None:
-        """Make a gap of a slice that outgrew its plan, and of the neighbours that list the same crowded second."""
-        self._note_crowds(part)
-        index, least = self._parts.index(part), self._account.page_size
-        first = index - bool(index and part.shares(self._parts[index - 1], least))
-        last = index + any(part.shares(each, least) for each in self._parts[index + 1 : index + 2])
-        merged = self._parts[first : last + 1]
-        given_up = [each for each in merged if isinstance(each, Slice)]
-        keys = [key for each in given_up for key in each.events]
-        for each in given_up:
-            each.given_up = True
-        if self._may_be_cut(part, keys) if len(merged) == 1 else self._may_be_merged(part, keys):
-            if part.planned and part.end > self._quiet_from:
-                self._quiet_from = math.inf  # it is not
-            self._account.owe(set(keys))
-            self._parts[first : last + 1] = [Part(merged[0].begin, merged[-1].end, self._sight(part))]
+    def _check_size(self, slice_: Slice) -> None:
+        """Discard a slice that outgrew its plan, with the neighbours that list the same hot second."""
+        self._note_hot_seconds(slice_)
+        outgrown = self._overlapping(slice_)
+        relisted = {key for part in outgrown for key in part.events}
+        if len(outgrown) == 1:
+            discard = self._is_worth_splitting(slice_) and self._allows(1 + self._gaps(), relisted, outgrown)
+        else:
+            early = self._cost.in_order and slice_.pages < 2 * _MAX_SLICE_PAGES
+            discard = early or self._allows(0, relisted, outgrown)
+        if not discard:
             return
-        for each in given_up:
-            each.given_up = False
+        if slice_.planned and slice_.end > self._quiet_from:
+            self._quiet_from = math.inf  # it is not quiet
+        for part in outgrown:
+            part.discarded = True
+        self._cost.mark_discarded(relisted)
+        first = self._segments.index(outgrown[0])
+        gap = Gap(outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_))
+        self._segments[first : first + len(outgrown)] = [gap]
 
-    def _may_be_cut(self, part: Slice, keys: Collection[EventKey]) -> bool:
-        wide = part.width >= 2 * _NARROWEST
-        outgrown = part.pages >= min(_OUTGROWN * part.planned, 2 * _MOST_PAGES)
-        return wide and outgrown and not self._nearly_whole(part) and self._affords(1 + self._gaps(), keys)
+    def _overlapping(self, slice_: Slice) -> list[Slice]:
+        """Return the slice, and the neighbours that list much of the same."""
+        index, least = self._segments.index(slice_), self._cost.page_size
+        neighbours = self._segments[max(0, index - 1) : index + 2]
+        return [
+            segment
+            for segment in neighbours
+            if isinstance(segment, Slice) and (segment is slice_ or slice_.overlaps(segment, least))
+        ]
 
-    def _nearly_whole(self, part: Slice) -> bool:
-        """Whether the second page seems to be the last: no cut is quicker."""
-        if part.pages > 1:
+    def _is_worth_splitting(self, slice_: Slice) -> bool:
+        outgrown = slice_.pages >= min(_OUTGROWN_FACTOR * slice_.planned, 2 * _MAX_SLICE_PAGES)
+        if slice_.end - slice_.begin < 2 * _MIN_SLICE_S or not outgrown:
             return False
-        return self._sight(part).estimate(part.begin, self._last(part)) <= 2 * self._account.page_size
+        if slice_.pages > 1:
+            return True
+        # If the second page seems to be the last, no split is quicker.
+        return self._rate_of(slice_).estimate(slice_.begin, self._quiet_end(slice_)) > 2 * self._cost.page_size
 
-    def _may_be_merged(self, part: Slice, keys: Collection[EventKey]) -> bool:
-        early = self._account.in_order and part.pages < 2 * _MOST_PAGES
-        return early or self._affords(0, keys)
-
-    def _note_crowds(self, part: Slice) -> None:
-        """Remember the seconds that hold much of a page, by either time that the bounds may mean."""
-        collected = (event.collected_ts for event in part.events.values())
-        for times in ((time for time, _ in part.events), collected):
+    def _note_hot_seconds(self, slice_: Slice) -> None:
+        """Remember the seconds with much of a page, by either time that the bounds may compare."""
+        collected = (event.collected_ts for event in slice_.events.values())
+        for times in ((time for time, _ in slice_.events), collected):
             counts = Counter(map(math.floor, times))
-            self._crowded.update(second for second, count in counts.items() if 4 * count > self._account.page_size)
+            self._hot_seconds.update(second for second, count in counts.items() if 4 * count > self._cost.page_size)
 
-    def _sight(self, part: Slice) -> RateEstimate:
-        keys = list(part.events)
+    def _rate_of(self, slice_: Slice) -> RateEstimate:
+        keys = list(slice_.events)
         ascending = sorted(keys)
-        longer = 1.0
+        scale = 1.0
         if keys not in (ascending, ascending[::-1]):
-            self._account.in_order = False
-            # What was seen is a sample, of nobody knows how much: as much as is worth a few slices.
-            longer = max(2.0, min(self._concurrency, 8) * self._target() / len(keys))
-        return RateEstimate((time for time, _ in keys), longer)
+            self._cost.in_order = False
+            # The events are a sample of an unknown whole: assume what is worth a few slices.
+            scale = max(2.0, min(self._concurrency, 8) * self._target() / len(keys))
+        return RateEstimate((time for time, _ in keys), scale)
 
     def _gaps(self) -> int:
-        return sum(not isinstance(part, Slice) for part in self._parts)
+        return sum(isinstance(segment, Gap) for segment in self._segments)
 
-    def _affords(self, pages: float, owing: Collection[EventKey] = ()) -> bool:
-        per_page = self._account.per_page
-        under_way = sum(
-            max(0, per_page * (part.pages + 1) - part.requests) for part in self._running() if not part.given_up
+    def _allows(self, pages: float, relisted: Collection[EventKey] = (), without: Collection[Slice] = ()) -> bool:
+        """Return whether the cost limit allows it beside what the running slices still need."""
+        per_page = self._cost.per_page
+        running = sum(
+            max(0, per_page * (slice_.pages + 1) - slice_.requests)
+            for slice_ in self._running()
+            if slice_ not in without
         )
-        return self._account.affords(pages + under_way / per_page, owing)
+        return self._cost.allows(pages + running / per_page, relisted)
 
     def _cut(self) -> Slice | None:
-        """Cut a slice from the first gap, if there is one, and its events would not wait too long."""
-        index = next((index for index, part in enumerate(self._parts) if not isinstance(part, Slice)), None)
-        if index is None or not self._may_wait(self._parts[:index]):
+        """Cut a slice off the first gap, if there is one and its events would not wait too long."""
+        index = next((index for index, segment in enumerate(self._segments) if isinstance(segment, Gap)), None)
+        if index is None or not self._may_wait(self._segments[:index]):
             return None
-        gap = self._parts[index]
-        end = self._end(gap)
+        gap = self._segments[index]
+        end = self._cut_at(gap)
         if end is None:
             return None
-        planned = max(1.0, gap.density.estimate(gap.begin, end) / self._account.page_size)
-        part = Slice(gap.begin, end, gap.density, planned)
-        self._parts[index : index + 1] = [part] if end == gap.end else [part, Part(end, gap.end, gap.density)]
-        return part
+        planned = max(1.0, gap.rate.estimate(gap.begin, end) / self._cost.page_size)
+        slice_ = Slice(gap.begin, end, gap.rate, planned)
+        self._segments[index : index + 1] = [slice_] if end == gap.end else [slice_, Gap(end, gap.end, gap.rate)]
+        return slice_
 
-    def _may_wait(self, before: list[Part]) -> bool:
-        """Whether more may be listed that has to wait for the parts before it to be taken."""
-        slices = [part for part in before if isinstance(part, Slice)]
-        waiting = sum(part.pages for part in slices if part.finished)
-        slow = bool(slices) and slices[0].finished
-        return waiting < self._concurrency * (1 if slow else _WAITING)
+    def _may_wait(self, before: list[Segment]) -> bool:
+        """Return whether more may be listed that waits until the segments before it are popped."""
+        slices = [segment for segment in before if isinstance(segment, Slice)]
+        waiting = sum(slice_.pages for slice_ in slices if slice_.finished)
+        slow_consumer = bool(slices) and slices[0].finished
+        return waiting < self._concurrency * (1 if slow_consumer else _MAX_WAITING_PAGES)
 
-    def _end(self, gap: Part) -> int | None:
-        """Find where the next slice of a gap ends, if it may be cut now: the less can be afforded, the later.
+    def _cut_at(self, gap: Segment) -> int | None:
+        """Return where the next slice of a gap ends: the less may be spent, the later. None: not now.
 
-        What it may take to find the next events after a silence is kept back, so that the rest need not be one slice.
+        The requests that it may take to cross a silence are kept back, so that the rest need not become one slice.
         """
-        width = max(1, self._last(gap) - gap.begin)
-        cut, silence = 1 + self._gaps(), min(gap.density.silence(width), 3 * (self._concurrency - 2))
-        if self._affords(cut + silence):
+        width = max(1, self._quiet_end(gap) - gap.begin)
+        cut, silence = 1 + self._gaps(), min(gap.rate.slices_across_gap(width), 3 * (self._concurrency - 2))
+        if self._allows(cut + silence):
             return self._short_end(gap)
         if not self._running():
-            return self._long_end(gap, _LONG)
-        return self._long_end(gap, _MOST_PAGES) if self._affords(cut + silence / 2) else None
+            return self._long_end(gap, _FALLBACK_SLICE_PAGES)
+        return self._long_end(gap, _MAX_SLICE_PAGES) if self._allows(cut + silence / 2) else None
 
-    def _short_end(self, gap: Part) -> int:
-        """Find where a slice ends that has about a page, and not in a crowded second."""
-        end = max(gap.begin + _NARROWEST, math.ceil(gap.density.end(gap.begin, self._target())))
-        if gap.density.estimate(gap.begin, end) > _MOST_PAGES * self._account.page_size:
-            end = max(end, gap.begin + _NARROWEST_CROWDED)
-        width, end = end - gap.begin, self._quiet(end)
-        return gap.end if self._last(gap) - end < max(_NARROWEST, 0.15 * width) else end
+    def _short_end(self, gap: Segment) -> int:
+        """Return the end of a slice of about a page."""
+        end = max(gap.begin + _MIN_SLICE_S, math.ceil(gap.rate.end(gap.begin, self._target())))
+        if gap.rate.estimate(gap.begin, end) > _MAX_SLICE_PAGES * self._cost.page_size:
+            end = max(end, gap.begin + _MIN_DENSE_SLICE_S)
+        width, end = end - gap.begin, self._avoid_hot_seconds(end)
+        return gap.end if self._quiet_end(gap) - end < max(_MIN_SLICE_S, 0.15 * width) else end
 
-    def _long_end(self, gap: Part, pages: int) -> int:
-        """Find where a slice ends that costs little more than page by page does, and is not the whole listing."""
-        end = gap.density.end(gap.begin, pages * self._account.page_size)
-        end = self._quiet(math.ceil(min(gap.end, max(end, gap.begin + _NARROWEST_CROWDED))))
-        return gap.end if end >= self._last(gap) - _NARROWEST or not self._affords(0) else end
+    def _long_end(self, gap: Segment, pages: int) -> int:
+        """Return the end of a slice of several pages, which costs little more than a plain listing of them."""
+        end = gap.rate.end(gap.begin, pages * self._cost.page_size)
+        end = self._avoid_hot_seconds(math.ceil(min(gap.end, max(end, gap.begin + _MIN_DENSE_SLICE_S))))
+        return gap.end if end >= self._quiet_end(gap) - _MIN_SLICE_S or not self._allows(0) else end
 
-    def _last(self, gap: Part) -> float:
-        """Find where the part of a gap ends that is worth a cut."""
-        return min(gap.end, self._quiet_from)
+    def _quiet_end(self, segment: Segment) -> float:
+        return min(segment.end, self._quiet_from)
 
-    def _quiet(self, end: int) -> int:
-        """Move a cut off crowded seconds, which both neighbours would list."""
-        return next((each for each in range(end, end + 16) if self._crowded.isdisjoint((each - 1, each))), end)
+    def _avoid_hot_seconds(self, end: int) -> int:
+        """Move a cut away from hot seconds, which both neighbours would list."""
+        return next((cut for cut in range(end, end + 16) if self._hot_seconds.isdisjoint((cut - 1, cut))), end)
 
     def _target(self) -> float:
-        """Say how many events a slice is to have: a little less than fill its pages, and more pages of small ones."""
-        fulls = [pages * self._account.page_size for pages in range(1, _MOST_PAGES + 1)]
-        targets = [full - 1.3 * math.sqrt(full) for full in fulls]
-        enough = (target for full, target in zip(fulls, targets, strict=True) if target >= 0.8 * full)
-        return max(1.0, next(enough, targets[-1]))
+        """Return how many events a slice should have: a little less than fill a page, or several small ones."""
+        capacities = [pages * self._cost.page_size for pages in range(1, _MAX_SLICE_PAGES + 1)]
+        targets = [capacity - 1.3 * math.sqrt(capacity) for capacity in capacities]
+        efficient = (target for capacity, target in zip(capacities, targets, strict=True) if target >= 0.8 * capacity)
+        return max(1.0, next(efficient, targets[-1]))

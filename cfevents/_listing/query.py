@@ -1,4 +1,4 @@
-"""What a listing asks for, checked before anything is sent."""
+"""The arguments of a listing, validated before anything is sent."""
 
 from attrs import frozen
 
@@ -13,20 +13,20 @@ from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
 @frozen(eq=False, repr=False)
 class ListQuery:
-    """What a listing asks for, and how."""
+    """A listing of one connector. `Client.list_events` explains the arguments."""
 
     start: Checkpoint
     """The connector, the window and the kinds, and where in them to begin."""
 
     page_size: int | None = None
     prefetch: int = 1
-    """Pages that are asked for before the caller wants them."""
+    """Pages that are requested ahead of the caller."""
 
     concurrency: int = 1
-    """Slices of the window that are listed side by side."""
+    """Slices of the window that are listed at a time."""
 
     timeout: float | None = None
-    """Patience for the API over the whole listing, in seconds; the time that the caller takes does not count."""
+    """Seconds that the API may take for the whole listing; the caller's own time does not count."""
 
     @classmethod
     def of(
@@ -44,23 +44,17 @@ class ListQuery:
         timeout: float | None = None,
         account_id: str | None = None,
     ) -> "ListQuery":
-        """Check what the caller wants.
-
-        Raises:
-            CheckpointError: The checkpoint is of another listing, or damaged.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning; the message says what to write instead.
-        """
+        """Validate the arguments of a listing; raises as `Client.list_events`."""
         window = TimeWindow.of(since, until, anchor=_anchor(cursor, checkpoint, concurrency))
         start = Checkpoint(
             validate_path_segment("connector_id", connector_id),
             *window,
-            kind=_checked_kind(kind),
+            kind=_validate_kind(kind),
             cursor=cursor,
             account_id=account_id,
         )
         return cls(
-            start if checkpoint is None else _resumed(start, checkpoint),
+            start if checkpoint is None else _validate_checkpoint(checkpoint, start),
             None if page_size is None else validate_int("page_size", page_size),
             validate_int("prefetch", prefetch, least=0),
             validate_int("concurrency", concurrency),
@@ -69,23 +63,23 @@ class ListQuery:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds that are wanted; none for all."""
+        """The names of the kinds to list; none for all."""
         kind = self.start.kind
         return (kind,) if isinstance(kind, str) else kind or ()
 
     @property
     def window(self) -> TimeWindow:
-        """The window that is left to list. It begins a second early: whether bounds are inclusive is not known."""
+        """The window that is left to list. It begins a second early: whether bounds are inclusive is not documented."""
         since, until, reached = self.start.since, self.start.until, self.start.reached
         return TimeWindow(since if reached is None else max(since, reached - 1), until)
 
     def request(self, api: Endpoints, window: TimeWindow, cursor: str | None) -> Request[Listing]:
-        """Ask for the page at a cursor."""
+        """Return the request for the page at a cursor."""
         return api.list_events(self.start.connector_id, window, kinds=self.kinds, limit=self.page_size, cursor=cursor)
 
 
 def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | None:
-    """Find what ties the listing to one window, for which only absolute bounds will do."""
+    """Return the argument that needs absolute bounds, if there is one."""
     if cursor is None:
         return None if checkpoint is None else "checkpoint"
     validate_text("cursor", cursor)
@@ -99,22 +93,24 @@ def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | N
     return "cursor"
 
 
-def _checked_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
-    names = tuple(validate_text("kind", name) for name in kind_names(kind))
+def _validate_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
+    names = [validate_text("kind", name) for name in kind_names(kind)]
     for name in names:
         warn_unknown_kind(name)
-    # Sorted: a set has another order in every process, and a checkpoint is of the same listing all the same.
-    return names[0] if len(names) == 1 else tuple(sorted(names)) or None
+    if len(names) == 1:
+        return names[0]
+    # Sorted: a set has another order in each process, and its checkpoint has to be of the same listing.
+    return tuple(sorted(names)) if names else None
 
 
-def _resumed(asked: Checkpoint, checkpoint: Checkpoint | str) -> Checkpoint:
-    """Take the checkpoint, if it is of the listing that is asked for."""
+def _validate_checkpoint(checkpoint: Checkpoint | str, start: Checkpoint) -> Checkpoint:
+    """Return the checkpoint, if it is of the listing that begins at ``start``."""
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = Checkpoint.from_json(checkpoint)
-    if checkpoint.account_id not in {None, asked.account_id}:
-        raise CheckpointError(f"the checkpoint is of account {checkpoint.account_id!r}, not of {asked.account_id!r}")
+    if checkpoint.account_id not in {None, start.account_id}:
+        raise CheckpointError(f"the checkpoint is of account {checkpoint.account_id!r}, not of {start.account_id!r}")
     for name in ("connector_id", "since", "until", "kind"):
-        theirs, ours = getattr(checkpoint, name), getattr(asked, name)
+        theirs, ours = getattr(checkpoint, name), getattr(start, name)
         if theirs != ours:
             raise CheckpointError(
                 f"the checkpoint is of another listing: there {name} is {theirs!r}, here {ours!r}; write "

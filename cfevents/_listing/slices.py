@@ -1,4 +1,4 @@
-"""A listing in slices of its window, side by side: each has a cursor of its own."""
+"""A listing in concurrent slices of its window, each with a cursor of its own."""
 
 import asyncio
 import math
@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from attrs import define, evolve, field
 
 from cfevents._http.connection import Connection, GetConnection, cancel_all
-from cfevents._listing.pages import CursorGuard, filter_kinds, told_how_to_go_on
+from cfevents._listing.pages import CursorGuard, filter_kinds, resume_context
 from cfevents._listing.planner import STRICT, CostLimit, Planner, Slice
 from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, Listing, event_key
@@ -19,69 +19,68 @@ from cfevents._protocol.responses import Result
 from cfevents.errors import BadRequestError, CfEventsError, CodedMessage
 
 
-async def list_slices(
+async def iter_slices(
     get_connection: GetConnection,
     query: ListQuery,
     *,
-    allowance: CostLimit = STRICT,
+    limit: CostLimit = STRICT,
     quiet_from: float = math.inf,
     every_kind: bool = False,
 ) -> AsyncGenerator[Page, None]:
-    """Yield a listing's events in ascending order, a page for each slice.
+    """Yield a listing's events in ascending order, one page for each slice.
 
     Args:
         get_connection: Returns the open connection.
-        query: What to list.
-        allowance: What it may cost.
-        quiet_from: From when on hardly anything is expected, in seconds since the Unix epoch.
-        every_kind: Whether those of kinds that are not wanted come too, as the API sends them.
+        query: The listing.
+        limit: How many requests it may send.
+        quiet_from: When events become rare, in seconds since the Unix epoch.
+        every_kind: Yield events of other kinds too, as the API sends them.
 
     Raises:
-        CfEventsError: A slice could not be had; what comes before it has been yielded, and the error's checkpoint tells
-            how to go on.
+        CfEventsError: A slice could not be read. What comes before it was yielded; the error's checkpoint continues
+            there.
     """
-    reached = query.start
-    side_by_side = _SideBySide(get_connection, query, Planner(query.window, query.concurrency, allowance, quiet_from))
-    before: set[EventKey] = set(reached.delivered)
+    fetcher = _SliceFetcher(get_connection, query, Planner(query.window, query.concurrency, limit, quiet_from))
+    checkpoint, previous = query.start, set(query.start.delivered)
     try:
-        while not reached.finished:
-            with told_how_to_go_on(reached):
-                part, reading = await side_by_side.next()
-            events = [event for key, event in sorted(part.events.items()) if key not in before]
-            before = set(part.events)
-            reached = _after(part, reached)
+        while not checkpoint.finished:
+            with resume_context(checkpoint):
+                slice_, responses = await fetcher.next()
+            events = tuple(event for key, event in sorted(slice_.events.items()) if key not in previous)
+            checkpoint, previous = checkpoint_after(slice_, checkpoint), set(slice_.events)
             yield Page(
-                items=tuple(events) if every_kind else filter_kinds(tuple(events), query.kinds),
-                messages=tuple(reading.messages),
-                errors=tuple(reading.errors),
-                checkpoint=reached,
+                items=events if every_kind else filter_kinds(events, query.kinds),
+                messages=tuple(responses.messages),
+                errors=tuple(responses.errors),
+                checkpoint=checkpoint,
             )
     finally:
-        await cancel_all(side_by_side.tasks)
+        await cancel_all(fetcher.tasks)
 
 
-def _after(part: Slice, reached: Checkpoint) -> Checkpoint:
-    """Note what was delivered with a slice: all before its end, and what the next will list again."""
-    if part.end == reached.until:
-        return evolve(reached, reached=None, delivered=(), finished=True)
-    return evolve(reached, reached=part.end, delivered=resume_keys(part.events, part.end))
+def checkpoint_after(slice_: Slice, checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint after a slice: all before its end, and what the next slice lists again."""
+    if slice_.end == checkpoint.until:
+        return evolve(checkpoint, reached=None, delivered=(), finished=True)
+    return evolve(checkpoint, reached=slice_.end, delivered=resume_keys(slice_.events, slice_.end))
 
 
 def resume_keys(events: Mapping[EventKey, EventMetadata], end: int) -> tuple[EventKey, ...]:
-    """Find the events that a slice which begins at ``end`` lists again: by whichever of its times the bounds mean."""
-    again = (
-        key
-        for key, event in events.items()
-        if end - 1 <= event.recorded_ts <= end or end - 1 <= event.collected_ts <= end
+    """Return the events that a slice from ``end`` on lists again, by either time that the bounds may compare."""
+    return tuple(
+        sorted(
+            key
+            for key, event in events.items()
+            if end - 1 <= event.recorded_ts <= end or end - 1 <= event.collected_ts <= end
+        )
     )
-    return tuple(sorted(again))
 
 
 @define(eq=False)
-class _Reading:
-    """How the listing of a slice goes."""
+class _SliceResponses:
+    """What the responses for a slice said beside their events."""
 
-    trail: CursorGuard = field(factory=CursorGuard)
+    guard: CursorGuard = field(factory=CursorGuard)
     request: Request[Listing] | None = None
     messages: list[CodedMessage] = field(factory=list)
     errors: list[CodedMessage] = field(factory=list)
@@ -89,69 +88,70 @@ class _Reading:
     failure: CfEventsError | None = None
 
 
-class _SideBySide:
-    """The requests of the slices, as many at a time as the query says."""
+class _SliceFetcher:
+    """Requests the pages of the slices that the planner chooses, up to ``query.concurrency`` at a time."""
 
-    def __init__(self, get_connection: GetConnection, query: ListQuery, plan: Planner) -> None:
-        self.tasks: dict[asyncio.Task[Result[Listing]], Slice] = {}
-        self._get_connection, self._query, self._plan = get_connection, query, plan
+    def __init__(self, get_connection: GetConnection, query: ListQuery, planner: Planner) -> None:
+        self.tasks = dict[asyncio.Task[Result[Listing]], Slice]()
+        self._get_connection, self._query, self._planner = get_connection, query, planner
         self._patience = query.timeout
-        self._readings: defaultdict[Slice, _Reading] = defaultdict(_Reading)
+        self._responses: defaultdict[Slice, _SliceResponses] = defaultdict(_SliceResponses)
 
-    async def next(self) -> tuple[Slice, _Reading]:
-        """Wait for the first slice that is left, with others on their way."""
+    async def next(self) -> tuple[Slice, _SliceResponses]:
+        """Return the first slice that is left, while others are requested.
+
+        Raises:
+            CfEventsError: It could not be read, or the client was closed.
+        """
         while True:
             connection = self._get_connection()
             for task in [task for task in self.tasks if task.done()]:
-                await self._learn(connection, task)
-            self._ask(connection)
-            if part := self._plan.take():
-                reading = self._readings.pop(part)
-                if reading.failure:
-                    raise reading.failure
-                # Before the caller works on it, the next requests leave.
+                await self._on_response(connection, task)
+            self._send_requests(connection)
+            if slice_ := self._planner.pop_finished():
+                responses = self._responses.pop(slice_)
+                if responses.failure:
+                    raise responses.failure
+                # Let the next requests leave before the caller works on it.
                 await asyncio.sleep(0)
-                return part, reading
+                return slice_, responses
             began = connection.loop.time()
             await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
             if self._patience is not None:
                 self._patience -= connection.loop.time() - began
 
-    def _ask(self, connection: Connection) -> None:
-        for task, part in list(self.tasks.items()):
-            if part.given_up:
+    def _send_requests(self, connection: Connection) -> None:
+        for task, slice_ in list(self.tasks.items()):
+            if slice_.discarded:
                 task.cancel()
                 del self.tasks[task]
-        for part in [part for part in self._readings if part.given_up]:
-            del self._readings[part]
-        for part, window in self._plan.asks():
-            request = self._query.request(connection.endpoints, window, part.cursor)
-            self._readings[part].request = request
-            self.tasks[connection.create_task(connection.request(request, self._patience))] = part
+        for slice_ in [slice_ for slice_ in self._responses if slice_.discarded]:
+            del self._responses[slice_]
+        for slice_, window in self._planner.next_requests():
+            request = self._query.request(connection.endpoints, window, slice_.cursor)
+            self._responses[slice_].request = request
+            self.tasks[connection.create_task(connection.request(request, self._patience))] = slice_
 
-    async def _learn(self, connection: Connection, task: "asyncio.Task[Result[Listing]]") -> None:
-        part = self.tasks.pop(task)
-        if part.given_up:  # by what another answer of the same moment told
+    async def _on_response(self, connection: Connection, task: "asyncio.Task[Result[Listing]]") -> None:
+        slice_ = self.tasks.pop(task)
+        if slice_.discarded:  # by a response of the same moment
             return
-        reading = self._readings[part]
+        responses = self._responses[slice_]
         try:
-            answer = await connection.result_of(task)
-            cursor = self._next(reading, part, answer)
+            result = await connection.result_of(task)
+            cursor = result.result.cursor or None
+            if cursor is not None:
+                assert responses.request is not None  # noqa: S101 - this is its response
+                responses.guard.check(responses.request, cursor, result.ray_id)
         except CfEventsError as error:
-            # A cursor may have expired, and a slice is soon listed again.
-            if isinstance(error, BadRequestError) and part.cursor and not reading.restarted:
-                self._readings[part] = _Reading(restarted=True)
-                self._plan.restart(part)
+            # The cursor may have expired, and a slice is small enough to list again.
+            if isinstance(error, BadRequestError) and slice_.cursor and not responses.restarted:
+                self._responses[slice_] = _SliceResponses(restarted=True)
+                self._planner.restart(slice_)
             else:
-                reading.failure = error
-                self._plan.end_with(part)
-        else:
-            reading.messages += answer.messages
-            reading.errors += answer.errors
-            self._plan.learn(part, {event_key(event): event for event in answer.result.items}, cursor)
-
-    def _next(self, reading: _Reading, part: Slice, answer: Result[Listing]) -> str | None:
-        if not answer.result.cursor:
-            return None
-        assert reading.request is not None  # noqa: S101 - it was answered
-        return reading.trail.after(reading.request, answer.result.cursor, answer.ray_id)
+                responses.failure = error
+                self._planner.end_with(slice_)
+            return
+        responses.messages += result.messages
+        responses.errors += result.errors
+        self._planner.on_page(slice_, {event_key(event): event for event in result.result.items}, cursor)

@@ -1,69 +1,84 @@
-"""A listing that can be read as often as one likes."""
+"""The events of one connector, as a stream that can be read as often as one likes."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from cfevents._http.connection import GetConnection
-from cfevents._listing.details import Details, ListedEvent, get_details, wanted_kinds
-from cfevents._listing.pages import iter_pages, tell_how_to_go_on
+from cfevents._listing.details import Details, ListedEvent, detail_or_raise, get_details, wanted_kinds
+from cfevents._listing.ordered import as_async
+from cfevents._listing.pages import iter_pages
 from cfevents._listing.query import ListQuery
-from cfevents._listing.slices import list_slices
-from cfevents._listing.stream_base import Drawn, Framed
+from cfevents._listing.slices import iter_slices
+from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventBatch, EventDetail, Page
 from cfevents._progress import PageCounter, ProgressUpdate
 from cfevents._validation import validate_int
-from cfevents.errors import CfEventsError
 from cfevents.events import KindFilter
 
-# Payloads of a page that are asked for at a time.
-_PAYLOADS = 8
+# Payloads of a page that are requested at a time.
+_PAGE_CONCURRENCY = 8
 
 
-class Stream(Framed, Drawn, ABC):
-    """The events of one connector in a window of time, wherever they are read from."""
+class ConnectorStream(BaseStream):
+    """The events of one connector in a window of time, from the API or an archive."""
 
-    @abstractmethod
     def pages(self) -> AsyncGenerator[Page, None]:
-        """Read page by page.
+        """Yield the events page by page, empty pages included.
 
         Raises:
-            CfEventsError: A page could not be had. What was yielded before stays valid.
+            PaginationError: The API sent a cursor for the second time.
+            CfEventsError: A page could not be read. What was yielded before stays valid; the error's ``checkpoint``,
+                ``since``, ``until`` and ``kind`` continue from that page.
         """
+        return self._with_progress(self._read_pages(), _update)
 
-    @abstractmethod
     def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
-        """Read event by event with the payloads.
+        """Return the events with their payloads, in the listing's order. From the API each costs a request.
+
+        The ``recorded`` of an `EventDetail` is None where the API or the archive does not have the payload (any more),
+        and where the event's time is fractional, which the API's paths cannot express.
 
         Args:
-            concurrency: How many payloads are asked for at a time.
-            kinds: Give only the payloads of these kinds.
+            concurrency: How many payloads are requested at a time.
+            kinds: Read only the payloads of these kinds: a name, a class in `cfevents.events`, or a collection of them.
+                Events of other kinds come without.
 
         Raises:
-            CfEventsError: A page or a payload could not be had.
+            CfEventsError: While it is read: a page or a payload could not be read. The error's ``checkpoint`` continues
+                at the page of the event.
+            TypeError: An argument is of the wrong type.
+            ValueError: An argument has no meaning.
         """
+        validate_int("concurrency", concurrency)
+        counter = PageCounter()
+        return Details(self, self._read_details(concurrency, wanted_kinds(kinds), counter), counter)
 
     async def collect(self) -> list[EventMetadata]:
         """Read everything into a list.
 
         Raises:
-            CfEventsError: As `pages` does; what had been read by then is lost to the caller, so read page by page
-                what must not be.
+            CfEventsError: As `pages`; the events read before are lost to the caller, who can read page by page instead.
         """
         return [event async for event in self]
 
-    def __aiter__(self) -> AsyncGenerator[EventMetadata, None]:
-        """Read event by event; raises as `pages` does."""
-        return self._events()
-
-    async def _events(self) -> AsyncGenerator[EventMetadata, None]:
+    async def __aiter__(self) -> AsyncGenerator[EventMetadata, None]:
+        """Yield event by event; raises as `pages` does."""
         async with aclosing(self.pages()) as pages:
             async for page in pages:
                 for event in page.items:
                     yield event
 
-    async def _blocks(self) -> AsyncGenerator[EventBatch, None]:
+    @abstractmethod
+    def _read_pages(self) -> AsyncGenerator[Page, None]: ...
+
+    @abstractmethod
+    def _read_details(
+        self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter
+    ) -> AsyncGenerator[EventDetail, None]: ...
+
+    async def _batches(self) -> AsyncGenerator[EventBatch, None]:
         async with aclosing(self.pages()) as pages:
             async for page in pages:
                 yield EventBatch(self._query.start.connector_id, page.items)
@@ -74,100 +89,52 @@ class Stream(Framed, Drawn, ABC):
         return f"<{type(self).__name__} of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"
 
 
-def seen_of(page: Page) -> ProgressUpdate:
-    """Say what a page tells of how far its listing was read: slices side by side are ascending without a gap."""
+def _update(page: Page) -> ProgressUpdate:
+    # Slices are ascending, so their checkpoint tells how far everything was read.
     return ProgressUpdate(page.items, None if page.checkpoint is None else page.checkpoint.reached)
 
 
-class EventStream(Stream):
+class EventStream(ConnectorStream):
     """The events of one connector in a window of time, in the API's order, its cursor followed.
 
-    Where slices of the window are listed side by side, the order is ascending. Made by `Client.list_events`. Nothing is
-    sent before it is read; every ``async for`` starts again at the beginning, over the same window.
+    Where slices of the window are listed concurrently, the order is ascending, and a page is a slice. Made by
+    `Client.list_events`, to which a page's ``checkpoint`` can be given to continue after that page. Nothing is sent
+    before it is read; every ``async for`` starts again at the beginning, over the same window.
     """
 
     __module__ = "cfevents"
 
     def __init__(self, query: ListQuery, get_connection: GetConnection) -> None:
-        """Take what to ask for, and what to read with."""
         super().__init__(query)
         self._get_connection = get_connection
 
-    def pages(self) -> AsyncGenerator[Page, None]:
-        """Read page by page, empty pages included; with a concurrency above 1, slice by slice.
+    def _read_pages(self) -> AsyncGenerator[Page, None]:
+        # From a cursor on a listing can only be followed page by page.
+        if self._query.concurrency > 1 and self._query.start.cursor is None:
+            return iter_slices(self._get_connection, self._query)
+        return iter_pages(self._get_connection, self._query)
 
-        Yields:
-            Pages; ``page.checkpoint``, given to `Client.list_events` with the stream's ``since`` and ``until``, goes
-            on after it.
-
-        Raises:
-            PaginationError: The API sent a cursor for the second time.
-            CfEventsError: A page could not be had; the error's ``checkpoint``, ``since``, ``until`` and ``kind`` go on
-                from it. What was yielded before stays valid.
-        """
-        return self._drawn(self._pages(), seen_of)
-
-    def _pages(self) -> AsyncGenerator[Page, None]:
-        # Where a cursor says how to go on, one can but follow it.
-        sliced = self._query.concurrency > 1 and self._query.start.cursor is None
-        return (list_slices if sliced else iter_pages)(self._get_connection, self._query)
-
-    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
-        """Read event by event with the payloads, in the listing's order; each costs a request.
-
-        Args:
-            concurrency: How many payloads are asked for at a time.
-            kinds: Ask only for the payloads of these kinds: a name, a class in `cfevents.events`, or a collection of
-                them. Events of other kinds come without.
-
-        Yields:
-            `EventDetail`; its ``recorded`` is None where the API has the event no longer (404), and where its time is
-            fractional, which the API's paths cannot spell.
-
-        Raises:
-            CfEventsError: A page or a payload could not be had; the error's ``checkpoint`` goes on at the page of the
-                event.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
-        """
-        listed = self._listed(tally := PageCounter())
-        return Details(
-            self, self._details(listed, validate_int("concurrency", concurrency), wanted_kinds(kinds)), tally
-        )
-
-    async def _details(
-        self, listed: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
+    async def _read_details(
+        self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter
     ) -> AsyncGenerator[EventDetail, None]:
-        async with aclosing(get_details(self._get_connection, listed, concurrency, kinds)) as details:
-            async for each, detail in details:
-                if isinstance(detail, CfEventsError):
-                    raise tell_how_to_go_on(detail, each.reached)
-                yield detail
+        async with aclosing(get_details(self._get_connection, self._listed(counter), concurrency, kinds)) as details:
+            async for listed, detail in details:
+                yield detail_or_raise(listed, detail)
 
-    async def _listed(self, tally: PageCounter) -> AsyncGenerator[ListedEvent, None]:
-        reached = self._query.start
-        async with aclosing(self._pages()) as pages:
+    async def _listed(self, counter: PageCounter) -> AsyncGenerator[ListedEvent, None]:
+        checkpoint = self._query.start
+        async with aclosing(self._read_pages()) as pages:
             async for page in pages:
-                tally.pages += 1
+                counter.pages += 1
                 for event in page.items:
-                    yield ListedEvent(reached, event)
-                reached = page.checkpoint or reached
+                    yield ListedEvent(checkpoint, event)
+                checkpoint = page.checkpoint or checkpoint
+
+    async def _page_details(self, page: Page) -> list[EventDetail]:
+        """Return the events of one of its pages with their payloads."""
+        events = as_async(ListedEvent(self._query.start, event) for event in page.items)
+        async with aclosing(get_details(self._get_connection, events, _PAGE_CONCURRENCY, ())) as details:
+            return [detail_or_raise(listed, detail) async for listed, detail in details]
 
     def _wait(self) -> float:
         return self._get_connection().wait
-
-
-async def details_of(stream: EventStream, page: Page) -> list[EventDetail]:
-    """Get the payloads of a page that a stream gave; raises as `EventStream.details` does."""
-
-    async def listed() -> AsyncGenerator[ListedEvent, None]:
-        for event in page.items:
-            yield ListedEvent(stream._query.start, event)
-
-    found = list[EventDetail]()
-    async with aclosing(get_details(stream._get_connection, listed(), _PAYLOADS, ())) as details:
-        async for _, detail in details:
-            if isinstance(detail, CfEventsError):
-                raise detail
-            found.append(detail)
-    return found

@@ -1,7 +1,4 @@
-"""What every stream and its details can become: a table of Arrow, pandas or polars, or a Parquet file.
-
-`cfevents.frames` makes them. It is imported inside the methods, since it needs what only the extras bring.
-"""
+"""The base of every stream: its window, its tables, its progress bar."""
 
 import os
 from abc import ABC, abstractmethod
@@ -12,19 +9,30 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 from cfevents._extras import require_extra
 from cfevents._listing.query import ListQuery
 from cfevents._model.results import EventBatch
-from cfevents._progress import PageCounter, ProgressUpdate
+from cfevents._progress import Bar, Coverage, PageCounter, ProgressUpdate, is_visible
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
 
+T = TypeVar("T")
 
-class Windowed:
-    """A listing over a window. Nothing is sent before it is read."""
+
+class BaseStream(ABC):
+    """Events of a window of time, which can become a table. Nothing is sent before it is read.
+
+    The columns of a table are always the same: ``connector_id``, ``id`` (text), ``recorded_at`` and ``collected_at``
+    (timestamps in UTC, of microseconds; null outside the years 1 to 9999), ``sequence`` (64 bits), ``kind``
+    (dictionary, or categorical). Details have also ``version``, each documented payload field, and ``extra``: the rest
+    of the payload as JSON text, null where there is no payload.
+    """
+
+    _has_payloads: ClassVar[bool] = False
+    _unit = "page"
+    _shows_progress = False
 
     def __init__(self, query: ListQuery) -> None:
-        """Take what to ask for."""
         self._query = query
 
     @property
@@ -39,140 +47,99 @@ class Windowed:
 
     @property
     def _label(self) -> str:
-        """Whose events they are, in a word."""
+        """The name of what is read."""
         return self._query.start.connector_id
 
-    def _repr_html_(self) -> str:
-        from cfevents._html import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
-
-        query = self._query
-        asked = {
-            "connector": self._label,
-            "since": date_of(self.since),
-            "until": date_of(self.until),
-            "kind": ", ".join(query.kinds) or "every kind",
-            "page size": query.page_size,
-            "slices at a time": query.concurrency if query.concurrency > 1 else None,
-            "goes on at": query.start.cursor or (query.start.reached and date_of(query.start.reached)),
-            "timeout": query.timeout and f"{query.timeout:g} s",
-        }
-        return fields_of(f"{type(self).__name__}: what it asks for when it is read", asked)
-
-
-def blocks_of(stream: "Framed") -> AsyncGenerator[EventBatch, None]:
-    """Read a stream in blocks, each as soon as it is there."""
-    return stream._blocks()
-
-
-class Framed(Windowed, ABC):
-    """What can become a table, whose columns are always the same.
-
-    ``connector_id``, ``id`` (text), ``recorded_at`` and ``collected_at`` (timestamps in UTC, of microseconds; null
-    outside the years 1 to 9999), ``sequence`` (64 bits), ``kind`` (dictionary, or categorical). Of details also
-    ``version``, each documented payload field, and ``extra``: the rest of the payload as JSON text, null where there is
-    no payload.
-    """
-
-    _has_payloads: ClassVar[bool] = False
-
     @abstractmethod
-    def _blocks(self) -> AsyncGenerator[EventBatch, None]:
-        """Read events in blocks, such as a page."""
+    def _batches(self) -> AsyncGenerator[EventBatch, None]:
+        """Yield the events in batches, each as soon as it was read."""
 
     async def to_arrow(self) -> "pyarrow.Table":
         """Read everything into an Arrow table, page by page. Needs the extra ``arrow``.
 
         Raises:
             ConfigurationError: pyarrow is not installed; nothing was sent.
-            CfEventsError: As reading it event by event does; what had been read by then is lost to the caller.
+            CfEventsError: A page or a payload could not be read; the events read before are lost to the caller.
         """
         require_extra("arrow", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
-        return await tables.to_arrow(self._blocks(), payloads=self._has_payloads)
+        return await tables.to_arrow(self._batches(), payloads=self._has_payloads)
 
     async def to_pandas(self) -> "pandas.DataFrame":
-        """Read everything into a data frame of pandas. Needs the extra ``pandas``.
-
-        Raises:
-            ConfigurationError: pandas or pyarrow is not installed; nothing was sent.
-            CfEventsError: As `to_arrow` does.
-        """
+        """Read everything into a pandas data frame, as `to_arrow` does. Needs the extra ``pandas``."""
         require_extra("pandas", "pandas", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
-        return await tables.to_pandas(self._blocks(), payloads=self._has_payloads)
+        return await tables.to_pandas(self._batches(), payloads=self._has_payloads)
 
     async def to_polars(self) -> "polars.DataFrame":
-        """Read everything into a data frame of polars. Needs the extra ``polars``.
-
-        Raises:
-            ConfigurationError: polars or pyarrow is not installed; nothing was sent.
-            CfEventsError: As `to_arrow` does.
-        """
+        """Read everything into a polars data frame, as `to_arrow` does. Needs the extra ``polars``."""
         require_extra("polars", "polars", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
-        return await tables.to_polars(self._blocks(), payloads=self._has_payloads)
+        return await tables.to_polars(self._batches(), payloads=self._has_payloads)
 
     async def to_parquet(self, path: str | os.PathLike[str]) -> int:
-        """Write everything to a Parquet file, a row group after the other. Needs the extra ``arrow``.
+        """Write everything to a Parquet file, row group by row group. Needs the extra ``arrow``.
 
-        While it is written its name ends in ``.part``; only a file that is whole takes the place of another.
+        While it is written its name ends in ``.part``. Only a complete file replaces another.
 
         Args:
             path: The file.
 
         Returns:
-            How many events it has.
+            The number of events in it.
 
         Raises:
-            ArchiveError: It cannot be written. What was there before stays.
+            ArchiveError: The file cannot be written. What was there before stays.
             ConfigurationError: pyarrow is not installed; nothing was sent.
-            CfEventsError: As `to_arrow` does. What was there before stays.
+            CfEventsError: As `to_arrow`. What was there before stays.
         """
         require_extra("arrow", "pyarrow")
         from cfevents.frames import parquet  # noqa: PLC0415 - an extra
 
-        return await parquet.write(self._blocks(), path, payloads=self._has_payloads)
-
-
-T = TypeVar("T")
-
-
-class Drawn(Windowed):
-    """What can be read with a progress bar."""
-
-    _draws = False
-    _unit = "page"
+        return await parquet.write(self._batches(), path, payloads=self._has_payloads)
 
     def progress(self) -> Self:
-        """Give the same, but drawn while it is read: the part of the window that was covered, events and pages.
+        """Return the same stream, which draws a bar while it is read: the covered part of the window, events, pages.
 
-        The API does not tell how many events there are, so what is left is told by the window. Where nothing tells in
-        which order events come, the bar stays where it is until the end. While the request budget makes everything
-        wait, it says for how long. Nothing is drawn where the standard error is neither a terminal nor a notebook's.
-        Needs the extra ``notebook``.
+        The API sends no total, so the rest is estimated by the window. If events come in no order, the bar stays where
+        it is until the end. While everything waits for the request budget, the bar shows for how long. Nothing is drawn
+        unless standard error is a terminal or a notebook's. Needs the extra ``notebook``.
 
         Raises:
             ConfigurationError: tqdm is not installed.
         """
         require_extra("notebook", "tqdm")
-        drawn = copy(self)
-        drawn._draws = True
-        return drawn
+        stream = copy(self)
+        stream._shows_progress = True
+        return stream
 
-    def _drawn(
-        self, items: AsyncGenerator[T, None], seen: Callable[[T], ProgressUpdate], tally: PageCounter | None = None
+    def _with_progress(
+        self, items: AsyncGenerator[T, None], update: Callable[[T], ProgressUpdate], counter: PageCounter | None = None
     ) -> AsyncGenerator[T, None]:
-        """Draw items while they are read, if that is wanted. Each is a page where there is no tally of the pages."""
-        if not self._draws:
+        """Return the items, with a bar if that is wanted and seen. Without a counter each item counts as a page."""
+        if not (self._shows_progress and is_visible()):
             return items
-        from cfevents import _progress  # noqa: PLC0415 - an extra
-
-        about = _progress.ProgressLabels(self._label, self.since, self.until, self._unit, self._wait)
-        return _progress.drawn(items, seen, about, tally)
+        return Bar(self._label, Coverage(self.since, self.until), self._unit, self._wait, counter).show(items, update)
 
     def _wait(self) -> float:
-        """Say for how many seconds the request budget makes everything wait."""
+        """Return for how many seconds the request budget makes everything wait."""
         return 0.0
+
+    def _repr_html_(self) -> str:
+        from cfevents._html import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
+
+        query = self._query
+        arguments = {
+            "connector": self._label,
+            "since": date_of(self.since),
+            "until": date_of(self.until),
+            "kind": ", ".join(query.kinds) or "every kind",
+            "page size": query.page_size,
+            "slices at a time": query.concurrency if query.concurrency > 1 else None,
+            "continues at": query.start.cursor or (query.start.reached and date_of(query.start.reached)),
+            "timeout": query.timeout and f"{query.timeout:g} s",
+        }
+        return fields_of(f"{type(self).__name__}: sent when it is read", arguments)

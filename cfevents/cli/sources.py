@@ -127,9 +127,7 @@ class Streamed:
                 yield piece
 
     async def _blocks(self) -> "AsyncGenerator[Sequence[Item], None]":
-        from cfevents._listing.stream_base import blocks_of  # noqa: PLC0415 - not needed for --help
-
-        async with aclosing(blocks_of(self._stream)) as blocks:
+        async with aclosing(self._stream._batches()) as blocks:
             async for ids, events, _ in blocks:
                 owners = [ids] * len(events) if isinstance(ids, str) else ids
                 yield list(map(cfevents.FleetEvent, owners, events))

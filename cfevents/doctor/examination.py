@@ -172,7 +172,7 @@ class Probe:
         pages, cursors = [await self._seen_page(first)], CursorGuard()
         try:
             while (cursor := pages[-1].cursor) is not None:
-                request = first.at(cursors.after(request, cursor, None))
+                request = first.at(cursors.check(request, cursor, None))
                 filled = [len(page.items) for page in pages if page.items]
                 if sum(filled) >= enough or len(filled) >= max_pages:
                     break

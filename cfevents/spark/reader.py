@@ -13,9 +13,7 @@ import pyarrow as pa
 from cfevents._client import Client
 from cfevents._http.budget import Budget
 from cfevents._http.retry import Retry
-from cfevents._listing.fleet import fleet_members
 from cfevents._listing.stream import EventStream
-from cfevents._listing.stream_base import blocks_of
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import EventBatch
 from cfevents._secrets import environment, mask
@@ -50,9 +48,9 @@ async def find_connectors(options: Options) -> tuple[str, ...]:
     if options.connectors is not None:
         return options.connectors
     async with open_client(options) as client:
-        members = fleet_members(client.fleet())
-        ids, errors = await members.begin()
-        members.end(errors)
+        members = client.fleet()._members
+        ids, errors = await members.resolve()
+        members.raise_errors(errors)
         return ids
 
 
@@ -116,7 +114,7 @@ async def read_events(client: Client, partition: EventPartition, options: Option
     """
     stream = _list_events(client, partition, options, partition.window)
     held_back = list[EventBatch]()
-    async with aclosing(blocks_of(stream.details(concurrency=1) if options.details else stream)) as pages:
+    async with aclosing((stream.details(concurrency=1) if options.details else stream)._batches()) as pages:
         async for page in pages:
             batch = _without_later(partition, page)
             shared = [_may_lie_in(partition.seam, event) for event in batch.events]

@@ -4,13 +4,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TypeAlias
 
-from cfevents._listing.details import Details, wanted_kinds
 from cfevents._listing.query import ListQuery
-from cfevents._listing.stream import Stream, seen_of
+from cfevents._listing.stream import ConnectorStream
 from cfevents._model.results import EventDetail, Page
 from cfevents._progress import PageCounter
-from cfevents._validation import validate_int
-from cfevents.events import KindFilter
 from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
 
 PAGE_EVENTS = 1000
@@ -19,12 +16,15 @@ Select: TypeAlias = Callable[[tuple[str, ...], str, Row], Awaitable[list[EventDe
 """Reads columns of a connector's events, given the rest of the statement and the values from the connector on."""
 
 
-class ArchivedStream(Stream):
+class ArchivedStream(ConnectorStream):
     """The events of one connector in a window of time as they are in an archive, ascending.
 
     Made by `Archive.list_events`. Nothing is read before it is iterated; every ``async for`` starts again at the
     beginning, over the same window, with what the archive has by then. Both bounds belong to the window; what counts is
-    when an event was recorded.
+    when an event was recorded. A page has 1,000 events at most, and there is at least one page; nothing stays open in
+    between. For `details` the concurrency has no effect.
+
+    Reading raises `ArchiveError` if the archive cannot be read, or has events of several accounts and none was given.
     """
 
     __module__ = "cfevents.storage"
@@ -34,42 +34,14 @@ class ArchivedStream(Stream):
         super().__init__(query)
         self._select, self._page_events = select, page_events
 
-    def pages(self) -> AsyncGenerator[Page, None]:
-        """Read page by page, of 1,000 events at most. Nothing stays open in between.
-
-        Yields:
-            Pages, at least one.
-
-        Raises:
-            ArchiveError: The archive cannot be read, or has events of several accounts and none was given.
-        """
-        return self._drawn(self._read_pages(), seen_of)
-
     async def _read_pages(self) -> AsyncGenerator[Page, None]:
         async with aclosing(self._read(LISTED)) as pages:
             async for details in pages:
                 yield Page(tuple(detail.metadata for detail in details), count=len(details))
 
-    def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
-        """Read event by event with the payloads.
-
-        Args:
-            concurrency: Of no effect here.
-            kinds: Only the payloads of these kinds: a name, a class in `cfevents.events`, or a collection of them.
-                Events of other kinds come without.
-
-        Yields:
-            ``EventDetail``; its ``recorded`` is None where the archive has no payload.
-
-        Raises:
-            ArchiveError: As `pages` does.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
-        """
-        validate_int("concurrency", concurrency)
-        return Details(self, self._read_details(wanted_kinds(kinds), counter := PageCounter()), counter)
-
-    async def _read_details(self, kinds: tuple[str, ...], counter: PageCounter) -> AsyncGenerator[EventDetail, None]:
+    async def _read_details(
+        self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter
+    ) -> AsyncGenerator[EventDetail, None]:
         async with aclosing(self._read(LISTED + PAYLOAD)) as pages:
             async for details in pages:
                 counter.pages += 1

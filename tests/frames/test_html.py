@@ -99,16 +99,16 @@ def test_a_stream_shows_what_it_would_ask() -> None:
     window: dict[str, Any] = {"since": 1_700_000_000, "until": 1_700_003_600}
     stream = client.list_events("<c1>", **window, kind=["Init", "Leave"], page_size=50, concurrency=4, timeout=9)
     assert cells(stream) == [
-        "EventStream: what it asks for when it is read", "connector", "<c1>", "since", "2023-11-14 22:13:20 UTC",
+        "EventStream: sent when it is read", "connector", "<c1>", "since", "2023-11-14 22:13:20 UTC",
         "until", "2023-11-14 23:13:20 UTC", "kind", "Init, Leave", "page size", "50", "slices at a time", "4",
         "timeout", "9 s",
     ]  # fmt: skip
     resumed = client.list_events("c1", **window, cursor="here")
-    assert cells(resumed)[-2:] == ["goes on at", "here"]
+    assert cells(resumed)[-2:] == ["continues at", "here"]
     assert "every kind" in cells(resumed)
     assert cells(stream.details())[0].startswith("Details: ")
     assert cells(client.fleet().list_events(**window))[:3] == [
-        "FleetStream: what it asks for when it is read", "connector", "all connectors",
+        "FleetStream: sent when it is read", "connector", "all connectors",
     ]  # fmt: skip
     assert "2 connectors" in cells(client.fleet(["a", "b"]).list_events(**window))
     assert repr(client.list_events("c", since=1, until=2).details()).startswith("<Details of <EventStream of 'c'")

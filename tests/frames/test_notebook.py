@@ -46,7 +46,7 @@ def shown(cell: Any) -> dict[str, str]:
 def test_a_client_opened_in_one_cell_serves_the_next_and_says_so_when_it_was_forgotten(notebook: Any) -> None:
     opened, stream, drawn, counted, open_still, _, forgotten = notebook.cells
     assert opened.outputs == []
-    assert "EventStream: what it asks for when it is read" in shown(stream)["text/html"]
+    assert "EventStream: sent when it is read" in shown(stream)["text/html"]
     assert "100 events, 4 pages" in text(drawn)
     assert "Event 99.0" in shown(drawn)["text/html"]
     assert "100" in shown(counted)["text/plain"]

@@ -27,7 +27,7 @@ def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "_ROWS", 10)
     monkeypatch.setattr(tables, "_ROWS", 4)
     monkeypatch.setattr(archive, "ArchivedStream", partial(ArchivedStream, page_events=3))
-    monkeypatch.setattr(details, "_ROWS", 3)
+    monkeypatch.setattr(details, "_BATCH_EVENTS", 3)
 
 
 @pytest.mark.usefixtures("small_groups")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from support.tidy import client_tasks
 
 import cfevents
 from cfevents import Budget, Client, EventMetadata, _progress
-from cfevents._progress import CoverageEstimator
+from cfevents._progress import Coverage
 from cfevents.testing import Simulator
 
 AMPLE = 10**7
@@ -31,54 +32,54 @@ def at(*times: float, late: float = 3) -> list[EventMetadata]:
 
 
 def test_an_ascending_listing_covers_the_window_from_its_beginning() -> None:
-    covered = CoverageEstimator(100, 200)
-    assert [covered.see(at(110, 120)), covered.see(at(120, 150)), covered.see([]), covered.see(at(199))] == [
-        20, 50, 50, 99,
+    covered = Coverage(100, 200)
+    assert [covered.add(at(110, 120)), covered.add(at(120, 150)), covered.add([]), covered.add(at(199))] == [
+        0.2, 0.5, 0.5, 0.99,
     ]  # fmt: skip
 
 
 def test_a_descending_listing_covers_the_window_from_its_end() -> None:
-    covered = CoverageEstimator(100, 200)
-    assert [covered.see(at(190, 180, late=0)), covered.see(at(120, late=0))] == [20, 80]
+    covered = Coverage(100, 200)
+    assert [covered.add(at(190, 180, late=0)), covered.add(at(120, late=0))] == [0.2, 0.8]
 
 
 def test_a_listing_in_the_order_of_collection_covers_the_window_by_that_time() -> None:
-    covered = CoverageEstimator(100, 200)
+    covered = Coverage(100, 200)
     late = EventMetadata("Init", 105, 0, 160)
-    assert [covered.see([*at(150), late]), covered.see(at(170))] == [60, 73]
+    assert [covered.add([*at(150), late]), covered.add(at(170))] == [0.6, 0.73]
 
 
 def test_as_long_as_several_orders_are_possible_it_is_the_least_that_one_means() -> None:
-    covered = CoverageEstimator(100, 200)
-    assert covered.see(at(180, late=0)) == 20
-    assert covered.see(at(190, late=0)) == 90
+    covered = Coverage(100, 200)
+    assert covered.add(at(180, late=0)) == 0.2
+    assert covered.add(at(190, late=0)) == 0.9
 
 
 def test_a_listing_out_of_order_covers_nothing_until_the_end() -> None:
-    covered = CoverageEstimator(100, 200)
-    assert [covered.see(at(150, 120, 190)), covered.see(at(199))] == [0, 0]
+    covered = Coverage(100, 200)
+    assert [covered.add(at(150, 120, 190)), covered.add(at(199))] == [0, 0]
 
 
 def test_what_is_known_to_have_been_reached_counts_and_nothing_is_taken_back() -> None:
-    covered = CoverageEstimator(100, 200)
-    assert [covered.see(at(150), 160), covered.see([], 180), covered.see([], 120), covered.see([], 999)] == [
-        60, 80, 80, 100,
+    covered = Coverage(100, 200)
+    assert [covered.add(at(150), 160), covered.add([], 180), covered.add([], 120), covered.add([], 999)] == [
+        0.6, 0.8, 0.8, 1,
     ]  # fmt: skip
 
 
 def test_a_listing_that_goes_on_from_what_was_reached_covers_what_comes_after_it_too() -> None:
-    covered = CoverageEstimator(100, 200)
-    assert [covered.see(at(151, 160), 150), covered.see(at(170), 150)] == [60, 70]
+    covered = Coverage(100, 200)
+    assert [covered.add(at(151, 160), 150), covered.add(at(170), 150)] == [0.6, 0.7]
 
 
 @given(st.lists(st.lists(st.integers(0, 100)), max_size=5), st.integers(0, 50), st.integers(51, 100))
 def test_the_part_that_is_covered_is_within_the_window_and_never_shrinks(
     pages: list[list[int]], since: int, until: int
 ) -> None:
-    covered = CoverageEstimator(since, until)
-    seconds = [covered.see(at(*times)) for times in pages]
-    assert seconds == sorted(seconds)
-    assert all(0 <= each <= until - since for each in seconds)
+    covered = Coverage(since, until)
+    fractions = [covered.add(at(*times)) for times in pages]
+    assert fractions == sorted(fractions)
+    assert all(0 <= fraction <= 1 for fraction in fractions)
 
 
 class Terminal(io.StringIO):
@@ -99,8 +100,9 @@ class Terminal(io.StringIO):
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     """The standard error, on which everything is drawn at once."""
     terminal = Terminal()
-    monkeypatch.setattr(_progress, "_stderr", lambda: terminal)
-    monkeypatch.setattr(_progress, "_PAUSE", 0.0)
+    # Not sys.stderr itself, which pytest replaces before each test.
+    monkeypatch.setattr(_progress, "sys", SimpleNamespace(stderr=terminal, modules=sys.modules))
+    monkeypatch.setitem(_progress._TQDM_OPTIONS, "mininterval", 0.0)
     return terminal
 
 
@@ -243,7 +245,7 @@ async def test_a_stream_that_is_left_early_leaves_no_task_and_no_timer(terminal:
         await client.close()
         assert not client_tasks()
     scheduled = getattr(asyncio.get_running_loop(), "_scheduled", [])
-    assert [each for each in scheduled if not each.cancelled() and "_Ticking" in repr(each)] == []
+    assert [each for each in scheduled if not each.cancelled() and "_Timer" in repr(each)] == []
     assert terminal.drawn()
 
 

@@ -1,7 +1,9 @@
 """Fleets: everything of every connector as one ascending stream, whatever becomes of some of them."""
 
 import asyncio
+import gc
 import pickle
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
@@ -27,7 +29,6 @@ from cfevents import (
     RecordedEvent,
     Retry,
 )
-from cfevents._listing.fleet_rounds import Rounds
 from cfevents.testing import Simulator, faults
 from cfevents.testing.faults import Exchange, Fault
 
@@ -456,26 +457,21 @@ async def test_quiet_connectors_cost_one_request_each_beside_a_crowded_one() -> 
     assert asked.count("crowded") <= 2.5 * 15
 
 
-async def test_what_is_held_of_a_long_listing_is_some_pages_for_each_connector(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    most, read_rounds = 0, Rounds.read
-
-    async def watched(rounds: Rounds) -> AsyncGenerator[Any, None]:
-        nonlocal most
-        async with aclosing(read_rounds(rounds)) as each_round:
-            async for listed in each_round:
-                held = len(listed) + sum(len(each.held) for each in rounds._connectors.values())
-                known = sum(len(each.reached.delivered) for each in rounds._connectors.values())
-                most = max(most, held + known)
-                yield listed
-
-    monkeypatch.setattr(Rounds, "read", watched)
+async def test_few_pages_of_each_connector_are_held() -> None:
+    """What is held of a long listing is some pages for each connector."""
+    most = count = 0
     events = {f"site-{number}": at(range(number, 86400, 60 + 20 * number)) for number in range(5)}
-    async with served(events, max_page_size=50) as (_, client):
-        found = await client.fleet().list_events(since=0, until=86400).collect()
-    assert len(found) == sum(map(len, events.values()))
+    async with served(events, max_page_size=50) as (_, client), aclosing(read_all(client)) as found:
+        async for _event in found:
+            count += 1
+            if count % 200 == 1:
+                most = max(most, sum(isinstance(value, EventMetadata) for value in gc.get_objects()))
+    assert count == sum(map(len, events.values()))
     assert most <= 3 * 50 * len(events)
+
+
+def read_all(client: Client) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
+    return aiter(client.fleet().list_events(since=0, until=86400))
 
 
 async def test_nobody_waits_for_the_consumer_who_gets_a_round_before_the_next_is_asked_for() -> None:
@@ -676,28 +672,23 @@ def test_the_latest_events_of_many_connectors_are_not_all_held_for_a_slow_one() 
     assert 5 + 2 < run_jumping(read()) <= 5 + 2 * (1 + 4)
 
 
-async def test_what_a_fleet_reads_ends_with_it_at_once_and_not_when_it_is_collected(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ended, read_rounds = [], Rounds.read
-
-    async def watched(rounds: Rounds) -> AsyncGenerator[Any, None]:
-        async with aclosing(read_rounds(rounds)) as each_round:
-            try:
-                async for listed in each_round:
-                    yield listed
-            finally:
-                ended.append(asyncio.current_task())
-
-    monkeypatch.setattr(Rounds, "read", watched)
+async def test_closing_a_fleet_closes_what_it_reads() -> None:
+    """What a fleet reads ends with it at once, and not when the garbage collector finds it."""
+    hooks, abandoned = sys.get_asyncgen_hooks(), list[AsyncGenerator[Any, Any]]()
     async with served({"a": at(range(9))}, max_page_size=2) as (_, client):
         stream = client.fleet().list_events(since=0, until=9)
         found, details = aiter(stream), stream.details(concurrency=1)
         await anext(found)
         await anext(details)
-        await found.aclose()
-        await details.aclose()
-    assert ended == [asyncio.current_task()] * 2
+        sys.set_asyncgen_hooks(finalizer=abandoned.append)
+        try:
+            await found.aclose()
+            await details.aclose()
+            del found, details
+            gc.collect()
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+    assert abandoned == []
 
 
 async def test_an_answer_of_a_connector_that_is_not_as_documented_is_that_connectors_failure() -> None:

@@ -1,5 +1,6 @@
 """The plan of a listing in slices, without HTTP: every event once, in order, within the account, and soon."""
 
+import gc
 import math
 from collections.abc import Callable
 from itertools import pairwise
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from support.virtual import BEGIN, Listed, VirtualAPI, list_virtually, made
 
 from cfevents import Checkpoint, EventMetadata
-from cfevents._listing.planner import _KEPT, STRICT, Planner, RateEstimate, RequestCost, Slice
+from cfevents._listing.planner import STRICT, Planner, RateEstimate, RequestCost, Slice
 from cfevents._model.api import event_key
 from cfevents._time import TimeWindow
 
@@ -199,7 +200,7 @@ def test_where_the_first_page_is_the_only_one_nothing_is_cut(order: str, concurr
         case = Case(VirtualAPI(made(times), order, empty_pages=empty_pages), TEN_YEARS, concurrency)
         listed = case.listed()
         assert listed.events == case.expected
-        assert (listed.requests, len(listed.parts)) == (1 + empty_pages, 1)
+        assert (listed.requests, len(listed.slices)) == (1 + empty_pages, 1)
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
@@ -211,7 +212,7 @@ def test_where_the_second_page_will_be_the_last_it_is_asked_for_and_nothing_is_c
     case = Case(VirtualAPI(made(range(BEGIN, BEGIN + DAY, DAY // count)), order), DAY, concurrency)
     listed = case.listed()
     assert listed.events == case.expected
-    assert (listed.requests, listed.rounds, len(listed.parts)) == (2, 2, 1)
+    assert (listed.requests, listed.rounds, len(listed.slices)) == (2, 2, 1)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -349,115 +350,137 @@ def test_a_slow_consumer_stops_the_requests(order: str, concurrency: int) -> Non
     assert listed.events == case.expected
 
 
-def test_a_plan_forgets_what_was_delivered() -> None:
-    plan = Planner(TimeWindow(BEGIN, BEGIN + 30 * DAY), 4)
+def size_of(root: object) -> int:
+    """How many tuples, such as the keys of events, an object refers to."""
+    seen, todo = {id(root)}, [root]
+    found = 0
+    while todo:
+        for referent in gc.get_referents(todo.pop()):
+            if id(referent) not in seen and not isinstance(referent, type | EventMetadata):
+                seen.add(id(referent))
+                todo.append(referent)
+                found += isinstance(referent, tuple)
+    return found
+
+
+def test_planner_forgets_what_was_delivered() -> None:
+    """What a planner remembers does not grow with the listing."""
+    planner = Planner(TimeWindow(BEGIN, BEGIN + 30 * DAY), 4)
     api = VirtualAPI(uniform(300, 20, 30 * DAY), page_size=20)
-    sizes: list[int] = []
-    delivered = 0
-    while plan._parts:
-        for part, window in list(plan.asks()):
-            items, cursor = api.page(window, part.cursor)
-            if not part.given_up:
-                plan.learn(part, {event_key(event): event for event in items}, cursor)
-        while part_taken := plan.take():
-            delivered += len(part_taken.events)
-        sizes.append(len(plan._account._known) + len(plan._account._owed))
+    sizes, delivered = list[int](), 0
+    while requests := list(planner.next_requests()):
+        for slice_, window in requests:
+            items, cursor = api.page(window, slice_.cursor)
+            if not slice_.discarded:
+                planner.on_page(slice_, {event_key(event): event for event in items}, cursor)
+        while popped := planner.pop_finished():
+            delivered += len(popped.events)
+        sizes.append(size_of(planner))
     assert delivered >= 6000
     assert max(sizes) <= 20 * 4 * 16
 
 
-def test_a_slice_that_is_taken_is_never_asked_for_and_the_account_counts_what_was() -> None:
-    plan = Planner(TimeWindow(0, 100), 4)
-    ((part, window),) = plan.asks()
-    assert (window, plan.take()) == (TimeWindow(0, 100), None)
-    assert list(plan.asks()) == []
-    plan.learn(part, {}, None)
-    assert plan.take() is part
-    assert (list(plan.asks()), plan.take(), plan._account.sent) == ([], None, 1)
+def test_popped_slice_is_never_requested_again() -> None:
+    """A window whose first page is the last takes one request."""
+    planner = Planner(TimeWindow(0, 100), 4)
+    ((slice_, window),) = planner.next_requests()
+    assert (window, planner.pop_finished()) == (TimeWindow(0, 100), None)
+    assert list(planner.next_requests()) == []
+    planner.on_page(slice_, {}, None)
+    assert planner.pop_finished() is slice_
+    assert (list(planner.next_requests()), planner.pop_finished()) == ([], None)
 
 
 def cut_up(concurrency: int = 8) -> tuple[Planner, list[tuple[Slice, TimeWindow]]]:
-    """A plan after its first page, which was not the only one."""
-    plan = Planner(TimeWindow(BEGIN, BEGIN + DAY), concurrency)
-    ((part, _),) = plan.asks()
+    """A planner after its first page, which was not the only one."""
+    planner = Planner(TimeWindow(BEGIN, BEGIN + DAY), concurrency)
+    ((slice_, _),) = planner.next_requests()
     first = made(BEGIN + 10 * number for number in range(100))
-    plan.learn(part, {event_key(event): event for event in first}, "more")
-    assert part.given_up
-    return plan, list(plan.asks())
+    planner.on_page(slice_, {event_key(event): event for event in first}, "more")
+    assert slice_.discarded
+    return planner, list(planner.next_requests())
 
 
-def test_neighbouring_slices_overlap_by_a_second_on_either_side_within_the_window() -> None:
-    _, asked = cut_up()
-    assert len(asked) == 8
-    assert asked[0][1].since == BEGIN
-    for (part, window), (following, next_window) in pairwise(asked):
-        assert part.end == following.begin == window.until == next_window.since + 1
+def test_neighbouring_slices_overlap_by_a_second() -> None:
+    """Neighbouring slices overlap by a second on either side, within the window."""
+    _, requests = cut_up()
+    assert len(requests) == 8
+    assert requests[0][1].since == BEGIN
+    for (slice_, window), (following, next_window) in pairwise(requests):
+        assert slice_.end == following.begin == window.until == next_window.since + 1
 
 
-def test_a_slice_that_failed_ends_the_listing_after_those_before_it() -> None:
-    plan, asked = cut_up()
-    (first, _), (second, _), *later = asked
-    plan.end_with(second)
-    assert all(part.given_up for part, _ in later)
-    assert not first.given_up
-    assert list(plan.asks()) == []
-    plan.learn(first, {}, None)
-    assert [plan.take(), plan.take(), plan.take()] == [first, second, None]
+def test_failed_slice_ends_the_listing() -> None:
+    """A slice that failed ends the listing after those before it."""
+    planner, requests = cut_up()
+    (first, _), (second, _), *later = requests
+    planner.end_with(second)
+    assert all(slice_.discarded for slice_, _ in later)
+    assert not first.discarded
+    assert list(planner.next_requests()) == []
+    planner.on_page(first, {}, None)
+    assert [planner.pop_finished(), planner.pop_finished(), planner.pop_finished()] == [first, second, None]
 
 
-def test_a_slice_that_is_restarted_is_asked_for_without_its_cursor() -> None:
-    plan, ((part, window), *_) = cut_up()
+def test_restarted_slice_is_requested_without_cursor() -> None:
+    """A slice that is restarted is requested from its beginning, within the same bounds."""
+    planner, ((slice_, window), *_) = cut_up()
     event = made([BEGIN])[0]
-    plan.learn(part, {event_key(event): event}, "expired")
-    assert [(each, bounds, each.cursor) for each, bounds in plan.asks()] == [(part, window, "expired")]
-    plan.restart(part)
-    assert [(each, bounds, each.cursor, each.pages) for each, bounds in plan.asks()] == [(part, window, None, 0)]
+    planner.on_page(slice_, {event_key(event): event}, "expired")
+    assert [(slice_, bounds, slice_.cursor) for slice_, bounds in planner.next_requests()] == [
+        (slice_, window, "expired")
+    ]
+    planner.restart(slice_)
+    assert [(slice_, bounds, slice_.cursor) for slice_, bounds in planner.next_requests()] == [(slice_, window, None)]
 
 
-def test_no_more_slices_run_than_the_concurrency_and_each_has_one_request_under_way() -> None:
-    plan, asked = cut_up(8)
-    assert len({id(part) for part, _ in asked}) == len(asked) == 8
-    assert list(plan.asks()) == []
+def test_no_more_slices_run_than_the_concurrency() -> None:
+    """No more slices run than the concurrency, and each has one request under way."""
+    planner, requests = cut_up(8)
+    assert len({id(slice_) for slice_, _ in requests}) == len(requests) == 8
+    assert list(planner.next_requests()) == []
 
 
 keys = st.integers(0, 99).map(lambda number: frozenset((time, 0) for time in range(number)))
 
 
+def most_allowed(cost: RequestCost, **options: Any) -> float:
+    """The most pages without new events that may be requested, in quarters."""
+    pages = 0.0
+    while cost.allows(pages, **options):
+        pages += 0.25
+    return pages - 0.25
+
+
 @given(st.lists(st.tuples(keys, st.booleans()), max_size=30), st.integers(1, 32), st.booleans())
-def test_an_account_earns_by_new_events_alone_and_never_affords_more_than_is_promised(
+def test_cost_never_allows_more_than_is_promised(
     pages: list[tuple[Any, bool]], concurrency: int, disorder: bool
 ) -> None:
-    account, seen, given_up = RequestCost(concurrency, STRICT), set(), 0
+    """New events alone add to what is allowed, which is never more than is promised."""
+    cost, seen = RequestCost(concurrency, STRICT), set()
     if disorder:
-        account.in_order = False
-    for page, owed in pages:
-        account.sent += 1
-        account.see(page)
+        cost.in_order = False
+    for page, discarded in pages:
+        cost.sent += 1
+        cost.record(page)
         seen |= page
-        if owed:
-            account.owe(page)
-            given_up += 1
-    wanted = 0.0
-    while account.affords(wanted):
-        wanted += 0.25
-    least = len(seen) / max(1, account.page_size)
-    assert account.sent + wanted - 0.25 <= (2 if disorder else 1.5) * least + 2 * concurrency or wanted == 0
+        if discarded:
+            cost.mark_discarded(page)
+    least = len(seen) / max(1, cost.page_size)
+    allowed = most_allowed(cost)
+    assert allowed < 0 or cost.sent + allowed <= (2 if disorder else 1.5) * least + 2 * concurrency
 
 
-def test_an_event_that_is_owed_costs_until_it_was_seen_again_and_is_forgotten_when_it_was_delivered() -> None:
-    account = RequestCost(1, STRICT)
-    events = frozenset((time, 0) for time in range(10))
-    account.see(events)
-    most = STRICT.in_order + STRICT.beyond - _KEPT
-    assert account.affords(most)
-    assert not account.affords(most + 0.1)
-    assert not account.affords(most, owing=[(0, 0)])
-    account.owe(events)
-    assert not account.affords(most - 1 + 0.1)
-    account.see(events)
-    assert account.affords(most)
-    account.forget(events)
-    assert not account._known
+def test_discarded_event_counts_until_relisted() -> None:
+    """An event of a discarded slice costs until it was listed again."""
+    cost, events = RequestCost(1, STRICT), frozenset((time, 0) for time in range(10))
+    cost.record(events)
+    most = most_allowed(cost)
+    assert most_allowed(cost, relisted=events) == most - 1
+    cost.mark_discarded(events)
+    assert most_allowed(cost) == most - 1
+    cost.record(events)
+    assert most_allowed(cost) == most
 
 
 @given(
@@ -467,29 +490,20 @@ def test_an_event_that_is_owed_costs_until_it_was_seen_again_and_is_forgotten_wh
     st.integers(-50, 1100),
     st.floats(0.5, 500),
 )
-def test_a_density_never_looks_back_and_never_farther_than_its_reach(
-    times: list[int], longer: float, learnt: list[tuple[int, int, int]], begin: int, events: float
+def test_estimate_never_reaches_farther_than_its_bound(
+    times: list[int], scale: float, listed: list[tuple[int, int, int]], begin: int, events: float
 ) -> None:
-    density = RateEstimate(times, longer)
-    for start, width, found in learnt:
-        density.learn(start, start + width, found)
-    end = density.end(begin, events)
-    assert begin <= end <= begin + 8 * max([1001, *(width for _, width, _ in learnt)])
-    assert density.end(begin, 2 * events) >= end
-    assert 0 <= density.estimate(begin, begin + 10) <= density.estimate(begin, begin + 20)
+    """An estimated end is never before its begin, and at most 8 times as far as what was seen."""
+    rate = RateEstimate(times, scale)
+    for start, width, count in listed:
+        rate.correct(start, start + width, count)
+    end = rate.end(begin, events)
+    assert begin <= end <= begin + 8 * max([1001, *(width for _, width, _ in listed)])
+    assert rate.end(begin, 2 * events) >= end
+    assert 0 <= rate.estimate(begin, begin + 10) <= rate.estimate(begin, begin + 20)
 
 
-def test_a_density_expects_what_it_saw_and_is_corrected_by_whole_slices() -> None:
-    density = RateEstimate(range(0, 1000, 10))
-    assert density.estimate(0, 500) == pytest.approx(50, rel=0.1)
-    assert density.end(0, 50) == pytest.approx(500, rel=0.1)
-    assert density.estimate(2000, 3000) == pytest.approx(100, rel=0.1)
-    for begin in range(1000, 3000, 200):
-        density.learn(begin, begin + 200, 40)
-    assert density.estimate(3000, 4000) == pytest.approx(200, rel=0.1)
-    assert density.end(3000, 50) == pytest.approx(3250, rel=0.1)
-
-
-def test_a_density_without_events_expects_none() -> None:
-    density = RateEstimate()
-    assert (density.estimate(0, 10**9), density.end(7, 100)) == (0, 7)
+def test_estimate_without_events_expects_none() -> None:
+    """Without a sample no events are expected."""
+    rate = RateEstimate()
+    assert (rate.estimate(0, 10**9), rate.end(7, 100)) == (0, 7)

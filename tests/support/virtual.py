@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from cfevents import Checkpoint, EventMetadata
 from cfevents._listing.planner import Planner, Slice
-from cfevents._listing.slices import _after
+from cfevents._listing.slices import checkpoint_after
 from cfevents._model.api import event_key
 from cfevents._model.checkpoint import EventKey
 from cfevents._time import TimeWindow
@@ -88,7 +88,7 @@ class VirtualAPI:
 class Listed:
     """What became of a listing in slices; a request takes a round, or up to twice as long where they differ."""
 
-    parts: list[Slice] = field(factory=list)
+    slices: list[Slice] = field(factory=list)
     keys: list[list[EventKey]] = field(factory=list)
     """What each slice delivered."""
 
@@ -114,26 +114,28 @@ class _Run:
     listed: Listed
     differing: Random | None
     under_way: list[tuple[float, int, Slice, TimeWindow]] = field(factory=list)
+    held: set[Slice] = field(factory=set)
 
     def ask(self) -> None:
-        for part, window in self.plan.asks():
+        for slice_, window in self.plan.next_requests():
+            self.held.add(slice_)
             self.listed.requests += 1
             lasts = 1 + (self.differing.random() if self.differing else 0)
             answered = self.listed.rounds + lasts
-            heapq.heappush(self.under_way, (answered, self.listed.requests, part, window))
+            heapq.heappush(self.under_way, (answered, self.listed.requests, slice_, window))
 
-    def learn(self, until: float) -> None:
+    def receive(self, until: float) -> None:
         """Take in what is answered by then; at least one answer is waited for."""
         while self.under_way and self.under_way[0][0] <= until:
-            _, _, part, window = heapq.heappop(self.under_way)
-            if part.given_up:
+            _, _, slice_, window = heapq.heappop(self.under_way)
+            if slice_.discarded:
                 continue
-            items, cursor = self.api.page(window, part.cursor)
-            self.plan.learn(part, {event_key(event): event for event in items}, cursor)
+            items, cursor = self.api.page(window, slice_.cursor)
+            self.plan.on_page(slice_, {event_key(event): event for event in items}, cursor)
 
     def note(self) -> None:
-        held = sum(len(part.events) for part in self.plan._parts if isinstance(part, Slice))
-        self.listed.held = max(self.listed.held, held)
+        self.held = {slice_ for slice_ in self.held if not slice_.discarded}
+        self.listed.held = max(self.listed.held, sum(len(slice_.events) for slice_ in self.held))
 
 
 def list_virtually(
@@ -145,7 +147,7 @@ def list_virtually(
     work: float = 0.0,
     slices: int | None = None,
 ) -> Listed:
-    """List as `list_slices` does.
+    """List as `iter_slices` does.
 
     Args:
         api: What answers.
@@ -159,13 +161,14 @@ def list_virtually(
     run = _Run(api, Planner(TimeWindow(since, start.until), concurrency), Listed(), differing)
     reached, before, listed = start, set(start.delivered), run.listed
     while not reached.finished and len(listed.keys) != slices:
-        run.learn(listed.rounds)
+        run.receive(listed.rounds)
         run.note()
         run.ask()
-        if part := run.plan.take():
-            listed.parts.append(part)
-            listed.keys.append([key for key in sorted(part.events) if key not in before])
-            before, reached = set(part.events), _after(part, reached)
+        if slice_ := run.plan.pop_finished():
+            run.held.remove(slice_)
+            listed.slices.append(slice_)
+            listed.keys.append([key for key in sorted(slice_.events) if key not in before])
+            before, reached = set(slice_.events), checkpoint_after(slice_, reached)
             listed.checkpoints.append(reached)
             listed.asked.append(listed.requests)
             listed.rounds += work

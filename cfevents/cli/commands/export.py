@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import cfevents
-from cfevents._progress import CoverageEstimator
+from cfevents._progress import Coverage
 from cfevents.cli.console import progress as console
 from cfevents.cli.console.errors import Failure, arguments_checked, moment_spelled
 from cfevents.cli.console.output import printable, write_stdout
@@ -249,23 +249,21 @@ class _Watched:
 
     def __init__(self, source: "ChunkSource", progress: "ExportProgress") -> None:
         self._source, self._progress = source, progress
-        self._covered = CoverageEstimator(progress.since, progress.until)
+        self._covered = Coverage(progress.since, progress.until)
         self._events = progress.events
 
     async def chunks(self, connector_id: str, progress: "ExportProgress") -> "AsyncGenerator[Chunk, None]":
         """Give the same."""
-        self._progress, self._covered = progress, CoverageEstimator(progress.since, progress.until)
+        self._progress, self._covered = progress, Coverage(progress.since, progress.until)
         async with aclosing(self._source.chunks(connector_id, progress)) as chunks:
             async for chunk in chunks:
-                self._covered.see(chunk.batch.events)
+                self._covered.add(chunk.batch.events)
                 self._events += len(chunk.batch.events)
                 yield chunk
 
     def told(self) -> console.Progress:
         """Tell it: which part of the window, connector after connector."""
-        now = self._progress
-        # A window of one moment has a whole too.
-        part = self._covered.seconds / max(1, now.until - now.since)
+        now, part = self._progress, self._covered.fraction
         return console.Progress((now.done + part) / max(1, len(now.connectors)), f"{self._events:,} events")
 
 

@@ -40,31 +40,28 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from cfevents import Client, FleetEvent
-    from cfevents._progress import CoverageEstimator
+    from cfevents._progress import Coverage
     from cfevents.storage import Archive
 
 
 class _Coverage:
-    def __init__(self, covered: "CoverageEstimator", whole: float) -> None:
-        self._covered, self._whole = covered, whole
-        self._events = 0
+    def __init__(self, coverage: "Coverage") -> None:
+        self._coverage = coverage
 
     def see(self, items: "Sequence[FleetEvent[Any]]") -> None:
         """Take in what was printed next."""
-        self._events += len(items)
-        self._covered.see([event_of(item) for item in items])
+        self._coverage.add([event_of(item) for item in items])
 
     def told(self) -> Progress:
-        return Progress(self._covered.seconds / self._whole, f"{self._events:,} events")
+        return Progress(self._coverage.fraction, f"{self._coverage.events:,} events")
 
 
 @contextmanager
 def covered_shown(since: float, until: float) -> Iterator[_Coverage]:
     """Show which part of a window, in seconds since the Unix epoch, was covered by what is seen within."""
-    from cfevents._progress import CoverageEstimator  # noqa: PLC0415 - not needed for --help
+    from cfevents._progress import Coverage  # noqa: PLC0415 - not needed for --help
 
-    # A window of one moment has a whole too.
-    coverage = _Coverage(CoverageEstimator(since, until), max(1, until - since))
+    coverage = _Coverage(Coverage(since, until))
     with show_progress(coverage.told):
         yield coverage
 
