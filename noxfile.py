@@ -58,7 +58,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types, in the package and in the tests, by two checkers."""
+    """Check the types of package and tests, with mypy and pyright."""
     _groups(session, "types")
     session.install("-e", ".[all]")
     session.run("mypy")

@@ -87,8 +87,9 @@ def _check_stage(stage: str, passed: str, findings: Findings) -> Answer | None:
 def _stage_failure(stage: str, findings: Findings) -> Answer | None:
     """Return the answer where the request for the connectors was stopped at this stage."""
     diagnosis = findings.diagnosis("connectors")
-    stopped_here = diagnosis is not None and _STAGES.get(diagnosis.category, "connection") == stage
-    return diagnosed(diagnosis) if diagnosis is not None and stopped_here else None
+    if diagnosis is None or _STAGES.get(diagnosis.category, "connection") != stage:
+        return None
+    return diagnosed(diagnosis)
 
 
 def check_connectors(findings: Findings) -> Answer | None:

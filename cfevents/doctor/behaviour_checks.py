@@ -35,6 +35,7 @@ _CURSOR_TEXTS: dict[CursorForm, str] = {
     "null": "with a cursor that is null",
     "empty": 'with a cursor that is ""',
 }
+# For each term of a window's rule its value in the report, and the line.
 _CLOCKS = {
     "t": ("t", "compared with t, the time recorded"),
     "a": ("a", "compared with a, the time collected"),
@@ -71,7 +72,7 @@ def check_rule(
     if len(possible) > 1:
         if findings.stopped is not None or "windows" in findings.failures:
             return None
-        if texts is _CLOCKS and all(event.recorded_ts == event.collected_ts for event in findings.known):
+        if possible == _CLOCKS.keys() and all(event.recorded_ts == event.collected_ts for event in findings.known):
             return unknown("t and a are the same in each event seen")
         return unknown("no window that could be tried shows it")
     if possible:
