@@ -85,9 +85,10 @@ async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive, monkeypa
     page=st.integers(1, 7),
     kinds=st.sampled_from([KINDS, KINDS[:1], KINDS[1:]]),
 )
-def test_a_window_has_what_was_recorded_within_its_bounds_and_on_them(
+def test_window_includes_both_bounds(
     tmp_path: Path, times: list[float], since: int, length: int, page: int, kinds: tuple[str, ...]
 ) -> None:
+    """A window has what was recorded within its bounds and on them."""
     these = [listed(BEGIN + time, number, KINDS[number % 3]) for number, time in enumerate(times)]
     until = since + length
 
@@ -105,7 +106,8 @@ def test_a_window_has_what_was_recorded_within_its_bounds_and_on_them(
     assert found == sorted(expected, key=lambda each: (each.recorded_ts, each.sequence))
 
 
-async def test_an_event_is_stored_once_and_a_payload_that_it_lacked_is_filled_in(archive: Archive) -> None:
+async def test_missing_payload_is_filled_in(archive: Archive) -> None:
+    """An event is stored once and a payload that it lacked is filled in."""
     first, second = listed(BEGIN), listed(BEGIN + 1)
     assert await archive.append(batch([first, second])) == 2
     with pytest.raises(ArchiveError, match=r"1700000000.0 of c1 without its payload: sync with details=True"):
@@ -142,7 +144,8 @@ async def test_the_connectors_are_those_with_events(archive: Archive) -> None:
     assert await archive.list_connectors() == ["c1", "c2"]
 
 
-async def test_with_several_accounts_the_one_that_is_meant_has_to_be_given(tmp_path: Path) -> None:
+async def test_several_accounts_need_account_id(tmp_path: Path) -> None:
+    """With several accounts the one that is meant has to be given."""
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch([listed(BEGIN)], account_id="a1"))
         await archive.append(batch([listed(BEGIN), listed(BEGIN + 1)], account_id="a2"))
@@ -171,7 +174,8 @@ async def test_pruning_removes_what_is_earlier_and_the_file_shrinks(tmp_path: Pa
         assert [event.recorded_ts - BEGIN for event in found] == list(range(11_900, 12_000))
 
 
-async def test_the_file_tells_what_it_is_and_its_columns_are_named_as_the_fields_are(tmp_path: Path) -> None:
+async def test_file_has_its_mark_and_field_names(tmp_path: Path) -> None:
+    """The file tells what it is and its columns are named as the fields are."""
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch([with_payload(listed(BEGIN))]))
         columns = "connector_id, kind, recorded_ts, sequence, collected_ts, version, json_extract(event, '$.url')"
@@ -184,9 +188,8 @@ async def test_the_file_tells_what_it_is_and_its_columns_are_named_as_the_fields
     assert plainly(tmp_path / "events.db", "PRAGMA journal_mode") == [("wal",)]
 
 
-async def test_a_listing_goes_on_while_it_is_written_and_holds_nothing_open(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_listing_goes_on_while_archive_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing goes on while it is written and holds nothing open."""
     monkeypatch.setattr(archive_module, "ArchivedStream", partial(ArchivedStream, page_events=2))
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch([listed(BEGIN + number) for number in range(6)]))
@@ -210,7 +213,8 @@ async def opened_with(path: Path, *statements: str) -> None:
         await database.close()
 
 
-async def test_an_older_archive_is_brought_up_to_date_and_a_newer_one_is_refused(tmp_path: Path) -> None:
+async def test_older_archive_is_migrated_and_newer_refused(tmp_path: Path) -> None:
+    """An older archive is brought up to date and a newer one is refused."""
     path = tmp_path / "events.db"
     async with Archive(path) as archive:
         await archive.append(batch([listed(BEGIN)]))

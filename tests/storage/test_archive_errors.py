@@ -69,7 +69,8 @@ async def test_a_second_process_waits_until_the_first_is_done(path: Path) -> Non
             assert await archive.append(batch([listed(BEGIN + 9)])) == 1
 
 
-async def test_a_call_that_is_cancelled_while_it_waits_stores_nothing_and_keeps_nobody(path: Path) -> None:
+async def test_cancelled_wait_stores_nothing(path: Path) -> None:
+    """A call that is cancelled while it waits stores nothing and keeps nobody."""
     await filled(path)
     with connected(path) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -107,9 +108,8 @@ def _stays(thread: threading.Thread) -> bool:
         ("query_only = TRUE", "it is read-only; make the file and its directory writable"),
     ],
 )
-async def test_a_batch_that_does_not_fit_or_may_not_be_written_is_stored_as_a_whole_later(
-    path: Path, state: str, what: str
-) -> None:
+async def test_failed_batch_is_stored_whole_later(path: Path, state: str, what: str) -> None:
+    """A batch that does not fit or may not be written is stored as a whole later."""
     these = await filled(path)
     big = batch([with_payload(listed(BEGIN + 100 + number), "u" * 900) for number in range(50)])
     async with Archive(path) as archive:
@@ -125,7 +125,8 @@ async def test_a_batch_that_does_not_fit_or_may_not_be_written_is_stored_as_a_wh
         assert await archive.append(big) == 50
 
 
-async def test_events_and_their_checkpoint_are_stored_together_or_not_at_all(path: Path) -> None:
+async def test_events_and_checkpoint_are_one_transaction(path: Path) -> None:
+    """Events and their checkpoint are stored together or not at all."""
     these = await filled(path)
     with connected(path) as other:
         before = other.execute("SELECT * FROM checkpoints").fetchall()
@@ -167,9 +168,8 @@ def a_directory(path: Path) -> None:
         (a_directory, "it cannot be opened; make sure that its directory is there"),
     ],
 )
-async def test_a_file_that_is_no_archive_is_an_error_and_stays_as_it_is(
-    path: Path, make: Callable[[Path], None], what: str
-) -> None:
+async def test_other_file_is_an_error_and_stays_as_it_is(path: Path, make: Callable[[Path], None], what: str) -> None:
+    """A file that is no archive is an error and stays as it is."""
     make(path)
     before = path.read_bytes() if path.is_file() else b""
     with pytest.raises(ArchiveError, match=what) as caught:

@@ -113,7 +113,8 @@ def rows(path: Path) -> list[Any]:
         connection.close()
 
 
-def test_a_file_that_killed_processes_wrote_has_each_event_once(run: Run, tmp_path: Path) -> None:
+def test_file_of_killed_processes_has_each_event_once(run: Run, tmp_path: Path) -> None:
+    """A file that killed processes wrote has each event once."""
     path = tmp_path / "events.ndjson"
     for _ in range(KILLS):
         run.kill_one("file", path)
@@ -123,7 +124,8 @@ def test_a_file_that_killed_processes_wrote_has_each_event_once(run: Run, tmp_pa
     assert len(lines(path)) == 60 + 40 * KILLS
 
 
-def test_files_that_are_moved_away_while_processes_are_killed_have_each_event_once(run: Run, tmp_path: Path) -> None:
+def test_moved_files_of_killed_processes_have_each_event_once(run: Run, tmp_path: Path) -> None:
+    """Files that are moved away while processes are killed have each event once."""
     path, moved = tmp_path / "events.ndjson", 0
     for _ in range(KILLS):
         run.kill_one("file", path)
@@ -137,7 +139,8 @@ def test_files_that_are_moved_away_while_processes_are_killed_have_each_event_on
     assert lines(path, *parts) == lines(tmp_path / "undisturbed.ndjson")
 
 
-def test_an_archive_that_killed_processes_wrote_has_each_event_once(run: Run, tmp_path: Path) -> None:
+def test_archive_of_killed_processes_has_each_event_once(run: Run, tmp_path: Path) -> None:
+    """An archive that killed processes wrote has each event once."""
     path = tmp_path / "events.db"
     for _ in range(KILLS):
         run.kill_one("archive", path)
@@ -147,7 +150,8 @@ def test_an_archive_that_killed_processes_wrote_has_each_event_once(run: Run, tm
     assert len(rows(path)) == 60 + 40 * KILLS
 
 
-def test_two_processes_on_one_archive_lose_and_double_nothing(run: Run, tmp_path: Path) -> None:
+def test_two_processes_on_one_archive_store_each_event_once(run: Run, tmp_path: Path) -> None:
+    """Two processes on one archive lose and double nothing."""
     path = tmp_path / "events.db"
     with run.start("archive", path) as other:
         for _ in range(2):

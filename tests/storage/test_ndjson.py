@@ -56,7 +56,8 @@ async def write(path: Path, *batches: Batch[Any]) -> None:
             await file.write(each)
 
 
-async def test_a_line_is_an_object_and_the_checkpoint_is_kept_beside_the_file(path: Path) -> None:
+async def test_line_is_an_object_and_checkpoint_is_beside_file(path: Path) -> None:
+    """A line is an object and the checkpoint is kept beside the file."""
     async with NDJSONFile(path) as file:
         assert file.checkpoint is None
         first = batch([listed(BEGIN)])
@@ -79,7 +80,8 @@ async def test_a_line_is_an_object_and_the_checkpoint_is_kept_beside_the_file(pa
     assert repr(again) == f"<NDJSONFile {str(path)!r}, not open>"
 
 
-async def test_a_payload_stands_in_the_line_and_null_where_it_was_not_to_be_had(path: Path) -> None:
+async def test_line_has_payload_or_null(path: Path) -> None:
+    """A payload stands in the line and null where it was not to be had."""
     had, not_had = with_payload(listed(BEGIN)), EventDetail(listed(10**12), None)
     await write(path, batch([had, not_had]))
     first, second = map(json.loads, path.read_text().splitlines())
@@ -115,7 +117,7 @@ def test_what_goes_before_the_checkpoint_is_cut_off_after_a_kill(path: Path) -> 
 
 
 @pytest.mark.parametrize("moment", range(28))
-def test_a_kill_at_any_step_leaves_each_event_once_when_it_is_written_again(path: Path, moment: int) -> None:
+def test_kill_at_any_step_leaves_each_event_once(path: Path, moment: int) -> None:
     """Each step that reaches the disk is the last one once; the process that comes after it goes on."""
     batches = following(0, 1, 2, 3)
     steps = iter(range(1000))
@@ -168,7 +170,8 @@ def test_a_file_that_was_moved_away_is_followed_by_a_new_one(path: Path, tmp_pat
     assert seconds(path) == [3]
 
 
-def test_a_file_that_was_moved_away_after_a_kill_keeps_nothing_that_is_written_again(path: Path) -> None:
+def test_moved_file_keeps_nothing_that_is_written_again(path: Path) -> None:
+    """A file that was moved away after a kill keeps nothing that is written again."""
     first, second = following(0, 1)
     asyncio.run(write(path, first))
     line = path.read_bytes()
@@ -183,7 +186,8 @@ def test_a_file_that_was_moved_away_after_a_kill_keeps_nothing_that_is_written_a
     assert len(other.read_bytes()) == 13 * 99
 
 
-def test_a_file_that_is_emptied_in_place_is_appended_to_from_its_start(path: Path) -> None:
+def test_emptied_file_is_appended_to_from_its_start(path: Path) -> None:
+    """A file that is emptied in place is appended to from its start."""
     first, second, third, fourth = following(0, 1, 2, 3)
 
     async def main() -> None:
@@ -320,7 +324,8 @@ def test_a_backup_that_is_put_where_an_empty_file_was_is_not_cut(path: Path) -> 
     assert path.read_text().startswith("# a backup\n{")
 
 
-def test_a_batch_that_is_given_again_after_a_timeout_is_there_once(path: Path) -> None:
+def test_batch_written_again_after_timeout_is_there_once(path: Path) -> None:
+    """A batch that is given again after a timeout is there once."""
     first, second = following(0, 1)
 
     async def main() -> None:
@@ -336,7 +341,8 @@ def test_a_batch_that_is_given_again_after_a_timeout_is_there_once(path: Path) -
     assert seconds(path) == [0, 1]
 
 
-def test_what_a_killed_process_left_is_cut_off_wherever_it_was_moved(path: Path) -> None:
+def test_uncommitted_data_is_cut_off_in_moved_file(path: Path) -> None:
+    """What a killed process left is cut off wherever it was moved."""
     first, second = following(0, 1)
     asyncio.run(write(path, first))
     with path.open("a") as file:
@@ -347,7 +353,8 @@ def test_what_a_killed_process_left_is_cut_off_wherever_it_was_moved(path: Path)
     assert (seconds(moved), seconds(path)) == ([0], [1])
 
 
-def test_another_file_that_got_the_number_of_the_one_before_keeps_what_is_in_it(path: Path) -> None:
+def test_other_file_with_reused_inode_is_kept(path: Path) -> None:
+    """Another file that got the inode of the one before keeps its content."""
     first, second = following(0, 1)
     asyncio.run(write(path, first))
     size = path.stat().st_size
@@ -357,9 +364,8 @@ def test_another_file_that_got_the_number_of_the_one_before_keeps_what_is_in_it(
 
 
 @pytest.mark.parametrize("is_open", [False, True])
-def test_a_file_that_is_shorter_than_what_was_written_is_an_error_that_says_what_to_do(
-    path: Path, is_open: bool
-) -> None:
+def test_shorter_file_is_an_error_with_advice(path: Path, is_open: bool) -> None:
+    """A file that is shorter than what was written is an error that says what to do."""
     first, second = following(0, 1)
 
     async def main() -> None:
@@ -430,7 +436,8 @@ def test_the_checkpoint_may_be_elsewhere(path: Path, tmp_path: Path) -> None:
      '{"version": 1, "device": 1, "inode": 1, "length": -1, "tail": 1, "checkpoint": null}',
      '{"version": 1, "device": 1, "inode": 1, "length": 1, "tail": 1, "checkpoint": 1}', "[" * 100_000],
 )  # fmt: skip
-def test_a_checkpoint_that_is_damaged_is_an_error_and_nothing_is_touched(path: Path, text: str) -> None:
+def test_damaged_checkpoint_is_an_error(path: Path, text: str) -> None:
+    """A checkpoint that is damaged is an error and nothing is touched."""
     path.write_text("kept")
     beside(path).write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(ArchiveError, match=r"checkpoint does not tell what was written .* Move both away") as caught:
@@ -449,7 +456,8 @@ def test_what_is_no_plain_file_or_cannot_be_opened_is_an_error(path: Path, tmp_p
         NDJSONFile(tmp_path / "missing" / "events.ndjson").open()
 
 
-def test_a_disk_that_is_full_is_an_error_and_the_same_batch_can_be_written_again(path: Path) -> None:
+def test_full_disk_is_an_error_and_batch_can_be_repeated(path: Path) -> None:
+    """A disk that is full is an error and the same batch can be written again."""
     first, second = following(0, 1)
     was = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -474,9 +482,8 @@ def test_a_disk_that_is_full_is_an_error_and_the_same_batch_can_be_written_again
     assert seconds(path) == [0, 1]
 
 
-def test_a_batch_that_failed_after_it_was_stored_is_not_stored_twice(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batch_that_failed_after_commit_is_stored_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that failed after it was stored is not stored twice."""
     first, second = following(0, 1)
 
     def replaced_but_not_synced(where: Path, data: bytes) -> None:
@@ -499,7 +506,8 @@ def test_a_batch_that_failed_after_it_was_stored_is_not_stored_twice(
     assert seconds(path) == [0, 1, 2, 3]
 
 
-def test_a_batch_whose_writing_is_cancelled_is_there_whole_or_not_at_all(path: Path) -> None:
+def test_cancelled_batch_is_there_whole_or_not_at_all(path: Path) -> None:
+    """A batch whose writing is cancelled is there whole or not at all."""
     batches = following(*range(30))
 
     async def main() -> str | None:
@@ -538,9 +546,8 @@ async def test_what_is_followed_into_a_file_goes_on_after_it(path: Path) -> None
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only there an open file tells its name")
-def test_the_data_is_on_the_disk_before_the_checkpoint_that_counts_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_data_is_synced_before_its_checkpoint(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data is on the disk before the checkpoint that counts it."""
     steps: list[Any] = []
     synced, renamed = os.fsync, Path.replace
 

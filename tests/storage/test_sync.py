@@ -60,7 +60,8 @@ def asked(simulator: Simulator, connector_id: str) -> list[int]:
     return found
 
 
-async def test_an_archive_has_what_a_live_stream_gives_with_the_payloads(client: Client, archive: Archive) -> None:
+async def test_archive_equals_live_stream_with_payloads(client: Client, archive: Archive) -> None:
+    """An archive has what a live stream gives with the payloads."""
     assert await archive.sync(client, since=BEGIN, details=True) == 5
     for connector_id in await archive.list_connectors():
         window: dict[str, Any] = {"since": BEGIN, "until": BEGIN + 9}
@@ -86,18 +87,18 @@ async def test_once_more_brings_only_what_is_new_late_events_too(
     assert await archive.sync(client, iter(["c1"])) == 0
 
 
-async def test_a_connector_that_was_silent_so_far_loses_nothing_where_since_means_another_time_each_day(
+async def test_silent_connector_starts_where_account_did(
     simulator: Simulator, client: Client, archive: Archive
 ) -> None:
+    """A connector that was silent so far loses nothing where ``since`` means another time each day."""
     simulator.add("silent")
     await archive.sync(client, since=BEGIN - 10)
     simulator.add("silent", *made(5))
     assert await archive.sync(client, since=BEGIN + 100) == 1
 
 
-async def test_an_account_that_was_mistyped_once_is_none_of_the_archive(
-    simulator: Simulator, client: Client, archive: Archive
-) -> None:
+async def test_mistyped_account_is_none_of_the_archive(simulator: Simulator, client: Client, archive: Archive) -> None:
+    """An account that was mistyped once is none of the archive."""
     options: dict[str, Any] = {**simulator.client_options, "account_id": "typo"}
     async with Client(**options) as other:
         with pytest.raises(FleetError):
@@ -115,7 +116,8 @@ async def test_an_archive_that_is_closed_while_a_sync_begins_ends_it(client: Cli
     assert client_tasks() == set()
 
 
-async def test_payloads_of_some_kinds_alone_do_not_count_as_those_of_all(client: Client, archive: Archive) -> None:
+async def test_payloads_of_some_kinds_do_not_count_as_all(client: Client, archive: Archive) -> None:
+    """Payloads of some kinds alone do not count as those of all."""
     follower = client.follow_events("c1", since=BEGIN).details(kinds="StartUpgrade").once()
     async for each in follower.batches():
         await archive.append(each)
@@ -126,9 +128,8 @@ async def test_payloads_of_some_kinds_alone_do_not_count_as_those_of_all(client:
 
 
 @pytest.mark.parametrize("since", [None, BEGIN], ids=["never told", "told again"])
-async def test_payloads_that_were_not_asked_for_at_first_come_when_they_are(
-    client: Client, archive: Archive, since: int | None
-) -> None:
+async def test_payloads_come_when_first_requested(client: Client, archive: Archive, since: int | None) -> None:
+    """Payloads that were not asked for at first come when they are."""
     assert await archive.sync(client, since=BEGIN) == 5
     assert await archive.latest_events("c1") == []
     assert await archive.sync(client, since=since, details=True) == 0
@@ -139,9 +140,8 @@ async def test_payloads_that_were_not_asked_for_at_first_come_when_they_are(
     assert await archive.sync(client) == 0
 
 
-async def test_a_later_time_does_not_begin_anew_and_an_earlier_one_does(
-    simulator: Simulator, client: Client, archive: Archive
-) -> None:
+async def test_later_since_goes_on_and_earlier_restarts(simulator: Simulator, client: Client, archive: Archive) -> None:
+    """A later time does not begin anew and an earlier one does."""
     simulator.add("c1", *made(-40_000, 40_000))
     await archive.sync(client, "c1", since=BEGIN, lookback=60)
     assert asked(simulator, "c1")[0] == -1
@@ -172,9 +172,10 @@ async def test_a_connector_that_is_new_is_read_from_its_beginning_on(
 
 
 @pytest.mark.parametrize("ids", [None, "c1"])
-async def test_what_comes_between_two_times_is_not_lost_where_the_first_brought_nothing(
+async def test_start_is_stored_although_nothing_came(
     simulator: Simulator, client: Client, archive: Archive, monkeypatch: pytest.MonkeyPatch, ids: str | None
 ) -> None:
+    """What comes between two times is not lost where the first brought nothing."""
     date = BEGIN + 1000.5
     monkeypatch.setattr(_time, "time", SimpleNamespace(time=lambda: date))
     assert await archive.sync(client, ids) == 0
@@ -193,9 +194,10 @@ async def test_kinds_go_on_each_by_itself(simulator: Simulator, client: Client, 
     assert [each.recorded is not None for each in details] == [False, False, False, True, True]
 
 
-async def test_connectors_that_fail_are_told_of_after_the_others_are_stored(
+async def test_failed_connectors_are_raised_after_others_are_stored(
     simulator: Simulator, client: Client, archive: Archive
 ) -> None:
+    """Connectors that fail are told of after the others are stored."""
     with pytest.raises(FleetError) as caught:
         await archive.sync(client, ["c1", "missing", "c2"], since=BEGIN)
     assert list(caught.value.errors) == ["missing"]
@@ -251,9 +253,10 @@ async def test_closing_waits_for_the_batch_that_is_being_stored(
     assert await filling == 3
 
 
-async def test_two_that_fill_one_archive_at_once_lose_and_double_nothing(
+async def test_two_syncs_at_once_store_each_event_once(
     simulator: Simulator, client: Client, archive: Archive, tmp_path: Path
 ) -> None:
+    """Two that fill one archive at once lose and double nothing."""
     simulator.add("c1", *made(*range(100, 900)))
     async with Archive(tmp_path / "events.db") as other:
         counts = await asyncio.gather(archive.sync(client, since=BEGIN), other.sync(client, since=BEGIN))
@@ -269,9 +272,8 @@ async def test_what_was_followed_by_hand_can_be_appended(client: Client, archive
     assert await archive.sync(client, ["c1", "c2"], since=BEGIN) == 0
 
 
-async def test_a_followed_gap_is_filled_where_an_earlier_time_is_asked_for(
-    simulator: Simulator, client: Client, archive: Archive
-) -> None:
+async def test_earlier_since_fills_a_followed_gap(simulator: Simulator, client: Client, archive: Archive) -> None:
+    """A followed gap is filled where an earlier time is asked for."""
     simulator.add("c1", *made(*range(10, 20)))
     async for each in client.follow_events("c1", since=BEGIN + 15).once().batches():
         await archive.append(each)
