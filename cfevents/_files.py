@@ -47,12 +47,23 @@ def atomic_write(path: Path, data: bytes) -> None:
         OSError: The file cannot be written.
     """
     new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    sync_directory(path.parent)
+    new.write_bytes(data)
+    move_into_place(new, path)
+
+
+def move_into_place(path: Path, target: Path) -> None:
+    """Rename a file so that a crash leaves the old target or the new one, whole.
+
+    Raises:
+        OSError: The file cannot be synced or renamed.
+    """
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    path.replace(target)
+    sync_directory(target.parent)
 
 
 class AtomicFile:
@@ -87,13 +98,10 @@ class AtomicFile:
             OSError: It cannot be written or renamed, or another process has begun to write to the same name.
         """
         assert self._file is not None  # noqa: S101 - it is open
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self._file.close()
         if not self._is_ours():
             raise OSError("another has begun to write it")
-        self._file.close()
-        self._part.replace(self._target)
-        sync_directory(self._target.parent)
+        move_into_place(self._part, self._target)
         self._file = None
 
     def discard(self) -> None:

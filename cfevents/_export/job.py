@@ -4,26 +4,27 @@ A chunk has the position after it, from which another process can go on. So an i
 """
 
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from attrs import evolve, frozen
 
+from cfevents._client import Client
 from cfevents._export.formats import Format
 from cfevents._export.staging import ExportProgress, Staging
-from cfevents._listing.stream import EventStream
-from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import EventBatch
-from cfevents._time import TimeLike
 from cfevents.errors import ArchiveError
-from cfevents.events import KindFilter
 from cfevents.storage.archive import Archive
 
 # Listed in slices: a cursor may have expired by tomorrow, and a slice can always be listed again.
 _CONCURRENCY = 4
 # Small pages where payloads are read: as many requests are repeated after an interruption.
 _DETAILS_PAGE_EVENTS = 100
+
+
+Add: TypeAlias = Callable[[bytes, ExportProgress], None]
+"""Stores encoded events, with the progress that they make."""
 
 
 class Chunk(NamedTuple):
@@ -42,29 +43,11 @@ class ChunkSource(Protocol):
         ...
 
 
-class SupportsList(Protocol):
-    """The part of `Client` that is needed here."""
-
-    def list_events(
-        self,
-        connector_id: str,
-        *,
-        since: TimeLike,
-        until: TimeLike | None = ...,
-        kind: KindFilter | None = ...,
-        page_size: int | None = ...,
-        checkpoint: Checkpoint | str | None = ...,
-        concurrency: int = ...,
-    ) -> EventStream:
-        """List the events of a connector."""
-        ...
-
-
 @frozen
 class APISource:
     """Events from the API, a page a chunk."""
 
-    client: SupportsList
+    client: Client
     kinds: tuple[str, ...]
     details: bool
 
@@ -114,14 +97,6 @@ def _rest_after(last: tuple[float, int] | None, batch: EventBatch) -> EventBatch
     return EventBatch(batch.connector_ids, [batch.events[place] for place in kept], recorded)
 
 
-class Sink(Protocol):
-    """The destination of encoded events."""
-
-    def add(self, data: bytes, progress: ExportProgress, /) -> None:
-        """Append data, and store the progress with it."""
-        ...
-
-
 async def export(staging: Staging, progress: ExportProgress, source: ChunkSource, file_format: Format) -> int:
     """Gather the rest of an export, and publish the file.
 
@@ -142,28 +117,28 @@ async def export(staging: Staging, progress: ExportProgress, source: ChunkSource
         staging.publish(None)
         return progress.events
     staging.begin(progress)
-    progress = await gather(staging, progress, source, file_format)
+    progress = await gather(staging.add, progress, source, file_format)
     staging.publish(await file_format.finalize(staging.data))
     return progress.events
 
 
-async def gather(sink: Sink, progress: ExportProgress, source: ChunkSource, file_format: Format) -> ExportProgress:
-    """Encode the rest of an export into a sink, chunk by chunk; raises as `export` does."""
+async def gather(add: Add, progress: ExportProgress, source: ChunkSource, file_format: Format) -> ExportProgress:
+    """Encode the rest of an export chunk by chunk, and hand it over; raises as `export` does."""
     if not progress.events:
-        progress = _add(sink, progress, file_format.header)
+        progress = _store(add, progress, file_format.header)
     while not progress.is_complete:
         connector_id = progress.connectors[progress.done]
         async with aclosing(source.chunks(connector_id, progress)) as chunks:
             async for chunk in chunks:
                 count = progress.events + len(chunk.batch.events)
-                progress = _add(sink, progress, file_format.encode(chunk.batch), after=chunk.after, events=count)
-        progress = _add(sink, progress, b"", after=None, done=progress.done + 1)
+                progress = _store(add, progress, file_format.encode(chunk.batch), after=chunk.after, events=count)
+        progress = _store(add, progress, b"", after=None, done=progress.done + 1)
     return progress
 
 
-def _add(sink: Sink, progress: ExportProgress, data: bytes, **changes: Any) -> ExportProgress:
+def _store(add: Add, progress: ExportProgress, data: bytes, **changes: Any) -> ExportProgress:
     progress = evolve(progress, length=progress.length + len(data), **changes)
-    sink.add(data, progress)
+    add(data, progress)
     return progress
 
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Self
 
 from attrs import asdict, frozen
 
-from cfevents._files import BINARY, FileLock, atomic_write, sync_directory
+from cfevents._files import BINARY, FileLock, atomic_write, move_into_place, sync_directory
 from cfevents._model.checkpoint import read_state
 from cfevents.errors import ArchiveError
 
@@ -55,7 +55,7 @@ class ExportProgress:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every connector is complete."""
+        """True when every connector is complete."""
         return self.done == len(self.connectors)
 
 
@@ -160,9 +160,7 @@ class Staging:
         self._close_data()
         with self._path_in_errors():
             if path is not None:
-                _sync(path)
-                path.replace(self._target)
-                sync_directory(self._target.parent)
+                move_into_place(path, self._target)
             self._remove()
 
     def discard(self) -> None:
@@ -209,11 +207,3 @@ class Staging:
 
     def _damaged(self, reason: str) -> ArchiveError:
         return ArchiveError(f"{self.folder} is damaged ({reason}): --restart throws it away")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -137,7 +137,10 @@ class AppendLog:
             raise ArchiveError(f"{self._path} is no plain file: events can be kept in a plain file only")
         if state is None:
             if status.st_size:
-                raise self._uncommitted()
+                raise ArchiveError(
+                    f"{self._path} has data, and {self._sidecar}, which tells how much of it counts, is not there: put "
+                    "that back; or move the data away, to begin afresh"
+                )
             self.checkpoint = None
         else:
             self.checkpoint = state.checkpoint
@@ -201,12 +204,6 @@ class AppendLog:
                 f"{self._sidecar} does not tell what was written to {self._path}: it is damaged, or of a newer "
                 f"version, or something else ({error}). Move both away to begin afresh"
             ) from error
-
-    def _uncommitted(self) -> ArchiveError:
-        return ArchiveError(
-            f"{self._path} has data, and {self._sidecar}, which tells how much of it counts, is not there: put that "
-            "back; or move the data away, to begin afresh"
-        )
 
 
 def _cut_back_if_same(path: str, state: _SidecarState, prefix: bytes) -> None:

@@ -35,21 +35,21 @@ class ArchivedStream(ConnectorStream):
         self._select, self._page_events = select, page_events
 
     async def _read_pages(self) -> AsyncGenerator[Page, None]:
-        async with aclosing(self._read(LISTED)) as pages:
+        async with aclosing(self._read_batches(LISTED)) as pages:
             async for details in pages:
                 yield Page(tuple(detail.metadata for detail in details), count=len(details))
 
     async def _read_details(
         self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter
     ) -> AsyncGenerator[EventDetail, None]:
-        async with aclosing(self._read(LISTED + PAYLOAD)) as pages:
+        async with aclosing(self._read_batches(LISTED + PAYLOAD)) as pages:
             async for details in pages:
                 counter.pages += 1
                 for detail in details:
                     is_unwanted = kinds and detail.metadata.kind not in kinds
                     yield EventDetail(detail.metadata, None) if is_unwanted else detail
 
-    async def _read(self, columns: tuple[str, ...]) -> AsyncGenerator[list[EventDetail], None]:
+    async def _read_batches(self, columns: tuple[str, ...]) -> AsyncGenerator[list[EventDetail], None]:
         details = await self._read_page(columns, "recorded_ts >= ?", (self.since,))
         yield details
         while len(details) == self._page_events:

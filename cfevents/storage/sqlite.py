@@ -55,7 +55,7 @@ _BUSY_POLL_S = 0.1
 _NOT_OPEN = "it is not open; write 'async with Archive(...) as archive'"
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_ADVICE = {
+_ERROR_ADVICE = {
     sqlite3.SQLITE_BUSY: "another process has locked it; try again when that one is done, or give a longer timeout=",
     sqlite3.SQLITE_LOCKED: "another connection has locked it; try again when that one is done",
     sqlite3.SQLITE_FULL: "there is no room for it; make room on the disk, and try again",
@@ -142,7 +142,7 @@ class Database:
         try:
             return work(deadline)
         except sqlite3.Error as error:
-            advice = _ADVICE.get(_code(error) or 0, "it could not be read or written")
+            advice = _ERROR_ADVICE.get(_code(error) or 0, "it could not be read or written")
             promise = "" if _code(error) in _DAMAGED else "; nothing is lost"
             raise self._error(f"{advice} ({error}){promise}") from error
         except ArchiveError as error:  # from where the path is not known

@@ -163,6 +163,7 @@ def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
     assert "aiohttp" in loaded
     assert not loaded & {
         "click",
+        "filelock",
         "msgspec",
         "pytest",
         "hypothesis",

@@ -205,13 +205,12 @@ async def _print(origin: _Origin, form: "Format", progress: "ExportProgress") ->
     from cfevents._export.job import gather  # noqa: PLC0415 - not needed for --help
 
     with gathering_shown(origin.source, progress, prints=True) as source:
-        await gather(_Stdout(), progress, source, form)
+        await gather(_print_data, progress, source, form)
 
 
-class _Stdout:
-    def add(self, data: bytes, _: "ExportProgress") -> None:
-        clear_status_line()
-        click.echo(data, nl=False)
+def _print_data(data: bytes, _: "ExportProgress") -> None:
+    clear_status_line()
+    click.echo(data, nl=False)
 
 
 async def _write(gathered: "Staging", origin: _Origin, form: "Format", job: _Job, window: "TimeWindow") -> int:
