@@ -1,4 +1,4 @@
-"""The front door."""
+"""The client: checks arguments and hands them to the packages behind it."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ class Client:
             async for event in client.list_events("connector-id", since="24h"):
                 print(event.recorded_at, event.id, event.kind)
 
-    What is not given comes from the environment: ``CLOUDFLARE_API_TOKEN``, or ``CLOUDFLARE_EMAIL`` and
+    Arguments that are left out come from the environment: ``CLOUDFLARE_API_TOKEN``, or ``CLOUDFLARE_EMAIL`` and
     ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``; ``CLOUDFLARE_BASE_URL``. Arguments win as a whole scheme of
     credentials, and the token wins over the key.
     """
@@ -63,22 +63,22 @@ class Client:
         retry: Retry | None = None,
         budget: Budget | None = None,
     ) -> None:
-        """Check the settings; nothing is opened or sent.
+        """Validate the settings. Nothing is opened or sent.
 
         Args:
-            api_token: API token with the permission *Magic WAN Read*, or a function, plain or async, that gives it;
-                it is asked before each request, so that a rotated token needs no restart.
-            api_email: The email of the previous scheme.
-            api_key: The key of the previous scheme.
+            api_token: API token with the permission *Magic WAN Read*, or a function, plain or async, that returns
+                it; it is called before each request, so that a rotated token needs no restart.
+            api_email: The email that belongs to ``api_key``.
+            api_key: A global API key, the older scheme.
             account_id: The account, at most 32 characters.
-            base_url: Where the API is; https, or http to a loopback address.
-            session: An aiohttp session to send with. It stays open, and its own timeout and ``raise_for_status``
-                change nothing. Without it the client makes its own, with the proxy that the environment names.
-            timeout: Patience for one attempt, in seconds, or an aiohttp ``ClientTimeout``.
-            max_body_size: The largest answer that is read, in bytes after decompression.
+            base_url: The API's URL; https, or http to a loopback address.
+            session: An aiohttp session to use. It stays open, and its own timeout and ``raise_for_status``
+                change nothing. The default is a session of the client's own, with the proxy of the environment.
+            timeout: The timeout of one attempt, in seconds, or an aiohttp ``ClientTimeout``.
+            max_body_size: The largest response that is read, in bytes after decompression.
             extra_headers: Headers for each request, such as those of a gateway in front of the API.
-            retry: How patiently a request is repeated; `Retry()` where it is left out.
-            budget: The requests that may be sent, which several clients can share; a `Budget()` of its own otherwise.
+            retry: The rules for repeating a request; the default is `Retry()`.
+            budget: The requests that may be sent, which several clients can share; the default is its own `Budget()`.
 
         Raises:
             ConfigurationError: Credentials, account or base URL are missing or unusable.
@@ -98,10 +98,10 @@ class Client:
         self._transport_options = TransportOptions(session, timeout, max_body_size, hidden_headers)
 
     async def open(self) -> Self:
-        """Open the client on the event loop that runs; once more is no harm, also after it was closed.
+        """Open the client on the running event loop. It may be open already, or may have been closed.
 
         Raises:
-            ConfigurationError: It is open on another event loop, or the session that was passed cannot be used.
+            ConfigurationError: The client is open on another event loop, or the session that was passed cannot be used.
         """
         if self._connection is None:
             transport = Transport(self._endpoints.base_url, self._credentials, self._transport_options)
@@ -140,25 +140,25 @@ class Client:
         concurrency: int = 1,
         timeout: float | None = None,
     ) -> EventStream:
-        """List the events of a connector in a window of time, the cursor followed to its end.
+        """List the events of a connector in a window of time, and follow the cursor to its end.
 
         Args:
             connector_id: The connector.
             since: The window's lower bound: an aware ``datetime``, seconds since the Unix epoch, a ``timedelta`` or
                 ``"24h"`` for that long ago, or ISO 8601 text with an offset. Widened to whole seconds.
-            until: Its upper bound likewise; now where it is left out.
+            until: The upper bound likewise; the default is now.
             kind: A kind's name, its class in `cfevents.events`, or a collection of them.
-            page_size: How many events the API may send at once (its ``limit``); the API's own default if left out.
-            cursor: Where to go on: a page's or an error's. Both bounds must then be as they were, and absolute.
-            checkpoint: What a listing has delivered, a page's or an error's, or its text: only the rest is asked for.
-                Connector, bounds and kinds must be as they were.
-            prefetch: How many pages are asked for ahead: while one is worked on, the next is on its way.
+            page_size: The most events per page (the API's ``limit``); the default is the API's own.
+            cursor: The cursor of a page or an error, to resume there. Both bounds must be as they were, and absolute.
+            checkpoint: The checkpoint of a page or an error, or its text, to list only the rest. Connector, bounds and
+                kinds must be as they were.
+            prefetch: How many pages are requested ahead, while the caller works on one.
             concurrency: How many slices of the window are listed side by side. From 2 on the events come in ascending
                 order, a page for each slice, without a cursor.
-            timeout: Patience for the API over the whole listing, in seconds; the caller's own time does not count.
+            timeout: Seconds to wait for the API over the whole listing; the caller's own time does not count.
 
         Returns:
-            A stream. Nothing is sent before it is read.
+            A stream. Nothing is sent until it is iterated.
 
         Raises:
             CheckpointError: The checkpoint is of another listing, or damaged.
@@ -187,13 +187,13 @@ class Client:
         concurrency: int = 8,
         on_error: Literal["raise", "collect"] = "raise",
     ) -> Fleet:
-        """Read several connectors as one.
+        """Return several connectors as one.
 
         Args:
-            connector_ids: Which; all of the account where it is left out, asked for whenever it is read.
-            concurrency: How many are asked at a time.
-            on_error: What becomes of those that fail, after the others have been served: a `FleetError`, or only
-                `Fleet.errors`.
+            connector_ids: The connectors. The default is all of the account, listed anew each time.
+            concurrency: How many connectors are read at a time.
+            on_error: Report connectors that fail, after the others have been read, by a `FleetError` (``"raise"``) or
+                in `Fleet.errors` only (``"collect"``).
 
         Raises:
             TypeError: An argument is of the wrong type.
@@ -213,28 +213,28 @@ class Client:
         deep_interval: DurationLike = "15min",
         kind: KindFilter | None = None,
     ) -> "Follower[EventMetadata]":
-        """Follow connectors: their events as they come, and late ones, once each.
+        """Follow connectors: new and late events, once each.
 
-        An appliance that was cut off delivers its events afterwards, into the past. So each round begins some time
-        before the newest event that was delivered, and from time to time as long before it as events may be late.
+        An appliance that was cut off delivers its events afterwards, with their old times. So each poll begins some
+        time before the newest event that was delivered, and from time to time as long before it as events may be late.
 
         Args:
             connector_ids: One connector's id, several, or a fleet.
-            since: What was recorded before is not delivered; now where it is left out.
-            checkpoint: What was delivered before, or its text: only the rest is. Connectors and kinds must be as they
-                were.
-            interval: How often each connector is asked: ``"30s"``, a ``timedelta``, or seconds. Longer where the
-                request budget has no room for all of them.
-            overlap: How far before the newest event each round begins.
-            lookback: How late an event may come: how long after it was recorded it may be collected.
-            deep_interval: How often events are looked for as far back.
+            since: Events recorded before are not delivered; the default is now.
+            checkpoint: The checkpoint of an earlier follower, or its text, to go on after it. Connectors and kinds must
+                be as they were.
+            interval: The time between two polls of a connector: ``"30s"``, a ``timedelta``, or seconds. It is longer
+                where the request budget has no room for all connectors.
+            overlap: How far before the newest event each poll begins.
+            lookback: The longest time between the recording and the collection of an event.
+            deep_interval: The time between two polls that begin a whole lookback earlier.
             kind: A kind's name, its class in `cfevents.events`, or a collection of them.
 
         Returns:
-            A follower. Nothing is sent before it is read.
+            A follower. Nothing is sent until it is iterated.
 
         Raises:
-            CheckpointError: The checkpoint is of something else, or damaged.
+            CheckpointError: The checkpoint is of other connectors or kinds, or damaged.
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
@@ -263,8 +263,8 @@ class Client:
 
         Args:
             connector_id: The connector.
-            event: Which one: `EventMetadata` from a listing, an `EventId`, or ``"1700000000.3"``.
-            timeout: Patience for the whole call, in seconds.
+            event: The event: `EventMetadata` from a listing, an `EventId`, or ``"1700000000.3"``.
+            timeout: The timeout of the whole call, in seconds.
 
         Raises:
             NotFoundError: There is no such event.
@@ -272,37 +272,37 @@ class Client:
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        patience, request = validate_timeout(timeout), self._endpoints.get_event(connector_id, event_id(event))
-        return (await self._get_connection().request(request, patience)).result
+        timeout, request = validate_timeout(timeout), self._endpoints.get_event(connector_id, event_id(event))
+        return (await self._get_connection().request(request, timeout)).result
 
     async def latest_events(self, connector_id: str, *, timeout: float | None = None) -> list[RecordedEvent]:
         """Get the latest events of a connector with their payloads, in the API's order.
 
         Args:
             connector_id: The connector.
-            timeout: Patience for the whole call, in seconds.
+            timeout: The timeout of the whole call, in seconds.
 
         Raises:
             CfEventsError: The request did not succeed.
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        patience, request = validate_timeout(timeout), self._endpoints.latest_events(connector_id)
-        return list((await self._get_connection().request(request, patience)).result.items)
+        timeout, request = validate_timeout(timeout), self._endpoints.latest_events(connector_id)
+        return list((await self._get_connection().request(request, timeout)).result.items)
 
     async def list_connectors(self, *, timeout: float | None = None) -> list[Connector]:
         """List the connectors of the account.
 
         Args:
-            timeout: Patience for the whole call, in seconds.
+            timeout: The timeout of the whole call, in seconds.
 
         Raises:
             CfEventsError: The request did not succeed.
             TypeError: The timeout is not a number.
             ValueError: The timeout is not finite and above 0.
         """
-        patience, request = validate_timeout(timeout), self._endpoints.list_connectors()
-        return (await self._get_connection().request(request, patience)).result
+        timeout, request = validate_timeout(timeout), self._endpoints.list_connectors()
+        return (await self._get_connection().request(request, timeout)).result
 
     def _get_connection(self) -> Connection:
         if self._connection is None:
@@ -314,15 +314,15 @@ class Client:
 
     @property
     def usage(self) -> Usage:
-        """What this client has sent and waited, and what is left of its budget at this moment."""
+        """The requests and waits of this client so far, and what is left of its budget at this moment."""
         counters = self._counters
         return Usage(counters.sent, counters.repeated, counters.waited, self._budget.left)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a client holds credentials and connections, and is not copied: make one where it is needed")
+        raise TypeError("a client holds credentials and connections, and cannot be copied: make one where it is needed")
 
     def __repr__(self) -> str:
-        # Of a client that could not be made, a traceback shows this before there is anything to tell.
+        # A traceback shows this for a client that could not be made, too.
         endpoints = vars(self).get("_endpoints")
         account = f" of account {endpoints.account_id} at {endpoints.base_url}" if endpoints else ""
         state = "open" if self._connection is not None else "closed" if self._closed else "not open"

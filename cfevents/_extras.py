@@ -1,4 +1,4 @@
-"""What only the extras bring."""
+"""Checks that the libraries of an extra are installed."""
 
 from importlib import import_module
 
@@ -6,7 +6,7 @@ from cfevents.errors import ConfigurationError
 
 
 def require_extra(extra: str, *libraries: str) -> None:
-    """Make sure that the libraries of an extra are there, before anything is sent.
+    """Check that the libraries of an extra are installed, before anything is sent.
 
     Raises:
         ConfigurationError: One is not installed; the message names the extra.
@@ -15,7 +15,7 @@ def require_extra(extra: str, *libraries: str) -> None:
         try:
             import_module(library)
         except ModuleNotFoundError as error:
-            if error.name != library:  # it is there, and lacks something itself
+            if error.name != library:  # it is installed, and lacks something itself
                 raise
             raise ConfigurationError(
                 f"{library} is not installed: pip install 'cfevents[{extra}]'", extra=extra

@@ -20,7 +20,7 @@ class Secret(str):
 
 
 class NonText:
-    """What stands in for an argument that should have been text, and may be a secret all the same."""
+    """The stand-in for an argument that should have been text, and may be a secret all the same."""
 
     def __init__(self, value: object) -> None:
         self.type_name = type(value).__name__
@@ -34,7 +34,7 @@ def mask(value: object) -> Any:
 
 
 def mask_values(headers: object) -> Any:
-    """Mask the values of headers, some of which are secrets; what is no mapping is replaced by what it was."""
+    """Mask the values of headers, some of which are secrets; anything but a mapping becomes a `NonText`."""
     if headers is None:
         return {}
     if not isinstance(headers, Mapping):

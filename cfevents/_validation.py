@@ -1,15 +1,15 @@
-"""What an argument must be. Each check returns the argument, or says what to write instead."""
+"""Checks of arguments, which return the argument or raise with what to write instead; and text for messages."""
 
 from typing import TypeVar
 
 T = TypeVar("T")
 
-# Thirty years: what is longer was not meant in seconds.
+# Thirty years: anything longer was not meant in seconds.
 _MAX_SECONDS = 1e9
 
 
 def short_repr(value: object) -> str:
-    """Show an argument in one short line."""
+    """Return the repr of an argument, cut to one short line."""
     try:
         text = repr(value)
     except ValueError:  # an int of more digits than Python writes
@@ -17,13 +17,18 @@ def short_repr(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def escape_surrogates(text: str) -> str:
+    """Return text with lone surrogates escaped as JSON does. JSON can hold them; files, pages and tables cannot."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def is_number(value: object) -> bool:
-    """Whether a value is a number, numpy's and fractions included; a bool is none."""
+    """Return whether a value is a number, numpy's and fractions included. A bool is none."""
     return not isinstance(value, bool) and hasattr(type(value), "__float__")
 
 
 def validate_seconds(name: str, value: float) -> float:
-    """Check a length of time in seconds.
+    """Return a duration in seconds as a float.
 
     Raises:
         TypeError: It is not a number.
@@ -37,7 +42,7 @@ def validate_seconds(name: str, value: float) -> float:
 
 
 def validate_timeout(timeout: float | None) -> float | None:
-    """Check a call's patience in seconds; None is without bound.
+    """Return the timeout of a call in seconds; None for no limit.
 
     Raises:
         TypeError: It is not a number.
@@ -47,7 +52,7 @@ def validate_timeout(timeout: float | None) -> float | None:
 
 
 def validate_int(name: str, value: int, *, least: int = 1) -> int:
-    """Check a number of things.
+    """Return a whole number unchanged.
 
     Raises:
         TypeError: It is not a whole number.
@@ -61,7 +66,7 @@ def validate_int(name: str, value: int, *, least: int = 1) -> int:
 
 
 def validate_type(name: str, value: T, kind: type[T]) -> T:
-    """Check that an argument is an instance of a class.
+    """Return an instance of a class unchanged.
 
     Raises:
         TypeError: It is not.
@@ -72,7 +77,7 @@ def validate_type(name: str, value: T, kind: type[T]) -> T:
 
 
 def validate_text(name: str, value: str) -> str:
-    """Check a text that is sent in a URL.
+    """Return text that a URL can carry unchanged.
 
     Raises:
         TypeError: It is not text.
@@ -90,7 +95,7 @@ def validate_text(name: str, value: str) -> str:
 
 
 def validate_path_segment(name: str, value: str) -> str:
-    """Check that an id is exactly one segment of a path.
+    """Return an id that is exactly one path segment unchanged.
 
     Raises:
         TypeError: It is not text.

@@ -1,13 +1,13 @@
-"""The error family, and the coded messages by which the API explains itself.
+"""The exception tree, and the API's coded messages.
 
 ::
 
     CfEventsError
     ├── ConfigurationError                credentials, account, base URL, a client not open or on another loop
     ├── APIError                          a request that did not succeed
-    │   ├── APIConnectionError            no answer, or not a whole one
-    │   │   └── APITimeoutError           no answer in time
-    │   ├── APIStatusError                the API said no
+    │   ├── APIConnectionError            no response, or not a whole one
+    │   │   └── APITimeoutError           no response in time
+    │   ├── APIStatusError                the API refused
     │   │   ├── BadRequestError           400
     │   │   ├── AuthenticationError       401
     │   │   ├── PermissionDeniedError     403
@@ -29,7 +29,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-if TYPE_CHECKING:  # for the annotation alone: no arrow back
+from cfevents._validation import escape_surrogates
+
+if TYPE_CHECKING:  # for the annotation only
     from cfevents._model.checkpoint import Checkpoint
 
 
@@ -40,7 +42,7 @@ class CodedMessage:
     __module__ = "cfevents"
 
     code: int | None = None
-    """The vendor's number for it; None where the answer had none."""
+    """The vendor's number of the message; None where the response had none."""
 
     message: str | None = None
     """The text."""
@@ -50,14 +52,13 @@ class CodedMessage:
 
     def __str__(self) -> str:
         text = ": ".join(str(part) for part in (self.code, self.message) if part is not None)
-        # JSON may hold half a character, which no file of a log would take.
-        return text.encode(errors="backslashreplace").decode()
+        return escape_surrogates(text)
 
 
 class CfEventsError(Exception):
-    """Any failure of this library that is not a wrong argument.
+    """The base of all errors of this library except wrong arguments.
 
-    An error that arises while a listing is read carries what is needed to go on from the page that failed::
+    An error that is raised while a listing is read carries what is needed to resume it at the page that failed::
 
         assert error.since is not None  # it is there on every error of a listing
         client.list_events(connector_id, since=error.since, until=error.until, kind=error.kind,
@@ -73,7 +74,7 @@ class CfEventsError(Exception):
     """The request's path, without its query."""
 
     cursor: str | None = None
-    """The cursor of the page that a listing lacks; None for its first page."""
+    """The cursor of the page that failed; None for the first page of a listing."""
 
     since: int | None = None
     """The listing's lower bound, in seconds since the Unix epoch."""
@@ -85,15 +86,16 @@ class CfEventsError(Exception):
     """The kind or kinds that the listing was limited to."""
 
     checkpoint: "Checkpoint | None" = None
-    """What the listing had delivered, to go on after it."""
+    """The position from which the listing can be resumed."""
 
     def __init__(self, message: str = "", **details: Any) -> None:
         super().__init__(message)
-        vars(self).update(details)
+        for name, value in details.items():
+            setattr(self, name, value)
 
     def __str__(self) -> str:
-        asked = f"{self.method} {self.path}: " if self.path else ""
-        return asked + super().__str__()
+        request = f"{self.method} {self.path}: " if self.path else ""
+        return request + super().__str__()
 
 
 class ConfigurationError(CfEventsError):
@@ -114,20 +116,20 @@ class APIError(CfEventsError):
     __module__ = "cfevents"
 
     ray_id: str | None = None
-    """The answer's ``CF-Ray`` header, which the vendor's support asks for; None where there was none."""
+    """The response's ``CF-Ray`` header, which the vendor's support asks for; None where there was none."""
 
     def __str__(self) -> str:
         return super().__str__() + (f" (CF-Ray {self.ray_id})" if self.ray_id else "")
 
 
 class APIConnectionError(APIError):
-    """No answer came, or only a part of one: refused, reset, dropped, cut short."""
+    """There was no response, or only a part of one: refused, reset, dropped, cut short."""
 
     __module__ = "cfevents"
 
 
 class APITimeoutError(APIConnectionError):
-    """No whole answer came in the time allowed for one attempt, or for the whole call."""
+    """There was no whole response within the timeout of one attempt, or of the whole call."""
 
     __module__ = "cfevents"
 
@@ -138,10 +140,10 @@ class APIStatusError(APIError):
     __module__ = "cfevents"
 
     status: int = 0
-    """The HTTP status of the answer."""
+    """The HTTP status of the response."""
 
     errors: tuple[CodedMessage, ...] = ()
-    """Why, in the API's own words."""
+    """The API's own reasons."""
 
 
 class BadRequestError(APIStatusError):
@@ -187,16 +189,16 @@ class InternalServerError(APIStatusError):
 
 
 class APIResponseError(APIError):
-    """An answer that is not JSON, or not of the documented shape."""
+    """A response that is not JSON, or not of the documented shape."""
 
     __module__ = "cfevents"
 
     place: str = ""
-    """Where in the answer, such as ``result.items[17].t``; ``body`` where it is not JSON at all."""
+    """The place in the response, such as ``result.items[17].t``; ``body`` where it is not JSON at all."""
 
 
 class ResponseTooLargeError(APIResponseError):
-    """An answer that is larger than the client's ``max_body_size``, after decompression."""
+    """A response that is larger than the client's ``max_body_size``, after decompression."""
 
     __module__ = "cfevents"
 
@@ -211,7 +213,7 @@ class PaginationError(CfEventsError):
 
 
 class CheckpointError(CfEventsError):
-    """A checkpoint that is damaged, of a newer version, or of another listing than the one that it is given to."""
+    """A checkpoint that is damaged, of a newer version, or of another listing than the one it is used for."""
 
     __module__ = "cfevents"
 
@@ -228,10 +230,10 @@ class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):
     __module__ = "cfevents"
 
     errors: Mapping[str, CfEventsError]
-    """What went wrong, by connector id."""
+    """The errors by connector id."""
 
     def __new__(cls, errors: Mapping[str, CfEventsError]) -> "FleetError":
-        """Make the group of the errors."""
+        """Return the group of the errors."""
         shown = ", ".join(list(errors)[:5]) + (", …" if len(errors) > 5 else "")
         return super().__new__(cls, f"could not read {len(errors)} of the connectors: {shown}", list(errors.values()))
 
@@ -240,5 +242,5 @@ class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):
         self.errors = dict(errors)
 
     def derive(self, excs: Sequence[CfEventsError]) -> "FleetError":  # type: ignore[override]
-        """Make a group of some of the errors, as ``except*`` does."""
+        """Return the group of some of the errors, as ``except*`` needs it."""
         return FleetError({name: error for name, error in self.errors.items() if error in excs})

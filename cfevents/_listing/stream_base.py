@@ -129,17 +129,17 @@ class BaseStream(ABC):
         return 0.0
 
     def _repr_html_(self) -> str:
-        from cfevents._html import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
+        from cfevents._html import fields_of, format_date  # noqa: PLC0415 - only a notebook asks for it
 
         query = self._query
         arguments = {
             "connector": self._label,
-            "since": date_of(self.since),
-            "until": date_of(self.until),
+            "since": format_date(self.since),
+            "until": format_date(self.until),
             "kind": ", ".join(query.kinds) or "every kind",
             "page size": query.page_size,
             "slices at a time": query.concurrency if query.concurrency > 1 else None,
-            "continues at": query.start.cursor or (query.start.reached and date_of(query.start.reached)),
+            "continues at": query.start.cursor or (query.start.reached and format_date(query.start.reached)),
             "timeout": query.timeout and f"{query.timeout:g} s",
         }
         return fields_of(f"{type(self).__name__}: sent when it is read", arguments)

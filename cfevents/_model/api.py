@@ -1,39 +1,39 @@
-"""What the API's answers are made of."""
+"""The objects in the API's responses: events, connectors, devices."""
 
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 from attrs import field, fields, frozen
 
 from cfevents._model.checkpoint import EventKey
+from cfevents._time import EPOCH
 from cfevents._validation import short_repr
 from cfevents.events import Event
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Not compiled here: importing has to be quick, and re remembers what it compiled.
+# Not compiled here: importing has to be quick, and re caches what it compiled.
 _ID = r"(0|-?[1-9][0-9]{0,18})\.(0|-?[1-9][0-9]{0,18})"
 
-# A whole number goes where a database or a data frame keeps it: into a signed integer of 64 bits.
 INT64 = range(-(2**63), 2**63)
+"""The whole numbers that databases and data frames can hold."""
 
-# What a notebook shows of a listed event.
 SUMMARY_FIELDS = ("kind", "recorded_at", "collected_at", "sequence")
+"""The columns of listed events in a notebook."""
 
 
 def _as_datetime(seconds: float, name: str) -> datetime:
     """Convert seconds since the Unix epoch to an aware UTC datetime."""
     try:
-        return _EPOCH + timedelta(seconds=seconds)
+        return EPOCH + timedelta(seconds=seconds)
     except OverflowError:
         raise ValueError(f"{name}={seconds} lies outside the years 1 to 9999; use the number itself") from None
 
 
 def whole(value: Any) -> Any:
-    """Spell a number that arrived whole (``3`` or ``3.0``) as an ``int``; leave a fractional one as it is."""
+    """Convert a float without a fraction (``3.0``) to an ``int``; return anything else unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -46,16 +46,16 @@ def _finite(_instance: object, attribute: Any, value: Any) -> None:
         raise ValueError(f"{attribute.name} must be finite, not {value}")
 
 
-def _unbroken(_instance: object, attribute: Any, value: Any) -> None:
+def _is_whole(_instance: object, attribute: Any, value: Any) -> None:
     if not isinstance(value, int):
         raise ValueError(f"{attribute.name} must be a whole number, not {value}")
 
 
 @frozen(order=True)
 class EventId:
-    """What identifies an event of one connector: when it was recorded, and its place within that second.
+    """The identity of an event within its connector: when it was recorded, and its sequence number.
 
-    Ordered as recorded. ``str()`` spells it as the API's paths do: ``1700000000.3``.
+    Ordered as recorded. ``str()`` has the form of the API's paths: ``1700000000.3``.
 
     Raises:
         TypeError: A part is not a number.
@@ -67,7 +67,7 @@ class EventId:
     recorded_ts: int | float = field(converter=whole, validator=_finite)
     """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
 
-    sequence: int = field(converter=whole, validator=[_finite, _unbroken])
+    sequence: int = field(converter=whole, validator=[_finite, _is_whole])
     """Sequence number, which orders events with the same timestamp (``n``)."""
 
     def __str__(self) -> str:
@@ -75,7 +75,7 @@ class EventId:
 
     @classmethod
     def parse(cls, text: str) -> "EventId":
-        """Read an id as the API spells it.
+        """Parse an id in the form of the API.
 
         Args:
             text: ``"{t}.{n}"``, both whole numbers, such as ``"1700000000.3"``.
@@ -91,8 +91,8 @@ class EventId:
         raise ValueError(f"{short_repr(text)} is not an event id: write its t and n as whole numbers, '1700000000.3'")
 
 
-class _MadeWhenAsked:
-    """An ``extra`` that may be unset: of a million listed events hardly one has any, which spares a dict for each."""
+class _LazyExtra:
+    """Creates ``extra`` on first access. Almost no listed event has extra fields, so this saves a dict per event."""
 
     def __init__(self, slot: Any) -> None:
         self._slot = slot
@@ -111,7 +111,7 @@ class _MadeWhenAsked:
 
 
 class EventSlots:
-    """Where `EventMetadata` keeps its attributes; `_protocol.fast_path` fills them before an event is frozen."""
+    """The slots of `EventMetadata`, which `_protocol.fast_path` fills before an event is frozen."""
 
     __slots__ = ("__weakref__", "collected_ts", "extra", "kind", "recorded_ts", "sequence")
 
@@ -139,7 +139,7 @@ class EventMetadata(EventSlots):
 
     @property
     def id(self) -> EventId:
-        """What identifies the event."""
+        """The event's id."""
         return EventId(self.recorded_ts, self.sequence)
 
     @property
@@ -154,17 +154,17 @@ class EventMetadata(EventSlots):
 
     @property
     def lag(self) -> timedelta:
-        """How long after it was recorded the event was collected; `collected_at` less `recorded_at`."""
+        """The time from recording to collection: `collected_at` less `recorded_at`."""
         return self.collected_at - self.recorded_at
 
     def _repr_html_(self) -> str:
-        from cfevents._html import fields_of  # noqa: PLC0415 - only a notebook asks for it
+        from cfevents._html import fields_of  # noqa: PLC0415 - for notebooks only
 
         return fields_of(f"Event {self.id}", {**summary_fields(self), "extra": self.extra or None})
 
 
-# Not by __getattr__, which would slow every attribute down.
-EventMetadata.extra = _MadeWhenAsked(EventSlots.extra)  # type: ignore[assignment, attr-defined]
+# Not by __getattr__, which would slow down every attribute.
+EventMetadata.extra = _LazyExtra(EventSlots.extra)  # type: ignore[assignment, attr-defined]
 
 
 @frozen
@@ -190,7 +190,7 @@ class RecordedEvent:
 
     @property
     def id(self) -> EventId:
-        """What identifies the event."""
+        """The event's id."""
         return EventId(self.recorded_ts, self.sequence)
 
     @property
@@ -204,35 +204,36 @@ class RecordedEvent:
         return _as_datetime(self.recorded_ts, "recorded_ts")
 
     def _repr_html_(self) -> str:
-        from cfevents._html import date_of, fields_of  # noqa: PLC0415 - only a notebook asks for it
+        from cfevents._html import fields_of, format_date  # noqa: PLC0415 - for notebooks only
 
-        told = {
+        summary = {
             "kind": self.kind,
             "description": getattr(self.event, "description", "not documented"),
-            "recorded_at": date_of(self.recorded_ts),
+            "recorded_at": format_date(self.recorded_ts),
             "sequence": self.sequence,
             "version": self.version,
         }
-        payload = {f"event.{each.name}": getattr(self.event, each.name) or None for each in fields(type(self.event))}
+        names = [field.name for field in fields(type(self.event))]
+        payload = {f"event.{name}": getattr(self.event, name) or None for name in names}
         payload.pop("event.kind", None)
-        return fields_of(f"Recorded event {self.id}", {**told, **payload, "extra": self.extra or None})
+        return fields_of(f"Recorded event {self.id}", {**summary, **payload, "extra": self.extra or None})
 
 
 WIRE_NAMES: Mapping[type, Mapping[str, str]] = {
     EventMetadata: {"kind": "k", "recorded_ts": "t", "sequence": "n", "collected_ts": "a"},
     RecordedEvent: {"event": "e", "recorded_ts": "t", "sequence": "n", "version": "v"},
 }
-"""How the API spells the attributes of a class, where it does not spell them as the class does."""
+"""The API's names of attributes, where they differ from ours, by class."""
 
 EventReference: TypeAlias = EventMetadata | RecordedEvent | EventId | str
-"""Whatever tells which event is meant: a listed or recorded one, its id, or the id as text."""
+"""An event as an argument: a listed or recorded one, its id, or the id as text."""
 
 
 def event_id(event: EventReference) -> EventId:
-    """Find the id of the event that is meant.
+    """Return the id of an event.
 
     Raises:
-        TypeError: It is none of the types that tell.
+        TypeError: It is of none of those types.
         ValueError: It is text and not an event id.
     """
     if isinstance(event, EventMetadata | RecordedEvent):
@@ -263,16 +264,16 @@ class Connector:
     __module__ = "cfevents"
 
     id: str
-    """What the other calls take as ``connector_id``."""
+    """Connector identifier, the ``connector_id`` of the other calls."""
 
     activated: bool | None = None
-    """Whether it is in service."""
+    """True where it is in service."""
 
     device: Device | None = None
     """The appliance, where one is registered."""
 
     last_heartbeat: str | None = None
-    """Time of the last sign of life, ISO 8601."""
+    """Time of the last heartbeat, ISO 8601."""
 
     last_seen_version: str | None = None
     """Version that it last reported."""
@@ -281,7 +282,7 @@ class Connector:
     """Time of the last change to its settings, ISO 8601."""
 
     notes: str | None = None
-    """What its owner wrote of it."""
+    """Notes of its owner."""
 
     timezone: str | None = None
     """Time zone in which its upgrade window is meant."""
@@ -295,7 +296,7 @@ class Listing:
     """The ``result`` of *List Events*, as it is sent."""
 
     items: tuple[EventMetadata, ...]
-    # Strict where other optional fields are tolerant: a cursor that cannot be followed would lose the rest.
+    # Strict, unlike other optional fields: a cursor that cannot be followed would lose the rest of the listing.
     cursor: str | None = field(default=None, metadata={"strict": True})
     count: int | None = None
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
@@ -311,11 +312,11 @@ class Latest:
 
 
 def summary_fields(event: EventMetadata) -> dict[str, Any]:
-    """What a notebook shows of a listed event."""
-    from cfevents._html import date_of  # noqa: PLC0415 - only a notebook asks for it
+    """Return the columns of a listed event in a notebook."""
+    from cfevents._html import format_date  # noqa: PLC0415 - for notebooks only
 
-    told = (event.kind, date_of(event.recorded_ts), date_of(event.collected_ts), event.sequence)
-    return dict(zip(SUMMARY_FIELDS, told, strict=True))
+    values = (event.kind, format_date(event.recorded_ts), format_date(event.collected_ts), event.sequence)
+    return dict(zip(SUMMARY_FIELDS, values, strict=True))
 
 
 event_key: Callable[[EventMetadata], EventKey] = attrgetter("recorded_ts", "sequence")

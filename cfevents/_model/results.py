@@ -1,4 +1,4 @@
-"""What the library gives: pages, details, events of a fleet or a follower."""
+"""The objects that the library returns: pages, details, events of a fleet or a follower."""
 
 from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -22,7 +22,7 @@ class EventDetail:
     """The event as the listing shows it."""
 
     recorded: RecordedEvent | None
-    """The event with its payload; None where the API has it no longer, or where it was not asked for."""
+    """The event with its payload; None where the API no longer has it, or where it was not requested."""
 
 
 @frozen
@@ -32,7 +32,7 @@ class FleetEvent(Generic[E]):
     __module__ = "cfevents"
 
     connector_id: str
-    """Whose event it is."""
+    """The event's connector."""
 
     event: E
     """`EventMetadata` of a listing, `EventDetail` of its details, `RecordedEvent` of the latest events."""
@@ -40,18 +40,18 @@ class FleetEvent(Generic[E]):
 
 @frozen
 class FollowedEvent(Generic[E]):
-    """An event that came while its connector was followed."""
+    """An event that was delivered while its connector was followed."""
 
     __module__ = "cfevents"
 
     connector_id: str
-    """Whose event it is."""
+    """The event's connector."""
 
     event: E
     """`EventMetadata`, or `EventDetail` with the payload."""
 
     late: bool = False
-    """Whether something newer of its connector was delivered before it."""
+    """True where a newer event of its connector was delivered before it."""
 
 
 @frozen
@@ -68,35 +68,35 @@ class Page:
     """Cursor of the *next* page; None on the last, and where slices are listed side by side."""
 
     count: int | None = None
-    """The answer's ``count``, which is not documented and need not be the number of items."""
+    """The response's ``count``, which is not documented and need not be the number of items."""
 
     messages: tuple[CodedMessage, ...] = ()
-    """What the API said beside the result."""
+    """The API's messages beside the result."""
 
     errors: tuple[CodedMessage, ...] = ()
-    """What the API called errors although it called the request a success."""
+    """What the API reported as errors although the request succeeded."""
 
     checkpoint: Checkpoint | None = None
-    """What has been delivered with this page and those before it, to go on after it."""
+    """The position after this page, from which a listing can be resumed."""
 
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Fields of the result that are not documented, as they were sent."""
 
     def _repr_html_(self) -> str:
-        from cfevents._html import rows_of  # noqa: PLC0415 - only a notebook asks for it
+        from cfevents._html import rows_of  # noqa: PLC0415 - for notebooks only
 
         is_last = self.checkpoint is not None and self.checkpoint.finished
-        follows = f", next cursor {self.cursor}" if self.cursor else ", the last" if is_last else ""
-        rows = [list(summary_fields(each).values()) for each in self.items]
-        return rows_of(f"Page of {len(rows):,} events{follows}", SUMMARY_FIELDS, rows)
+        after = f", next cursor {self.cursor}" if self.cursor else ", the last" if is_last else ""
+        rows = [list(summary_fields(event).values()) for event in self.items]
+        return rows_of(f"Page of {len(rows):,} events{after}", SUMMARY_FIELDS, rows)
 
 
 class EventBatch(NamedTuple):
-    """Some events that were read together."""
+    """Events that were read together."""
 
     connector_ids: str | Sequence[str]
-    """Whose they are: of all of them, or of each."""
+    """The connector of all events, or of each one."""
 
     events: Sequence[EventMetadata]
     recorded: Sequence[RecordedEvent | None] | None = None
-    """Their payloads, where those are read."""
+    """The payloads, where they are read."""

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from cfevents._time import format_iso
+
 if TYPE_CHECKING:
     from cfevents._model.api import EventMetadata, RecordedEvent
     from cfevents._model.results import EventDetail, FollowedEvent
@@ -83,4 +85,4 @@ def _extra(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _iso(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat().replace("+00:00", "Z")
+    return None if time is None else format_iso(time)

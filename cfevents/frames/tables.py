@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.compute
 
 from cfevents._model.api import EventMetadata, RecordedEvent
+from cfevents._time import EPOCH
+from cfevents._validation import escape_surrogates
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
 
 if TYPE_CHECKING:
@@ -35,9 +37,8 @@ _LISTED = [
 ]
 _PAYLOAD = [(name, pa.string()) for name in ("version", *PAYLOAD_FIELDS, "extra")]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The years that a datetime has, and so what an event's times can be told by.
-_FIRST, _LAST = ((each.replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1) for each in (datetime.min, datetime.max))
+_FIRST, _LAST = ((each.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1) for each in (datetime.min, datetime.max))
 
 
 def schema(*, payloads: bool) -> pa.Schema:
@@ -142,7 +143,7 @@ def _whole_times(seconds: pa.Array) -> pa.Array:
 def _microseconds(seconds: float) -> int | None:
     """Round as an event's own times do; None where those have no date."""
     try:
-        return (_EPOCH + timedelta(seconds=seconds) - _EPOCH) // timedelta(microseconds=1)
+        return (EPOCH + timedelta(seconds=seconds) - EPOCH) // timedelta(microseconds=1)
     except OverflowError:
         return None
 
@@ -171,7 +172,7 @@ def _texts(values: Sequence[str | None]) -> pa.Array:
 
 def _text(text: str) -> str:
     """Spell half of a surrogate pair, which JSON has and Arrow has not, as JSON does."""
-    return text.encode(errors="backslashreplace").decode()
+    return escape_surrogates(text)
 
 
 # Pages of fewer events go together: each batch has buffers of its own for every column.

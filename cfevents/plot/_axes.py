@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cfevents._extras import require_extra
 from cfevents._html import shortened
-from cfevents._validation import short_repr
+from cfevents._validation import escape_surrogates, short_repr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,5 +97,5 @@ def connector_label(connector_id: str | None) -> str:
 def literal(name: str) -> str:
     """Escape a name so that matplotlib shows it as it is."""
     # Half of a surrogate pair has no glyph, dollars would start a formula, and a legend leaves out "" and "_".
-    name = name.encode(errors="backslashreplace").decode().replace("$", r"\$")
+    name = escape_surrogates(name).replace("$", r"\$")
     return f" {name}" if name[:1] in {"", "_"} else name
