@@ -190,34 +190,6 @@ def check_times(findings: Findings) -> Answer | None:
     return warning(found, "these events are listed, but cannot be read one by one: report it", whole=False)
 
 
-_ASSUMPTIONS = {
-    "ids": "t and n are unique",
-    "paths": "a listed id finds its event",
-    "cursors": "no cursor comes twice",
-    "ends": "without a cursor a listing is over",
-    "windows": "a window has what a longer one has in it",
-}
-
-
-def check_assumptions(findings: Findings) -> Answer | None:
-    """Check what the client relies on, as far as the findings show it."""
-    values = {
-        "ids": _ids_are_unique(findings),
-        "paths": _id_finds_event(findings),
-        "cursors": _cursors_differ(findings),
-        "ends": _ends_are_ends(findings),
-        "windows": _windows_agree(findings),
-    }
-    broken = [text for name, text in _ASSUMPTIONS.items() if values[name] is False]
-    unseen = [text for name, text in _ASSUMPTIONS.items() if values[name] is None]
-    if broken:
-        advice = "events may be lost: report it, with the output of --json"
-        return failed(f"does not hold: {'; '.join(broken)}", advice, **values)
-    if not unseen:
-        return ok(f"all hold: {'; '.join(_ASSUMPTIONS.values())}", **values)
-    return None if len(unseen) == len(values) else unknown(f"the others hold; not seen: {'; '.join(unseen)}", **values)
-
-
 def _ids_are_unique(findings: Findings) -> bool | None:
     seen: dict[EventKey, set[EventMetadata]] = defaultdict(set)
     for listing in findings.listings:
@@ -247,6 +219,29 @@ def _windows_agree(findings: Findings) -> bool | None:
     if not window_rules(findings):
         return False
     return True if findings.known and any(listing.complete for listing in findings.narrow) else None
+
+
+_ASSUMPTIONS: dict[str, tuple[str, Callable[[Findings], bool | None]]] = {
+    "ids": ("t and n are unique", _ids_are_unique),
+    "paths": ("a listed id finds its event", _id_finds_event),
+    "cursors": ("no cursor comes twice", _cursors_differ),
+    "ends": ("without a cursor a listing is over", _ends_are_ends),
+    "windows": ("a window has what a longer one has in it", _windows_agree),
+}
+
+
+def check_assumptions(findings: Findings) -> Answer | None:
+    """Check what the client relies on, as far as the findings show it."""
+    values = {name: holds(findings) for name, (_, holds) in _ASSUMPTIONS.items()}
+    texts = {name: text for name, (text, _) in _ASSUMPTIONS.items()}
+    broken = [text for name, text in texts.items() if values[name] is False]
+    unseen = [text for name, text in texts.items() if values[name] is None]
+    if broken:
+        advice = "events may be lost: report it, with the output of --json"
+        return failed(f"does not hold: {'; '.join(broken)}", advice, **values)
+    if not unseen:
+        return ok(f"all hold: {'; '.join(texts.values())}", **values)
+    return None if len(unseen) == len(values) else unknown(f"the others hold; not seen: {'; '.join(unseen)}", **values)
 
 
 BEHAVIOUR_CHECKS = (
