@@ -4,21 +4,23 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations.journal import Journal, Record, accepts_any_events
+from cfevents.operations.journal import Journal, Record, accepts_any_events, split
 
 SlotOutcome: TypeAlias = Literal["blessed", "failed", "pending", "unknown"]
 """The last known state of a slot."""
 
+_UPGRADED = "FinishUpgradeSuccess"
 _OUTCOMES: dict[str, SlotOutcome] = {
     "BlessSlotSuccess": "blessed",
     "BlessSlotFailure": "failed",
     "BlessSlotPending": "pending",
 }
+_SLOT_KINDS = {_UPGRADED, *_OUTCOMES}
 
 
 @frozen
@@ -69,46 +71,36 @@ def slots(events: Journal) -> list[Slot]:
     return [slot for connector_id, records in events.connectors() for slot in slots_of(connector_id, records)]
 
 
-@define
-class _SlotRecords:
-    """The records of one slot: the upgrade that filled it, and what was recorded of it since."""
-
-    upgrade: Record | None
-    expected: bool
-    blessings: list[Record] = field(factory=list)
-
-    @property
-    def outcome(self) -> SlotOutcome:
-        return _OUTCOMES[self.blessings[-1].kind] if self.blessings else "unknown"
-
-
 def slots_of(connector_id: str | None, records: list[Record]) -> list[Slot]:
     """Return a connector's slots, ascending."""
-    filled: list[_SlotRecords] = []
+    of_slots = split((record for record in records if record.kind in _SLOT_KINDS), _begins_slot)
+    slots: list[Slot] = []
     expected = False
-    for record in records:
-        if record.kind == "FinishUpgradeSuccess":
-            filled.append(_SlotRecords(record, expected))
-        elif outcome := _OUTCOMES.get(record.kind):
-            # A blessed slot stays blessed. Any other outcome after that is of an upgrade that is not among the events.
-            if not filled or (filled[-1].outcome == "blessed" and outcome != "blessed"):
-                filled.append(_SlotRecords(None, expected))
-            filled[-1].blessings.append(record)
-            expected = True
-    return [_to_slot(connector_id, slot, following) for slot, following in pairwise([*filled, None]) if slot]
+    for of_slot, following in pairwise([*of_slots, []]):
+        slots.append(_to_slot(connector_id, of_slot, following, expected))
+        expected = expected or of_slot[-1].kind in _OUTCOMES
+    return slots
 
 
-def _to_slot(connector_id: str | None, slot: _SlotRecords, following: _SlotRecords | None) -> Slot:
-    upgrade, outcome = slot.upgrade, slot.outcome
-    replacement = None if following is None else following.upgrade
-    decision = next((record for record in slot.blessings if _OUTCOMES[record.kind] == outcome), None)
+def _begins_slot(of_slot: list[Record], record: Record) -> bool:
+    # A blessed slot stays blessed. Any other outcome after that is of an upgrade that is not among the events.
+    return record.kind == _UPGRADED or (of_slot[-1].kind == "BlessSlotSuccess" and record.kind != "BlessSlotSuccess")
+
+
+def _to_slot(connector_id: str | None, records: list[Record], following: list[Record], expected: bool) -> Slot:
+    upgraded_at, replaced_at = (
+        next((record.recorded_at for record in of_slot if record.kind == _UPGRADED), None)
+        for of_slot in (records, following)
+    )
+    outcome = _OUTCOMES.get(records[-1].kind, "unknown")
+    decision = next((record for record in records if _OUTCOMES.get(record.kind) == outcome), None)
     return Slot(
         connector_id,
         outcome,
-        upgraded_at=upgrade and upgrade.recorded_at,
+        upgraded_at=upgraded_at,
         decided_at=decision.recorded_at if decision and outcome != "pending" else None,
-        replaced_at=replacement and replacement.recorded_at,
+        replaced_at=replaced_at,
         version=decision and decision.payload.version,
-        expected=slot.expected,
-        event_ids=tuple(record.id for record in [upgrade, *slot.blessings] if record),
+        expected=expected,
+        event_ids=tuple(record.id for record in records),
     )

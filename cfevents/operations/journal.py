@@ -14,6 +14,7 @@ from cfevents._validation import short_repr
 from cfevents.events import DocumentedEvent, UnknownEvent
 
 P = ParamSpec("P")
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 AnyEvent: TypeAlias = EventMetadata | RecordedEvent | EventDetail | FleetEvent[Any] | FollowedEvent[Any]
@@ -63,6 +64,16 @@ class Record(NamedTuple):
 
 
 recording_order = attrgetter("recorded_ts", "sequence")
+
+
+def split(items: Iterable[T], begins: Callable[[list[T], T], bool]) -> list[list[T]]:
+    """Split items into consecutive groups. `begins` decides from the group so far if an item begins the next one."""
+    groups: list[list[T]] = []
+    for item in items:
+        if not groups or begins(groups[-1], item):
+            groups.append([])
+        groups[-1].append(item)
+    return groups
 
 
 class Journal:

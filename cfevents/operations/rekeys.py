@@ -102,7 +102,6 @@ class _RekeySteps:
     state: RekeyState
     records: list[Record]
     end: Record | None = None
-    restarts: int = 0
 
     def to_rekey(self, connector_id: str | None) -> Rekey:
         return Rekey(
@@ -112,7 +111,7 @@ class _RekeySteps:
             started_at=self.records[0].recorded_at,
             ended_at=self.end and self.end.recorded_at,
             ended_by=self.end and self.end.kind,
-            restarts=self.restarts,
+            restarts=sum(record.kind == "RekeyRestart" for record in self.records),
             event_ids=tuple(record.id for record in self.records),
         )
 
@@ -150,8 +149,6 @@ class _Tunnels:
     def _add_step(self, rekey: _RekeySteps, record: Record) -> None:
         rekey.records.append(record)
         rekey.state = _STATES[record.kind]
-        if record.kind == "RekeyRestart":
-            rekey.restarts += 1
         if record.kind == "RekeyComplete":
             self._end_rekey(rekey, record)
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from cfevents._html import HtmlRepr, counted
 from cfevents._model.api import EventId
@@ -14,6 +14,7 @@ from cfevents.events import KINDS
 from cfevents.operations.boot_slots import Slot
 from cfevents.operations.gaps import Gap, GapCause
 from cfevents.operations.ha import HaActivity
+from cfevents.operations.journal import split
 from cfevents.operations.limits import Limits
 from cfevents.operations.rekeys import Rekey
 from cfevents.operations.runs import Run, restart_loops
@@ -94,28 +95,13 @@ class Attempt(NamedTuple, Generic[T]):
     is_answered: bool
 
 
-@define
-class _Waiting(Generic[T]):
-    """Unanswered attempts that wait for one answer."""
-
-    limit: timedelta
-    attempts: list[Attempt[T]] = field(factory=list)
-
-    def is_retry(self, attempt: Attempt[T]) -> bool:
-        """Return whether an attempt follows the last one within the limit."""
-        return attempt.started_at - self.attempts[-1].started_at <= self.limit
-
-    def end(self, at: datetime, *, unanswered: bool = False) -> Iterator[tuple[list[T], datetime]]:
-        """Stop waiting. Yield the results if they waited longer than the limit, or were never answered."""
-        if self.attempts and (unanswered or at - self.attempts[0].started_at > self.limit):
-            yield [attempt.result for attempt in self.attempts], at
-        self.attempts = []
-
-
 def find_overdue(
     attempts: Iterable[Attempt[T]], limit: timedelta, until: datetime, *, retries: bool = True
 ) -> Iterator[tuple[list[T], datetime]]:
     """Find what waited for an answer longer than a limit.
+
+    An attempt and its retries wait together: from the start of the first to the end of the last, or if that is still
+    open, to the start of the next attempt that is no retry, or to the end of the events.
 
     Args:
         attempts: The attempts, ascending, one at a time.
@@ -127,15 +113,16 @@ def find_overdue(
     Yields:
         The unanswered results that belong together, and until when they had waited.
     """
-    waiting = _Waiting[T](limit)
-    for attempt in attempts:
-        if waiting.attempts and not (retries and waiting.is_retry(attempt)):
-            yield from waiting.end(attempt.started_at, unanswered=not retries)
-        if not attempt.is_answered:
-            waiting.attempts.append(attempt)
-        if attempt.ended_at is not None:
-            yield from waiting.end(attempt.ended_at)
-    yield from waiting.end(until)
+
+    def begins(earlier: list[Attempt[T]], attempt: Attempt[T]) -> bool:
+        last = earlier[-1]
+        return last.ended_at is not None or not retries or attempt.started_at - last.started_at > limit
+
+    for waiting, following in pairwise([*split(attempts, begins), []]):
+        unanswered = [attempt.result for attempt in waiting if not attempt.is_answered]
+        end = waiting[-1].ended_at or (following[0].started_at if following else until)
+        if unanswered and (end - waiting[0].started_at > limit or (following and not retries)):
+            yield unanswered, end
 
 
 # In the names of findings, and in sentences.

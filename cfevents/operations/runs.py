@@ -1,15 +1,15 @@
 """The runs of a connector's process, from each start to its stop or crash."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-from attrs import define, evolve, frozen
+from attrs import evolve, frozen
 
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents.operations.journal import Journal, Record, accepts_any_events
+from cfevents.operations.journal import Journal, Record, accepts_any_events, split
 from cfevents.operations.limits import Limits, limits_or_default
 
 RunOutcome: TypeAlias = Literal["stopped", "crashed", "running"]
@@ -73,58 +73,40 @@ def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     return [run for connector_id, records in events.connectors() for run in runs_of(connector_id, records, limits)]
 
 
-@define
-class _RunRecords:
-    """The records that matter of one run."""
-
-    start: Record | None
-    last: Record
-    is_stopped: bool = False
-    version: str | None = None
-
-
 def runs_of(connector_id: str | None, records: list[Record], limits: Limits) -> list[Run]:
     """Return a connector's runs, ascending."""
-    split: list[_RunRecords] = []
-    for record in records:
-        if record.kind == "Init":
-            split.append(_RunRecords(record, record))
-        # Other events after a stop still belong to the stopped run. A second stop shows that a start is missing.
-        elif not split or (split[-1].is_stopped and record.kind == "Leave"):
-            split.append(_RunRecords(None, record))
-        run = split[-1]
-        if not run.is_stopped:
-            run.last, run.is_stopped = record, record.kind == "Leave"
-            run.version = run.version or record.payload.version
-    all_runs = [_to_run(connector_id, run, following) for run, following in pairwise([*split, None]) if run]
-    looping = {id(run) for loop in restart_loops(all_runs, limits) for run in loop}
-    return [evolve(run, in_loop=id(run) in looping) for run in all_runs]
+    of_runs = split(records, _begins_run)
+    runs = [_to_run(connector_id, of_run, following) for of_run, following in pairwise([*of_runs, []])]
+    looping = {id(run) for loop in restart_loops(runs, limits) for run in loop}
+    return [evolve(run, in_loop=id(run) in looping) for run in runs]
 
 
-def _to_run(connector_id: str | None, run: _RunRecords, following: _RunRecords | None) -> Run:
-    next_start = None if following is None else following.start
-    is_crashed = not run.is_stopped and next_start is not None
-    shown_by = [run.start, run.last, next_start if is_crashed else None]
+def _begins_run(of_run: list[Record], record: Record) -> bool:
+    # Other events after a stop still belong to the stopped run. A second stop shows that a start is missing.
+    return record.kind == "Init" or (record.kind == "Leave" and any(earlier.kind == "Leave" for earlier in of_run))
+
+
+def _to_run(connector_id: str | None, records: list[Record], following: list[Record]) -> Run:
+    start, next_start = (of_run[0] if of_run and of_run[0].kind == "Init" else None for of_run in (records, following))
+    stop = next((place for place, record in enumerate(records) if record.kind == "Leave"), None)
+    # What follows a stop does not count.
+    counted = records if stop is None else records[: stop + 1]
+    is_crashed = stop is None and next_start is not None
+    shown_by = [start, counted[-1], next_start if is_crashed else None]
     return Run(
         connector_id,
-        outcome="stopped" if run.is_stopped else "crashed" if is_crashed else "running",
-        started_at=run.start and run.start.recorded_at,
-        last_at=run.last.recorded_at,
+        outcome="stopped" if stop is not None else "crashed" if is_crashed else "running",
+        started_at=start and start.recorded_at,
+        last_at=counted[-1].recorded_at,
         next_at=next_start and next_start.recorded_at,
         in_loop=False,
-        version=run.version,
+        version=next((record.payload.version for record in counted if record.payload.version), None),
         event_ids=tuple(dict.fromkeys(record.id for record in shown_by if record)),
     )
 
 
-def restart_loops(runs: Sequence[Run], limits: Limits) -> list[list[Run]]:
+def restart_loops(runs: Iterable[Run], limits: Limits) -> list[list[Run]]:
     """Return the restart loops among a connector's runs, each as the runs that were started in it."""
-    series: list[list[Run]] = []
-    last_start: datetime | None = None
-    for run in runs:
-        if run.started_at is not None:
-            if last_start is None or run.started_at - last_start > limits.loop_pause:
-                series.append([])
-            series[-1].append(run)
-            last_start = run.started_at
-    return [loop for loop in series if len(loop) >= limits.loop_starts]
+    starts = [(run.started_at, run) for run in runs if run.started_at is not None]
+    series = split(starts, lambda earlier, start: start[0] - earlier[-1][0] > limits.loop_pause)
+    return [[run for _, run in loop] for loop in series if len(loop) >= limits.loop_starts]
