@@ -1,9 +1,10 @@
 """Files that a crash leaves whole, and a lock between processes. All of it blocks."""
 
+import errno
 import os
 import sys
-from contextlib import suppress
-from errno import EISDIR
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,17 @@ BINARY = getattr(os, "O_BINARY", 0)
 """The flag of `os.open` that keeps Windows from changing line ends; 0 elsewhere."""
 
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | BINARY | getattr(os, "O_NOFOLLOW", 0)
+
+
+@contextmanager
+def write_errors(path: Path, note: str = "") -> Iterator[None]:
+    """Raise an OSError as an ArchiveError that names the file, or the path where it names none, with a note."""
+    try:
+        yield
+    except OSError as error:
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        reason = "the disk is full; make room, and try again" if is_full else error.strerror or error
+        raise ArchiveError(f"{error.filename or path} cannot be written: {reason}{note}") from error
 
 
 def require_regular(path: Path) -> None:
@@ -84,7 +96,7 @@ class AtomicFile:
             OSError: It cannot be created, or its name is a directory's.
         """
         if self._target.is_dir():
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         self._part = self._target.with_name(f"{self._target.name}.part")
         self._part.unlink(missing_ok=True)
         self._file = self._part.open("xb")

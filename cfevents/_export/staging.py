@@ -6,15 +6,15 @@ longer, and is cut back.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from attrs import asdict, frozen
 
-from cfevents._files import BINARY, FileLock, atomic_write, move_into_place, sync_directory
+from cfevents._files import BINARY, FileLock, atomic_write, move_into_place, sync_directory, write_errors
 from cfevents._model.checkpoint import read_state
 from cfevents.errors import ArchiveError
 
@@ -88,7 +88,7 @@ class Staging:
         """
         if self._target.exists() and not self._target.is_file():
             raise ArchiveError(f"{self._target} is no plain file: name one, or - for stdout")
-        with self._path_in_errors():
+        with write_errors(self.data):
             is_new = not self.folder.exists()
             self.folder.mkdir(exist_ok=True)
             self._lock.acquire()
@@ -122,7 +122,7 @@ class Staging:
         Raises:
             ArchiveError: There is less data than was written, or it cannot be written.
         """
-        with self._path_in_errors():
+        with write_errors(self.data):
             self._file = os.fdopen(os.open(self.data, _DATA_FLAGS, 0o666), "r+b", 0)
             if os.fstat(self._file.fileno()).st_size < progress.length:
                 raise self._damaged(f"{self.data.name} is shorter than what was written")
@@ -138,7 +138,7 @@ class Staging:
             ArchiveError: They cannot be written. What was gathered before stays.
         """
         assert self._file is not None  # noqa: S101 - it has begun
-        with self._path_in_errors():
+        with write_errors(self.data):
             rest = memoryview(data)
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -158,7 +158,7 @@ class Staging:
             ArchiveError: The target cannot be written. What was gathered stays.
         """
         self._close_data()
-        with self._path_in_errors():
+        with write_errors(self.data):
             if path is not None:
                 move_into_place(path, self._target)
             self._remove()
@@ -166,7 +166,7 @@ class Staging:
     def discard(self) -> None:
         """Forget what was gathered."""
         self._is_empty = True
-        with self._path_in_errors():
+        with write_errors(self.data):
             self._progress_file.unlink(missing_ok=True)
 
     def __exit__(
@@ -174,7 +174,7 @@ class Staging:
     ) -> None:
         self._close_data()
         if self._is_empty:
-            with self._path_in_errors():
+            with write_errors(self.data):
                 self._remove()
         self._lock.release()
 
@@ -195,15 +195,6 @@ class Staging:
         file, self._file = self._file, None
         if file is not None:
             file.close()
-
-    @contextmanager
-    def _path_in_errors(self) -> Iterator[None]:
-        """Raise an OSError as an ArchiveError with the path."""
-        try:
-            yield
-        except OSError as error:
-            path = error.filename or self.data
-            raise ArchiveError(f"{path} cannot be written: {error.strerror or error}") from error
 
     def _damaged(self, reason: str) -> ArchiveError:
         return ArchiveError(f"{self.folder} is damaged ({reason}): --restart throws it away")

@@ -1,7 +1,6 @@
 """Events in a file, a JSON object a line."""
 
 import asyncio
-import errno
 import json
 import os
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cfevents._files import FileLock
+from cfevents._files import FileLock, write_errors
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
@@ -152,15 +151,8 @@ class NDJSONFile:
         await asyncio.get_running_loop().run_in_executor(thread, self._blocking, work, *arguments)
 
     def _blocking(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Do what blocks; an OSError becomes an ArchiveError with the path."""
-        try:
+        with write_errors(self._path, note="; nothing is lost"):
             work(*arguments)
-        except OSError as error:
-            path = error.filename or self._path
-            is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-            reason = f"{error.strerror or error} ({error.errno})"
-            reason = "the disk is full; make room, and write it again" if is_full else reason
-            raise ArchiveError(f"{path} cannot be written: {reason}; nothing is lost") from error
 
     async def __aenter__(self) -> Self:
         opening = asyncio.ensure_future(asyncio.to_thread(self.open))

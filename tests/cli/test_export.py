@@ -430,7 +430,7 @@ def test_a_disk_that_is_full_is_one_line_and_loses_nothing(
         patch.setattr(staging, "atomic_write", replace)
         result = invoke("export", "events.csv", "many-1", *WINDOW)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "progress.json cannot be written: No space left on device" in result.stderr
+    assert "progress.json cannot be written: the disk is full" in result.stderr
     assert "the same command goes on" in result.stderr
     assert invoke("export", "events.csv", "many-1", *WINDOW).exit_code == 0
     assert len({*(folder / "events.csv").read_text().splitlines()}) == 61

@@ -450,7 +450,7 @@ def test_what_is_no_plain_file_or_cannot_be_opened_is_an_error(path: Path, tmp_p
     os.mkfifo(path)
     with pytest.raises(ArchiveError, match="is no plain file"):
         NDJSONFile(path).open()
-    with pytest.raises(ArchiveError, match=r"cannot be written: Is a directory \(21\)"):
+    with pytest.raises(ArchiveError, match="cannot be written: Is a directory"):
         NDJSONFile(tmp_path, checkpoint=tmp_path / "c").open()
     with pytest.raises(ArchiveError, match="cannot be written: No such file or directory"):
         NDJSONFile(tmp_path / "missing" / "events.ndjson").open()
@@ -468,7 +468,7 @@ def test_full_disk_is_an_error_and_batch_can_be_repeated(path: Path) -> None:
             size = path.stat().st_size
             resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, was[1]))
             for _ in range(2):
-                with pytest.raises(ArchiveError, match=r"cannot be written: File too large \(27\); nothing is lost"):
+                with pytest.raises(ArchiveError, match="cannot be written: File too large; nothing is lost"):
                     await file.write(second)
             assert path.stat().st_size == size + 10
             resource.setrlimit(resource.RLIMIT_FSIZE, was)
@@ -495,7 +495,7 @@ def test_batch_that_failed_after_commit_is_stored_once(path: Path, monkeypatch: 
             await file.write(first)
             with monkeypatch.context() as patch:
                 patch.setattr(append_log, "atomic_write", replaced_but_not_synced)
-                with pytest.raises(ArchiveError, match="the disk is full; make room, and write it again"):
+                with pytest.raises(ArchiveError, match="the disk is full; make room"):
                     await file.write(second)
             await file.write(second)
             # Nobody made these by following; each is written nevertheless.
