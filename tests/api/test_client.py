@@ -20,7 +20,8 @@ WINDOW: dict[str, Any] = {"since": HISTORY.until - 86400, "until": HISTORY.until
 OPTIONS: dict[str, Any] = {"api_token": "arg-token-33bb", "account_id": "a", "base_url": "http://127.0.0.1:9"}
 
 
-async def test_a_client_that_is_not_open_or_closed_says_so_before_anything_is_sent() -> None:
+async def test_unopened_or_closed_client_sends_nothing() -> None:
+    """A client that is not open, or closed, is an error before anything is sent."""
     client = Client(**OPTIONS)
     stream = client.list_events("c1", since=1, until=9)
     with pytest.raises(cfevents.ConfigurationError, match="the client is not open: write 'async with"):
@@ -31,7 +32,8 @@ async def test_a_client_that_is_not_open_or_closed_says_so_before_anything_is_se
         await client.latest_events("c1")
 
 
-async def test_a_client_opens_in_one_cell_and_works_in_the_next_and_opens_again() -> None:
+async def test_client_opens_in_a_cell_and_again() -> None:
+    """A client opens in one cell, works in the next, and opens again."""
     async with ScriptedAPI(success([])) as api:
         client = await Client(**api.client_options).open()
         assert await client.open() is client
@@ -55,7 +57,8 @@ def test_a_client_open_on_another_loop_says_so() -> None:
         other.run(client.close())
 
 
-async def test_a_client_that_is_closed_in_the_middle_of_a_listing_says_so_and_where_to_go_on() -> None:
+async def test_close_within_a_listing_says_where_to_resume() -> None:
+    """A client that is closed within a listing raises an error with the place to resume from."""
     async with Simulator(history=HISTORY, max_page_size=10) as simulator:
         client = await Client(**simulator.client_options).open()
         pages = client.list_events("c1", **WINDOW).pages()
@@ -67,7 +70,8 @@ async def test_a_client_that_is_closed_in_the_middle_of_a_listing_says_so_and_wh
 
 
 @pytest.mark.parametrize("how", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_a_client_and_its_streams_are_not_copied_since_they_hold_credentials(how: Any) -> None:
+def test_client_and_streams_are_not_copied(how: Any) -> None:
+    """A client and its streams cannot be copied, since they hold credentials."""
     client = Client(**OPTIONS)
     with pytest.raises(TypeError, match="holds credentials"):
         how(client)
@@ -105,7 +109,7 @@ async def stop_by_forgetting(client: Client) -> None:
 @pytest.mark.parametrize(
     "stop", [stop_by_break, stop_by_exception, stop_by_cancelling, stop_by_timeout, stop_by_forgetting]
 )
-def test_whatever_ends_a_listing_leaves_no_task_connection_or_warning(stop: Any) -> None:
+def test_ended_listing_leaves_nothing_behind(stop: Any) -> None:
     async def main() -> list[str]:
         async with Simulator(history=HISTORY, max_page_size=5) as simulator:
             async with Client(**simulator.client_options) as client:
@@ -123,7 +127,7 @@ def test_whatever_ends_a_listing_leaves_no_task_connection_or_warning(stop: Any)
     assert left == []
 
 
-def test_the_servers_side_of_every_connection_is_closed_with_the_client() -> None:
+def test_client_closes_every_connection() -> None:
     async def main() -> int:
         open_connections: set[Any] = set()
 

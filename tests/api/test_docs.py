@@ -98,9 +98,8 @@ def run_block(block: Block, namespace: dict[str, Any], runner: asyncio.Runner) -
 
 @pytest.mark.usefixtures("simulator")
 @pytest.mark.parametrize("page", PYTHON, ids=lambda page: page.name)
-def test_the_python_examples_of_a_page_run_one_after_the_other(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python examples of a page run one after the other."""
     if page.name == "service.md":
         pytest.importorskip("fastapi")
     monkeypatch.chdir(tmp_path)  # what an example writes
@@ -111,9 +110,8 @@ def test_the_python_examples_of_a_page_run_one_after_the_other(
                 run_block(block, namespace, runner)
 
 
-def test_the_page_on_proxies_asks_the_proxy_that_it_is_told_to(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxy_examples_use_the_proxy(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples on proxies send their requests to the proxy."""
     with SimulatorThread() as proxy, asyncio.Runner() as runner:
         monkeypatch.setenv("COMPANY_PROXY", proxy.base_url.removesuffix("/client/v4"))
         for block in blocks(ROOT / "docs" / "proxy.md", "python"):
@@ -122,7 +120,8 @@ def test_the_page_on_proxies_asks_the_proxy_that_it_is_told_to(
     assert simulator.requests == []
 
 
-def test_an_example_can_be_pasted_at_a_prompt_where_an_empty_line_ends_a_block() -> None:
+def test_examples_can_be_pasted_at_a_prompt() -> None:
+    """An example can be pasted at a prompt, where an empty line ends a block."""
     pasted = [
         block
         for page in PYTHON
@@ -133,7 +132,8 @@ def test_an_example_can_be_pasted_at_a_prompt_where_an_empty_line_ends_a_block()
 
 
 @pytest.mark.parametrize("block", TESTS, ids=str)
-def test_the_tests_that_a_page_shows_pass(block: Block, tmp_path: Path) -> None:
+def test_shown_tests_pass(block: Block, tmp_path: Path) -> None:
+    """The tests that a page shows pass."""
     (tmp_path / "pytest.ini").write_text(_PYTEST_CONFIG)
     (tmp_path / "test_example.py").write_text(block.text)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_example.py"]
@@ -143,7 +143,8 @@ def test_the_tests_that_a_page_shows_pass(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="the examples are for a POSIX shell")
 @pytest.mark.parametrize("block", SIMULATED, ids=str)
-def test_the_shell_examples_with_simulate_work(block: Block, tmp_path: Path) -> None:
+def test_shell_examples_with_simulate_work(block: Block, tmp_path: Path) -> None:
+    """The shell examples that begin with `--simulate` work, and print no error."""
     script = "\n".join(commands(block))
     if missing := [name for name in re.findall(r"\| (\w+)", script) if shutil.which(name) is None]:
         pytest.skip(f"there is no {missing[0]}")
@@ -212,7 +213,8 @@ class Terminals:
 
 @pytest.mark.skipif(os.name == "nt", reason="the examples are for a POSIX shell")
 @pytest.mark.timeout(180)  # a dozen processes one after the other
-def test_the_tutorial_ends_with_an_archive_that_is_followed_and_a_report_of_it(tmp_path: Path) -> None:
+def test_tutorial_works_from_start_to_end(tmp_path: Path) -> None:
+    """The tutorial ends with an archive that is followed, and a report of it."""
     terminals = Terminals(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -235,7 +237,8 @@ def test_the_tutorial_ends_with_an_archive_that_is_followed_and_a_report_of_it(t
     assert re.fullmatch(r"\d+ new events? in events\.db\n", ended[0][1])
 
 
-def test_there_are_examples_of_each_sort() -> None:
+def test_pages_have_examples_of_each_sort() -> None:
+    """The pages have Python examples, tests, and shell examples with `--simulate`."""
     assert {page.name for page in PYTHON} >= {"README.md", "index.md", "quickstart.md", "testing.md"}
     assert len(TESTS) >= 3
     assert len(SIMULATED) >= 6
@@ -247,7 +250,8 @@ def reference() -> list[str]:
     return re.findall(r"^\.\. auto(?:class|exception|function|data):: ([\w.]+)", text, re.MULTILINE)
 
 
-def test_the_reference_has_every_public_name_once_and_no_others() -> None:
+def test_reference_has_every_public_name_once() -> None:
+    """The reference has every public name once, and no others."""
     names = {f"cfevents.{name}" for name in cfevents.__all__ if name != "events"}
     names |= {f"cfevents.storage.{name}" for name in storage.__all__}
     names |= {f"cfevents.operations.{name}" for name in operations.__all__}
@@ -258,7 +262,8 @@ def test_the_reference_has_every_public_name_once_and_no_others() -> None:
     assert sorted(reference()) == sorted(names)
 
 
-def test_the_reference_has_the_kinds_in_the_order_of_the_catalogue() -> None:
+def test_reference_has_kinds_in_catalogue_order() -> None:
+    """The reference has the kinds in the order of the catalogue."""
     documented = [name.removeprefix("cfevents.events.") for name in reference()]
     assert [name for name in documented if name in events.KINDS] == list(events.KINDS)
 
@@ -330,7 +335,8 @@ def settings(heading: str) -> dict[str, str]:
         ("`Client.fleet`", cfevents.Client.fleet),
     ],
 )
-def test_the_page_on_settings_shows_every_argument_with_its_default(heading: str, called: Any) -> None:
+def test_settings_page_shows_every_argument(heading: str, called: Any) -> None:
+    """The page on settings shows every argument with its default."""
     shown, meant = settings(heading), inspect.signature(called).parameters
     assert {"self", *shown} | {"connector_id", "connector_ids"} >= {*meant} >= {*shown}
     for name, default in shown.items():
@@ -340,14 +346,16 @@ def test_the_page_on_settings_shows_every_argument_with_its_default(heading: str
             assert meant[name].default in {None, inspect.Parameter.empty}
 
 
-def test_the_page_on_settings_shows_the_variables_of_the_environment() -> None:
+def test_settings_page_shows_the_environment() -> None:
+    """The page on settings shows the environment variables, and the argument of each."""
     shown = settings("Environment")
     with SimulatorThread() as running:
         assert {*running.environment} <= {*shown}
     assert {*shown.values()} <= {*inspect.signature(cfevents.Client).parameters}
 
 
-def test_a_kind_of_the_catalogue_has_its_class_its_row_in_the_reference_and_a_sample() -> None:
+def test_catalogue_kind_has_class_row_and_sample() -> None:
+    """A kind of the catalogue has its class, its row in the reference, and a sample."""
     made = History(days=40, connectors=2, until=1_780_000_000, incidents=INCIDENTS)
     samples = {event["e"]["k"] for lived in made.events.values() for event in lived}
     documented = (
@@ -362,11 +370,13 @@ def test_a_kind_of_the_catalogue_has_its_class_its_row_in_the_reference_and_a_sa
 
 
 @pytest.mark.parametrize("setting", sorted(inspect.signature(Simulator).parameters))
-def test_the_page_on_testing_shows_every_setting_of_the_simulator(setting: str) -> None:
+def test_testing_page_shows_every_setting(setting: str) -> None:
+    """The page on testing shows every setting of the simulator."""
     assert f"`{setting}`" in (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 
 
-def test_the_page_on_testing_shows_every_incident() -> None:
+def test_testing_page_shows_every_incident() -> None:
+    """The page on testing shows every incident, and which ones happen by default."""
     text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (yes )?\|$", text, re.MULTILINE))
     assert {name: bool(rows.get(name)) for name in INCIDENTS if name in rows} == {
@@ -374,7 +384,8 @@ def test_the_page_on_testing_shows_every_incident() -> None:
     }
 
 
-def test_the_pages_on_errors_show_the_whole_family() -> None:
+def test_error_tree_shows_every_class() -> None:
+    """The tree of errors shows every class."""
     text = (ROOT / "docs" / "quickstart.md").read_text(encoding="utf-8")
     family = [name for name in cfevents.__all__ if name.endswith("Error")]
     assert [name for name in family if not re.search(rf"[─ ] ?{name} {{2,}}|^{name}$", text, re.MULTILINE)] == []

@@ -134,7 +134,9 @@ def test_each_fault_ends_in_the_events_or_in_its_error(row: Row) -> None:
         assert row.lasting or struck == 1
 
 
-def test_a_connection_that_is_refused_is_tried_again_until_it_is_not() -> None:
+def test_refused_connection_is_retried() -> None:
+    """A connection that is refused is retried until it is accepted."""
+
     async def main() -> int:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -207,7 +209,9 @@ def test_an_event_loop_that_is_busy_for_seconds_costs_nothing() -> None:
     assert whole == found > 250
 
 
-def test_two_hundred_tasks_share_one_client_while_a_fifth_of_the_requests_fails() -> None:
+def test_200_tasks_share_a_client_despite_faults() -> None:
+    """Two hundred tasks share one client while a fifth of the requests fails."""
+
     async def main() -> set[int]:
         async with Simulator(history=HISTORY, max_page_size=1000) as simulator:
             simulator.faults.add(PASSING, chance=0.2, seed=1)
@@ -236,7 +240,8 @@ PASSING = [
 @pytest.mark.once
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_a_long_listing_yields_each_event_once_while_a_fifth_of_the_requests_fails(seed: int) -> None:
+def test_long_listing_is_exact_despite_faults(seed: int) -> None:
+    """A long listing yields each event once while a fifth of the requests fails."""
     raw = [{"e": {"k": "Reconcile"}, "t": 1_700_000_000 + number // 3, "n": number % 3} for number in range(100_000)]
 
     async def main() -> tuple[list[EventMetadata], int]:
@@ -251,7 +256,8 @@ def test_a_long_listing_yields_each_event_once_while_a_fifth_of_the_requests_fai
     assert keys(found) == [(each["t"], each["n"]) for each in raw]
 
 
-def test_the_page_on_faults_shows_each_of_them_and_what_the_caller_sees() -> None:
+def test_faults_page_shows_every_fault() -> None:
+    """The page on faults shows every fault, and what the caller sees."""
     page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
     shown = {
         tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in page.splitlines() if line.startswith("| ")

@@ -70,7 +70,8 @@ def loaded_after(code: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_the_public_names_are_these_and_each_is_there() -> None:
+def test_public_names() -> None:
+    """The public names are these, and each exists."""
     assert cfevents.__all__ == NAMES
     assert set(NAMES) | {"__version__"} == set(dir(cfevents))
     assert all(getattr(cfevents, name) for name in NAMES)
@@ -84,7 +85,9 @@ def test_a_star_import_brings_the_public_names() -> None:
     assert found.keys() - {"__builtins__"} == set(NAMES)
 
 
-def test_the_parameters_of_the_public_face_are_these() -> None:
+def test_public_parameters() -> None:
+    """The parameters of the public classes and functions are these."""
+
     def parameters(call: object) -> list[str]:
         return [name for name in inspect.signature(call).parameters if name != "self"]  # type: ignore[arg-type]
 
@@ -151,14 +154,16 @@ def test_importing_what_events_mean_loads_no_client() -> None:
     assert not loaded & {"aiohttp", "cattrs", "yarl", "cfevents._client", "cfevents._protocol.converter"}
 
 
-def test_importing_the_package_or_its_pytest_plugin_loads_nothing_else() -> None:
+def test_importing_the_package_loads_nothing_else() -> None:
+    """Importing the package or its pytest plugin loads nothing else."""
     (plugin,) = entry_points(group="pytest11", name="cfevents")
     assert plugin.value == "cfevents.testing.plugin"
     for code in ("import cfevents", f"import pytest, {plugin.value}"):
         assert not loaded_after(code) & {"aiohttp", "attrs", "cattrs", "stamina", "yarl", "cfevents._client"}
 
 
-def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
+def test_importing_the_client_loads_no_extra() -> None:
+    """Importing the client loads no extra, and no package beside the core."""
     loaded = loaded_after("from cfevents import Client, events")
     assert "aiohttp" in loaded
     assert not loaded & {
@@ -183,7 +188,8 @@ def test_importing_the_client_loads_no_extra_and_no_wing() -> None:
     }
 
 
-def test_the_runtime_needs_these_libraries_and_no_others() -> None:
+def test_runtime_needs_five_libraries() -> None:
+    """The runtime needs five libraries, and no others."""
     needed = [line for line in requires("cfevents") or [] if "extra ==" not in line]
     assert sorted(line.split(">")[0] for line in needed) == ["aiohttp", "attrs", "cattrs", "stamina", "yarl"]
 

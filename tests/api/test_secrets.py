@@ -35,7 +35,9 @@ def test_a_credential_in_a_log_line_is_found(watch: Watch) -> None:
     assert len(watch.leaks()) == 1
 
 
-def test_a_credential_in_a_message_a_cause_or_a_variable_is_found(watch: Watch) -> None:
+def test_search_finds_a_credential_anywhere(watch: Watch) -> None:
+    """The search finds a credential in a message, a cause or a variable."""
+
     def by_message() -> None:
         raise cfevents.CfEventsError(TOKEN)
 
@@ -95,7 +97,8 @@ async def test_a_server_that_echoes_the_token_does_not_make_us_show_it(fault: Re
     assert TOKEN not in repr(vars(raised.value))
 
 
-async def test_a_page_that_is_no_json_and_echoes_the_token_does_not_make_us_show_it() -> None:
+async def test_token_echoed_in_html_is_not_shown() -> None:
+    """A page that is not JSON and echoes the token does not make us show it."""
     response = Response(200, f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(), request_secrets=(Secret(TOKEN),))
     with pytest.raises(cfevents.APIResponseError) as raised:
         parse_result(Request(URL("https://api.example.com"), Listing), response)
@@ -105,14 +108,16 @@ async def test_a_page_that_is_no_json_and_echoes_the_token_does_not_make_us_show
     assert TOKEN not in "".join(told.format())
 
 
-async def test_a_success_that_echoes_the_token_beside_its_result_is_told_without_it() -> None:
+async def test_token_echoed_beside_a_result_is_masked() -> None:
+    """A success that echoes the token beside its result is logged without it."""
     fault = Reply({"success": True, "result": {"items": []}, "errors": [f"deprecated: Bearer {TOKEN}"]})
     async with ScriptedAPI(fault) as api, cfevents.Client(**api.client_options) as client:
         (page,) = [page async for page in client.list_events("c", since=1, until=9).pages()]
     assert [str(message) for message in page.errors] == ["deprecated: Bearer **********"]
 
 
-async def test_events_that_hold_what_was_sent_as_a_credential_are_left_alone() -> None:
+async def test_events_with_a_credentials_text_are_kept() -> None:
+    """Events that contain the text of a credential are left alone."""
     connectors = success([{"id": "c1", "notes": "call arg@mail.example"}])
     options: dict[str, Any] = {"api_email": "arg@mail.example", "api_key": "arg-key-33bb", "account_id": "a"}
     async with ScriptedAPI(connectors) as api, cfevents.Client(base_url=api.base_url, **options) as client:

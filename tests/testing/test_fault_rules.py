@@ -18,7 +18,8 @@ async def statuses(simulator: Simulator, *paths: str) -> list[int]:
     return [(await ask(simulator, path)).status for path in paths]
 
 
-async def test_a_fault_strikes_every_request_until_the_faults_are_cleared() -> None:
+async def test_fault_strikes_until_cleared() -> None:
+    """A fault strikes every request until the faults are cleared."""
     async with made() as simulator:
         simulator.faults.add(FAILING)
         assert await statuses(simulator, LISTING, "", "/nowhere/x") == [503] * 3
@@ -38,9 +39,8 @@ async def test_a_fault_strikes_every_request_until_the_faults_are_cleared() -> N
         ({"chance": 0}, [200] * 5),
     ],
 )
-async def test_a_fault_strikes_the_requests_that_meet_its_conditions(
-    conditions: dict[str, Any], expected: list[int]
-) -> None:
+async def test_fault_strikes_matching_requests(conditions: dict[str, Any], expected: list[int]) -> None:
+    """A fault strikes the requests that meet all its conditions."""
     async with made() as simulator:
         assert await statuses(simulator, LISTING) == [200]
         simulator.faults.add(FAILING, **conditions)
@@ -57,21 +57,24 @@ async def test_a_fault_strikes_the_requests_that_meet_its_conditions(
         ("/connectors", [200, 200, 200, 503]),
     ],
 )
-async def test_a_path_is_given_by_its_end_where_a_star_stands_for_anything(path: str, expected: list[int]) -> None:
+async def test_path_matches_by_its_end(path: str, expected: list[int]) -> None:
+    """A path is given by its end; a star stands for anything."""
     async with made() as simulator:
         simulator.faults.add(FAILING, path=path)
         asked = (LISTING, f"{EVENTS}/latest", f"{EVENTS}/1700000000.0", "")
         assert await statuses(simulator, *asked) == expected
 
 
-async def test_requests_are_counted_among_those_with_the_path() -> None:
+async def test_on_counts_requests_of_the_path() -> None:
+    """`on` counts only the requests with the fault's path."""
     async with made() as simulator:
         simulator.faults.add(FAILING, path="/latest", on=2)
         latest = f"{EVENTS}/latest"
         assert await statuses(simulator, LISTING, latest, LISTING, latest) == [200, 200, 200, 503]
 
 
-async def test_of_several_that_are_due_the_first_added_strikes_and_each_counts_every_request() -> None:
+async def test_first_added_fault_strikes() -> None:
+    """Of several faults that are due the first one added strikes; every rule counts every request."""
     async with made() as simulator:
         simulator.faults.add(FAILING, on={1, 2})
         simulator.faults.add(faults.status(500), on={2, 3})
@@ -86,7 +89,8 @@ def drawn(seed: int, chance: float = 0.3) -> list[str]:
     return [repr(simulator.faults.due("/", 0.0)) for _ in range(200)]
 
 
-def test_chance_is_reproducible_by_its_seed_and_draws_each_of_several() -> None:
+def test_chance_is_reproducible_by_seed() -> None:
+    """Chance is reproducible by its seed, and draws every one of several faults."""
     first = drawn(1)
     assert first == drawn(1) != drawn(2)
     assert set(first) == {"None", "status(503)", "reset('before headers')", "hang_up()"}
@@ -94,7 +98,8 @@ def test_chance_is_reproducible_by_its_seed_and_draws_each_of_several() -> None:
     assert "None" not in drawn(1, chance=1)
 
 
-def test_another_rule_does_not_change_what_chance_gives() -> None:
+def test_other_rules_do_not_change_chance() -> None:
+    """Another rule does not change the random sequence."""
     simulator = made()
     simulator.faults.add(FAILING, on=range(1, 200, 2))
     simulator.faults.add([FAILING, faults.reset(), faults.hang_up()], chance=0.3, seed=1)
@@ -102,7 +107,9 @@ def test_another_rule_does_not_change_what_chance_gives() -> None:
     assert found[1::2] == drawn(1)[1::2]
 
 
-def test_a_while_is_counted_on_the_loops_clock_from_the_first_request() -> None:
+def test_seconds_count_from_the_first_request() -> None:
+    """The `seconds` of a fault count on the loop's clock from the first request."""
+
     async def main() -> list[int]:
         found = []
         async with made() as simulator:
@@ -115,7 +122,9 @@ def test_a_while_is_counted_on_the_loops_clock_from_the_first_request() -> None:
     assert run_jumping(main()) == [429, 429, 200]
 
 
-def test_what_the_quota_refuses_is_neither_struck_nor_counted() -> None:
+def test_refused_requests_are_not_struck() -> None:
+    """A request that the quota refuses is neither struck nor counted."""
+
     async def main() -> list[int]:
         async with made(quota=1) as simulator:
             simulator.faults.add(FAILING, on=2)
@@ -136,17 +145,21 @@ def test_what_the_quota_refuses_is_neither_struck_nor_counted() -> None:
         ({"seconds": 0}, "seconds must be more than 0"),
     ],
 )
-def test_a_condition_that_can_never_be_met_is_refused(conditions: dict[str, Any], message: str) -> None:
+def test_impossible_condition_is_refused(conditions: dict[str, Any], message: str) -> None:
+    """A condition that can never be met is a ValueError that names it."""
     with pytest.raises(ValueError, match=message):
         made().faults.add(FAILING, **conditions)
 
 
-def test_no_fault_at_all_is_refused() -> None:
+def test_empty_list_of_faults_is_refused() -> None:
+    """An empty list of faults is a ValueError."""
     with pytest.raises(ValueError, match="at least one"):
         made().faults.add([])
 
 
-async def test_a_fault_of_ones_own_is_a_function_of_the_exchange() -> None:
+async def test_custom_fault_changes_the_exchange() -> None:
+    """A fault of one's own is a function that changes the exchange."""
+
     def shout(exchange: Exchange) -> None:
         exchange.body = exchange.body.upper()
         exchange.headers["X-Shouted"] = "yes"

@@ -53,7 +53,8 @@ async def test_headers_can_be_changed_or_left_out() -> None:
 
 
 @pytest.mark.parametrize("number", [301, 302, 303, 307, 308])
-async def test_a_client_is_sent_elsewhere(number: int) -> None:
+async def test_redirect_names_its_target(number: int) -> None:
+    """A redirect has the location that was given, with the path filled in."""
     _, heard = await struck(faults.redirect("http://127.0.0.2:1{path}", number))
     assert heard.status == number
     location = URL(heard.headers["location"])
@@ -152,7 +153,8 @@ async def test_cursors_run_in_a_circle(length: int, circle: list[int]) -> None:
         assert [times(page)[0] for page in await pages(simulator, 5)] == [0, *circle]
 
 
-async def test_a_circle_may_have_three_cursors_and_begin_at_the_nth_request() -> None:
+async def test_cursor_cycle_of_three_from_nth_request() -> None:
+    """A cycle may have three cursors and begin at the n-th request."""
     async with made(max_page_size=1) as simulator:
         simulator.faults.add(faults.cursor_cycle(3), times=8)
         assert [times(page) for page in await pages(simulator, 8)] == [[0], [1], [2], [3], [1], [2], [3], [1]]
@@ -162,7 +164,8 @@ async def test_a_circle_may_have_three_cursors_and_begin_at_the_nth_request() ->
         assert [times(page) for page in found] == [[0], [1], [2], [2], [3], [4], [5]]
 
 
-async def test_a_cursor_is_long_and_awkward_and_leads_where_the_true_one_leads() -> None:
+async def test_long_cursor_leads_where_the_true_one_does() -> None:
+    """A long cursor has awkward characters and leads where the true one leads."""
     async with made() as simulator:
         true = await pages(simulator)
         simulator.faults.add(faults.long_cursor(), times=2)
@@ -219,5 +222,6 @@ async def test_what_is_no_listing_has_no_faults_of_paging(fault: Fault, path: st
     ],
     ids=repr,
 )
-def test_a_fault_shows_as_it_is_written(fault: Fault, name: str) -> None:
+def test_fault_repr_is_its_call(fault: Fault, name: str) -> None:
+    """The repr of a fault is its call, with long arguments shortened."""
     assert repr(fault) == name

@@ -87,7 +87,8 @@ def test_a_body_comes_byte_by_byte() -> None:
     assert len(true.body) <= heard.seconds < len(true.body) + 2
 
 
-async def test_a_connection_that_was_to_be_kept_is_closed_after_the_answer() -> None:
+async def test_hang_up_closes_after_the_answer() -> None:
+    """A connection that was to be kept alive is closed after the answer."""
     async with made() as simulator:
         kept = await ask(simulator, patience=0.05, keep=True)
         simulator.faults.add(faults.hang_up())

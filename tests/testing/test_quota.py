@@ -32,7 +32,8 @@ def over(**settings: Any) -> Quota:
     return Quota(SimulatorSettings(**{"quota": 3, "period": 3, "block": 3, **settings}))
 
 
-def test_a_fixed_window_begins_with_the_first_request_after_the_one_before() -> None:
+def test_fixed_window_begins_with_a_request() -> None:
+    """A fixed window begins with the first request after the window before."""
     assert answered(over(), [10, 12.9, 12.9, 13.0, 13.1, 13.2, 20, 20, 20, 20]) == [True] * 9 + [False]
 
 
@@ -42,14 +43,16 @@ def test_a_sliding_window_counts_each_request_for_a_period() -> None:
 
 
 @pytest.mark.parametrize("counting", ["fixed", "sliding"])
-def test_one_too_many_blocks_everything_and_then_the_count_begins_anew(counting: str) -> None:
+def test_exceeding_the_quota_blocks_then_restarts(counting: str) -> None:
+    """One request too many blocks everything; after the block the count starts again."""
     quota = over(counting=counting, block=5)
     assert answered(quota, [0, 0, 0, 1, 4, 5.9]) == [True] * 3 + [False] * 3
     assert answered(quota, [6, 6, 6, 6]) == [True] * 3 + [False]
     assert quota.refused == 4
 
 
-def test_the_headers_tell_what_is_left_until_when() -> None:
+def test_headers_have_the_rest_and_its_time() -> None:
+    """The headers have the requests left, and the seconds until the window ends."""
     for counting, following in (("fixed", ["r=1;t=3", "r=0;t=1"]), ("sliding", ["r=1;t=3", "r=0;t=1"])):
         quota = over(counting=counting, period=2.5)
         found = []
@@ -60,7 +63,8 @@ def test_the_headers_tell_what_is_left_until_when() -> None:
         assert quota.headers(2.0)["Ratelimit-Policy"] == '"default";q=3;w=3'
 
 
-def test_what_leaves_a_sliding_window_is_left_again() -> None:
+def test_sliding_window_frees_old_requests() -> None:
+    """A request that leaves a sliding window is available again."""
     quota = over(counting="sliding")
     answered(quota, [0, 1, 2, 3.5])
     assert quota.headers(3.5)["Ratelimit"] == '"default";r=0;t=1'
@@ -68,11 +72,13 @@ def test_what_leaves_a_sliding_window_is_left_again() -> None:
     assert quota.headers(5)["Ratelimit"] == '"default";r=1;t=2'
 
 
-def test_a_window_shorter_than_a_second_is_told_as_one() -> None:
+def test_short_window_is_sent_as_one_second() -> None:
+    """A window shorter than a second is sent as one second."""
     assert over(period=0.2).headers(0)["Ratelimit-Policy"] == '"default";q=3;w=1'
 
 
-def test_a_block_is_told_in_whole_seconds_rounded_up() -> None:
+def test_block_is_sent_in_seconds_rounded_up() -> None:
+    """The rest of a block is sent in whole seconds, rounded up."""
     quota = over(block=299.5)
     answered(quota, [0, 0, 0, 0])
     assert quota.headers(0)["Retry-After"] == "300"
@@ -82,14 +88,16 @@ def test_a_block_is_told_in_whole_seconds_rounded_up() -> None:
     assert "Retry-After" not in quota.headers(299.5)
 
 
-def test_without_a_quota_the_documented_one_is_told_and_nothing_refused() -> None:
+def test_without_quota_headers_are_the_documented() -> None:
+    """Without a quota the headers have the documented one, and nothing is refused."""
     quota = Quota(SimulatorSettings())
     assert all(answered(quota, [7.0] * 1300))
     assert quota.headers(7.0) == {"Ratelimit": '"default";r=0;t=300', "Ratelimit-Policy": '"default";q=1200;w=300'}
     assert quota.refused == 0
 
 
-def test_a_block_of_300_seconds_is_told_as_such_at_any_moment() -> None:
+def test_block_of_300_seconds_is_sent_as_300() -> None:
+    """A block of 300 seconds is sent as 300 at any time of the clock."""
     # There (now + 300) - now is a little more than 300.
     now = 321.9888477818178
     quota = Quota(SimulatorSettings(quota=1))
@@ -117,7 +125,9 @@ def on_the_wire(use: Callable[[Simulator], Coroutine[Any, Any, list[Heard]]], **
 
 
 @pytest.mark.parametrize("counting", ["fixed", "sliding"])
-def test_everything_that_arrives_counts_and_a_block_is_an_envelope(counting: str) -> None:
+def test_every_request_counts_and_block_is_an_envelope(counting: str) -> None:
+    """Every request that arrives counts, and a refusal is an envelope."""
+
     async def use(simulator: Simulator) -> list[Heard]:
         first = [await ask(simulator, "/nowhere/x"), await ask(simulator), await ask(simulator), await ask(simulator)]
         await asyncio.sleep(299)

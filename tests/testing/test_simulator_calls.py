@@ -107,7 +107,8 @@ async def test_numbers_are_spelled_as_they_were_given(ask: Asker) -> None:
     assert '"t": 1700000000}' in text
 
 
-async def test_an_event_is_found_under_its_canonical_id_with_its_payload_kept(ask: Asker) -> None:
+async def test_event_is_found_by_its_canonical_id(ask: Asker) -> None:
+    """An event is found under its canonical id, with its payload kept."""
     assert (await ask(EVENTS + "/1700000000.0")).result == {
         "e": {"k": "Init"}, "n": 0, "t": 1700000000, "v": "1.2.3",
     }  # fmt: skip

@@ -77,14 +77,16 @@ def test_another_process_makes_the_same_history(hash_seed: str) -> None:
     assert done.stdout.decode() == f"{json.dumps(history.events)}\n{history.incidents}\n"
 
 
-def test_what_the_global_random_generator_does_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_global_random_generator_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The global random generator does not change a history."""
     expected = fingerprint(History(until=UNTIL))
     monkeypatch.setattr("random.random", lambda: 0.5)
     monkeypatch.setattr("random.seed", lambda _: None)
     assert fingerprint(History(until=UNTIL)) == expected
 
 
-def test_a_history_ends_now_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_history_ends_now_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history ends now by default."""
     monkeypatch.setattr("time.time", lambda: UNTIL)
     history = History(days=2)
     assert (history.since, history.until) == (UNTIL - 2 * 86400, UNTIL)
@@ -194,7 +196,8 @@ def test_an_incident_says_when_it_was_and_which_events_show_it(name: str) -> Non
         ("rekey_reset", ["RekeyReset", "RekeyInstallBoth"]),
     ],
 )
-def test_an_incident_is_shown_by_what_it_is_called_after(name: str, shown_by: list[str], seed: int) -> None:
+def test_incident_is_shown_by_its_kinds(name: str, shown_by: list[str], seed: int) -> None:
+    """An incident is shown by the events it is named after, and by no others."""
     _, events, evidence = planted(name, seed)
     assert kinds(evidence) == shown_by
     elsewhere = [event for event in events if event not in evidence]
@@ -241,7 +244,8 @@ def test_an_unblessed_slot_is_left_at_the_next_start() -> None:
     assert events[failed]["v"] == events[failed + 1]["v"] != evidence[0]["v"]
 
 
-def test_flapping_is_many_transitions_within_minutes_and_an_error() -> None:
+def test_flapping_is_transitions_within_minutes() -> None:
+    """Flapping is many transitions within minutes, and an error."""
     incident, _, evidence = planted("ha_flapping")
     assert Counter(kinds(evidence)) == {"HaTransition": incident.details["transitions"], "HaError": 1}
     assert incident.details["transitions"] >= 8
@@ -266,7 +270,8 @@ def test_an_outage_changes_nothing_that_was_recorded_before_it() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_one_day_of_one_appliance_holds_every_incident_well_apart(seed: int) -> None:
+def test_one_day_has_room_for_every_incident(seed: int) -> None:
+    """One day of one appliance holds every incident, well apart."""
     history = History(seed=seed, days=1, connectors=1, until=UNTIL, incidents=INCIDENTS)
     assert sorted(incident.kind for incident in history.incidents) == sorted(INCIDENTS)
     incidents = history.incidents
@@ -307,7 +312,8 @@ def test_a_history_is_made_of_whole_numbers(arguments: dict[str, Any]) -> None:
         History(**arguments)
 
 
-def test_a_history_says_what_it_is_made_of() -> None:
+def test_history_repr_shows_its_arguments() -> None:
+    """The repr of a history shows its arguments."""
     assert repr(History(until=UNTIL)) == f"History(seed=0, connectors=3, days=7, until={UNTIL})"
 
 

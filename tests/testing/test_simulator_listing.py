@@ -86,7 +86,8 @@ def test_a_listing_has_what_is_within_its_bounds_and_of_its_kind(
     assert everything(served, **query, **({} if kind is None else {"k": kind})) == expected
 
 
-def test_bounds_compare_with_the_time_collected_when_told_so() -> None:
+def test_bounds_can_compare_the_time_collected() -> None:
+    """The bounds compare with the time collected if the setting says so."""
     query = {"from": "1995", "to": "2000"}
     assert everything(backend(compare="a"), **query) == IDS[:6]
     assert everything(backend(compare="a", bounds="exclusive"), **query) == IDS[1:5]
@@ -111,7 +112,8 @@ def test_a_page_is_never_longer_than_the_largest_allowed() -> None:
 
 
 @pytest.mark.parametrize(("ending", "last"), [("absent", {}), ("null", {"cursor": None}), ("empty", {"cursor": ""})])
-def test_the_last_page_spells_its_cursor_as_told(ending: Ending, last: dict[str, Any]) -> None:
+def test_last_page_spells_its_cursor_by_setting(ending: Ending, last: dict[str, Any]) -> None:
+    """The last page spells its missing cursor by the setting."""
     *_, page = pages(backend(ending=ending), limit="20")
     assert {name: value for name, value in page.items() if name == "cursor"} == last
 

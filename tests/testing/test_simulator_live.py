@@ -91,7 +91,8 @@ def test_ids_are_unique_and_ascending_as_recorded_at_any_speed(speed: float, see
         assert all(event["t"] <= event["a"] for event in found[name])
 
 
-def test_a_faster_future_is_the_same_one_nearer_and_in_the_same_order() -> None:
+def test_faster_future_is_the_same_but_closer() -> None:
+    """A faster future has the same events, closer and in the same order."""
     slow, fast = Clock(), Clock()
     real = followed(LiveHistory(clock=slow), slow, DAY)
     histories = LiveHistory(speed=600, clock=fast)
@@ -141,7 +142,8 @@ def test_a_speed_without_meaning_is_refused(speed: Any) -> None:
         LiveHistory(speed=speed)
 
 
-async def test_what_is_collected_is_listed_got_and_among_the_latest_from_then_on() -> None:
+async def test_collected_event_is_served_from_then_on() -> None:
+    """An event is listed, fetched and among the latest once it is collected."""
     clock = Clock()
     history = LiveHistory(connectors=["site-1"], clock=clock)
     everything = followed(LiveHistory(connectors=["site-1"], clock=(twin := Clock())), twin, 7200)["site-1"]
@@ -167,7 +169,8 @@ async def test_what_is_collected_is_listed_got_and_among_the_latest_from_then_on
 
 
 @pytest.mark.parametrize("make", [lambda event: event, lambda event: event | {"e": {"k": "Mine"}}])
-async def test_what_a_test_has_added_in_the_place_of_an_event_stays(make: Callable[[Event], Event]) -> None:
+async def test_added_event_is_not_replaced(make: Callable[[Event], Event]) -> None:
+    """An event that a test has added stays when the history has one of the same id."""
     clock, twin = Clock(), Clock()
     event = followed(LiveHistory(connectors=["site-1"], clock=twin), twin, 7200)["site-1"][0]
     history = LiveHistory(connectors=["site-1"], clock=clock)

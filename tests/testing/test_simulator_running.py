@@ -26,7 +26,8 @@ def get(simulator: Simulator, path: str = "") -> int:
         return status
 
 
-async def test_it_tells_clients_and_processes_how_to_reach_it() -> None:
+async def test_options_and_environment_reach_it() -> None:
+    """The client options and the environment have its URL, account and token."""
     async with Simulator(events={}, api_token="a", account_id="b") as simulator:
         assert simulator.base_url.startswith("http://127.0.0.1:")
         assert simulator.base_url.endswith("/client/v4")
@@ -61,7 +62,8 @@ async def test_it_starts_once_at_a_time_and_again_after_a_stop() -> None:
         assert simulator.base_url
 
 
-async def test_a_port_that_is_taken_is_an_error_and_leaves_nothing_open() -> None:
+async def test_taken_port_is_an_error() -> None:
+    """A port that is taken is an OSError, and leaves nothing open."""
     async with Simulator(events={}) as first:
         port = int(first.base_url.split(":")[2].split("/")[0])
         second = Simulator(events={}, port=port)
@@ -82,7 +84,8 @@ async def test_it_speaks_to_ipv6_addresses_too() -> None:
         pytest.skip("this machine has no IPv6")
 
 
-async def test_stopping_leaves_no_task_while_a_client_is_still_connected() -> None:
+async def test_stop_with_connected_client_leaves_no_task() -> None:
+    """Stopping leaves no task while a client is still connected."""
     before = asyncio.all_tasks()
     async with aiohttp.ClientSession() as session:
         async with Simulator(events={}) as simulator:
