@@ -1,4 +1,4 @@
-"""What the library costs, beside the vendor's SDK and beside the least that could be written.
+"""Benchmarks of the library against the vendor's SDK and against the shortest possible client.
 
-``nox -s bench`` runs everything, and what follows ``--`` goes to ``python -m benchmarks``; ``--help`` tells of it.
+``nox -s bench`` runs everything, and passes what follows ``--`` to ``python -m benchmarks``; see its ``--help``.
 """

@@ -10,19 +10,19 @@ from benchmarks.tables import TABLES
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure the tables that were asked for, print them, and write them to a page where one is named."""
+    """Measure the chosen tables, print them, and write them to a page if one is given."""
     parser = _parser()
-    asked = parser.parse_args(arguments)
-    if asked.write and (asked.quick or asked.only):
+    options = parser.parse_args(arguments)
+    if options.write and (options.quick or options.only):
         parser.error("--write is for a whole run, without --quick and --only")
-    extent = _scale(asked)
+    extent = _scale(options)
     parts = [f"{heading()} Medians; timed runs of each contestant: {extent.runs}."]
     print(parts[0], flush=True)
-    for name in asked.only or TABLES:
+    for name in options.only or TABLES:
         parts.append(TABLES[name](extent))
         print(f"\n{parts[-1]}", flush=True)
-    if asked.write:
-        write(asked.write, "\n\n".join(parts))
+    if options.write:
+        write(options.write, "\n\n".join(parts))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,9 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _scale(asked: argparse.Namespace) -> Extent:
-    given = {name: value for name in ("runs", "events", "sdk_events") if (value := getattr(asked, name)) is not None}
-    return (QUICK if asked.quick else FULL)._replace(**given)
+def _scale(options: argparse.Namespace) -> Extent:
+    given = {name: value for name in ("runs", "events", "sdk_events") if (value := getattr(options, name)) is not None}
+    return (QUICK if options.quick else FULL)._replace(**given)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How much is measured."""
+"""The extent of a run: how many events, pages and repetitions."""
 
 from typing import NamedTuple
 
 
 class Extent(NamedTuple):
-    """How large the tables' runs are."""
+    """The sizes of the tables' runs."""
 
     runs: int = 5
     """Timed runs of each contestant; a figure is their median."""

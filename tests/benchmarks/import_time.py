@@ -1,4 +1,4 @@
-"""How long importing takes, each time in a new process."""
+"""The time of an import, in a new process for every run."""
 
 import subprocess
 import sys
@@ -17,11 +17,11 @@ CODE: Mapping[str, str] = {
     "cloudflare, ready to list": "from cloudflare import AsyncCloudflare\n"
     "AsyncCloudflare(api_token='t').magic_transit.connectors.events.list",
 }
-"""What is imported, and done until a listing could be asked for."""
+"""The code to time: imports, and what must happen before a listing can begin."""
 
 
 def milliseconds(runs: int) -> list[dict[str, float]]:
-    """Time each in turn, so that a machine that changes its speed changes all."""
+    """Time every import in turn, so that a change of the machine's speed affects all."""
     for code in CODE.values():  # unmeasured: it may write bytecode
         _milliseconds(code)
     return [{name: _milliseconds(code) for name, code in CODE.items()} for _ in range(runs)]

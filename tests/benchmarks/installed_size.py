@@ -1,4 +1,4 @@
-"""How much room an installed distribution takes, alone and with all that it needs."""
+"""The size of an installed distribution, alone and with all that it needs."""
 
 import re
 from importlib.metadata import Distribution, distribution
@@ -8,19 +8,19 @@ from packaging.requirements import Requirement
 
 
 def alone_mb(name: str) -> float:
-    """Sum up a distribution's own files; not the bytecode, which an installer may or may not write."""
+    """Return the size of a distribution's own files, without bytecode, which not every installer writes."""
     files = (file for file in distribution(name).files or () if file.suffix != ".pyc")
     return sum(path.stat().st_size for file in files if (path := Path(file.locate())).is_file()) / 1e6
 
 
 def together_mb(requirement: str) -> float:
-    """Sum up a distribution with its extras and everything that they need here."""
+    """Return the size of a distribution with its extras and all that they need here."""
     return sum(map(alone_mb, needed(requirement)))
 
 
 def needed(requirement: str) -> set[str]:
-    """Find the names of a requirement and of all that it needs on this Python."""
-    found: set[str] = set()
+    """Return the names of a requirement and of all that it needs on this Python."""
+    names: set[str] = set()
     waiting = [Requirement(requirement)]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
@@ -28,9 +28,9 @@ def needed(requirement: str) -> set[str]:
         key = _normal(current.name), frozenset(current.extras)
         if key not in seen:
             seen.add(key)
-            found.add(key[0])
+            names.add(key[0])
             waiting += _needs(distribution(current.name), current.extras)
-    return found
+    return names
 
 
 def _needs(installed: Distribution, extras: set[str]) -> list[Requirement]:

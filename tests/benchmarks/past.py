@@ -24,10 +24,10 @@ _EVENT = b'{"result":%b,"success":true,"errors":[],"messages":[]}'
 
 
 class Past:
-    """So many events of one connector, in the order in which they are listed."""
+    """The events of one connector, in the order in which they are listed."""
 
     def __init__(self, events: int, order: Order = "ascending", shape: Shape = "even") -> None:
-        """Make them, and render every item."""
+        """Make the events, and render every item."""
         raw = _made_up(events)
         if shape == "clustered":
             raw = _clustered(raw)
@@ -49,7 +49,7 @@ class Past:
         return self._times[-1]
 
     def page(self, since: int, until: int, limit: int, cursor: int | None) -> bytes:
-        """Answer *List Events*: both bounds count, and a cursor is a place in the order."""
+        """Return the answer of *List Events*: both bounds are included, and a cursor is a place in the order."""
         first, end = bisect_left(self._times, since), bisect_right(self._times, until)
         if self._backwards:
             first, end = len(self._times) - end, len(self._times) - first
@@ -59,7 +59,7 @@ class Past:
         return _PAGE % (stop - begin, self._items[self._starts[begin] : max(0, self._starts[stop] - 1)], more)
 
     def event(self, event_id: bytes) -> bytes:
-        """Answer *Get Event*."""
+        """Return the answer of *Get Event*."""
         return self._recorded[event_id]
 
 
@@ -79,7 +79,7 @@ def _clustered(raw: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
 
 
 def _pushed(part: float) -> float:
-    """Say at which part of the time that part of the events is over."""
+    """Return the fraction of the time after which that fraction of the events is over."""
     edge = (1 - _CLUSTER) / 2
     if part < 0.25:
         return part * 4 * edge

@@ -1,7 +1,7 @@
-"""What one token carries, and twenty: thousands of connectors polled in simulated time.
+"""The capacity of one token, and of twenty: thousands of connectors polled in simulated time.
 
 The clients, their budgets, the sockets and the server that counts and refuses are real; only the clock jumps over the
-waits. Ends with an error where anything was refused.
+waits. The exit status is 1 if anything was refused.
 """
 
 import argparse
@@ -34,7 +34,7 @@ counting  round  refused    first     last     least    most       median   long
 
 
 def cases(connectors: int) -> list[tuple[str, Case]]:
-    """What is played, each with what it is called, and with each way to count."""
+    """Return the cases with their titles, for every way to count."""
     few = connectors // 4
     named = {
         "one token: four clients of 8 tasks on one budget": Case(connectors, (8, 8, 8, 8), rounds=2),
@@ -42,18 +42,18 @@ def cases(connectors: int) -> list[tuple[str, Case]]:
         "one token: a client of 1 task and one of 31 on one budget": Case(few, (1, 31)),
         "one token: four clients of 8 tasks, each with a budget of a quarter": Case(few, (8, 8, 8, 8), apart=True),
     }
-    return [(name, evolve(case, counting=each)) for name, case in named.items() for each in COUNTINGS]
+    return [(name, evolve(case, counting=counting)) for name, case in named.items() for counting in COUNTINGS]
 
 
 def expected(case: Case) -> str:
-    """Say how long a round takes by the quota alone, and by the tasks alone."""
-    each = case.connectors / case.tokens
-    by_quota, by_tasks = each / ALLOWED * PERIOD, each / sum(case.tasks) * ANSWER
+    """Return a line with the time of a round by the quota alone, and by the tasks alone."""
+    requests = case.connectors / case.tokens
+    by_quota, by_tasks = requests / ALLOWED * PERIOD, requests / sum(case.tasks) * ANSWER
     return f"expected: {by_quota:,.0f} s a round by the quota, on average; {by_tasks:,.0f} s where nothing waits for it"
 
 
 def row(case: Case, number: int, played: Round) -> str:
-    """One round's figures."""
+    """Return the line of one round."""
     ends, served, waits = played.ends, played.served_half_way, played.waits
     return (
         f"{case.counting:8}  {number:5}  {played.refused:7}  {min(ends):5,.0f} s  {max(ends):5,.0f} s"
@@ -63,18 +63,18 @@ def row(case: Case, number: int, played: Round) -> str:
 
 
 def results(played: list[tuple[str, Case, list[Round]]]) -> Iterator[str]:
-    """All rounds, under what they are called."""
+    """Yield the lines of all rounds, under the titles of their cases."""
     for name, case, rounds in played:
         if case.counting == COUNTINGS[0]:
             yield f"{case.connectors:,} connectors, {name}\n{expected(case)}\n\n{_HEAD}"
-        yield from (row(case, number, each) for number, each in enumerate(rounds, 1))
+        yield from (row(case, number, played_round) for number, played_round in enumerate(rounds, 1))
         if case.counting == COUNTINGS[-1]:
             yield "\n"
 
 
 def capacity() -> Iterator[str]:
-    """The table of what a token carries: requests in a period, and how many tokens they take."""
-    yield f"| connectors | {' | '.join(f'every {each}' for each in INTERVALS)} |\n|---:|{'---:|' * len(INTERVALS)}\n"
+    """Yield the table of capacities: requests in a period, and the number of tokens that they need."""
+    yield f"| connectors | {' | '.join(f'every {name}' for name in INTERVALS)} |\n|---:|{'---:|' * len(INTERVALS)}\n"
     for connectors in FLEETS:
         needs = [connectors * PERIOD / seconds for seconds in INTERVALS.values()]
         yield f"| {connectors:,} | {' | '.join(map(_cell, needs))} |\n"
@@ -87,8 +87,8 @@ def _cell(requests: float) -> str:
 
 def replace_block(page: Path, block: str) -> None:
     """Put a block between the markers of a page."""
-    text, found = _BLOCK.subn(lambda _: block, page.read_text(encoding="utf-8"))
-    if not found:
+    text, replaced = _BLOCK.subn(lambda _: block, page.read_text(encoding="utf-8"))
+    if not replaced:
         sys.exit(f"{page} has no markers")
     page.write_text(text, encoding="utf-8")
 
@@ -97,11 +97,11 @@ def play_all(named: list[tuple[str, Case]]) -> list[tuple[str, Case, list[Round]
     """Play every case, several at once where there are processors for it."""
     with ProcessPoolExecutor(initializer=_be_quiet) as pool:
         rounds = pool.map(play, [case for _, case in named])
-        return [(name, case, each) for (name, case), each in zip(named, rounds, strict=True)]
+        return [(name, case, played) for (name, case), played in zip(named, rounds, strict=True)]
 
 
 def _be_quiet() -> None:
-    # Each wait would be told, and there are hundreds.
+    # Every wait would be logged, and there are hundreds.
     logging.getLogger("cfevents").setLevel(logging.ERROR)
 
 
@@ -112,7 +112,7 @@ def main() -> None:
     arguments = parser.parse_args()
     began = time.perf_counter()
     played = play_all(cases(arguments.connectors))
-    refused = sum(each.refused for _, _, rounds in played for each in rounds)
+    refused = sum(played_round.refused for _, _, rounds in played for played_round in rounds)
     text = "".join(results(played)) + (
         f"{datetime.now(UTC):%Y-%m-%d}, cfevents {__version__}, Python {platform.python_version()}: "
         f"{refused} refused; {time.perf_counter() - began:.0f} s of real time\n"

@@ -1,4 +1,4 @@
-"""The processes that a benchmark is made of: servers that stay, and one for each timed run.
+"""The processes of a benchmark: servers that stay, and one for every timed run.
 
 Nothing heavy is imported here: on Linux a process begins with the peak memory of the one that started it.
 """
@@ -18,9 +18,9 @@ K = TypeVar("K")
 
 @contextmanager
 def serving(events: int, **options: str | float) -> Iterator[dict[str, Any]]:
-    """Run a server of so many events; give what a `Task` has to know of it."""
-    asked = [f"--{name}={value}" for name, value in options.items()]
-    command = [sys.executable, "-m", "benchmarks.server", f"--events={events}", *asked]
+    """Run a server of so many events; yield the arguments of a `Task` for it."""
+    arguments = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "benchmarks.server", f"--events={events}", *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         try:
@@ -30,18 +30,18 @@ def serving(events: int, **options: str | float) -> Iterator[dict[str, Any]]:
 
 
 def in_turn(tasks: Mapping[K, Task], runs: int) -> dict[K, Figures]:
-    """Run each task so many times, and give the medians; what is not there is left out.
+    """Run every task `runs` times, and return the medians; a contestant that is not installed is left out.
 
-    The tasks take turns, so that a machine that changes its speed changes it for all.
+    The tasks take turns, so that a change of the machine's speed affects all.
     """
     figures: dict[K, list[Figures]] = {key: [] for key in tasks}
     for number in range(runs):
         for key in tuple(figures):
-            _tell(f"run {number + 1} of {runs}: {tasks[key].summary}")
+            _report_progress(f"run {number + 1} of {runs}: {tasks[key].summary}")
             try:
                 figures[key].append(_trial(tasks[key]))
             except MissingError as missing:
-                _tell(f"left out, since it is not there: {missing}")
+                _report_progress(f"left out, not installed: {missing}")
                 del figures[key]
     return {key: _medians(several) for key, several in figures.items()}
 
@@ -58,5 +58,5 @@ def _medians(several: Sequence[Figures]) -> Figures:
     return Figures(*map(median, zip(*several, strict=True)))
 
 
-def _tell(progress: str) -> None:
-    print(f"  {progress}", file=sys.stderr, flush=True)
+def _report_progress(text: str) -> None:
+    print(f"  {text}", file=sys.stderr, flush=True)

@@ -13,15 +13,15 @@ _BEGIN, _END = "<!-- tables begin: written by the benchmarks -->", "<!-- tables 
 
 
 def heading() -> str:
-    """Say when, on what, and with which versions."""
+    """Return a line with the date, the machine, and the versions."""
     system = f"{platform.system()} on {platform.machine()}, {os.cpu_count()} processors"
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    libraries = ", ".join(f"{name} {found}" for name in _LIBRARIES if (found := _version(name)))
+    libraries = ", ".join(f"{name} {installed}" for name in _LIBRARIES if (installed := _version(name)))
     return f"Measured on {datetime.now(UTC):%Y-%m-%d}: {python}, {system}; {libraries}."
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay out a table, the first column to the left; a column with nothing in it is left out."""
+    """Return a Markdown table, the first column aligned left; an empty column is left out."""
     columns = [column for column in zip(head, *rows, strict=True) if any(column[1:])]
     widths = [max(map(len, column)) for column in columns]
     rules = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
@@ -30,21 +30,21 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def figure(value: float) -> str:
-    """Spell a number with three digits that count."""
+    """Return a number with three significant digits."""
     places = 2 - math.floor(math.log10(abs(value))) if value else 0
     return f"{round(value, places):,.{max(0, places)}f}"
 
 
 def times(value: float) -> str:
-    """Spell a ratio."""
+    """Return a ratio, such as `2.50x`."""
     return f"{figure(value)}x"
 
 
 def write(page: Path, report: str) -> None:
-    """Put a report where a page has room for it.
+    """Replace the report between the markers of a page.
 
     Raises:
-        ValueError: The page has no such room.
+        ValueError: The page has no markers.
     """
     before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
     _, end, after = rest.partition(_END)

@@ -1,4 +1,4 @@
-"""The API that is measured against, in a process of its own: ready bytes after a delay, and nothing else.
+"""The server of the benchmarks, in a process of its own: ready bytes after a delay, and nothing else.
 
 It speaks just enough HTTP for a client that sends correct requests, so that its own part of a figure stays small; the
 contestant *socket* shows how small.
@@ -24,19 +24,19 @@ _HEAD = (
 
 
 def answer(past: Past, target: bytes) -> bytes:
-    """Answer a request for a page of the listing, or for an event with its payload."""
+    """Return the answer to a request for a page of the listing, or for an event with its payload."""
     path, _, query = target.partition(b"?")
     if not query:
         body = past.event(path.rpartition(b"/")[2])
     else:
-        asked = {name: int(unquote_to_bytes(value)) for name, value in _PARAMETER.findall(b"?" + query)}
-        limit = min(asked.get(b"limit", 100), _LARGEST_PAGE)
-        body = past.page(asked[b"from"], asked[b"to"], limit, asked.get(b"cursor"))
+        parameters = {name: int(unquote_to_bytes(value)) for name, value in _PARAMETER.findall(b"?" + query)}
+        limit = min(parameters.get(b"limit", 100), _LARGEST_PAGE)
+        body = past.page(parameters[b"from"], parameters[b"to"], limit, parameters.get(b"cursor"))
     return _HEAD % len(body) + body
 
 
 class _Connection(asyncio.Protocol):
-    """One client's connection; whatever is asked on it is answered after the same delay."""
+    """One client's connection; every request is answered after the same delay."""
 
     _transport: asyncio.Transport
 
@@ -65,12 +65,12 @@ class _Connection(asyncio.Protocol):
 
 
 async def serve(past: Past, delay: float) -> None:
-    """Serve until the process is ended; the first line on stdout tells where, and what there is to list."""
+    """Serve until the process is ended; the first line on stdout has the URL and the window."""
     server = await asyncio.get_running_loop().create_server(partial(_Connection, past, delay), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     place = {"base_url": f"http://127.0.0.1:{port}/client/v4", "since": past.since, "until": past.until}
     print(json.dumps(place), flush=True)
-    # Whoever started it holds its stdin open, and with it this process.
+    # The parent process keeps stdin open until the server shall end.
     await asyncio.to_thread(sys.stdin.read)
 
 
@@ -80,8 +80,8 @@ def main() -> None:
     parser.add_argument("--delay", type=float, default=0.0, help="before each answer, in seconds")
     parser.add_argument("--order", default="ascending")
     parser.add_argument("--shape", default="even")
-    asked = parser.parse_args()
-    asyncio.run(serve(Past(asked.events, asked.order, asked.shape), asked.delay))
+    options = parser.parse_args()
+    asyncio.run(serve(Past(options.events, options.order, options.shape), options.delay))
 
 
 if __name__ == "__main__":

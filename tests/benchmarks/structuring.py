@@ -1,6 +1,6 @@
-"""What it takes to make the events of a page from its bytes, in microseconds of processor time per event.
+"""The cost of making the events of a page from its bytes, in microseconds of processor time per event.
 
-The ways take turns, so that a machine that changes its speed changes all of them; each figure is the least of them.
+The ways take turns, so that a change of the machine's speed affects all; every figure is the least of its runs.
 """
 
 import argparse
@@ -23,16 +23,16 @@ REQUEST: Request[Listing] = Request(URL("https://api.example.com/accounts/a"), L
 
 
 def page(events: int) -> bytes:
-    """A page as the API sends it."""
+    """Return a page as the API sends it."""
     recorded = History(seed=3, connectors=["c1"], days=7, until=1_780_000_000).events["c1"][:events]
-    items = [{"a": each["a"], "k": each["e"]["k"], "n": each["n"], "t": each["t"]} for each in recorded]
+    items = [{"a": event["a"], "k": event["e"]["k"], "n": event["n"], "t": event["t"]} for event in recorded]
     items = (items * -(-events // len(items)))[:events]
     result = {"count": events, "items": items, "cursor": "abcdef=="}
     return json.dumps({"result": result, "success": True, "errors": [], "messages": []}).encode()
 
 
 def ways(body: bytes) -> dict[str, Callable[[], Any]]:
-    """What is compared."""
+    """Return the ways that are compared, by name."""
     general = converter.converter.__wrapped__()
     # What cattrs generates, with the hook that serves every class around it.
     general.register_structure_hook(EventMetadata, converter._object_hook(EventMetadata, general))
@@ -50,7 +50,7 @@ def ways(body: bytes) -> dict[str, Callable[[], Any]]:
 
 
 def processor_time(way: Callable[[], Any]) -> float:
-    """Time a page, in microseconds."""
+    """Return the processor time of a page, in microseconds."""
     began = time.process_time()
     for _ in range(10):
         way()

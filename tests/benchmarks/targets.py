@@ -1,4 +1,4 @@
-"""What the library is to reach. The tables print a target beside its figure, and judge nothing."""
+"""The targets of the library. The tables print a target beside its figure, and judge nothing."""
 
 from collections.abc import Mapping
 
@@ -16,5 +16,5 @@ _TARGETS: Mapping[tuple[str, str], str] = {
 
 
 def target(table: str, row: str) -> str:
-    """The target of a row of a table; empty where there is none."""
+    """Return the target of a row of a table; empty if there is none."""
     return _TARGETS.get((table, row), "")

@@ -1,4 +1,4 @@
-"""What one timed run is told to do, and what it brings back."""
+"""The task of one timed run, and its figures."""
 
 from typing import NamedTuple
 
@@ -8,11 +8,11 @@ CONNECTOR = "site"
 
 
 class MissingError(Exception):
-    """What was to be measured is not installed, or not there yet."""
+    """The contestant is not installed, or lacks the function."""
 
 
 class Task(NamedTuple):
-    """One contestant, what it is to do, and where."""
+    """A contestant, its task, and the server."""
 
     contestant: str
     base_url: str
@@ -34,12 +34,12 @@ class Task(NamedTuple):
 
     @property
     def summary(self) -> str:
-        """Tell it in a line of progress."""
+        """The task in a line of progress."""
         return f"{self.contestant} {self.call} {self.events:,}, {self.page_size} a page, {self.concurrency} at a time"
 
 
 class Figures(NamedTuple):
-    """What one timed run took."""
+    """The cost of one timed run."""
 
     seconds: float
     cpu_seconds: float

@@ -15,7 +15,7 @@ _MB = 1024 * (1024 if sys.platform == "darwin" else 1)
 
 
 async def run(task: Task) -> Figures:
-    """Do it once over the first second of the window, which imports what is imported late; then measure."""
+    """Run the task once over the first second of the window, so that late imports are done; then measure."""
     do = getattr(load(task.contestant), task.call)
     await do(task._replace(until=task.since))
     gc.collect()

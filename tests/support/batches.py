@@ -1,4 +1,4 @@
-"""Batches as following would bring them, made by hand."""
+"""Batches as following yields them, made by hand."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +25,7 @@ _more = st.dictionaries(st.sampled_from(["x", "extra", "\ud800", "\0"]), _values
 
 @st.composite
 def details(draw: st.DrawFn) -> EventDetail:
-    """Any event that the API could send, with or without its payload."""
+    """Draw any event that the API could send, with or without its payload."""
     kind, time, number = draw(_kinds), draw(_numbers), draw(_whole)
     listed = structure({"k": kind, "t": time, "n": number, "a": draw(_numbers)} | draw(_more), EventMetadata)
     if draw(st.booleans()):
@@ -36,25 +36,25 @@ def details(draw: st.DrawFn) -> EventDetail:
 
 
 def listed(time: float, sequence: int = 0, kind: str = "Init") -> EventMetadata:
-    """An event without its payload."""
+    """Return an event without its payload."""
     return EventMetadata(kind, time, sequence, time + 3)
 
 
 def with_payload(event: EventMetadata, url: str = "https://u") -> EventDetail:
-    """The same event with a payload."""
+    """Return the same event with a payload."""
     return EventDetail(event, RecordedEvent(events.StartUpgrade(url), event.recorded_ts, event.sequence, "1.2"))
 
 
 def batch(
-    these: Iterable[EventMetadata] | Iterable[EventDetail],
+    events: Iterable[EventMetadata] | Iterable[EventDetail],
     connector_id: str = "c1",
     *,
     account_id: str = ACCOUNT,
     after: FollowCheckpoint | None = None,
     since: int = BEGIN,
 ) -> Batch[Any]:
-    """What following would bring after a checkpoint."""
-    items = tuple(FollowedEvent[Any](connector_id, each) for each in these)
-    bare = [each.metadata if isinstance(each, EventDetail) else each for each in these]
+    """Return the batch that following would yield after a checkpoint."""
+    items = tuple(FollowedEvent[Any](connector_id, event) for event in events)
+    bare = [event.metadata if isinstance(event, EventDetail) else event for event in events]
     before = after or FollowCheckpoint(account_id, (connector_id,), None, since)
     return Batch(items, before.with_connector(connector_id, before.of(connector_id).after(bare)))

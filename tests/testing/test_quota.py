@@ -1,4 +1,4 @@
-"""The simulator's quota: told, and enforced."""
+"""The simulator's quota: sent in the headers, and enforced."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ from cfevents.testing.settings import SimulatorSettings
 
 
 def answered(quota: Quota, times: list[float]) -> list[bool]:
-    """Whether the requests that come at these times are answered."""
+    """Return for each time whether a request at that time is answered."""
 
     def take(now: float) -> bool:
         try:
@@ -118,7 +118,7 @@ def on_the_wire(use: Callable[[Simulator], Coroutine[Any, Any, list[Heard]]], **
     async def main() -> list[Heard]:
         async with made(**settings) as simulator:
             heard = await use(simulator)
-            assert simulator.refused == sum(each.status == 429 for each in heard)
+            assert simulator.refused == sum(answer.status == 429 for answer in heard)
             return heard
 
     return run_jumping(main())
@@ -136,11 +136,11 @@ def test_every_request_counts_and_block_is_an_envelope(counting: str) -> None:
         return [*first, late, await ask(simulator)]
 
     heard = on_the_wire(use, quota=2, counting=counting)
-    assert [each.status for each in heard] == [404, 200, 429, 429, 429, 200]
-    assert [each.headers.get("retry-after") for each in heard] == [None, None, "300", "300", "1", None]
+    assert [answer.status for answer in heard] == [404, 200, 429, 429, 429, 200]
+    assert [answer.headers.get("retry-after") for answer in heard] == [None, None, "300", "300", "1", None]
     assert heard[2].document["errors"][0]["code"] == 10100
     assert heard[2].document["success"] is False
-    assert all("cf-ray" in each.headers for each in heard)
+    assert all("cf-ray" in answer.headers for answer in heard)
 
 
 def test_the_quota_may_be_changed_while_it_runs() -> None:
@@ -149,4 +149,4 @@ def test_the_quota_may_be_changed_while_it_runs() -> None:
         simulator.quota = 2
         return [first, await ask(simulator), await ask(simulator)]
 
-    assert [each.status for each in on_the_wire(use)] == [200, 200, 429]
+    assert [answer.status for answer in on_the_wire(use)] == [200, 200, 429]

@@ -39,8 +39,12 @@ def followed(history: LiveHistory, clock: Clock, seconds: int, step: int = 60) -
     return found
 
 
+def event_key(event: Event) -> tuple[int, int]:
+    return event["t"], event["n"]
+
+
 def ids(events: list[Event]) -> list[tuple[int, int]]:
-    return [(event["t"], event["n"]) for event in events]
+    return [event_key(event) for event in events]
 
 
 def without_numbers(event: Event) -> Event:
@@ -98,8 +102,8 @@ def test_faster_future_is_the_same_but_closer() -> None:
     histories = LiveHistory(speed=600, clock=fast)
     quick = followed(histories, fast, DAY // 600, step=1)
     for name, events in real.items():
-        expected = sorted((event for event in events if event["t"] > NOON), key=lambda each: (each["t"], each["n"]))
-        nearer = sorted((event for event in quick[name] if event["t"] > NOON), key=lambda each: (each["t"], each["n"]))
+        expected = sorted((event for event in events if event["t"] > NOON), key=event_key)
+        nearer = sorted((event for event in quick[name] if event["t"] > NOON), key=event_key)
         assert [without_numbers(event) for event in nearer[: len(expected)]] == [
             without_numbers(event) for event in expected[: len(nearer)]
         ]
@@ -154,7 +158,7 @@ async def test_collected_event_is_served_from_then_on() -> None:
             listed = await client.list_events("site-1", since=NOON - 600, until=NOON + 7200).collect()
             latest = await client.latest_events("site-1")
             key = f"{event['t']}.{event['n']}"
-            return [key in [str(each.id) for each in found] for found in (listed, latest)]
+            return [key in [str(event.id) for event in events] for events in (listed, latest)]
 
         clock.time = event["a"] - 1
         assert await seen() == [False, False]
@@ -178,6 +182,6 @@ async def test_added_event_is_not_replaced(make: Callable[[Event], Event]) -> No
         simulator.add("site-1", make(event))
         clock.time += 7200
         listed = await client.list_events("site-1", since=NOON, until=NOON + 7200).collect()
-    assert [each.kind for each in listed if (each.recorded_ts, each.sequence) == (event["t"], event["n"])] == [
+    assert [item.kind for item in listed if (item.recorded_ts, item.sequence) == event_key(event)] == [
         make(event)["e"]["k"]
     ]

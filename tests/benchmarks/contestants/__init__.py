@@ -1,4 +1,4 @@
-"""Who is measured: a module each, with a coroutine for each task, which does it and returns how many events it saw."""
+"""The contestants: a module for each, with a coroutine for each task that returns the number of events it saw."""
 
 import importlib
 import importlib.metadata
@@ -19,7 +19,7 @@ _MODULES = {OURS: "ours", FAST: "ours", FLOOR: "floor", SDK: "sdk", SDK_AIOHTTP:
 
 
 def load(name: str) -> ModuleType:
-    """Import a contestant, with what it stands for in place before.
+    """Import a contestant.
 
     Raises:
         MissingError: It is not installed.
@@ -36,6 +36,6 @@ def load(name: str) -> ModuleType:
 
 
 def has_speed() -> bool:
-    """Whether the extra exists and what it needs is installed."""
+    """Return whether the extra exists and is installed."""
     extras = importlib.metadata.metadata("cfevents").get_all("Provides-Extra") or []
     return "speed" in extras and find_spec("msgspec") is not None

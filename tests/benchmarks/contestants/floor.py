@@ -1,4 +1,4 @@
-"""The least that could be written: aiohttp, the standard json, the items left as dicts; nothing checked or repeated."""
+"""The shortest possible client: aiohttp, the standard json, the items left as dicts; nothing checked or repeated."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ async def list_events(task: Task) -> int:
 
 
 async def get_events(task: Task) -> int:
-    """List, and get each event with its payload, so many at a time."""
+    """List, and fetch every event with its payload, `concurrency` at a time."""
     gate = asyncio.Semaphore(task.concurrency)
     async with aiohttp.ClientSession(headers=_HEADERS) as session:
 

@@ -24,7 +24,7 @@ async def to_arrow(task: Task) -> int:
 
 
 async def get_events(task: Task) -> int:
-    """List, and get each event with its payload, so many at a time."""
+    """List, and fetch every event with its payload, `concurrency` at a time."""
     gate = asyncio.Semaphore(task.concurrency)
     async with _client(task) as client:
 
@@ -36,7 +36,7 @@ async def get_events(task: Task) -> int:
 
 
 async def details(task: Task) -> int:
-    """Let the stream get them."""
+    """Let the stream fetch the events."""
     count = 0
     async with _client(task) as client:
         stream: Any = _stream(client, task._replace(concurrency=1))

@@ -1,4 +1,4 @@
-"""The vendor's SDK, on httpx as it comes. It gives pages; following the cursor is left to whoever uses it."""
+"""The vendor's SDK, on httpx as it comes. It returns pages; its user follows the cursor."""
 
 import asyncio
 import importlib
@@ -17,13 +17,13 @@ async def list_events(task: Task) -> int:
 
 
 async def get_events(task: Task) -> int:
-    """List, and get each event with its payload, so many at a time."""
+    """List, and fetch every event with its payload, `concurrency` at a time."""
     async with client(task) as opened:
         return await count_recorded(opened, task)
 
 
 def client(task: Task, **options: Any) -> Any:
-    """Make the client; what is not said is the SDK's own default."""
+    """Return the client, with the SDK's own defaults."""
     return cloudflare.AsyncCloudflare(api_token=TOKEN, base_url=task.base_url, **options)
 
 
@@ -40,7 +40,7 @@ async def count_events(opened: Any, task: Task) -> int:
 
 
 async def count_recorded(opened: Any, task: Task) -> int:
-    """Get the events of a first page. A caller makes the numbers whole again: the SDK's are floats."""
+    """Fetch the events of a first page. A caller must make the numbers whole again: the SDK's are floats."""
     gate = asyncio.Semaphore(task.concurrency)
 
     async def get(item: Any) -> Any:

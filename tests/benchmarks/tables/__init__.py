@@ -1,4 +1,4 @@
-"""The tables: a module each, with a function that measures and gives its part of the report as Markdown."""
+"""The tables: a module for each, with a function that measures and returns its part of the report as Markdown."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""How long it takes to list a long past from far away, page after page and side by side."""
+"""The time to list a long past from far away, page after page and in parallel."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -58,5 +58,5 @@ def _table(pages: int, figures: Mapping[tuple[str, int, str], Figures]) -> str:
     return table(_HEAD, rows)
 
 
-def _cell(found: Figures | None, one_at_a_time: float) -> str:
-    return f"{figure(found.seconds)} s ({times(one_at_a_time / found.seconds)})" if found else ""
+def _cell(run: Figures | None, one_at_a_time: float) -> str:
+    return f"{figure(run.seconds)} s ({times(one_at_a_time / run.seconds)})" if run else ""

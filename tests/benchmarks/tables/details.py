@@ -1,4 +1,4 @@
-"""How long it takes to get many events with their payloads, a request for each."""
+"""The time to fetch many events with their payloads, one request per event."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _HEAD = ("contestant", "seconds", "to the least possible", "CPU µs/event", "tar
 
 
 def measured(extent: Extent) -> str:
-    """List a page of events, and get each."""
+    """List a page of events, and fetch them all."""
     with serving(extent.details, delay=_DELAY) as place:
         tasks = {row: Task(name, call=call, concurrency=_AT_A_TIME, **place) for row, (name, call) in _ROWS.items()}
         figures = in_turn(tasks, extent.runs)
@@ -38,11 +38,11 @@ def _table(events: int, figures: Mapping[str, Figures]) -> str:
     rows = [
         (
             row,
-            figure(found.seconds),
-            times(found.seconds / least),
-            figure(found.cpu_seconds / events * 1e6),
+            figure(run.seconds),
+            times(run.seconds / least),
+            figure(run.cpu_seconds / events * 1e6),
             target("details", row),
         )
-        for row, found in figures.items()
+        for row, run in figures.items()
     ]
     return table(_HEAD, rows)

@@ -1,4 +1,4 @@
-"""How fast a listing becomes an Arrow table, and how much memory that takes beyond the table itself."""
+"""The speed of making an Arrow table from a listing, and its memory beyond the table itself."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -39,11 +39,11 @@ def _table(events: int, figures: Mapping[_Key, Figures], begun: Mapping[_Key, Fi
             name,
             f"{size:,}",
             row,
-            figure(events / found.seconds),
-            times(figures[name, size, _PLAIN].seconds / found.seconds),
-            f"{found.peak_mb - begun[name, size, row].peak_mb:.1f}",
+            figure(events / run.seconds),
+            times(figures[name, size, _PLAIN].seconds / run.seconds),
+            f"{run.peak_mb - begun[name, size, row].peak_mb:.1f}",
             target("frames", row),
         )
-        for (name, size, row), found in figures.items()
+        for (name, size, row), run in figures.items()
     ]
     return table(_HEAD, rows)

@@ -1,4 +1,4 @@
-"""How much memory a listing needs at its peak, and whether that grows with its length."""
+"""The peak memory of a listing, and whether it grows with the listing's length."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -32,7 +32,9 @@ def _table(lengths: Sequence[int], figures: Mapping[tuple[str, int, int], Figure
     head = ("contestant", "at a time", *(f"{length:,} events" for length in lengths), "growth", "target")
     rows = []
     for name, concurrency in _ROWS:
-        peaks = [figures[name, concurrency, each].peak_mb for each in lengths if (name, concurrency, each) in figures]
+        peaks = [
+            figures[name, concurrency, length].peak_mb for length in lengths if (name, concurrency, length) in figures
+        ]
         if peaks:
             growth, reach = f"{peaks[-1] - peaks[0]:+.1f}", target(f"memory {concurrency}", name)
             rows.append((name, str(concurrency), *(f"{peak:.1f}" for peak in peaks), growth, reach))

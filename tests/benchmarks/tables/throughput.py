@@ -1,4 +1,4 @@
-"""How many events a second, and how much processor time for each."""
+"""Events per second, and processor time per event."""
 
 from collections.abc import Mapping
 
@@ -25,17 +25,17 @@ def measured(extent: Extent) -> str:
             for size in _PAGE_SIZES
             for name in _CONTESTANTS
         }
-        figures = {tasks[key]: found for key, found in in_turn(tasks, extent.runs).items()}
+        figures = {tasks[key]: medians for key, medians in in_turn(tasks, extent.runs).items()}
     parts = ["### Events per second"]
     for size in _PAGE_SIZES:
-        found = {task: each for task, each in figures.items() if task.page_size == size}
-        parts += [f"Pages of {size:,} events, no delay:", _table(size, found)]
+        of_size = {task: medians for task, medians in figures.items() if task.page_size == size}
+        parts += [f"Pages of {size:,} events, no delay:", _table(size, of_size)]
     return "\n\n".join([*parts, _NOTE])
 
 
 def _table(size: int, figures: Mapping[Task, Figures]) -> str:
-    rate = {task.contestant: task.events / found.seconds for task, found in figures.items()}
-    cost = {task.contestant: found.cpu_seconds / task.events * 1e6 for task, found in figures.items()}
+    rate = {task.contestant: task.events / run.seconds for task, run in figures.items()}
+    cost = {task.contestant: run.cpu_seconds / task.events * 1e6 for task, run in figures.items()}
     rows = [
         (
             name,

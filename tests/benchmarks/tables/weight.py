@@ -1,4 +1,4 @@
-"""What a library weighs before it does anything: the time to import it, and the room that it takes."""
+"""The weight of a library before it does anything: the time to import it, and its size on disk."""
 
 from importlib.metadata import PackageNotFoundError
 from statistics import median
@@ -24,13 +24,13 @@ def _import_times(runs: int) -> str:
     rounds = milliseconds(runs)
 
     def beyond(name: str, other: str) -> str:
-        return figure(median(each[name] - each[other] for each in rounds))
+        return figure(median(run[name] - run[other] for run in rounds))
 
     rows = [
         (
             name,
-            figure(median(each[name] for each in rounds)),
-            times(median(each[name] / each[_GIVEN] for each in rounds)),
+            figure(median(run[name] for run in rounds)),
+            times(median(run[name] / run[_GIVEN] for run in rounds)),
             beyond(name, _NOTHING) if name != _NOTHING else "",
             beyond(name, _GIVEN) if name.startswith(OURS) else "",
             target("import", name),
