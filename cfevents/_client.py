@@ -245,7 +245,6 @@ class Client:
         ids = [connector_ids] if isinstance(connector_ids, str) else connector_ids
         fleet = ids if isinstance(ids, Fleet) else self.fleet(ids)
         return follow(
-            self._get_connection,
             fleet,
             since=since,
             checkpoint=checkpoint,

@@ -12,7 +12,6 @@ from cfevents._following.poll import FollowOptions, PayloadOptions, PollResult
 from cfevents._following.poller import Poller
 from cfevents._following.schedule import Intervals
 from cfevents._following.status import ConnectorStatus
-from cfevents._http.connection import GetConnection
 from cfevents._listing.details import wanted_kinds
 from cfevents._listing.fleet import Fleet, FleetMembers
 from cfevents._listing.query import ListQuery
@@ -50,11 +49,8 @@ class Follower(Generic[T]):
 
     __module__ = "cfevents"
 
-    def __init__(
-        self, get_connection: GetConnection, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint
-    ) -> None:
-        self._get_connection, self._members, self._options = get_connection, members, options
-        self._reached = start
+    def __init__(self, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
+        self._members, self._options, self._reached = members, options, start
         self._present: tuple[PollResult, int] | None = None
         self._poller: Poller | None = None
         self._ended = False
@@ -86,7 +82,7 @@ class Follower(Generic[T]):
             ValueError: An argument has no meaning.
         """
         payloads = PayloadOptions(validate_int("concurrency", concurrency), wanted_kinds(kinds))
-        return Follower(self._get_connection, self._members, self._options._replace(payloads=payloads), self.checkpoint)
+        return Follower(self._members, self._options._replace(payloads=payloads), self.checkpoint)
 
     def once(self) -> "Follower[T]":
         """Return a follower that reads what there is by now, late events too, and ends: for a job that runs regularly.
@@ -94,7 +90,7 @@ class Follower(Generic[T]):
         It raises `FleetError` where connectors failed, after the others have been served; the checkpoint leaves those
         that failed where they were.
         """
-        return Follower(self._get_connection, self._members, self._options._replace(once=True), self.checkpoint)
+        return Follower(self._members, self._options._replace(once=True), self.checkpoint)
 
     async def batches(self) -> AsyncGenerator[Batch[T], None]:
         """Yield the new events poll by poll, each batch with the state after it.
@@ -132,7 +128,7 @@ class Follower(Generic[T]):
             self._poller.end(ConfigurationError("another loop iterates this follower now: use one follower for each"))
             await self._poller.close()
         self._reached, self._present = self.checkpoint, None
-        self._poller = poller = Poller(self._get_connection, self._members, self._options, self._reached)
+        self._poller = poller = Poller(self._members, self._options, self._reached)
         try:
             while not self._ended and (result := await poller.next()) is not None:
                 yield result
@@ -149,7 +145,6 @@ class Follower(Generic[T]):
 
 
 def follow(
-    get_connection: GetConnection,
     fleet: Fleet,
     *,
     since: TimeLike | None,
@@ -182,4 +177,4 @@ def follow(
     )
     if checkpoint is not None:
         start = require_same_following(checkpoint, start, absolute=since is not None and not is_relative(since))
-    return Follower(get_connection, members, options, start)
+    return Follower(members, options, start)

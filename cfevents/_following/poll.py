@@ -86,6 +86,9 @@ class Poll:
         self.pages = 0
         """Pages that were listed."""
 
+        self.is_behind = False
+        """Whether there may be more events already: more than a page was listed, and most of it was new."""
+
         self._began = now()
         since, until = mark.window(math.inf if due.deep else options.overlap, self._began)
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)
@@ -95,11 +98,6 @@ class Poll:
         self._keep_s = options.lookback + options.overlap if due.deep else None
         self._listed_count = self._fresh_count = 0
         self._reached = -math.inf
-
-    @property
-    def is_behind(self) -> bool:
-        """True if there may be more events already: more than a page was listed, and most of it was new."""
-        return self.pages > 1 and 2 * self._fresh_count > self._listed_count
 
     async def results(self) -> AsyncGenerator[PollResult, None]:
         """Yield the events that were not delivered, ascending, in one result unless there are many.
@@ -121,6 +119,7 @@ class Poll:
                     yield PollResult(connector_id, events, items, self.mark)
                 if failure is not None:
                     raise failure
+        self.is_behind = self.pages > 1 and 2 * self._fresh_count > self._listed_count
         if self._reached > -math.inf:
             self.mark = self.mark.with_reached(self._reached)
         if self.mark.reached is not None:
@@ -136,8 +135,11 @@ class Poll:
                 async for page in pages:
                     fresh = mark.undelivered(filter_kinds(page.items, self._query.kinds))
                     mark = self._advance(mark, fresh)
-                    self._count(page.items, fresh)
                     pending += fresh
+                    self.pages += 1
+                    self._listed_count += len(page.items)
+                    self._fresh_count += len(fresh)
+                    self._reached = max([self._reached, *(event.recorded_ts for event in page.items)])
                     while len(pending) >= max_events or (pending and loop.time() - yielded_at > MAX_BATCH_WAIT_S):
                         yielded_at = loop.time()
                         yield _pop_batch(pending, max_events)
@@ -147,12 +149,6 @@ class Poll:
             yield _pop_batch(pending, max_events)
         if failure is not None:
             raise failure
-
-    def _count(self, listed: Sequence[EventMetadata], fresh: Sequence[EventMetadata]) -> None:
-        self.pages += 1
-        self._listed_count += len(listed)
-        self._fresh_count += len(fresh)
-        self._reached = max(self._reached, max((event.recorded_ts for event in listed), default=-math.inf))
 
     async def _with_payloads(self, events: Sequence[EventMetadata]) -> tuple[Sequence[object], CfEventsError | None]:
         """Return the events, with payloads if these are wanted, up to the first failure; and that failure."""

@@ -38,14 +38,12 @@ class Poller:
     result: while the caller works on it, the workers wait.
     """
 
-    def __init__(
-        self, get_connection: GetConnection, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint
-    ) -> None:
+    def __init__(self, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
         self.status: dict[str, ConnectorStatus] = {}
         self.errors: dict[str, CfEventsError] = {}
         """The connectors that could not be read, if each is polled once."""
 
-        self._get_connection, self._members, self._options, self._start = get_connection, members, options, start
+        self._members, self._options, self._start = members, options, start
         self._marks = dict[str, Watermark]()
         self._schedule = Schedule(options.intervals, options.random)
         self._results: asyncio.Queue[PollResult | BaseException | None] = asyncio.Queue(1)
@@ -60,7 +58,7 @@ class Poller:
         Raises:
             CfEventsError: Nothing can be polled any more.
         """
-        connection = self._get_connection()
+        connection = self._members.get_connection()
         if self._connection is None:
             self._connection = connection
             self._start_tasks(connection)
@@ -139,7 +137,8 @@ class Poller:
 
     def _connection_for(self, *, suspect: bool) -> GetConnection:
         """Return the getter of the connection; where no answer is expected, one that sends each request once."""
-        return (lambda: self._get_connection().without_retries()) if suspect else self._get_connection
+        get_connection = self._members.get_connection
+        return (lambda: get_connection().without_retries()) if suspect else get_connection
 
     async def _work(self) -> None:
         while (due := await self._next_due()) is not None:
@@ -173,7 +172,7 @@ class Poller:
         else:
             status.on_success()
             self._was_answered = True
-            least = len(self.status) / (_BUDGET_SHARE * self._get_connection().rate)
+            least = len(self.status) / (_BUDGET_SHARE * self._members.get_connection().rate)
             self._schedule.done(due, began, loop.time(), again=poll.is_behind, least=least)
         if self._options.once:
             self._schedule.drop(due.connector_id)

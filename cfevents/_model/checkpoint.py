@@ -1,8 +1,9 @@
 """Where a listing stands, as text that another process can resume from; and the strict reader of saved state."""
 
+import functools
 import json
+import operator
 from collections.abc import Callable, Mapping
-from functools import cache
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
@@ -132,23 +133,16 @@ def structure_state(raw: object, cls: type[S], *, partial: bool = False) -> S:
         raise ValueError(reason[:_MAX_REASON_CHARS]) from None
 
 
-@cache
+@functools.cache
 def _strict_converter(partial: bool) -> "Converter":
     from cattrs import Converter  # noqa: PLC0415 - as above
 
     converter = Converter()
-    for primitive in (str, bool):
-        converter.register_structure_hook(primitive, _require_type)
-    converter.register_structure_hook(int, _whole_number)
-    converter.register_structure_hook(int | float, _event_time)
-    converter.register_structure_hook(int | float | None, lambda raw, _: None if raw is None else _event_time(raw, _))
-    converter.register_structure_hook(str | tuple[str, ...] | None, _kinds)
-    converter.register_structure_hook_func(lambda cls: cls == EventKey, _event_key)
-    converter.register_structure_hook_func(lambda cls: cls == Mapping[EventKey, None], _flat_event_keys)
-
-    @converter.register_structure_hook_factory(lambda cls: cls in {tuple[str, ...], tuple[EventKey, ...]})
-    def _(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-        return _array_hook(cls, converter)
+    converter.register_structure_hook(str, _require_type)
+    converter.register_structure_hook(bool, _require_type)
+    converter.register_structure_hook(int, _integer)
+    for field_type, hook in _HOOKS.items():
+        converter.register_structure_hook_func(functools.partial(operator.eq, field_type), hook)
 
     @converter.register_structure_hook_factory(has)
     def _(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
@@ -172,44 +166,48 @@ def _object_hook(cls: Any, converter: "Converter", partial: bool) -> Callable[[A
     return structure_object
 
 
-def _array_hook(cls: Any, converter: "Converter") -> Callable[[Any, Any], Any]:
-    from cattrs.cols import homogenous_tuple_structure_factory  # noqa: PLC0415 - as above
-
-    structure = homogenous_tuple_structure_factory(cls, converter)
-    return lambda raw, _: structure(_require_type(raw, list), cls)
-
-
 def _require_type(raw: Any, cls: type[S]) -> S:
     if type(raw) is not cls:
         raise TypeError(f"expected {cls.__name__}, not {short_repr(raw)}")
     return raw
 
 
-def _whole_number(raw: Any, _: Any) -> int:
+def _integer(raw: Any, _: Any) -> int:
     if _require_type(raw, int).bit_length() > 128:  # the inode of a file may be that long
         raise ValueError(f"expected a smaller number than {short_repr(raw)}")
     return cast("int", raw)
 
 
-def _event_time(raw: Any, _: Any) -> int | float:
+def _event_time(raw: Any, _: Any = None) -> int | float:
     # isfinite takes no int that is too large for a float.
     if not (isfinite(raw) if type(raw) is float else -(2**63) <= _require_type(raw, int) < 2**63):
         raise ValueError(f"expected the time of an event, not {short_repr(raw)}")
     return cast("int | float", raw)
 
 
-def _kinds(raw: Any, _: Any) -> str | tuple[str, ...] | None:
-    if type(raw) is list:
-        return tuple(_require_type(name, str) for name in raw)
-    return None if raw is None else _require_type(raw, str)
+def _texts(raw: Any, _: Any = None) -> tuple[str, ...]:
+    return tuple(_require_type(text, str) for text in _require_type(raw, list))
 
 
-def _event_key(raw: Any, _: Any) -> EventKey:
+def _event_key(raw: Any) -> EventKey:
     recorded_ts, sequence = _require_type(raw, list)
-    return _event_time(recorded_ts, _), _require_type(sequence, int)
+    return _event_time(recorded_ts), _require_type(sequence, int)
 
 
 def _flat_event_keys(raw: Any, _: Any) -> dict[EventKey, None]:
     """Convert an array that holds a time and a sequence number by turns."""
     flat = _require_type(raw, list)
-    return dict.fromkeys(_event_key([*pair], _) for pair in zip(flat[::2], flat[1::2], strict=True))
+    return dict.fromkeys(_event_key([*pair]) for pair in zip(flat[::2], flat[1::2], strict=True))
+
+
+def _kinds(raw: Any, _: Any) -> str | tuple[str, ...] | None:
+    return None if raw is None else _texts(raw) if type(raw) is list else _require_type(raw, str)
+
+
+_HOOKS: dict[Any, Callable[[Any, Any], Any]] = {
+    int | float | None: lambda raw, _: None if raw is None else _event_time(raw),
+    str | tuple[str, ...] | None: _kinds,
+    tuple[str, ...]: _texts,
+    tuple[EventKey, ...]: lambda raw, _: tuple(map(_event_key, _require_type(raw, list))),
+    Mapping[EventKey, None]: _flat_event_keys,
+}

@@ -163,10 +163,6 @@ def _connector_ids(name: str, text: str) -> tuple[str, ...] | None:
     return None
 
 
-def _kinds(name: str, text: str) -> tuple[str, ...]:
-    return tuple(validate_text(name, kind) for kind in _list(name, text))
-
-
 def _time_text(name: str, text: str) -> str:
     parse_time(name, text)
     return text
@@ -193,14 +189,6 @@ def _boolean(name: str, text: str) -> bool:
     return value == "true"
 
 
-def _account_id(name: str, text: str) -> str:
-    return resolve_endpoints(DEFAULT_BASE_URL, validate_text(name, text.strip())).account_id
-
-
-def _base_url(name: str, text: str) -> str:
-    return str(resolve_endpoints(validate_text(name, text.strip()), "any").base_url)
-
-
 def _variable_name(name: str, text: str) -> str:
     # Anything else may be the token itself, which is longer than names are, and of all kinds of characters.
     variable = text.strip()
@@ -219,7 +207,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "connectors": _connector_ids,
     "since": _time_text,
     "until": _time_text,
-    "kind": _kinds,
+    "kind": lambda name, text: tuple(validate_text(name, kind) for kind in _list(name, text)),
     "details": _boolean,
     "page_size": _integer,
     "interval": parse_duration,
@@ -228,8 +216,8 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "requests": _integer,
     "period": parse_duration,
     "share": _share,
-    "account_id": _account_id,
-    "base_url": _base_url,
+    "account_id": lambda name, text: resolve_endpoints(DEFAULT_BASE_URL, validate_text(name, text.strip())).account_id,
+    "base_url": lambda name, text: str(resolve_endpoints(validate_text(name, text.strip()), "any").base_url),
     "token_env": _variable_name,
     "token_file": _file_name,
 }

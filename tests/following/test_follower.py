@@ -116,9 +116,9 @@ def test_followed_late_events_come_once_each(seed: int, failing: bool) -> None:
 
 @pytest.mark.once
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_followed_events_later_than_the_lookback_alone_are_lost_and_it_is_told_before(
-    seed: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_only_events_later_than_the_lookback_are_lost(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Only events later than the lookback are lost, and the log warns before."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN, interval="15min", lookback="4h")
         found = await until(BEGIN + (DAYS + 1) * DAY, follower)
@@ -139,7 +139,8 @@ def test_followed_events_later_than_the_lookback_alone_are_lost_and_it_is_told_b
 
 
 @pytest.mark.once
-def test_an_event_that_comes_late_while_much_is_listed_is_not_lost() -> None:
+def test_late_event_during_a_long_listing_is_not_lost() -> None:
+    """An event that is collected late, while a backlog is listed, is delivered."""
     # A backlog that takes hours to list; meanwhile something comes into a part that was listed already.
     backlog = [(BEGIN - 28 * 3600 + 100 * i, 0, BEGIN - 28 * 3600 + 100 * i) for i in range(1200)]
     late = (BEGIN - 22 * 3600, 5, BEGIN + 6600)
@@ -154,9 +155,10 @@ def test_an_event_that_comes_late_while_much_is_listed_is_not_lost() -> None:
 
 
 @pytest.mark.once
-def test_an_api_that_is_down_for_hours_is_asked_once_a_minute_and_then_nothing_is_missing(
+def test_outage_is_probed_once_a_minute_and_nothing_is_missing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """During an outage one request a minute is sent; afterwards nothing is missing."""
     begin, end = BEGIN + 3 * 3600, BEGIN + 9 * 3600
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -175,7 +177,9 @@ def test_an_api_that_is_down_for_hours_is_asked_once_a_minute_and_then_nothing_i
     assert sum("API reachable again" in each for each in told) == 1
 
 
-def test_an_idle_round_is_one_request_for_each_connector() -> None:
+def test_idle_poll_is_one_request() -> None:
+    """An idle poll is one request for each connector, at jittered intervals."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         found = await until(BEGIN + 6 * 3600, client.follow_events(["a", "b"], interval=60))
         assert found == []
@@ -192,7 +196,7 @@ def test_an_idle_round_is_one_request_for_each_connector() -> None:
 
 
 @pytest.mark.once
-def test_idle_rounds_do_not_grow_memory(caplog: pytest.LogCaptureFixture) -> None:
+def test_idle_polls_do_not_grow_memory(caplog: pytest.LogCaptureFixture) -> None:
     rounds = 10_000 if LONG else 300
     # What is told of each request is kept by the tests, to be searched.
     caplog.set_level("INFO", "cfevents.requests")
@@ -216,7 +220,9 @@ def test_idle_rounds_do_not_grow_memory(caplog: pytest.LogCaptureFixture) -> Non
 
 
 @pytest.mark.once
-def test_what_is_remembered_does_not_grow_with_time() -> None:
+def test_watermark_does_not_grow_with_time() -> None:
+    """The keys that are kept are those of the lookback, the overlap and one deep interval."""
+
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN, interval="5min", lookback="2h")
         found = await until(BEGIN + 3 * DAY, follower)
@@ -227,7 +233,8 @@ def test_what_is_remembered_does_not_grow_with_time() -> None:
     run(scenario, {"a": [(BEGIN + 300 * i, 0, BEGIN + 300 * i) for i in range(3 * 288)]})
 
 
-def test_what_is_remembered_shrinks_although_late_events_are_looked_for_in_vain() -> None:
+def test_watermark_shrinks_without_late_events() -> None:
+    """The keys of a burst are dropped although no deep poll finds anything."""
     burst = [(BEGIN + 3600 + i, 0, BEGIN + 3600 + i) for i in range(50)]
 
     async def scenario(_: ArrivingAPI, client: Client) -> None:
@@ -239,7 +246,7 @@ def test_what_is_remembered_shrinks_although_late_events_are_looked_for_in_vain(
     run(scenario, {"a": [*burst, *((BEGIN + hour * 3600, 0, BEGIN + hour * 3600) for hour in (8, 13))]})
 
 
-def test_following_starts_now_where_no_since_is_given() -> None:
+def test_following_begins_now_without_since() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         found = await until(BEGIN + 600, client.follow_events("a"))
         assert keys(found) == [("a", BEGIN + 5, 0)]
@@ -247,7 +254,8 @@ def test_following_starts_now_where_no_since_is_given() -> None:
     run(scenario, {"a": [(BEGIN - 5, 0, BEGIN - 5), (BEGIN - 1, 0, BEGIN + 60), (BEGIN + 5, 0, BEGIN + 6)]})
 
 
-def test_a_clock_that_is_ahead_neither_loses_events_nor_holds_up_others() -> None:
+def test_clock_ahead_loses_and_delays_nothing() -> None:
+    """An appliance whose clock is ahead neither loses events nor delays others."""
     events = [(BEGIN + 7200 + i, 1, BEGIN + i) for i in range(0, 600, 60)]  # two hours ahead
     events += [(BEGIN + i, 0, BEGIN + i) for i in range(600, 9000, 60)]  # and then it was put right
 
@@ -258,7 +266,8 @@ def test_a_clock_that_is_ahead_neither_loses_events_nor_holds_up_others() -> Non
     run(scenario, {"a": events})
 
 
-def test_a_round_s_events_come_as_one_batch_ascending() -> None:
+def test_poll_is_one_ascending_batch() -> None:
+    """The events of a poll come as one batch, ascending."""
     events = [(BEGIN - i, n, BEGIN) for i in range(500) for n in range(2)]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -271,7 +280,7 @@ def test_a_round_s_events_come_as_one_batch_ascending() -> None:
     run(scenario, {"a": events}, page_size=60)
 
 
-def test_a_very_large_round_comes_in_parts() -> None:
+def test_large_poll_comes_in_several_batches() -> None:
     events = [(BEGIN - i, 0, BEGIN) for i in range(21_000)]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -288,7 +297,9 @@ def test_a_very_large_round_comes_in_parts() -> None:
     run(scenario, {"a": events})
 
 
-def test_what_was_listed_does_not_wait_for_hours_of_more() -> None:
+def test_listed_events_do_not_wait_for_the_whole_backlog() -> None:
+    """Events that were listed are delivered before the whole backlog is."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.latency = 20
         follower = client.follow_events("a", since=BEGIN - DAY)
@@ -300,7 +311,9 @@ def test_what_was_listed_does_not_wait_for_hours_of_more() -> None:
     run(scenario, {"a": [(BEGIN - 10 * i, 0, BEGIN) for i in range(8000)]}, page_size=100)
 
 
-def test_a_long_silence_before_the_first_event_delays_nothing() -> None:
+def test_long_silence_delays_nothing() -> None:
+    """A long silence before the first event delays nothing."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.latency = 10
         follower = client.follow_events("a", since=BEGIN - 60 * DAY)
@@ -314,9 +327,8 @@ def test_a_long_silence_before_the_first_event_delays_nothing() -> None:
 @pytest.mark.parametrize("order", ["ascending", "descending", "grouped", "shuffled"])
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("compare", ["t", "a"])
-async def test_whatever_the_api_leaves_open_a_round_has_everything_once_ascending(
-    order: Order, bounds: Bounds, compare: Compare
-) -> None:
+async def test_poll_is_complete_whatever_the_api_leaves_open(order: Order, bounds: Bounds, compare: Compare) -> None:
+    """Whatever the API leaves open, a poll has every event once, ascending."""
     history = History(days=3, connectors=1)
     async with (
         Simulator(history=history, order=order, bounds=bounds, compare=compare, max_page_size=100) as simulator,
@@ -328,7 +340,9 @@ async def test_whatever_the_api_leaves_open_a_round_has_everything_once_ascendin
         assert found == [(connector, event["t"], event["n"]) for event in history.events[connector]]
 
 
-def test_after_a_full_page_a_connector_is_asked_again_at_once() -> None:
+def test_connector_that_is_behind_is_polled_again_at_once() -> None:
+    """A connector whose poll was more than a page is polled again at once."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         await until(BEGIN + 1, client.follow_events("a", since=BEGIN - DAY).once())
         one_round = len(api.asked)
@@ -340,7 +354,7 @@ def test_after_a_full_page_a_connector_is_asked_again_at_once() -> None:
     run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(30)]}, page_size=10)
 
 
-def test_a_round_costs_little_more_than_the_pages_that_it_lists() -> None:
+def test_poll_costs_little_more_than_its_pages() -> None:
     # One every five seconds: each round lists 180 again, which are two pages, and hardly anything is new.
     events = [(BEGIN + at, 0, BEGIN + at) for at in range(-1800, 1800, 5)]
 
@@ -353,7 +367,7 @@ def test_a_round_costs_little_more_than_the_pages_that_it_lists() -> None:
     run(scenario, {"a": events}, page_size=100)
 
 
-def test_a_look_for_late_events_costs_little_more_than_its_pages() -> None:
+def test_deep_poll_costs_little_more_than_its_pages() -> None:
     events = [(BEGIN - at, 0, BEGIN - at) for at in range(1, DAY, 30)]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -366,7 +380,8 @@ def test_a_look_for_late_events_costs_little_more_than_its_pages() -> None:
 
 
 @pytest.mark.once
-def test_a_batch_s_checkpoint_is_the_state_after_it() -> None:
+def test_batch_checkpoint_is_the_state_after_it() -> None:
+    """A batch's checkpoint is the state after it, also if the process dies before the next."""
     history = late_history(1, 1, 100)
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -391,7 +406,7 @@ def test_a_batch_s_checkpoint_is_the_state_after_it() -> None:
     run(scenario, {"a": history, "b": late_history(2, 1, 50)})
 
 
-def test_a_follower_s_checkpoint_leaves_out_the_present_event() -> None:
+def test_follower_checkpoint_excludes_the_present_event() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         count = 0
@@ -416,7 +431,7 @@ async def _keys_of(follower: Follower[Any]) -> AsyncGenerator[tuple[str, int, in
         yield keys([each])[0]
 
 
-def test_a_follower_s_checkpoint_leaves_out_the_present_batch() -> None:
+def test_follower_checkpoint_excludes_the_present_batch() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY).once()
         async with aclosing(follower.batches()) as batches:
@@ -437,7 +452,9 @@ def test_a_follower_s_checkpoint_leaves_out_the_present_batch() -> None:
         ({"account_id": "other"}, "account_id .* not 'other'"),
     ],
 )
-def test_a_checkpoint_of_following_something_else_is_refused(others: dict[str, Any], says: str) -> None:
+def test_checkpoint_of_other_following_is_refused(others: dict[str, Any], says: str) -> None:
+    """A checkpoint of other connectors, kinds or accounts is refused before anything is sent."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         checkpoint = client.follow_events("a", since=BEGIN - DAY).checkpoint
         assert client.follow_events({"b", "a"}, checkpoint=client.follow_events(["b", "a"]).checkpoint)
@@ -471,9 +488,9 @@ def test_a_checkpoint_of_following_something_else_is_refused(others: dict[str, A
         ({"checkpoint": Checkpoint("a", 1, 2)}, CheckpointError, "list_events"),
     ],
 )
-def test_arguments_of_no_use_are_refused_before_anything_is_sent(
-    arguments: dict[str, Any], error: type[Exception], says: str
-) -> None:
+def test_wrong_arguments_are_refused(arguments: dict[str, Any], error: type[Exception], says: str) -> None:
+    """Wrong arguments are refused before anything is sent."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         with pytest.raises(error, match=says):
             client.follow_events(**{"connector_ids": "a"} | arguments)
@@ -482,7 +499,9 @@ def test_arguments_of_no_use_are_refused_before_anything_is_sent(
     run(scenario, {"a": []})
 
 
-def test_a_follower_that_is_read_again_goes_on() -> None:
+def test_second_loop_resumes() -> None:
+    """A second loop over a follower resumes where the first ended."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         async with aclosing(follower.batches()) as batches:
@@ -497,7 +516,9 @@ def test_a_follower_that_is_read_again_goes_on() -> None:
     run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)]})
 
 
-def test_once_reads_what_there_is_and_ends() -> None:
+def test_once_reads_what_there_is() -> None:
+    """A follower made by `once` reads what there is, and ends."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         first = client.follow_events(client.fleet(), since=BEGIN - DAY).once()
         found = [each async for each in first]
@@ -512,7 +533,7 @@ def test_once_reads_what_there_is_and_ends() -> None:
     run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)], "b": [(BEGIN - 6, 0, BEGIN)]})
 
 
-def test_once_tells_of_the_connectors_that_failed_after_the_others() -> None:
+def test_once_raises_failures_after_serving_the_others() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda request: 404 if "/a/" in request.path else None
         follower = client.follow_events(["a", "b"], since=BEGIN - DAY).once()
@@ -530,7 +551,8 @@ def test_once_tells_of_the_connectors_that_failed_after_the_others() -> None:
 
 
 @pytest.mark.once
-def test_payloads_come_with_the_events_and_none_is_lost_where_one_cannot_be_had() -> None:
+def test_failed_payloads_lose_no_event() -> None:
+    """Payloads come with the events, and a payload that fails loses no event."""
     history = late_history(3, 0.5, 60, longest=4 * 3600)
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -557,7 +579,9 @@ def test_payloads_come_with_the_events_and_none_is_lost_where_one_cannot_be_had(
     run(scenario, {"a": history})
 
 
-def test_an_event_that_is_gone_and_a_kind_that_is_not_wanted_come_without_payload() -> None:
+def test_events_without_payload() -> None:
+    """An event that is gone, and one of another kind, come without payload."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda request: 404 if request.path.endswith(f"{BEGIN - 5}.0") else None
         follower = client.follow_events("a", since=BEGIN - DAY)
@@ -572,9 +596,11 @@ def test_an_event_that_is_gone_and_a_kind_that_is_not_wanted_come_without_payloa
 
 
 @pytest.mark.once
-def test_a_refused_connector_is_told_of_and_asked_rarely_and_the_others_go_on(
+def test_refused_connector_is_polled_rarely(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A connector that is refused is logged and polled rarely; the others go on."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda request: 403 if "/a/" in request.path and _time.now() < BEGIN + 7200 else None
         follower = client.follow_events(["a", "b"], since=BEGIN)
@@ -593,7 +619,9 @@ def test_a_refused_connector_is_told_of_and_asked_rarely_and_the_others_go_on(
     run(scenario, {"a": late_history(1, 0.1, 20, 600), "b": late_history(2, 0.1, 20, 600)})
 
 
-def test_credentials_that_never_worked_end_it_and_those_that_did_do_not() -> None:
+def test_only_credentials_that_never_worked_end_following() -> None:
+    """Credentials that never worked end following; those that worked once are retried."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda _: 401
         with pytest.raises(AuthenticationError):
@@ -605,7 +633,7 @@ def test_credentials_that_never_worked_end_it_and_those_that_did_do_not() -> Non
     run(scenario, {"a": [(BEGIN + i, 0, BEGIN + i) for i in range(0, 8000, 500)]})
 
 
-def test_a_fleet_of_all_finds_connectors_that_are_new() -> None:
+def test_whole_fleet_finds_new_connectors() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events(client.fleet(), since=BEGIN)
         task = asyncio.create_task(until(BEGIN + 7200, follower))
@@ -617,7 +645,9 @@ def test_a_fleet_of_all_finds_connectors_that_are_new() -> None:
     run(scenario, {"a": [(BEGIN + 10, 0, BEGIN + 10)]})
 
 
-def test_only_the_kinds_that_are_wanted_come() -> None:
+def test_kinds_are_filtered() -> None:
+    """Only the wanted kinds are delivered."""
+
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         assert await until(BEGIN + 600, client.follow_events("a", since=BEGIN - 60, kind="Leave")) == []
         assert len(await until(BEGIN + 1200, client.follow_events("a", since=BEGIN - 60, kind={"Leave", "Init"}))) == 1
@@ -625,7 +655,7 @@ def test_only_the_kinds_that_are_wanted_come() -> None:
     run(scenario, {"a": [(BEGIN - 10, 0, BEGIN - 10)]})
 
 
-def test_the_status_tells_how_it_goes() -> None:
+def test_status_shows_lag_backlog_and_time() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         assert follower.status == {}
@@ -657,7 +687,9 @@ async def waiting(client: Client) -> AsyncGenerator[tuple[Follower[Any], "asynci
     yield follower, task
 
 
-def test_it_ends_at_once_when_it_is_closed_or_cancelled() -> None:
+def test_closing_or_cancelling_ends_at_once() -> None:
+    """Closing the follower, or cancelling its task, ends it at once."""
+
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         before = asyncio.all_tasks()
         async with waiting(client) as (follower, task):
@@ -676,7 +708,7 @@ def test_it_ends_at_once_when_it_is_closed_or_cancelled() -> None:
     run(scenario, {"a": [], "b": [], "c": []})
 
 
-def test_it_ends_with_a_closed_client() -> None:
+def test_closed_client_ends_following() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         async with waiting(client) as (_follower, task):
             await client.close()
@@ -686,7 +718,7 @@ def test_it_ends_with_a_closed_client() -> None:
     run(scenario, {"a": [], "b": [], "c": []})
 
 
-def test_a_follower_that_was_closed_stays_closed() -> None:
+def test_closed_follower_stays_closed() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         await follower.aclose()
@@ -696,7 +728,8 @@ def test_a_follower_that_was_closed_stays_closed() -> None:
 
 
 @pytest.mark.once
-def test_connectors_take_turns_and_none_waits_more_than_twice_the_mean() -> None:
+def test_500_connectors_are_polled_fairly() -> None:
+    """None of 500 connectors waits more than twice the mean, and others keep a part of the budget."""
     names = [f"c{number}" for number in range(500)]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -713,7 +746,7 @@ def test_connectors_take_turns_and_none_waits_more_than_twice_the_mean() -> None
     run(scenario, {name: [] for name in names})
 
 
-def test_bounds_that_mean_when_events_were_collected_lose_nothing_either() -> None:
+def test_bounds_of_collection_times_lose_nothing() -> None:
     """A clock that was hours ahead once brings an event that is listed before those that were recorded before it."""
     ahead = (BEGIN - 4 * 3600, 0, BEGIN - 10 * 3600)
     events = [ahead, *((BEGIN - 9 * 3600 + 60 * i, 1, BEGIN - 9 * 3600 + 60 * i) for i in range(540))]
@@ -727,7 +760,8 @@ def test_bounds_that_mean_when_events_were_collected_lose_nothing_either() -> No
 
 
 @pytest.mark.once
-def test_a_busy_connector_is_not_asked_more_often_than_the_interval_says() -> None:
+def test_busy_connector_keeps_the_interval() -> None:
+    """A busy connector is not polled more often than the interval says."""
     busy = [(BEGIN + i // 2, i % 2, BEGIN + i // 2) for i in range(7200)]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -739,7 +773,9 @@ def test_a_busy_connector_is_not_asked_more_often_than_the_interval_says() -> No
 
 
 @pytest.mark.once
-def test_kinds_that_hardly_ever_come_do_not_make_rounds_longer_and_longer() -> None:
+def test_rare_kinds_do_not_lengthen_polls() -> None:
+    """Kinds that hardly ever come do not make polls longer and longer."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN, kind={"Leave", "HaError"}, lookback="1h")
         assert await until(BEGIN + DAY / 2, follower) == []
@@ -750,9 +786,11 @@ def test_kinds_that_hardly_ever_come_do_not_make_rounds_longer_and_longer() -> N
 
 
 @pytest.mark.once
-def test_an_account_whose_connectors_cannot_be_listed_for_hours_is_followed_afterwards(
+def test_account_is_followed_once_it_can_be_listed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """An account whose connectors cannot be listed for hours is followed afterwards."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda _: 503 if _time.now() < BEGIN + 7200 else None
         found = await until(BEGIN + 3 * 3600, client.follow_events(client.fleet(), since=BEGIN))
@@ -765,7 +803,9 @@ def test_an_account_whose_connectors_cannot_be_listed_for_hours_is_followed_afte
     assert sum("cannot list the connectors" in record.getMessage() for record in caplog.records) == 1
 
 
-def test_a_checkpoint_s_connectors_are_followed_while_those_of_the_account_cannot_be_listed() -> None:
+def test_connectors_of_checkpoint_are_followed_meanwhile() -> None:
+    """The checkpoint's connectors are followed while those of the account cannot be listed."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         first = client.follow_events(client.fleet(), since=BEGIN - DAY).once()
         assert len([each async for each in first]) == 1
@@ -777,7 +817,9 @@ def test_a_checkpoint_s_connectors_are_followed_while_those_of_the_account_canno
     run(scenario, {"a": [(BEGIN - 10, 0, BEGIN)]})
 
 
-def test_connectors_that_left_the_account_are_not_asked_any_more() -> None:
+def test_removed_connectors_are_not_polled() -> None:
+    """A connector that left the account is not polled any more."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events(client.fleet(), since=BEGIN)
         task = asyncio.create_task(until(BEGIN + 3 * 3600, follower))
@@ -791,7 +833,8 @@ def test_connectors_that_left_the_account_are_not_asked_any_more() -> None:
 
 
 @pytest.mark.once
-def test_connectors_that_hang_do_not_hold_up_the_others() -> None:
+def test_hanging_connectors_do_not_delay_others() -> None:
+    """Connectors that do not answer do not delay the others."""
     names = [f"c{number}" for number in range(18)]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -804,7 +847,7 @@ def test_connectors_that_hang_do_not_hold_up_the_others() -> None:
     run(scenario, {name: [] for name in names})
 
 
-def test_the_client_may_be_closed_right_after_the_follower() -> None:
+def test_client_may_be_closed_after_the_follower() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         async with waiting(client) as (follower, task):
             await follower.aclose()
@@ -814,7 +857,9 @@ def test_the_client_may_be_closed_right_after_the_follower() -> None:
     run(scenario, {"a": [], "b": [], "c": []})
 
 
-def test_a_client_that_was_closed_and_opened_meanwhile_does_not_hang_its_followers() -> None:
+def test_reopened_client_does_not_hang_followers() -> None:
+    """A client that was closed and opened meanwhile ends its followers with an error."""
+
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         async with aclosing(follower.batches()) as batches:
@@ -827,7 +872,7 @@ def test_a_client_that_was_closed_and_opened_meanwhile_does_not_hang_its_followe
     run(scenario, {"a": [(BEGIN - 1, 0, BEGIN)]})
 
 
-def test_nothing_is_asked_any_more_once_it_was_closed() -> None:
+def test_closed_follower_sends_nothing() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events(["a", "b"], since=BEGIN - DAY)
         async with aclosing(follower.batches()) as batches:
@@ -842,7 +887,9 @@ def test_nothing_is_asked_any_more_once_it_was_closed() -> None:
     run(scenario, {"a": [(BEGIN - 1, 0, BEGIN)], "b": []})
 
 
-def test_who_begins_to_read_takes_over() -> None:
+def test_new_loop_takes_over() -> None:
+    """A new loop over a follower takes over from one that was not closed."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         async with asyncio.timeout(3600):
@@ -858,7 +905,8 @@ def test_who_begins_to_read_takes_over() -> None:
     run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(3)]})
 
 
-def test_an_event_with_times_beyond_all_measure_ends_nothing() -> None:
+def test_absurd_times_do_not_end_following() -> None:
+    """An event with absurd times is delivered, and ends nothing."""
     events = [(BEGIN - 5, 0, BEGIN - 5), (BEGIN - 4, 0, -(2**60))]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -868,7 +916,9 @@ def test_an_event_with_times_beyond_all_measure_ends_nothing() -> None:
     run(scenario, {"a": events})
 
 
-def test_a_checkpoint_goes_on_where_since_meant_another_time() -> None:
+def test_checkpoint_outweighs_relative_since() -> None:
+    """A checkpoint outweighs a relative since, which means another time each day."""
+
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         stored = client.follow_events("a", since="6h").checkpoint.to_json()
         await asyncio.sleep(7200)
@@ -878,7 +928,7 @@ def test_a_checkpoint_goes_on_where_since_meant_another_time() -> None:
     run(scenario, {"a": []})
 
 
-def test_a_checkpoint_is_small() -> None:
+def test_checkpoint_is_small() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a" * 36, since=BEGIN - DAY)
         async with aclosing(follower.batches()) as batches:
@@ -891,7 +941,9 @@ def test_a_checkpoint_is_small() -> None:
     run(scenario, {"a" * 36: [(BEGIN - 17 * i, i % 3, BEGIN) for i in range(5000)]})
 
 
-def test_an_outage_is_told_of_once_with_requests_sent_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_outage_is_logged_once_without_retries(caplog: pytest.LogCaptureFixture) -> None:
+    """An outage is logged once, also where requests are sent once."""
+
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda _: 500
         assert await until(BEGIN + 600, client.follow_events("a", since=BEGIN)) == []

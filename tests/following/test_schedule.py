@@ -22,7 +22,8 @@ def taken(schedule: Schedule, now: float) -> DueConnector:
     return turn
 
 
-def test_connectors_are_asked_in_turn_and_then_after_the_interval() -> None:
+def test_connectors_take_turns() -> None:
+    """Connectors are polled in turn, and then after the interval."""
     schedule = scheduled("a", "b")
     first, second = taken(schedule, 0), taken(schedule, 0)
     assert (first.connector_id, second.connector_id, schedule.next(0)) == ("a", "b", None)
@@ -35,7 +36,8 @@ def test_connectors_are_asked_in_turn_and_then_after_the_interval() -> None:
     assert taken(schedule, 31).connector_id == "b"
 
 
-def test_late_events_are_looked_for_at_first_and_after_each_deep_interval() -> None:
+def test_deep_polls_follow_their_interval() -> None:
+    """The first poll is deep, and one after each deep interval."""
     schedule = scheduled("a")
     deep = []
     for now in range(0, 3600, 30):
@@ -46,19 +48,20 @@ def test_late_events_are_looked_for_at_first_and_after_each_deep_interval() -> N
     assert deep == [0, 900, 1800, 2700]
 
 
-def test_a_connector_that_may_have_more_is_asked_again_at_once() -> None:
+def test_connector_with_more_is_due_at_once() -> None:
     schedule = scheduled("a")
     schedule.done(taken(schedule, 0), 0, 2, again=True)
     assert schedule.wait(2) == 0
 
 
-def test_the_interval_is_as_long_as_the_budget_needs() -> None:
+def test_interval_is_at_least_what_the_budget_allows() -> None:
     schedule = scheduled("a")
     schedule.done(taken(schedule, 0), 0, 2, least=100)
     assert schedule.wait(2) == 98
 
 
-def test_while_the_api_is_down_one_connector_is_asked_once_a_minute() -> None:
+def test_outage_is_probed_once_a_minute() -> None:
+    """During an outage one connector a minute is polled, each in turn."""
     schedule = scheduled("a", "b", "c")
     turns = [taken(schedule, 0) for _ in range(3)]
     for turn, moment in zip(turns, (3, 4, 5), strict=True):
@@ -79,7 +82,8 @@ def test_while_the_api_is_down_one_connector_is_asked_once_a_minute() -> None:
     assert asked == {"a", "b", "c"}  # one of them may be what is at fault
 
 
-def test_a_connector_that_gives_no_answer_is_asked_once_a_minute_and_the_others_go_on() -> None:
+def test_failing_connector_is_polled_once_a_minute() -> None:
+    """A connector without answer is polled once a minute; the others go on."""
     schedule = scheduled("a", "b")
     schedule.failed(taken(schedule, 0), 1)
     schedule.done(taken(schedule, 0), 0, 1)
@@ -94,7 +98,7 @@ def test_a_connector_that_gives_no_answer_is_asked_once_a_minute_and_the_others_
     assert len([turn for _, turn in asked if turn.connector_id == "b"]) == 599 // 30
 
 
-def test_connectors_that_fail_now_and_then_are_no_outage() -> None:
+def test_occasional_failures_are_no_outage() -> None:
     schedule = scheduled("a", "b", "c", "d")
     turns = [taken(schedule, 0) for _ in range(4)]
     for turn in turns[:3]:
@@ -104,7 +108,8 @@ def test_connectors_that_fail_now_and_then_are_no_outage() -> None:
         turns[3] = taken(schedule, 30 + turns.index(turn) * 30)
 
 
-def test_connectors_that_never_answer_are_no_outage() -> None:
+def test_failing_connectors_are_no_outage() -> None:
+    """Connectors that never answer make one outage at most."""
     schedule = scheduled(*"abcdefgh")
     told, was_down = 0, False
     for now in range(0, 7200, 5):
@@ -116,7 +121,8 @@ def test_connectors_that_never_answer_are_no_outage() -> None:
     assert told <= 1  # when they fail for the first time
 
 
-def test_a_connector_that_never_answers_is_not_asked_repeatedly() -> None:
+def test_failing_connector_is_suspect() -> None:
+    """A connector that never answers is polled without retries."""
     schedule = scheduled("a", "b", "c", "d")
     schedule.failed(taken(schedule, 0), 1)
     for _ in range(3):
@@ -125,14 +131,15 @@ def test_a_connector_that_never_answers_is_not_asked_repeatedly() -> None:
     assert [turn.connector_id for turn in turns if turn.suspect] == ["a"]
 
 
-def test_an_answer_to_another_question_shows_that_the_api_is_there() -> None:
+def test_failed_poll_with_an_answer_is_no_outage() -> None:
     schedule = scheduled("a", "b", "c")
     for _ in range(20):
         schedule.failed(taken(schedule, 1000), 1, answered=True)
         assert not schedule.is_down
 
 
-def test_a_connector_that_is_left_out_has_no_turn() -> None:
+def test_dropped_connector_is_not_due() -> None:
+    """A connector that was dropped is not due, also if it was being polled."""
     schedule = scheduled("a", "b", "c")
     turn = taken(schedule, 0)
     schedule.drop("a")
@@ -144,7 +151,8 @@ def test_a_connector_that_is_left_out_has_no_turn() -> None:
     assert schedule.wait(5000) is None
 
 
-def test_a_connector_that_is_left_out_while_it_is_asked_in_vain_is_no_outage() -> None:
+def test_dropped_connector_makes_no_outage() -> None:
+    """A connector that is dropped while its poll fails makes no outage."""
     schedule = scheduled("a", "b")
     turn = taken(schedule, 0)
     schedule.drop("a")
@@ -153,7 +161,7 @@ def test_a_connector_that_is_left_out_while_it_is_asked_in_vain_is_no_outage() -
     assert taken(schedule, 2) == DueConnector("b", deep=True, probe=False, suspect=False)
 
 
-def test_after_an_outage_every_connector_looks_for_late_events() -> None:
+def test_every_poll_is_deep_after_an_outage() -> None:
     schedule = scheduled("a", "b")
     for _ in range(2):
         schedule.done(taken(schedule, 0), 0, 0)
@@ -171,7 +179,8 @@ def test_after_an_outage_every_connector_looks_for_late_events() -> None:
     assert [turn.connector_id for turn in turns if not turn.deep] == [probe.connector_id]
 
 
-def test_a_connector_that_is_refused_is_asked_rarely_and_the_others_go_on() -> None:
+def test_refused_connector_is_due_rarely() -> None:
+    """A connector that is refused is due rarely; the others go on."""
     schedule = scheduled("a", "b")
     schedule.refused(taken(schedule, 0), 1)
     schedule.done(taken(schedule, 0), 0, 1)
@@ -185,7 +194,7 @@ def test_a_connector_that_is_refused_is_asked_rarely_and_the_others_go_on() -> N
 
 
 @given(st.integers(1, 50), st.lists(st.floats(0, 1), min_size=1))
-def test_nobody_waits_for_more_than_two_rounds_of_the_others(connectors: int, drawn: list[float]) -> None:
+def test_no_connector_waits_longer_than_two_rounds(connectors: int, drawn: list[float]) -> None:
     numbers = count()
     schedule = Schedule(PACE, lambda: drawn[next(numbers) % len(drawn)])
     schedule.add(map(str, range(connectors)), 0.0)

@@ -24,7 +24,8 @@ def keys(events: list[EventMetadata]) -> list[Any]:
     return [(each.recorded_ts, each.sequence) for each in events]
 
 
-def test_a_window_begins_before_the_newest_event_and_ends_a_day_from_now() -> None:
+def test_window_overlaps_and_ends_a_day_ahead() -> None:
+    """A window begins before the newest event, and ends a day from now."""
     mark = Watermark(NOW - 5000).after([event(NOW - 100)])
     assert mark.window(60, NOW) == (NOW - 161, NOW + 86400)
     assert mark.window(math.inf, NOW) == (NOW - 5001, NOW + 86400)
@@ -34,13 +35,14 @@ def test_a_window_begins_before_the_newest_event_and_ends_a_day_from_now() -> No
     assert mark.prune_before(NOW - 200 - LOOKBACK) == mark
 
 
-def test_nothing_before_since_is_listed_or_missing() -> None:
+def test_nothing_before_since_is_listed() -> None:
     mark = Watermark(NOW)
     assert mark.window(LOOKBACK, NOW).since == mark.window(math.inf, NOW).since == NOW - 1
     assert keys(mark.undelivered([event(NOW - 1), event(NOW + 1), event(NOW)])) == [(NOW, 0), (NOW + 1, 0)]
 
 
-def test_an_appliance_whose_clock_is_ahead_does_not_move_the_watermark_beyond_now() -> None:
+def test_watermark_is_never_later_than_now() -> None:
+    """An appliance whose clock is ahead does not move the watermark beyond now."""
     mark = Watermark(NOW - 10).after([event(NOW + 3600)])
     assert mark.window(60, NOW).since == NOW - 10 - 1
     later = mark.after([event(NOW + 4000)])
@@ -48,7 +50,7 @@ def test_an_appliance_whose_clock_is_ahead_does_not_move_the_watermark_beyond_no
     assert keys(later.undelivered([event(NOW + 1500), event(NOW + 3600)])) == [(NOW + 1500, 0)]
 
 
-def test_what_is_older_than_the_newest_is_late() -> None:
+def test_event_older_than_the_newest_is_late() -> None:
     mark = Watermark(NOW - 10)
     assert not mark.is_late(event(NOW - 5))
     mark = mark.after([event(NOW)])
@@ -81,7 +83,7 @@ def test_each_event_within_the_lookback_is_delivered_once(rounds: list[list[tupl
     st.dictionaries(st.text(min_size=1), st.lists(st.tuples(st.integers(0, 99) | st.just(0.5), st.integers(0, 9)))),
     st.none() | st.text(min_size=1) | st.tuples(st.text(), st.text()),
 )
-def test_a_checkpoint_is_read_as_it_was_written(connectors: dict[str, list[Any]], kind: Any) -> None:
+def test_follow_checkpoint_round_trips(connectors: dict[str, list[Any]], kind: Any) -> None:
     marks = {each: Watermark(5).after([event(t, n) for t, n in keys]) for each, keys in connectors.items()}
     checkpoint = FollowCheckpoint("account", tuple(connectors) or None, kind, 5, marks)
     read = FollowCheckpoint.from_json(checkpoint.to_json())
@@ -97,7 +99,8 @@ def test_a_checkpoint_is_read_as_it_was_written(connectors: dict[str, list[Any]]
         assert (again.since, again.newest, set(again.delivered)) == (mark.since, mark.newest, set(mark.delivered))
 
 
-def test_five_thousand_events_within_the_lookback_make_less_than_200_kb() -> None:
+def test_5000_events_make_less_than_100_kb() -> None:
+    """A checkpoint of 5,000 events within the lookback has less than 100 kB."""
     mark = Watermark(NOW).after([event(NOW + each, each % 7) for each in range(5000)])
     assert len(FollowCheckpoint("a" * 32, ("c" * 32,), None, NOW, {"c" * 32: mark}).to_json()) < 100_000
 
@@ -132,7 +135,7 @@ GOOD = json.loads(FollowCheckpoint("a", ("c",), None, 5, {"c": Watermark(5, 7, 8
         {"more": 1},
     ],
 )
-def test_a_damaged_checkpoint_is_an_error(damage: dict[str, Any]) -> None:
+def test_damaged_follow_checkpoint_is_refused(damage: dict[str, Any]) -> None:
     with pytest.raises(CheckpointError):
         FollowCheckpoint.from_json(json.dumps(GOOD | damage))
     short = {name: value for name, value in GOOD.items() if name not in damage}

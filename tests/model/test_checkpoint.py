@@ -59,7 +59,7 @@ def everything(connector: str = "c1") -> list[tuple[float, int]]:
 
 
 @given(checkpoints)
-def test_a_checkpoint_is_the_same_after_it_was_kept_as_one_line_of_text(checkpoint: Checkpoint) -> None:
+def test_checkpoint_round_trips_through_one_line(checkpoint: Checkpoint) -> None:
     text = checkpoint.to_json()
     assert str(checkpoint) == text
     assert "\n" not in text
@@ -71,7 +71,7 @@ def test_a_checkpoint_is_the_same_after_it_was_kept_as_one_line_of_text(checkpoi
     assert pickle.loads(pickle.dumps(checkpoint)) == checkpoint
 
 
-def test_a_checkpoint_is_readable_by_whoever_reads_json() -> None:
+def test_checkpoint_is_plain_json() -> None:
     assert str(Checkpoint("c1", 1, 9)) == '{"version":1,"connector_id":"c1","since":1,"until":9}'
     full = Checkpoint("c1", 1, 9, ("Init", "Leave"), "x", 5, ((4, 0), (4.5, 1)), finished=True)
     assert str(full) == (
@@ -90,7 +90,7 @@ def parsed(text: str) -> Checkpoint | None:
 
 @settings(max_examples=120)
 @given(st.text() | json_values.map(json.dumps))
-def test_any_text_is_a_checkpoint_or_is_refused_as_one(text: str) -> None:
+def test_arbitrary_text_is_refused(text: str) -> None:
     assert parsed(text) is None
 
 
@@ -101,7 +101,8 @@ def test_any_text_is_a_checkpoint_or_is_refused_as_one(text: str) -> None:
         json_values | st.sampled_from([1, "c1", [[1, 2]], [[1.5, 2]], ["Init"], True]),
     )
 )
-def test_an_object_of_any_parts_is_a_checkpoint_or_is_refused_as_one(parts: dict[str, Any]) -> None:
+def test_arbitrary_object_is_a_checkpoint_or_refused(parts: dict[str, Any]) -> None:
+    """Any JSON object is a checkpoint, or is refused as one."""
     base = {"version": 1, "connector_id": "c1", "since": 1, "until": 9}
     if (checkpoint := parsed(json.dumps(base | parts))) is not None:
         assert Checkpoint.from_json(str(checkpoint)) == checkpoint
@@ -109,9 +110,8 @@ def test_an_object_of_any_parts_is_a_checkpoint_or_is_refused_as_one(parts: dict
 
 @settings(max_examples=100)
 @given(checkpoints, st.integers(0, 400), st.integers(0, 3), st.text(max_size=2))
-def test_a_text_that_was_damaged_anywhere_is_a_checkpoint_or_is_refused_as_one(
-    checkpoint: Checkpoint, at: int, cut: int, instead: str
-) -> None:
+def test_damaged_text_is_a_checkpoint_or_refused(checkpoint: Checkpoint, at: int, cut: int, instead: str) -> None:
+    """A text that was damaged anywhere is a checkpoint, or is refused as one."""
     text = str(checkpoint)
     at %= len(text)
     parsed(text[:at] + instead + text[at + cut :])
@@ -155,13 +155,13 @@ def test_a_text_that_was_damaged_anywhere_is_a_checkpoint_or_is_refused_as_one(
         ('{"version":1,"connector_id":"c","since":1,"until":9,"delivered":5}', "delivered"),
     ],
 )
-def test_a_text_that_is_no_checkpoint_is_refused_with_the_reason(text: str, says: str) -> None:
+def test_invalid_text_is_refused_with_the_reason(text: str, says: str) -> None:
     with pytest.raises(CheckpointError, match=says):
         Checkpoint.from_json(text)
 
 
 @pytest.mark.parametrize("other", [None, 5, b"{}", {"version": 1}])
-async def test_what_is_not_text_is_refused_as_an_argument(other: Any) -> None:
+async def test_checkpoint_must_be_text(other: Any) -> None:
     with pytest.raises(TypeError, match="text"):
         Checkpoint.from_json(other)
     if other is not None:
@@ -193,9 +193,10 @@ async def listing(max_page_size: int = 20, **options: Any) -> AsyncIterator[tupl
     ],
 )
 @pytest.mark.parametrize("as_text", [False, True])
-async def test_a_checkpoint_of_another_listing_is_refused_with_what_to_write(
+async def test_checkpoint_of_another_listing_is_refused(
     others: dict[str, Any], name: str, there: str, here: str, as_text: bool
 ) -> None:
+    """A checkpoint of another listing is refused, with what to write instead."""
     checkpoint = Checkpoint("c1", 1, 9, "Init")
     asked: dict[str, Any] = {"connector_id": "c1", "since": 1, "until": 9, "kind": "Init"} | others
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
@@ -205,7 +206,7 @@ async def test_a_checkpoint_of_another_listing_is_refused_with_what_to_write(
         assert api.requests == []
 
 
-async def test_a_checkpoint_of_another_account_is_refused() -> None:
+async def test_checkpoint_of_another_account_is_refused() -> None:
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
         (first,) = [each async for each in client.list_events("c1", since=1, until=9).pages()]
         assert first.checkpoint is not None
@@ -220,19 +221,20 @@ async def test_a_checkpoint_of_another_account_is_refused() -> None:
     "bounds",
     [{"since": "24h"}, {"since": timedelta(hours=1)}, {"since": 1, "until": "1h"}, {"since": 1}],
 )
-async def test_bounds_that_mean_another_window_tomorrow_are_refused(bounds: dict[str, Any]) -> None:
+async def test_relative_bounds_with_checkpoint_are_refused(bounds: dict[str, Any]) -> None:
+    """Bounds that mean another window tomorrow are refused with a checkpoint."""
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
         with pytest.raises(ValueError, match="with checkpoint=: a checkpoint belongs to one window"):
             client.list_events("c1", **bounds, checkpoint=Checkpoint("c1", 1, 9))
 
 
-async def test_a_cursor_and_a_checkpoint_together_are_refused() -> None:
+async def test_cursor_with_checkpoint_is_refused() -> None:
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
         with pytest.raises(ValueError, match="cursor= and checkpoint= both say where to go on: give one of them"):
             client.list_events("c1", since=1, until=9, cursor="x", checkpoint=Checkpoint("c1", 1, 9))
 
 
-async def test_a_checkpoint_gives_what_its_listing_is_asked_for_with() -> None:
+async def test_checkpoint_has_the_arguments_of_its_listing() -> None:
     async with listing() as (_, client):
         kinds = ["Reconcile", "RekeyStart"]
         stream = client.list_events("c1", **WINDOW, kind=kinds)
@@ -249,7 +251,7 @@ async def test_a_checkpoint_gives_what_its_listing_is_asked_for_with() -> None:
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-async def test_a_checkpoint_at_the_end_asks_for_nothing(concurrency: int) -> None:
+async def test_finished_checkpoint_sends_nothing(concurrency: int) -> None:
     async with listing() as (simulator, client):
         stream = client.list_events("c1", **WINDOW, concurrency=concurrency)
         *_, last = [each async for each in stream.pages()]
@@ -264,7 +266,7 @@ async def test_a_checkpoint_at_the_end_asks_for_nothing(concurrency: int) -> Non
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("order", ["ascending", "shuffled"])
-async def test_the_checkpoints_of_a_usual_listing_are_small(concurrency: int, order: Any) -> None:
+async def test_checkpoints_are_small(concurrency: int, order: Any) -> None:
     async with listing(order=order, max_page_size=100) as (_, client):
         async for each in client.list_events("c1", **WINDOW, concurrency=concurrency).pages():
             assert len(str(each.checkpoint)) < 500
@@ -278,9 +280,9 @@ async def pages_of(client: Client, **options: Any) -> list[Page]:
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("compare", ["t", "a"])
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (4, 4), (1, 4), (4, 1)])
-def test_a_listing_goes_on_after_any_page_with_each_event_once(
-    before: int, after: int, order: Any, bounds: Any, compare: Any
-) -> None:
+def test_listing_resumes_after_any_page(before: int, after: int, order: Any, bounds: Any, compare: Any) -> None:
+    """A listing resumes after any page, with each event once."""
+
     async def main() -> None:
         async with listing(max_page_size=60, order=order, bounds=bounds, compare=compare) as (_, client):
             pages = await pages_of(client, concurrency=before)
@@ -297,9 +299,8 @@ def test_a_listing_goes_on_after_any_page_with_each_event_once(
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("compare", ["t", "a"])
 @pytest.mark.parametrize("after", [1, 4])
-async def test_a_listing_goes_on_also_where_every_second_has_events_that_were_collected_later(
-    after: int, bounds: Any, compare: Any
-) -> None:
+async def test_listing_resumes_in_a_busy_window(after: int, bounds: Any, compare: Any) -> None:
+    """A listing resumes also where every second has events that were collected later."""
     begin = 1_700_000_000
     raw = [{"e": {"k": "Init"}, "t": begin + n // 2, "n": n % 2, "a": begin + n // 2 + 40} for n in range(800)]
     simulator = Simulator(events={"c1": raw}, max_page_size=20, bounds=bounds, compare=compare)
@@ -316,7 +317,7 @@ async def test_a_listing_goes_on_also_where_every_second_has_events_that_were_co
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-async def test_a_listing_may_be_interrupted_again_and_again(concurrency: int) -> None:
+async def test_listing_resumes_again_and_again(concurrency: int) -> None:
     async with listing() as (_, client):
         found: list[EventMetadata] = []
         checkpoint: Any = None
@@ -332,7 +333,8 @@ async def test_a_listing_may_be_interrupted_again_and_again(concurrency: int) ->
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize("on", range(1, 16, 2))
-async def test_the_checkpoint_of_an_error_goes_on_after_what_was_delivered(concurrency: int, on: int) -> None:
+async def test_error_checkpoint_resumes_after_the_delivered(concurrency: int, on: int) -> None:
+    """An error's checkpoint resumes after what was delivered."""
     async with listing() as (simulator, client):
         simulator.faults.add(faults.status(404), on=on)
         found: list[EventMetadata] = []
@@ -345,7 +347,7 @@ async def test_the_checkpoint_of_an_error_goes_on_after_what_was_delivered(concu
         assert sorted(ids(found)) == everything()
 
 
-async def test_only_what_is_missing_is_asked_for() -> None:
+async def test_resumed_listing_requests_only_the_rest() -> None:
     async with listing() as (simulator, client):
         one_by_one = await pages_of(client)
         side_by_side = await pages_of(client, concurrency=4)
@@ -361,7 +363,8 @@ async def test_only_what_is_missing_is_asked_for() -> None:
         assert {asked.query["to"] for asked in simulator.requests} >= {str(WINDOW["until"])}
 
 
-async def test_the_checkpoint_of_an_error_before_the_first_page_begins_at_the_beginning() -> None:
+async def test_first_error_has_a_checkpoint_of_the_start() -> None:
+    """The checkpoint of an error before the first page is at the beginning."""
     async with listing() as (simulator, client):
         simulator.faults.add(faults.status(401), times=1)
         with pytest.raises(AuthenticationError) as raised:
@@ -370,7 +373,8 @@ async def test_the_checkpoint_of_an_error_before_the_first_page_begins_at_the_be
         assert raised.value.checkpoint == Checkpoint("c1", WINDOW["since"], WINDOW["until"], account_id=account)
 
 
-async def test_an_event_that_a_page_repeats_at_a_checkpoint_of_slices_is_dropped_to_the_end() -> None:
+async def test_repeats_at_a_slice_checkpoint_are_dropped() -> None:
+    """An event that a page repeats at a checkpoint of slices is dropped, to the end."""
     reached = Checkpoint("c1", 1, 90, reached=50, delivered=((49, 0), (50, 0)))
     pages = [page(item(50), item(60), cursor="a"), page(item(70), cursor="b"), page(item(49), item(80))]
     async with ScriptedAPI(*pages) as api, Client(**api.client_options) as client:
@@ -379,7 +383,7 @@ async def test_an_event_that_a_page_repeats_at_a_checkpoint_of_slices_is_dropped
         assert {(request.query["from"], request.query["to"]) for request in api.requests} == {("49", "90")}
 
 
-async def test_the_order_in_which_kinds_are_given_makes_no_other_listing() -> None:
+async def test_order_of_kinds_does_not_matter() -> None:
     async with listing() as (_, client):
         first, *rest = await pages_of(client, kind=["Reconcile", "RekeyStart", "Init"])
         again = await pages_of(client, kind={"RekeyStart", "Init", "Reconcile"}, checkpoint=str(first.checkpoint))
@@ -388,7 +392,8 @@ async def test_the_order_in_which_kinds_are_given_makes_no_other_listing() -> No
         assert [each.items for each in again] == [each.items for each in rest]
 
 
-async def test_a_late_delivery_of_old_events_makes_no_checkpoint_large() -> None:
+async def test_late_delivery_keeps_checkpoints_small() -> None:
+    """A late delivery of many old events makes no checkpoint large."""
     # Recorded over hours without a connection, and collected at once.
     begin, collected = 1_700_000_000, 1_700_050_000
     raw = [{"e": {"k": "Init"}, "t": begin + 10 * number, "n": 0, "a": collected} for number in range(4000)]
@@ -397,7 +402,8 @@ async def test_a_late_delivery_of_old_events_makes_no_checkpoint_large() -> None
         assert max([len(str(each.checkpoint)) async for each in stream.pages()]) < 300
 
 
-async def test_what_the_page_before_a_checkpoint_had_is_dropped_too() -> None:
+async def test_repeats_of_the_page_before_are_dropped() -> None:
+    """Events of the page before a checkpoint are dropped."""
     async with listing() as (simulator, client):
         simulator.faults.add(faults.overlap(3))
         pages = await pages_of(client)
@@ -406,7 +412,8 @@ async def test_what_the_page_before_a_checkpoint_had_is_dropped_too() -> None:
 
 
 @pytest.mark.parametrize("cursor", ["\ud800", ""])
-async def test_a_checkpoint_with_a_cursor_that_cannot_be_sent_is_refused(cursor: str) -> None:
+async def test_checkpoint_with_invalid_cursor_is_refused(cursor: str) -> None:
+    """A checkpoint whose cursor cannot be sent is refused."""
     text = str(Checkpoint("c1", 1, 9, cursor=cursor))
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
         with pytest.raises(CheckpointError, match="cursor"):
@@ -432,7 +439,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (4, 4), (1, 4), (4, 1)])
-def test_a_listing_goes_on_in_a_new_process(before: int, after: int) -> None:
+def test_listing_resumes_in_a_new_process(before: int, after: int) -> None:
     async def begin(simulator: Simulator) -> tuple[list[tuple[float, int]], str]:
         async with Client(**simulator.client_options) as client:
             stream = client.list_events("c1", **WINDOW, kind=["Reconcile", "RekeyStart"], concurrency=before)

@@ -48,7 +48,7 @@ def guarded(token: str) -> Any:
     return answer
 
 
-async def test_the_token_is_found_where_the_options_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_token_is_found_where_the_options_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text("rotated-token-44cc\n")
     monkeypatch.setenv("THE_OTHER", "rotated-token-44cc")
@@ -70,7 +70,7 @@ async def test_the_token_is_found_where_the_options_say(monkeypatch: pytest.Monk
         ({"token_file": "binary"}, "file that token_file names cannot be read where this task runs: it is not text"),
     ],
 )
-def test_a_token_that_is_not_there_is_an_error_that_names_the_option(
+def test_missing_token_error_names_the_option(
     option: dict[str, str], fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -81,7 +81,7 @@ def test_a_token_that_is_not_there_is_an_error_that_names_the_option(
         asyncio.run(ask(Options(connectors=None, account_id=ACCOUNT, **option)))  # type: ignore[arg-type]
 
 
-def test_without_credentials_it_is_told_what_an_option_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_error_names_the_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLOUDFLARE_API_TOKEN")
     with pytest.raises(ConfigurationError) as caught:
         asyncio.run(ask(Options(connectors=None, account_id=ACCOUNT)))
@@ -89,9 +89,7 @@ def test_without_credentials_it_is_told_what_an_option_can_do(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("option", [{"token_env": "BROKEN"}, {"token_file": "broken"}])
-def test_a_token_that_cannot_be_sent_is_not_shown_by_the_error(
-    option: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_token_is_not_shown(option: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BROKEN", "arg-token-33bb and more")
     Path("broken").write_text("arg-token-33bb and more")
@@ -101,7 +99,7 @@ def test_a_token_that_cannot_be_sent_is_not_shown_by_the_error(
     assert "arg-token-33bb" not in "".join(told.format())
 
 
-def test_the_share_is_of_every_quota_that_the_api_names() -> None:
+def test_share_applies_to_quotas_of_the_api() -> None:
     policy = {"Ratelimit-Policy": '"default";q=10;w=60'}
 
     async def main(share: float) -> float:
@@ -156,7 +154,8 @@ async def read_all(options: Options, tasks: int) -> None:
 
 
 @pytest.mark.parametrize("slots", [1, 2, 7, 8])
-def test_tasks_that_follow_each_other_on_the_slots_keep_the_quota_though_none_tells_it_to_another(slots: int) -> None:
+def test_successive_tasks_keep_the_quota(slots: int) -> None:
+    """Tasks that follow each other on the slots keep the quota, without knowing of each other."""
     arrivals, tasks = Arrivals(), 9 + 2 * slots
 
     async def main() -> tuple[Options, float]:
@@ -192,7 +191,8 @@ class Blocking(Arrivals):
 
 
 @pytest.mark.parametrize("slots", [1, 2, 8, pytest.param(40, marks=pytest.mark.once)])
-def test_a_block_that_each_request_prolongs_ends_in_one_wait_of_every_slot_and_in_no_error(slots: int) -> None:
+def test_prolonged_block_is_one_wait_for_each_slot(slots: int) -> None:
+    """A block that each request prolongs is one wait for every slot, and no error."""
     pace = Options(connectors=None, slots=slots).pace
     blocking = Blocking(since=20 * pace)
 
@@ -205,7 +205,9 @@ def test_a_block_that_each_request_prolongs_ends_in_one_wait_of_every_slot_and_i
     assert 1 <= blocking.refused <= slots
 
 
-def test_a_block_that_others_keep_up_for_longer_than_the_api_says_ends_in_waits_and_in_no_error() -> None:
+def test_block_kept_up_by_others_is_waited_out() -> None:
+    """A block that others keep up for longer than the API says is waited out."""
+
     async def main() -> int:
         loop = asyncio.get_running_loop()
 

@@ -14,7 +14,7 @@ def test_without_spark_the_data_source_names_the_extra(monkeypatch: pytest.Monke
         _ = cfevents.spark.EventsDataSource
 
 
-def test_there_is_no_other_public_name() -> None:
+def test_package_has_one_public_name() -> None:
     assert cfevents.spark.__all__ == ["EventsDataSource"]
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         getattr(cfevents.spark, "Nothing")  # noqa: B009

@@ -18,32 +18,35 @@ def stream(**options: object) -> Options:
     return Options(connectors=("a",), **options)  # type: ignore[arg-type]
 
 
-def test_the_first_offset_says_when_the_stream_began_so_that_its_batch_can_be_asked_for_again() -> None:
+def test_first_offset_holds_the_beginning() -> None:
+    """The first offset holds the beginning of the stream, so that its batch can be read again."""
     first = next_offset(FIRST_OFFSET, stream(since="2023-11-14T00:00:00Z"), NOW + 0.7)
     assert first == json.loads(json.dumps(first)) == {"since": 1_699_920_000, "until": NOW}
     # Started again, the query has another present, and asks for the same.
     assert batch_window(FIRST_OFFSET, first, stream(since="1h")) == (1_699_920_000, NOW)
 
 
-def test_a_stream_without_a_since_begins_now() -> None:
+def test_stream_without_since_begins_now() -> None:
     first = next_offset(FIRST_OFFSET, stream(), NOW + 0.7)
     assert first == {"since": NOW, "until": NOW}
     assert batch_window(first, {"since": NOW, "until": NOW + 60}, stream()) == (NOW, NOW + 60)
 
 
-def test_a_batch_reads_back_over_the_lookback_and_not_before_the_stream() -> None:
+def test_batch_reads_back_over_the_lookback() -> None:
+    """A batch reads back over the lookback, but not before the stream."""
     start, end = {"since": NOW, "until": NOW + 7200}, {"since": NOW, "until": NOW + 7260}
     assert batch_window(start, end, stream(lookback=3600)) == (NOW + 3599, NOW + 7260)
     assert batch_window(start, end, stream(lookback=86400)) == (NOW, NOW + 7260)
 
 
-def test_a_batch_is_due_at_first_and_then_after_each_interval() -> None:
+def test_batch_is_due_after_each_interval() -> None:
     options, start = stream(interval=60), {"since": NOW, "until": NOW}
     assert is_due(FIRST_OFFSET, options, NOW)
     assert [is_due(start, options, NOW + seconds) for seconds in (0, 59.9, 60)] == [False, False, True]
 
 
-def test_where_the_clock_was_set_back_the_next_batch_comes_at_once_and_reads_up_to_the_present_one() -> None:
+def test_clock_set_back_makes_the_next_batch_due() -> None:
+    """If the clock was set back, the next batch is due at once and reads up to the present."""
     options, start = stream(lookback=3600), {"since": NOW, "until": NOW + 82_800}
     assert is_due(start, options, NOW + 7200.5)
     end = next_offset(start, options, NOW + 7200.5)
@@ -53,22 +56,22 @@ def test_where_the_clock_was_set_back_the_next_batch_comes_at_once_and_reads_up_
     assert not is_due(end, options, NOW + 7201)
 
 
-def test_where_the_clock_is_before_the_stream_nothing_is_before_it() -> None:
+def test_offset_is_never_before_the_stream() -> None:
     assert next_offset({"since": NOW, "until": NOW + 60}, stream(), NOW - 5) == {"since": NOW, "until": NOW}
 
 
-def test_a_stream_that_begins_this_second_has_a_window_that_is_not_reversed() -> None:
+def test_first_window_is_not_reversed() -> None:
     first = next_offset(FIRST_OFFSET, stream(since=str(NOW + 1)), NOW + 0.5)
     assert first == {"since": NOW + 1, "until": NOW + 1}
 
 
-def test_seconds_are_whole_and_none_is_left_out() -> None:
+def test_offsets_are_whole_seconds_without_gaps() -> None:
     start = {"since": NOW, "until": NOW + 7200}
     assert next_offset(start, stream(), NOW + 7290.9) == {"since": NOW, "until": NOW + 7290}
     assert batch_window(start, {"since": NOW, "until": NOW + 7290}, stream(lookback=60.5)).since == NOW + 7138
 
 
-def test_an_offset_of_something_else_is_an_error() -> None:
+def test_foreign_offset_is_refused() -> None:
     mine: Offset = {"since": NOW, "until": NOW + 60}
     others: list[Any] = [{"index": 3}, {"since": NOW, "until": None}, {"since": 0.5, "until": 1}, mine | {"more": 1}, 3]
     for other in others:
@@ -88,9 +91,10 @@ def test_an_offset_of_something_else_is_an_error() -> None:
     st.integers(0, 3600),
     st.integers(0, 30),
 )
-def test_every_event_that_is_no_later_than_the_lookback_lies_in_a_batch_that_is_read_after_it_was_collected(
+def test_batches_cover_all_events_within_the_lookback(
     pauses: list[int], events: list[tuple[int, float]], ahead: int, right_from: int
 ) -> None:
+    """Each event within the lookback lies in a batch that is read after it was collected."""
     options = stream(lookback=3600, since=str(NOW))
     offsets: list[Offset] = [FIRST_OFFSET]
     reads = [NOW + passed for passed in accumulate([0, *pauses])]

@@ -17,7 +17,7 @@ def faults(given: dict[str, str], mode: Mode | None = None) -> list[str]:
     return str(caught.value).split("\n- ")[1:]
 
 
-def test_options_are_read_as_a_person_writes_them() -> None:
+def test_options_are_parsed() -> None:
     options = parse_options(
         {
             "connectors": "a, b,a",
@@ -41,11 +41,11 @@ def test_options_are_read_as_a_person_writes_them() -> None:
 
 
 @pytest.mark.parametrize("text", ["all", " all ", "ALL"])
-def test_all_connectors_are_those_that_are_not_named(text: str) -> None:
+def test_all_means_no_named_connectors(text: str) -> None:
     assert parse_options({"connectors": text}).connectors is None
 
 
-def test_what_is_not_given_is_as_the_page_says() -> None:
+def test_defaults_are_those_of_the_page() -> None:
     page = (Path(__file__).parents[2] / "docs" / "spark.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([a-z_]+)` \| `([^`]+)` \|", page, re.MULTILINE))
     rows |= {"requests": "1200", "period": "300s", "share": "0.9"}
@@ -67,12 +67,13 @@ def test_what_is_not_given_is_as_the_page_says() -> None:
         ({"slots": "1080"}, "slots", 1080),
     ],
 )
-def test_an_option_is_read_as_it_is_meant(given: dict[str, str], option: str, value: object) -> None:
+def test_option_is_parsed(given: dict[str, str], option: str, value: object) -> None:
     options = parse_options({"connectors": "a", **given})
     assert getattr(options, option) == (given[option] if value is None else value)
 
 
-def test_where_the_way_of_reading_is_not_known_yet_all_is_told_that_is_wrong_in_either() -> None:
+def test_faults_of_either_mode_are_reported() -> None:
+    """If the mode is not known yet, what is wrong in either is reported."""
     told = faults({"connectors": "a", "slots": "x"})
     assert told[1].startswith("since is missing, unless this is a stream: write a length of time")
     assert [each[:5] for each in faults({"connectors": "a", "slots": "x", "interval": "5s"})] == ["slots"]
@@ -81,12 +82,13 @@ def test_where_the_way_of_reading_is_not_known_yet_all_is_told_that_is_wrong_in_
     assert parse_options({"connectors": "a"}).since is None
 
 
-def test_a_stream_has_an_interval_and_a_lookback() -> None:
+def test_stream_has_interval_and_lookback() -> None:
     options = parse_options({"connectors": "a", "interval": "30s", "lookback": "2h"}, "readStream")
     assert (options.interval, options.lookback, options.since) == (30, 7200, None)
 
 
-def test_all_that_is_wrong_is_said_at_once_and_each_by_its_name() -> None:
+def test_all_faults_are_reported_at_once() -> None:
+    """All faults are reported at once, each by its option's name."""
     told = faults({"conectors": "a", "kind": "a,,b", "slots": "two", "details": "yes", "share": "2", "path": "/x"})
     assert [each.split(":")[0].split(" ")[0].split("=")[0] for each in told] == [
         "conectors", "path", "kind", "slots", "details", "share", "connectors", "since",
@@ -96,7 +98,8 @@ def test_all_that_is_wrong_is_said_at_once_and_each_by_its_name() -> None:
     assert unlike.startswith("xyz: there is no such option; there are connectors, since")
 
 
-def test_contradictions_are_said_with_all_else_but_not_of_what_could_not_be_read() -> None:
+def test_contradictions_are_reported_too() -> None:
+    """Contradictions are reported too, but not of options that could not be parsed."""
     both = {"connectors": "a", "token_env": "A", "token_file": "/t"}
     told = faults({**both, "slots": "2000", "since": "1h", "until": "1d", "kind": ","}, "read")
     assert [each.split("=")[0].split(" ")[0] for each in told] == ["kind", "token_env", "slots", "the"]
@@ -139,7 +142,7 @@ def test_contradictions_are_said_with_all_else_but_not_of_what_could_not_be_read
         ({"connectors": "a", "token_env": "A", "token_file": "/t"}, None, "token_env and token_file both say"),
     ],
 )
-def test_what_is_wrong_with_an_option_is_said(given: dict[str, str], mode: Mode | None, fault: str) -> None:
+def test_fault_of_an_option_is_reported(given: dict[str, str], mode: Mode | None, fault: str) -> None:
     told, *more = faults(given, mode)
     assert told.startswith(fault)
     assert [each for each in more if not each.startswith("since is missing, unless this is a stream")] == []
@@ -149,7 +152,8 @@ def test_what_is_wrong_with_an_option_is_said(given: dict[str, str], mode: Mode 
 @pytest.mark.parametrize(
     "name", ["token", "api_token", "apikey", "api_key", "email", "password", "cloudflare_api_token", "token_env"]
 )
-def test_a_secret_that_was_given_as_an_option_is_refused_and_not_repeated(name: str, secret: str) -> None:
+def test_secret_option_is_refused_and_not_shown(name: str, secret: str) -> None:
+    """A secret that is given as an option is refused, and not shown."""
     (told,) = faults({"connectors": "a", "since": "1d", name: secret})
     assert told.startswith(name)
     assert secret not in told
@@ -160,5 +164,6 @@ def test_a_secret_that_was_given_as_an_option_is_refused_and_not_repeated(name: 
     ("options", "pace"),
     [({}, 300 / 1080), ({"slots": 8}, 300 / 135), ({"slots": 7}, 300 / 154), ({"requests": 10, "slots": 9}, 300)],
 )
-def test_the_slots_divide_the_budget_into_whole_requests_of_each_period(options: dict[str, Any], pace: float) -> None:
+def test_slots_divide_the_budget(options: dict[str, Any], pace: float) -> None:
+    """The slots divide the budget into whole requests of each period."""
     assert Options(connectors=None, **options).pace == pytest.approx(pace)

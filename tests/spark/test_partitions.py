@@ -16,9 +16,8 @@ fleets = st.integers(1, 40).map(lambda count: [f"c{number}" for number in range(
 
 
 @given(fleets, windows, st.integers(1, 64))
-def test_the_parts_of_a_connector_cover_its_window_and_meet_in_a_second(
-    connectors: list[str], window: TimeWindow, slots: int
-) -> None:
+def test_partitions_cover_the_window(connectors: list[str], window: TimeWindow, slots: int) -> None:
+    """The partitions of a connector cover its window, and meet in a second."""
     parts = partition_window(connectors, window, slots)
     for connector in connectors:
         mine = [part for part in parts if part.connector_id == connector]
@@ -30,9 +29,8 @@ def test_the_parts_of_a_connector_cover_its_window_and_meet_in_a_second(
 
 
 @given(fleets, windows, st.integers(1, 64))
-def test_cutting_costs_at_most_two_requests_for_each_slot_and_no_part_is_shorter_than_a_day(
-    connectors: list[str], window: TimeWindow, slots: int
-) -> None:
+def test_partitions_are_bounded(connectors: list[str], window: TimeWindow, slots: int) -> None:
+    """Cuts cost at most two requests for each slot, and no partition is shorter than a day."""
     parts = partition_window(connectors, window, slots)
     counts = Counter(part.connector_id for part in parts)
     assert len(parts) <= len(connectors) + 2 * slots
@@ -40,12 +38,12 @@ def test_cutting_costs_at_most_two_requests_for_each_slot_and_no_part_is_shorter
     assert all(count == 1 or (window.until - window.since) // count >= DAY for count in counts.values())
 
 
-def test_all_cuts_are_spent_that_the_slots_allow() -> None:
+def test_all_allowed_cuts_are_made() -> None:
     for slots in (1, 2, 7):
         assert len(partition_window(["a", "b", "c"], TimeWindow(BEGIN, BEGIN + 365 * DAY), slots)) == 3 + 2 * slots
 
 
-def test_a_window_of_a_day_is_not_cut() -> None:
+def test_window_of_a_day_is_not_cut() -> None:
     window = TimeWindow(BEGIN, BEGIN + DAY)
     assert partition_window(["a", "b"], window, 8) == [EventPartition("a", window), EventPartition("b", window)]
 
@@ -54,15 +52,16 @@ def test_one_connector_is_read_by_all_slots() -> None:
     assert len(partition_window(["a"], TimeWindow(BEGIN, BEGIN + 365 * DAY), 8)) == 17
 
 
-def test_a_window_of_no_length_is_asked_for_too_since_bounds_may_be_inclusive() -> None:
+def test_empty_window_is_one_partition() -> None:
+    """A window of no length is listed too, since bounds may be inclusive."""
     window = TimeWindow(BEGIN, BEGIN)
     assert partition_window(["a"], window, 1) == [EventPartition("a", window)]
 
 
-def test_what_lies_ahead_belongs_to_the_last_part_and_is_not_cut() -> None:
+def test_time_ahead_belongs_to_the_last_partition() -> None:
     parts = partition_window(["a"], TimeWindow(BEGIN, BEGIN + 2 * DAY), 8, ahead=DAY)
     assert [part.window for part in parts] == [(BEGIN, BEGIN + DAY), (BEGIN + DAY - 1, BEGIN + 3 * DAY)]
 
 
-def test_without_connectors_there_is_no_part() -> None:
+def test_no_connectors_make_no_partition() -> None:
     assert partition_window([], TimeWindow(BEGIN, BEGIN + DAY), 1) == []

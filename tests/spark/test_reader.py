@@ -77,9 +77,8 @@ def listed(since: int, until: int, **more: Any) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("compare", ["t", "a"])
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("order", ["ascending", "descending", "shuffled", "grouped"])
-def test_the_parts_of_a_window_have_together_what_its_listing_has_once(
-    simulator: Simulator, order: Any, bounds: Any, compare: Any
-) -> None:
+def test_partitions_together_equal_the_listing(simulator: Simulator, order: Any, bounds: Any, compare: Any) -> None:
+    """The partitions of a window together have the events of its listing, once each."""
     simulator.order, simulator.bounds, simulator.compare = order, bounds, compare
     parts = partition_window(["c1"], WINDOW, slots=1)
     assert [part.window.until for part in parts[:-1]] == CUTS
@@ -88,7 +87,8 @@ def test_the_parts_of_a_window_have_together_what_its_listing_has_once(
     assert rows == listed(*WINDOW)
 
 
-def test_the_seam_between_two_parts_is_asked_for_only_where_an_event_may_lie_in_it(simulator: Simulator) -> None:
+def test_seam_is_listed_only_if_needed(simulator: Simulator) -> None:
+    """The seam between two partitions is listed only if an event may lie in it."""
     simulator.order, simulator.bounds, simulator.compare = "ascending", "inclusive", "t"
     quiet = CUTS[0] + 1000
     for begin, requests in ((CUTS[0], 2), (quiet, 1)):
@@ -99,7 +99,8 @@ def test_the_seam_between_two_parts_is_asked_for_only_where_an_event_may_lie_in_
         assert asked == [part.window, TimeWindow(begin - 1, begin)][:requests]
 
 
-def test_a_fraction_of_a_second_at_a_seam_comes_once_where_the_bounds_are_of_whole_seconds() -> None:
+def test_fractional_times_at_a_seam_come_once() -> None:
+    """Events at fractions of a second come once, where the bounds mean whole seconds."""
     times = [CUTS[0] - 1.5, CUTS[0] - 0.5, CUTS[0] + 0.5]
 
     async def rounding(request: Any) -> Any:
@@ -115,7 +116,8 @@ def test_a_fraction_of_a_second_at_a_seam_comes_once_where_the_bounds_are_of_who
     assert run_jumping(main(), StillLoop) == times
 
 
-def test_a_batch_of_a_stream_has_the_same_events_however_late_it_is_read(simulator: Simulator) -> None:
+def test_stream_batch_does_not_depend_on_when_it_is_read(simulator: Simulator) -> None:
+    """A batch of a stream has the same events however late it is read."""
     simulator.order, simulator.bounds, simulator.compare = "ascending", "inclusive", "t"
     window = TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY)
     (first, second) = partition_window(["c1"], window, slots=1)
@@ -127,7 +129,7 @@ def test_a_batch_of_a_stream_has_the_same_events_however_late_it_is_read(simulat
     assert rows_of([evolve(first, collected_until=until)], fast(details=True))
 
 
-def test_kinds_and_payloads_are_read_where_they_are_wanted() -> None:
+def test_kinds_and_payloads_are_read() -> None:
     options = fast(kind=("StartUpgrade",), details=True)
     parts = partition_window(["c1"], TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
     rows = rows_of(parts, options)
@@ -138,15 +140,13 @@ def test_kinds_and_payloads_are_read_where_they_are_wanted() -> None:
 
 
 @pytest.mark.parametrize("details", [False, True])
-def test_batches_are_of_the_columns_that_spark_was_told(details: bool) -> None:
+def test_batches_have_the_declared_columns(details: bool) -> None:
     part = EventPartition("c1", TimeWindow(CUTS[0] - 5, CUTS[0] + 5))
     assert {batch.schema for batch in read(part, fast(details=details))} == {arrow_schema(payloads=details)}
     assert arrow_schema(payloads=False).field("kind").type == pa.string()
 
 
-def test_a_task_that_is_given_up_ends_at_once_and_in_good_order(
-    simulator: Simulator, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_abandoned_task_ends_cleanly(simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
     simulator.requests.clear()
     reading = read(EventPartition("c1", WINDOW), fast(page_size=10))
     assert next(iter(reading)).num_rows
@@ -156,7 +156,9 @@ def test_a_task_that_is_given_up_ends_at_once_and_in_good_order(
     assert [record for record in caplog.records if record.name == "asyncio" and record.levelname != "DEBUG"] == []
 
 
-def test_no_page_is_asked_for_before_the_one_before_it_was_taken(simulator: Simulator) -> None:
+def test_nothing_is_prefetched(simulator: Simulator) -> None:
+    """No page is requested before the one before it was taken."""
+
     async def main() -> int:
         simulator.requests.clear()
         async with (
@@ -171,13 +173,13 @@ def test_no_page_is_asked_for_before_the_one_before_it_was_taken(simulator: Simu
     assert simulator.requests[0].query["limit"] == "10"
 
 
-def test_an_error_says_whose_events_could_not_be_read() -> None:
+def test_error_names_connector_and_window() -> None:
     with pytest.raises(NotFoundError) as caught:
         rows_of([EventPartition("gone", TimeWindow(0, 60))], fast())
     assert caught.value.__notes__ == ["connector 'gone', from 1970-01-01T00:00:00+00:00 to 1970-01-01T00:01:00+00:00"]
 
 
-def test_an_error_is_told_without_the_way_to_it() -> None:
+def test_error_has_no_traceback_of_ours() -> None:
     with pytest.raises(NotFoundError) as caught:
         rows_of([EventPartition("gone", TimeWindow(0, 60))], fast())
     told = traceback.format_exception(caught.value)
@@ -185,13 +187,13 @@ def test_an_error_is_told_without_the_way_to_it() -> None:
     assert told[-1].startswith("connector 'gone', from")
 
 
-def test_an_error_says_so_too_where_a_bound_has_no_date() -> None:
+def test_error_names_bounds_without_a_date() -> None:
     with pytest.raises(NotFoundError) as caught:
         rows_of([EventPartition("gone", TimeWindow(-84_600_000_000, 60))], fast())
     assert caught.value.__notes__ == ["connector 'gone', from -84600000000 to 1970-01-01T00:01:00+00:00"]
 
 
-async def test_a_connector_that_cannot_be_asked_for_is_not_left_out_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unusable_connector_id_fails_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     async with ScriptedAPI(success([{"id": "c1"}, {"id": "a/b"}])) as api:
         monkeypatch.setenv("CLOUDFLARE_API_TOKEN", TOKEN)
         options = Options(connectors=None, requests=10**6, base_url=api.base_url, account_id=ACCOUNT)
@@ -199,7 +201,7 @@ async def test_a_connector_that_cannot_be_asked_for_is_not_left_out_in_silence(m
             await find_connectors(options)
 
 
-def test_all_connectors_of_the_account_are_asked_for(simulator: Simulator) -> None:
+def test_all_connectors_are_listed(simulator: Simulator) -> None:
     assert asyncio.run(find_connectors(Options(connectors=None, requests=10**6))) == ("c1",)
     simulator.requests.clear()
     assert asyncio.run(find_connectors(fast())) == ("c1",)

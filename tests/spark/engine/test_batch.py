@@ -40,9 +40,8 @@ def listed(simulator: Simulator, connectors: list[str], **window: Any) -> pa.Tab
 
 
 @pytest.mark.parametrize(("order", "bounds"), SETTINGS)
-def test_a_batch_over_a_fleet_has_row_for_row_what_its_listings_have_and_costs_hardly_more(
-    spark: Any, simulator: Simulator, order: Any, bounds: Any
-) -> None:
+def test_fleet_batch_equals_its_listings(spark: Any, simulator: Simulator, order: Any, bounds: Any) -> None:
+    """A batch over a fleet has, row for row, what its listings have, and costs hardly more."""
     assert simulator.history is not None
     simulator.order, simulator.bounds = order, bounds
     simulator.compare = "ta"[SETTINGS.index((order, bounds)) % 4 in {1, 2}]  # type: ignore[assignment]
@@ -57,7 +56,7 @@ def test_a_batch_over_a_fleet_has_row_for_row_what_its_listings_have_and_costs_h
     assert len(simulator.requests) <= 1.5 * page_by_page
 
 
-def test_a_task_that_fails_is_tried_again_and_doubles_no_row(spark: Any, small: Simulator) -> None:
+def test_failed_task_is_retried_without_doubles(spark: Any, small: Simulator) -> None:
     assert small.history is not None
     frame = load(spark, small, connectors="a,b,c", since="5d", slots=2, page_size=50)
     small.faults.add(faults.status(400), on=7)
@@ -68,7 +67,7 @@ def test_a_task_that_fails_is_tried_again_and_doubles_no_row(spark: Any, small: 
     assert in_order(rows) == own
 
 
-def test_payloads_come_where_they_are_wanted(spark: Any, small: Simulator) -> None:
+def test_details_have_payloads(spark: Any, small: Simulator) -> None:
     rows = load(spark, small, connectors="a,b,c", since="5d", kind="StartUpgrade,RekeyStart", details="true").collect()
     assert {row.kind for row in rows} == {"StartUpgrade", "RekeyStart"}
     assert all((row.url or "https://").startswith("https://") for row in rows)
@@ -89,7 +88,7 @@ def test_an_account_without_connectors_has_no_rows(spark: Any) -> None:
         ({"connectors": "a", "since": "1d", "lookback": "1h"}, ["lookback has no meaning for read"]),
     ],
 )
-def test_what_is_wrong_with_the_options_is_said_before_a_job_starts(
+def test_wrong_options_fail_before_a_job_starts(
     spark: Any, small: Simulator, given: dict[str, str], faults: list[str]
 ) -> None:
     with pytest.raises(Exception, match="these options of the format 'cfevents' cannot be used") as caught:
@@ -98,13 +97,13 @@ def test_what_is_wrong_with_the_options_is_said_before_a_job_starts(
     assert small.requests == []
 
 
-def test_columns_of_ones_own_are_refused(spark: Any, small: Simulator) -> None:
+def test_other_columns_are_refused(spark: Any, small: Simulator) -> None:
     reader = spark.read.format("cfevents").options(**options(small, connectors="a", since="1d"))
     with pytest.raises(Exception, match="the columns of the format 'cfevents' are fixed"):
         reader.schema("id string").load().count()
 
 
-def test_a_connector_that_does_not_exist_fails_the_job_with_its_id(spark: Any, small: Simulator) -> None:
+def test_missing_connector_fails_the_job_with_its_id(spark: Any, small: Simulator) -> None:
     with pytest.raises(Exception, match="connector 'nobody', from") as caught:
         load(spark, small, connectors="a,nobody", since="1d").count()
     assert "NotFoundError" in str(caught.value)

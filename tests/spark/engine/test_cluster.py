@@ -50,9 +50,8 @@ def expected(simulator: Simulator) -> list[list[str]]:
     return sorted([connector, f"{each['t']}.{each['n']}"] for connector in events for each in events[connector])
 
 
-def test_executors_find_the_token_in_their_own_environment_keep_one_quota_and_write_no_token_anywhere(
-    small: Simulator, two: Cluster, tmp_path: Path
-) -> None:
+def test_executors_share_the_quota_and_hide_the_token(small: Simulator, two: Cluster, tmp_path: Path) -> None:
+    """Executors find the token in their environment, keep one quota and write no token anywhere."""
     small.max_page_size, small.quota, small.period, small.block = 40, 60, 3.0, 3.0
     # So that nothing but their own pace keeps it.
     small.faults.add(faults.headers({"Ratelimit": None, "Ratelimit-Policy": None}))
@@ -64,9 +63,7 @@ def test_executors_find_the_token_in_their_own_environment_keep_one_quota_and_wr
     assert [path for path in written if small.api_token.encode() in path.read_bytes()] == []
 
 
-def test_a_machine_that_is_lost_while_it_reads_costs_no_row_and_doubles_none(
-    small: Simulator, two: Cluster, tmp_path: Path
-) -> None:
+def test_lost_machine_costs_and_doubles_no_row(small: Simulator, two: Cluster, tmp_path: Path) -> None:
     small.max_page_size = 40
     driver = start(small, two, tmp_path, requests=600, period="10s")
     while len(small.requests) < 30:

@@ -13,7 +13,7 @@ from cfevents.testing import History, Simulator, SimulatorThread
 PAGE = Path(__file__).parents[3] / "docs" / "spark.md"
 
 
-def test_the_examples_of_the_page_run_one_after_the_other(tmp_path: Path) -> None:
+def test_examples_of_the_page_run(tmp_path: Path) -> None:
     found = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     (tmp_path / "page.py").write_text("\n".join(found))
     history = History(connectors=["connector-id", "another-one"], days=3)

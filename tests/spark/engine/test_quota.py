@@ -13,9 +13,8 @@ SILENCE = faults.headers({"Ratelimit": None, "Ratelimit-Policy": None})
 
 @pytest.mark.parametrize("slots", [1, 2, 8])
 @pytest.mark.parametrize("counting", ["sliding", "fixed"])
-def test_a_quota_is_kept_by_however_many_tasks_read_at_a_time_though_the_api_tells_nothing_of_it(
-    slots: int, counting: Any, tmp_path: Path, small: Simulator
-) -> None:
+def test_any_number_of_tasks_keeps_the_quota(slots: int, counting: Any, tmp_path: Path, small: Simulator) -> None:
+    """Any number of tasks keeps the quota, although the API says nothing of it."""
     small.max_page_size, small.counting = 40, counting
     small.quota, small.period, small.block = 60, 3.0, 3.0
     small.faults.add(SILENCE)

@@ -14,7 +14,8 @@ PROGRAM = Path(__file__).with_name("telling.py")
 REFUSED = "arg-token-33bb"
 
 
-def test_no_token_is_in_logs_plans_the_event_log_the_checkpoint_or_the_pages_of_spark(tmp_path: Path) -> None:
+def test_spark_shows_no_token(tmp_path: Path) -> None:
+    """No token is in logs, plans, the event log, the checkpoint or Spark's pages."""
     (tmp_path / "refused").write_text(REFUSED)
     folder = tmp_path / "spark"
     folder.mkdir()

@@ -111,7 +111,8 @@ class Run:
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 @pytest.mark.timeout(300 + 120 * KILLS)
-def test_a_stream_into_parquet_that_is_killed_again_and_again_has_each_event_once(tmp_path: Path) -> None:
+def test_killed_stream_has_each_event_once(tmp_path: Path) -> None:
+    """A stream into Parquet that is killed again and again has each event once."""
     empty: dict[str, Any] = {connector: [] for connector in CONNECTORS}
     with SimulatorThread(Simulator(events=empty, quota=10**7)) as simulator:
         run = Run(simulator, tmp_path)
@@ -140,9 +141,8 @@ def one() -> Iterator[Simulator]:
         yield simulator
 
 
-def test_a_query_over_what_is_available_goes_on_where_the_last_one_ended(
-    spark: Any, one: Simulator, tmp_path: Path
-) -> None:
+def test_available_now_resumes(spark: Any, one: Simulator, tmp_path: Path) -> None:
+    """A query over what is available resumes where the last one ended."""
     begin = int(time.time()) - 4000
     terms = {"connectors": "c1", "since": begin, "lookback": "30min"}
     for number in range(3):
@@ -158,9 +158,8 @@ def test_a_query_over_what_is_available_goes_on_where_the_last_one_ended(
     assert begin + 2198 <= froms[1] <= begin + 2198 + 300
 
 
-def test_what_is_collected_while_a_batch_is_read_for_days_makes_nothing_of_the_next_one_too_late(
-    spark: Any, one: Simulator, tmp_path: Path
-) -> None:
+def test_slow_batch_makes_no_later_event_late(spark: Any, one: Simulator, tmp_path: Path) -> None:
+    """What is collected while a batch is read for days makes no event of the next one too late."""
     begin = int(time.time()) - 4000
     terms = {"connectors": "c1", "since": begin}
     one.add("c1", {"e": {"k": "Init"}, "t": begin, "n": 0, "a": begin})
@@ -170,7 +169,7 @@ def test_what_is_collected_while_a_batch_is_read_for_days_makes_nothing_of_the_n
     assert available(spark, one, tmp_path, **terms) == [f"{begin}.0", f"{begin + 20}.0"]
 
 
-def test_a_stream_that_begins_now_reads_nothing_of_the_past(spark: Any, one: Simulator, tmp_path: Path) -> None:
+def test_stream_that_begins_now_reads_no_past(spark: Any, one: Simulator, tmp_path: Path) -> None:
     now = int(time.time())
     one.add("c1", {"e": {"k": "Init"}, "t": now - 60, "n": 0})
     frame = spark.readStream.format("cfevents").options(**options(one, connectors="all")).load()
@@ -180,7 +179,7 @@ def test_a_stream_that_begins_now_reads_nothing_of_the_past(spark: Any, one: Sim
     assert one.requests == []
 
 
-def test_a_stream_asks_for_nothing_more_within_its_interval(spark: Any, one: Simulator) -> None:
+def test_stream_sends_nothing_within_its_interval(spark: Any, one: Simulator) -> None:
     frame = spark.readStream.format("cfevents").options(**options(one, connectors="all", since="1h", interval="1h"))
     query = frame.load().writeStream.format("noop").start()
     try:
@@ -194,9 +193,7 @@ def test_a_stream_asks_for_nothing_more_within_its_interval(spark: Any, one: Sim
         query.stop()
 
 
-def test_what_is_wrong_with_the_parse_options_a_stream_is_said_when_it_starts(
-    spark: Any, one: Simulator, tmp_path: Path
-) -> None:
+def test_wrong_stream_options_fail_at_the_start(spark: Any, one: Simulator, tmp_path: Path) -> None:
     frame = spark.readStream.format("cfevents").options(**options(one, connectors="c1", until="1h")).load()
     with pytest.raises(Exception, match="until has no meaning for readStream") as caught:
         frame.writeStream.format("noop").trigger(availableNow=True).start().awaitTermination()
