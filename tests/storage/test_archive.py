@@ -39,22 +39,24 @@ def plainly(path: Path, statement: str, *values: Any) -> list[Any]:
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(details(), max_size=5, unique_by=lambda each: (each.metadata.recorded_ts, each.metadata.sequence)))
+@given(
+    st.lists(details(), max_size=5, unique_by=lambda detail: (detail.metadata.recorded_ts, detail.metadata.sequence))
+)
 def test_what_goes_in_comes_out(tmp_path: Path, these: list[EventDetail]) -> None:
     async def main() -> list[EventDetail]:
         (tmp_path / "events.db").unlink(missing_ok=True)
         async with Archive(tmp_path / "events.db") as archive:
             assert await archive.append(batch(these)) == len(these)
-            found = await archive._select(LISTED + PAYLOAD, "ORDER BY recorded_ts, sequence", ("c1",))
-            for each in found:
-                if each.recorded is not None:
-                    assert await archive.get_event("c1", each.metadata) == each.recorded
-            return found
+            stored = await archive._select(LISTED + PAYLOAD, "ORDER BY recorded_ts, sequence", ("c1",))
+            for detail in stored:
+                if detail.recorded is not None:
+                    assert await archive.get_event("c1", detail.metadata) == detail.recorded
+            return stored
 
-    found = asyncio.run(main())
-    expected = sorted(these, key=lambda each: (each.metadata.recorded_ts, each.metadata.sequence))
-    assert found == expected
-    for back, sent in zip(found, expected, strict=True):
+    stored = asyncio.run(main())
+    expected = sorted(these, key=lambda detail: (detail.metadata.recorded_ts, detail.metadata.sequence))
+    assert stored == expected
+    for back, sent in zip(stored, expected, strict=True):
         assert type(back.metadata.recorded_ts) is type(sent.metadata.recorded_ts)
         assert type(back.metadata.collected_ts) is type(sent.metadata.collected_ts)
         assert back.metadata.extra == sent.metadata.extra
@@ -70,7 +72,7 @@ async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive, monkeypa
     stream = archive.list_events("c1", since=BEGIN, until=BEGIN + 100)
     assert await stream.collect() == [event async for event in stream] == these
     assert [len(page.items) for page in [page async for page in stream.pages()]] == [4, 4, 4, 4, 4]
-    assert [each.metadata async for each in stream.details()] == these
+    assert [detail.metadata async for detail in stream.details()] == these
     assert (stream.since, stream.until) == (BEGIN, BEGIN + 100)
     assert repr(stream) == f"<ArchivedStream of 'c1' since={BEGIN} until={BEGIN + 100}>"
     empty = [page async for page in archive.list_events("c2", since=BEGIN).pages()]
@@ -101,9 +103,9 @@ def test_window_includes_both_bounds(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(archive_module, "ArchivedStream", partial(ArchivedStream, page_events=page))
-        found = asyncio.run(main())
-    expected = [each for each in these if since <= each.recorded_ts <= until and each.kind in kinds]
-    assert found == sorted(expected, key=lambda each: (each.recorded_ts, each.sequence))
+        stored = asyncio.run(main())
+    expected = [event for event in these if since <= event.recorded_ts <= until and event.kind in kinds]
+    assert stored == sorted(expected, key=lambda event: (event.recorded_ts, event.sequence))
 
 
 async def test_missing_payload_is_filled_in(archive: Archive) -> None:
@@ -116,7 +118,10 @@ async def test_missing_payload_is_filled_in(archive: Archive) -> None:
     assert (await archive.get_event("c1", first)).event == events.StartUpgrade("https://u")
     await archive.append(batch([with_payload(first, "https://other")]))
     assert (await archive.get_event("c1", "1700000000.0")).event == events.StartUpgrade("https://u")
-    assert [each.recorded is None async for each in archive.list_events("c1", since=BEGIN).details()] == [False, True]
+    assert [detail.recorded is None async for detail in archive.list_events("c1", since=BEGIN).details()] == [
+        False,
+        True,
+    ]
     with pytest.raises(ArchiveError, match=r"has no event 1700000005\.0 of c1"):
         await archive.get_event("c1", EventId(BEGIN + 5, 0))
 
@@ -124,7 +129,7 @@ async def test_missing_payload_is_filled_in(archive: Archive) -> None:
 async def test_details_of_other_kinds_come_without_their_payloads(archive: Archive) -> None:
     await archive.append(batch([with_payload(listed(BEGIN)), with_payload(listed(BEGIN + 1, kind="New"))]))
     stream = archive.list_events("c1", since=BEGIN)
-    assert [each.recorded is not None async for each in stream.details(kinds="New")] == [False, True]
+    assert [detail.recorded is not None async for detail in stream.details(kinds="New")] == [False, True]
     with pytest.raises(ValueError, match="concurrency=0"):
         stream.details(concurrency=0)
 
@@ -132,8 +137,8 @@ async def test_details_of_other_kinds_come_without_their_payloads(archive: Archi
 async def test_the_latest_events_are_those_with_a_payload_newest_first(archive: Archive) -> None:
     await archive.append(batch([with_payload(listed(BEGIN + number)) for number in range(12)]))
     await archive.append(batch([listed(BEGIN + 99)]))
-    assert [each.recorded_ts - BEGIN for each in await archive.latest_events("c1")] == list(range(11, 1, -1))
-    assert [each.recorded_ts - BEGIN for each in await archive.latest_events("c1", limit=2)] == [11, 10]
+    assert [event.recorded_ts - BEGIN for event in await archive.latest_events("c1")] == list(range(11, 1, -1))
+    assert [event.recorded_ts - BEGIN for event in await archive.latest_events("c1", limit=2)] == [11, 10]
     assert await archive.latest_events("c2") == []
 
 
@@ -149,9 +154,9 @@ async def test_several_accounts_need_account_id(tmp_path: Path) -> None:
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch([listed(BEGIN)], account_id="a1"))
         await archive.append(batch([listed(BEGIN), listed(BEGIN + 1)], account_id="a2"))
-        for asked in (archive.list_events("c1", since=1).collect(), archive.list_connectors()):
+        for call in (archive.list_events("c1", since=1).collect(), archive.list_connectors()):
             with pytest.raises(ArchiveError, match="several accounts: give one as account_id=, of a1, a2"):
-                await asked
+                await call
     async with Archive(tmp_path / "events.db", account_id="a2") as archive:
         assert len(await archive.list_events("c1", since=1).collect()) == 2
         with pytest.raises(ArchiveError, match="opened for the account a2, not for a1"):
@@ -170,8 +175,8 @@ async def test_pruning_removes_what_is_earlier_and_the_file_shrinks(tmp_path: Pa
         assert await archive.prune(before=BEGIN + 11_900) == 12_400, "more than are removed in one transaction"
         assert path.stat().st_size < before / 5
         assert await archive.prune(before=BEGIN + 11_900) == 0
-        found = await archive.list_events("c1", since=BEGIN).collect()
-        assert [event.recorded_ts - BEGIN for event in found] == list(range(11_900, 12_000))
+        stored = await archive.list_events("c1", since=BEGIN).collect()
+        assert [event.recorded_ts - BEGIN for event in stored] == list(range(11_900, 12_000))
 
 
 async def test_file_has_its_mark_and_field_names(tmp_path: Path) -> None:
@@ -249,9 +254,9 @@ async def test_many_that_open_a_new_archive_at_once_all_can_write_it(tmp_path: P
 async def test_what_is_not_open_says_so_and_can_be_opened_again(tmp_path: Path) -> None:
     archive = Archive(tmp_path / "events.db")
     assert repr(archive) == f"<Archive {str(tmp_path / 'events.db')!r}, not open>"
-    for asked in (archive.append(batch([listed(BEGIN)])), archive.list_events("c", since=1).collect()):
+    for call in (archive.append(batch([listed(BEGIN)])), archive.list_events("c", since=1).collect()):
         with pytest.raises(ArchiveError, match="is not open; write 'async with Archive"):
-            await asked
+            await call
     assert await archive.open() is await archive.open() is archive
     assert await archive.append(batch([listed(BEGIN)])) == 1
     await archive.close()
@@ -279,8 +284,8 @@ async def test_a_call_that_is_cancelled_is_done_whole_or_not_at_all(archive: Arc
         call.cancel()
         await asyncio.wait([call])
         done += not call.cancelled()
-    found = await archive.list_events("c1", since=BEGIN).collect()
-    seconds = [event.recorded_ts for event in found]
+    stored = await archive.list_events("c1", since=BEGIN).collect()
+    seconds = [event.recorded_ts for event in stored]
     assert len(seconds) == 2 * len(set(seconds))
     assert len(seconds) >= 2 * done
     assert await archive.append(batch([listed(BEGIN + 500)])) == 1

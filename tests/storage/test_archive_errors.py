@@ -93,7 +93,9 @@ async def test_opening_that_is_cancelled_leaves_nothing_open(path: Path) -> None
         call.cancel()
         await asyncio.wait([call])
         assert call.cancelled()
-    assert not [each for each in threading.enumerate() if each.name.startswith("cfevents-archive") and _stays(each)]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith("cfevents-archive") and _stays(thread)
+    ]
 
 
 def _stays(thread: threading.Thread) -> bool:

@@ -40,7 +40,7 @@ def history(seed: int, begin: int, count: int) -> list[tuple[str, dict[str, Any]
         payload = {"k": kind, "url": f"https://u/{number}\u20ac"}
         event = {"e": payload, "t": recorded, "n": sequence, "a": int(recorded + lag), "v": "1"}
         events.append((connector, event))
-    return sorted(events, key=lambda each: each[1]["a"])
+    return sorted(events, key=lambda pair: pair[1]["a"])
 
 
 @define
@@ -98,10 +98,10 @@ def run() -> Iterator[Run]:
 
 def lines(*paths: Path) -> list[dict[str, Any]]:
     """What stands in files, sorted by connector and id, without what depends on when it was asked for."""
-    found = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
-    for line in found:
+    records = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    for line in records:
         del line["late"]
-    return sorted(found, key=lambda line: (line["connector_id"], line["recorded_ts"], line["sequence"]))
+    return sorted(records, key=lambda line: (line["connector_id"], line["recorded_ts"], line["sequence"]))
 
 
 def rows(path: Path) -> list[Any]:
@@ -161,8 +161,8 @@ def test_two_processes_on_one_archive_store_each_event_once(run: Run, tmp_path: 
         for connector, event in some:
             run.simulator.add(connector, event)
     both = [run.start("archive", path, "once") for _ in range(2)]
-    told = [process.communicate()[0] for process in both]
+    printed = [process.communicate()[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert all(text.startswith("open\n") for text in told)
+    assert all(text.startswith("open\n") for text in printed)
     run.finish("archive", tmp_path / "undisturbed.db")
     assert rows(path) == rows(tmp_path / "undisturbed.db")

@@ -37,23 +37,23 @@ def beside(path: Path) -> Path:
 
 def seconds(*paths: Path) -> list[int]:
     """When the events of files were recorded, in the order of their lines."""
-    found = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
-    return [line["recorded_ts"] - BEGIN for line in found]
+    lines = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
+    return [line["recorded_ts"] - BEGIN for line in lines]
 
 
 def following(*times: int) -> "list[Batch[Any]]":
     """A batch for each time, each with the state after those before it."""
     batches: list[Batch[Any]] = []
-    for each in times:
+    for time_ in times:
         after = batches[-1].checkpoint if batches else None
-        batches.append(batch([listed(BEGIN + each)], after=after))
+        batches.append(batch([listed(BEGIN + time_)], after=after))
     return batches
 
 
 async def write(path: Path, *batches: Batch[Any]) -> None:
     async with NDJSONFile(path) as file:
-        for each in batches:
-            await file.write(each)
+        for next_batch in batches:
+            await file.write(next_batch)
 
 
 async def test_line_is_an_object_and_checkpoint_is_beside_file(path: Path) -> None:
@@ -95,16 +95,16 @@ def test_every_event_becomes_one_line_of_json_that_tells_it(tmp_path: Path, thes
     path = tmp_path / "events.ndjson"
     path.unlink(missing_ok=True)
     asyncio.run(write(path, batch(these)))
-    found = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
-    assert [(line["kind"], line["recorded_ts"], line["sequence"], line["collected_ts"]) for line in found] == [
-        (each.metadata.kind, each.metadata.recorded_ts, each.metadata.sequence, each.metadata.collected_ts)
-        for each in these
+    lines = [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
+    assert [(line["kind"], line["recorded_ts"], line["sequence"], line["collected_ts"]) for line in lines] == [
+        (detail.metadata.kind, detail.metadata.recorded_ts, detail.metadata.sequence, detail.metadata.collected_ts)
+        for detail in these
     ]
-    assert [line.get("extra", {}) for line in found] == [
-        each.metadata.extra | ({} if each.recorded is None else each.recorded.extra) for each in these
+    assert [line.get("extra", {}) for line in lines] == [
+        detail.metadata.extra | ({} if detail.recorded is None else detail.recorded.extra) for detail in these
     ]
-    payloads = [None if each.recorded is None else unstructure(each.recorded.event) for each in these]
-    assert [line["event"] for line in found] == payloads
+    payloads = [None if detail.recorded is None else unstructure(detail.recorded.event) for detail in these]
+    assert [line["event"] for line in lines] == payloads
 
 
 def test_what_goes_before_the_checkpoint_is_cut_off_after_a_kill(path: Path) -> None:
@@ -138,14 +138,14 @@ def test_kill_at_any_step_leaves_each_event_once(path: Path, moment: int) -> Non
         patch.setattr(append_log, "atomic_write", killed(atomic_write))
         patch.setattr(os, "fsync", killed(os.fsync))
         patch.setattr(os, "write", killed(lambda file, data: os.writev(file, [data[: len(data) // 2 + 1]])))
-        for each in batches:
-            file.append(f"{each.items[0].event.recorded_ts}\n".encode(), each.checkpoint.to_json())
+        for next_batch in batches:
+            file.append(f"{next_batch.items[0].event.recorded_ts}\n".encode(), next_batch.checkpoint.to_json())
     file = AppendLog(path, beside(path))
     file.open()
     reached = FollowCheckpoint.from_json(file.checkpoint).of("c1").newest if file.checkpoint else BEGIN - 1
-    for each in batches:
-        if each.items[0].event.recorded_ts > (reached or 0):
-            file.append(f"{each.items[0].event.recorded_ts}\n".encode(), each.checkpoint.to_json())
+    for next_batch in batches:
+        if next_batch.items[0].event.recorded_ts > (reached or 0):
+            file.append(f"{next_batch.items[0].event.recorded_ts}\n".encode(), next_batch.checkpoint.to_json())
     file.close()
     assert path.read_text() == "".join(f"{BEGIN + number}\n" for number in range(4))
 
@@ -239,7 +239,7 @@ def test_another_file_keeps_what_is_in_it(path: Path) -> None:
     path.write_text("another")
     asyncio.run(write(path, second))
     assert path.read_text().splitlines()[0] == "another"
-    assert [len(each.read_text().splitlines()) for each in (path.with_name("moved"), path)] == [1, 2]
+    assert [len(file.read_text().splitlines()) for file in (path.with_name("moved"), path)] == [1, 2]
 
 
 def test_data_without_a_checkpoint_is_not_written_to(path: Path) -> None:
@@ -285,8 +285,8 @@ def test_it_stays_where_it_is_when_the_program_goes_elsewhere(path: Path, monkey
 
     async def main() -> None:
         async with NDJSONFile(path.name) as file:
-            for each in following(0, 1):
-                await file.write(each)
+            for next_batch in following(0, 1):
+                await file.write(next_batch)
                 monkeypatch.chdir(path.parent / "elsewhere")
 
     asyncio.run(main())
@@ -426,8 +426,8 @@ def test_the_checkpoint_may_be_elsewhere(path: Path, tmp_path: Path) -> None:
             await file.write(batch([listed(BEGIN)]))
 
     asyncio.run(main())
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["events.ndjson", "events.ndjson.lock", "state"]
-    assert sorted(each.name for each in (tmp_path / "state").iterdir()) == ["here"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["events.ndjson", "events.ndjson.lock", "state"]
+    assert sorted(file.name for file in (tmp_path / "state").iterdir()) == ["here"]
 
 
 @pytest.mark.parametrize(
@@ -512,8 +512,8 @@ def test_cancelled_batch_is_there_whole_or_not_at_all(path: Path) -> None:
 
     async def main() -> str | None:
         async with NDJSONFile(path) as file:
-            for number, each in enumerate(batches):
-                call = asyncio.create_task(file.write(each))
+            for number, next_batch in enumerate(batches):
+                call = asyncio.create_task(file.write(next_batch))
                 await asyncio.sleep(number / 20_000)
                 call.cancel()
                 await asyncio.wait([call])
@@ -521,7 +521,7 @@ def test_cancelled_batch_is_there_whole_or_not_at_all(path: Path) -> None:
             return file.checkpoint
 
     checkpoint = asyncio.run(main())
-    assert checkpoint in {each.checkpoint.to_json() for each in batches}
+    assert checkpoint in {next_batch.checkpoint.to_json() for next_batch in batches}
     assert len(seconds(path)) == len(set(seconds(path))) > 0
 
 
@@ -533,8 +533,8 @@ async def test_what_is_followed_into_a_file_goes_on_after_it(path: Path) -> None
         async def follow() -> None:
             async with Client(**simulator.client_options) as client, NDJSONFile(path) as file:
                 follower = client.follow_events(["c1", "c2"], since=begin, checkpoint=file.checkpoint)
-                async for each in follower.once().batches():
-                    await file.write(each)
+                async for next_batch in follower.once().batches():
+                    await file.write(next_batch)
 
         await follow()
         simulator.add("c1", *raw[12:])

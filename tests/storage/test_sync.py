@@ -22,7 +22,7 @@ BEGIN = int(time.time()) - 50_000
 
 
 def made(*times: int, kind: str = "Init") -> list[dict[str, Any]]:
-    return [{"e": {"k": kind, "url": "u"}, "t": BEGIN + each, "n": 0, "v": "1"} for each in times]
+    return [{"e": {"k": kind, "url": "u"}, "t": BEGIN + second, "n": 0, "v": "1"} for second in times]
 
 
 @pytest.fixture
@@ -45,19 +45,19 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
 
 async def stored(archive: Archive, connector_id: str) -> list[float]:
     """When the events that it has were recorded."""
-    found = await archive.list_events(connector_id, since=1, until=BEGIN + 99_999).collect()
-    return [event.recorded_ts - BEGIN for event in found]
+    events = await archive.list_events(connector_id, since=1, until=BEGIN + 99_999).collect()
+    return [event.recorded_ts - BEGIN for event in events]
 
 
-def asked(simulator: Simulator, connector_id: str) -> list[int]:
+def listed_from(simulator: Simulator, connector_id: str) -> list[int]:
     """From when on a connector was listed, since the last time this was asked."""
-    found = [
+    starts = [
         int(request.query["from"]) - BEGIN
         for request in simulator.requests
         if connector_id in request.path and "from" in request.query
     ]
     simulator.requests.clear()
-    return found
+    return starts
 
 
 async def test_archive_equals_live_stream_with_payloads(client: Client, archive: Archive) -> None:
@@ -67,7 +67,7 @@ async def test_archive_equals_live_stream_with_payloads(client: Client, archive:
         window: dict[str, Any] = {"since": BEGIN, "until": BEGIN + 9}
         live, offline = client.list_events(connector_id, **window), archive.list_events(connector_id, **window)
         assert await offline.collect() == await live.collect()
-        assert [each async for each in offline.details()] == [each async for each in live.details()]
+        assert [detail async for detail in offline.details()] == [detail async for detail in live.details()]
         event = (await live.collect())[-1]
         assert await archive.get_event(connector_id, event) == await client.get_event(connector_id, event)
         assert await archive.latest_events(connector_id) == await client.latest_events(connector_id)
@@ -119,11 +119,11 @@ async def test_an_archive_that_is_closed_while_a_sync_begins_ends_it(client: Cli
 async def test_payloads_of_some_kinds_do_not_count_as_all(client: Client, archive: Archive) -> None:
     """Payloads of some kinds alone do not count as those of all."""
     follower = client.follow_events("c1", since=BEGIN).details(kinds="StartUpgrade").once()
-    async for each in follower.batches():
-        await archive.append(each)
+    async for next_batch in follower.batches():
+        await archive.append(next_batch)
     await archive.sync(client, "c1", since=BEGIN, details=True)
-    assert [each async for each in archive.list_events("c1", since=BEGIN).details()] == [
-        each async for each in client.list_events("c1", since=BEGIN, until=BEGIN + 9).details()
+    assert [detail async for detail in archive.list_events("c1", since=BEGIN).details()] == [
+        detail async for detail in client.list_events("c1", since=BEGIN, until=BEGIN + 9).details()
     ]
 
 
@@ -144,16 +144,16 @@ async def test_later_since_goes_on_and_earlier_restarts(simulator: Simulator, cl
     """A later time does not begin anew and an earlier one does."""
     simulator.add("c1", *made(-40_000, 40_000))
     await archive.sync(client, "c1", since=BEGIN, lookback=60)
-    assert asked(simulator, "c1")[0] == -1
+    assert listed_from(simulator, "c1")[0] == -1
     simulator.add("c1", *made(40_001))
     assert await archive.sync(client, "c1", since=BEGIN + 10, lookback=60) == 1
-    assert asked(simulator, "c1")[0] > 30_000
+    assert listed_from(simulator, "c1")[0] > 30_000
     await archive.sync(client, "c1", since=BEGIN, lookback=60)
-    assert asked(simulator, "c1")[0] > 30_000, "it was followed from there once"
+    assert listed_from(simulator, "c1")[0] > 30_000, "it was followed from there once"
     assert await archive.sync(client, "c1", since=BEGIN - 45_000, lookback=60) == 1
-    assert asked(simulator, "c1")[0] == -45_001
+    assert listed_from(simulator, "c1")[0] == -45_001
     await archive.sync(client, "c1", since=BEGIN - 45_000, lookback=60)
-    assert asked(simulator, "c1")[0] > 30_000
+    assert listed_from(simulator, "c1")[0] > 30_000
     assert await stored(archive, "c1") == [-40_000, 0, 1, 2, 40_000, 40_001]
 
 
@@ -190,8 +190,8 @@ async def test_kinds_go_on_each_by_itself(simulator: Simulator, client: Client, 
     assert await archive.sync(client, "c1", since=BEGIN, kind="StartUpgrade", details=True) == 2
     assert await archive.sync(client, "c1", since=BEGIN, kind=["StartUpgrade", "Init"]) == 3
     assert await archive.sync(client, "c1", since=BEGIN) == 0
-    details = [each async for each in archive.list_events("c1", since=BEGIN).details()]
-    assert [each.recorded is not None for each in details] == [False, False, False, True, True]
+    details = [detail async for detail in archive.list_events("c1", since=BEGIN).details()]
+    assert [detail.recorded is not None for detail in details] == [False, False, False, True, True]
 
 
 async def test_failed_connectors_are_raised_after_others_are_stored(
@@ -266,8 +266,8 @@ async def test_two_syncs_at_once_store_each_event_once(
 
 async def test_what_was_followed_by_hand_can_be_appended(client: Client, archive: Archive) -> None:
     new = 0
-    async for each in client.follow_events(["c1", "c2"], since=BEGIN).once().batches():
-        new += await archive.append(each)
+    async for next_batch in client.follow_events(["c1", "c2"], since=BEGIN).once().batches():
+        new += await archive.append(next_batch)
     assert new == 5
     assert await archive.sync(client, ["c1", "c2"], since=BEGIN) == 0
 
@@ -275,8 +275,8 @@ async def test_what_was_followed_by_hand_can_be_appended(client: Client, archive
 async def test_earlier_since_fills_a_followed_gap(simulator: Simulator, client: Client, archive: Archive) -> None:
     """A followed gap is filled where an earlier time is asked for."""
     simulator.add("c1", *made(*range(10, 20)))
-    async for each in client.follow_events("c1", since=BEGIN + 15).once().batches():
-        await archive.append(each)
+    async for next_batch in client.follow_events("c1", since=BEGIN + 15).once().batches():
+        await archive.append(next_batch)
     assert await archive.sync(client, "c1", since=BEGIN) == 8
     assert await stored(archive, "c1") == [0, 1, 2, *range(10, 20)]
 
@@ -314,8 +314,8 @@ async def test_a_row_of_the_checkpoints_is_of_its_connector_alone(
     connection = sqlite3.connect(tmp_path / "events.db")
     rows = connection.execute("SELECT connector_id, kind, checkpoint FROM checkpoints ORDER BY connector_id").fetchall()
     connection.close()
-    told = [(name, kind, list(json.loads(text)["connectors"])) for name, kind, text in rows]
-    assert told == [("", "null", []), ("c1", "null", ["c1"]), ("c2", "null", ["c2"])]
+    checkpoints = [(name, kind, list(json.loads(text)["connectors"])) for name, kind, text in rows]
+    assert checkpoints == [("", "null", []), ("c1", "null", ["c1"]), ("c2", "null", ["c2"])]
 
 
 async def test_both_places_take_the_same_batches(archive: Archive, tmp_path: Path) -> None:
