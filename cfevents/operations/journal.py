@@ -240,13 +240,13 @@ class EventsFunction(Protocol[P, T_co]):
 def accepts_any_events(function: Callable[Concatenate[Journal, P], T_co]) -> EventsFunction[P, T_co]:
     """Convert a function of a journal to one of any events."""
 
-    async def read_and_call(events: AsyncIterable[AnyEvent], args: Any, kwargs: Any) -> Any:
+    async def read_and_call(events: AsyncIterable[AnyEvent], *args: P.args, **kwargs: P.kwargs) -> T_co:
         return function(await Journal.read(events), *args, **kwargs)
 
     @wraps(function)
-    def accepting(events: Any, *args: Any, **kwargs: Any) -> Any:
+    def accepting(events: Any, *args: P.args, **kwargs: P.kwargs) -> Any:
         if isinstance(events, AsyncIterable):
-            return read_and_call(events, args, kwargs)
+            return read_and_call(events, *args, **kwargs)
         return function(events if isinstance(events, Journal) else Journal(events), *args, **kwargs)
 
     # The documentation shows what a caller may pass, not what the function receives.
