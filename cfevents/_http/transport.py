@@ -117,7 +117,7 @@ class Transport:
 
     @property
     def is_proxied(self) -> bool:
-        """Whether requests go through the proxy that the environment names."""
+        """True where requests go through the proxy that the environment names."""
         return bool(self._proxy)
 
     async def send(self, request: Request[Any]) -> Response:

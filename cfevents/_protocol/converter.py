@@ -1,7 +1,7 @@
-"""JSON to classes and back: the one cattrs converter, and the one table of wire names.
+"""JSON to classes and back, by the one cattrs converter.
 
-Strict about what an event is known by, tolerant about the rest: a field that is not documented is kept in ``extra``,
-an optional one of another type than documented is None and keeps its original value there.
+Strict about the identity of an event, tolerant about the rest: an undocumented field is kept in ``extra``; an optional
+field of another type than documented is None, and its original value is kept there.
 """
 
 import json
@@ -35,7 +35,7 @@ def structure(raw: Any, cls: type[T]) -> T: ...
 @overload
 def structure(raw: Any, cls: UnionType) -> Event: ...
 def structure(raw: Any, cls: Any) -> Any:
-    """Make an instance of a class from the JSON that the API sends for it.
+    """Return an instance of a class from the JSON that the API sends for it.
 
     Args:
         raw: A JSON value as ``json.loads`` returns it.
@@ -51,16 +51,16 @@ def structure(raw: Any, cls: Any) -> Any:
 
 
 def unstructure(value: Any) -> Any:
-    """Give the API's JSON for an instance, or a list of instances, of the classes that `structure` makes.
+    """Return the API's JSON for an instance, or a list of instances, of the classes of `structure`.
 
-    Equal to what was sent as a JSON value: ``3.0`` may have become ``3``, a null optional field may be left out.
+    Equal to the original as a JSON value: ``3.0`` may have become ``3``, a null optional field may be left out.
     Objects and arrays inside a payload are the instance's own, not copies.
     """
     return converter().unstructure(value)
 
 
 def structure_at(place: str, raw: Any, cls: type[T]) -> T:
-    """Do as `structure` does, for a value that stands at a place in a larger answer."""
+    """Structure a value at a place in a larger response; raises as `structure` does."""
     try:
         return converter().structure(raw, cls)
     except (BaseValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
@@ -70,42 +70,42 @@ def structure_at(place: str, raw: Any, cls: type[T]) -> T:
 
 
 def wire_name(cls: type, attribute: str) -> str:
-    """Spell an attribute as the API does."""
+    """Return the API's name of an attribute."""
     return WIRE_NAMES.get(cls, {}).get(attribute, attribute)
 
 
-def _text(value: Any, _: Any) -> str:
+def _to_text(value: Any, _: Any) -> str:
     if type(value) is not str:
-        raise TypeError(f"text was expected, not {_shown(value)}")
+        raise TypeError(f"text was expected, not {_json_repr(value)}")
     return value
 
 
-def _flag(value: Any, _: Any) -> bool:
+def _to_bool(value: Any, _: Any) -> bool:
     if type(value) is not bool:
-        raise TypeError(f"true or false was expected, not {_shown(value)}")
+        raise TypeError(f"true or false was expected, not {_json_repr(value)}")
     return value
 
 
-def _number(value: Any, _: Any) -> int | float:
+def _to_number(value: Any, _: Any) -> int | float:
     if type(value) not in (int, float):
-        raise TypeError(f"a number was expected, not {_shown(value)}")
+        raise TypeError(f"a number was expected, not {_json_repr(value)}")
     number: int | float = whole(value)
     if isinstance(number, int) and number not in INT64:
-        raise ValueError(f"a number of 64 bits was expected, not {_shown(value)}")
+        raise ValueError(f"a number of 64 bits was expected, not {_json_repr(value)}")
     if not math.isfinite(number):
-        raise ValueError(f"a finite number was expected, not {_shown(value)}")
+        raise ValueError(f"a finite number was expected, not {_json_repr(value)}")
     return number
 
 
-def _whole_number(value: Any, _: Any) -> int:
-    number = _number(value, _)
+def _to_int(value: Any, _: Any) -> int:
+    number = _to_number(value, _)
     if isinstance(number, float):
-        raise ValueError(f"a whole number was expected, not {_shown(value)}")
+        raise ValueError(f"a whole number was expected, not {_json_repr(value)}")
     return number
 
 
 def _event_hook(converter: Converter) -> Callable[[Any, Any], Event]:
-    """Make the hook for ``e``: our own table by kind, which no unknown kind can grow or break."""
+    """Return the hook for ``e``: our own table by kind, which unknown kinds neither grow nor break."""
 
     def structure_event(raw: Any, _: Any) -> Event:
         kind = _kind(_object(raw))
@@ -118,21 +118,21 @@ def _event_hook(converter: Converter) -> Callable[[Any, Any], Event]:
 
 
 class _KindError(ValueError):
-    """The kind of an event is missing or not text."""
+    """A kind that is missing or not text."""
 
 
 def _kind(raw: dict[str, Any]) -> str:
     if _KIND not in raw:
         raise _KindError("is missing")
     try:
-        return _text(raw[_KIND], str)
+        return _to_text(raw[_KIND], str)
     except TypeError as error:
         raise _KindError(str(error)) from None
 
 
 def _object(raw: Any) -> dict[str, Any]:
     if type(raw) is not dict:
-        raise TypeError(f"an object was expected, not {_shown(raw)}")
+        raise TypeError(f"an object was expected, not {_json_repr(raw)}")
     return raw
 
 
@@ -143,14 +143,14 @@ def _array_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
     def structure_array(raw: Any, _: Any) -> Any:
         # cattrs takes any iterable here: an object would become the tuple of its names.
         if type(raw) is not list:
-            raise TypeError(f"an array was expected, not {_shown(raw)}")
+            raise TypeError(f"an array was expected, not {_json_repr(raw)}")
         return build(raw, cls)
 
     return structure_array
 
 
 def _tolerant(hook: Callable[[Any, Any], Any], cls: type, name: str) -> Callable[[Any, Any], Any]:
-    """Make a hook that gives None for what an optional attribute cannot hold."""
+    """Return a hook that returns None for what an optional attribute cannot hold."""
 
     def structure_or_none(value: Any, kind: Any) -> Any:
         try:
@@ -168,14 +168,14 @@ def _warn_once(cls: type, name: str) -> None:
 
 
 def _object_hook(cls: type, converter: Converter) -> Callable[[Any, Any], Any]:
-    """Make the hook for a class whose ``extra`` takes what finds no attribute of its own."""
-    attributes = {wire_name(cls, each.name): each for each in attrs.fields(attrs.resolve_types(cls))}
+    """Return the hook for a class whose ``extra`` takes the fields without an attribute of their own."""
+    attributes = {wire_name(cls, attribute.name): attribute for attribute in attrs.fields(attrs.resolve_types(cls))}
     del attributes["extra"]
     build: Callable[[Any, Any], Any] = make_dict_structure_fn(
         cls,
         converter,
         extra=override(omit=True),
-        **{each.name: _overridden(each, name, cls, converter) for name, each in attributes.items()},
+        **{attribute.name: _override(attribute, name, cls, converter) for name, attribute in attributes.items()},
     )
 
     def structure_object(raw: Any, _: Any) -> Any:
@@ -190,15 +190,17 @@ def _object_hook(cls: type, converter: Converter) -> Callable[[Any, Any], Any]:
     return structure_object
 
 
-def _overridden(attribute: "attrs.Attribute[Any]", name: str, cls: type, converter: Converter) -> Any:
+def _override(attribute: "attrs.Attribute[Any]", name: str, cls: type, converter: Converter) -> Any:
     if attribute.default is attrs.NOTHING or attribute.metadata.get("strict"):
         return override(rename=name)
     return override(rename=name, struct_hook=_tolerant(converter.get_structure_hook(attribute.type), cls, name))
 
 
 def _object_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
-    """Make the hook that gives an object back, with its kind where it has one, and with its ``extra``."""
-    names: dict[str, Any] = {each.name: override(rename=wire_name(cls, each.name)) for each in attrs.fields(cls)}
+    """Return the hook that converts an instance to JSON, with its ``extra``, and its kind where it has one."""
+    names: dict[str, Any] = {
+        attribute.name: override(rename=wire_name(cls, attribute.name)) for attribute in attrs.fields(cls)
+    }
     names["extra"] = override(omit=True)
     spread: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(
         cls, converter, _cattrs_omit_if_default=True, **names
@@ -219,12 +221,12 @@ def _unknown_event_json(event: UnknownEvent) -> dict[str, Any]:
 
 @cache
 def converter() -> Converter:
-    """Make the one converter, when it is first needed: importing has to be quick."""
+    """Return the one converter, made when it is first needed, since importing has to be quick."""
     made = Converter(detailed_validation=True)
-    made.register_structure_hook(str, _text)
-    made.register_structure_hook(bool, _flag)
-    made.register_structure_hook(int, _whole_number)
-    made.register_structure_hook(int | float, _number)
+    made.register_structure_hook(str, _to_text)
+    made.register_structure_hook(bool, _to_bool)
+    made.register_structure_hook(int, _to_int)
+    made.register_structure_hook(int | float, _to_number)
     made.register_structure_hook_factory(_is_array, _array_hook)
     made.register_structure_hook_factory(_keeps_extra, _object_hook)
     made.register_unstructure_hook_factory(_keeps_extra, _object_unstructure_hook)
@@ -244,7 +246,7 @@ def _is_array(cls: Any) -> bool:
 
 
 def _first_fault(error: BaseException) -> tuple[str, str]:
-    """Find the place of the first fault in what cattrs raised, and what was wrong there."""
+    """Return the place of the first fault in cattrs' error, and what was wrong there."""
     if not isinstance(error, BaseValidationError):
         return _leaf(error)
     fault = error.exceptions[0]
@@ -263,8 +265,8 @@ def _leaf(error: BaseException) -> tuple[str, str]:
     return f".{_KIND}" if isinstance(error, _KindError) else "", str(error)
 
 
-def _shown(value: Any) -> str:
-    """Say what a value is, in JSON's terms and in one short line."""
+def _json_repr(value: Any) -> str:
+    """Return what a value is in JSON's terms, in one short line."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"
     if isinstance(value, int) and value not in INT64:

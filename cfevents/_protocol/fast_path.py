@@ -1,8 +1,8 @@
-"""The extra ``speed``: a faster reader for a listing's answer, where msgspec is installed.
+"""Faster decoding of listings that are exactly as documented, still faster with the extra ``speed`` (msgspec).
 
-It says yes or steps aside, and then the ordinary way decides. It takes an answer that is as documented in every place,
-with whole numbers of 64 bits and nothing beside the result; so both ways give the same for every body, which
-tests/protocol/test_fast_path.py keeps true.
+Both functions return None, or call the general decoder, for anything that is not exactly as documented: every place of
+its type, whole numbers of 64 bits, and nothing beside the result. So the fast and the general way give the same for
+every body, which tests/protocol/test_fast_path.py and test_listings.py keep true.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from cfevents._model.api import INT64, WIRE_NAMES, EventMetadata, EventSlots, Li
 from cfevents.events import KINDS
 
 OWN_TEXT: Mapping[str, str] = {kind: kind for kind in KINDS}
-"""The catalogue's own text of each kind: an answer brings another copy with each event, of some 60 bytes."""
+"""The catalogue's own text of each kind. Each event brings another copy, of some 60 bytes, which is dropped."""
 
 _END = INT64.stop
 _LISTING = {"items", "cursor", "count"}
@@ -26,9 +26,9 @@ _Hook = Callable[[Any, Any], Any]
 
 
 class UnfrozenEvent(EventSlots):
-    """An event that is being made: its attributes are set in a third of the time that a frozen ``__init__`` takes.
+    """An event under construction. Setting its attributes takes a third of the time of a frozen ``__init__``.
 
-    It is finished by making it an `EventMetadata`. Its ``extra`` stays unset: an event makes it when it is asked for.
+    It is finished by changing its class to `EventMetadata`. ``extra`` stays unset and is created on first access.
     """
 
     __slots__ = ()
@@ -40,20 +40,19 @@ class UnfrozenEvent(EventSlots):
 
 
 def unfrozen_events(number: int) -> tuple[UnfrozenEvent, ...]:
-    """Make as many events without attributes."""
+    """Return so many events without attributes."""
     return tuple(map(object.__new__, repeat(UnfrozenEvent, number)))
 
 
 def listing_hook(letters: Mapping[str, str], general: _Hook) -> _Hook:
-    """Make the hook for a page: strict, and no judge of what it does not take.
+    """Return the structuring hook for a page, which falls back to the general hook.
 
-    Where each event has exactly the four documented letters, each with a value that stays as it is, and nothing else
-    stands beside them, nothing is left to convert, to tolerate, to keep in ``extra`` or to complain of.
-    tests/protocol/test_listings.py keeps both ways equal.
+    Where each event has exactly the four documented fields, with values that stay as they are, there is nothing to
+    convert, to tolerate, to keep in ``extra`` or to report.
 
     Args:
-        letters: How the API spells the attributes of an event.
-        general: The hook for a page that is of another shape: it tells what is wrong, and where.
+        letters: The API's names of an event's attributes.
+        general: The hook for a page of another shape; its errors name the place.
     """
     names = ("kind", "recorded_ts", "sequence", "collected_ts")
     return partial(_structured, tuple(letters[name] for name in names), general)
@@ -61,9 +60,9 @@ def listing_hook(letters: Mapping[str, str], general: _Hook) -> _Hook:
 
 def _structured(letters: tuple[str, ...], general: _Hook, raw: Any, cls: Any) -> Any:
     try:
-        if _is_as_documented(raw) and (events := _events(letters, raw["items"])) is not None:
+        if _is_as_documented(raw) and (events := _documented_events(letters, raw["items"])) is not None:
             return Listing(events, raw.get("cursor"), raw.get("count"))
-    except Exception:  # noqa: S110 - what it is, the general way tells
+    except Exception:  # noqa: S110 - the general hook says what is wrong
         pass
     return general(raw, cls)
 
@@ -74,7 +73,7 @@ def _is_as_documented(raw: Any) -> bool:
     return known and type(cursor) in _TEXT_OR_NONE and (count is None or (type(count) is int and count in INT64))
 
 
-def _events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ...] | None:
+def _documented_events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ...] | None:
     k, t, n, a = letters
     own_text = OWN_TEXT.get
     events = unfrozen_events(len(raw))
@@ -82,7 +81,8 @@ def _events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ..
         kind, recorded, sequence, collected = item[k], item[t], item[n], item[a]
         if not (type(recorded) is type(sequence) is type(collected) is int and type(kind) is str and len(item) == 4):
             return None
-        # As nearly all are; or-ed, whole numbers are as long as the longest of them, and below 0 if one is.
+        # Nearly all events pass the first comparison. Or-ed, numbers have as many bits as the longest of them, and are
+        # below 0 if one is.
         if not (0 <= sequence <= recorded <= collected < _END or 0 <= recorded | sequence | collected < _END):
             return None
         event.kind = own_text(kind, kind)
@@ -95,7 +95,7 @@ def _events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ..
 
 @frozen(eq=False, repr=False)
 class DecodedListing:
-    """A listing that was found to be as documented. Its events are still msgspec's structs."""
+    """A listing exactly as documented, whose events are still msgspec's structs."""
 
     _raw: Any
 
@@ -105,7 +105,7 @@ class DecodedListing:
         return cast("str | None", self._raw.cursor)
 
     def read(self) -> Listing:
-        """Make the events the library's own."""
+        """Return the listing with events of the library."""
         own_text = OWN_TEXT.get
         events = unfrozen_events(len(self._raw.items))
         for event, raw in zip(events, self._raw.items, strict=True):
@@ -118,19 +118,19 @@ class DecodedListing:
 
 
 def decode_listing(body: bytes) -> DecodedListing | None:
-    """Read the body of a successful answer to *List Events*; None where the ordinary way has to decide."""
+    """Decode the body of a listing; None where msgspec is missing or the general decoder has to decide."""
     if (decode := _decoder()) is None:
         return None
     try:
         envelope = decode(body)
-    except Exception:  # of which family, differs from one msgspec to the next
+    except Exception:  # the classes differ between versions of msgspec
         return None
     return DecodedListing(envelope.result) if envelope.success else None
 
 
 @cache
 def _decoder() -> Callable[[bytes], Any] | None:
-    """Look for msgspec, once, at the first page; without it there is no quick way."""
+    """Return msgspec's decoder, made at the first page; None where msgspec is not installed."""
     try:
         from msgspec import Meta, defstruct, json  # noqa: PLC0415 - an extra, and importing has to be quick
     except ImportError:
@@ -145,14 +145,14 @@ def _decoder() -> Callable[[bytes], Any] | None:
     envelope = defstruct(
         "Envelope",
         [("result", listing), ("success", bool), ("errors", nothing, None), ("messages", nothing, None)],
-        # What msgspec skips it does not check: a number without end, text that is not UTF-8.
+        # msgspec does not check the fields that it skips: numbers out of range, text that is not UTF-8.
         forbid_unknown_fields=True,
     )
     return cast("Callable[[bytes], Any]", json.Decoder(envelope).decode)
 
 
 def _struct(cls: type, *fields: Any) -> Any:
-    """Make the struct that reads a class by the API's letters, and nothing else beside them."""
+    """Return the struct with the API's names of a class, which refuses any other field."""
     from msgspec import defstruct  # noqa: PLC0415 - as above
 
     return defstruct(

@@ -1,4 +1,4 @@
-"""The rate-limit headers of an answer, as far as they can be read."""
+"""The rate-limit headers of a response, as far as they can be parsed."""
 
 import logging
 import re
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-# Not compiled here: importing has to be quick, and re remembers what it compiled.
+# Not compiled here: importing has to be quick, and re caches what it compiled.
 _ITEM = r'\s*"(?P<name>[^"]*)"\s*(?P<parameters>(?:;\s*[a-z]+\s*=\s*[0-9]{1,9}\s*)+)'
 _PARAMETER = r"([a-z]+)\s*=\s*([0-9]+)"
 
-# A policy of more than a day is none that a client could keep to.
-_LONGEST_PERIOD = 86_400
+# A client cannot keep to a longer one.
+_MAX_PERIOD_S = 86_400
 
 _log = logging.getLogger("cfevents")
 
@@ -31,19 +31,19 @@ class Remainder(NamedTuple):
 
 
 class RateLimits(NamedTuple):
-    """What an answer tells of the limits, by the names of the policies; malformed items are left out."""
+    """The limits in the headers, by the names of the policies. Malformed items are left out."""
 
     policies: Mapping[str, Policy]
     remainders: Mapping[str, Remainder]
 
     @property
     def resets_in(self) -> int | None:
-        """The seconds until every window in which nothing is left begins anew; None where none is named."""
-        return max((each.resets_in for each in self.remainders.values() if each.requests == 0), default=None)
+        """Seconds until every window that is used up begins anew; None where there is none."""
+        return max((left.resets_in for left in self.remainders.values() if left.requests == 0), default=None)
 
     @classmethod
     def of(cls, policy: str | None, ratelimit: str | None) -> "RateLimits":
-        """Read ``Ratelimit-Policy: "burst";q=100;w=60`` and ``Ratelimit: "default";r=50;t=30``, items in any order."""
+        """Parse ``Ratelimit-Policy: "burst";q=100;w=60`` and ``Ratelimit: "default";r=50;t=30``, items in any order."""
         return cls(_policies(policy), _remainders(ratelimit))
 
 
@@ -51,35 +51,35 @@ NO_LIMITS = RateLimits({}, {})
 
 
 def parse_retry_after(text: str | None) -> int | None:
-    """Read ``Retry-After``: whole seconds, as the API sends them; anything else tells nothing."""
+    """Parse ``Retry-After`` in whole seconds, as the API sends it; None for anything else."""
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 @lru_cache(maxsize=64)  # it is the same on every answer
 def _policies(text: str | None) -> Mapping[str, Policy]:
     items = _items("Ratelimit-Policy", text, "q", "w")
-    return {name: Policy(*pair) for name, pair in items.items() if all(pair) and pair[1] <= _LONGEST_PERIOD}
+    return {name: Policy(*pair) for name, pair in items.items() if all(pair) and pair[1] <= _MAX_PERIOD_S}
 
 
 @lru_cache(maxsize=64)
 def _remainders(text: str | None) -> Mapping[str, Remainder]:
     items = _items("Ratelimit", text, "r", "t")
-    # The smallest last: several may stand for one window that we know without a name.
+    # The smallest last: several names may mean the one window that we know without a name.
     return {name: Remainder(*pair) for name, pair in sorted(items.items(), key=lambda item: -item[1][0])}
 
 
 def _items(header: str, text: str | None, first: str, second: str) -> Mapping[str, tuple[int, int]]:
-    found = {}
+    items = {}
     for item in (text or "").split(",") if text else ():
         match = re.fullmatch(_ITEM, item, re.ASCII)
         parameters = dict(re.findall(_PARAMETER, match["parameters"])) if match else {}
         if match and first in parameters and second in parameters:
-            found[match["name"]] = int(parameters[first]), int(parameters[second])
+            items[match["name"]] = int(parameters[first]), int(parameters[second])
         else:
-            _tell_of_malformed(header)
-    return found
+            _warn_malformed(header)
+    return items
 
 
 @cache
-def _tell_of_malformed(header: str) -> None:
+def _warn_malformed(header: str) -> None:
     _log.warning("an item of the header %s cannot be read, and is ignored", header)

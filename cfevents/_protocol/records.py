@@ -1,4 +1,4 @@
-"""Events as JSON objects, one for a line. Nothing is loaded for it before there is an event."""
+"""Events as flat JSON records, one per line. Nothing else is imported before there is an event."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def listed_line(connector_id: str, event: "EventMetadata") -> dict[str, Any]:
-    """Make the object of an event as a listing has it."""
+    """Return the record of a listed event."""
     return {
         "connector_id": connector_id,
         "id": str(event.id),
@@ -26,7 +26,7 @@ def listed_line(connector_id: str, event: "EventMetadata") -> dict[str, Any]:
 
 
 def recorded_line(connector_id: str, event: "RecordedEvent") -> dict[str, Any]:
-    """Make the object of an event with its payload."""
+    """Return the record of an event with its payload."""
     from cfevents._protocol.converter import unstructure  # noqa: PLC0415 - not needed for --help
 
     return {
@@ -43,9 +43,9 @@ def recorded_line(connector_id: str, event: "RecordedEvent") -> dict[str, Any]:
 
 
 def followed_line(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]") -> dict[str, Any]:
-    """Make the object of an event that came: as listed, whether it was late, and its payload where that was asked for.
+    """Return the record of a followed event: as listed, whether it was late, and its payload where requested.
 
-    ``version`` and ``event`` are null where the API had the payload no longer.
+    ``version`` and ``event`` are null where the API no longer had the payload.
     """
     from cfevents._model.api import EventMetadata  # noqa: PLC0415 - not needed for --help
 
@@ -57,7 +57,7 @@ def followed_line(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetai
 
 
 def detailed_line(connector_id: str, event: "EventDetail") -> dict[str, Any]:
-    """Make the object of an event as a listing has it, with its payload.
+    """Return the record of a listed event with its payload.
 
     ``version`` and ``event`` are null where there is no payload.
     """
@@ -65,13 +65,13 @@ def detailed_line(connector_id: str, event: "EventDetail") -> dict[str, Any]:
 
 
 def _with_payload(line: dict[str, Any], connector_id: str, recorded: "RecordedEvent | None") -> dict[str, Any]:
-    told = {} if recorded is None else recorded_line(connector_id, recorded)
-    extra = _extra(line.get("extra", {}) | told.get("extra", {}))
-    return line | {name: told.get(name) for name in ("version", "event")} | extra
+    payload = {} if recorded is None else recorded_line(connector_id, recorded)
+    extra = _extra(line.get("extra", {}) | payload.get("extra", {}))
+    return line | {name: payload.get(name) for name in ("version", "event")} | extra
 
 
 def time_of(event: "EventMetadata | RecordedEvent", name: str) -> datetime | None:
-    """Read a time of an event; None where it lies outside the years 1 to 9999."""
+    """Return a time of an event; None outside the years 1 to 9999."""
     try:
         time: datetime = getattr(event, name)
     except ValueError:
@@ -80,7 +80,7 @@ def time_of(event: "EventMetadata | RecordedEvent", name: str) -> datetime | Non
 
 
 def _extra(fields: dict[str, Any]) -> dict[str, Any]:
-    # Hardly ever there, and then not to be lost.
+    # Rarely present, and then not to be lost.
     return {"extra": fields} if fields else {}
 
 

@@ -1,4 +1,4 @@
-"""What is asked: one function for each of the API's calls."""
+"""Requests: one method for each endpoint of the API."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -20,21 +20,21 @@ T = TypeVar("T")
 
 @define(eq=False, repr=False)
 class Request(Generic[T]):
-    """One call: where it goes, and what its ``result`` is structured into."""
+    """A request, and the class of its result."""
 
     url: URL
     result: Any
-    """The class of the result; typed by the functions below."""
+    """The class that the ``result`` is structured into, as `Endpoints` types it."""
 
     method: str = "GET"
 
     @property
     def path(self) -> str:
-        """The path without its query, for people."""
+        """The path without its query, for messages."""
         return self.url.path
 
     def at(self, cursor: str) -> "Request[T]":
-        """Ask for the page at a cursor, of the listing whose first page this asks for."""
+        """Return the request for another page of the same listing."""
         return Request(self.url.extend_query({"cursor": cursor}), self.result)
 
 
@@ -52,7 +52,7 @@ def request_context(request: Request[Any]) -> Iterator[None]:
 
 @frozen(eq=False, repr=False)
 class Endpoints:
-    """The calls of one account."""
+    """The endpoints of one account."""
 
     base_url: URL
     account_id: str
@@ -60,56 +60,56 @@ class Endpoints:
     def list_events(
         self,
         connector_id: str,
-        timespan: TimeWindow,
+        window: TimeWindow,
         *,
         kinds: tuple[str, ...] = (),
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Request[Listing]:
-        """Ask for one page of a listing; a single kind is left to the API to filter."""
-        query = {"from": str(timespan.since), "to": str(timespan.until)}
+        """List events, one page. The API filters by a single kind; several are filtered by the caller."""
+        query = {"from": str(window.since), "to": str(window.until)}
         if len(kinds) == 1:
             query["k"] = kinds[0]
         if limit is not None:
             query["limit"] = str(limit)
-        first: Request[Listing] = Request(self._events(connector_id).with_query(query), Listing)
+        first: Request[Listing] = Request(self._events_url(connector_id).with_query(query), Listing)
         return first if cursor is None else first.at(cursor)
 
     def get_event(self, connector_id: str, event_id: EventId) -> Request[RecordedEvent]:
-        """Ask for one event with its payload.
+        """Get one event with its payload.
 
         Raises:
             ValueError: The event's time is fractional: its id would read as another one's.
         """
         if not isinstance(event_id.recorded_ts, int):
             raise ValueError(f"event {event_id} cannot be fetched: the API's paths take whole seconds only")
-        return Request(self._events(connector_id, str(event_id)), RecordedEvent)
+        return Request(self._events_url(connector_id, str(event_id)), RecordedEvent)
 
     def latest_events(self, connector_id: str) -> Request[Latest]:
-        """Ask for the latest events with their payloads."""
-        return Request(self._events(connector_id, "latest"), Latest)
+        """Get the latest events with their payloads."""
+        return Request(self._events_url(connector_id, "latest"), Latest)
 
     def list_connectors(self) -> Request[list[Connector]]:
-        """Ask for the account's connectors."""
-        return Request(self._url(), list[Connector])
+        """List the account's connectors."""
+        return Request(self._connectors_url(), list[Connector])
 
-    def _events(self, connector_id: str, *rest: str) -> URL:
-        return self._url(validate_path_segment("connector_id", connector_id), "telemetry", "events", *rest)
+    def _events_url(self, connector_id: str, *rest: str) -> URL:
+        return self._connectors_url(validate_path_segment("connector_id", connector_id), "telemetry", "events", *rest)
 
-    def _url(self, *segments: str) -> URL:
+    def _connectors_url(self, *segments: str) -> URL:
         return _quoted(self.base_url, "accounts", self.account_id, "magic", "connectors", *segments)
 
 
-# A listing asks for the same path, page after page.
+# Every page of a listing has the same path.
 @lru_cache(maxsize=128)
 def _quoted(base_url: URL, *segments: str) -> URL:
-    # Each segment is quoted whole: yarl's own "/" would let ".." and "/" leave the account's path.
+    # Each segment is quoted as a whole: yarl's own "/" would let ".." and "/" leave the account's path.
     path = "/".join(quote(segment, safe="") for segment in segments)
     return base_url.with_path(f"{base_url.raw_path.rstrip('/')}/{path}", encoded=True)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: what is sent there stays here."""
+    """Return whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -16,7 +16,7 @@ from cfevents import EventMetadata
 from cfevents._model.api import Listing
 from cfevents._protocol import converter, fast_path
 from cfevents._protocol.requests import Request
-from cfevents._protocol.responses import Response, _load_json, _opened, parse_result
+from cfevents._protocol.responses import Response, _load_json, _raw_result, parse_result
 from cfevents.testing import History
 
 REQUEST: Request[Listing] = Request(URL("https://api.example.com/accounts/a"), Listing)
@@ -41,7 +41,7 @@ def ways(body: bytes) -> dict[str, Callable[[], Any]]:
         "json.loads alone, items left as dicts": lambda: json.loads(body),
         "json.loads, then the general hook": lambda: general.structure(json.loads(body)["result"], Listing),
         "json.loads, then the converter": lambda: converter.structure_at("", json.loads(body)["result"], Listing),
-        "an answer, the ordinary way": lambda: _opened(REQUEST, response, _load_json(body)).read(),
+        "an answer, the ordinary way": lambda: _raw_result(REQUEST, response, _load_json(body)).read(),
     }
     if fast_path.decode_listing(body) is not None:
         compared["msgspec alone, items left as structs"] = lambda: fast_path.decode_listing(body)
