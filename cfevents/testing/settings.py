@@ -23,7 +23,7 @@ def _one_of(allowed: Any) -> Any:
     return check
 
 
-def _whole_number(least: int) -> Any:
+def _whole_number_from(least: int) -> Any:
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise ValueError(f"{attribute.name} must be a whole number, {least} or more, not {value!r}")
@@ -68,14 +68,14 @@ class SimulatorSettings:
     api_token: str = field(default="simulated-token-0123456789abcdef", repr=False)
     api_email: str = field(default="nobody@example.com", repr=False)
     api_key: str = field(default="simulated-key-0123456789abcdef", repr=False)
-    max_page_size: int = field(default=100, validator=_whole_number(1))
+    max_page_size: int = field(default=100, validator=_whole_number_from(1))
     order: Order = field(default="ascending", validator=_one_of(Order))
     bounds: Bounds = field(default="inclusive", validator=_one_of(Bounds))
     compare: Compare = field(default="t", validator=_one_of(Compare))
     ending: Ending = field(default="absent", validator=_one_of(Ending))
-    empty_pages: int = field(default=0, validator=_whole_number(0))
+    empty_pages: int = field(default=0, validator=_whole_number_from(0))
     seed: int = 0
-    quota: int | None = field(default=None, validator=optional(_whole_number(1)))
+    quota: int | None = field(default=None, validator=optional(_whole_number_from(1)))
     period: float = field(default=300.0, validator=_positive_seconds)
     counting: Counting = field(default="fixed", validator=_one_of(Counting))
     block: float = field(default=300.0, validator=_positive_seconds)
