@@ -14,7 +14,7 @@ from operator import itemgetter
 from random import Random
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define
 
 from cfevents.testing.history import History
 from cfevents.testing.settings import SimulatorSettings
@@ -80,44 +80,33 @@ def _limit_parameter(query: Mapping[str, str], largest: int) -> int:
     return min(int(limit), largest)
 
 
-@frozen
-class Position:
-    """A place in a listing, which a cursor encodes.
+def _to_cursor(selection: Selection, after: SortKey | None, empty_pages: int) -> str:
+    """Return the cursor of a position, Base64 of a checksum and JSON; it is valid for this selection alone.
 
-    Attributes:
+    Args:
+        selection: The listing.
         after: The sort key of the last event delivered; None before the first.
-        empties_left: The number of empty pages before the next page with items.
+        empty_pages: The number of empty pages before the next page with items.
     """
+    content = json.dumps([after, empty_pages]).encode()
+    # As floats, since 3 and 3.0 are the same bound.
+    start, end = float(selection.start), float(selection.end)
+    scope = repr((selection.connector_id, start, end, selection.kind, selection.order))
+    salted = content + b"\0" + scope.encode("utf-8", "surrogatepass")
+    checksum = hashlib.blake2b(salted, digest_size=_CHECKSUM_BYTES).digest()
+    return _CURSOR_PREFIX + base64.b64encode(checksum + content).decode()
 
-    after: SortKey | None
-    empties_left: int
 
-    def to_cursor(self, selection: Selection) -> str:
-        """Return the cursor: Base64 of a checksum and JSON, valid for this selection alone."""
-        content = json.dumps([self.after, self.empties_left]).encode()
-        # As floats, since 3 and 3.0 are the same bound.
-        start, end = float(selection.start), float(selection.end)
-        scope = repr((selection.connector_id, start, end, selection.kind, selection.order))
-        salted = content + b"\0" + scope.encode("utf-8", "surrogatepass")
-        checksum = hashlib.blake2b(salted, digest_size=_CHECKSUM_BYTES).digest()
-        return _CURSOR_PREFIX + base64.b64encode(checksum + content).decode()
-
-    @classmethod
-    def from_cursor(cls, cursor: str, selection: Selection) -> "Position":
-        """Parse a cursor; only one that `to_cursor` returns for this position and selection is valid.
-
-        Raises:
-            Refusal: It did not come from here, was changed, or belongs to another query.
-        """
-        try:
-            content = base64.b64decode(cursor[len(_CURSOR_PREFIX) :])[_CHECKSUM_BYTES:]
-            after, empties_left = json.loads(content)
-            position = cls(None if after is None else tuple(after), empties_left)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise malformed("cursor: damaged cursor") from error
-        if position.to_cursor(selection) != cursor:
-            raise malformed("cursor: damaged cursor, or a cursor of another query")
-        return position
+def _from_cursor(selection: Selection, cursor: str) -> tuple[SortKey | None, int]:
+    """Return the position of a cursor; refuse one that is spelled in any other way than it was given out."""
+    try:
+        after, empty_pages = json.loads(base64.b64decode(cursor[len(_CURSOR_PREFIX) :])[_CHECKSUM_BYTES:])
+        after = None if after is None else tuple(after)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise malformed("cursor: damaged cursor") from error
+    if _to_cursor(selection, after, empty_pages) != cursor:
+        raise malformed("cursor: damaged cursor, or a cursor of another query")
+    return after, empty_pages
 
 
 class Backend:
@@ -164,21 +153,22 @@ class Backend:
     def list_events(self, connector_id: str, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the result of List Events."""
         self._check_connector(connector_id)
-        selection, empty_pages = self._parse_selection(connector_id, query), self._settings.empty_pages
+        selection = self._parse_selection(connector_id, query)
         size = _limit_parameter(query, self._settings.max_page_size)
-        position = Position(None, empty_pages)
+        after: SortKey | None = None
+        empty_pages = self._settings.empty_pages
         if "cursor" in query:
-            position = Position.from_cursor(query["cursor"], selection)
-        if position.empties_left:
-            return _result_page([], cursor=Position(position.after, position.empties_left - 1).to_cursor(selection))
+            after, empty_pages = _from_cursor(selection, query["cursor"])
+        if empty_pages:
+            return _result_page([], cursor=_to_cursor(selection, after, empty_pages - 1))
         # Revision first: an event added right after is then missed once, never for good.
         listing = self._sorted_events(selection, self._store.revision)
-        start = 0 if position.after is None else bisect_right(listing, position.after, key=itemgetter(0))
+        start = 0 if after is None else bisect_right(listing, after, key=itemgetter(0))
         items = [event.item for _, event in listing[start : start + size]]
         if start + size >= len(listing):
             return _result_page(items, **_LAST_CURSOR[self._settings.ending])
         last_key, _ = listing[start + size - 1]
-        return _result_page(items, cursor=Position(last_key, empty_pages).to_cursor(selection))
+        return _result_page(items, cursor=_to_cursor(selection, last_key, self._settings.empty_pages))
 
     def get_event(self, connector_id: str, event_id: str) -> dict[str, Any]:
         """Return the result of Get Event."""

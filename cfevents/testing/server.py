@@ -5,11 +5,11 @@ import hmac
 import itertools
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias, cast
 
 from aiohttp import web
-from attrs import frozen
+from attrs import define, field, frozen
 
 from cfevents.testing.backend import Backend, Refusal, malformed, not_found
 from cfevents.testing.faults.rules import Exchange, Fault, Faults
@@ -41,21 +41,22 @@ class AskedRequest:
     query: dict[str, str]
 
 
+@define(eq=False)
 class Server:
-    """The web application in front of a backend."""
+    """The web application in front of a backend.
 
-    def __init__(
-        self, settings: SimulatorSettings, backend: Backend, requests: list[AskedRequest], quota: Quota, faults: Faults
-    ) -> None:
-        """Serve a backend; every request that arrives is added to `requests`, and counted against the quota."""
-        self._settings = settings
-        self._backend = backend
-        self._requests = requests
-        self._quota = quota
-        self._faults = faults
-        self._cursor_aliases: dict[str, str] = {}
-        self._fault_tasks: set[asyncio.Task[Any]] = set()
-        self._rays = itertools.count(1)
+    Attributes:
+        requests: The list to which every request is added that arrives.
+    """
+
+    _settings: SimulatorSettings
+    _backend: Backend
+    requests: list[AskedRequest]
+    _quota: Quota
+    _faults: Faults
+    _cursor_aliases: dict[str, str] = field(factory=dict, init=False)
+    _fault_tasks: set[asyncio.Task[Any]] = field(factory=set, init=False)
+    _rays: Iterator[int] = field(factory=lambda: itertools.count(1), init=False)
 
     def application(self) -> web.Application:
         """Return the application that aiohttp runs."""
@@ -78,7 +79,7 @@ class Server:
     async def _respond(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Remember and count a request, and answer it, with a fault if one is due."""
         now = asyncio.get_running_loop().time()
-        self._requests.append(AskedRequest(request.method, request.path, dict(request.query.items())))
+        self.requests.append(AskedRequest(request.method, request.path, dict(request.query.items())))
         response = await self._real_answer(request, handler, now)
         response.headers["CF-Ray"] = f"{next(self._rays):016x}-SIM"
         response.headers.update(self._quota.headers(now))

@@ -4,23 +4,13 @@ import math
 from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import Attribute, define, field
-from attrs.validators import optional
+from attrs.validators import in_, optional
 
 Order: TypeAlias = Literal["ascending", "descending", "shuffled", "grouped"]
 Bounds: TypeAlias = Literal["inclusive", "exclusive"]
 Compare: TypeAlias = Literal["t", "a"]
 Ending: TypeAlias = Literal["absent", "null", "empty"]
 Counting: TypeAlias = Literal["fixed", "sliding"]
-
-
-def _one_of(allowed: Any) -> Any:
-    values = get_args(allowed)
-
-    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
-        if value not in values:
-            raise ValueError(f"{attribute.name} must be one of {', '.join(map(repr, values))}, not {value!r}")
-
-    return check
 
 
 def _whole_number_from(least: int) -> Any:
@@ -69,13 +59,13 @@ class SimulatorSettings:
     api_email: str = field(default="nobody@example.com", repr=False)
     api_key: str = field(default="simulated-key-0123456789abcdef", repr=False)
     max_page_size: int = field(default=100, validator=_whole_number_from(1))
-    order: Order = field(default="ascending", validator=_one_of(Order))
-    bounds: Bounds = field(default="inclusive", validator=_one_of(Bounds))
-    compare: Compare = field(default="t", validator=_one_of(Compare))
-    ending: Ending = field(default="absent", validator=_one_of(Ending))
+    order: Order = field(default="ascending", validator=in_(get_args(Order)))
+    bounds: Bounds = field(default="inclusive", validator=in_(get_args(Bounds)))
+    compare: Compare = field(default="t", validator=in_(get_args(Compare)))
+    ending: Ending = field(default="absent", validator=in_(get_args(Ending)))
     empty_pages: int = field(default=0, validator=_whole_number_from(0))
     seed: int = 0
     quota: int | None = field(default=None, validator=optional(_whole_number_from(1)))
     period: float = field(default=300.0, validator=_positive_seconds)
-    counting: Counting = field(default="fixed", validator=_one_of(Counting))
+    counting: Counting = field(default="fixed", validator=in_(get_args(Counting)))
     block: float = field(default=300.0, validator=_positive_seconds)

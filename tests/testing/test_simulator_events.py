@@ -65,7 +65,7 @@ def test_an_event_may_carry_anything_and_be_changed_afterwards() -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "allowed"),
     [
-        ("order", "random", "'ascending', 'descending', 'shuffled', 'grouped', not 'random'"),
+        ("order", "random", r"'ascending', 'descending', 'shuffled', 'grouped'.*'random'"),
         ("bounds", "open", "'inclusive', 'exclusive'"),
         ("compare", "n", "'t', 'a'"),
         ("ending", None, "'absent', 'null', 'empty'"),
@@ -76,7 +76,7 @@ def test_an_event_may_carry_anything_and_be_changed_afterwards() -> None:
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_allowed(setting: str, value: Any, allowed: str) -> None:
-    with pytest.raises(ValueError, match=f"{setting} must be .*{allowed}"):
+    with pytest.raises(ValueError, match=f"{setting}.*must be .*{allowed}"):
         Simulator(events={}, **{setting: value})
     simulator = Simulator(events={})
     with pytest.raises(ValueError, match=allowed):
