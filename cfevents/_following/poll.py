@@ -106,7 +106,7 @@ class Poll:
             CfEventsError: The listing is incomplete; what came before the failure has been yielded.
         """
         connector_id = self._query.start.connector_id
-        async with aclosing(self._batches()) as batches:
+        async with aclosing(self._list_batches()) as batches:
             async for batch in batches:
                 values, failure = await self._with_payloads(batch)
                 before, events = self.mark, batch[: len(values)]
@@ -125,7 +125,7 @@ class Poll:
         if self.mark.reached is not None:
             self.mark = self._prune(self.mark, self.mark.reached)
 
-    async def _batches(self) -> AsyncGenerator[list[EventMetadata], None]:
+    async def _list_batches(self) -> AsyncGenerator[list[EventMetadata], None]:
         loop, mark, pending, failure = asyncio.get_running_loop(), self.mark, list[EventMetadata](), None
         max_events, yielded_at = MAX_BATCH_EVENTS if self._payloads is None else MAX_BATCH_DETAILS, loop.time()
         # The future is listed too, where few appliances have events.

@@ -108,12 +108,14 @@ class Poller:
 
     async def _discover(self) -> None:
         """Find the connectors, those of a whole account again and again."""
-        repeat = self._members.named is None and not self._options.once
+        repeat, get_connection = self._members.named is None and not self._options.once, self._members.get_connection
         while True:
             # During an outage the probes of known connectors find out when it is over.
             if not (self._schedule.is_down and self.status):
                 try:
-                    ids, self.errors = await self._members.resolve(self._connection_for(suspect=self._discovery_fails))
+                    ids, self.errors = await self._members.resolve(
+                        _without_retries(get_connection) if self._discovery_fails else get_connection
+                    )
                 except CfEventsError as error:
                     self._on_discovery_failed(error)
                 else:
@@ -134,11 +136,6 @@ class Poller:
 
     def _is_first_refusal(self, error: CfEventsError) -> bool:
         return isinstance(error, AuthenticationError) and not self._was_answered
-
-    def _connection_for(self, *, suspect: bool) -> GetConnection:
-        """Return the getter of the connection; where no answer is expected, one that sends each request once."""
-        get_connection = self._members.get_connection
-        return (lambda: get_connection().without_retries()) if suspect else get_connection
 
     async def _work(self) -> None:
         while (due := await self._next_due()) is not None:
@@ -161,8 +158,9 @@ class Poller:
     async def _poll(self, due: DueConnector) -> None:
         """Poll a connector, and schedule its next poll."""
         loop, status, was_down = asyncio.get_running_loop(), self.status[due.connector_id], self._schedule.is_down
-        poll = Poll(self._connection_for(suspect=due.suspect), self._options, self._marks[due.connector_id], due)
-        began = loop.time()
+        get_connection, began = self._members.get_connection, loop.time()
+        connect = _without_retries(get_connection) if due.suspect else get_connection
+        poll = Poll(connect, self._options, self._marks[due.connector_id], due)
         try:
             await self._deliver(poll, due.connector_id, status)
         except ConfigurationError:
@@ -172,7 +170,7 @@ class Poller:
         else:
             status.on_success()
             self._was_answered = True
-            least = len(self.status) / (_BUDGET_SHARE * self._members.get_connection().rate)
+            least = len(self.status) / (_BUDGET_SHARE * get_connection().rate)
             self._schedule.done(due, began, loop.time(), again=poll.is_behind, least=least)
         if self._options.once:
             self._schedule.drop(due.connector_id)
@@ -206,6 +204,10 @@ class Poller:
             _log.warning("API unreachable; retrying once a minute: %s", error)
         elif is_new and not was_down and not self._options.once:
             _log.warning("cannot read connector %s, will retry: %s", due.connector_id, error)
+
+
+def _without_retries(get_connection: GetConnection) -> GetConnection:
+    return lambda: get_connection().without_retries()
 
 
 def _is_refusal(error: CfEventsError) -> bool:

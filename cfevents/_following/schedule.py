@@ -139,7 +139,8 @@ class Schedule:
         """
         self._on_answer(now)
         if entry := self._entries.get(due.connector_id):
-            self._set_health(entry, _Health.OK)
+            if entry.health is not _Health.OK:
+                self._set_health(entry, _Health.OK)
             if due.deep:
                 entry.deep_at = began + self._intervals.deep_interval
         pause = least if again else self._jittered(max(self._intervals.interval, least))

@@ -1,4 +1,4 @@
-"""The wing without Spark."""
+"""The package cfevents.spark without Spark."""
 
 import sys
 

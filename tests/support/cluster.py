@@ -1,4 +1,4 @@
-"""A Spark cluster on this machine: a master, and workers that stand for machines of their own."""
+"""A Spark cluster on this machine: a master, and workers that act as machines of their own."""
 
 import os
 import re
@@ -17,7 +17,7 @@ _SETTINGS = {"SPARK_DAEMON_MEMORY": "512m", "SPARK_DAEMON_JAVA_OPTS": "-Dspark.m
 
 
 class Machine:
-    """A process of the cluster with all that it starts, and a folder for all that these write."""
+    """A process of the cluster with its child processes, and a folder for their files."""
 
     def __init__(self, folder: Path, what: str, *arguments: str, token: bool) -> None:
         """Start it."""
@@ -35,25 +35,25 @@ class Machine:
                 start_new_session=True,
             )
 
-    def said(self, what: str) -> str:
-        """Wait until it has said something; give what stands behind it."""
+    def wait_for_log(self, text: str) -> str:
+        """Wait until a text is in the log; return the word after it."""
         for _ in range(600):
-            if found := re.search(what + r"(\S*)", self.log.read_text()):
-                return found[1]
+            if match := re.search(text + r"(\S*)", self.log.read_text()):
+                return match[1]
             if self._process.poll() is not None:
                 break
             time.sleep(0.1)
-        raise AssertionError(f"it did not say {what!r}, but {self.log.read_text()[-5000:]}")
+        raise AssertionError(f"{text!r} is not in the log: {self.log.read_text()[-5000:]}")
 
     def lose(self) -> None:
-        """End it with all that it started, as a power cut does."""
+        """Kill it with its child processes, as a power cut does."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
 class Cluster(NamedTuple):
-    """What a driver has to know of it, and what may be lost."""
+    """The address for a driver, and the workers."""
 
     master: str
     workers: list[Machine]
@@ -61,23 +61,23 @@ class Cluster(NamedTuple):
 
 @contextmanager
 def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
-    """Run a cluster whose workers have a core each, and alone know the token."""
+    """Run a cluster whose workers have one core each; they alone have the token."""
     with ExitStack() as running:
         master = Machine(folder / "master", "master.Master", token=False)
         running.callback(master.lose)
-        address = master.said("Starting Spark master at ")
-        made = Cluster(address, [])
+        address = master.wait_for_log("Starting Spark master at ")
+        running_cluster = Cluster(address, [])
         for number in range(workers):
             own = folder / f"worker{number}"
             size = ["--cores", "1", "--memory", "1g", "--work-dir", str(own / "work")]
             worker = Machine(own, "worker.Worker", *size, address, token=True)
             running.callback(worker.lose)
-            made.workers.append(worker)
-        for worker in made.workers:
-            worker.said("Successfully registered with master ")
-        yield made
+            running_cluster.workers.append(worker)
+        for worker in running_cluster.workers:
+            worker.wait_for_log("Successfully registered with master ")
+        yield running_cluster
 
 
 def _spark_class() -> str:
-    """Find the command that starts a class of Spark."""
+    """Return the path of the command that starts a class of Spark."""
     return str(files("pyspark") / "bin" / "spark-class")

@@ -1,4 +1,4 @@
-"""A real Spark on this machine, whose workers find the token that the simulator takes in their environment."""
+"""A real Spark on this machine. Its workers have the simulator's token in their environment."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from cfevents.testing import Simulator
 
 
 def environment(*, token: bool = True) -> dict[str, str]:
-    """What Spark is started with: its Java keeps it, and gives it to the workers."""
+    """Return the environment to start Spark with: its Java hands it to the workers."""
     needed = {
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
@@ -22,13 +22,13 @@ def environment(*, token: bool = True) -> dict[str, str]:
 
 @contextmanager
 def running(folder: Path, master: str = "local[2]", conf: Mapping[str, str] | None = None) -> Iterator[Any]:
-    """Run a session with the data source registered, whose own files are in a folder."""
+    """Run a session with the data source registered, and all files of Spark in a folder."""
     # Only where it is installed.
     from pyspark.sql import SparkSession  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
 
     from cfevents.spark import EventsDataSource  # noqa: PLC0415
 
-    assert SparkSession.getActiveSession() is None, "it would be stopped with this one"
+    assert SparkSession.getActiveSession() is None, "the active session would be stopped with this one"
     os.environ.update(environment(token=master.startswith("local")))
     settings = {
         "spark.ui.enabled": "false",
@@ -49,11 +49,11 @@ def running(folder: Path, master: str = "local[2]", conf: Mapping[str, str] | No
 
 
 def options(simulator: Simulator, **more: object) -> dict[str, str]:
-    """The options that read from a simulator, as fast as it answers unless more is said."""
+    """Return the options that read from a simulator, without pacing unless it is given."""
     given = {"base_url": simulator.base_url, "account_id": simulator.account_id, "requests": 10**6, **more}
     return {name: str(value) for name, value in given.items()}
 
 
 def load(spark: Any, simulator: Simulator, **more: object) -> Any:
-    """What a batch reads from a simulator."""
+    """Return the frame of a batch read from a simulator."""
     return spark.read.format("cfevents").options(**options(simulator, **more)).load()
