@@ -7,18 +7,18 @@ _INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run the command that the arguments of the process name.
+    """Run the command that the process's arguments name.
 
     Returns:
-        2 where click or rich is not installed, 130 where Ctrl-C came before they were loaded. Otherwise it does not
+        2 if click or rich is not installed, 130 if Ctrl-C came before they were loaded. Otherwise it does not
         return: the process ends with the command's exit status.
     """
     try:
-        # Not imported: that is done where there is something to draw.
+        # rich is not imported here: only a table needs it.
         missing = [name for name in ("click", "rich") if find_spec(name) is None]
         if missing:
-            told = " and ".join(missing)
-            sys.stderr.write(f"cfevents: the command line needs {told}: pip install 'cfevents[cli]'\n")
+            names = " and ".join(missing)
+            sys.stderr.write(f"cfevents: the command line needs {names}: pip install 'cfevents[cli]'\n")
             return 2
         from cfevents.cli.app import app  # noqa: PLC0415 - without the extra there is nothing to import
     except KeyboardInterrupt:

@@ -1,14 +1,35 @@
-"""The command ``cfevents`` itself, and its subcommands in the order in which they help."""
+"""The command line ``cfevents``: every command with its options and its help.
 
+What a command does is in `cfevents.cli.commands`. That module is imported when the command runs, not before: help,
+usage errors and completion by the Tab key need neither the HTTP client nor rich.
+"""
+
+import asyncio
+from importlib import import_module
 from typing import Any
 
 import click
 
 from cfevents._version import __version__
-from cfevents.cli.commands import archive, completion, doctor, export, follow, kinds, read, report, simulate
-from cfevents.cli.console.errors import explained, reported
-from cfevents.cli.console.logs import debug_option, log_on_stderr
-from cfevents.cli.options import example
+from cfevents.cli.console.errors import debug_option, exit_on_failure, log_to_stderr, print_causes
+from cfevents.cli.options import (
+    archive_option,
+    connectors_options,
+    details_option,
+    example,
+    format_option,
+    kind_option,
+    pace_options,
+    reading_options,
+    simulate_option,
+    speed_option,
+    tz_option,
+    window_options,
+)
+
+_SEVERITIES = ("info", "warning", "error", "critical")
+_EXPORT_FORMATS = ("parquet", "csv", "ndjson")
+_FILE = click.Path(dir_okay=False)
 
 
 class Application(click.Group):
@@ -16,22 +37,29 @@ class Application(click.Group):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Parse the arguments before the subcommand's name."""
-        with reported():
+        with exit_on_failure():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Parse the subcommand's arguments, and run it."""
-        with explained(ctx.meta), reported(), log_on_stderr(ctx.meta):
+        with print_causes(ctx.meta), exit_on_failure(), log_to_stderr(ctx.meta):
             return super().invoke(ctx)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Take a subcommand, which gets the option that all have."""
+        """Add a subcommand, with the option ``--debug``."""
         cmd.params.append(debug_option())
         super().add_command(cmd, name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Keep the order below: the main job first."""
+        """Return the names in the order of definition: the main job first."""
         return list(self.commands)
+
+
+def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
+    """Run a function of a module of `cfevents.cli.commands`, on an event loop if it is a coroutine function."""
+    result = getattr(import_module(f"cfevents.cli.commands.{module}"), function)(**options)
+    if result is not None:
+        asyncio.run(result)
 
 
 @click.group(
@@ -44,28 +72,203 @@ def app() -> None:
     """Read the telemetry events of Cloudflare Magic WAN Connectors.
 
     Credentials and account come from the environment: CLOUDFLARE_API_TOKEN (or CLOUDFLARE_EMAIL and
-    CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID. Without them, --simulate runs a command against a made-up account.
+    CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID. To try a command without an account, add --simulate.
 
-    On a terminal the output is a table, in a pipe one JSON object a line. Exit status: 0; 1, the API or the network
-    failed; 2, wrong usage; 3, 'report' found what --fail-on asks for; 130, interrupted.
+    Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API or the
+    network failed; 2, wrong usage; 3, 'report' has a finding that --fail-on selects; 130, interrupted.
     """
 
 
 app.params.append(debug_option())
 
 
-for command in (
-    read.list_events,
-    read.get_event,
-    read.latest_events,
-    follow.follow_events,
-    archive.fill_archive,
-    report.report_events,
-    export.export_events,
-    read.list_connectors,
-    kinds.list_kinds,
-    doctor.doctor,
-    simulate.simulate,
-    completion.completion,
-):
-    app.add_command(command)
+@app.command("list", epilog=example("cfevents list --simulate --since 24h --kind RekeyStart --kind RekeyComplete"))
+@connectors_options
+@window_options
+@kind_option
+@details_option
+@click.option("--page-size", type=click.IntRange(min=1), metavar="N", help="Events per request.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N events, in the API's order.")
+@reading_options
+def list_events(**options: Any) -> None:
+    """List the events of connectors in a window of time.
+
+    The events of one connector are in the API's order, those of several ascend in time.
+    """
+    _run_command("read", "list_events", options)
+
+
+@app.command(
+    "get",
+    epilog=example(
+        "id=$(cfevents list --simulate -n 1 --format table | awk 'END {print $3}')",
+        'cfevents get --simulate "$id"',
+    ),
+)
+@click.argument("connector", required=False, metavar="[CONNECTOR]")
+@click.argument("event_id", required=False, metavar="T.N")
+@reading_options
+def get_event(**options: Any) -> None:
+    """Show one event with its payload. T.N is its id, as 'list' shows it."""
+    _run_command("read", "get_event", options)
+
+
+@app.command("latest", epilog=example("cfevents latest --simulate"))
+@connectors_options
+@reading_options
+def latest_events(**options: Any) -> None:
+    """Show the latest events of connectors, with their payloads."""
+    _run_command("read", "latest_events", options)
+
+
+@app.command("follow", epilog=example("cfevents follow --simulate --speed 600 --interval 1s --since 1h | head -n 20"))
+@connectors_options
+@click.option("--since", metavar="TIME", help="Skip events recorded earlier; default now.")
+@pace_options
+@kind_option
+@details_option
+@click.option("--checkpoint", type=_FILE, help="File that keeps the progress, to resume from.")
+@click.option("--output", type=_FILE, help="Append NDJSON to this file instead of printing.")
+@format_option
+@tz_option
+@simulate_option
+@speed_option
+def follow_events(**options: Any) -> None:
+    """Print events as they arrive, late ones too, until Ctrl-C.
+
+    With --checkpoint, the next run resumes where this one ended, and ignores --since. Printed events arrive at least
+    once: after a crash, the last ones may come again. A file given by --output has each event exactly once, even after
+    a crash; its checkpoint is FILE.checkpoint unless --checkpoint names another. SIGHUP reopens the file.
+    """
+    _run_command("follow", "follow_events", options)
+
+
+@app.command(
+    "archive",
+    short_help="Store events in a SQLite database, each once.",
+    epilog=example("cfevents archive events.db --simulate --since 7d", "cfevents list --archive events.db --since 24h"),
+)
+@click.argument("path", type=_FILE)
+@connectors_options
+@click.option("--since", metavar="TIME", help="Skip events recorded earlier; default 24h ago.")
+@click.option("--follow", is_flag=True, help="Keep adding new events until Ctrl-C.")
+@pace_options
+@details_option
+@tz_option
+@simulate_option
+@speed_option
+def fill_archive(**options: Any) -> None:
+    """Store events in PATH, a SQLite database, each once. New and late events are added.
+
+    Run it as often as you like, also from a timer: stored events are not requested again. 'list', 'get', 'latest',
+    'report', 'export' and 'connectors' read the archive with --archive PATH.
+    """
+    _run_command("archive", "fill_archive", options)
+
+
+@app.command(
+    "report",
+    short_help="Report what failed, is stuck, crashed or was cut off.",
+    epilog=example("cfevents report --all --simulate --since 7d"),
+)
+@connectors_options
+@window_options
+@click.option("--details", is_flag=True, help="Name tunnel, bundle or version; one request per payload.")
+@click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 3 on a finding this severe or worse.")
+@reading_options
+def report_events(**options: Any) -> None:
+    """Report what failed, is stuck, crashed or was cut off, the worst first.
+
+    The report reads all kinds of events in the window. With --details, it also reads the payloads that name the tunnel,
+    bundle or version of a finding; those of an archive are always read. If some connectors cannot be read, the findings
+    of the others are printed, and the exit status is 1.
+    """
+    _run_command("report", "report_events", options)
+
+
+@app.command(
+    "export",
+    short_help="Export events to a Parquet, CSV or NDJSON file.",
+    epilog=example("cfevents export events.csv --all --simulate --since 7d"),
+)
+@click.argument("path", type=click.Path(dir_okay=False, allow_dash=True))
+@connectors_options
+@window_options
+@kind_option
+@details_option
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(_EXPORT_FORMATS),
+    help="Default: the suffix of PATH; ndjson for -.",
+)
+@click.option("--restart", is_flag=True, help="Discard what an interrupted export gathered.")
+@archive_option
+@tz_option
+@simulate_option
+def export_events(**options: Any) -> None:
+    """Export the events of a window of time to PATH: a Parquet, CSV or NDJSON file, or - for stdout.
+
+    PATH ends in .parquet, .csv, .ndjson or .jsonl, or --format is given. It appears, or is replaced, when the export is
+    complete. To resume an interrupted export over the same window, run the same command again; until then its data is
+    in the folder PATH.export.
+    """
+    _run_command("export", "export_events", options)
+
+
+@app.command(
+    "connectors", short_help="List the connectors of the account.", epilog=example("cfevents connectors --simulate")
+)
+@reading_options
+def list_connectors(**options: Any) -> None:
+    """List the connectors of the account, or the ids of those in an archive."""
+    _run_command("read", "list_connectors", options)
+
+
+@app.command("kinds", epilog=example("cfevents kinds --format table"))
+@format_option
+@simulate_option
+def list_kinds(**options: Any) -> None:
+    """List the documented kinds of events. No request is sent; --simulate changes nothing."""
+    _run_command("local", "list_kinds", options)
+
+
+@app.command(
+    "doctor", short_help="Check what works, and how the API behaves.", epilog=example("cfevents doctor --simulate")
+)
+@click.argument("connector", required=False, metavar="[CONNECTOR]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for a support case, without ids and secrets.")
+@simulate_option
+def doctor(**options: Any) -> None:
+    """Check what works, and how the API behaves where its documentation leaves that open.
+
+    The doctor sends at most twelve requests, which only read, and repeats none. Without CONNECTOR it uses the one with
+    the latest heartbeat. Exit status: 0, all works; 1, something does not; 2, wrong usage.
+    """
+    _run_command("doctor", "print_diagnosis", options)
+
+
+@app.command("simulate", epilog=example("cfevents simulate --port 8080"))
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; default a free one.")
+@speed_option
+def simulate(**options: Any) -> None:
+    """Serve a simulated account on this machine, until Ctrl-C.
+
+    The command prints what to paste into another terminal. New events keep arriving while it runs.
+    """
+    _run_command("simulate", "serve", options)
+
+
+@app.command(
+    "completion", short_help="Complete commands in bash, zsh or fish.", epilog=example("cfevents completion bash")
+)
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")), required=False)
+def completion(**options: Any) -> None:
+    """Print the script that lets SHELL complete commands, options and kinds with the Tab key; default your shell.
+
+    \b
+    bash, in ~/.bashrc:  eval "$(cfevents completion bash)"
+    zsh, in ~/.zshrc:    eval "$(cfevents completion zsh)"
+    fish, once:          cfevents completion fish > ~/.config/fish/completions/cfevents.fish
+    """  # noqa: D301 - \b keeps click from filling the paragraph
+    _run_command("local", "print_completion", options)

@@ -1,153 +1,158 @@
-"""What several commands have in common on the command line."""
+"""Options and arguments that several commands share, and the checks of their combinations."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cfevents.cli.console.output import FORMATS
+from cfevents.cli.console.output import FORMATS, Zone
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def _one_source(context: click.Context, _: click.Parameter, value: Any) -> Any:
-    """Check that only one of two is read from: whichever option comes later knows of the other."""
+
+def _exclude_other_source(context: click.Context, _: click.Parameter, value: Any) -> Any:
+    """Raise UsageError for ``--simulate`` with ``--archive``; the option that is parsed second sees the first."""
     if value and (context.params.get("simulate") or context.params.get("archive")):
-        raise click.UsageError("--simulate and --archive are two places to read from: leave one of them out.")
+        raise click.UsageError("--simulate and --archive exclude each other: leave one out.")
     return value
 
 
-simulate_option = click.option(
-    "--simulate",
-    is_flag=True,
-    callback=_one_source,
-    help="Ask a made-up account on this machine; its past is made anew each day at 00:00 UTC, and goes on from now.",
-)
-"""``--simulate``: no account is needed."""
-
-format_option = click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS),
-    help="How to print: table (default on a terminal) or ndjson, one JSON object a line (default elsewhere).",
-)
-"""``--format``: None where it is left to where the output goes."""
-
-connector_argument = click.argument("connector", required=False, metavar="[CONNECTOR]")
-"""The connector's id, which only ``--simulate`` can do without."""
-
-
-connectors_argument = click.argument("connectors", nargs=-1, metavar="[CONNECTOR]...")
-"""The ids of connectors, where there may be several."""
-
-all_option = click.option("--all", "all_", is_flag=True, help="All connectors of the account.")
-"""``--all`` instead of ids; connectors that are new are found, too."""
-
-archive_option = click.option(
-    "--archive",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="PATH",
-    callback=_one_source,
-    help="Read from this archive instead, as 'cfevents archive' has filled it; nobody is asked.",
-)
-"""``--archive``: no account is needed; None where the API is asked."""
-
-
 def _complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Complete the name of a kind, in whatever case it was begun."""
-    from click.shell_completion import CompletionItem  # noqa: PLC0415 - it takes its time to load
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
 
-    # Straight from its module: the rest of the library would be loaded along, and is not needed.
-    from cfevents.events import KINDS  # noqa: PLC0415
+    from cfevents.events import KINDS  # noqa: PLC0415 - it loads attrs, which --help and --version do not need
 
-    wanted = incomplete.lower()
+    prefix = incomplete.lower()
     return [
-        CompletionItem(name, help=kind.description) for name, kind in KINDS.items() if name.lower().startswith(wanted)
+        CompletionItem(name, help=kind.description) for name, kind in KINDS.items() if name.lower().startswith(prefix)
     ]
 
 
+class _ZoneType(click.ParamType):  # type: ignore[type-arg]
+    name = "zone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Zone:
+        if isinstance(value, Zone):
+            return value
+        try:
+            return Zone.named(value)
+        except (KeyError, OSError, ValueError):
+            message = f"{value!r} is not a time zone: write an IANA name such as Europe/Berlin, or UTC, or local."
+            self.fail(message, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from zoneinfo import available_timezones  # noqa: PLC0415 - no command needs it to run
+
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
+
+        names = sorted({"local", *available_timezones()})
+        return [CompletionItem(name) for name in names if name.lower().startswith(incomplete.lower())]
+
+
+def _combine(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Return one decorator for several options, which the help shows in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+connectors_options = _combine(
+    click.argument("connectors", nargs=-1, metavar="[CONNECTOR]..."),
+    click.option("--all", "all_", is_flag=True, help="All connectors of the account."),
+)
+window_options = _combine(
+    click.option(
+        "--since",
+        default="24h",
+        show_default=True,
+        metavar="TIME",
+        help="Start: 24h (ago), 2026-03-01T06:00:00Z, or seconds since 1970.",
+    ),
+    click.option("--until", metavar="TIME", help="End of the window, like --since; default now."),
+)
 kind_option = click.option(
     "--kind",
     "kinds",
     multiple=True,
+    metavar="KIND",
     shell_complete=_complete_kinds,
-    help="Only this kind of event; may be given several times.",
+    help="Only this kind of event; repeatable.",
 )
-"""``--kind``: completed from the catalogue, but any name may be asked for."""
-
-interval_option = click.option(
-    "--interval", default="30s", show_default=True, help="How often each connector is asked for new events."
+details_option = click.option("--details", is_flag=True, help="Include payloads; one request per event.")
+pace_options = _combine(
+    click.option("--interval", default="30s", show_default=True, metavar="TIME", help="Time between polls."),
+    click.option(
+        "--lookback",
+        default="24h",
+        show_default=True,
+        metavar="TIME",
+        help="Longest time from recording to collection.",
+    ),
 )
-"""``--interval``: for what goes on."""
-
-lookback_option = click.option(
-    "--lookback",
-    default="24h",
-    show_default=True,
-    help="How late an event may come: how long after it was recorded it may be collected.",
+archive_option = click.option(
+    "--archive",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="PATH",
+    callback=_exclude_other_source,
+    help="Read from this archive instead of the API.",
 )
-"""``--lookback``: for what goes on."""
-
-details_option = click.option("--details", is_flag=True, help="With the payloads; each costs a request.")
-"""``--details``: each event as `get` shows it."""
-
+format_option = click.option(
+    "--format", "format_", type=click.Choice(FORMATS), help="Default: table on a terminal, ndjson elsewhere."
+)
+tz_option = click.option(
+    "--tz",
+    "zone",
+    type=_ZoneType(),
+    metavar="NAME",
+    envvar="CFEVENTS_TZ",
+    show_envvar=True,
+    help="Zone of tables, and of times without an offset: Europe/Berlin, local.",
+)
+simulate_option = click.option(
+    "--simulate", is_flag=True, callback=_exclude_other_source, help="Use a simulated account on this machine."
+)
 speed_option = click.option(
-    "--speed",
-    type=click.FloatRange(1, 86400),
-    metavar="N",
-    help="Let the made-up history go on N times faster than real time.",
+    "--speed", type=click.FloatRange(1, 86400), metavar="N", help="Let simulated time pass N times faster."
 )
-"""``--speed``: None is real time."""
+reading_options = _combine(archive_option, format_option, tz_option, simulate_option)
 
 
 def example(*lines: str) -> str:
-    """Make a help's last lines: commands that work as they stand."""
+    """Return the end of a help text: commands that work as they stand."""
     # \b keeps click from filling the paragraph.
     return "\n  ".join(["\b\nExample:", *lines])
 
 
-def require_connectors(connectors: tuple[str, ...], all_: bool, simulate: bool) -> None:
-    """Check that it is said which connectors are meant, and only once.
+def usage_error(message: str) -> click.UsageError:
+    """Return a usage error of the command that runs, whose ``--help`` the message then names."""
+    return click.UsageError(message, ctx=click.get_current_context())
+
+
+def require_connectors(connectors: tuple[str, ...], all_: bool, *, optional: bool) -> None:
+    """Check that connectors or ``--all`` were given, not both.
+
+    Args:
+        connectors: The given ids.
+        all_: Whether ``--all`` was given.
+        optional: Whether both may be left out, as with ``--simulate``.
 
     Raises:
-        UsageError: It is not.
+        UsageError: Both were given, or neither.
     """
     if connectors and all_:
-        raise click.UsageError("Name connectors or say --all, not both.", ctx=click.get_current_context())
-    if not all_:
-        require_connector(next(iter(connectors), None), simulate, or_else=" --all means all of them.")
-
-
-def require_api(page_size: int | None, archive: str | None) -> None:
-    """Check that there are pages whose size may be said.
-
-    Raises:
-        UsageError: There are none.
-    """
-    if page_size is not None and archive is not None:
-        raise click.UsageError(
-            "--page-size is for the API: an archive has no pages, so leave it out.", ctx=click.get_current_context()
-        )
+        raise usage_error("Give CONNECTOR or --all, not both.")
+    if not (connectors or all_ or optional):
+        raise usage_error("CONNECTOR is missing: 'cfevents connectors' lists them; --all selects all.")
 
 
 def require_simulate(speed: float | None, simulate: bool) -> None:
-    """Check that a speed has something to speed up.
-
-    Raises:
-        UsageError: It has not.
-    """
+    """Raise UsageError for ``--speed`` without ``--simulate``."""
     if speed is not None and not simulate:
-        raise click.UsageError("--speed is for --simulate alone.", ctx=click.get_current_context())
-
-
-def require_connector(connector: str | None, simulate: bool, or_else: str = "") -> None:
-    """Check that there is a connector to ask about.
-
-    Raises:
-        UsageError: There is none.
-    """
-    if connector is None and not simulate:
-        raise click.UsageError(
-            "CONNECTOR is missing: 'cfevents connectors' lists those of the account." + or_else,
-            ctx=click.get_current_context(),
-        )
+        raise usage_error("--speed needs --simulate.")

@@ -1,335 +1,335 @@
-"""Where `list` and `latest` read from: the API or an archive, one connector or several."""
+"""Where commands read from: the API, a simulated account or an archive; one connector or several."""
 
 import heapq
 import os
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from datetime import datetime
+from itertools import repeat
+from typing import Any, TypeAlias
 
-import cfevents
-import cfevents.testing
+import aiohttp
+from stamina import instrumentation
+
+from cfevents import (
+    ArchiveError,
+    Budget,
+    Client,
+    EventStream,
+    Fleet,
+    FleetEvent,
+    FleetStream,
+    RecordedEvent,
+    _time,
+)
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
-from cfevents.cli.console.logs import stamina_silenced
+from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
-from cfevents.cli.console.views import event_of
+from cfevents.cli.console.views import metadata_of
+from cfevents.storage import Archive, ArchivedStream
+from cfevents.testing import LiveHistory, Simulator
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+Streams: TypeAlias = Mapping[str, EventStream | FleetStream | ArchivedStream]
+"""Streams by connector; the one of a fleet, whose events name their connectors, under an empty id."""
 
-    from cfevents import Budget, Client, Fleet, FleetEvent, RecordedEvent
-    from cfevents.storage import Archive
-    from cfevents.testing import Simulator
+# Events of a batch that is merged from several streams.
+_MERGED_BATCH_EVENTS = 1000
+_MAX_PAYLOAD_REQUESTS = 8
+# Ids of an archive that a message names.
+_MAX_NAMED_IDS = 5
 
 
-def simulated_account(port: int = 0, speed: float = 1) -> "tuple[Simulator, str]":
-    """Make the account: a week's past and today's up to now, which then goes on.
+def simulated_account(port: int = 0, speed: float = 1) -> tuple[Simulator, str]:
+    """Create the simulated account: the past of a week up to now, which then goes on.
 
     All processes of one UTC day see the same past, so that one can get what another has listed.
 
     Args:
-        port: Where it is to listen; 0 takes a free port.
-        speed: How much faster time goes for its appliances from now on.
+        port: The port to listen on; 0 for a free one.
+        speed: How much faster than real time its appliances live from now on.
 
     Returns:
-        The simulator, not yet started, and its first connector's id.
+        The simulator, not yet started, and the id of its first connector.
     """
-    from cfevents._time import now  # noqa: PLC0415 - not needed for --help
-
-    history = cfevents.testing.LiveHistory(speed=speed, clock=now)
-    return cfevents.testing.Simulator(history=history, port=port), next(iter(history.events))
+    history = LiveHistory(speed=speed, clock=_time.now)
+    return Simulator(history=history, port=port), next(iter(history.events))
 
 
 @asynccontextmanager
-async def open_client(simulate: bool, speed: float | None = None) -> "AsyncIterator[Client]":
-    """Open a client.
+async def open_client(simulate: bool, speed: float | None = None) -> AsyncIterator[Client]:
+    """Open a client, and show its waits in the status line.
 
     Args:
-        simulate: Whether it asks a made-up account, which then runs as long.
-        speed: How much faster time goes there; None is real time.
+        simulate: Whether to read from a simulated account, which runs as long as the client.
+        speed: How much faster than real time that account lives; None for real time.
 
     Raises:
-        ConfigurationError: The environment lacks what is needed.
+        ConfigurationError: The environment lacks credentials or an account.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(stamina_silenced())
-        with arguments_checked():
-            budget = cfevents.Budget()
-            client = await _simulated(stack, speed or 1, budget) if simulate else cfevents.Client(budget=budget)
+        stack.enter_context(_stamina_silenced())
+        budget = Budget()
+        if simulate:
+            simulator = await stack.enter_async_context(simulated_account(speed=speed or 1)[0])
+            # A session of our own: the client's would use the environment's proxy, which cannot reach this machine.
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            client = Client(**simulator.client_options, session=session, budget=budget)
+        else:
+            with arguments_checked():
+                client = Client(budget=budget)
         await stack.enter_async_context(client)
         stack.enter_context(show_waits(lambda: budget.wait))
         yield client
 
 
-async def _simulated(stack: AsyncExitStack, speed: float, budget: "Budget") -> "Client":
-    import aiohttp  # noqa: PLC0415 - not needed for --help
+@contextmanager
+def _stamina_silenced() -> Iterator[None]:
+    """Keep stamina from logging retries: the library does, and stamina would with structlog on stdout."""
+    before = instrumentation.get_on_retry_hooks()
+    instrumentation.set_on_retry_hooks([])
+    try:
+        yield
+    finally:
+        instrumentation.set_on_retry_hooks(before)
 
-    simulator = await stack.enter_async_context(simulated_account(speed=speed)[0])
-    # A session of our own: the client's would take the environment's proxy, which cannot reach this machine.
-    session = await stack.enter_async_context(aiohttp.ClientSession())
-    return cfevents.Client(**simulator.client_options, session=session, budget=budget)
 
-
-async def connector_or_first(client: "Client", connector: str | None) -> str:
-    """Name the connector that is meant: the given one, or else the account's first."""
+async def connector_or_first(client: Client, connector: str | None) -> str:
+    """Return the given connector, by default the account's first."""
     return (await client.list_connectors())[0].id if connector is None else connector
 
 
-async def connectors_or_first(client: "Client", connectors: tuple[str, ...], all_: bool) -> "list[str] | Fleet":
-    """Say which connectors are meant: the given ones, all, or else the account's first."""
+async def connectors_or_first(client: Client, connectors: tuple[str, ...], all_: bool) -> list[str] | Fleet:
+    """Return all connectors, the given ones, or by default the account's first."""
     if all_:
         return client.fleet()
     with arguments_checked():
         return list(dict.fromkeys(connectors)) or [await connector_or_first(client, None)]
 
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
-
-    from cfevents import EventStream, FleetEvent, FleetStream
-    from cfevents.storage import ArchivedStream
-
-    Item: TypeAlias = "FleetEvent[Any]"
-
-# How many events are printed at once, where they do not come in pages.
-_PIECE = 1000
-# Payloads that are asked for at a time.
-_PAYLOADS = 8
-
-
-class Listing(Protocol):
-    """Events of a window."""
-
-    since: int
-    until: int
-
-    def pieces(self, *, details: bool, limit: int | None = None) -> "AsyncGenerator[Sequence[Item], None]":
-        """Read it, some events at a time.
-
-        Args:
-            details: Whether with their payloads.
-            limit: How many are wanted; what is left out need not be asked for.
-        """
-        ...
-
-
-class Streamed:
-    """A listing that is a stream of the library's."""
-
-    def __init__(self, connector_id: str, stream: "EventStream | FleetStream | ArchivedStream") -> None:
-        """Take it, and whose events it has where it does not say so itself."""
-        self._connector_id, self._stream = connector_id, stream
-        self.since, self.until = stream.since, stream.until
-
-    async def pieces(self, *, details: bool, limit: int | None = None) -> "AsyncGenerator[Sequence[Item], None]":
-        """Read it page by page, or event by event with its payload."""
-        pieces = self._details(min(_PAYLOADS, limit or _PAYLOADS)) if details else self._blocks()
-        async with aclosing(pieces) as each:
-            async for piece in each:
-                yield piece
-
-    async def _blocks(self) -> "AsyncGenerator[Sequence[Item], None]":
-        async with aclosing(self._stream._batches()) as blocks:
-            async for ids, events, _ in blocks:
-                owners = [ids] * len(events) if isinstance(ids, str) else ids
-                yield list(map(cfevents.FleetEvent, owners, events))
-
-    async def _details(self, concurrency: int) -> "AsyncGenerator[Sequence[Item], None]":
-        async with aclosing(self._stream.details(concurrency=concurrency)) as details:
-            async for each in details:
-                yield [each if isinstance(each, cfevents.FleetEvent) else cfevents.FleetEvent(self._connector_id, each)]
-
-
-class Merged:
-    """Listings side by side, each of which ascends, as one that ascends."""
-
-    def __init__(self, listings: list[Streamed]) -> None:
-        """Take them; there is at least one."""
-        self._listings = listings
-        self.since, self.until = listings[0].since, listings[0].until
-
-    async def pieces(self, *, details: bool, limit: int | None = None) -> "AsyncGenerator[Sequence[Item], None]":
-        """Read them all; a limit makes no difference."""
-        async with AsyncExitStack() as stack:
-            begun = [await stack.enter_async_context(aclosing(_flat(each, details))) for each in self._listings]
-            nexts = [await _next(number, events) for number, events in enumerate(begun)]
-            heapq.heapify(heads := [head for head in nexts if head is not None])
-            piece: list[Item] = []
-            while heads:
-                _, number, item, events = heads[0]
-                piece.append(item)
-                if (head := await _next(number, events)) is None:
-                    heapq.heappop(heads)
-                else:
-                    heapq.heapreplace(heads, head)
-                if len(piece) == _PIECE or not heads:
-                    yield piece
-                    piece = []
-
-
-async def _flat(listing: Streamed, details: bool) -> "AsyncGenerator[Item, None]":
-    async with aclosing(listing.pieces(details=details)) as pieces:
-        async for piece in pieces:
-            for item in piece:
-                yield item
-
-
-async def _next(number: int, events: "AsyncGenerator[Item, None]") -> "tuple[Any, int, Item, Any] | None":
-    try:
-        item: Item = await anext(events)
-    except StopAsyncIteration:
-        return None
-    event = event_of(item)
-    return (event.recorded_ts, event.sequence), number, item, events
-
-
-class Source(Protocol):
-    """What is read from."""
-
-    several: bool
-    """Whether there may be events of several connectors."""
-
-    def listing(self, *, limit: int | None, page_size: int | None, **window: Any) -> Listing:
-        """List events; raises ValueError where the window has no meaning."""
-        ...
-
-    def latest(self) -> "AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]":
-        """Read the latest events, connector after connector."""
-        ...
-
-
 @asynccontextmanager
-async def reading_from(
-    archive: str | None, simulate: bool, connectors: tuple[str, ...], all_: bool
-) -> "AsyncIterator[Source]":
-    """Open what is to be read from.
+async def open_archive(path: str) -> AsyncIterator[Archive]:
+    """Open an archive for reading: the environment's account, or, if that is not in it, the only one that is.
 
     Raises:
-        Failure: A connector is not in the archive; the others have been served.
+        ArchiveError: The archive cannot be opened.
+        WrongUsage: The archive has several other accounts.
     """
-    if archive is None:
-        async with open_client(simulate) as client:
-            yield Online(client, await connectors_or_first(client, connectors, all_))
-        return
-    async with read_archive(archive) as opened:
-        there, missing = await archived_connectors(opened, connectors, all_)
-        yield Offline(opened, there)
-    if missing:
-        raise Failure(missing)
-
-
-class Online:
-    """The API."""
-
-    def __init__(self, client: "Client", whom: "list[str] | Fleet") -> None:
-        """Take what asks it, and whom it asks about."""
-        self._client, self._whom = client, whom
-        self.several = not isinstance(whom, list) or len(whom) > 1
-
-    def listing(self, *, limit: int | None, page_size: int | None, **window: Any) -> Listing:
-        """List by pages, or several connectors in rounds; raises as `Source.listing` does."""
-        if (one := self._one) is None:
-            return Streamed("", self._fleet().list_events(page_size=page_size, **window))
-        # What a limit leaves out need not be asked for.
-        ahead = 1 if limit is None else 0
-        return Streamed(one, self._client.list_events(one, page_size=page_size, prefetch=ahead, **window))
-
-    async def latest(self) -> "AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]":
-        """Ask for each connector; those that fail are told at the end."""
-        if (one := self._one) is not None:
-            with arguments_checked():
-                found = await self._client.latest_events(one)
-            yield [cfevents.FleetEvent(one, each) for each in found]
-            return
-        with arguments_checked():
-            fleet = self._fleet()
-        async with aclosing(fleet.latest_events()) as events:
-            async for event in events:
-                yield [event]
-
-    @property
-    def _one(self) -> str | None:
-        return self._whom[0] if isinstance(self._whom, list) and not self.several else None
-
-    def _fleet(self) -> "Fleet":
-        return self._client.fleet(self._whom) if isinstance(self._whom, list) else self._whom
-
-
-class Offline:
-    """An archive."""
-
-    def __init__(self, archive: "Archive", ids: list[str]) -> None:
-        """Take it, and the connectors that are meant."""
-        self._archive, self._ids = archive, ids
-        self.several = len(ids) > 1
-
-    def listing(self, *, limit: int | None, page_size: int | None, **window: Any) -> Listing:
-        """List what was stored; nothing is asked for, so a limit makes no difference."""
-        del limit, page_size
-        listings = [Streamed(each, self._archive.list_events(each, **window)) for each in self._ids]
-        return Merged(listings) if self.several else listings[0]
-
-    async def latest(self) -> "AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]":
-        """Read what was stored with its payload."""
-        for each in self._ids:
-            yield [cfevents.FleetEvent(each, event) for event in await self._archive.latest_events(each)]
-
-
-_SHOWN = 5  # ids of an archive, in a message
-
-
-@asynccontextmanager
-async def read_archive(path: str) -> "AsyncIterator[Archive]":
-    """Open an archive to read the account of the environment, or, where nothing of that is in it, whichever is.
-
-    Raises:
-        ArchiveError: It cannot be opened.
-    """
-    from cfevents.storage import Archive  # noqa: PLC0415 - not needed for --help
-
     account = os.environ.get("CLOUDFLARE_ACCOUNT_ID", "").strip() or None
-    async with Archive(path, account_id=account) as archive:
-        if account is None or await archive.list_connectors():
-            with show_waits(lambda: 0.0):
-                yield archive
-            return
-    async with Archive(path) as archive:
-        try:
-            await archive.list_connectors()
-        except cfevents.ArchiveError as error:
-            raise WrongUsage(f"{error}; here CLOUDFLARE_ACCOUNT_ID says which") from error
-        with show_waits(lambda: 0.0):
-            yield archive
+    async with AsyncExitStack() as stack:
+        archive = await stack.enter_async_context(Archive(path, account_id=account))
+        if account is not None and not await archive.list_connectors():
+            archive = await stack.enter_async_context(Archive(path))
+            try:
+                await archive.list_connectors()
+            except ArchiveError as error:
+                raise WrongUsage(f"{error}; set CLOUDFLARE_ACCOUNT_ID to choose one") from error
+        stack.enter_context(show_waits(lambda: 0.0))
+        yield archive
 
 
 async def archived_connectors(
-    archive: "Archive", connectors: tuple[str, ...], all_: bool = False, or_else: str = "; --all means all of them"
+    archive: Archive, connectors: tuple[str, ...], all_: bool = False, hint: str = "; --all selects all"
 ) -> tuple[list[str], str]:
-    """Name the connectors that are meant: the given ones, all, or the only one that is there.
+    """Return the given connectors of an archive, all, or by default its only one.
 
     Args:
-        archive: Where they are.
-        connectors: Those that were given.
+        archive: The archive.
+        connectors: The given ids.
         all_: Whether all are meant.
-        or_else: What else can be said where none was given.
+        hint: What the message adds if none was given and there are several.
 
     Returns:
-        Those that are there; and what is to be told of the others, which is empty where there are none.
+        Those that the archive has; and a message about the others, which is empty if there are none.
 
     Raises:
-        Failure: There is nothing of any.
-        WrongUsage: There are several, and none was given.
+        Failure: The archive has none of them.
+        WrongUsage: The archive has several, and none was given.
     """
     ids = await archive.list_connectors()
     if not ids:
         raise Failure("the archive is empty: 'cfevents archive PATH' fills it")
     if not connectors and len(ids) > 1 and not all_:
-        raise WrongUsage(f"CONNECTOR is missing: the archive has {_some(ids)}{or_else}")
-    there = [each for each in dict.fromkeys(connectors or ids) if each in ids]
-    missing = [each for each in connectors if each not in ids]
-    told = f"the archive has nothing of {', '.join(missing)}; it has {_some(ids)}" if missing else ""
-    if not there:
-        raise Failure(told)
-    return there, told
+        raise WrongUsage(f"CONNECTOR is missing: the archive has {_id_list(ids)}{hint}")
+    known = [connector_id for connector_id in dict.fromkeys(connectors or ids) if connector_id in ids]
+    unknown = [connector_id for connector_id in connectors if connector_id not in ids]
+    message = f"the archive has nothing of {', '.join(unknown)}; it has {_id_list(ids)}" if unknown else ""
+    if not known:
+        raise Failure(message)
+    return known, message
 
 
-def _some(ids: list[str]) -> str:
-    return ", ".join(ids[:_SHOWN]) + (f", and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")
+def _id_list(ids: list[str]) -> str:
+    more = len(ids) - _MAX_NAMED_IDS
+    return ", ".join(ids[:_MAX_NAMED_IDS]) + (f", and {more} more" if more > 0 else "")
+
+
+@asynccontextmanager
+async def open_source(
+    archive: str | None, simulate: bool, connectors: tuple[str, ...], all_: bool
+) -> AsyncIterator["ClientSource | ArchivedSource"]:
+    """Open the archive, or else the API.
+
+    Raises:
+        Failure: The archive lacks a connector; raised at the end, when the others were read.
+    """
+    if archive is None:
+        async with open_client(simulate) as client:
+            yield ClientSource(client, await connectors_or_first(client, connectors, all_))
+        return
+    async with open_archive(archive) as opened:
+        known, message = await archived_connectors(opened, connectors, all_)
+        yield ArchivedSource(opened, known)
+    if message:
+        raise Failure(message)
+
+
+class ClientSource:
+    """The events of some connectors, from the API."""
+
+    def __init__(self, client: Client, connectors: list[str] | Fleet) -> None:
+        """Read from an open client; `several` is whether there may be more than one connector.
+
+        Raises:
+            WrongUsage: Several ids were given, and one is invalid.
+        """
+        self._client, self._connector_id = client, ""
+        self.several = isinstance(connectors, Fleet) or len(connectors) > 1
+        if isinstance(connectors, Fleet):
+            self._fleet = connectors
+        elif self.several:
+            with arguments_checked():
+                self._fleet = client.fleet(connectors)
+        else:
+            [self._connector_id] = connectors
+
+    def list_events(self, *, limit: int | None, page_size: int | None, **window: Any) -> Streams:
+        """Return the streams of a window; raise ValueError or TypeError for a window without meaning."""
+        if self.several:
+            return {"": self._fleet.list_events(page_size=page_size, **window)}
+        # With a limit, the next page may not be needed.
+        prefetch = 1 if limit is None else 0
+        stream = self._client.list_events(self._connector_id, page_size=page_size, prefetch=prefetch, **window)
+        return {self._connector_id: stream}
+
+    async def latest_events(self) -> AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]:
+        """Yield the latest events, connector by connector."""
+        if self.several:
+            async with aclosing(self._fleet.latest_events()) as events:
+                async for event in events:
+                    yield [event]
+            return
+        with arguments_checked():
+            latest = await self._client.latest_events(self._connector_id)
+        yield [FleetEvent(self._connector_id, event) for event in latest]
+
+
+class ArchivedSource:
+    """The events of some connectors, from an archive."""
+
+    def __init__(self, archive: Archive, connectors: list[str]) -> None:
+        """Read from an open archive; `several` is whether there is more than one connector."""
+        self._archive, self._connectors = archive, connectors
+        self.several = len(connectors) > 1
+
+    def list_events(self, *, limit: int | None, page_size: int | None, **window: Any) -> Streams:
+        """Return the streams of a window; raise ValueError or TypeError for a window without meaning."""
+        del limit, page_size  # they save requests, and an archive needs none
+        return {name: self._archive.list_events(name, **window) for name in self._connectors}
+
+    async def latest_events(self) -> AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]:
+        """Yield the latest events, connector by connector."""
+        for connector_id in self._connectors:
+            yield [FleetEvent(connector_id, event) for event in await self._archive.latest_events(connector_id)]
+
+
+async def read_batches(
+    streams: Streams, *, details: bool, limit: int | None = None
+) -> AsyncGenerator[Sequence[FleetEvent[Any]], None]:
+    """Yield the events of a stream as they come, or those of several ascending streams merged into one.
+
+    Args:
+        streams: At least one.
+        details: Whether to read the payloads.
+        limit: How many events are needed, if not all.
+    """
+    batches = [_read_stream(name, stream, details, limit) for name, stream in streams.items()]
+    async with aclosing(_merge(batches) if len(batches) > 1 else batches[0]) as merged:
+        async for batch in merged:
+            yield batch
+
+
+async def _read_stream(
+    connector_id: str, stream: EventStream | FleetStream | ArchivedStream, details: bool, limit: int | None
+) -> AsyncGenerator[Sequence[FleetEvent[Any]], None]:
+    if details:
+        concurrency = min(_MAX_PAYLOAD_REQUESTS, limit or _MAX_PAYLOAD_REQUESTS)
+        async with aclosing(stream.details(concurrency=concurrency)) as items:
+            async for item in items:
+                yield [item if isinstance(item, FleetEvent) else FleetEvent(connector_id, item)]
+        return
+    async with aclosing(stream._batches()) as batches:
+        async for batch in batches:
+            ids = batch.connector_ids
+            yield list(map(FleetEvent, repeat(ids) if isinstance(ids, str) else ids, batch.events))
+
+
+_Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
+_Head: TypeAlias = tuple[tuple[float, int], int, FleetEvent[Any], AsyncGenerator[FleetEvent[Any], None]]
+
+
+async def _merge(sources: list[_Batches]) -> _Batches:
+    """Merge ascending sources by a heap of their next events: O(log n) for each event, one batch in memory."""
+    async with AsyncExitStack() as stack:
+        events = [await stack.enter_async_context(aclosing(_flatten(source))) for source in sources]
+        heads = [head for number, source in enumerate(events) if (head := await _next_head(number, source))]
+        heapq.heapify(heads)
+        batch: list[FleetEvent[Any]] = []
+        while heads:
+            _, number, event, source = heads[0]
+            batch.append(event)
+            if head := await _next_head(number, source):
+                heapq.heapreplace(heads, head)
+            else:
+                heapq.heappop(heads)
+            if len(batch) == _MERGED_BATCH_EVENTS or not heads:
+                yield batch
+                batch = []
+
+
+async def _flatten(batches: _Batches) -> AsyncGenerator[FleetEvent[Any], None]:
+    async with aclosing(batches):
+        async for batch in batches:
+            for event in batch:
+                yield event
+
+
+async def _next_head(number: int, source: AsyncGenerator[FleetEvent[Any], None]) -> _Head | None:
+    item = await anext(source, None)
+    if item is None:
+        return None
+    event = metadata_of(item)
+    return (event.recorded_ts, event.sequence), number, item, source
+
+
+def resolve_bounds(zone: Zone | None, **bounds: str | None) -> dict[str, Any]:
+    """Return the bounds of a window, with times without an offset converted from a zone to UTC.
+
+    Raises:
+        WrongUsage: A time has no offset, and there is no zone; or it is outside the years 1 to 9999.
+    """
+    return {name: _resolve(zone, name, text) for name, text in bounds.items()}
+
+
+def _resolve(zone: Zone | None, name: str, text: str | None) -> str | datetime | None:
+    time = None if text is None else _time.parse_naive(text)
+    if time is None:
+        return text
+    if zone is None:
+        raise WrongUsage(
+            f"{name}={text!r} has no time zone: write '{time.isoformat()}Z' for UTC, or an offset such as '+01:00', or "
+            "name the zone: --tz Europe/Berlin, or --tz local"
+        )
+    try:
+        return zone.to_utc(time, latest=name == "until")
+    except (OverflowError, OSError, ValueError):
+        raise WrongUsage(f"{name}={text!r} is outside the years 1 to 9999") from None

@@ -44,18 +44,18 @@ def offline(account: "Simulator", monkeypatch: pytest.MonkeyPatch) -> None:
     account.requests.clear()
 
 
-def test_an_archive_has_each_event_once_however_often_it_is_filled(
-    account: "Simulator", invoke: Invoke, path: str
-) -> None:
+def test_archive_has_each_event_once(account: "Simulator", invoke: Invoke, path: str) -> None:
+    """An archive has each event once, however often it is filled."""
     assert filled(invoke("archive", path, "site-1", *SINCE)) == 4
     assert filled(invoke("archive", path, "site-1", *SINCE)) == 0
     account.add("site-1", {"e": {"k": "Init"}, "t": int(time.time()) - 3600, "n": 0})
     assert filled(invoke("archive", path, "site-1")) == 1
 
 
-def test_what_is_read_from_an_archive_is_printed_as_what_the_api_says_without_credentials(
+def test_archive_prints_the_same_without_credentials(
     account: "Simulator", invoke: Invoke, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An archive is printed as the API is, without credentials."""
     invoke("archive", path, "site-1", *SINCE, "--details")
     calls = (
         ("list", "site-1", *WINDOW),
@@ -89,9 +89,8 @@ def test_the_only_connector_of_an_archive_need_not_be_named(
     assert "--all" in result.stderr
 
 
-def test_one_event_of_an_archive_of_several_is_no_reason_to_ask_for_all(
-    account: "Simulator", invoke: Invoke, path: str
-) -> None:
+def test_get_from_an_archive_of_several_does_not_offer_all(account: "Simulator", invoke: Invoke, path: str) -> None:
+    """For one event of an archive of several connectors, the message does not offer --all."""
     account.add("site-2", {"e": {"k": "Init"}, "t": 1767225600, "n": 0})
     invoke("archive", path, "site-1", "site-2", *SINCE)
     result = invoke("get", "--archive", path, "1767225660.1")
@@ -140,9 +139,10 @@ def test_connectors_that_fail_are_told_and_the_others_are_stored(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_goes_on_until_a_signal_ends_it_with_0_and_tells_how_many_events_came(
+def test_archive_follow_ends_with_0_and_a_count(
     start: Start, invoke: Invoke, path: str, number: signal.Signals
 ) -> None:
+    """With --follow, archive runs until a signal ends it with 0, and prints how many events came."""
     process = start("archive", path, "--simulate", "--follow", "--speed", "3600", "--interval", "0.5s", "--since", "1h")
     window: dict[str, Any] = {"args": ("--archive", path, "--since", "1h", "--until", "2100-01-01T00:00:00Z")}
     for _ in range(200):
@@ -172,9 +172,10 @@ def test_ctrl_c_ends_it_while_the_api_gives_no_answer(
     assert (process.returncode, printed, told) == (0, f"0 new events in {path}\n", "")
 
 
-def test_an_archive_of_several_accounts_is_read_by_the_account_of_the_environment(
+def test_archive_is_read_by_the_environments_account(
     account: "Simulator", invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An archive of several accounts is read by the account of the environment."""
     path = str(tmp_path / "events.db")
     assert filled(invoke("archive", path, "site-1", *SINCE)) == 4
     with sqlite3.connect(path) as other:
@@ -185,4 +186,4 @@ def test_an_archive_of_several_accounts_is_read_by_the_account_of_the_environmen
     assert invoke("list", "--archive", path, "site-1", *WINDOW).stdout
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "nobody")
     told = invoke("list", "--archive", path, "site-1", *WINDOW)
-    assert (told.exit_code, "here CLOUDFLARE_ACCOUNT_ID says which" in told.stderr) == (2, True)
+    assert (told.exit_code, "set CLOUDFLARE_ACCOUNT_ID" in told.stderr) == (2, True)

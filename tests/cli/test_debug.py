@@ -21,9 +21,8 @@ SINCE = ("--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01T01:00:00Z")
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_each_request_is_told_before_and_after_the_name_of_the_command(
-    account: "Simulator", invoke: Invoke, place: int
-) -> None:
+def test_debug_logs_requests_before_and_after_the_name(account: "Simulator", invoke: Invoke, place: int) -> None:
+    """--debug logs each request, before and after the name of the command."""
     plain = invoke("list", "site-1", *SINCE)
     args = ["list", "site-1", *SINCE]
     args.insert(place, "--debug")
@@ -42,9 +41,8 @@ def test_it_is_forgotten_by_the_next_command(account: "Simulator", invoke: Invok
     assert logging.getLogger("cfevents").level == level
 
 
-def test_a_failure_is_told_with_what_led_to_it_and_the_one_line_stays_the_last(
-    account: "Simulator", invoke: Invoke
-) -> None:
+def test_debug_shows_the_cause_before_the_last_line(account: "Simulator", invoke: Invoke) -> None:
+    """With --debug the cause of a failure is shown, and the one line stays the last."""
     account.faults.add(faults.body(b"<html>\x1b[2J</html>"))
     plain, result = invoke("connectors").stderr.splitlines(), invoke("connectors", "--debug").stderr.splitlines()
     assert result[-1].partition(" (CF-Ray")[0] == plain[-1].partition(" (CF-Ray")[0]
@@ -94,7 +92,8 @@ def wrong(account: "Simulator", monkeypatch: pytest.MonkeyPatch, trouble: str) -
             monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "x" * 33)
 
 
-def test_what_fails_on_this_machine_is_told_with_what_led_to_it_too(invoke: Invoke, tmp_path: Path) -> None:
+def test_debug_shows_the_cause_of_a_local_failure(invoke: Invoke, tmp_path: Path) -> None:
+    """A failure of this machine is shown with its cause, too."""
     other = tmp_path / "other\x07"
     other.write_text("no database at all, but longer than a header of one would be" * 10)
     result = invoke("list", "--archive", str(other), "--debug")

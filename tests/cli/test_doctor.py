@@ -51,7 +51,7 @@ def test_doctor_failure_has_status_1_and_advice(
     (unknown,) = [line for line in lines if line.split()[1] == "unknown"]
     assert unknown.startswith("permission ")
     assert unknown.endswith(
-        "an earlier request failed; so too account, connectors, listing, event, latest, order, window, "
+        "an earlier request failed; the same for account, connectors, listing, event, latest, order, window, "
         "from, to, page size, default size, ending, empty pages, page time, lateness, times, assumptions"
     )
 

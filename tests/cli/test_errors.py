@@ -27,9 +27,8 @@ def one_line(result: Result) -> str:
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_missing_credentials_are_wrong_usage_and_the_way_without_them_is_shown(
-    invoke: Invoke, call: tuple[str, ...]
-) -> None:
+def test_missing_credentials_are_wrong_usage(invoke: Invoke, call: tuple[str, ...]) -> None:
+    """Missing credentials are wrong usage, and the message offers --simulate."""
     result = invoke(*call)
     assert result.exit_code == 2
     assert "CLOUDFLARE_API_TOKEN" in one_line(result)
@@ -44,9 +43,10 @@ def test_a_missing_account_is_wrong_usage(invoke: Invoke, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_wrong_token_is_a_failure_that_names_the_permission_and_not_the_token(
+def test_wrong_token_names_the_permission(
     account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch, call: tuple[str, ...]
 ) -> None:
+    """A wrong token is a failure that names the permission, and not the token."""
     monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "env-token-77aa")
     result = invoke(*call)
     assert result.exit_code == 1
@@ -58,9 +58,8 @@ def test_a_wrong_token_is_a_failure_that_names_the_permission_and_not_the_token(
 @pytest.mark.parametrize(
     "call", [("list", "nobody"), ("get", "nobody", "1.0"), ("get", "site-1", "1.0"), ("latest", "nobody")]
 )
-def test_what_does_not_exist_is_a_failure_that_says_where_to_look(
-    account: "Simulator", invoke: Invoke, call: tuple[str, ...]
-) -> None:
+def test_unknown_id_is_a_failure_with_advice(account: "Simulator", invoke: Invoke, call: tuple[str, ...]) -> None:
+    """An id that does not exist is a failure that says where to look."""
     result = invoke(*call)
     assert result.exit_code == 1
     assert "'cfevents connectors'" in one_line(result)
@@ -82,13 +81,14 @@ def test_a_network_that_is_down_is_a_failure(
 @pytest.mark.parametrize(
     "call", [("list",), ("latest",), ("get", "1767225600.0"), ("get", "1767225600.0", "--format", "table")]
 )
-def test_a_missing_connector_is_wrong_usage_and_says_where_to_find_one(
+def test_missing_connector_is_wrong_usage_with_advice(
     account: "Simulator", invoke: Invoke, call: tuple[str, ...]
 ) -> None:
+    """A missing connector is wrong usage, and the message says where to find one."""
     result = invoke(*call)
     assert result.exit_code == 2
     assert "'cfevents connectors'" in one_line(result)
-    assert f"('cfevents {call[0]} --help' tells more)" in result.stderr
+    assert f"(see 'cfevents {call[0]} --help')" in result.stderr
     assert account.requests == []
 
 
@@ -105,9 +105,10 @@ def test_a_missing_connector_is_wrong_usage_and_says_where_to_find_one(
         (("",), "connector_id='' is empty"),
     ],
 )
-def test_an_argument_without_meaning_is_wrong_usage_before_anything_is_sent(
+def test_invalid_argument_is_wrong_usage_before_any_request(
     account: "Simulator", invoke: Invoke, args: tuple[str, ...], told: str
 ) -> None:
+    """An argument without meaning is wrong usage, before anything is sent."""
     result = invoke("list", *(args if len(args) == 1 else ("site-1", *args)))
     assert result.exit_code == 2
     assert told in one_line(result)
@@ -124,16 +125,16 @@ def test_a_malformed_event_id_is_wrong_usage(account: "Simulator", invoke: Invok
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("list", "--simulate", "-n", "0"), "0 is not in the range x>=1 ('cfevents list --help' tells more)"),
+        (("list", "--simulate", "-n", "0"), "0 is not in the range x>=1 (see 'cfevents list --help')"),
         (("list", "--simulate", "--page-size", "0"), "'--page-size'"),
         (("list", "--simulate", "--format", "xml"), "'xml' is not one of 'table', 'ndjson'"),
-        (("get",), "T.N is missing: the event's id, as 'cfevents list' shows it ('cfevents get --help' tells more)"),
+        (("get",), "T.N is missing: the event's id, as 'cfevents list' shows it (see 'cfevents get --help')"),
         (("get", "--simulate"), "T.N is missing"),
-        (("archive",), "Missing argument 'PATH' ('cfevents archive --help' tells more)"),
+        (("archive",), "Missing argument 'PATH' (see 'cfevents archive --help')"),
         (("simulate", "--port", "70000"), "'--port'"),
         (("list", "--simulate", "--tz", "no\nwhere"), "is not a time zone"),
         (("nonsense",), "No such command 'nonsense'"),
-        (("--nonsense",), "('cfevents --help' tells more)"),
+        (("--nonsense",), "(see 'cfevents --help')"),
     ],
 )
 def test_what_click_cannot_parse_is_wrong_usage_in_one_line(invoke: Invoke, args: tuple[str, ...], told: str) -> None:

@@ -80,13 +80,14 @@ def lists(simulator: Simulator) -> int:
     return sum(request.path.endswith("/telemetry/events") for request in simulator.requests)
 
 
-def test_an_export_that_meets_a_wrong_id_tells_how_to_begin_anew_without_it(
-    many: Simulator, invoke: Invoke, folder: Path
-) -> None:
+def test_export_with_a_wrong_id_says_how_to_restart(many: Simulator, invoke: Invoke, folder: Path) -> None:
+    """An export that meets a wrong id says how to start again without it."""
     del many
     result = invoke("export", "events.csv", "many-1", "nobody", *WINDOW)
     assert result.exit_code == 1
-    kept = "60 events are kept in events.csv.export: the same command goes on, one with other ids needs --restart\n"
+    kept = (
+        "60 events are kept in events.csv.export; run the same command to resume, or add --restart to change the ids\n"
+    )
     assert result.stderr.startswith(f"cfevents: {kept}")
     assert invoke("export", "events.csv", "many-1", *WINDOW, "--restart").exit_code == 0
     assert len((folder / "events.csv").read_text().splitlines()) == 61
@@ -106,9 +107,8 @@ def test_ndjson_has_payloads_if_they_are_wanted(account: Simulator, invoke: Invo
     assert lines == [one | other for one, other in zip(listed, recorded, strict=True)]
 
 
-def test_csv_is_as_rfc_4180_has_it_and_leaves_every_text_as_it_is(
-    account: Simulator, invoke: Invoke, folder: Path
-) -> None:
+def test_csv_follows_rfc_4180_and_keeps_text(account: Simulator, invoke: Invoke, folder: Path) -> None:
+    """CSV follows RFC 4180, and keeps every text as it is."""
     wicked = '=cmd|"x", \r\nline'
     account.add(
         "site-2", {"e": {"k": wicked}, "t": 1767225600, "n": 0}, {"e": {"k": "\ud800é"}, "t": 1767225601, "n": 0}
@@ -187,9 +187,10 @@ def test_stdout_takes_what_can_be_written_line_by_line(many: Simulator, invoke: 
 
 @pytest.mark.parametrize("details", [(), ("--details",)])
 @pytest.mark.parametrize("name", NAMES)
-def test_what_failed_goes_on_with_the_same_command_and_ends_as_if_it_had_not(
+def test_failed_export_resumes_to_the_same_file(
     many: Simulator, invoke: Invoke, folder: Path, name: str, details: tuple[str, ...]
 ) -> None:
+    """An export that failed resumes with the same command, and ends with the same file."""
     args = ("many-1", "many-2", *WINDOW, *details)
     export(invoke, f"undisturbed-{name}", *args)
     many.requests.clear()
@@ -197,7 +198,7 @@ def test_what_failed_goes_on_with_the_same_command_and_ends_as_if_it_had_not(
     many.faults.add(faults.status(403), path=path, on=range(1 if details else 4, 99))
     failed = invoke("export", name, *args)
     assert (failed.exit_code, failed.stdout) == (1, "")
-    assert f" events are kept in {name}.export: the same command goes on\n" in failed.stderr
+    assert f" events are kept in {name}.export; run the same command to resume\n" in failed.stderr
     assert not (folder / name).exists()
     kept = int(failed.stderr.split()[1])
     assert 60 <= kept < 120
@@ -206,7 +207,7 @@ def test_what_failed_goes_on_with_the_same_command_and_ends_as_if_it_had_not(
     again = invoke("export", name, *args)
     assert (again.exit_code, again.stdout) == (0, f"120 events in {name}\n")
     assert again.stderr == (
-        f"cfevents: going on after {kept} events, --since 2026-01-01T00:00:00Z --until 2026-01-01T06:00:00Z\n"
+        f"cfevents: resuming after {kept} events, --since 2026-01-01T00:00:00Z --until 2026-01-01T06:00:00Z\n"
     )
     assert not any("many-1" in request.path for request in many.requests)
     assert (folder / name).read_bytes() == (folder / f"undisturbed-{name}").read_bytes()
@@ -223,7 +224,9 @@ def halfway(many: Simulator, invoke: Invoke) -> Simulator:
         many.add(name, *(event(int(time.time()) - BEGIN - 23 * 3600 + at * 1800) for at in range(20)))
     many.faults.add(faults.status(403), path="/tonight/telemetry/events")
     failed = invoke("export", "events.csv", *TODAY)
-    assert failed.stderr.startswith("cfevents: 20 events are kept in events.csv.export: the same command goes on\n")
+    assert failed.stderr.startswith(
+        "cfevents: 20 events are kept in events.csv.export; run the same command to resume\n"
+    )
     many.faults.clear()
     many.requests.clear()
     return many
@@ -293,9 +296,8 @@ def test_what_was_gathered_can_be_thrown_away(halfway: Simulator, invoke: Invoke
     assert export(invoke, "events.csv", "many-2", *WINDOW, "--restart") == "60 events in events.csv\n"
 
 
-def test_a_file_is_replaced_when_the_new_one_is_whole_and_not_before(
-    many: Simulator, invoke: Invoke, folder: Path
-) -> None:
+def test_file_is_replaced_only_when_the_new_one_is_complete(many: Simulator, invoke: Invoke, folder: Path) -> None:
+    """A file is replaced when the new one is complete, and not before."""
     path = folder / "events.csv"
     path.write_text("as it was")
     many.faults.add(faults.status(403), path="/many-1/telemetry/events", on=range(4, 99))
@@ -383,13 +385,13 @@ def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke
 @pytest.mark.parametrize(
     ("args", "status", "told"),
     [
-        (("events.txt", "many-1"), 2, "does not tell its format: let it end in .parquet, .csv, .ndjson, .jsonl"),
-        (("events.csv.gz", "many-1"), 2, "or write --format"),
+        (("events.txt", "many-1"), 2, "does not tell its format: use the suffix .parquet, .csv, .ndjson, .jsonl"),
+        (("events.csv.gz", "many-1"), 2, "or --format"),
         (("events.csv",), 2, "CONNECTOR is missing"),
         (("events.csv", "many-1", "--since", "soon"), 2, "since='soon' is not a time"),
         (("events.csv", "many-1", "--kind", ""), 2, "kind is empty"),
         (("events.csv", ".."), 2, "connector_ids"),
-        (("-", "many-1", "--restart"), 2, "--restart is for a file"),
+        (("-", "many-1", "--restart"), 2, "--restart needs a file"),
         (("nowhere/events.csv", "many-1"), 1, "nowhere/events.csv.export cannot be written: No such file"),
         ((os.devnull, "many-1", "--format", "csv"), 1, "is no plain file"),
     ],
@@ -431,15 +433,16 @@ def test_a_disk_that_is_full_is_one_line_and_loses_nothing(
         result = invoke("export", "events.csv", "many-1", *WINDOW)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "progress.json cannot be written: the disk is full" in result.stderr
-    assert "the same command goes on" in result.stderr
+    assert "run the same command to resume" in result.stderr
     assert invoke("export", "events.csv", "many-1", *WINDOW).exit_code == 0
     assert len({*(folder / "events.csv").read_text().splitlines()}) == 61
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_archive_is_exported_as_the_api_is_without_asking_anyone(
+def test_archive_is_exported_like_the_api_without_requests(
     many: Simulator, invoke: Invoke, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An archive is exported as the API is, without a request."""
     invoke("archive", "events.db", "many-1", "many-2", *WINDOW[:2], "--details")
     for details in ((), ("--details",)):
         export(invoke, f"asked-{name}", "many-1", "many-2", *WINDOW, *details)
@@ -470,7 +473,7 @@ def test_what_was_interrupted_of_an_archive_goes_on_too(
         patch.setattr(staging.Staging, "add", add)
         result = invoke("export", *args)
     assert result.exit_code == 130
-    assert result.stderr == "cfevents: 21 events are kept in events.csv.export: the same command goes on\n"
+    assert result.stderr == "cfevents: 21 events are kept in events.csv.export; run the same command to resume\n"
     assert invoke("export", *args).stdout == "60 events in events.csv\n"
     assert export(invoke, "undisturbed.csv", "many-1", *WINDOW) == "60 events in undisturbed.csv\n"
     assert (folder / "events.csv").read_bytes() == (folder / "undisturbed.csv").read_bytes()
@@ -484,7 +487,7 @@ def test_ctrl_c_ends_it_with_130_and_says_how_to_go_on(many: Simulator, start: S
     exporting.send_signal(signal.SIGINT)
     printed, told = exporting.communicate(timeout=30)
     assert (exporting.returncode, printed) == (130, "")
-    assert told == "cfevents: 60 events are kept in events.csv.export: the same command goes on\n"
+    assert told == "cfevents: 60 events are kept in events.csv.export; run the same command to resume\n"
     assert not (folder / "events.csv").exists()
 
 
@@ -499,9 +502,10 @@ def crowd() -> Iterator[tuple[str, dict[str, Any]]]:
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is of POSIX")
 @pytest.mark.timeout(60 + 6 * KILLS)
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_what_was_killed_again_and_again_ends_as_if_it_had_not_been(
+def test_export_killed_repeatedly_ends_the_same(
     folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, run: Run, start: Start
 ) -> None:
+    """An export that was killed again and again ends as if it had not been."""
     random, simulator = Random(name), Simulator(events={"c1": [], "c2": [], "c3": []}, quota=10**7, max_page_size=10)
     for connector, each in crowd():
         simulator.add(connector, each)

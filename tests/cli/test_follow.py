@@ -84,9 +84,8 @@ def fill_pipe(account: "Simulator", start: Start, *args: str) -> "tuple[subproce
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_events_are_printed_as_they_come_until_a_signal_ends_it_with_0(
-    account: "Simulator", start: Start, number: signal.Signals
-) -> None:
+def test_follow_prints_events_until_a_signal(account: "Simulator", start: Start, number: signal.Signals) -> None:
+    """Events are printed as they come, until a signal ends the command with 0."""
     first = add(account, event(0))
     process = start("follow", "site-2", "--since", "1h", *QUICKLY)
     assert ids(lines(process, 1)) == first
@@ -98,9 +97,8 @@ def test_events_are_printed_as_they_come_until_a_signal_ends_it_with_0(
     assert ended(process, number) == (0, [], "")
 
 
-def test_what_was_recorded_before_it_began_is_left_out_unless_since_says_otherwise(
-    account: "Simulator", start: Start
-) -> None:
+def test_follow_begins_now_unless_since_is_given(account: "Simulator", start: Start) -> None:
+    """What was recorded before is left out, unless --since says otherwise."""
     add(account, event(0, ago=10))
     process = start("follow", "site-2", *QUICKLY)
     wait_until(lambda: any(request.path.endswith("/events") for request in account.requests))
@@ -156,9 +154,10 @@ def test_a_checkpoint_lets_it_go_on_without_doubling(account: "Simulator", start
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_the_batch_under_way_is_printed_to_its_end_and_its_checkpoint_stored(
+def test_batch_under_way_is_finished_on_a_signal(
     account: "Simulator", start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unbuffered: str
 ) -> None:
+    """The batch under way is printed to its end, and its checkpoint is stored."""
     monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     path = tmp_path / "state"
     process, known = fill_pipe(account, start, "--checkpoint", str(path))
@@ -171,7 +170,8 @@ def test_the_batch_under_way_is_printed_to_its_end_and_its_checkpoint_stored(
     assert len(stored["connectors"]["site-2"]["delivered"]) == 2 * len(known)
 
 
-def test_a_second_ctrl_c_ends_it_at_once_with_130_and_without_a_word(account: "Simulator", start: Start) -> None:
+def test_second_ctrl_c_ends_at_once_with_130(account: "Simulator", start: Start) -> None:
+    """A second Ctrl-C ends the command at once, with status 130 and without a word."""
     process, _ = fill_pipe(account, start)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
@@ -192,9 +192,8 @@ def test_ctrl_c_ends_it_while_the_api_gives_no_answer(account: "Simulator", star
         assert ended(process) == (0, [], "")
 
 
-def test_a_reader_that_has_enough_ends_it_without_noise_even_if_nothing_more_comes(
-    account: "Simulator", tmp_path: Path
-) -> None:
+def test_reader_that_leaves_ends_follow_without_more_events(account: "Simulator", tmp_path: Path) -> None:
+    """A reader that has enough ends follow without noise, even if nothing more comes."""
     add(account, event(0), event(1))
     path = tmp_path / "state"
     script = (
@@ -218,9 +217,8 @@ def test_a_file_has_each_event_once_over_several_runs(account: "Simulator", star
     assert path.with_name("events.ndjson.checkpoint").exists()
 
 
-def test_after_a_file_was_renamed_and_sighup_it_goes_on_in_a_new_one(
-    account: "Simulator", start: Start, tmp_path: Path
-) -> None:
+def test_sighup_after_a_rename_starts_a_new_file(account: "Simulator", start: Start, tmp_path: Path) -> None:
+    """After its file was renamed, SIGHUP makes follow go on in a new one."""
     path, rotated, state = tmp_path / "events.ndjson", tmp_path / "events.ndjson.1", tmp_path / "state"
     known = add(account, event(0))
     process = start("follow", "site-2", "--since", "1h", "--output", str(path), "--checkpoint", str(state), *QUICKLY)
@@ -234,9 +232,8 @@ def test_after_a_file_was_renamed_and_sighup_it_goes_on_in_a_new_one(
     assert state.exists()
 
 
-def test_a_checkpoint_of_something_else_or_of_no_use_is_one_line_that_names_the_file(
-    account: "Simulator", start: Start, invoke: Invoke, tmp_path: Path
-) -> None:
+def test_invalid_checkpoint_names_its_file(account: "Simulator", start: Start, invoke: Invoke, tmp_path: Path) -> None:
+    """A checkpoint that is damaged, or of something else, is one line that names the file."""
     path = tmp_path / "state"
     add(account, event(0))
     process = start("follow", "site-2", "--since", "1h", "--checkpoint", str(path), *QUICKLY)
@@ -251,9 +248,8 @@ def test_a_checkpoint_of_something_else_or_of_no_use_is_one_line_that_names_the_
         assert result.stderr.count("\n") == 1
 
 
-def test_a_checkpoint_that_cannot_be_kept_is_told_before_anything_is_printed(
-    account: "Simulator", invoke: Invoke, tmp_path: Path
-) -> None:
+def test_unwritable_checkpoint_fails_before_any_output(account: "Simulator", invoke: Invoke, tmp_path: Path) -> None:
+    """A checkpoint that cannot be written fails before anything is printed."""
     for path, why in ((tmp_path / "nowhere" / "state", "No such file or directory"), (tmp_path, "is a directory")):
         result = invoke("follow", "site-1", "--checkpoint", str(path))
         assert (result.exit_code > 0, result.stdout) == (True, "")
@@ -263,9 +259,10 @@ def test_a_checkpoint_that_cannot_be_kept_is_told_before_anything_is_printed(
 
 @pytest.mark.skipif(os.name == "nt", reason="no named pipes")
 @pytest.mark.parametrize("more", [(), ("--output", "events.ndjson")])
-def test_a_checkpoint_that_is_no_plain_file_is_neither_read_nor_replaced(
+def test_checkpoint_must_be_a_regular_file(
     account: "Simulator", start: Start, tmp_path: Path, more: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A checkpoint that is no regular file is neither read nor replaced."""
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     process = start("follow", "site-1", "--checkpoint", "pipe", *more)
@@ -276,9 +273,8 @@ def test_a_checkpoint_that_is_no_plain_file_is_neither_read_nor_replaced(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_is_one_line_and_status_1_and_nothing_is_taken_for_printed(
-    account: "Simulator", tmp_path: Path
-) -> None:
+def test_full_disk_stores_no_checkpoint(account: "Simulator", tmp_path: Path) -> None:
+    """A full disk is one line and status 1, and nothing counts as printed."""
     path = tmp_path / "state"
     add(account, event(0))
     command = [sys.executable, "-m", "cfevents", "follow", "site-2", "--since", "1h", "--checkpoint", str(path)]
@@ -324,9 +320,9 @@ def test_what_the_library_warns_of_is_told_on_stderr(account: "Simulator", start
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        ((), "--all means all of them"),
+        ((), "--all selects all"),
         (("site-1", "--all"), "not both"),
-        (("site-1", "--speed", "60"), "--speed is for --simulate alone"),
+        (("site-1", "--speed", "60"), "--speed needs --simulate"),
         (("--simulate", "--speed", "0.5"), "--speed"),
         (("--simulate", "--speed", "inf"), "--speed"),
         (("site-1", "--interval", "soon"), "interval='soon' is not a length of time"),
@@ -335,9 +331,10 @@ def test_what_the_library_warns_of_is_told_on_stderr(account: "Simulator", start
         (("..",), "not one segment of a path"),
     ],
 )
-def test_what_cannot_be_meant_is_wrong_usage_before_anything_is_sent(
+def test_wrong_usage_is_reported_before_any_request(
     account: "Simulator", invoke: Invoke, command: tuple[str, ...], args: tuple[str, ...], told: str
 ) -> None:
+    """Arguments without meaning are wrong usage before anything is sent."""
     result = invoke(*command, *args)
     assert (result.exit_code, result.stdout) == (2, "")
     assert told in result.stderr.replace("\n", " ")
@@ -345,9 +342,8 @@ def test_what_cannot_be_meant_is_wrong_usage_before_anything_is_sent(
     assert list(Path.cwd().iterdir()) == []
 
 
-def test_a_table_cannot_go_to_a_file_and_no_file_is_made_for_what_cannot_be_meant(
-    account: "Simulator", invoke: Invoke, tmp_path: Path
-) -> None:
+def test_wrong_usage_creates_no_output_file(account: "Simulator", invoke: Invoke, tmp_path: Path) -> None:
+    """A table cannot go to a file, and wrong usage creates none."""
     same = ("--checkpoint", str(tmp_path / "events.ndjson"))
     for wrong in (("--format", "table"), ("--since", "yesterday"), ("--kind", ""), same):
         result = invoke("follow", "site-1", "--output", str(tmp_path / "events.ndjson"), *wrong)
@@ -364,9 +360,8 @@ def test_the_made_up_history_goes_on_as_fast_as_it_is_told(start: Start) -> None
     assert keys == sorted(set(keys))
 
 
-def test_a_served_history_that_goes_on_is_followed_by_another_process(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_served_history_is_followed_by_another_process(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A served history that goes on is followed by another process."""
     server = start("simulate", "--speed", "3600")
     for line in lines(server, 5)[1:4]:
         name, _, value = line.removeprefix("export ").strip().partition("=")
@@ -386,7 +381,8 @@ def test_a_pipe_gets_each_event_when_it_comes(account: "Simulator") -> None:
     assert (done.stdout.count("\n"), done.stderr) == (1, "")
 
 
-def test_a_named_pipe_that_is_open_for_reading_too_is_no_reason_to_end(account: "Simulator", tmp_path: Path) -> None:
+def test_pipe_open_for_reading_does_not_end_follow(account: "Simulator", tmp_path: Path) -> None:
+    """A named pipe that is open for reading, too, does not end follow."""
     known = add(account, event(0))
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

@@ -10,7 +10,8 @@ from cfevents.events import KINDS
 Invoke = Callable[..., Result]
 
 
-def test_kinds_are_printed_in_catalogue_order_with_what_is_documented_of_them(invoke: Invoke) -> None:
+def test_kinds_are_printed_in_catalogue_order(invoke: Invoke) -> None:
+    """Kinds are printed in the order of the catalogue, with all that is documented of them."""
     printed = [json.loads(line) for line in invoke("kinds").stdout.splitlines()]
     assert [record["kind"] for record in printed] == list(KINDS)
     by_kind = {record["kind"]: record for record in printed}

@@ -46,7 +46,8 @@ def shell(script: str, folder: Path | None = None) -> "subprocess.CompletedProce
         "completion zsh",
     ],
 )
-def test_neither_http_client_nor_converter_is_loaded_to_tell_about_itself(args: str) -> None:
+def test_help_and_version_load_no_http_client(args: str) -> None:
+    """Help, version, kinds and completion load neither the HTTP client, nor the converter, nor rich."""
     code = (
         "import sys\n"
         f"sys.argv[1:] = {args.split()!r}\n"
@@ -71,7 +72,9 @@ def test_rich_is_loaded_to_draw_alone() -> None:
 
 
 @pytest.mark.once
-def test_the_version_takes_less_time_than_loading_the_http_client_would() -> None:
+def test_version_is_quicker_than_loading_aiohttp() -> None:
+    """The version takes less time than loading the HTTP client would."""
+
     def seconds(*args: str) -> float:
         began = time.perf_counter()
         subprocess.run([sys.executable, *args], check=True, capture_output=True, timeout=50)
@@ -88,14 +91,16 @@ def test_the_version_is_printed(run: Run) -> None:
 
 
 @pytest.mark.parametrize("missing", ["click", "rich"])
-def test_without_click_or_rich_one_line_says_which_extra_to_install(missing: str) -> None:
+def test_missing_click_or_rich_names_the_extra(missing: str) -> None:
+    """Without click or rich, one line says which extra to install."""
     code = f"import sys; sys.modules['{missing}'] = None; from cfevents.cli import main; sys.exit(main())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
     told = f"cfevents: the command line needs {missing}: pip install 'cfevents[cli]'\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told)
 
 
-def test_a_broken_installation_is_not_taken_for_one_without_click() -> None:
+def test_broken_installation_is_not_reported_as_missing_click() -> None:
+    """A broken installation is not taken for one without click."""
     code = (
         "import sys; sys.modules['cfevents.cli.console.output'] = None; from cfevents.cli import main; sys.exit(main())"
     )
@@ -153,7 +158,8 @@ def test_a_reader_that_has_enough_ends_it_without_noise(command: str) -> None:
     assert ended.stderr == "0\n"
 
 
-def test_a_reader_that_is_gone_before_the_first_line_ends_it_without_noise() -> None:
+def test_reader_gone_before_the_first_line_is_no_failure() -> None:
+    """A reader that is gone before the first line ends the command without noise."""
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "cfevents", "list", "--simulate"]
@@ -175,7 +181,8 @@ def test_a_full_disk_is_one_line_and_status_1() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full"])
-def test_a_failure_that_cannot_be_told_keeps_its_status_and_is_not_told_on_stdout(stderr: str) -> None:
+def test_failure_without_stderr_keeps_its_status(stderr: str) -> None:
+    """A failure that stderr cannot show keeps its status, and is not printed on stdout."""
     ended = shell(f"cfevents list {stderr}")
     assert (ended.returncode, ended.stdout) == (2, "")
 
@@ -205,9 +212,10 @@ def test_ctrl_c_ends_a_listing_with_130_and_without_a_word(
     assert (listing.returncode, printed, told) == (130, "", "")
 
 
-def test_the_exit_status_of_a_process_tells_failure_from_wrong_usage(
+def test_exit_status_tells_failure_from_wrong_usage(
     account: "Simulator", run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The exit status of a process tells failure from wrong usage."""
     assert run("list", "nobody").returncode == 1
     assert run("list", "..").returncode == 2
     assert run("list").returncode == 2

@@ -15,9 +15,10 @@ import pytest
 from support.clock import run_jumping
 from support.terminal import shown_by
 
-from cfevents.cli.console.logs import log_on_stderr
+from cfevents._progress import Progress
+from cfevents.cli.console.errors import log_to_stderr
 from cfevents.cli.console.output import write_stdout
-from cfevents.cli.console.progress import Progress, show_progress, show_waits
+from cfevents.cli.console.progress import show_progress, show_waits
 from cfevents.testing import faults
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ def test_a_wait_of_the_budget_is_counted_down_and_then_gone(screen: Screen) -> N
     assert seen[2] == ""
 
 
-def test_progress_is_drawn_as_a_bar_with_what_was_done_and_what_is_waited_for(screen: Screen) -> None:
+def test_progress_is_a_bar_with_counts_and_waits(screen: Screen) -> None:
+    """Progress is drawn as a bar, with the wait and what was done."""
+
     async def main() -> None:
         with show_waits(lambda: 12.3), show_progress(lambda: Progress(0.5, "1,234 events")):
             await asyncio.sleep(0.3)
@@ -123,9 +126,8 @@ def test_it_is_cut_where_the_terminal_is_narrow(screen: Screen, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("how", ["dumb", "closed", "piped"])
-def test_nothing_is_drawn_where_nobody_would_see_it_or_where_it_would_be_in_the_way(
-    screen: Screen, monkeypatch: pytest.MonkeyPatch, how: str
-) -> None:
+def test_nothing_is_drawn_where_it_cannot_be_seen(screen: Screen, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """Nothing is drawn where nobody would see it, or where it would be in the way."""
     read, write = os.pipe()
     with os.fdopen(write, "w") as pipe:
         if how == "dumb":
@@ -146,9 +148,8 @@ def test_nothing_is_drawn_where_nobody_would_see_it_or_where_it_would_be_in_the_
     assert screen.seen() == ""
 
 
-def test_a_listing_into_a_file_shows_how_much_of_the_window_was_covered_and_leaves_nothing_behind(
-    account: "Simulator", tmp_path: Path
-) -> None:
+def test_listing_into_a_file_shows_its_coverage(account: "Simulator", tmp_path: Path) -> None:
+    """A listing into a file shows how much of the window was covered, and leaves nothing behind."""
     account.faults.add(faults.stall(seconds=0.6), path="/events", on=2)
     path = tmp_path / "events.ndjson"
     with path.open("w") as stdout:
@@ -160,7 +161,8 @@ def test_a_listing_into_a_file_shows_how_much_of_the_window_was_covered_and_leav
 
 
 @pytest.mark.once
-def test_rows_that_scroll_on_the_same_terminal_have_no_bar_among_them(account: "Simulator") -> None:
+def test_no_bar_among_rows_on_the_same_terminal(account: "Simulator") -> None:
+    """Rows that scroll on the same terminal have no bar among them."""
     account.faults.add(faults.stall(seconds=0.6), path="/events", on=2)
     shown = shown_by(("list", "site-1", *WINDOW, "--page-size", "2"), BOTH, {})
     assert "\x1b" not in shown
@@ -178,7 +180,7 @@ def test_filling_an_archive_shows_how_far_it_came(account: "Simulator", tmp_path
 
 def test_a_message_stands_on_a_line_of_its_own(screen: Screen) -> None:
     async def main() -> None:
-        with log_on_stderr({}), show_waits(lambda: 12.3):
+        with log_to_stderr({}), show_waits(lambda: 12.3):
             await asyncio.sleep(0.3)
             logging.getLogger("cfevents").warning("look")
 

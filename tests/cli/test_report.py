@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 from click.testing import Result
 from support.terminal import on_terminal, shown_by
 
 from cfevents import operations
-from cfevents.cli.commands import report
+from cfevents.cli.app import app
 from cfevents.testing import Simulator, faults
 
 if TYPE_CHECKING:
@@ -52,9 +53,8 @@ def findings(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_each_finding_is_one_json_object_a_line_with_the_events_that_show_it(
-    troubled: Simulator, invoke: Invoke
-) -> None:
+def test_each_finding_is_a_json_line_with_its_events(troubled: Simulator, invoke: Invoke) -> None:
+    """Each finding is one JSON object per line, with the events that show it."""
     (found,) = findings(invoke("report", CONNECTOR, *WINDOW))
     assert list(found.items()) == [
         ("severity", "error"),
@@ -68,14 +68,13 @@ def test_each_finding_is_one_json_object_a_line_with_the_events_that_show_it(
     ]
 
 
-def test_on_a_table_a_summary_follows_the_findings_the_worst_of_which_is_first(
-    troubled: Simulator, invoke: Invoke
-) -> None:
+def test_table_has_the_worst_finding_first_and_a_summary(troubled: Simulator, invoke: Invoke) -> None:
+    """In a table the worst finding is first, and a summary follows."""
     table = invoke("report", CONNECTOR, "site-2", *WINDOW, "--format", "table").stdout.splitlines()
     assert [line.split()[0] for line in table[:3]] == ["SEVERITY", "critical", "error"]
     assert table[2].endswith(f"{CONNECTOR}  failed_upgrade: upgrade failed after 1min 10s")
     assert table[3] == "4 events of 2 connectors, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 2 findings"
-    assert table[4:] == ["With --details: which tunnel, bundle or version (3 requests more)"]
+    assert table[4:] == ["--details adds which tunnel, bundle or version (3 more requests)"]
 
 
 def test_times_are_read_and_shown_in_the_zone_that_is_asked_for(troubled: Simulator, invoke: Invoke) -> None:
@@ -92,9 +91,8 @@ def test_what_is_open_has_been_so_until_the_window_ends(account: Simulator, invo
     assert novel["kind"] == "unknown_kind"
 
 
-def test_payloads_are_read_where_they_tell_more_of_a_finding_and_nowhere_else(
-    troubled: Simulator, invoke: Invoke
-) -> None:
+def test_payloads_are_read_only_for_findings(troubled: Simulator, invoke: Invoke) -> None:
+    """Payloads are read where they add to a finding, and nowhere else."""
     result = findings(invoke("report", CONNECTOR, "site-2", *WINDOW, "--details"))
     assert [found["details"] for found in result] == [
         {"tunnel_id": "tunnel-7"},
@@ -141,10 +139,13 @@ def test_a_shell_is_told_of_it_by_the_status(troubled: Simulator, run: Run) -> N
 
 
 def test_the_severities_to_fail_on_are_those_of_findings() -> None:
-    assert report.SEVERITIES == operations.SEVERITIES
+    (option,) = (option for option in app.commands["report"].params if option.name == "fail_on")
+    assert isinstance(option.type, click.Choice)
+    assert option.type.choices == operations.SEVERITIES
 
 
-def test_a_connector_that_cannot_be_read_does_not_hide_the_others(troubled: Simulator, invoke: Invoke) -> None:
+def test_unreadable_connector_does_not_hide_the_others(troubled: Simulator, invoke: Invoke) -> None:
+    """A connector that cannot be read does not hide the others."""
     result = invoke("report", "nobody", CONNECTOR, *WINDOW, "--fail-on", "error")
     assert json.loads(result.stdout)["kind"] == "failed_upgrade"
     assert result.exit_code == 1
@@ -162,14 +163,16 @@ def test_one_that_was_read_in_part_is_not_called_silent(account: Simulator, invo
     assert "2 events of 1 connector" in result.stdout
 
 
-def test_one_connector_that_cannot_be_read_is_told_as_by_the_other_commands(account: Simulator, invoke: Invoke) -> None:
+def test_single_unreadable_connector_fails_like_elsewhere(account: Simulator, invoke: Invoke) -> None:
+    """A single connector that cannot be read fails as it does in the other commands."""
     result = invoke("report", "nobody", *WINDOW, "--format", "table")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "'cfevents connectors'" in result.stderr
     assert "the window was --since 2026-01-01T00:00:00Z" in result.stderr
 
 
-def test_payloads_that_cannot_be_had_are_told_after_what_was_found(troubled: Simulator, invoke: Invoke) -> None:
+def test_payload_failures_come_after_the_findings(troubled: Simulator, invoke: Invoke) -> None:
+    """Payloads that cannot be read are reported after the findings."""
     troubled.faults.add(faults.status(403), path=f"/{CONNECTOR}/telemetry/events/*")
     result = invoke("report", CONNECTOR, "site-2", *WINDOW, "--details")
     assert [json.loads(line)["details"] for line in result.stdout.splitlines()] == [{"tunnel_id": "tunnel-7"}, {}]
@@ -177,7 +180,8 @@ def test_payloads_that_cannot_be_had_are_told_after_what_was_found(troubled: Sim
     assert "'Magic WAN Read'" in result.stderr
 
 
-def test_nothing_to_tell_is_a_summary_on_a_table_and_silence_elsewhere(account: Simulator, invoke: Invoke) -> None:
+def test_no_findings_are_a_summary_or_silence(account: Simulator, invoke: Invoke) -> None:
+    """Without findings a table has a summary, and NDJSON nothing."""
     account.add("site-4", event(0, "Init"), event(1, "Leave"))
     table = invoke("report", "site-4", *WINDOW[:2], "--until", "2026-01-01T00:10:00Z", "--format", "table")
     told = "2 events of 1 connector, 2026-01-01 00:00 to 2026-01-01 00:10 UTC: no findings\n"
@@ -201,9 +205,8 @@ def test_an_archive_is_reported_of_without_asking_anyone(
     assert troubled.requests == []
 
 
-def test_which_connector_of_an_archive_has_to_be_said_where_there_are_several(
-    troubled: Simulator, invoke: Invoke, tmp_path: Path
-) -> None:
+def test_archive_of_several_needs_a_connector(troubled: Simulator, invoke: Invoke, tmp_path: Path) -> None:
+    """The connector of an archive must be given if it has several."""
     path = str(tmp_path / "events.db")
     invoke("archive", path, CONNECTOR, *WINDOW[:2])
     assert len(findings(invoke("report", "--archive", path, *WINDOW))) == 1
@@ -244,7 +247,8 @@ def test_wrong_usage_is_told_before_anything_is_asked(
     assert account.requests == []
 
 
-def test_the_summary_goes_to_a_terminal_where_findings_go_to_a_file(troubled: Simulator, tmp_path: Path) -> None:
+def test_summary_goes_to_the_terminal_beside_a_file(troubled: Simulator, tmp_path: Path) -> None:
+    """The summary goes to the terminal where the findings go to a file."""
     with (tmp_path / "found").open("w") as file:
         told = shown_by(("report", CONNECTOR, *WINDOW), {"stdout": file, "stderr": None}, {})
     assert told == "2 events of 1 connector, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 1 finding\n"

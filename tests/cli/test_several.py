@@ -78,7 +78,8 @@ def test_a_limit_counts_the_events_of_all_connectors(invoke: Invoke, archived: t
     assert ids(invoke(*wanted).stdout) == ids(invoke(*wanted, *archived).stdout) == IN_ORDER[:limit]
 
 
-def test_a_connector_that_fails_hides_no_other_and_is_told_at_the_end(account: "Simulator", invoke: Invoke) -> None:
+def test_failing_connector_is_reported_at_the_end(account: "Simulator", invoke: Invoke) -> None:
+    """A connector that fails hides no other, and is reported at the end."""
     for command, count in ((("list", *WINDOW), 4), (("list", *WINDOW, "--details"), 4), (("latest",), 4)):
         result = invoke(*command, "nobody", "site-1")
         assert (result.exit_code, result.stdout.count("\n"), result.stderr.count("\n")) == (1, count, 1)
@@ -148,9 +149,8 @@ def test_all_of_an_archive_is_what_it_has(invoke: Invoke, archived: tuple[str, s
     assert records(invoke("connectors", *archived).stdout) == [{"id": "site-1"}, {"id": "site-2"}]
 
 
-def test_a_merged_archive_is_whole_and_ascends_however_long_it_is(
-    account: "Simulator", invoke: Invoke, tmp_path: Path
-) -> None:
+def test_merged_archive_is_complete_and_ascends(account: "Simulator", invoke: Invoke, tmp_path: Path) -> None:
+    """A merged archive is complete and ascends, however long it is."""
     for number, site in enumerate(("site-3", "site-4", "site-5")):
         events = ({"e": {"k": "Init"}, "t": 1767225600 + 3 * each + number, "n": 0} for each in range(800))
         account.add(site, *events)
@@ -171,9 +171,9 @@ def test_a_connector_that_an_archive_lacks_hides_no_other(invoke: Invoke, archiv
 @pytest.mark.parametrize(
     ("args", "told"),
     [
-        (("list", "--simulate"), "--simulate and --archive are two places to read from"),
-        (("get", "site-1", "1767225600.0", "--simulate"), "--simulate and --archive are two places to read from"),
-        (("connectors", "--simulate"), "--simulate and --archive are two places to read from"),
+        (("list", "--simulate"), "--simulate and --archive exclude each other"),
+        (("get", "site-1", "1767225600.0", "--simulate"), "--simulate and --archive exclude each other"),
+        (("connectors", "--simulate"), "--simulate and --archive exclude each other"),
         (("list", "site-1", "--page-size", "5"), "--page-size is for the API"),
     ],
 )
@@ -188,14 +188,15 @@ def test_what_an_archive_has_no_use_for_is_wrong_usage(
 
 @pytest.mark.parametrize("command", ["list", "latest"])
 def test_connectors_and_all_cannot_be_meant_together(account: "Simulator", invoke: Invoke, command: str) -> None:
-    for args, told in ((("site-1", "--all"), "not both"), ((), "--all means all of them")):
+    for args, told in ((("site-1", "--all"), "not both"), ((), "--all selects all")):
         result = invoke(command, *args)
         assert (result.exit_code, result.stdout) == (2, "")
         assert told in result.stderr.replace("\n", " ")
     assert account.requests == []
 
 
-def test_latest_of_several_connectors_are_told_connector_by_connector(invoke: Invoke) -> None:
+def test_latest_of_several_come_connector_by_connector(invoke: Invoke) -> None:
+    """The latest events of several connectors come connector by connector."""
     printed = ids(invoke("latest", "site-2", "site-1").stdout)
     assert [owner for owner, _ in printed] == ["site-2"] * 2 + ["site-1"] * 4
     table = invoke("latest", "site-2", "site-1", "--format", "table").stdout.splitlines()

@@ -21,7 +21,8 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
-def test_a_day_of_the_made_up_account_is_listed_and_got_by_two_processes(run: Run) -> None:
+def test_two_processes_share_the_simulated_day(run: Run) -> None:
+    """A day of the simulated account can be listed by one process, and an event of it read by another."""
     printed = run("list", "--simulate", "--since", "24h")
     assert (printed.returncode, printed.stderr) == (0, "")
     events = [json.loads(line) for line in printed.stdout.splitlines()]
@@ -43,9 +44,8 @@ def test_the_first_connector_is_taken_where_none_is_named(invoke: Invoke, comman
     assert {json.loads(line)["connector_id"] for line in named.stdout.splitlines()} == {second}
 
 
-def test_the_made_up_account_is_asked_whatever_the_environment_says(
-    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_simulate_ignores_the_environment(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated account is read whatever the environment says."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", "https://api.example.com")
     monkeypatch.setenv("CLOUDFLARE_EMAIL", "half-a-scheme")
@@ -53,9 +53,8 @@ def test_the_made_up_account_is_asked_whatever_the_environment_says(
 
 
 @pytest.mark.parametrize("time_of_day", [0, 1, 43200, 86399])
-def test_the_made_up_past_is_the_same_all_day_and_never_lies_ahead(
-    monkeypatch: pytest.MonkeyPatch, time_of_day: int
-) -> None:
+def test_simulated_past_is_the_same_all_day(monkeypatch: pytest.MonkeyPatch, time_of_day: int) -> None:
+    """The simulated past is the same all day, and never lies ahead."""
     midnight = 1767225600
     monkeypatch.setattr("cfevents._time.now", lambda: midnight + time_of_day + 0.5)
     simulator, connector_id = simulated_account()
@@ -71,9 +70,10 @@ def test_the_made_up_past_is_the_same_all_day_and_never_lies_ahead(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_served_account_can_be_asked_by_what_it_printed_until_a_signal_ends_it(
+def test_served_account_answers_until_a_signal(
     start: Start, run: Run, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
+    """The served account can be read with what it printed, until a signal ends it."""
     server = start("simulate")
     assert server.stdout is not None
     lines = [server.stdout.readline().rstrip() for _ in range(5)]

@@ -8,9 +8,8 @@ from click.testing import Result
 from rich.color import Color
 from support.terminal import on_terminal
 
-from cfevents.cli.console import styles
-from cfevents.cli.console.output import View
-from cfevents.cli.console.writer import writer
+from cfevents.cli.console.output import Colour, View
+from cfevents.cli.console.views import event_colour, writer
 
 if TYPE_CHECKING:
     import subprocess
@@ -20,16 +19,18 @@ if TYPE_CHECKING:
 Invoke = Callable[..., Result]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
-PAIRS: View[tuple[str, str]] = View(lambda pair: {"first": pair[0]}, ("FIRST", "LAST"), lambda pair: [pair])
+PAIRS: View[tuple[str, str]] = View(
+    lambda pair: {"first": pair[0]}, ("FIRST", "LAST"), lambda pair: [pair], (Colour.NONE, Colour.NONE)
+)
 
 
-@pytest.mark.parametrize("name", [name for name in vars(styles) if name.isupper() and name[0] != "_"])
-def test_each_colour_can_be_read_on_black_and_on_white(name: str) -> None:
+@pytest.mark.parametrize("colour", [colour for colour in Colour if colour])
+def test_each_colour_can_be_read_on_black_and_on_white(colour: Colour) -> None:
     def light(part: int) -> float:
         share = part / 255
         return share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
 
-    red, green, blue = map(light, Color.parse(getattr(styles, name)).get_truecolor())
+    red, green, blue = map(light, Color.parse(colour).get_truecolor())
     luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     on_white, on_black = 1.05 / (luminance + 0.05), (luminance + 0.05) / 0.05
     assert min(on_white, on_black) > 3.5  # the accessibility guidelines ask for 3 at least
@@ -38,29 +39,29 @@ def test_each_colour_can_be_read_on_black_and_on_white(name: str) -> None:
 @pytest.mark.parametrize(
     ("told", "colour"),
     [
-        ("FinishUpgradeFailure", styles.BAD),
-        ("RekeyReset  tunnel_id=one", styles.BAD),
-        ("FinishUpgradeSuccess", styles.GOOD),
-        ("BlessSlotPending", styles.NOTABLE),
-        ("Reconcile  (late)", styles.NOTABLE),
-        ("Reconcile  note=(late)", ""),
-        ("Novelty", styles.UNKNOWN),
-        ("Init", ""),
+        ("FinishUpgradeFailure", Colour.BAD),
+        ("RekeyReset  tunnel_id=one", Colour.BAD),
+        ("FinishUpgradeSuccess", Colour.GOOD),
+        ("BlessSlotPending", Colour.NOTABLE),
+        ("Reconcile  (late)", Colour.NOTABLE),
+        ("Reconcile  note=(late)", Colour.NONE),
+        ("Novelty", Colour.UNKNOWN),
+        ("Init", Colour.NONE),
     ],
 )
-def test_an_event_has_the_colour_of_what_it_means(told: str, colour: str) -> None:
-    assert styles.of_event(told) == colour
+def test_an_event_has_the_colour_of_what_it_means(told: str, colour: Colour) -> None:
+    assert event_colour(told) == colour
 
 
-def test_there_are_colours_on_a_terminal_and_none_where_they_are_not_wanted_or_not_known(run: Run) -> None:
+def test_colours_on_a_terminal_unless_unwanted(run: Run) -> None:
+    """There are colours on a terminal, and none where they are not wanted or not known."""
     assert "\x1b[38;5;31mInit" in on_terminal("kinds", environment={"NO_COLOR": ""})
     for unwanted in ({"NO_COLOR": "1"}, {"NO_COLOR": "", "TERM": "dumb"}):
         assert "\x1b" not in on_terminal("kinds", environment=unwanted)
 
 
-def test_there_are_no_colours_in_a_pipe_whatever_the_environment_says(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_colours_in_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are no colours in a pipe, whatever the environment says."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm-256color")
     table = run("kinds", "--format", "table")
@@ -69,7 +70,8 @@ def test_there_are_no_colours_in_a_pipe_whatever_the_environment_says(
     assert "\x1b" not in table.stdout
 
 
-def test_a_row_is_printed_when_it_comes_and_stands_below_those_before_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_are_printed_as_they_come_and_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    """A row is printed when it comes, aligned with those before it."""
     write = writer(PAIRS, "table")
     write([])
     assert capsys.readouterr().out == "FIRST  LAST\n"

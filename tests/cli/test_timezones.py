@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import Result
 
-from cfevents.cli.console.timezones import Zone, moments
+from cfevents.cli.console.output import Zone
+from cfevents.cli.sources import resolve_bounds
 
 if TYPE_CHECKING:
     from cfevents.testing import Simulator
@@ -37,7 +38,8 @@ def seconds(text: str) -> str:
     return str(int(datetime.fromisoformat(text).timestamp()))
 
 
-def test_tables_show_times_in_the_zone_that_is_named_with_their_offset(account: "Simulator", invoke: Invoke) -> None:
+def test_tables_show_times_in_the_named_zone(account: "Simulator", invoke: Invoke) -> None:
+    """Tables show times in the zone that is named, with their offset."""
     table = invoke("list", "site-1", *WINDOW, "--tz", "Asia/Kolkata", "--format", "table").stdout.splitlines()
     assert table[0] == "RECORDED (Kolkata)      ID             LAG      KIND"
     assert table[1].startswith("2026-01-01 05:30:00+05:30  1767225600.0")
@@ -48,7 +50,8 @@ def test_tables_show_times_in_the_zone_that_is_named_with_their_offset(account: 
     assert "2025-12-31 21:00:00-03  1767225600.0  Init" in shown
 
 
-def test_connectors_have_their_last_heartbeat_in_the_zone_that_is_named(account: "Simulator", invoke: Invoke) -> None:
+def test_last_heartbeat_is_in_the_named_zone(account: "Simulator", invoke: Invoke) -> None:
+    """Connectors have their last heartbeat in the zone that is named."""
     header, line, *_ = invoke("connectors", "--tz", "Asia/Tokyo", "--format", "table").stdout.splitlines()
     assert "LAST HEARTBEAT (Tokyo)" in header
     assert "+09  " in line
@@ -80,9 +83,8 @@ def test_times_without_a_zone_are_read_in_the_one_that_is_named(
 
 
 @pytest.mark.parametrize("args", [("list", "site-1"), ("follow", "site-1"), ("archive", "events.db", "site-1")])
-def test_a_time_without_a_zone_is_wrong_usage_where_none_is_named(
-    account: "Simulator", invoke: Invoke, args: tuple[str, ...]
-) -> None:
+def test_time_without_zone_is_wrong_usage(account: "Simulator", invoke: Invoke, args: tuple[str, ...]) -> None:
+    """A time without an offset is wrong usage where no zone is named."""
     result = invoke(*args, "--since", "2026-01-01T06:00")
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert "write '2026-01-01T06:00:00Z' for UTC" in result.stderr
@@ -97,7 +99,8 @@ def test_an_unknown_zone_is_wrong_usage(account: "Simulator", invoke: Invoke, na
     assert "write an IANA name such as Europe/Berlin" in " ".join(result.stderr.split())
 
 
-def test_an_hour_that_comes_twice_or_never_makes_the_window_wider(account: "Simulator", invoke: Invoke) -> None:
+def test_ambiguous_hour_widens_the_window(account: "Simulator", invoke: Invoke) -> None:
+    """An hour that comes twice, or never, makes the window wider."""
     twice = ("--since", "2025-10-26T02:30", "--until", "2025-10-26T02:30")
     assert invoke("list", "site-1", *twice, "--tz", "Europe/Berlin").exit_code == 0
     assert asked(account) == (seconds("2025-10-26T02:30+02:00"), seconds("2025-10-26T02:30+01:00"))
@@ -108,10 +111,11 @@ def test_an_hour_that_comes_twice_or_never_makes_the_window_wider(account: "Simu
 
 @pytest.mark.parametrize("text", ["24h", "1767225600", "20260101123", "2026-01-01T00:00Z", "yesterday", "1"])
 def test_what_is_no_time_without_a_zone_is_left_to_the_library(text: str) -> None:
-    assert moments(None, since=text, until=None) == {"since": text, "until": None}
+    assert resolve_bounds(None, since=text, until=None) == {"since": text, "until": None}
 
 
-def test_a_time_at_the_edge_of_the_calendar_is_wrong_usage_or_a_number(account: "Simulator", invoke: Invoke) -> None:
+def test_time_at_the_edge_of_the_calendar(account: "Simulator", invoke: Invoke) -> None:
+    """A time at the edge of the calendar is wrong usage, or is shown as a number."""
     result = invoke("list", "site-1", "--since", "0001-01-01", "--tz", "Asia/Tokyo")
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "outside the years 1 to 9999" in result.stderr
@@ -122,5 +126,5 @@ def test_a_time_at_the_edge_of_the_calendar_is_wrong_usage_or_a_number(account: 
 
 def test_an_offset_is_as_short_as_it_can_be() -> None:
     moment = datetime(2026, 1, 1, 0, 0, 0, 250000, tzinfo=UTC)
-    assert Zone().shown(moment) == "2026-01-01 00:00:00.250000"
-    assert Zone("X", UTC).shown(moment) == "2026-01-01 00:00:00.250000+00"
+    assert Zone().format(moment, "") == "2026-01-01 00:00:00.250000"
+    assert Zone("X", UTC).format(moment, "") == "2026-01-01 00:00:00.250000+00"

@@ -1,1 +1,1 @@
-"""The subcommands, one file for each group of them."""
+"""The commands, each of which `cfevents.cli.app` imports when it runs."""

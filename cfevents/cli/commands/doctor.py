@@ -1,53 +1,34 @@
-"""The command that finds out what works, and what the API does."""
+"""The command that checks what works, and how the API behaves."""
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
+from attrs import evolve
 
 import cfevents
-from cfevents.cli.console import styles
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.output import Row, View, write_stdout
-from cfevents.cli.console.writer import writer
-from cfevents.cli.options import connector_argument, example, simulate_option
+from cfevents.cli.console.output import Colour, Row, View, write_stdout
+from cfevents.cli.console.views import severity_colour, writer
 from cfevents.cli.sources import open_client
+from cfevents.doctor import Check, DoctorReport, examine, misconfigured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cfevents.doctor import Check, DoctorReport
 
-_FAILED = 1
-
-
-@click.command(
-    "doctor", short_help="Tell what works, and what the API does.", epilog=example("cfevents doctor --simulate")
-)
-@connector_argument
-@click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, for a support case: without ids and secrets."
-)
-@simulate_option
-def doctor(connector: str | None, as_json: bool, simulate: bool) -> None:
-    """Tell what works and what does not, and what the API does where its documentation leaves it open.
-
-    It sends at most twelve requests, which only read, and repeats none. Without a CONNECTOR it asks about the one that
-    was heard of last. Exit status: 0; 1, something does not work; 2, wrong usage.
-    """
-    report = asyncio.run(_examined(connector, simulate))
+async def print_diagnosis(*, connector: str | None, as_json: bool, simulate: bool) -> None:
+    """Print a row for each check, or all of them as JSON; the status is 1 if a check failed."""
+    report = await _examine(connector, simulate)
     if as_json:
         write_stdout(report.to_json() + "\n")
     else:
-        writer(_CHECKS, "table")([*_folded(report.checks)])
+        writer(_CHECKS, "table")([*_merge_unknown(report.checks)])
         write_stdout(f"{report.requests} request{' was' if report.requests == 1 else 's were'} sent.\n")
     if report.failed:
-        raise click.exceptions.Exit(_FAILED)
+        raise click.exceptions.Exit(1)
 
 
-async def _examined(connector: str | None, simulate: bool) -> "DoctorReport":
-    from cfevents.doctor import examine, misconfigured  # noqa: PLC0415 - not needed for --help
-
+async def _examine(connector: str | None, simulate: bool) -> DoctorReport:
     try:
         async with open_client(simulate) as client:
             with arguments_checked():
@@ -56,24 +37,28 @@ async def _examined(connector: str | None, simulate: bool) -> "DoctorReport":
         return misconfigured(error)
 
 
-def _folded(checks: "Sequence[Check]") -> "Iterator[Check]":
-    """Say once why something could not be found out, where it is for the same reason."""
-    from attrs import evolve  # noqa: PLC0415 - not needed for --help
-
-    unknown = [check for check in checks if check.verdict == "unknown"]
+def _merge_unknown(checks: "Sequence[Check]") -> "Iterator[Check]":
+    """Yield the checks, those that are unknown for the same reason as one."""
+    unknown: dict[str, list[str]] = {}
     for check in checks:
-        first, *others = [each for each in unknown if each.found == check.found] or [check]
-        if others and check is first:
-            yield evolve(check, found=f"{check.found}; so too {', '.join(each.name for each in others)}")
-        elif check is first or check not in unknown:
+        if check.verdict == "unknown":
+            unknown.setdefault(check.found, []).append(check.name)
+    for check in checks:
+        if check.verdict != "unknown":
             yield check
+        elif names := unknown.pop(check.found, None):
+            others = f"; the same for {', '.join(names[1:])}" if names[1:] else ""
+            yield evolve(check, found=check.found + others)
 
 
-def _rows(check: "Check") -> list[Row]:
+def _rows(check: Check) -> list[Row]:
     advice = [] if check.advice is None else [("", "", f"-> {check.advice}")]
     return [(check.name, check.verdict, check.found), *advice]
 
 
-_CHECKS: "View[Check]" = View(
-    lambda check: dict(check.values), ("WHAT", "VERDICT", "FOUND"), _rows, styles=(styles.NAME, styles.of_verdict, "")
+_CHECKS: View[Check] = View(
+    lambda check: dict(check.values),
+    ("WHAT", "VERDICT", "FOUND"),
+    _rows,
+    (Colour.NAME, severity_colour, Colour.NONE),
 )

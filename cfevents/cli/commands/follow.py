@@ -1,228 +1,157 @@
-"""The command that prints or stores events as they come."""
+"""The command that prints or stores events as they arrive."""
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
 
-import click
-
+from cfevents import Batch, Client, Fleet, FollowCheckpoint
+from cfevents._files import atomic_write, require_regular
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import arguments_checked, checkpoint_of, file_named
-from cfevents.cli.console.output import View
-from cfevents.cli.console.signals import Ending, ends_when_asked, hangup_calls
-from cfevents.cli.console.timezones import Zone, moments, tz_option
-from cfevents.cli.console.writer import writer
-from cfevents.cli.options import (
-    all_option,
-    connectors_argument,
-    details_option,
-    example,
-    format_option,
-    interval_option,
-    kind_option,
-    lookback_option,
-    require_connectors,
-    require_simulate,
-    simulate_option,
-    speed_option,
-)
-from cfevents.cli.sources import connectors_or_first, open_client
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-    from datetime import datetime
-
-    from cfevents import Client, Fleet
-    from cfevents._following.checkpoint import FollowCheckpoint
-    from cfevents._following.follower import Batch
+from cfevents.cli.console.errors import arguments_checked, name_checkpoint, name_file
+from cfevents.cli.console.output import View, Zone
+from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
+from cfevents.cli.options import require_connectors, require_simulate, usage_error
+from cfevents.cli.sources import connectors_or_first, open_client, resolve_bounds
+from cfevents.storage import NDJSONFile
 
 
-class Destination(Protocol):
-    """Where events go, and where it is kept how far it came."""
+class _Destination(Protocol):
+    """A place for events and for the checkpoint of those that arrived there."""
 
     @property
     def checkpoint(self) -> str | None:
-        """How far it came; None at the beginning."""
+        """The stored checkpoint; None at the beginning."""
 
-    async def begin(self, checkpoint: "FollowCheckpoint") -> None:
-        """Keep where it begins, if nothing is kept yet: the first event may come long after."""
+    async def begin(self, checkpoint: FollowCheckpoint) -> None:
+        """Store the first checkpoint, unless there is one: the first event may come long after."""
 
-    async def write(self, batch: "Batch[Any]") -> None:
-        """Take a batch, and then keep that it came."""
+    async def write(self, batch: Batch[Any]) -> None:
+        """Write a batch, and then store its checkpoint."""
 
 
-class Printed:
-    """Stdout. A batch may come there once more after a crash: it is kept that it came after it has left."""
+class _PrintedEvents:
+    """Stdout. After a crash a batch may come twice: its checkpoint is stored after it was printed."""
 
     def __init__(self, view: View[Any], format_: str | None, path: str | None) -> None:
-        """Take how events are shown, and the file for the checkpoint, if there is to be one.
+        """Read the checkpoint, and print the header of a table: the first event may come long after.
+
+        Args:
+            view: The form of the events.
+            format_: As for `writer`.
+            path: The file of the checkpoint, if there is to be one.
 
         Raises:
-            ArchiveError: The file is no plain one.
-            Failure: It cannot be read, or its directory is not there.
+            ArchiveError: The file is not a plain one.
+            Failure: The file cannot be read, or its directory is missing.
         """
-        self._write, self._path = writer(view, format_), path
-        self.checkpoint = None if path is None else _read(path)
-        # A table's header shows that it began: the first event may take its time.
+        self._write, self._path = views.writer(view, format_), path
+        self.checkpoint = None if path is None else _read_checkpoint(path)
         self._write(())
 
-    async def begin(self, checkpoint: "FollowCheckpoint") -> None:
-        """Store where it begins; raises as `write` does."""
+    async def begin(self, checkpoint: FollowCheckpoint) -> None:
         if self.checkpoint is None:
             self._store(checkpoint)
 
-    async def write(self, batch: "Batch[Any]") -> None:
-        """Print a batch, and then store its checkpoint.
-
-        Raises:
-            Failure: The checkpoint cannot be stored.
-            OSError: The events cannot be printed; their checkpoint is not stored.
-        """
+    async def write(self, batch: Batch[Any]) -> None:
         self._write(batch.items)
         self._store(batch.checkpoint)
 
-    def _store(self, checkpoint: "FollowCheckpoint") -> None:
-        from pathlib import Path  # noqa: PLC0415 - not needed for --help
-
-        from cfevents._files import atomic_write  # noqa: PLC0415 - not needed for --help
-
+    def _store(self, checkpoint: FollowCheckpoint) -> None:
         if self._path is not None:
-            with file_named(self._path):
+            with name_file(self._path):
                 atomic_write(Path(self._path), checkpoint.to_json().encode())
 
 
-def _read(path: str) -> str | None:
-    from pathlib import Path  # noqa: PLC0415 - not needed for --help
-
-    from cfevents._files import require_regular  # noqa: PLC0415 - not needed for --help
-
-    with file_named(path):
+def _read_checkpoint(path: str) -> str | None:
+    with name_file(path):
         try:
             require_regular(Path(path))
-            # What is no text is found to be no checkpoint.
+            # A file that is not text becomes an invalid checkpoint.
             return Path(path).read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
-            # Told before anything is printed that it cannot be kept how far it came.
+            # A missing directory fails here, before anything is printed.
             Path(path).parent.stat()
             return None
 
 
-@asynccontextmanager
-async def opened(output: str, checkpoint: str | None) -> AsyncIterator[Destination]:
-    """Open a file for events, each of which is there exactly once; SIGHUP opens it anew.
-
-    Raises:
-        ArchiveError: It cannot be written, or another process writes it.
-    """
-    from cfevents.storage import NDJSONFile  # noqa: PLC0415 - not needed for --help
-
-    async with NDJSONFile(output, checkpoint=checkpoint) as file:
-        with hangup_calls(file.reopen):
-            yield file
-
-
-_FILE = click.Path(dir_okay=False)
-
-
-@click.command("follow", epilog=example("cfevents follow --simulate --speed 600 --interval 1s --since 1h | head -n 20"))
-@connectors_argument
-@all_option
-@click.option("--since", help="Leave out what was recorded before: written as for 'list'; now if left out.")
-@interval_option
-@lookback_option
-@kind_option
-@details_option
-@click.option("--checkpoint", type=_FILE, help="The file that tells how far it came, to go on from there next time.")
-@click.option("--output", type=_FILE, help="Append to this file, as NDJSON, instead of printing.")
-@format_option
-@tz_option
-@simulate_option
-@speed_option
-def follow_events(
-    connectors: tuple[str, ...], all_: bool, simulate: bool, speed: float | None, since: str | None, **how: Any
-) -> None:
-    """Print events as they come, late ones too, until Ctrl-C.
-
-    With --checkpoint it goes on where it ended, and --since counts the first time alone. What it prints comes at least
-    once: the last events before a crash may come again. A file by --output has each event exactly once, also after a
-    crash; FILE.checkpoint beside it is its checkpoint unless another is named. SIGHUP opens the file anew.
-    """
-    require_connectors(connectors, all_, simulate)
-    require_simulate(speed, simulate)
-    _require_file(how["output"], how["checkpoint"], how["format_"])
-    how |= moments(how["zone"], since=since)
-
-    async def run() -> None:
-        # A hangup before there is a file that could be opened anew asks for nothing.
-        with ends_when_asked() as ending, hangup_calls(lambda: None) if how["output"] else nullcontext():
-            async with open_client(simulate, speed) as client:
-                whom = await connectors_or_first(client, connectors, all_)
-                await _follow(client, whom, ending, several=all_ or len(connectors) > 1, **how)
-
-    asyncio.run(run())
-
-
-async def _follow(
-    client: "Client",
-    whom: "list[str] | Fleet",
-    ending: Ending,
+async def follow_events(
     *,
-    kinds: tuple[str, ...],
-    details: bool,
-    since: "str | datetime | None",
-    interval: str,
-    lookback: str,
-    **where: Any,
-) -> None:
-    pace: dict[str, Any] = {"interval": interval, "lookback": lookback, "kind": kinds or None}
-    with arguments_checked():
-        # What has no meaning is told before a file is made.
-        client.follow_events(whom, since=since, **pace)
-    async with _destination(ending, details, **where) as destination:
-        reached = destination.checkpoint
-        with checkpoint_of(where["checkpoint"] or where["output"]):
-            # With a checkpoint it is there since when: "24h" is another moment each time.
-            follower = client.follow_events(whom, since=since if reached is None else None, checkpoint=reached, **pace)
-        await destination.begin(follower.checkpoint)
-        await _deliver((follower.details() if details else follower).batches(), destination, ending)
-
-
-async def _deliver(batches: "AsyncGenerator[Batch[Any], None]", destination: Destination, ending: Ending) -> None:
-    async with aclosing(batches) as each:
-        async for batch in each:
-            with ending.under_way():
-                await destination.write(batch)
-
-
-@asynccontextmanager
-async def _destination(
-    ending: Ending,
-    details: bool,
-    *,
+    connectors: tuple[str, ...],
+    all_: bool,
+    since: str | None,
     output: str | None,
     checkpoint: str | None,
     format_: str | None,
-    several: bool,
     zone: Zone | None,
-) -> "AsyncIterator[Destination]":
-    if output is None:
-        with ending.when_nobody_reads():
-            view = views.followed(zone or Zone(), several=several, details=details)
-            yield Printed(view, format_, checkpoint)
-    else:
-        async with opened(output, checkpoint) as file:
+    simulate: bool,
+    speed: float | None,
+    **options: Any,
+) -> None:
+    """Print or store events until a signal; the other options are those of `_follow`."""
+    require_connectors(connectors, all_, optional=simulate)
+    require_simulate(speed, simulate)
+    _require_file(output, checkpoint, format_)
+    options |= resolve_bounds(zone, since=since)
+    # A hangup before the file is open needs no reopening.
+    with end_on_signal() as ending, call_on_hangup(lambda: None) if output else nullcontext():
+        async with open_client(simulate, speed) as client:
+            chosen = await connectors_or_first(client, connectors, all_)
+            view = views.followed(zone or Zone(), several=all_ or len(connectors) > 1, details=options["details"])
+            destination = _open_file(output, checkpoint) if output else _open_stdout(ending, view, format_, checkpoint)
+            await _follow(client, chosen, ending, destination, checkpoint or output, **options)
+
+
+@asynccontextmanager
+async def _open_stdout(
+    ending: Ending, view: View[Any], format_: str | None, checkpoint: str | None
+) -> AsyncIterator[_Destination]:
+    with ending.when_reader_leaves():
+        yield _PrintedEvents(view, format_, checkpoint)
+
+
+@asynccontextmanager
+async def _open_file(path: str, checkpoint: str | None) -> AsyncIterator[_Destination]:
+    async with NDJSONFile(path, checkpoint=checkpoint) as file:
+        with call_on_hangup(file.reopen):
             yield file
 
 
-def _require_file(output: str | None, checkpoint: str | None, format_: str | None) -> None:
-    """Check that a file is wanted that can be made.
+async def _follow(
+    client: Client,
+    connectors: list[str] | Fleet,
+    ending: Ending,
+    opening: AbstractAsyncContextManager[_Destination],
+    checkpoint_path: str | None,
+    *,
+    since: str | datetime | None,
+    kinds: tuple[str, ...],
+    details: bool,
+    **pace: str,
+) -> None:
+    """Deliver events to a destination until the ending; the pace is ``interval`` and ``lookback``."""
+    follow = partial(client.follow_events, connectors, kind=kinds or None, **pace)
+    with arguments_checked():
+        # Wrong arguments fail here, before a file is created.
+        follow(since=since)
+    async with opening as destination:
+        with name_checkpoint(checkpoint_path):
+            # A checkpoint has the beginning: "24h" is another moment in each run.
+            checkpoint = destination.checkpoint
+            follower = follow(since=since if checkpoint is None else None, checkpoint=checkpoint)
+        await destination.begin(follower.checkpoint)
+        async with aclosing((follower.details() if details else follower).batches()) as batches:
+            async for batch in batches:
+                with ending.under_way():
+                    await destination.write(batch)
 
-    Raises:
-        UsageError: It is not.
-    """
+
+def _require_file(output: str | None, checkpoint: str | None, format_: str | None) -> None:
+    """Raise UsageError if ``--output`` cannot be written as asked."""
     if output is not None and format_ == "table":
-        raise click.UsageError("--output takes NDJSON, not a table.", ctx=click.get_current_context())
-    if None not in {output, checkpoint} and os.path.realpath(str(output)) == os.path.realpath(str(checkpoint)):
-        raise click.UsageError("--output and --checkpoint are one file.", ctx=click.get_current_context())
+        raise usage_error("--output is NDJSON, not a table: leave out --format table.")
+    if output and checkpoint and os.path.realpath(output) == os.path.realpath(checkpoint):
+        raise usage_error("--output and --checkpoint are the same file: give each its own.")

@@ -1,1 +1,1 @@
-"""What a terminal or a pipe gets to see: tables, records, progress, errors, logs."""
+"""The terminal: tables, records, the status line, failures, signals."""

@@ -1,26 +1,28 @@
-"""Failures: one line on stderr, and an exit status."""
+"""Stderr: failures as one line and an exit status, and the log."""
 
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 import cfevents
-from cfevents.cli.console.logs import is_debugged
+from cfevents.cli.console import progress
 from cfevents.cli.console.output import printable
 
 if TYPE_CHECKING:
     from cfevents import CfEventsError
 
 INTERRUPTED = 130
-"""Ctrl-C: as a shell reports a process that SIGINT ended."""
+"""The exit status after Ctrl-C, as a shell reports a process that SIGINT ended."""
 
-_ADVICE = {
+_DEBUG = "cfevents.debug"
+_ADVICE_BY_ERROR = {
     "ConfigurationError": "to try it without an account, add --simulate",
     "AuthenticationError": "check CLOUDFLARE_API_TOKEN; the token needs the permission 'Magic WAN Read' on the account",
     "PermissionDeniedError": "the token needs the permission 'Magic WAN Read' on the account",
@@ -32,32 +34,28 @@ _ADVICE = {
 
 
 class Failure(click.ClickException):
-    """The API, the network or this machine failed: told in one line, status 1."""
+    """A failure of the API, the network or this machine: one line, status 1."""
 
     def __init__(self, message: str) -> None:
-        """Take the line, without the program's name."""
+        """Set the line, without the program's name."""
         super().__init__(printable(message))
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print it on stderr."""
-        # The status tells of it, too, where stderr cannot be written.
+        """Print the line on stderr."""
+        # If stderr cannot be written, the status still reports the failure.
         with suppress(OSError):
             click.echo(f"cfevents: {self.message}", file=file, err=file is None)
 
 
 class WrongUsage(Failure):
-    """It was not asked as it has to be: status 2, as click's own usage errors have."""
+    """A failure of the user's input: status 2, like click's own usage errors."""
 
     exit_code = 2
 
 
 @contextmanager
 def arguments_checked() -> Iterator[None]:
-    """Tell what the library says of its arguments as wrong usage.
-
-    Raises:
-        WrongUsage: An argument is of no use; the library's message says what to write instead.
-    """
+    """Turn a ValueError or TypeError of the library, which says what to write instead, into `WrongUsage`."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -65,12 +63,8 @@ def arguments_checked() -> Iterator[None]:
 
 
 @contextmanager
-def file_named(path: str) -> Iterator[None]:
-    """Tell which file it is that cannot be read or written.
-
-    Raises:
-        Failure: It cannot.
-    """
+def name_file(path: str) -> Iterator[None]:
+    """Turn an OSError into a `Failure` that names the file."""
     try:
         yield
     except OSError as error:
@@ -78,79 +72,67 @@ def file_named(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def checkpoint_of(path: str | None) -> Iterator[None]:
-    """Tell which file it is whose checkpoint is of no use.
-
-    Raises:
-        Failure: The checkpoint is damaged, or of something else.
-    """
+def name_checkpoint(path: str | None) -> Iterator[None]:
+    """Turn a CheckpointError, for a checkpoint that is damaged or of something else, into a `Failure` with its file."""
     try:
         yield
     except cfevents.CheckpointError as error:
-        raise Failure(f"{path}: {error}; name another file, for the events too, to begin afresh") from error
+        raise Failure(f"{path}: {error}; to start afresh, name another file, for the events too") from error
 
 
 @contextmanager
-def reported() -> Iterator[None]:
-    """Turn whatever ends a command into what click prints in one line, with the exit status that it deserves.
+def exit_on_failure() -> Iterator[None]:
+    """Turn whatever ends a command into an exception that click prints as one line, with its exit status.
 
     Raises:
-        Failure: The command failed.
-        Exit: It was interrupted, or nobody reads its output any more, which is no failure.
+        ClickException: The command failed.
+        Exit: The command was interrupted, or nobody reads its output any more, which is no failure.
     """
     try:
         yield
     except click.UsageError as error:
-        raise _wrong_usage(error) from None
+        raise _one_line(error) from None
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
-        # What it was about to write may be waiting for a reader that never reads.
-        _abandon_stdout()
-        _end(INTERRUPTED)
+        # The rest of the output may wait for a reader that never reads.
+        _discard_stdout()
+        raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokenPipeError:
-        _abandon_stdout()
-        _end(0)
+        _discard_stdout()
+        raise click.exceptions.Exit(0) from None
     except OSError as error:
-        _abandon_stdout()
+        _discard_stdout()
         raise Failure(error.strerror or str(error)) from error
     except Exception as error:
         raise _failure(error) from error
 
 
 @contextmanager
-def explained(meta: Mapping[str, Any]) -> Iterator[None]:
-    """Tell, with ``--debug``, all that led to a failure before it is told in one line.
-
-    Raises:
-        Failure: The same.
-    """
+def print_causes(meta: Mapping[str, Any]) -> Iterator[None]:
+    """Print the traceback that led to a `Failure`, if ``--debug`` was given."""
     try:
         yield
     except Failure as failure:
-        if is_debugged(meta) and failure.__cause__ is not None:
-            # Without variables: what the library raises shows no credentials, what it calls might.
-            told = "".join(traceback.format_exception(failure.__cause__))
-            click.echo("\n".join(map(printable, told.splitlines())), err=True)
+        if meta.get(_DEBUG) and failure.__cause__ is not None:
+            # Without variables: the library's errors hide credentials, the frames of others might not.
+            text = "".join(traceback.format_exception(failure.__cause__))
+            click.echo("\n".join(map(printable, text.splitlines())), err=True)
         raise
 
 
-def _wrong_usage(error: click.UsageError) -> click.ClickException:
-    """Tell in one line what click tells in four; that there is no command shows the help, which is not to be cut."""
+def _one_line(error: click.UsageError) -> click.ClickException:
+    """Return a usage error in one line instead of click's four; NoArgsIsHelpError stays, since it shows the help."""
     # Not there before click 8.2, which shows the help by itself.
     if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         return error
     path = "cfevents" if error.ctx is None else error.ctx.command_path
-    told = " ".join(error.format_message().split()).removesuffix(".")
-    return WrongUsage(f"{told} ('{path} --help' tells more)")
+    message = " ".join(error.format_message().split()).removesuffix(".")
+    return WrongUsage(f"{message} (see '{path} --help')")
 
 
-def _end(status: int) -> NoReturn:
-    raise click.exceptions.Exit(status) from None
-
-
-def _abandon_stdout() -> None:
-    """Let what stdout still holds go nowhere: the interpreter would try to write it once more as it exits."""
+def _discard_stdout() -> None:
+    """Redirect stdout to nowhere: the interpreter would write what is buffered once more when it exits."""
     with suppress(OSError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -161,20 +143,24 @@ def _failure(error: Exception) -> Failure:
     if not isinstance(error, cfevents.CfEventsError):
         return Failure(f"unexpected {type(error).__name__}: {error}; please report it")
     if isinstance(error, cfevents.FleetError):
-        name, first = next(iter(error.errors.items()))
-        return Failure("; ".join(filter(None, (error.message, f"{name}: {first}", _advice(first)))))
-    told = "; ".join(filter(None, (str(error), _window(error), _advice(error))))
-    return WrongUsage(told) if isinstance(error, cfevents.ConfigurationError) else Failure(told)
+        connector_id, first = next(iter(error.errors.items()))
+        return Failure("; ".join(filter(None, (error.message, f"{connector_id}: {first}", _advice(first)))))
+    message = "; ".join(filter(None, (str(error), _window(error), _advice(error))))
+    return WrongUsage(message) if isinstance(error, cfevents.ConfigurationError) else Failure(message)
 
 
 def _window(error: "CfEventsError") -> str:
     if error.since is None or error.until is None:
         return ""
-    return f"the window was --since {moment_spelled(error.since)} --until {moment_spelled(error.until)}"
+    return f"the window was {window_text(error.since, error.until)}"
 
 
-def moment_spelled(seconds: int) -> str:
-    """Spell a bound of a window as an option takes it."""
+def window_text(since: int, until: int) -> str:
+    """Return the options for a window, whose bounds are in seconds since the Unix epoch."""
+    return f"--since {_time_text(since)} --until {_time_text(until)}"
+
+
+def _time_text(seconds: int) -> str:
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (OverflowError, ValueError, OSError):
@@ -182,7 +168,57 @@ def moment_spelled(seconds: int) -> str:
 
 
 def _advice(error: "CfEventsError") -> str:
-    """Say what to do next, where that is known."""
     if getattr(error, "extra", None):  # the message is the advice
         return ""
-    return next((_ADVICE[cls.__name__] for cls in type(error).__mro__ if cls.__name__ in _ADVICE), "")
+    names = (cls.__name__ for cls in type(error).__mro__)
+    return next((_ADVICE_BY_ERROR[name] for name in names if name in _ADVICE_BY_ERROR), "")
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"cfevents: {printable(record.getMessage())}"
+
+
+class _Stderr(logging.StreamHandler[Any]):
+    def emit(self, record: logging.LogRecord) -> None:
+        progress.clear_status_line()
+        super().emit(record)
+
+
+def debug_option() -> click.Option:
+    """Return a new ``--debug``, which every command takes before and after its name."""
+
+    def store(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
+        if is_given:
+            ctx.meta[_DEBUG] = True
+
+    text = "Log requests and tracebacks, never credentials."
+    return click.Option(["--debug"], is_flag=True, expose_value=False, callback=store, help=text)
+
+
+@contextmanager
+def log_to_stderr(meta: Mapping[str, Any]) -> Iterator[None]:
+    """Print log records on stderr, one line each without traceback: warnings, and from INFO on those of the library.
+
+    Args:
+        meta: The ``meta`` of the command's context; with ``--debug``, all records of the library are printed.
+    """
+
+    def is_shown(record: logging.LogRecord) -> bool:
+        # The option is parsed after this starts, at the latest behind the command's name.
+        level = logging.DEBUG if meta.get(_DEBUG) else logging.INFO
+        return record.levelno >= (level if record.name.partition(".")[0] == "cfevents" else logging.WARNING)
+
+    # On the root logger: other libraries' records would otherwise reach logging's last resort, with tracebacks.
+    handler = _Stderr()
+    handler.setFormatter(_OneLine())
+    handler.addFilter(is_shown)
+    root, library = logging.getLogger(), logging.getLogger("cfevents")
+    level = library.level
+    root.addHandler(handler)
+    library.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        library.setLevel(level)

@@ -1,9 +1,11 @@
 """Data on stdout: tables for people, NDJSON for programs."""
 
+import datetime as dt
 import io
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TextIO, TypeAlias, TypeVar
 
 import click
@@ -14,33 +16,93 @@ T = TypeVar("T")
 Row: TypeAlias = tuple[str, ...]
 
 FORMATS = ("table", "ndjson")
-"""What ``--format`` takes."""
+"""The values of ``--format``."""
+
+
+class Colour(StrEnum):
+    """A colour of a cell, as a style of rich; each is readable on black and on white."""
+
+    NONE = ""
+    GOOD = "color(28)"  # green: ended well
+    BAD = "color(160)"  # red: failed, or an alarm
+    NOTABLE = "color(166)"  # orange: worth attention
+    UNKNOWN = "color(133)"  # purple: not documented
+    NAME = "color(31)"  # blue: an owner, or the subject of a line
+    QUIET = "color(243)"  # grey: of little interest
 
 
 class View(NamedTuple, Generic[T]):
-    """How one sort of things is shown."""
+    """The two forms of a kind of items: a JSON object, and rows of a table."""
 
     record: Callable[[T], dict[str, Any]]
-    """The JSON object of one thing."""
+    """The JSON object of an item."""
 
     titles: Row
-    """A table's header."""
+    """The table's header."""
 
     rows: Callable[[T], Sequence[Row]]
-    """The lines of one thing in a table, cell by cell."""
+    """The rows of an item, cell by cell."""
+
+    colours: tuple[Colour | Callable[[str], Colour], ...]
+    """The columns' colours: a constant, or a function of the cell."""
 
     widths: tuple[int, ...] = ()
-    """The columns' least widths but for the last one; where they are missing, the first things written decide."""
-
-    styles: tuple[str | Callable[[str], str], ...] = ()
-    """How the columns look on a terminal: a style of rich, such as those in `colours`, or what finds it by the cell."""
+    """The least widths of all columns but the last; if empty, the first items written decide."""
 
 
-def printable(text: str) -> str:
-    """Make text fit to be printed in a line: what could move a terminal's cursor becomes a replacement character."""
-    if text.isprintable():
-        return text
-    return "".join(_printable(character) for character in text)
+class Zone(NamedTuple):
+    """A time zone, in which tables show times."""
+
+    name: str = "UTC"
+    tz: dt.tzinfo | None = dt.UTC
+    """None is the zone of this machine."""
+
+    @classmethod
+    def named(cls, name: str) -> "Zone":
+        """Return a zone by its IANA name, ``UTC``, or ``local`` for that of this machine.
+
+        Raises:
+            KeyError: There is no such zone; also an OSError or a ValueError.
+        """
+        if name.lower() == "local":
+            return cls("local", None)
+        if name.upper() == "UTC":
+            return cls()
+        from zoneinfo import ZoneInfo  # noqa: PLC0415 - most commands run in UTC
+
+        return cls(name, ZoneInfo(name))
+
+    @property
+    def width(self) -> int:
+        """The usual width of a time, in characters."""
+        return 19 if self.name == "UTC" else 22
+
+    def titled(self, title: str) -> str:
+        """Return the title of a column of times."""
+        return f"{title} ({self.name.rpartition('/')[2]})"
+
+    def format(self, time: dt.datetime, default: str) -> str:
+        """Return an aware time as text, outside UTC with its offset: an hour that comes twice in autumn needs it.
+
+        The result is the default if the time would be outside the years 1 to 9999 in this zone.
+        """
+        try:
+            local = time.astimezone(self.tz)
+        except (OverflowError, OSError, ValueError):
+            return default
+        if self.name == "UTC":
+            return local.replace(tzinfo=None).isoformat(" ")
+        text = local.isoformat(" ")
+        # +02:00 becomes +02, +05:30 stays.
+        return text.removesuffix(":00") if text[-6] in "+-" else text
+
+    def to_utc(self, time: dt.datetime, *, latest: bool = False) -> dt.datetime:
+        """Convert a wall clock time of this zone to UTC.
+
+        A time that comes twice or never has two meanings; the result is the earlier one, or, if `latest`, the later.
+        """
+        meanings = [time.replace(tzinfo=self.tz, fold=fold).astimezone(dt.UTC) for fold in (0, 1)]
+        return max(meanings) if latest else min(meanings)
 
 
 def write_stdout(text: str) -> None:
@@ -50,24 +112,28 @@ def write_stdout(text: str) -> None:
     if not isinstance(stream, io.RawIOBase):
         click.echo(text, nl=False)
         return
-    # With PYTHONUNBUFFERED, Python drops the rest of what a signal interrupts.
+    # With PYTHONUNBUFFERED, Python drops the rest of a write that a signal interrupts.
     rest = memoryview(text.encode(sys.stdout.encoding, sys.stdout.errors or "strict"))
     while rest:
         rest = rest[stream.write(rest) or 0 :]
 
 
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    return " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
+def printable(text: str) -> str:
+    """Return text that is safe to print in a line: spaces for white space, replacement characters for controls."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether it is a terminal that text is printed on."""
+    """Return True if the stream is a terminal."""
     # A process that was started with stdout closed has none.
     return stream is not None and stream.isatty()
 
 
 def terminal_width() -> int:
-    """Tell how many characters fit a line; where the output is no terminal, any number."""
+    """Return the number of characters in a line of stdout; without a terminal there is no limit."""
     return shutil.get_terminal_size().columns if is_terminal(sys.stdout) else sys.maxsize

@@ -1,4 +1,4 @@
-"""The line that stands on a terminal's stderr while a command goes on: how far it came, and what it waits for."""
+"""The status line on a terminal's stderr: how far a command is, and for what it waits."""
 
 import asyncio
 import math
@@ -7,131 +7,110 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
+    from cfevents._progress import Progress
 
-_TICK = 0.25  # seconds
-_BAR = 30  # characters
-_NOTABLE = 1.0  # seconds
-
-
-class Progress(NamedTuple):
-    """How far a command came."""
-
-    part: float
-    """Which part of the whole is done, from 0 to 1."""
-
-    told: str
-    """What was done, in words."""
+_REDRAW_S = 0.25
+_MIN_WAIT_S = 1.0
+_BAR_CHARS = 30
+# Blue and grey of the 256 colours, readable on black and on white.
+_DONE_COLOUR, _REST_COLOUR = 31, 243
 
 
-class _Line:
-    """The line, drawn now and then. A timer does it: rich has a thread for it, which would draw into what we print."""
+class _StatusLine:
+    """The status line, redrawn by a timer. A thread, as rich has for it, would draw into what the command prints."""
 
     def __init__(self, wait: Callable[[], float]) -> None:
         self.progress: Callable[[], Progress] | None = None
         self._wait, self._is_drawn = wait, False
-        self._timer = asyncio.get_running_loop().call_later(_TICK, self._tick)
+        self._timer = asyncio.get_running_loop().call_later(_REDRAW_S, self._tick)
 
-    @cached_property
-    def _console(self) -> "Console":
-        from rich.console import Console  # noqa: PLC0415 - rich is loaded to draw alone
-
-        return Console(stderr=True, highlight=False)
-
-    def _tick(self) -> None:
-        self.draw()
-        self._timer = asyncio.get_running_loop().call_later(_TICK, self._tick)
-
-    def draw(self) -> None:
-        """Draw what there is to tell by now."""
-        line = self._told()
-        if line is None:
-            self.hide()
-            return
-        line.truncate(self._console.width - 1, overflow="ellipsis")
-        self._put(line)
-        self._is_drawn = True
-
-    def hide(self) -> None:
-        """Make room for what is printed."""
+    def clear(self) -> None:
         if self._is_drawn:
-            self._put("")
+            self._draw("")
             self._is_drawn = False
 
-    def _put(self, line: "Text | str") -> None:
-        from rich.control import Control  # noqa: PLC0415 - rich is loaded to draw alone
-        from rich.segment import ControlType  # noqa: PLC0415 - rich is loaded to draw alone
-
-        with suppress(OSError), self._console:  # which writes all of it at once
-            self._console.control(Control(ControlType.CARRIAGE_RETURN))
-            self._console.print(line, end="")
-            self._console.control(Control((ControlType.ERASE_IN_LINE, 0)), Control(ControlType.CARRIAGE_RETURN))
-
-    def end(self) -> None:
-        """Draw no more."""
+    def close(self) -> None:
         self._timer.cancel()
-        self.hide()
+        self.clear()
 
-    def _told(self) -> "Text | None":
-        wait = self._wait()
-        waits = f"waiting {math.ceil(wait)} s for the quota" if wait >= _NOTABLE else ""
+    def _tick(self) -> None:
+        if line := self._line():
+            self._draw(line)
+            self._is_drawn = True
+        else:
+            self.clear()
+        self._timer = asyncio.get_running_loop().call_later(_REDRAW_S, self._tick)
+
+    def _line(self) -> str:
+        wait_s = self._wait()
+        wait = f"waiting {math.ceil(wait_s)} s for the quota" if wait_s >= _MIN_WAIT_S else ""
         if self.progress is not None:
-            return self._bar(self.progress(), waits)
-        # A pager's or a filter's screen may be the same terminal.
-        return self._text(waits) if waits and not _stdout_is(stat.S_ISFIFO) else None
+            part, text = self.progress()
+            return _bar(part, "".join(f", {words}" for words in (wait, text) if words))
+        # In a pipe, the reader may draw on the same terminal, as a pager does.
+        return _truncate(wait) if not _stdout_is(stat.S_ISFIFO) else ""
 
-    def _bar(self, progress: Progress, waits: str) -> "Text":
-        from cfevents.cli.console.styles import NAME, QUIET  # noqa: PLC0415 - not needed for --help
-
-        done, rest = "#-" if self._console.options.ascii_only else "━─"
-        full = int(_BAR * progress.part)
-        told = "".join(f", {each}" for each in (waits, progress.told) if each)
-        return self._text((done * full, NAME), (rest * (_BAR - full), QUIET), f" {int(100 * progress.part):3}%{told}")
-
-    def _text(self, *parts: str | tuple[str, str]) -> "Text":
-        from rich.text import Text  # noqa: PLC0415 - rich is loaded to draw alone
-
-        return Text.assemble(*parts, no_wrap=True)
+    def _draw(self, line: str) -> None:
+        with suppress(OSError):
+            click.echo(f"\r{line}\x1b[0K\r", err=True, nl=False)
 
 
-_line: _Line | None = None
+def _bar(part: float, text: str) -> str:
+    done, rest = "━─" if "utf" in (sys.stderr.encoding or "").lower() else "#-"
+    full = int(_BAR_CHARS * part)
+    line = _truncate(f"{done * full}{rest * (_BAR_CHARS - full)} {int(100 * part):3}%{text}")
+    if os.environ.get("NO_COLOR"):
+        return line
+    colours = click.style(line[:full], fg=_DONE_COLOUR), click.style(line[full:_BAR_CHARS], fg=_REST_COLOUR)
+    return "".join((*colours, line[_BAR_CHARS:]))
+
+
+def _truncate(line: str) -> str:
+    columns = 0
+    with suppress(OSError, ValueError):
+        columns = int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size(sys.stderr.fileno()).columns
+    width = (columns or 80) - 1
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+_status_line: _StatusLine | None = None
 
 
 def clear_status_line() -> None:
-    """Clear the line, if there is one: something is to be printed on the same terminal."""
-    if _line is not None:
-        _line.hide()
+    """Clear the status line, if there is one, before something else is printed on the terminal."""
+    if _status_line is not None:
+        _status_line.clear()
 
 
 @contextmanager
 def show_waits(wait: Callable[[], float]) -> Iterator[None]:
-    """Show, where stderr is a terminal, for how many seconds the request budget makes everything wait."""
-    global _line  # noqa: PLW0603 - there is one stderr
+    """Show the seconds that `wait` returns in a status line, if stderr is a terminal."""
+    global _status_line  # noqa: PLW0603 - there is one stderr
     if not (sys.stderr and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
         yield
         return
-    before, _line = _line, (line := _Line(wait))
+    before, _status_line = _status_line, (line := _StatusLine(wait))
     try:
         yield
     finally:
-        line.end()
-        _line = before
+        line.close()
+        _status_line = before
 
 
 @contextmanager
-def show_progress(progress: Callable[[], Progress], *, prints: bool = True) -> Iterator[None]:
-    """Show how far a command came, within `show_waits`.
+def show_progress(progress: "Callable[[], Progress]", *, prints: bool = True) -> Iterator[None]:
+    """Show a command's progress in the status line of `show_waits`.
 
     Args:
-        progress: Tells it.
-        prints: Whether it prints meanwhile: then it is shown only where that goes into a file.
+        progress: Called for each drawing.
+        prints: Whether the command prints meanwhile; the progress is then shown only if stdout is a file.
     """
-    line = _line
+    line = _status_line
     if line is not None and (not prints or _stdout_is(stat.S_ISREG)):
         line.progress = progress
     try:
@@ -139,11 +118,11 @@ def show_progress(progress: Callable[[], Progress], *, prints: bool = True) -> I
     finally:
         if line is not None:
             line.progress = None
-            line.hide()
+            line.clear()
 
 
-def _stdout_is(sort: Callable[[int], bool]) -> bool:
+def _stdout_is(is_type: Callable[[int], bool]) -> bool:
     try:
-        return sort(os.fstat(sys.stdout.fileno()).st_mode)
+        return is_type(os.fstat(sys.stdout.fileno()).st_mode)
     except (AttributeError, OSError):  # closed, or no file
         return False

@@ -1,4 +1,4 @@
-"""How commands that go on for ever are asked to end."""
+"""Signals that end a command which would go on for ever."""
 
 import asyncio
 import os
@@ -12,59 +12,58 @@ from typing import cast
 
 from cfevents.cli.console.errors import INTERRUPTED
 
-_ASKING = (signal.SIGINT, signal.SIGTERM)
-_PATIENCE = 5.0  # seconds
+_CLOSE_TIMEOUT_S = 5.0
 
 
 class Ending:
-    """That a command is to end: what waits is interrupted, what is `under_way` is finished first."""
+    """The end of a task on request: what waits is cancelled, what is `under_way` is finished first."""
 
     def __init__(self, task: "asyncio.Task[object]") -> None:
-        """End a task when it is asked to."""
+        """Prepare to end a task."""
         self._task = task
         self._loop = asyncio.get_running_loop()
-        self._under_way = self._signalled = False
+        self._is_under_way = self._was_signalled = False
         self._finish: Callable[[], Awaitable[object]] | None = None
         self._finishing: asyncio.Task[None] | None = None
-        self.asked = False
+        self.is_requested = False
 
-    def take(self, number: int, _: FrameType | None) -> None:
-        """Take a signal. Ctrl-C that is not the first means that what is under way takes too long."""
-        if self._signalled and number == signal.SIGINT:
-            # An exception would wait for whatever has to be closed. What is stored can bear worse.
+    def on_signal(self, number: int, _: FrameType | None) -> None:
+        """Request the end. A second Ctrl-C ends the process at once: what is under way takes too long."""
+        if self._was_signalled and number == signal.SIGINT:
+            # An exception would wait until everything is closed. What is stored survives this.
             os._exit(INTERRUPTED)
-        self._loop.call_soon_threadsafe(self._ask)
-        self._signalled = True
+        self._loop.call_soon_threadsafe(self._request)
+        self._was_signalled = True
 
-    def _ask(self) -> None:
-        if not self.asked:
-            self.asked = True
+    def _request(self) -> None:
+        if not self.is_requested:
+            self.is_requested = True
             if self._finish is not None:
-                self._finishing = self._loop.create_task(self._end_by(self._finish))
-            elif not self._under_way:
+                self._finishing = self._loop.create_task(self._finish_or_cancel(self._finish))
+            elif not self._is_under_way:
                 self._task.cancel()
 
-    async def _end_by(self, finish: Callable[[], Awaitable[object]]) -> None:
+    async def _finish_or_cancel(self, finish: Callable[[], Awaitable[object]]) -> None:
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
                 await finish()
         except TimeoutError:
             self._task.cancel()
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Do something that is to be finished: what is written is then stored, too."""
-        self._under_way = True
+        """Finish the block before the task ends: what was written is then recorded as well."""
+        self._is_under_way = True
         try:
             yield
         finally:
-            self._under_way = False
-        if self.asked:
+            self._is_under_way = False
+        if self.is_requested:
             self._task.cancel()
 
     @contextmanager
-    def by(self, finish: Callable[[], Awaitable[object]]) -> Iterator[None]:
-        """Do something that ends when a function is called; where that takes too long, it is interrupted after all."""
+    def by_calling(self, finish: Callable[[], Awaitable[object]]) -> Iterator[None]:
+        """End the block by a call instead of a cancellation; if that takes too long, cancel the task after all."""
         self._finish = finish
         try:
             yield
@@ -72,11 +71,11 @@ class Ending:
             self._finish = None
 
     @contextmanager
-    def when_nobody_reads(self) -> Iterator[None]:
-        """End, too, when a pipe that stdout goes to has lost its reader, which a write would tell only later."""
+    def when_reader_leaves(self) -> Iterator[None]:
+        """End the block also if stdout is a pipe that loses its reader, which a write would notice only later."""
         pipe = _stdout_pipe()
         if pipe is not None:
-            self._loop.add_reader(pipe, self._ask)
+            self._loop.add_reader(pipe, self._request)
         try:
             yield
         finally:
@@ -85,46 +84,46 @@ class Ending:
 
 
 def _stdout_pipe() -> int | None:
-    """Find the descriptor of stdout, if that is a pipe which tells of itself that its reader is gone."""
+    """Return the descriptor of stdout if it is a pipe that reports the loss of its reader, else None."""
     if sys.platform != "linux":
         return None
     import fcntl  # noqa: PLC0415 - not on Windows
 
     with suppress(AttributeError, OSError):  # closed, or no file
         descriptor = sys.stdout.fileno()
-        # One that can be read as well has always a reader, and would tell of what is in it.
+        # One that is also open for reading never loses its reader, and would report its data instead.
         writes_only = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
         return descriptor if writes_only and stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
     return None
 
 
 @contextmanager
-def ends_when_asked() -> Iterator[Ending]:
-    """Let SIGINT and SIGTERM end what is done within, which is no failure; a second SIGINT ends the process at once."""
+def end_on_signal() -> Iterator[Ending]:
+    """End the block on SIGINT or SIGTERM, which is no failure; a second SIGINT ends the process at once."""
     ending = Ending(task := cast("asyncio.Task[object]", asyncio.current_task()))
-    # Not the event loop's own handlers: those wait until it is free, and it may be writing to one who does not read.
-    with _handled(dict.fromkeys(_ASKING, ending.take)):
+    # Not the event loop's handlers: they wait until the loop is free, and it may block in a write without a reader.
+    with _handlers({signal.SIGINT: ending.on_signal, signal.SIGTERM: ending.on_signal}):
         try:
             yield ending
         except asyncio.CancelledError:
-            if not ending.asked:
+            if not ending.is_requested:
                 raise
             task.uncancel()
-    if ending.asked:
-        # Whoever asks once more, while the rest is closed, is not to make a failure of it.
+    if ending.is_requested:
+        # Another signal while the rest is closed must not become a failure.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @contextmanager
-def hangup_calls(reopen: Callable[[], None]) -> Iterator[None]:
-    """Let SIGHUP, where there is one, call a function."""
+def call_on_hangup(reopen: Callable[[], None]) -> Iterator[None]:
+    """Call a function on SIGHUP, where the platform has it."""
     number = getattr(signal, "SIGHUP", None)
-    with _handled({} if number is None else {number: lambda *_: reopen()}):
+    with _handlers({} if number is None else {number: lambda *_: reopen()}):
         yield
 
 
 @contextmanager
-def _handled(handlers: "dict[signal.Signals, Callable[[int, FrameType | None], None]]") -> Iterator[None]:
+def _handlers(handlers: "dict[signal.Signals, Callable[[int, FrameType | None], None]]") -> Iterator[None]:
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield

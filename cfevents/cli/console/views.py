@@ -1,20 +1,21 @@
-"""How each sort of things is shown: the fields of its JSON object, the columns of its table."""
+"""The views of events, connectors and kinds: the fields of their JSON objects, the columns of their tables.
+
+`writer` prints items in their view.
+"""
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import cfevents
-import cfevents.testing
-from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
-from cfevents.cli.console import styles
-from cfevents.cli.console.output import Row, View, terminal_width
-from cfevents.cli.console.timezones import Zone
+from attrs import fields
 
-if TYPE_CHECKING:
-    from cfevents import FleetEvent, RecordedEvent
+import cfevents
+from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
+from cfevents.cli.console.output import Colour, Row, T, View, Zone, is_terminal, terminal_width, write_stdout
+from cfevents.events import KINDS
 
 if TYPE_CHECKING:
     from cfevents import Connector, EventDetail, EventMetadata, FleetEvent, RecordedEvent
@@ -24,202 +25,239 @@ if TYPE_CHECKING:
     Item: TypeAlias = "FleetEvent[Any] | FollowedEvent[Any]"
 
 _NOTHING = "-"
-_UUID_WIDTH = 36
-_SHORT_ID_WIDTH = 9
-_ROOM_FOR_UUIDS = 110
-_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
+_UUID_CHARS = 36
+_SHORT_ID_CHARS = 9
+# From this width on, a table shows the whole ids of connectors, and ids of events beside payloads.
+_WIDE_TERMINAL_CHARS = 110
+_LAG_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
+_COLOURS_BY_ENDING = {
+    "Failure": Colour.BAD,
+    "Error": Colour.BAD,
+    "Reset": Colour.BAD,
+    "Success": Colour.GOOD,
+    "Pending": Colour.NOTABLE,
+}
+_COLOURS_BY_SEVERITY = {
+    "": Colour.NONE,
+    "ok": Colour.GOOD,
+    "info": Colour.QUIET,
+    "unknown": Colour.QUIET,
+    "warning": Colour.NOTABLE,
+}
 
 
 class _Column(NamedTuple):
     title: str
     width: int
-    style: str | Callable[[str], str]
+    colour: Colour | Callable[[str], Colour]
     cell: "Callable[[Item, Any], str]"
-    """Of an item, and of what is known of its event without its payload."""
+    """Returns the text for an item and its event without payload."""
+
+
+def writer(view: View[T], format_: str | None) -> Callable[[Sequence[T]], None]:
+    """Return a function that prints items on stdout; each call appends to what it has printed.
+
+    Args:
+        view: The form of the items.
+        format_: One of `FORMATS`; None for a table on a terminal, and NDJSON elsewhere.
+    """
+    if (format_ or ("table" if is_terminal(sys.stdout) else "ndjson")) == "table":
+        from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded for tables only
+
+        return Table(view).write
+    return lambda items: write_stdout("".join(json.dumps(view.record(item)) + "\n" for item in items))
+
+
+def severity_colour(severity: str) -> Colour:
+    """Return the colour of a finding's severity, or of a verdict of `cfevents doctor`."""
+    return _COLOURS_BY_SEVERITY.get(severity, Colour.BAD)
+
+
+def event_colour(cell: str) -> Colour:
+    """Return the colour of a cell that begins with an event's kind."""
+    kind, _, rest = cell.partition(" ")
+    if rest.lstrip().startswith("(late)"):
+        return Colour.NOTABLE
+    if kind not in KINDS:
+        return Colour.UNKNOWN
+    return next((colour for ending, colour in _COLOURS_BY_ENDING.items() if kind.endswith(ending)), Colour.NONE)
 
 
 def listed(zone: Zone, *, several: bool, details: bool) -> "View[FleetEvent[EventMetadata] | FleetEvent[EventDetail]]":
-    """Show events of a listing.
+    """Return the view of a listing's events.
 
     Args:
-        zone: Where times are shown.
-        several: Whether it has to be told whose they are.
-        details: Whether they come with their payloads.
+        zone: The zone of the times.
+        several: Whether there may be several connectors, so that a column names them.
+        details: Whether the events come with their payloads.
     """
     line = detailed_line if details else listed_line
-    columns = _columns(zone, several=several, details=details, last="EVENT" if details else "KIND")
-    return _table(lambda item: line(item.connector_id, item.event), columns)
+    columns = _event_columns(zone, several=several, details=details, last="EVENT" if details else "KIND")
+    return _event_view(lambda item: line(item.connector_id, item.event), columns)
 
 
 def followed(
     zone: Zone, *, several: bool, details: bool
 ) -> "View[FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]]":
-    """Show events as they come; for the arguments see `listed`."""
-    return _table(followed_line, _columns(zone, several=several, details=details, last="EVENT"))
-
-
-def _table(line: Callable[[Any], dict[str, Any]], columns: list[_Column]) -> View[Any]:
-    """Put columns side by side; there may be any number of events, so the widths are given."""
-    titles, widths, looks, cells = zip(*columns, strict=True)
-
-    def rows(item: "Item") -> list[Row]:
-        event = event_of(item)
-        return [tuple(cell(item, event) for cell in cells)]
-
-    return View(line, titles, rows, widths[:-1], looks)
-
-
-def _columns(zone: Zone, *, several: bool, details: bool, last: str) -> list[_Column]:
-    # A UUID is shown whole, and an id beside a payload, where there is room for everything after it.
-    narrow = terminal_width() < _ROOM_FOR_UUIDS
-    columns = [
-        (several, _owner(narrow)),
-        (True, _time(zone)),
-        (not (several and details and narrow), _ID),
-        (True, _Column("LAG", 7, styles.QUIET, lambda _, event: _lag(event))),
-        (True, _Column(last, 0, styles.of_event, _told)),
-    ]
-    return [column for is_shown, column in columns if is_shown]
-
-
-def _owner(narrow: bool) -> _Column:
-    width = _SHORT_ID_WIDTH if narrow else _UUID_WIDTH
-    return _Column("CONNECTOR", width, styles.NAME, lambda item, _: shortened(item.connector_id, width))
-
-
-def _time(zone: Zone) -> _Column:
-    return _Column(zone.titled("RECORDED"), zone.width, "", lambda _, event: _recorded(event, zone))
-
-
-_ID = _Column("ID", 13, "", lambda _, event: str(event.id))
-
-
-def _told(item: "Item", event: "EventMetadata") -> str:
-    recorded = getattr(item.event, "recorded", None)
-    late = ["(late)"] if getattr(item, "late", False) else []
-    return "  ".join([event.kind, *late, *([] if recorded is None else _spelled(recorded))])
+    """Return the view of followed events; the arguments are those of `listed`."""
+    return _event_view(followed_line, _event_columns(zone, several=several, details=details, last="EVENT"))
 
 
 def recorded(zone: Zone, *, several: bool) -> "View[FleetEvent[RecordedEvent]]":
-    """Show events with their payloads, one a line; for the arguments see `listed`."""
+    """Return the view of events with their payloads, a row each; the arguments are those of `listed`."""
 
     def line(item: "FleetEvent[RecordedEvent]") -> dict[str, Any]:
         return recorded_line(item.connector_id, item.event)
 
     if several:
-        event = _Column("EVENT", 0, styles.of_event, lambda _, event: "  ".join([event.kind, *_spelled(event)]))
-        return _table(line, [_owner(terminal_width() < _ROOM_FOR_UUIDS), _time(zone), _ID, event])
+        event_column = _Column("EVENT", 0, event_colour, lambda _, event: _words(event.kind, *_payload_words(event)))
+        return _event_view(line, [_connector_column(_is_narrow()), _time_column(zone), _ID_COLUMN, event_column])
 
     def rows(item: "FleetEvent[RecordedEvent]") -> list[Row]:
         event = item.event
-        return [(_recorded(event, zone), str(event.id), event.kind, "  ".join(_spelled(event)))]
+        return [(_recorded_time(event, zone), str(event.id), event.kind, _words(*_payload_words(event)))]
 
-    looks = ("", "", styles.of_event, "")
-    return View(line, (zone.titled("RECORDED"), "ID", "KIND", "PAYLOAD"), rows, styles=looks)
+    titles = (zone.titled("RECORDED"), "ID", "KIND", "PAYLOAD")
+    return View(line, titles, rows, (Colour.NONE, Colour.NONE, event_colour, Colour.NONE))
 
 
 def one(connector_id: str, zone: Zone) -> "View[RecordedEvent]":
-    """Show one event of a connector, a field a line."""
+    """Return the view of one event of a connector, a row for each field."""
 
     def rows(event: "RecordedEvent") -> list[Row]:
-        fields = {
-            "connector": connector_id,
-            "id": str(event.id),
-            "kind": event.kind,
-            zone.titled("recorded"): _recorded(event, zone),
-            "version": event.version or _NOTHING,
-        }
-        payload = {f"event.{name}": value for name, value in _payload(event).items()}
-        return list((fields | payload).items())
+        return [
+            ("connector", connector_id),
+            ("id", str(event.id)),
+            ("kind", event.kind),
+            (zone.titled("recorded"), _recorded_time(event, zone)),
+            ("version", event.version or _NOTHING),
+            *((f"event.{name}", value) for name, value in _payload(event).items()),
+        ]
 
-    return View(partial(recorded_line, connector_id), ("FIELD", "VALUE"), rows, styles=(styles.NAME, ""))
+    return View(partial(recorded_line, connector_id), ("FIELD", "VALUE"), rows, (Colour.NAME, Colour.NONE))
 
 
 def connectors(zone: Zone) -> "View[Connector]":
-    """Show connectors, as the API describes them."""
+    """Return the view of connectors."""
+
+    def record(connector: "Connector") -> dict[str, Any]:
+        fields: dict[str, Any] = cfevents.unstructure(connector)
+        return fields
 
     def rows(connector: "Connector") -> list[Row]:
         return [(connector.id, _heartbeat(connector, zone), connector.notes or _NOTHING)]
 
     titles = ("ID", zone.titled("LAST HEARTBEAT"), "NOTES")
-    return View(_connector_record, titles, rows, styles=(styles.NAME, "", ""))
+    return View(record, titles, rows, (Colour.NAME, Colour.NONE, Colour.NONE))
 
 
-def _connector_record(connector: "Connector") -> dict[str, Any]:
-    record: dict[str, Any] = cfevents.unstructure(connector)
-    return record
+def kinds() -> "View[type[DocumentedEvent]]":
+    """Return the view of documented kinds of events."""
+
+    def payload(kind: "type[DocumentedEvent]") -> list[str]:
+        return [field.name for field in fields(kind) if field.name != "extra"]
+
+    def record(kind: "type[DocumentedEvent]") -> dict[str, Any]:
+        return {"kind": kind.kind, "description": kind.description, "payload": payload(kind)}
+
+    def rows(kind: "type[DocumentedEvent]") -> list[Row]:
+        return [(kind.kind, ", ".join(payload(kind)) or _NOTHING, kind.description)]
+
+    return View(record, ("KIND", "PAYLOAD", "DESCRIPTION"), rows, (Colour.NAME, Colour.NONE, Colour.NONE))
+
+
+def shorten_id(connector_id: str, width: int = _SHORT_ID_CHARS) -> str:
+    """Return the beginning of an id that is longer than a width."""
+    return connector_id if len(connector_id) <= width else connector_id[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+
+
+def metadata_of(item: "Item") -> "EventMetadata":
+    """Return an item's event without its payload."""
+    event: Any = item.event
+    metadata: EventMetadata = getattr(event, "metadata", event)
+    return metadata
+
+
+def _event_view(line: Callable[[Any], dict[str, Any]], columns: list[_Column]) -> View[Any]:
+    """Return a view of any number of events, whose widths are therefore fixed."""
+    titles, widths, colours, cells = zip(*columns, strict=True)
+
+    def rows(item: "Item") -> list[Row]:
+        event = metadata_of(item)
+        return [tuple(cell(item, event) for cell in cells)]
+
+    return View(line, titles, rows, colours, widths[:-1])
+
+
+def _event_columns(zone: Zone, *, several: bool, details: bool, last: str) -> list[_Column]:
+    narrow = _is_narrow()
+    columns = [
+        (several, _connector_column(narrow)),
+        (True, _time_column(zone)),
+        (not (several and details and narrow), _ID_COLUMN),
+        (True, _Column("LAG", 7, Colour.QUIET, lambda _, event: _lag(event.collected_ts - event.recorded_ts))),
+        (True, _Column(last, 0, event_colour, _event_words)),
+    ]
+    return [column for is_shown, column in columns if is_shown]
+
+
+def _is_narrow() -> bool:
+    return terminal_width() < _WIDE_TERMINAL_CHARS
+
+
+def _connector_column(narrow: bool) -> _Column:
+    width = _SHORT_ID_CHARS if narrow else _UUID_CHARS
+    return _Column("CONNECTOR", width, Colour.NAME, lambda item, _: shorten_id(item.connector_id, width))
+
+
+def _time_column(zone: Zone) -> _Column:
+    return _Column(zone.titled("RECORDED"), zone.width, Colour.NONE, lambda _, event: _recorded_time(event, zone))
+
+
+_ID_COLUMN = _Column("ID", 13, Colour.NONE, lambda _, event: str(event.id))
+
+
+def _event_words(item: "Item", event: "EventMetadata") -> str:
+    recorded = getattr(item.event, "recorded", None)
+    late = ["(late)"] if getattr(item, "late", False) else []
+    return _words(event.kind, *late, *([] if recorded is None else _payload_words(recorded)))
+
+
+def _words(*words: str) -> str:
+    return "  ".join(words)
+
+
+def _payload_words(event: "RecordedEvent") -> list[str]:
+    return [f"{name}={value}" for name, value in _payload(event).items()]
+
+
+def _payload(event: "RecordedEvent") -> dict[str, str]:
+    """Return an event's payload: text as it is, everything else as JSON."""
+    payload: dict[str, Any] = cfevents.unstructure(event.event)
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in payload.items()
+        if name != "k"
+    }
+
+
+def _recorded_time(event: "EventMetadata | RecordedEvent", zone: Zone) -> str:
+    time, default = time_of(event, "recorded_at"), str(event.recorded_ts)
+    return default if time is None else zone.format(time, default)
 
 
 def _heartbeat(connector: "Connector", zone: Zone) -> str:
     text = connector.last_heartbeat or _NOTHING
     try:
         time = dt.datetime.fromisoformat(text)
-        return text if time.tzinfo is None else zone.shown(time)
-    except (OverflowError, OSError, ValueError):
+    except ValueError:
         return text
+    return text if time.tzinfo is None else zone.format(time, text)
 
 
-def _payload_names(kind: "type[DocumentedEvent]") -> list[str]:
-    from attrs import fields  # noqa: PLC0415 - not needed for --help
-
-    return [field.name for field in fields(kind) if field.name != "extra"]
-
-
-def _kind_record(kind: "type[DocumentedEvent]") -> dict[str, Any]:
-    return {"kind": kind.kind, "description": kind.description, "payload": _payload_names(kind)}
-
-
-def _kind_rows(kind: "type[DocumentedEvent]") -> list[Row]:
-    return [(kind.kind, ", ".join(_payload_names(kind)) or _NOTHING, kind.description)]
-
-
-KINDS: "View[type[DocumentedEvent]]" = View(
-    _kind_record, ("KIND", "PAYLOAD", "DESCRIPTION"), _kind_rows, styles=(styles.NAME, "", "")
-)
-"""Documented kinds of events."""
-
-
-def _recorded(event: "EventMetadata | RecordedEvent", zone: Zone) -> str:
-    time = time_of(event, "recorded_at")
-    try:
-        return str(event.recorded_ts) if time is None else zone.shown(time)
-    except (OverflowError, OSError, ValueError):
-        return str(event.recorded_ts)
-
-
-def _lag(event: "EventMetadata") -> str:
-    return _duration(event.collected_ts - event.recorded_ts)
-
-
-def _duration(seconds: float) -> str:
+def _lag(seconds: float) -> str:
     sign, length = "-" if seconds < 0 else "", abs(seconds)
-    for size, name, part_size, part_name in _UNITS:
+    for size, unit, part_size, part_unit in _LAG_UNITS:
         if length >= size:
-            return f"{sign}{int(length // size)}{name}{int(length % size // part_size):02}{part_name}"
+            return f"{sign}{int(length // size)}{unit}{int(length % size // part_size):02}{part_unit}"
     return f"{sign}{length:g}s"
-
-
-def shortened(text: str, width: int) -> str:
-    """Leave out what of an id has no room."""
-    return text if len(text) <= width else text[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
-
-
-def _spelled(event: "RecordedEvent") -> list[str]:
-    return [f"{name}={value}" for name, value in _payload(event).items()]
-
-
-def _payload(event: "RecordedEvent") -> Mapping[str, str]:
-    """Spell an event's payload: texts as they are, everything else as JSON."""
-    sent: dict[str, Any] = cfevents.unstructure(event.event)
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in sent.items()
-        if name != "k"
-    }
-
-
-def event_of(item: "Item | FollowedEvent[Any]") -> "EventMetadata":
-    """Give what is listed of an event, whether or not it comes with its payload."""
-    event: Any = item.event
-    listed: EventMetadata = getattr(event, "metadata", event)
-    return listed
