@@ -1,4 +1,4 @@
-"""How much of a window was read, and a tqdm bar that shows it: on a terminal or in a notebook."""
+"""The part of a window that was read, and a tqdm bar that shows it: on a terminal or in a notebook."""
 
 import asyncio
 import math
@@ -17,7 +17,7 @@ _EVENT_TIMES: tuple[Callable[[EventMetadata], float], ...] = (attrgetter("record
 
 
 class Progress(NamedTuple):
-    """How far something came."""
+    """The part of something that is done, as a number and as text."""
 
     fraction: float
     """The part that is done, from 0 to 1."""
@@ -41,7 +41,9 @@ class Coverage:
         """Events that were read."""
 
         self._since, self._until = since, until
-        self._orders = [_Order(time, ascending=ascending) for time in _EVENT_TIMES for ascending in (True, False)]
+        self._orders = [
+            _CandidateOrder(time, ascending=ascending) for time in _EVENT_TIMES for ascending in (True, False)
+        ]
 
     @property
     def progress(self) -> Progress:
@@ -66,7 +68,7 @@ class Coverage:
             self._extend(min(map(self._covered_by, self._orders), default=0.0))
         return self.fraction
 
-    def _covered_by(self, order: "_Order") -> float:
+    def _covered_by(self, order: "_CandidateOrder") -> float:
         return order.last - self._since if order.ascending else self._until - order.last
 
     def _extend(self, seconds: float) -> None:
@@ -75,7 +77,7 @@ class Coverage:
         self.fraction = max(self.fraction, min(seconds, self._until - self._since) / width)
 
 
-class _Order:
+class _CandidateOrder:
     """An order in which the API may list."""
 
     def __init__(self, time: Callable[[EventMetadata], float], *, ascending: bool) -> None:
@@ -92,7 +94,7 @@ class _Order:
 
 
 class ProgressUpdate(NamedTuple):
-    """What an item of a stream adds to its progress."""
+    """The contribution of one item of a stream to its progress."""
 
     events: Sequence[EventMetadata]
     reached: float | None = None
@@ -117,7 +119,7 @@ _TQDM_OPTIONS: dict[str, Any] = {
 }
 
 
-class Bar:
+class ProgressBar:
     """A bar that shows the covered part of a window, the events and pages that were read, and a wait for the quota."""
 
     def __init__(
@@ -206,4 +208,4 @@ def _tqdm() -> type[Any]:
         from tqdm.auto import tqdm  # noqa: PLC0415 - which class it is depends on where it runs
 
     # Without tqdm's own thread, which would redraw what stands still: the timer does that.
-    return type("Bar", (tqdm,), {"monitor_interval": 0})
+    return type("ProgressBar", (tqdm,), {"monitor_interval": 0})

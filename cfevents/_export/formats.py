@@ -11,14 +11,11 @@ from typing import Any, TypeAlias
 
 from cfevents._extras import require_extra
 from cfevents._model.api import EventMetadata, RecordedEvent
-from cfevents._model.results import EventBatch, EventDetail
+from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS, EventBatch, EventDetail
 from cfevents._protocol.converter import structure, unstructure
 from cfevents._protocol.records import detailed_line, listed_line
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
 
-# The columns that a table has, by name; its own module needs pyarrow.
-_LISTED_COLUMNS = ("connector_id", "id", "recorded_at", "collected_at", "sequence", "kind")
-_PAYLOAD_COLUMNS = ("version", *PAYLOAD_FIELDS, "extra")
 _READ_EVENTS = 1000
 
 ExportRow: TypeAlias = tuple[str, EventMetadata, RecordedEvent | None]
@@ -81,18 +78,18 @@ class CSV(Format):
     @property
     def header(self) -> bytes:
         """The names of the columns."""
-        return _csv_lines([_LISTED_COLUMNS + (_PAYLOAD_COLUMNS if self._details else ())])
+        return _csv_lines([EVENT_COLUMNS + (PAYLOAD_COLUMNS if self._details else ())])
 
     def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
         return _csv_lines(self._cells(*row) for row in rows)
 
     def _cells(self, connector_id: str, event: EventMetadata, recorded: RecordedEvent | None) -> list[Any]:
         line = listed_line(connector_id, event)
-        cells = [line[name] for name in _LISTED_COLUMNS]
+        cells = [line[name] for name in EVENT_COLUMNS]
         if not self._details:
             return cells
         if recorded is None:
-            return cells + [None] * len(_PAYLOAD_COLUMNS)
+            return cells + [None] * len(PAYLOAD_COLUMNS)
         payload = recorded.event
         rest = payload.payload if isinstance(payload, UnknownEvent) else payload.extra
         fields = (getattr(payload, name, None) for name in PAYLOAD_FIELDS)

@@ -15,9 +15,6 @@ from cfevents._progress import PageCounter, ProgressUpdate
 from cfevents.errors import CfEventsError, NotFoundError
 from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
-# Payloads that may wait for an earlier one, for each that is requested at a time.
-_MAX_BUFFERED_FACTOR = 4
-
 
 class ListedEvent(NamedTuple):
     """A listed event, with the checkpoint that continues at its page."""
@@ -62,9 +59,7 @@ async def get_details(
         except NotFoundError:
             return EventDetail(event, None)
 
-    async with aclosing(
-        ordered_map(get_connection, events, get, concurrency, _MAX_BUFFERED_FACTOR * concurrency)
-    ) as details:
+    async with aclosing(ordered_map(get_connection, events, get, concurrency)) as details:
         async for detail in details:
             yield detail
 
@@ -94,15 +89,15 @@ class Details(BaseStream, AsyncGenerator[D, None]):
 
     def __init__(self, stream: BaseStream, details: AsyncGenerator[D, None], counter: PageCounter) -> None:
         """Wrap a stream's details; the counter has the pages that were listed for them."""
-        super().__init__(stream._query)
+        super().__init__(stream._query, stream._label, stream._get_wait)
         self._stream, self._counter = stream, counter
         self._shows_progress, self._unit = stream._shows_progress, stream._unit
-        self._events = self._with_progress(details, _update, counter)
+        self._events = self._with_progress(details, _detail_progress, counter)
 
     def progress(self) -> Self:
         details = super().progress()
         if not self._shows_progress:
-            details._events = details._with_progress(self._events, _update, self._counter)
+            details._events = details._with_progress(self._events, _detail_progress, self._counter)
         return details
 
     def __aiter__(self) -> AsyncGenerator[D, None]:
@@ -142,13 +137,6 @@ class Details(BaseStream, AsyncGenerator[D, None]):
             connector_ids, [detail.metadata for detail in details], [detail.recorded for detail in details]
         )
 
-    @property
-    def _label(self) -> str:
-        return self._stream._label
-
-    def _wait(self) -> float:
-        return self._stream._wait()
-
     def __repr__(self) -> str:
         return f"<Details of {self._stream!r}>"
 
@@ -157,5 +145,5 @@ def _without_owner(item: EventDetail | FleetEvent[EventDetail]) -> EventDetail:
     return item.event if isinstance(item, FleetEvent) else item
 
 
-def _update(item: EventDetail | FleetEvent[EventDetail]) -> ProgressUpdate:
+def _detail_progress(item: EventDetail | FleetEvent[EventDetail]) -> ProgressUpdate:
     return ProgressUpdate([_without_owner(item).metadata])

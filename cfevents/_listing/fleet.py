@@ -22,9 +22,6 @@ from cfevents.events import KindFilter
 
 OnError: TypeAlias = Literal["raise", "collect"]
 
-# Responses that may wait for that of an earlier connector, for each that is requested at a time.
-_MAX_BUFFERED_FACTOR = 4
-
 
 @define(eq=False)
 class FleetMembers:
@@ -125,8 +122,7 @@ class Fleet:
         """
         members = self._members
         ids, errors = await members.resolve()
-        buffered = _MAX_BUFFERED_FACTOR * members.concurrency
-        latest = ordered_map(members.get_connection, as_async(ids), self._latest, members.concurrency, buffered)
+        latest = ordered_map(members.get_connection, as_async(ids), self._latest, members.concurrency)
         async with aclosing(latest) as results:
             async for connector_id, events in results:
                 if isinstance(events, ConfigurationError):  # of the client, not of a connector
@@ -163,7 +159,9 @@ class FleetStream(BaseStream):
     _unit = "round"
 
     def __init__(self, members: FleetMembers, query: ListQuery) -> None:
-        super().__init__(query)
+        named = members.named or ()
+        label = named[0] if len(named) == 1 else f"{len(named)} connectors" if named else "all connectors"
+        super().__init__(query, label, lambda: members.get_connection().wait)
         self._members = members
 
     async def collect(self) -> list[FleetEvent[EventMetadata]]:
@@ -183,7 +181,7 @@ class FleetStream(BaseStream):
         """
         validate_int("concurrency", concurrency)
         counter = PageCounter()
-        return Details(self, self._read_details(concurrency, wanted_kinds(kinds), counter), counter)
+        return Details(self, self._read_fleet_details(concurrency, wanted_kinds(kinds), counter), counter)
 
     async def __aiter__(self) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
         """Yield event by event.
@@ -205,27 +203,27 @@ class FleetStream(BaseStream):
                 yield EventBatch(ids, [listed.event for listed in events])
 
     def _rounds(self) -> AsyncGenerator[list[ListedEvent], None]:
-        return self._with_progress(self._read_rounds(), _update)
+        return self._with_progress(self._read_rounds(), _round_progress)
 
     async def _read_rounds(self) -> AsyncGenerator[list[ListedEvent], None]:
-        rounds = await self._begin()
+        rounds = await self._start_rounds()
         async with aclosing(rounds.read()) as read:
             async for events in read:
                 yield events
         self._members.raise_errors(rounds.errors)
 
-    async def _begin(self) -> Rounds:
+    async def _start_rounds(self) -> Rounds:
         members = self._members
         ids, errors = await members.resolve()
         starts = [evolve(self._query.start, connector_id=connector_id) for connector_id in ids]
         queries = [evolve(self._query, start=start) for start in starts]
         return Rounds(members.get_connection, queries, members.concurrency, errors)
 
-    async def _read_details(
+    async def _read_fleet_details(
         self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter
     ) -> AsyncGenerator[FleetEvent[EventDetail], None]:
-        rounds, failed = await self._begin(), set[str]()
-        events = self._listed(rounds, counter)
+        rounds, failed = await self._start_rounds(), set[str]()
+        events = self._list_rounds(rounds, counter)
         async with aclosing(get_details(self._members.get_connection, events, concurrency, kinds)) as details:
             async for listed, result in details:
                 connector_id = listed.checkpoint.connector_id
@@ -243,24 +241,16 @@ class FleetStream(BaseStream):
                     yield FleetEvent(connector_id, detail)
         self._members.raise_errors(rounds.errors)
 
-    async def _listed(self, rounds: Rounds, counter: PageCounter) -> AsyncGenerator[ListedEvent, None]:
+    async def _list_rounds(self, rounds: Rounds, counter: PageCounter) -> AsyncGenerator[ListedEvent, None]:
         async with aclosing(rounds.read()) as read:
             async for events in read:
                 counter.pages += 1
                 for listed in events:
                     yield listed
 
-    @property
-    def _label(self) -> str:
-        named = self._members.named
-        return "all connectors" if named is None else named[0] if len(named) == 1 else f"{len(named)} connectors"
-
-    def _wait(self) -> float:
-        return self._members.get_connection().wait
-
     def __repr__(self) -> str:
         return f"<FleetStream since={self.since} until={self.until}>"
 
 
-def _update(events: list[ListedEvent]) -> ProgressUpdate:
+def _round_progress(events: list[ListedEvent]) -> ProgressUpdate:
     return ProgressUpdate([listed.event for listed in events])

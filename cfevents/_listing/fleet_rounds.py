@@ -35,7 +35,7 @@ _TARGET_PAGES = 0.85
 
 
 @define(eq=False)
-class _Connector:
+class _ConnectorListing:
     """One connector's listing."""
 
     query: ListQuery
@@ -62,7 +62,7 @@ class Rounds:
     ) -> None:
         """List the queries, ``concurrency`` at a time; errors are put into ``errors``, by connector id."""
         self._get_connection, self._concurrency, self.errors = get_connection, concurrency, errors
-        self._connectors = {query.start.connector_id: _Connector(query, query.start) for query in queries}
+        self._connectors = {query.start.connector_id: _ConnectorListing(query, query.start) for query in queries}
         self._page_size = 1
 
     async def read(self) -> AsyncGenerator[list[ListedEvent], None]:
@@ -87,13 +87,13 @@ class Rounds:
         self._connectors.pop(connector_id, None)
 
     async def _for_each(
-        self, func: Callable[[_Connector], Coroutine[Any, Any, T]], connectors: list[_Connector]
-    ) -> dict[_Connector, T]:
+        self, func: Callable[[_ConnectorListing], Coroutine[Any, Any, T]], connectors: list[_ConnectorListing]
+    ) -> dict[_ConnectorListing, T]:
         """Return what a function returned for each connector; those for which it failed are dropped."""
-        results: dict[_Connector, T] = {}
-        async with aclosing(
-            ordered_map(self._get_connection, as_async(connectors), func, self._concurrency)
-        ) as outcomes:
+        results: dict[_ConnectorListing, T] = {}
+        # All results of a round are held anyway, so nothing waits for a slow connector.
+        every = ordered_map(self._get_connection, as_async(connectors), func, self._concurrency, math.inf)
+        async with aclosing(every) as outcomes:
             async for connector, outcome in outcomes:
                 if isinstance(outcome, ConfigurationError):  # of the client, not of a connector
                     raise outcome
@@ -103,7 +103,7 @@ class Rounds:
                     results[connector] = outcome
         return results
 
-    async def _first_page(self, connector: _Connector) -> Page:
+    async def _first_page(self, connector: _ConnectorListing) -> Page:
         """Return the first page of the whole window that has events, or the last one."""
         query = evolve(connector.query, prefetch=0)
         with resume_context(connector.checkpoint):
@@ -114,14 +114,14 @@ class Rounds:
                     page = await anext(pages)
                 return page
 
-    def _on_first_page(self, connector: _Connector, page: Page) -> None:
+    def _on_first_page(self, connector: _ConnectorListing, page: Page) -> None:
         self._page_size = max(self._page_size, len(page.items))
         connector.rate = RateEstimate(event.recorded_ts for event in page.items)
         connector.fits_one_page = page.cursor is None
         if connector.fits_one_page:
             connector.buffered = [ListedEvent(connector.checkpoint, event) for event in page.items]
 
-    def _unfinished(self) -> list[_Connector]:
+    def _unfinished(self) -> list[_ConnectorListing]:
         return [connector for connector in self._connectors.values() if not connector.fits_one_page]
 
     def _round_end(self, begin: int, until: int) -> int:
@@ -135,7 +135,7 @@ class Rounds:
         end = max(begin + _MIN_ROUND_S, math.ceil(fitting[-1] if fitting else ends[0]))
         return until if until - end < max(_MIN_ROUND_S, 0.25 * (end - begin)) else end
 
-    async def _list_slice(self, begin: int, end: int, connector: _Connector) -> list[EventMetadata]:
+    async def _list_slice(self, begin: int, end: int, connector: _ConnectorListing) -> list[EventMetadata]:
         since = connector.query.window.since
         start = evolve(connector.query.start, since=begin - (begin > since), until=end, reached=None, delivered=())
         query = evolve(connector.query, start=start)
@@ -156,7 +156,7 @@ class Rounds:
                 events += page.items
         return events
 
-    def _on_slice(self, connector: _Connector, events: list[EventMetadata], begin: int, end: int) -> None:
+    def _on_slice(self, connector: _ConnectorListing, events: list[EventMetadata], begin: int, end: int) -> None:
         checkpoint, by_key = connector.checkpoint, {event_key(event): event for event in events}
         delivered = set(checkpoint.delivered)
         connector.rate.correct(begin, end, len(by_key))

@@ -7,7 +7,6 @@ pass over the held tasks for each item.
 """
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing
@@ -25,7 +24,7 @@ async def ordered_map(
     items: AsyncGenerator[T, None],
     func: Callable[[T], Coroutine[Any, Any, R]],
     concurrency: int,
-    max_buffered: float = math.inf,
+    max_buffered: float | None = None,
 ) -> AsyncGenerator[tuple[T, R | CfEventsError], None]:
     """Yield each item with what ``func`` returned for it, or with the error that it raised.
 
@@ -34,13 +33,14 @@ async def ordered_map(
         items: The items; the generator is closed at the end.
         func: The coroutine function.
         concurrency: How many run at a time.
-        max_buffered: How many results may wait for an earlier one, beyond those that run.
+        max_buffered: How many results may wait for an earlier one, beyond those that run; 4 for each of these if it
+            is left out.
 
     Raises:
         CfEventsError: ``items`` raised it; the results of the items before it were yielded.
     """
-    queue = deque[tuple[T, asyncio.Task[R]]]()
-    failure = None
+    max_held = concurrency + (4 * concurrency if max_buffered is None else max_buffered)
+    queue, failure = deque[tuple[T, asyncio.Task[R]]](), None
     try:
         async with aclosing(items):
             while True:
@@ -52,7 +52,7 @@ async def ordered_map(
                     failure = error
                     break
                 queue.append((item, get_connection().create_task(func(item))))
-                while queue and await _is_first_due(queue, concurrency, max_buffered):
+                while queue and await _is_first_due(queue, concurrency, max_held):
                     result = await _first_result(get_connection, queue)
                     yield result
         while queue:
@@ -70,12 +70,12 @@ async def as_async(items: Iterable[T]) -> AsyncGenerator[T, None]:
         yield item
 
 
-async def _is_first_due(queue: "deque[tuple[T, asyncio.Task[R]]]", concurrency: int, max_buffered: float) -> bool:
+async def _is_first_due(queue: "deque[tuple[T, asyncio.Task[R]]]", concurrency: int, max_held: float) -> bool:
     """Return whether to yield the first result now; otherwise return when another item may be started."""
     first = queue[0][1]
     while not first.done() and len(running := [task for _, task in queue if not task.done()]) >= concurrency:
         await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-    return first.done() or len(queue) >= concurrency + max_buffered
+    return first.done() or len(queue) >= max_held
 
 
 async def _first_result(

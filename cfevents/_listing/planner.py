@@ -107,7 +107,7 @@ _MAX_SPAN_FACTOR = 8
 
 
 class RateEstimate:
-    """How many events to expect in a part of the window.
+    """The number of events to expect in a part of the window.
 
     Within a sample of events it is their number, scaled. Outside it is the rate of the denser half of the sample. The
     slices that were listed whole correct both.
@@ -128,11 +128,11 @@ class RateEstimate:
     def end(self, begin: float, events: float) -> float:
         """Return where a slice has so many events; at most `_MAX_SPAN_FACTOR` times as wide as what was seen."""
         expected = events * self._expected / self._actual if self._actual else math.inf
-        return min(self._end(begin, expected), begin + _MAX_SPAN_FACTOR * self._max_span)
+        return min(self._end_in_sample(begin, expected), begin + _MAX_SPAN_FACTOR * self._max_span)
 
     def estimate(self, begin: float, end: float) -> float:
         """Return how many events to expect from ``begin`` to ``end``."""
-        return self._events(begin, end) * self._actual / self._expected
+        return self._sampled(begin, end) * self._actual / self._expected
 
     def slices_across_gap(self, seconds: float) -> float:
         """Return how many slices reach so far if all of them are empty."""
@@ -141,10 +141,10 @@ class RateEstimate:
     def correct(self, begin: float, end: float, events: int) -> None:
         """Correct the estimate by a slice that was listed whole."""
         self._actual = self._actual * _DECAY + events
-        self._expected = self._expected * _DECAY + self._events(begin, end)
+        self._expected = self._expected * _DECAY + self._sampled(begin, end)
         self._max_span = max(self._max_span, end - begin)
 
-    def _end(self, begin: float, events: float) -> float:
+    def _end_in_sample(self, begin: float, events: float) -> float:
         times, rate = self._times, self._rate
         if not times or events == math.inf:
             return math.inf if times else begin
@@ -156,7 +156,7 @@ class RateEstimate:
             return times[int(index)]
         return max(begin, times[-1]) + (index - len(times)) * self._scale / rate
 
-    def _events(self, begin: float, end: float) -> float:
+    def _sampled(self, begin: float, end: float) -> float:
         times = self._times
         if not times:
             return 0.0
@@ -193,7 +193,7 @@ class Segment:
     rate: RateEstimate
 
 
-class Gap(Segment):
+class PlanGap(Segment):
     """A segment that is not assigned to a slice yet."""
 
 
@@ -315,7 +315,7 @@ class Planner:
             part.discarded = True
         self._cost.mark_discarded(relisted)
         first = self._segments.index(outgrown[0])
-        gap = Gap(outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_))
+        gap = PlanGap(outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_))
         self._segments[first : first + len(outgrown)] = [gap]
 
     def _overlapping(self, slice_: Slice) -> list[Slice]:
@@ -355,7 +355,7 @@ class Planner:
         return RateEstimate((time for time, _ in keys), scale)
 
     def _gaps(self) -> int:
-        return sum(isinstance(segment, Gap) for segment in self._segments)
+        return sum(isinstance(segment, PlanGap) for segment in self._segments)
 
     def _allows(self, pages: float, relisted: Collection[EventKey] = (), without: Collection[Slice] = ()) -> bool:
         """Return whether the cost limit allows it beside what the running slices still need."""
@@ -369,7 +369,7 @@ class Planner:
 
     def _cut(self) -> Slice | None:
         """Cut a slice off the first gap, if there is one and its events would not wait too long."""
-        index = next((index for index, segment in enumerate(self._segments) if isinstance(segment, Gap)), None)
+        index = next((index for index, segment in enumerate(self._segments) if isinstance(segment, PlanGap)), None)
         if index is None or not self._may_wait(self._segments[:index]):
             return None
         gap = self._segments[index]
@@ -378,7 +378,7 @@ class Planner:
             return None
         planned = max(1.0, gap.rate.estimate(gap.begin, end) / self._cost.page_size)
         slice_ = Slice(gap.begin, end, gap.rate, planned)
-        self._segments[index : index + 1] = [slice_] if end == gap.end else [slice_, Gap(end, gap.end, gap.rate)]
+        self._segments[index : index + 1] = [slice_] if end == gap.end else [slice_, PlanGap(end, gap.end, gap.rate)]
         return slice_
 
     def _may_wait(self, before: list[Segment]) -> bool:

@@ -78,7 +78,7 @@ def resume_keys(events: Mapping[EventKey, EventMetadata], end: int) -> tuple[Eve
 
 @define(eq=False)
 class _SliceResponses:
-    """What the responses for a slice said beside their events."""
+    """The requests and responses of one slice, besides their events."""
 
     guard: CursorGuard = field(factory=CursorGuard)
     request: Request[Listing] | None = None

@@ -32,7 +32,7 @@ class ConnectorStream(BaseStream):
             CfEventsError: A page could not be read. What was yielded before stays valid; the error's ``checkpoint``,
                 ``since``, ``until`` and ``kind`` continue from that page.
         """
-        return self._with_progress(self._read_pages(), _update)
+        return self._with_progress(self._read_pages(), _page_progress)
 
     def details(self, *, concurrency: int = 8, kinds: KindFilter | None = None) -> Details[EventDetail]:
         """Return the events with their payloads, in the listing's order. From the API each costs a request.
@@ -89,7 +89,7 @@ class ConnectorStream(BaseStream):
         return f"<{type(self).__name__} of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"
 
 
-def _update(page: Page) -> ProgressUpdate:
+def _page_progress(page: Page) -> ProgressUpdate:
     # Slices are ascending, so their checkpoint tells how far everything was read.
     return ProgressUpdate(page.items, None if page.checkpoint is None else page.checkpoint.reached)
 
@@ -105,7 +105,7 @@ class EventStream(ConnectorStream):
     __module__ = "cfevents"
 
     def __init__(self, query: ListQuery, get_connection: GetConnection) -> None:
-        super().__init__(query)
+        super().__init__(query, get_wait=lambda: get_connection().wait)
         self._get_connection = get_connection
 
     def _read_pages(self) -> AsyncGenerator[Page, None]:
@@ -135,6 +135,3 @@ class EventStream(ConnectorStream):
         events = as_async(ListedEvent(self._query.start, event) for event in page.items)
         async with aclosing(get_details(self._get_connection, events, _PAGE_CONCURRENCY, ())) as details:
             return [detail_or_raise(listed, detail) async for listed, detail in details]
-
-    def _wait(self) -> float:
-        return self._get_connection().wait

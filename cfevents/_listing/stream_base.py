@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 from cfevents._extras import require_extra
 from cfevents._listing.query import ListQuery
 from cfevents._model.results import EventBatch
-from cfevents._progress import Bar, Coverage, PageCounter, ProgressUpdate, is_visible
+from cfevents._progress import Coverage, PageCounter, ProgressBar, ProgressUpdate, is_visible
 
 if TYPE_CHECKING:
     import pandas
@@ -32,8 +32,15 @@ class BaseStream(ABC):
     _unit = "page"
     _shows_progress = False
 
-    def __init__(self, query: ListQuery) -> None:
-        self._query = query
+    def __init__(self, query: ListQuery, label: str | None = None, get_wait: Callable[[], float] = lambda: 0.0) -> None:
+        """Set what is read.
+
+        Args:
+            query: The listing.
+            label: The name that a progress bar shows; the connector's id if it is left out.
+            get_wait: Returns for how many seconds the request budget makes everything wait.
+        """
+        self._query, self._label, self._get_wait = query, label or query.start.connector_id, get_wait
 
     @property
     def since(self) -> int:
@@ -44,11 +51,6 @@ class BaseStream(ABC):
     def until(self) -> int:
         """The window's upper bound, in whole seconds since the Unix epoch."""
         return self._query.start.until
-
-    @property
-    def _label(self) -> str:
-        """The name of what is read."""
-        return self._query.start.connector_id
 
     @abstractmethod
     def _batches(self) -> AsyncGenerator[EventBatch, None]:
@@ -122,11 +124,8 @@ class BaseStream(ABC):
         """Return the items, with a bar if that is wanted and seen. Without a counter each item counts as a page."""
         if not (self._shows_progress and is_visible()):
             return items
-        return Bar(self._label, Coverage(self.since, self.until), self._unit, self._wait, counter).show(items, update)
-
-    def _wait(self) -> float:
-        """Return for how many seconds the request budget makes everything wait."""
-        return 0.0
+        bar = ProgressBar(self._label, Coverage(self.since, self.until), self._unit, self._get_wait, counter)
+        return bar.show(items, update)
 
     def _repr_html_(self) -> str:
         from cfevents._html import fields_of, format_date  # noqa: PLC0415 - only a notebook asks for it

@@ -8,8 +8,15 @@ from attrs import field, frozen
 from cfevents._model.api import SUMMARY_FIELDS, EventMetadata, RecordedEvent, summary_fields
 from cfevents._model.checkpoint import Checkpoint
 from cfevents.errors import CodedMessage
+from cfevents.events import PAYLOAD_FIELDS
 
 E = TypeVar("E")
+
+EVENT_COLUMNS = ("connector_id", "id", "recorded_at", "collected_at", "sequence", "kind")
+"""The columns that a table or a file has of a listed event."""
+
+PAYLOAD_COLUMNS = ("version", *PAYLOAD_FIELDS, "extra")
+"""The columns that it has of a payload, besides those."""
 
 
 @frozen

@@ -1,1 +1,1 @@
-"""Streams as tables of Arrow, pandas and polars, and how far they were read. Each part needs an extra."""
+"""Streams as Arrow tables, pandas and polars data frames, and Parquet files. Each needs an extra."""

@@ -13,89 +13,90 @@ import pyarrow.parquet as pq
 
 from cfevents._files import AtomicFile
 from cfevents.errors import ArchiveError
-from cfevents.frames.tables import Columns, batches
+from cfevents.frames.tables import BATCH_EVENTS, Columns, batches, gather
 
 if TYPE_CHECKING:
     from cfevents._model.results import EventBatch
 
 T = TypeVar("T")
 
-# Events of a row group: some megabytes, which is what is held of the stream at a time.
-_ROWS = 65_536
+# Some megabytes, which is what is held of a stream at a time.
+ROW_GROUP_EVENTS = 65_536
 
 
-async def write(blocks: "AsyncGenerator[EventBatch, None]", path: str | os.PathLike[str], *, payloads: bool) -> int:
-    """Write everything to a file, which takes its name when it is whole.
+async def write(
+    events: "AsyncGenerator[EventBatch, None]",
+    path: str | os.PathLike[str],
+    *,
+    payloads: bool,
+    group_events: int = ROW_GROUP_EVENTS,
+    batch_events: int = BATCH_EVENTS,
+) -> int:
+    """Write events to a file, which takes its name when it is complete.
+
+    Args:
+        events: The events; the generator is closed at the end.
+        path: The file.
+        payloads: Whether the file has columns for payloads.
+        group_events: The least number of events of a row group, except the last.
+        batch_events: The least number of events that are converted together.
 
     Returns:
-        How many events it has.
+        The number of events in the file.
 
     Raises:
-        ArchiveError: It cannot be written.
+        ArchiveError: The file cannot be written. What was there before stays.
     """
     target, columns, count = Path(path), Columns(payloads=payloads), 0
-    part = _Part(target, columns.schema)
+    file = _ParquetFile(target, columns.schema)
     try:
-        await _on_a_thread(target, part.open)
-        async with aclosing(_groups(blocks, columns)) as groups:
+        await _run_blocking(target, file.open)
+        async with aclosing(gather(batches(events, columns, batch_events), len, group_events)) as groups:
             async for group in groups:
-                await _on_a_thread(target, partial(part.write, group))
-                count += len(group)
-        await _on_a_thread(target, part.finish)
+                await _run_blocking(target, partial(file.write, columns.table(group)))
+                count += sum(map(len, group))
+        await _run_blocking(target, file.commit)
     finally:
-        part.discard()
+        file.discard()
     return count
 
 
-class _Part:
+class _ParquetFile:
     """A Parquet file that takes its name when it is complete. Blocking; raises OSError."""
 
     def __init__(self, target: Path, schema: pa.Schema) -> None:
         """Set the file's name and columns."""
         self._file, self._schema = AtomicFile(target), schema
-        self._opened = ExitStack()
+        self._stack = ExitStack()
 
     def open(self) -> None:
         """Create the file, before anything is requested."""
-        # Not by Arrow, which takes a name with a colon for an address.
-        self._writer = self._opened.enter_context(pq.ParquetWriter(self._file.open(), self._schema))
+        # Not opened by Arrow, which takes a name with a colon for an address.
+        self._writer = self._stack.enter_context(pq.ParquetWriter(self._file.open(), self._schema))
 
     def write(self, group: pa.Table) -> None:
         """Append a row group."""
         self._writer.write_table(group)
 
-    def finish(self) -> None:
+    def commit(self) -> None:
         """Write the footer, and put the file in its place."""
-        self._opened.close()
+        self._stack.close()
         self._file.commit()
 
     def discard(self) -> None:
-        """Remove the file, unless it is finished."""
+        """Remove the file, unless it was committed."""
         with suppress(OSError):
-            self._opened.close()
+            self._stack.close()
         self._file.discard()
 
 
-async def _groups(blocks: "AsyncGenerator[EventBatch, None]", columns: Columns) -> AsyncGenerator[pa.Table, None]:
-    gathered, rows = list[pa.RecordBatch](), 0
-    async with aclosing(batches(blocks, columns)) as each:
-        async for batch in each:
-            gathered.append(batch)
-            rows += len(batch)
-            if rows >= _ROWS:
-                yield columns.table(gathered)
-                gathered, rows = [], 0
-    if gathered:
-        yield columns.table(gathered)
-
-
-async def _on_a_thread(target: Path, work: Callable[[], T]) -> T:
-    """Do what may block, and wait for it also where the caller is cancelled: then the file can be removed."""
-    working = asyncio.ensure_future(asyncio.to_thread(work))
+async def _run_blocking(target: Path, func: Callable[[], T]) -> T:
+    """Return what a blocking function returns. If the caller is cancelled, wait until it ended: the file is removed."""
+    task = asyncio.ensure_future(asyncio.to_thread(func))
     try:
-        return await asyncio.shield(working)
+        return await asyncio.shield(task)
     except OSError as error:
         raise ArchiveError(f"{target} cannot be written: {error.strerror or error}; what was there stays") from error
     finally:
-        if not working.done():
-            await asyncio.wait([working])
+        if not task.done():
+            await asyncio.wait([task])

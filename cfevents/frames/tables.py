@@ -2,16 +2,17 @@
 
 import json
 from array import array
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute
 
 from cfevents._model.api import EventMetadata, RecordedEvent
+from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS
 from cfevents._time import EPOCH
 from cfevents._validation import escape_surrogates
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
@@ -22,193 +23,189 @@ if TYPE_CHECKING:
 
     from cfevents._model.results import EventBatch
 
-# Made when it is imported, its functions are known to no checker of types.
+T = TypeVar("T")
+
+# Its functions are made when it is imported; no type checker knows them.
 pc: Any = pyarrow.compute
 
-_TIME = pa.timestamp("us", tz="UTC")
-_KIND = pa.dictionary(pa.int32(), pa.string())
-_LISTED = [
-    ("connector_id", pa.string()),
-    ("id", pa.string()),
-    ("recorded_at", _TIME),
-    ("collected_at", _TIME),
-    ("sequence", pa.int64()),
-    ("kind", _KIND),
-]
-_PAYLOAD = [(name, pa.string()) for name in ("version", *PAYLOAD_FIELDS, "extra")]
+# Events that are converted together, at least: each batch has buffers of its own for every column.
+BATCH_EVENTS = 1000
 
-# The years that a datetime has, and so what an event's times can be told by.
-_FIRST, _LAST = ((each.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1) for each in (datetime.min, datetime.max))
+_TIMESTAMP = pa.timestamp("us", tz="UTC")
+_EVENT_TYPES = (pa.string(), pa.string(), _TIMESTAMP, _TIMESTAMP, pa.int64(), pa.dictionary(pa.int32(), pa.string()))
+
+_MIN_S, _MAX_S = ((bound.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1) for bound in (datetime.min, datetime.max))
 
 
 def schema(*, payloads: bool) -> pa.Schema:
-    """Give the columns of listed events, or of events with their payloads."""
-    return pa.schema(_LISTED + (_PAYLOAD if payloads else []))
+    """Return the columns of listed events, or of events with their payloads."""
+    event_columns = list(zip(EVENT_COLUMNS, _EVENT_TYPES, strict=True))
+    return pa.schema(event_columns + [(name, pa.string()) for name in PAYLOAD_COLUMNS if payloads])
 
 
 class Columns:
-    """Makes the columns of one table, block by block. The kinds of all of them are numbered together."""
+    """The columns of one table, made batch by batch. All batches share one dictionary of kinds."""
 
     def __init__(self, *, payloads: bool) -> None:
-        """Begin without a kind."""
         self.schema = schema(payloads=payloads)
         self._payloads = payloads
-        self._kinds = _Kinds()
+        self._kinds = _KindNumbers()
 
-    def batch(self, blocks: "Sequence[EventBatch]") -> pa.RecordBatch:
-        """Make a batch of some blocks; there is an event in them."""
-        events = blocks[0].events if len(blocks) == 1 else [event for block in blocks for event in block.events]
-        columns = [_owners(blocks), *_listed(events), self._numbered(events)]
+    def batch(self, batches: "Sequence[EventBatch]") -> pa.RecordBatch:
+        """Return the rows of some batches, which have at least one event."""
+        events = batches[0].events if len(batches) == 1 else [event for batch in batches for event in batch.events]
+        columns = [_connector_id_column(batches), *_event_columns(events), self._kind_numbers(events)]
         if self._payloads:
-            columns += _payloads([each for block in blocks for each in block.recorded or ()])
+            columns += _payload_columns([recorded for batch in batches for recorded in batch.recorded or ()])
         return pa.RecordBatch.from_arrays(columns, names=self.schema.names)
 
-    def _numbered(self, events: Sequence[EventMetadata]) -> pa.Array:
+    def _kind_numbers(self, events: Sequence[EventMetadata]) -> pa.Array:
         kinds = self._kinds
         numbers = array("i", [kinds[event.kind] for event in events])
         return pa.Array.from_buffers(pa.int32(), len(events), [None, pa.py_buffer(numbers)])
 
     def table(self, batches: "Sequence[pa.RecordBatch]") -> pa.Table:
-        """Make a table of batches, whose kinds then have one dictionary."""
-        place, kinds = self.schema.get_field_index("kind"), pa.array([*self._kinds.names], pa.string())
-        named = [
-            each.set_column(place, "kind", pa.DictionaryArray.from_arrays(each.column(place), kinds))
-            for each in batches
+        """Return a table of batches, their kinds with one dictionary."""
+        column, names = self.schema.get_field_index("kind"), pa.array([*self._kinds.names], pa.string())
+        with_names = [
+            batch.set_column(column, "kind", pa.DictionaryArray.from_arrays(batch.column(column), names))
+            for batch in batches
         ]
-        return pa.Table.from_batches(named, self.schema)
+        return pa.Table.from_batches(with_names, self.schema)
 
 
-class _Kinds(dict[str, int]):
-    """The number of each kind, which it gets when it is first seen."""
+class _KindNumbers(dict[str, int]):
+    """The number of each kind, assigned when it is first looked up."""
 
     def __init__(self) -> None:
         self.names: dict[str, int] = {}
 
     def __missing__(self, kind: str) -> int:
-        number = self[kind] = self.names.setdefault(_text(kind), len(self.names))
+        number = self[kind] = self.names.setdefault(escape_surrogates(kind), len(self.names))
         return number
 
 
-def _owners(blocks: "Sequence[EventBatch]") -> pa.Array:
-    first = blocks[0].connector_ids
-    if isinstance(first, str) and all(block.connector_ids == first for block in blocks):
-        return pa.repeat(pa.scalar(first, pa.string()), sum(len(block.events) for block in blocks))
-    owners = (
-        [block.connector_ids] * len(block.events) if isinstance(block.connector_ids, str) else block.connector_ids
-        for block in blocks
+def _connector_id_column(batches: "Sequence[EventBatch]") -> pa.Array:
+    first = batches[0].connector_ids
+    if isinstance(first, str) and all(batch.connector_ids == first for batch in batches):
+        return pa.repeat(pa.scalar(first, pa.string()), sum(len(batch.events) for batch in batches))
+    ids = (
+        [batch.connector_ids] * len(batch.events) if isinstance(batch.connector_ids, str) else batch.connector_ids
+        for batch in batches
     )
-    return _texts(list(chain.from_iterable(owners)))
+    return _strings(list(chain.from_iterable(ids)))
 
 
-def _listed(events: Sequence[EventMetadata]) -> list[pa.Array]:
-    """Make the columns from the id to the sequence number."""
-    sequences = _integers([each.sequence for each in events])
-    recorded = [each.recorded_ts for each in events]
-    seconds = _whole(recorded)
+def _event_columns(events: Sequence[EventMetadata]) -> list[pa.Array]:
+    """Return the columns from the id to the sequence number."""
+    sequences = _integers([event.sequence for event in events])
+    recorded = [event.recorded_ts for event in events]
+    seconds = _integers_or_none(recorded)
     if seconds is None:
-        ids, times = pa.array([str(each.id) for each in events], pa.string()), _times(recorded)
+        ids, times = pa.array([str(event.id) for event in events], pa.string()), _timestamps(recorded)
     else:
         ids = pc.binary_join_element_wise(seconds.cast(pa.string()), sequences.cast(pa.string()), ".")
-        times = _whole_times(seconds)
-    return [ids, times, _times([each.collected_ts for each in events]), sequences]
+        times = _whole_timestamps(seconds)
+    return [ids, times, _timestamps([event.collected_ts for event in events]), sequences]
 
 
 def _integers(numbers: Sequence[Any]) -> pa.Array:
-    """Make a column of whole numbers; a fractional one, which Arrow by itself would cut off, is a TypeError."""
+    """Return a column of integers; a fractional number, which Arrow would truncate, raises TypeError."""
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(array("q", numbers))])
 
 
-def _whole(numbers: Sequence[float]) -> pa.Array | None:
+def _integers_or_none(numbers: Sequence[float]) -> pa.Array | None:
     try:
         return _integers(numbers)
     except TypeError:
         return None
 
 
-def _times(seconds: Sequence[float]) -> pa.Array:
-    whole = _whole(seconds)
+def _timestamps(seconds: Sequence[float]) -> pa.Array:
+    whole = _integers_or_none(seconds)
     if whole is not None:
-        return _whole_times(whole)
-    return pa.array([_microseconds(each) for each in seconds], pa.int64()).cast(_TIME)
+        return _whole_timestamps(whole)
+    return pa.array([_microseconds(number) for number in seconds], pa.int64()).cast(_TIMESTAMP)
 
 
-def _whole_times(seconds: pa.Array) -> pa.Array:
+def _whole_timestamps(seconds: pa.Array) -> pa.Array:
     extent = pc.min_max(seconds)
-    if extent["min"].as_py() < _FIRST or extent["max"].as_py() > _LAST:
-        told = pc.and_(pc.greater_equal(seconds, _FIRST), pc.less_equal(seconds, _LAST))
-        seconds = pc.if_else(told, seconds, None)
-    return seconds.cast(pa.timestamp("s", tz="UTC")).cast(_TIME)
+    if extent["min"].as_py() < _MIN_S or extent["max"].as_py() > _MAX_S:
+        has_date = pc.and_(pc.greater_equal(seconds, _MIN_S), pc.less_equal(seconds, _MAX_S))
+        seconds = pc.if_else(has_date, seconds, None)
+    return seconds.cast(pa.timestamp("s", tz="UTC")).cast(_TIMESTAMP)
 
 
 def _microseconds(seconds: float) -> int | None:
-    """Round as an event's own times do; None where those have no date."""
+    """Round as ``recorded_at`` does; None outside the years that a datetime has."""
     try:
         return (EPOCH + timedelta(seconds=seconds) - EPOCH) // timedelta(microseconds=1)
     except OverflowError:
         return None
 
 
-def _payloads(recorded: Sequence[RecordedEvent | None]) -> list[pa.Array]:
-    made = [None if each is None else each.event for each in recorded]
+def _payload_columns(recorded: Sequence[RecordedEvent | None]) -> list[pa.Array]:
+    events = [None if item is None else item.event for item in recorded]
     return [
-        _texts([None if each is None else each.version for each in recorded]),
-        *(_texts([getattr(each, name, None) for each in made]) for name in PAYLOAD_FIELDS),
-        _texts([None if each is None else json.dumps(_rest(each)) for each in made]),
+        _strings([None if item is None else item.version for item in recorded]),
+        *(_strings([getattr(event, name, None) for event in events]) for name in PAYLOAD_FIELDS),
+        _strings([None if event is None else json.dumps(rest_of_payload(event)) for event in events]),
     ]
 
 
-def _rest(event: Any) -> dict[str, Any]:
-    """Give what of a payload has no column."""
+def rest_of_payload(event: Any) -> dict[str, Any]:
+    """Return the part of a payload that has no column of its own."""
     rest: dict[str, Any] = event.payload if isinstance(event, UnknownEvent) else event.extra
     return rest
 
 
-def _texts(values: Sequence[str | None]) -> pa.Array:
+def _strings(values: Sequence[str | None]) -> pa.Array:
     try:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:
-        return pa.array([None if each is None else _text(each) for each in values], pa.string())
+        return pa.array([None if value is None else escape_surrogates(value) for value in values], pa.string())
 
 
-def _text(text: str) -> str:
-    """Spell half of a surrogate pair, which JSON has and Arrow has not, as JSON does."""
-    return escape_surrogates(text)
+async def gather(items: AsyncGenerator[T, None], size: Callable[[T], int], least: int) -> AsyncGenerator[list[T], None]:
+    """Yield items together until their sizes add up to ``least``; items at the end without any size are left out."""
+    gathered, total = list[T](), 0
+    async with aclosing(items):
+        async for item in items:
+            gathered.append(item)
+            total += size(item)
+            if total >= least:
+                yield gathered
+                gathered, total = [], 0
+    if total:
+        yield gathered
 
 
-# Pages of fewer events go together: each batch has buffers of its own for every column.
-_ROWS = 1000
+async def batches(
+    events: "AsyncGenerator[EventBatch, None]", columns: Columns, batch_events: int = BATCH_EVENTS
+) -> AsyncGenerator[pa.RecordBatch, None]:
+    """Yield the events as batches of rows, each of ``batch_events`` at least, except the last."""
+    async with aclosing(gather(events, lambda batch: len(batch.events), batch_events)) as groups:
+        async for group in groups:
+            yield columns.batch(group)
 
 
-async def batches(blocks: "AsyncGenerator[EventBatch, None]", columns: Columns) -> AsyncGenerator[pa.RecordBatch, None]:
-    """Yield what is read as batches of about a page."""
-    gathered, rows = list["EventBatch"](), 0
-    async with aclosing(blocks):
-        async for block in blocks:
-            if block.events:
-                gathered.append(block)
-                rows += len(block.events)
-            if rows >= _ROWS:
-                yield columns.batch(gathered)
-                gathered, rows = [], 0
-    if gathered:
-        yield columns.batch(gathered)
-
-
-async def to_arrow(blocks: "AsyncGenerator[EventBatch, None]", *, payloads: bool) -> pa.Table:
-    """Read everything into a table."""
+async def to_arrow(
+    events: "AsyncGenerator[EventBatch, None]", *, payloads: bool, batch_events: int = BATCH_EVENTS
+) -> pa.Table:
+    """Read everything into an Arrow table."""
     columns = Columns(payloads=payloads)
-    return columns.table([each async for each in batches(blocks, columns)])
+    return columns.table([batch async for batch in batches(events, columns, batch_events)])
 
 
-async def to_pandas(blocks: "AsyncGenerator[EventBatch, None]", *, payloads: bool) -> "pd.DataFrame":
-    """Read everything into a data frame of pandas: kinds are categories, times are of microseconds in UTC."""
-    return (await to_arrow(blocks, payloads=payloads)).to_pandas()
+async def to_pandas(events: "AsyncGenerator[EventBatch, None]", **options: Any) -> "pd.DataFrame":
+    """Read everything into a pandas data frame: kinds are categories, times are of microseconds in UTC."""
+    return (await to_arrow(events, **options)).to_pandas()
 
 
-async def to_polars(blocks: "AsyncGenerator[EventBatch, None]", *, payloads: bool) -> "pl.DataFrame":
-    """Read everything into a data frame of polars: kinds are categorical, times are of microseconds in UTC."""
+async def to_polars(events: "AsyncGenerator[EventBatch, None]", **options: Any) -> "pl.DataFrame":
+    """Read everything into a polars data frame: kinds are categorical, times are of microseconds in UTC."""
     import polars as pl  # noqa: PLC0415 - another extra
 
-    frame = pl.from_arrow(await to_arrow(blocks, payloads=payloads))
-    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - of a table
+    frame = pl.from_arrow(await to_arrow(events, **options))
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - it was a table
     return frame

@@ -82,10 +82,10 @@ async def blocks_of(blocks: Sequence[EventBatch]) -> AsyncGenerator[EventBatch, 
         yield block
 
 
-def frames_of(blocks: Sequence[EventBatch], *, payloads: bool = False) -> list[Any]:
+def frames_of(blocks: Sequence[EventBatch], *, payloads: bool = False, **options: Any) -> list[Any]:
     """The same events as each of the tables."""
-    ways = (tables.to_arrow, tables.to_pandas, tables.to_polars)
-    return [asyncio.run(way(blocks_of(blocks), payloads=payloads)) for way in ways]
+    ways: Any = (tables.to_arrow, tables.to_pandas, tables.to_polars)
+    return [asyncio.run(way(blocks_of(blocks), payloads=payloads, **options)) for way in ways]
 
 
 @st.composite
@@ -104,9 +104,7 @@ def test_all_three_frames_agree_with_each_other_and_with_the_events(
 ) -> None:
     these, pages = made
     blocks = [EventBatch("c1", [each.metadata for each in page]) for page in pages]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "_ROWS", rows)
-        frames = frames_of(blocks)
+    frames = frames_of(blocks, batch_events=rows)
     for frame in frames:
         assert rows_of(frame) == [listed_row("c1", each.metadata) for each in these]
 
@@ -124,9 +122,7 @@ def test_all_three_frames_of_details_agree_with_each_other_and_with_the_events(
         )
         for page in pages
     ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "_ROWS", rows)
-        frames = frames_of(blocks, payloads=True)
+    frames = frames_of(blocks, payloads=True, batch_events=rows)
     for frame in frames:
         assert rows_of(frame) == [detailed_row(f"site-{len(page)}", each) for page in pages for each in page]
 
@@ -139,9 +135,7 @@ def test_any_split_into_pages_gives_the_same_table(
 ) -> None:
     these, pages = made
     whole, *_ = frames_of([EventBatch("c1", [each.metadata for each in these])])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "_ROWS", rows)
-        cut, *_ = frames_of([EventBatch("c1", [each.metadata for each in page]) for page in pages])
+    cut, *_ = frames_of([EventBatch("c1", [each.metadata for each in page]) for page in pages], batch_events=rows)
     assert cut.equals(whole)
     assert cut.schema == whole.schema
 
@@ -177,9 +171,7 @@ def test_the_documented_payload_fields_are_all_text_and_none_has_the_name_of_ano
 def test_kinds_have_one_dictionary_in_the_order_in_which_they_were_seen() -> None:
     pages = [["Init", "New"], ["Leave", "Init"], ["\ud800", "\\ud800", "New", "Last"]]
     blocks = [EventBatch("c1", [listed(BEGIN, kind=kind) for kind in kinds]) for kinds in pages]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tables, "_ROWS", 1)
-        arrow, pandas, _ = frames_of(blocks)
+    arrow, pandas, _ = frames_of(blocks, batch_events=1)
     assert [chunk.dictionary.to_pylist() for chunk in arrow["kind"].chunks] == [
         ["Init", "New", "Leave", "\\ud800", "Last"]
     ] * 3

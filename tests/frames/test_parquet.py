@@ -5,7 +5,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncGenerator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +15,36 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import ArchiveError, Client
-from cfevents._listing import details
 from cfevents._model.results import EventBatch
 from cfevents.frames import parquet, tables
-from cfevents.storage import Archive, ArchivedStream, archive
+from cfevents.storage import Archive
 
 
-@pytest.fixture
-def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet, "_ROWS", 10)
-    monkeypatch.setattr(tables, "_ROWS", 4)
-    monkeypatch.setattr(archive, "ArchivedStream", partial(ArchivedStream, page_events=3))
-    monkeypatch.setattr(details, "_BATCH_EVENTS", 3)
-
-
-@pytest.mark.usefixtures("small_groups")
 async def test_a_file_has_the_events_of_the_stream_in_row_groups(tmp_path: Path) -> None:
     these = [with_payload(listed(BEGIN + each, kind=f"Kind{each % 9}")) for each in range(40)]
     path = tmp_path / "events.parquet"
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch(these))
         stream = archive.list_events("c1", since=BEGIN, until=BEGIN + 99)
-        for each in (stream, stream.details):
-            make = each if callable(each) else lambda: stream
+        for make in (lambda: stream, stream.details):
             assert await make().to_parquet(path) == 40
             assert pq.read_table(path).equals(await make().to_arrow())
-            groups = pq.ParquetFile(path).metadata
-            assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [12, 12, 12, 4]
-    assert sorted(each.name for each in tmp_path.glob("events.parquet*")) == ["events.parquet"]
+    assert [each.name for each in tmp_path.glob("events.parquet*")] == ["events.parquet"]
+
+
+async def test_events_are_written_in_row_groups(tmp_path: Path) -> None:
+    """A row group is written when enough events came, and the file has all of them in order."""
+    path = tmp_path / "events.parquet"
+
+    async def events() -> AsyncGenerator[EventBatch, None]:
+        for first in range(0, 40, 3):
+            times = range(first, min(40, first + 3))
+            yield EventBatch("c1", [listed(BEGIN + time, kind=f"Kind{time % 9}") for time in times])
+
+    assert await parquet.write(events(), path, payloads=False, group_events=10, batch_events=4) == 40
+    groups = pq.ParquetFile(path).metadata
+    assert [groups.row_group(index).num_rows for index in range(groups.num_row_groups)] == [12, 12, 12, 4]
+    assert pq.read_table(path).equals(await tables.to_arrow(events(), payloads=False))
 
 
 async def test_a_stream_without_events_makes_a_file_of_the_same_columns(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ async def test_a_file_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     waiting = asyncio.Event()
 
     async def blocks() -> AsyncGenerator[EventBatch, None]:
-        yield EventBatch("c1", [listed(BEGIN)] * parquet._ROWS)
+        yield EventBatch("c1", [listed(BEGIN)] * parquet.ROW_GROUP_EVENTS)
         waiting.set()
         await asyncio.sleep(1000)
 
@@ -90,7 +91,7 @@ async def test_a_write_that_is_cancelled_is_over_before_anything_is_removed() ->
         may_end.wait()
         done.append("written")
 
-    task = asyncio.ensure_future(parquet._on_a_thread(Path("x"), work))
+    task = asyncio.ensure_future(parquet._run_blocking(Path("x"), work))
     while not begun.is_set():
         await asyncio.sleep(0)
     task.cancel()
@@ -129,7 +130,7 @@ async def test_of_two_who_write_a_file_at_the_same_time_the_later_writes_it_whol
     begun, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow() -> AsyncGenerator[EventBatch, None]:
-        yield EventBatch("c1", [listed(BEGIN)] * parquet._ROWS)
+        yield EventBatch("c1", [listed(BEGIN)] * parquet.ROW_GROUP_EVENTS)
         begun.set()
         await may_end.wait()
 
