@@ -35,7 +35,8 @@ def test_an_error_made_by_hand_needs_nothing_but_a_message() -> None:
     assert str(error) == "wait"
 
 
-def test_the_error_of_a_fleet_survives_pickling_with_each_connectors_error() -> None:
+def test_fleet_error_survives_pickling() -> None:
+    """The error of a fleet survives pickling, with the error of each connector."""
     error = cfevents.FleetError(
         {"c1": cfevents.NotFoundError("gone", status=404), "c2": cfevents.APITimeoutError("late")}
     )
@@ -48,6 +49,7 @@ def test_the_error_of_a_fleet_survives_pickling_with_each_connectors_error() -> 
     assert str(error) == "could not read 2 of the connectors: c1, c2 (2 sub-exceptions)"
 
 
-def test_a_message_with_half_a_character_can_be_written_to_a_file() -> None:
+def test_message_with_a_lone_surrogate_can_be_written() -> None:
+    """A message of the API that holds a lone surrogate can be written to a file."""
     # An answer is JSON, and JSON can say "\\ud800".
     assert str(CodedMessage(1, "a\ud800b")) == r"1: a\ud800b"

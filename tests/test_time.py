@@ -45,7 +45,8 @@ def _frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
         (-5, -5),
     ],
 )
-def test_since_is_read_as_a_person_means_it_and_widened_to_whole_seconds(since: Any, seconds: float) -> None:
+def test_since_is_parsed_and_widened_to_whole_seconds(since: Any, seconds: float) -> None:
+    """The lower bound is parsed as a person means it, and widened to whole seconds."""
     span = TimeWindow.of(since, None)
     assert span.since == seconds // 1
     assert span.until == 1_780_000_001
@@ -97,9 +98,8 @@ def test_a_datetime_is_widened_exactly(moment: datetime) -> None:
         (1_790_000_000, ValueError, "the window is reversed"),
     ],
 )
-def test_what_is_ambiguous_or_impossible_is_refused_with_what_to_write(
-    since: Any, error: type[Exception], says: str
-) -> None:
+def test_ambiguous_and_impossible_times_are_refused(since: Any, error: type[Exception], says: str) -> None:
+    """An ambiguous or impossible time is refused, with what to write instead."""
     with pytest.raises(error) as raised:
         TimeWindow.of(since, None)
     assert says in str(raised.value)

@@ -28,11 +28,6 @@ class Credentials:
     email: Secret | None = None
     key: Secret | None = None
 
-    @property
-    def is_dynamic(self) -> bool:
-        """True where the token comes from the caller's function, which may take long."""
-        return callable(self.token)
-
     async def headers(self) -> dict[str, str]:
         """Return the headers that authenticate one request.
 

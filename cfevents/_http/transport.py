@@ -128,7 +128,7 @@ class Transport:
         """
         began = asyncio.get_running_loop().time()
         try:
-            if self._credentials.is_dynamic:
+            if callable(self._credentials.token):
                 # The caller's function may take long; aiohttp's timeout is for the request alone.
                 async with asyncio.timeout(self._options.timeout.total):
                     response = await self._send(request)

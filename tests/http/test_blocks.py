@@ -21,7 +21,8 @@ def test_before_the_first_nothing_is_blocked() -> None:
     assert _Block().until == -math.inf
 
 
-def test_what_is_added_doubles_up_to_half_an_hour_while_nothing_is_answered() -> None:
+def test_margin_doubles_up_to_half_an_hour() -> None:
+    """The margin doubles up to half an hour while there is no response."""
     blocked = _Block()
     assert waits(blocked, *[300] * 9) == [330, 360, 420, 540, 780, 1260, 2100, 2100, 2100]
     blocked.clear()
@@ -33,7 +34,8 @@ def test_short_blocks_do_not_make_a_long_one_longer() -> None:
     assert waits(_Block(), 1, 1, 1, 1, 300) == pytest.approx([1.1, 1.2, 1.4, 1.8, 330])
 
 
-def test_at_least_what_it_was_made_with_is_added_whatever_the_api_tells() -> None:
+def test_least_margin_is_added_to_every_block() -> None:
+    """The least margin is added, whatever duration the API names."""
     blocked = _Block(min_margin=100)
     assert waits(blocked, 300, 300) == [400, 500]
     blocked.clear()
@@ -41,7 +43,8 @@ def test_at_least_what_it_was_made_with_is_added_whatever_the_api_tells() -> Non
     assert waits(_Block(min_margin=3000), 300) == [3300]
 
 
-def test_blocks_of_unknown_length_double_up_to_the_longest_that_is_documented() -> None:
+def test_block_without_duration_doubles_up_to_five_minutes() -> None:
+    """Blocks without a duration double up to the longest that is documented."""
     blocked = _Block()
     first = waits(blocked, *[None] * 30)
     assert first[:4] == pytest.approx([1.1, 2.2, 4.4, 8.8])
@@ -50,7 +53,8 @@ def test_blocks_of_unknown_length_double_up_to_the_longest_that_is_documented() 
     assert waits(blocked, 0) == pytest.approx([1.1])
 
 
-def test_refusals_of_what_was_under_way_belong_to_the_same_block_and_do_not_shorten_it() -> None:
+def test_refusals_of_one_block_do_not_shorten_it() -> None:
+    """Refusals of requests in flight belong to the same block, and do not shorten it."""
     blocked = _Block()
     blocked.extend(300, 0)
     blocked.extend(None, 1)

@@ -178,9 +178,9 @@ def test_one_request_goes_alone_until_the_first_answer() -> None:
         ('"a";w=60;q=10, ,"b"', '"a";t=9;r=4', 3),
     ],
 )
-def test_the_headers_are_learnt_from_and_the_smaller_remainder_wins(
-    policy: str | None, ratelimit: str | None, left: int
-) -> None:
+def test_smaller_remainder_of_the_headers_wins(policy: str | None, ratelimit: str | None, left: int) -> None:
+    """The budget is updated from the headers, and the smaller remainder wins."""
+
     async def main() -> int:
         budget = Budget(100, 60.0, share=0.9)
         async with slot(budget) as number:
@@ -190,7 +190,9 @@ def test_the_headers_are_learnt_from_and_the_smaller_remainder_wins(
     assert run_jumping(main()) == left
 
 
-def test_a_policy_is_forgotten_when_its_window_has_passed_without_its_being_named() -> None:
+def test_policy_is_forgotten_after_its_window() -> None:
+    """A policy that the headers did not name for the length of its window is forgotten."""
+
     async def main() -> tuple[int, int]:
         budget = Budget(100, 300.0, share=1.0)
         async with slot(budget) as number:
@@ -203,7 +205,9 @@ def test_a_policy_is_forgotten_when_its_window_has_passed_without_its_being_name
 
 
 @pytest.mark.parametrize("max_block_wait", [Retry().max_block_wait, 10.0])
-def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_block_wait: float) -> None:
+def test_block_stops_every_call(max_block_wait: float) -> None:
+    """A block stops every call; each waits it out or fails at once."""
+
     async def main() -> tuple[list[Any], list[float], float]:
         times: list[float] = []
         loop = asyncio.get_running_loop()
@@ -238,7 +242,9 @@ def test_one_block_stops_every_call_and_is_waited_out_or_told_at_once(max_block_
         assert passed < 1
 
 
-def test_how_long_a_block_is_waited_out_is_told_in_parse_retry_after_whatever_the_clock_shows() -> None:
+def test_rest_of_a_block_is_in_whole_seconds() -> None:
+    """The rest of a block is in whole seconds, whatever the clock shows."""
+
     async def main() -> int | None:
         refused = failure(429, 971, headers={"Retry-After": "300"})
         async with ScriptedAPI(refused) as api, Client(**api.client_options, retry=Retry(max_block_wait=10)) as client:
@@ -251,7 +257,9 @@ def test_how_long_a_block_is_waited_out_is_told_in_parse_retry_after_whatever_th
     assert run_jumping(main(), StillLoop) == 330
 
 
-def test_a_block_as_long_as_the_patience_is_waited_out_whatever_the_clock_shows() -> None:
+def test_block_as_long_as_the_longest_wait_is_waited_out() -> None:
+    """A block exactly as long as the longest wait is waited out, whatever the clock shows."""
+
     async def main() -> float:
         loop, budget = asyncio.get_running_loop(), Budget()
         loop.skipped = 1809.3  # type: ignore[attr-defined]
@@ -354,7 +362,9 @@ def test_the_waits_between_attempts_grow_are_bounded_and_differ() -> None:
     assert cfevents.Retry() == Retry()
 
 
-def test_programs_that_start_one_after_the_other_are_not_refused_where_the_headers_tell_what_is_left() -> None:
+def test_programs_that_start_in_turn_are_not_refused() -> None:
+    """Programs that start one after the other are not refused where the headers say what is left."""
+
     async def main() -> Quota:
         quota = Quota(12, 30.0, sliding=False, headers=True)
         async with ScriptedAPI(quota) as api:
@@ -385,7 +395,9 @@ class _CancellingLoop(JumpingLoop):
         super()._run_once()  # type: ignore[misc]
 
 
-def test_cancelling_a_call_at_each_moment_it_waits_leaves_no_task_connection_or_slot() -> None:
+def test_cancelled_call_leaves_no_task_connection_or_slot() -> None:
+    """A call that is cancelled, at any moment at which it waits, leaves no task, connection or slot."""
+
     async def main() -> tuple[int, set[int]]:
         loop: Any = asyncio.get_running_loop()
         moment, asked = 0, set()
@@ -412,7 +424,9 @@ def test_cancelling_a_call_at_each_moment_it_waits_leaves_no_task_connection_or_
     assert asked == {0, 1, 2, 3, 4}
 
 
-def test_every_request_that_reaches_the_api_is_in_the_budget_also_where_a_kept_connection_is_dead() -> None:
+def test_every_request_is_counted_on_a_dead_connection() -> None:
+    """Every request that reaches the API is in the budget, also where a kept-alive connection is dead."""
+
     async def main() -> tuple[int, int, int]:
         seen = 0
 
@@ -440,7 +454,9 @@ def test_every_request_that_reaches_the_api_is_in_the_budget_also_where_a_kept_c
     assert seen == sent == 10 + repeated > 10
 
 
-def test_an_answer_to_an_earlier_request_does_not_raise_what_a_later_one_told() -> None:
+def test_response_to_an_earlier_request_raises_no_limit() -> None:
+    """A response to an earlier request does not raise what a later one said is left."""
+
     async def main() -> tuple[int, int]:
         budget = Budget(60, 3.0, share=1.0)
 
@@ -459,7 +475,9 @@ def test_an_answer_to_an_earlier_request_does_not_raise_what_a_later_one_told() 
     assert slow <= 5
 
 
-def test_what_was_sent_before_the_apis_window_began_does_not_hide_what_others_sent_in_it() -> None:
+def test_requests_before_the_window_hide_no_others() -> None:
+    """Requests sent before the API's window began do not hide what others sent in it."""
+
     async def main() -> tuple[int, int]:
         budget = Budget(60, 30.0, share=1.0)
 
@@ -510,9 +528,10 @@ class Prolonged:
         (2, 60, None, 15),
     ],
 )
-def test_programs_that_know_nothing_of_each_other_get_over_a_block_that_each_request_prolongs(
+def test_programs_get_over_a_block_that_requests_prolong(
     programs: int, interval: float, told: str | None, each: int
 ) -> None:
+    """Programs that know nothing of each other get over a block that each request prolongs."""
     end = 100 + max(1200, 20 * interval)
 
     async def program(number: int, url: dict[str, Any]) -> int:
@@ -540,9 +559,9 @@ def test_programs_that_know_nothing_of_each_other_get_over_a_block_that_each_req
         assert not any(failed)
 
 
-def test_a_block_is_waited_out_longer_where_it_goes_on_and_no_longer_than_at_first_where_an_answer_came_between() -> (
-    None
-):
+def test_margin_of_a_block_grows_until_a_response() -> None:
+    """The margin grows where a block goes on, and starts again where a response came between."""
+
     async def main() -> list[int]:
         loop, budget, waits = asyncio.get_running_loop(), Budget(), list[int]()
         for answers in (*[False] * 8, True, False):
@@ -558,9 +577,11 @@ def test_a_block_is_waited_out_longer_where_it_goes_on_and_no_longer_than_at_fir
     assert run_jumping(main(), StillLoop) == [330, 360, 420, 540, 780, 1260, 2100, 2100, 2100, 330]
 
 
-def test_while_a_block_is_waited_out_longer_nothing_is_left_and_it_is_told_and_an_old_answer_does_not_end_it(
+def test_nothing_is_left_during_a_prolonged_block(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """During a block's margin nothing is left, the wait is logged, and an old response does not end it."""
+
     async def main() -> tuple[int, list[bool]]:
         budget = Budget()
         before = await budget.acquire()
@@ -581,7 +602,9 @@ def test_while_a_block_is_waited_out_longer_nothing_is_left_and_it_is_told_and_a
     ]
 
 
-def test_a_refusal_tells_how_long_the_block_lasts_also_where_the_answer_did_not() -> None:
+def test_refusal_names_the_rest_of_the_block() -> None:
+    """A refusal says how long the block lasts, also where the response did not."""
+
     async def main() -> list[Any]:
         told = []
         limits = {"Ratelimit": '"default";r=0;t=300'}
@@ -598,7 +621,9 @@ def test_a_refusal_tells_how_long_the_block_lasts_also_where_the_answer_did_not(
     assert run_jumping(main()) == [(330, 429, 1, 0), (330, 429, 1, 0)]
 
 
-def test_a_failure_in_front_of_the_api_does_not_end_the_going_alone() -> None:
+def test_gateway_failure_does_not_end_single_flight() -> None:
+    """A failure in front of the API does not end the phase of one request at a time."""
+
     async def main() -> list[int]:
         together, most = 0, []
 
@@ -638,7 +663,9 @@ def test_a_budget_is_used_on_one_event_loop_after_another() -> None:
     assert run_jumping(use()) == 1
 
 
-def test_a_call_that_comes_during_a_block_is_told_at_once_where_it_outlasts_it() -> None:
+def test_call_during_a_longer_block_fails_at_once() -> None:
+    """A call during a block that outlasts its longest wait fails at once."""
+
     async def main() -> tuple[list[str], float]:
         loop, budget = asyncio.get_running_loop(), Budget()
         began = loop.time()
@@ -657,7 +684,9 @@ def test_a_call_that_comes_during_a_block_is_told_at_once_where_it_outlasts_it()
     assert passed < 1
 
 
-def test_waiters_of_little_patience_leave_the_queue_when_a_block_begins_and_the_others_stay() -> None:
+def test_block_ends_the_waits_that_it_outlasts() -> None:
+    """When a block begins, requests that would not wait that long leave the queue, and the others stay."""
+
     async def main() -> list[tuple[str, int]]:
         loop, budget, ends = asyncio.get_running_loop(), Budget(1, 5.0, share=1.0), []
         began = loop.time()
@@ -699,7 +728,9 @@ def test_after_a_block_one_request_goes_alone() -> None:
     assert run_jumping(main()) == [1, 1, 1, 2]
 
 
-def test_a_turn_that_came_while_its_caller_was_cancelled_goes_to_the_next() -> None:
+def test_slot_of_a_cancelled_caller_goes_to_the_next() -> None:
+    """A slot that was assigned while its caller was cancelled goes to the next one."""
+
     async def main() -> list[str]:
         budget, served = Budget(1, 5.0, share=1.0), []
 

@@ -49,9 +49,10 @@ async def sent(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], **a
         ({"CLOUDFLARE_EMAIL": "env@mail.example"} | ENVIRONMENT["token"], {}, BEARER_ENV),
     ],
 )
-async def test_arguments_win_as_a_whole_scheme_and_the_token_wins_among_equals(
+async def test_arguments_win_and_the_token_wins_among_equals(
     environment: dict[str, str], arguments: dict[str, str], headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Arguments win over the environment as a whole scheme, and the token wins among equals."""
     assert await sent(monkeypatch, environment, **arguments) == headers
 
 
@@ -76,9 +77,10 @@ async def test_arguments_win_as_a_whole_scheme_and_the_token_wins_among_equals(
         ),
     ],
 )
-def test_missing_half_or_impossible_credentials_are_named_without_being_shown(
+def test_unusable_credentials_are_named_and_not_shown(
     environment: dict[str, str], arguments: dict[str, str], says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Missing, half or impossible credentials are named without being shown."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(cfevents.ConfigurationError, match=says):
@@ -91,7 +93,8 @@ def test_a_credential_of_another_type_is_a_type_error() -> None:
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_token_that_is_rotated_is_asked_for_before_each_request(asynchronous: bool) -> None:
+async def test_token_source_is_called_before_each_request(asynchronous: bool) -> None:
+    """A token source is called before each request, so a rotated token needs no restart."""
     tokens = iter(["arg-token-33bb", "rotated-token-44cc"])
 
     async def token() -> str:
@@ -123,9 +126,8 @@ def refuse() -> str:
         ),
     ],
 )
-async def test_a_token_source_that_fails_is_a_configuration_error_and_tells_where_to_go_on(
-    source: Any, says: str
-) -> None:
+async def test_failing_token_source_is_a_configuration_error(source: Any, says: str) -> None:
+    """A token source that fails is a ConfigurationError, which says where the listing resumes."""
     async with ScriptedAPI(success([])) as api:
         async with Client(base_url=api.base_url, account_id=ACCOUNT, api_token=source) as client:
             with pytest.raises(cfevents.ConfigurationError, match=says) as raised:
@@ -166,7 +168,8 @@ def test_a_missing_or_unusable_account_is_named(account_id: Any, says: str) -> N
         (5, "is not a URL"),
     ],
 )
-def test_a_base_url_that_would_expose_credentials_or_is_none_is_refused(base_url: Any, says: str) -> None:
+def test_base_url_that_exposes_credentials_is_refused(base_url: Any, says: str) -> None:
+    """A base URL that would expose credentials, or is no URL, is refused."""
     with pytest.raises(cfevents.ConfigurationError, match=says):
         Client(api_token="arg-token-33bb", account_id="a", base_url=base_url)
 
@@ -196,9 +199,8 @@ def test_https_and_loopback_addresses_are_taken(base_url: str, monkeypatch: pyte
         (["header-secret-55dd"], TypeError, "extra_headers must be a mapping, not list"),
     ],
 )
-def test_headers_that_cannot_be_sent_or_are_credentials_are_refused(
-    headers: Any, error: type[Exception], says: str
-) -> None:
+def test_impossible_and_credential_headers_are_refused(headers: Any, error: type[Exception], says: str) -> None:
+    """Headers that cannot be sent, or are credentials, are refused."""
     with pytest.raises(error, match=says):
         Client(api_token="arg-token-33bb", account_id="a", extra_headers=headers)
 

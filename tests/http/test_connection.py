@@ -112,7 +112,8 @@ def test_what_would_fail_again_is_not_repeated(fault: Any, name: str) -> None:
     assert passed < 0.5
 
 
-def test_a_block_is_waited_out_longer_than_the_api_asks_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_block_is_waited_out_with_a_margin(caplog: pytest.LogCaptureFixture) -> None:
+    """A block is waited out longer than the API says, and logged once."""
     result, requests, passed = ask(failure(429, 971, headers={"Retry-After": "300"}), CONNECTORS)
     assert [each.id for each in result] == ["c1"]
     assert requests == 2
@@ -124,14 +125,16 @@ def test_a_block_is_waited_out_longer_than_the_api_asks_and_told_once(caplog: py
 @pytest.mark.parametrize(
     "fault", [failure(429, 971), Reply({"success": False, "errors": [{"code": 10100, "message": "limit"}]})]
 )
-def test_blocks_of_unknown_length_are_waited_out_twice_as_long_each_time(fault: Any) -> None:
+def test_block_without_duration_doubles_each_time(fault: Any) -> None:
+    """Blocks whose duration the API does not name are waited out twice as long each time."""
     result, requests, passed = ask(fault, fault, fault, CONNECTORS)
     assert [each.id for each in result] == ["c1"]
     assert requests == 4
     assert 7.6 <= passed < 8.2  # 1.1, 2.2 and 4.4
 
 
-def test_a_block_that_never_ends_ends_in_an_error_when_the_patience_does() -> None:
+def test_endless_block_ends_in_an_error() -> None:
+    """A block that never ends is an error once the longest wait has passed."""
     error, requests, passed = ask(failure(429, headers={"Retry-After": "10"}), retry=Retry(max_block_wait=60))
     assert (type(error), error.retry_after) == (cfevents.RateLimitError, 10 + 16)
     assert requests == 5
@@ -212,7 +215,8 @@ async def test_a_redirect_takes_the_credentials_nowhere(status: int, scheme: dic
         assert elsewhere.requests == []
 
 
-async def test_requests_name_themselves_and_carry_one_scheme_and_the_callers_headers() -> None:
+async def test_requests_carry_user_agent_scheme_and_headers() -> None:
+    """Requests carry the User-Agent, one scheme of credentials and the caller's headers."""
     async with ScriptedAPI(CONNECTORS) as api:
         async with Client(**api.client_options, extra_headers={"X-Access": "header-secret-55dd"}) as client:
             await client.list_connectors()
@@ -240,7 +244,8 @@ async def test_cookies_are_not_kept() -> None:
         assert "Cookie" not in api.requests[-1].headers
 
 
-async def test_a_compressed_answer_is_limited_by_its_size_after_decompression() -> None:
+async def test_size_limit_is_for_the_decompressed_body() -> None:
+    """A compressed response is limited by its size after decompression."""
     bomb = Reply(gzip.compress(b"0" * 10_000_000), headers={"Content-Encoding": "gzip", "CF-Ray": "ray"})
     async with ScriptedAPI(bomb) as api, Client(**api.client_options, max_body_size=1_000_000) as client:
         with pytest.raises(cfevents.ResponseTooLargeError, match="larger than max_body_size, 1000000 bytes") as raised:
@@ -262,9 +267,10 @@ async def theirs() -> AsyncIterator[aiohttp.ClientSession]:
         yield http
 
 
-async def test_a_session_that_is_passed_stays_open_and_its_own_settings_change_nothing(
+async def test_callers_session_stays_open_and_changes_nothing(
     theirs: aiohttp.ClientSession,
 ) -> None:
+    """A caller's session stays open, and its own settings change nothing."""
     zipped = Reply(gzip.compress(b'{"result": [], "success": true}'), headers={"Content-Encoding": "gzip"})
     async with (
         ScriptedAPI(failure(404, 1003, "gone"), zipped) as api,
@@ -276,9 +282,10 @@ async def test_a_session_that_is_passed_stays_open_and_its_own_settings_change_n
     assert not theirs.closed
 
 
-async def test_a_session_that_is_closed_is_refused_when_and_after_the_client_opens(
+async def test_closed_session_is_refused(
     theirs: aiohttp.ClientSession,
 ) -> None:
+    """A caller's session that is closed is refused, when the client opens and afterwards."""
     async with ScriptedAPI(CONNECTORS) as api:
         client = await Client(**api.client_options, session=theirs).open()
         await theirs.close()
@@ -353,9 +360,10 @@ async def proxy() -> AsyncIterator[tuple[int, list[bytes]]]:
 
 
 @pytest.mark.parametrize("user", ["", "user:header-secret-55dd@"])
-async def test_a_proxy_is_taken_from_the_environment_and_its_password_shows_nowhere(
+async def test_proxy_of_the_environment_hides_its_password(
     user: str, proxy: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The proxy comes from the environment, and its password is shown nowhere."""
     port, heads = proxy
     monkeypatch.setenv("https_proxy", f"http://{user}127.0.0.1:{port}")
     async with Client(
@@ -392,9 +400,10 @@ async def test_a_proxy_that_is_no_url_is_named_without_being_shown(named: str, m
         ).open()
 
 
-async def test_a_local_api_and_what_no_proxy_names_are_reached_without_a_proxy(
+async def test_local_api_and_no_proxy_hosts_need_no_proxy(
     proxy: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A local API and the hosts in no_proxy are reached without a proxy."""
     port, heads = proxy
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")

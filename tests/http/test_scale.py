@@ -11,7 +11,8 @@ pytestmark = pytest.mark.once
 
 
 @pytest.mark.parametrize("counting", COUNTINGS)
-def test_clients_that_share_a_budget_poll_2500_connectors_evenly_and_none_is_refused(counting: Any) -> None:
+def test_clients_on_one_budget_poll_evenly(counting: Any) -> None:
+    """Clients that share a budget poll 2,500 connectors evenly, and none is refused."""
     (played,) = play(Case(2500, tasks=(8, 8, 8, 8), counting=counting))
     assert (len(played.calls), len(played.arrivals), played.refused) == (2500, 2500, 0)
     # 1,080 at once, and again after each period: the third lot leaves after two of them.
@@ -29,14 +30,16 @@ def test_five_tokens_poll_2500_connectors_without_a_wait() -> None:
     assert max(played.ends) - min(played.ends) <= played.seconds / 5
 
 
-def test_processes_that_divide_the_share_among_them_are_not_refused() -> None:
+def test_processes_that_divide_the_share_are_not_refused() -> None:
+    """Processes that divide the share among them are not refused."""
     (played,) = play(Case(1500, tasks=(8, 8, 8), apart=True))
     assert played.refused == 0
     assert PERIOD <= played.seconds <= PERIOD * 1.1
 
 
 @pytest.mark.parametrize("counting", COUNTINGS)
-def test_busy_processes_that_know_nothing_of_one_another_are_not_refused(counting: Any) -> None:
+def test_independent_busy_processes_are_not_refused(counting: Any) -> None:
+    """Busy processes that know nothing of one another are not refused."""
     (played,) = play(Case(1500, tasks=(8, 8), apart=True, divided=False, counting=counting))
     assert played.refused == 0
 

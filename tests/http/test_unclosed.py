@@ -100,7 +100,8 @@ def test_a_client_on_the_callers_session_leaves_it_to_the_caller() -> None:
     assert warned == []
 
 
-def test_at_the_end_of_a_process_it_says_so_on_the_standard_error() -> None:
+def test_unclosed_client_is_reported_at_exit() -> None:
+    """A client that is open when Python ends is reported on the standard error."""
     program = (
         f"import asyncio\nfrom cfevents import Client\nclient = Client(**{OPTIONS!r})\nasyncio.run(client.open())\n"
     )

@@ -18,7 +18,8 @@ def test_an_id_reads_back_from_its_text(t: int, n: int) -> None:
     assert EventId.parse(str(EventId(t, n))) == EventId(t, n)
 
 
-def test_an_id_is_spelled_as_the_api_does_also_when_its_numbers_came_as_floats() -> None:
+def test_id_of_floats_has_the_form_of_the_api() -> None:
+    """An id has the form of the API, also where its numbers arrived as floats."""
     event_id = EventId(1700000000.0, 3.0)
     assert str(event_id) == "1700000000.3"
     assert event_id == EventId(1700000000, 3)

@@ -112,7 +112,8 @@ def test_whatever_is_not_quite_so_is_left_to_the_ordinary_way(body: bytes) -> No
     assert way_of(body) == "ordinary"
 
 
-def test_kinds_are_the_catalogues_own_text_and_each_event_has_its_own_extra() -> None:
+def test_events_share_kinds_and_no_extra() -> None:
+    """Events share the catalogue's text of their kind, and each has an extra of its own."""
     body = page(f"{ITEM},{ITEM}")
     assert way_of(body) == "quick"
     one, other = parse_result(REQUEST, response(body)).result.items
@@ -124,7 +125,8 @@ def test_kinds_are_the_catalogues_own_text_and_each_event_has_its_own_extra() ->
 
 
 @pytest.mark.parametrize("status", [199, 301, 400, 429, 500])
-def test_a_status_other_than_success_is_an_error_whatever_the_body(status: int) -> None:
+def test_status_of_failure_is_an_error_with_any_body(status: int) -> None:
+    """A status other than success is an error, whatever the body."""
     with pytest.raises(CfEventsError):
         parse_result(REQUEST, response(page(), status))
 

@@ -75,13 +75,15 @@ def refused(raw: Any, _: Any) -> Any:
 @given(items | json_values)
 @example(ITEM | {"t": -(2**70), "n": 2**70 - 1})
 @example(ITEM | {"t": 2**70 - 1, "a": -(2**70)})
-def test_any_value_becomes_the_same_event_or_error_as_by_the_general_way(raw: Any) -> None:
+def test_any_event_is_the_same_by_both_decoders(raw: Any) -> None:
+    """Both decoders give the same event, or the same error."""
     assert told({"items": [raw]}, Listing, wire.converter()) == told({"items": [raw]}, Listing, general_way())
 
 
 @settings(max_examples=300)
 @given(st.lists(items | st.just(ITEM) | json_values, max_size=4), json_values)
-def test_any_listing_becomes_the_same_or_an_error_at_the_same_place(raw: list[Any], cursor: Any) -> None:
+def test_any_listing_is_the_same_by_both_decoders(raw: list[Any], cursor: Any) -> None:
+    """Both decoders give the same listing, or an error at the same place."""
     result = {"items": raw, "cursor": cursor, "count": cursor}
     assert told(result, Listing, wire.converter()) == told(result, Listing, general_way())
 

@@ -39,7 +39,8 @@ def error_of(body: Any, status: int = 200, *, result: Any = Listing, **headers: 
     return raised.value
 
 
-def test_the_documentations_own_example_is_a_success_with_errors_beside_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_documented_example_is_a_success_with_errors(caplog: pytest.LogCaptureFixture) -> None:
+    """The documentation's own example is a success with errors beside it."""
     answer = read(
         {
             "result": {"count": 0, "items": [{"a": 0, "k": "k", "n": 0, "t": 0}], "cursor": "cursor"},
@@ -183,7 +184,8 @@ def test_a_status_has_its_error_whatever_the_body(status: int, name: str, body: 
     assert ("1003: bad id" in str(error)) is explained
 
 
-def test_success_false_with_200_is_a_status_error_with_the_vendors_words() -> None:
+def test_success_false_with_200_is_a_status_error() -> None:
+    """A response with success: false and status 200 is a status error with the vendor's messages."""
     error = error_of({"success": False, "result": None, "errors": [{"code": 7, "message": "why"}]})
     assert type(error) is cfevents.APIStatusError
     assert (error.status, error.errors) == (200, (CodedMessage(7, "why"),))
@@ -242,7 +244,8 @@ def test_structure_refuses_a_number_that_json_has_not(value: float) -> None:
         structure(ITEM | {"t": value}, EventMetadata)
 
 
-def test_a_connector_whose_details_are_odd_keeps_them_beside_its_id() -> None:
+def test_odd_fields_of_a_connector_are_kept() -> None:
+    """A connector with fields of other types than documented keeps them beside its id."""
     raw = {"id": "c", "activated": "yes", "device": {"id": 5}, "notes": 1, "timezone": None}
     connector = structure(raw, Connector)
     assert (connector.activated, connector.notes, connector.extra) == (None, None, {"activated": "yes", "notes": 1})
@@ -251,7 +254,8 @@ def test_a_connector_whose_details_are_odd_keeps_them_beside_its_id() -> None:
 
 
 @pytest.mark.parametrize("cls", [object, 5])
-def test_structure_into_a_class_that_is_none_of_ours_is_a_type_error(cls: Any) -> None:
+def test_structure_refuses_a_foreign_class(cls: Any) -> None:
+    """Structuring into a class that is none of the library's is a TypeError."""
     with pytest.raises(TypeError, match="is none of the classes that JSON is structured into"):
         structure(ITEM, cls)
 
