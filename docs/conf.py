@@ -1,7 +1,9 @@
 """The documentation site: Sphinx, read from these pages and from the package's docstrings. It needs no network."""
 
+import inspect
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.pycode import ModuleAnalyzer
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import cfevents
@@ -30,7 +34,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(aiohttp|asyncio|attrs?|collections|contextlib|datetime|os|types|typing|yarl)\..*"),
     ("py:.*", r"(pandas|polars|pyarrow)\..*"),
-    ("py:class", r"(cfevents\..*\.)?[A-Z]|Axes"),  # type variables
+    ("py:class", r"(cfevents\..*\.)?[A-Z]|Axes|Severity"),  # type variables and literals
     ("py:class", r"cfevents\.(storage\.\w+\.SupportsFollow|testing\.simulator\.ClientOptions)"),
 ]
 
@@ -99,7 +103,7 @@ def _public_reference(app: Sphinx, env: BuildEnvironment, node: pending_xref, co
     target = node["reftarget"]
     if node.get("refdomain") != "py":
         return None
-    if public := _PUBLIC.get(target):
+    if public := _PUBLIC.get(target) or _PUBLIC.get(f"cfevents.{target}"):
         domain = env.domains.python_domain
         return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, contnode)
     # A docstring's `Name` or `a.b` has to lead somewhere; its `word` and `{"a": 1}` may be just code.
@@ -120,6 +124,39 @@ def _sentence_kept_whole(app: Sphinx, what: str, *more: Any) -> None:
     lines = more[-1]
     if what in _DESCRIBED_BY_A_SENTENCE and lines:
         lines[:1] = lines[0].replace(": ", ":\n", 1).split("\n")
+
+
+def _find_attribute_docs() -> None:
+    """Let autodoc find the descriptions of fields: it looks for them in the module that a class says it lives in."""
+    for real, public in {(_real_module(thing), thing.__module__) for thing in _public_classes()}:
+        found, analyzer = ModuleAnalyzer.for_module(real), ModuleAnalyzer.for_module(public)
+        for source in (found, analyzer):
+            source.analyze()
+        analyzer.attr_docs |= found.attr_docs
+        analyzer.annotations |= found.annotations
+        analyzer.tagorder |= found.tagorder
+
+
+def _public_classes() -> Iterator[type]:
+    packages = (cfevents, storage, operations, plot, testing, faults)
+    things = (getattr(package, name) for package in packages for name in package.__all__)
+    return (thing for thing in things if isinstance(thing, type))
+
+
+def _real_module(cls: type) -> str:
+    """Return the module whose source defines a class."""
+    for name, module in sys.modules.items():
+        if name.startswith("cfevents.") and vars(module).get(cls.__name__) is cls:
+            source = inspect.getsource(module)
+            if re.search(rf"^class {cls.__name__}\b", source, re.MULTILINE):
+                return name
+    raise LookupError(cls)
+
+
+def _described(app: Sphinx, what: str, name: str, *more: Any) -> None:
+    """Warn of a field without a description, which the reference would show by its name alone."""
+    if what == "attribute" and name.startswith("cfevents.") and not any(more[-1]):
+        logging.getLogger(__name__).warning("%s has no description", name)
 
 
 class Layers(SphinxDirective):
@@ -143,4 +180,6 @@ def setup(app: Sphinx) -> None:
     app.connect("missing-reference", _public_reference)
     app.connect("autodoc-process-signature", _shown_signature)
     app.connect("autodoc-process-docstring", _sentence_kept_whole, priority=400)
+    app.connect("autodoc-process-docstring", _described)
+    _find_attribute_docs()
     app.connect("sphinx-click-process-epilog", _example_as_typed)
