@@ -99,9 +99,8 @@ def split(draw: st.DrawFn) -> tuple[list[EventDetail], list[list[EventDetail]]]:
 @pytest.mark.once
 @settings(deadline=None, max_examples=150)
 @given(made=split(), rows=st.integers(1, 9))
-def test_all_three_frames_agree_with_each_other_and_with_the_events(
-    made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int
-) -> None:
+def test_all_frames_agree_with_the_events(made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int) -> None:
+    """All three frames agree with each other and with the events."""
     these, pages = made
     blocks = [EventBatch("c1", [each.metadata for each in page]) for page in pages]
     frames = frames_of(blocks, batch_events=rows)
@@ -112,9 +111,10 @@ def test_all_three_frames_agree_with_each_other_and_with_the_events(
 @pytest.mark.once
 @settings(deadline=None, max_examples=150)
 @given(made=split(), rows=st.integers(1, 9))
-def test_all_three_frames_of_details_agree_with_each_other_and_with_the_events(
+def test_all_frames_of_details_agree_with_the_events(
     made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int
 ) -> None:
+    """All three frames of details agree with each other and with the events."""
     _, pages = made
     blocks = [
         EventBatch(
@@ -140,7 +140,8 @@ def test_any_split_into_pages_gives_the_same_table(
     assert cut.schema == whole.schema
 
 
-def test_the_columns_are_of_these_types_also_where_there_is_no_event() -> None:
+def test_column_types_do_not_depend_on_events() -> None:
+    """The columns are of these types also where there is no event."""
     utc, text = pa.timestamp("us", tz="UTC"), pa.string()
     types = [text, text, utc, utc, pa.int64(), pa.dictionary(pa.int32(), text)]
     expected = pa.schema([*zip(LISTED, types, strict=True)])
@@ -160,7 +161,8 @@ def test_the_columns_are_of_these_types_also_where_there_is_no_event() -> None:
         assert polars.dtypes[6:] == [pl.String] * 4
 
 
-def test_the_documented_payload_fields_are_all_text_and_none_has_the_name_of_another_column() -> None:
+def test_payload_fields_are_text_columns_of_their_own() -> None:
+    """The documented payload fields are all text and none has the name of another column."""
     assert PAYLOAD_FIELDS == ("url", "tunnel_id")
     assert not {*PAYLOAD_FIELDS} & {*LISTED, "version", "extra"}
     for kind in events.KINDS.values():
@@ -168,7 +170,8 @@ def test_the_documented_payload_fields_are_all_text_and_none_has_the_name_of_ano
         assert {hints[name] for name in PAYLOAD_FIELDS if name in hints} <= {str | None}
 
 
-def test_kinds_have_one_dictionary_in_the_order_in_which_they_were_seen() -> None:
+def test_kinds_share_one_dictionary() -> None:
+    """Kinds have one dictionary in the order in which they were seen."""
     pages = [["Init", "New"], ["Leave", "Init"], ["\ud800", "\\ud800", "New", "Last"]]
     blocks = [EventBatch("c1", [listed(BEGIN, kind=kind) for kind in kinds]) for kinds in pages]
     arrow, pandas, _ = frames_of(blocks, batch_events=1)
@@ -178,7 +181,8 @@ def test_kinds_have_one_dictionary_in_the_order_in_which_they_were_seen() -> Non
     assert [*pandas["kind"].cat.categories] == ["Init", "New", "Leave", "\\ud800", "Last"]
 
 
-def test_times_keep_their_microseconds_and_are_null_where_there_is_no_date() -> None:
+def test_times_keep_microseconds_or_are_null() -> None:
+    """Times keep their microseconds and are null where there is no date."""
     times = [1.5, 0.000001, 1_700_000_000.25, -62_135_596_800, -62_135_596_801, 253_402_300_799, 253_402_300_800, 2**62]
     arrow, *_ = frames_of([EventBatch("c1", [listed(time) for time in times])])
     whole, *_ = frames_of([EventBatch("c1", [listed(time) for time in times if isinstance(time, int)])])
@@ -189,14 +193,16 @@ def test_times_keep_their_microseconds_and_are_null_where_there_is_no_date() -> 
     assert arrow["id"].to_pylist()[:2] == ["1.5.0", "1e-06.0"]
 
 
-def test_a_payload_that_is_there_and_empty_is_told_from_one_that_is_not() -> None:
+def test_empty_payload_differs_from_no_payload() -> None:
+    """A payload that is there and empty is told from one that is not."""
     first, second = listed(BEGIN), listed(BEGIN + 1)
     recorded = cfevents.RecordedEvent(events.Init(), BEGIN, 0)
     arrow, *_ = frames_of([EventBatch("c1", [first, second], [recorded, None])], payloads=True)
     assert arrow["extra"].to_pylist() == ["{}", None]
 
 
-def test_pages_of_several_connectors_go_together_and_each_event_keeps_its_own() -> None:
+def test_events_keep_their_connectors_in_one_batch() -> None:
+    """Pages of several connectors go together and each event keeps its own."""
     blocks = [EventBatch(name, [listed(BEGIN)]) for name in ("a", "a", "b")]
     arrow, *_ = frames_of([*blocks, EventBatch(["c", "a"], [listed(BEGIN), listed(BEGIN)])])
     assert arrow["connector_id"].to_pylist() == ["a", "a", "b", "c", "a"]
@@ -208,7 +214,8 @@ def test_pages_of_few_events_go_together_and_a_page_is_a_batch() -> None:
     assert [len(batch) for batch in arrow.to_batches()] == [1000, 3999]
 
 
-def test_a_table_of_100_000_events_takes_little_more_memory_than_it_has_itself() -> None:
+def test_large_table_needs_little_extra_memory() -> None:
+    """A table of 100 000 events takes little more memory than it has itself."""
     frames_of([EventBatch("c1", [listed(BEGIN)])])  # which loads what is loaded late
     peak, before = 0, pa.total_allocated_bytes()
 
@@ -250,7 +257,8 @@ async def test_a_stream_becomes_the_tables_of_its_events(options: dict[str, Any]
             assert rows_of(frame) == expected
 
 
-async def test_the_details_of_a_stream_become_the_tables_of_its_events_with_payloads() -> None:
+async def test_details_become_tables_with_payloads() -> None:
+    """The details of a stream become the tables of its events with payloads."""
     async with opened(max_page_size=20) as (_, client):
         stream = client.list_events("a", since=1_780_000_000 - 20_000, until=1_780_000_000)
         expected = [detailed_row("a", each) async for each in stream.details()]
@@ -263,7 +271,8 @@ async def test_the_details_of_a_stream_become_the_tables_of_its_events_with_payl
             assert rows_of(frame) == expected
 
 
-async def test_a_fleet_and_its_details_become_tables_that_tell_whose_each_event_is() -> None:
+async def test_fleet_becomes_tables_with_connectors() -> None:
+    """A fleet and its details become tables that tell whose each event is."""
     async with opened() as (_, client):
         stream = client.fleet().list_events(since=1_780_000_000 - 9_000, until=1_780_000_000)
         expected = [listed_row(each.connector_id, each.event) for each in await stream.collect()]
@@ -295,7 +304,8 @@ async def test_details_that_were_begun_give_a_table_of_the_rest() -> None:
         assert len(await details.to_arrow()) == 0
 
 
-async def test_a_table_that_cannot_be_had_whole_raises_what_iterating_raises() -> None:
+async def test_incomplete_table_raises_as_iterating_does() -> None:
+    """A table that cannot be had whole raises what iterating raises."""
     async with (
         ScriptedAPI(page(item(1), cursor="x"), failure(403)) as api,
         Client(**api.client_options) as client,
@@ -332,9 +342,8 @@ async def test_what_lacks_its_extra_names_it_before_anything_is_sent(
         assert api.requests == []
 
 
-def test_a_library_that_is_there_and_lacks_something_itself_says_what(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broken_library_names_what_it_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library that is there and lacks something itself says what."""
     (tmp_path / "broken_library.py").write_text("import what_it_lacks")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="what_it_lacks"):

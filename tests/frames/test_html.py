@@ -56,7 +56,8 @@ def test_a_text_of_any_kind_is_escaped(text: str) -> None:
         html.encode()
 
 
-def test_an_event_shows_its_kind_its_times_and_what_is_not_documented() -> None:
+def test_event_shows_kind_times_and_unknown_fields() -> None:
+    """An event shows its kind its times and what is not documented."""
     event = EventMetadata("<b>", 1_700_000_000, 3, 1_700_000_060.5, extra={"new": [1]})
     assert cells(event) == [
         "Event 1700000000.3", "kind", "<b>", "recorded_at", "2023-11-14 22:13:20 UTC",
@@ -83,7 +84,8 @@ def test_a_page_shows_its_first_events_and_how_many_there_are() -> None:
     assert cells(last)[0] == "Page of 0 events, the last"
 
 
-def test_a_cell_without_a_value_is_empty_and_a_field_without_one_is_left_out() -> None:
+def test_missing_values_are_empty_or_left_out() -> None:
+    """A cell without a value is empty and a field without one is left out."""
     assert Reader(rows_of("x", ["a", "b"], [[None, 0]])).cells == ["x", "a", "b", "", "0"]
     assert Reader(fields_of("x", {"a": None, "b": 0})).cells == ["x", "b", "0"]
 

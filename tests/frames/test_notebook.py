@@ -43,7 +43,8 @@ def shown(cell: Any) -> dict[str, str]:
 
 
 @pytest.mark.filterwarnings("default")  # of those who run it
-def test_a_client_opened_in_one_cell_serves_the_next_and_says_so_when_it_was_forgotten(notebook: Any) -> None:
+def test_client_serves_later_cells_and_warns_if_unclosed(notebook: Any) -> None:
+    """A client opened in one cell serves the next and says so when it was forgotten."""
     opened, stream, drawn, counted, open_still, _, forgotten = notebook.cells
     assert opened.outputs == []
     assert "EventStream: sent when it is read" in shown(stream)["text/html"]

@@ -47,14 +47,16 @@ async def test_events_are_written_in_row_groups(tmp_path: Path) -> None:
     assert pq.read_table(path).equals(await tables.to_arrow(events(), payloads=False))
 
 
-async def test_a_stream_without_events_makes_a_file_of_the_same_columns(tmp_path: Path) -> None:
+async def test_empty_stream_makes_a_file_of_the_same_columns(tmp_path: Path) -> None:
+    """A stream without events makes a file of the same columns."""
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
         stream = client.list_events("c1", since=1, until=9)
         assert await stream.to_parquet(str(tmp_path / "none.parquet")) == 0
         assert pq.read_table(tmp_path / "none.parquet").schema == (await stream.to_arrow()).schema
 
 
-async def test_a_stream_that_fails_leaves_the_file_that_was_there_and_nothing_else(tmp_path: Path) -> None:
+async def test_failed_stream_leaves_the_old_file(tmp_path: Path) -> None:
+    """A stream that fails leaves the file that was there and nothing else."""
     path = tmp_path / "events.parquet"
     path.write_bytes(b"as it was")
     async with (
@@ -83,7 +85,8 @@ async def test_a_file_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
-async def test_a_write_that_is_cancelled_is_over_before_anything_is_removed() -> None:
+async def test_cancelled_write_ends_before_removal() -> None:
+    """A write that is cancelled is over before anything is removed."""
     begun, may_end, done = threading.Event(), threading.Event(), list[str]()
 
     def work() -> None:
@@ -103,7 +106,8 @@ async def test_a_write_that_is_cancelled_is_over_before_anything_is_removed() ->
     assert done == ["written"]
 
 
-async def test_a_file_that_cannot_be_written_is_an_error_that_names_it_before_anything_is_sent(tmp_path: Path) -> None:
+async def test_unwritable_file_is_refused_before_any_request(tmp_path: Path) -> None:
+    """A file that cannot be written is an error that names it before anything is sent."""
     async with ScriptedAPI(page(item(1))) as api, Client(**api.client_options) as client:
         stream: Any = client.list_events("c1", since=1, until=9)
         with pytest.raises(ArchiveError, match=r"missing/events.parquet cannot be written: "):
@@ -125,7 +129,8 @@ async def test_a_name_with_a_colon_is_a_name_and_no_address(tmp_path: Path, monk
             assert (tmp_path / name).is_file()
 
 
-async def test_of_two_who_write_a_file_at_the_same_time_the_later_writes_it_whole(tmp_path: Path) -> None:
+async def test_later_of_two_writers_wins_whole(tmp_path: Path) -> None:
+    """Of two who write a file at the same time the later writes it whole."""
     path = tmp_path / "events.parquet"
     begun, may_end = asyncio.Event(), asyncio.Event()
 
@@ -150,7 +155,8 @@ async def test_of_two_who_write_a_file_at_the_same_time_the_later_writes_it_whol
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there no size is forbidden")
 @pytest.mark.parametrize("size", [3, 1000])
-def test_a_disk_that_is_full_leaves_what_was_there_and_nothing_else(tmp_path: Path, size: int) -> None:
+def test_full_disk_leaves_the_old_file(tmp_path: Path, size: int) -> None:
+    """A disk that is full leaves what was there and nothing else."""
     program = f"""
 import asyncio, resource, signal
 from cfevents import ArchiveError, EventMetadata

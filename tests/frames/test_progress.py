@@ -31,7 +31,8 @@ def at(*times: float, late: float = 3) -> list[EventMetadata]:
     return [EventMetadata("Init", time, 0, time + late) for time in times]
 
 
-def test_an_ascending_listing_covers_the_window_from_its_beginning() -> None:
+def test_ascending_listing_covers_from_the_beginning() -> None:
+    """An ascending listing covers the window from its beginning."""
     covered = Coverage(100, 200)
     assert [covered.add(at(110, 120)), covered.add(at(120, 150)), covered.add([]), covered.add(at(199))] == [
         0.2, 0.5, 0.5, 0.99,
@@ -43,13 +44,15 @@ def test_a_descending_listing_covers_the_window_from_its_end() -> None:
     assert [covered.add(at(190, 180, late=0)), covered.add(at(120, late=0))] == [0.2, 0.8]
 
 
-def test_a_listing_in_the_order_of_collection_covers_the_window_by_that_time() -> None:
+def test_order_of_collection_covers_by_that_time() -> None:
+    """A listing in the order of collection covers the window by that time."""
     covered = Coverage(100, 200)
     late = EventMetadata("Init", 105, 0, 160)
     assert [covered.add([*at(150), late]), covered.add(at(170))] == [0.6, 0.73]
 
 
-def test_as_long_as_several_orders_are_possible_it_is_the_least_that_one_means() -> None:
+def test_coverage_is_the_least_of_possible_orders() -> None:
+    """As long as several orders are possible it is the least that one means."""
     covered = Coverage(100, 200)
     assert covered.add(at(180, late=0)) == 0.2
     assert covered.add(at(190, late=0)) == 0.9
@@ -60,22 +63,23 @@ def test_a_listing_out_of_order_covers_nothing_until_the_end() -> None:
     assert [covered.add(at(150, 120, 190)), covered.add(at(199))] == [0, 0]
 
 
-def test_what_is_known_to_have_been_reached_counts_and_nothing_is_taken_back() -> None:
+def test_reached_time_counts_and_never_shrinks() -> None:
+    """What is known to have been reached counts and nothing is taken back."""
     covered = Coverage(100, 200)
     assert [covered.add(at(150), 160), covered.add([], 180), covered.add([], 120), covered.add([], 999)] == [
         0.6, 0.8, 0.8, 1,
     ]  # fmt: skip
 
 
-def test_a_listing_that_goes_on_from_what_was_reached_covers_what_comes_after_it_too() -> None:
+def test_events_after_the_reached_time_count_too() -> None:
+    """A listing that goes on from what was reached covers what comes after it too."""
     covered = Coverage(100, 200)
     assert [covered.add(at(151, 160), 150), covered.add(at(170), 150)] == [0.6, 0.7]
 
 
 @given(st.lists(st.lists(st.integers(0, 100)), max_size=5), st.integers(0, 50), st.integers(51, 100))
-def test_the_part_that_is_covered_is_within_the_window_and_never_shrinks(
-    pages: list[list[int]], since: int, until: int
-) -> None:
+def test_coverage_is_a_fraction_and_never_shrinks(pages: list[list[int]], since: int, until: int) -> None:
+    """The part that is covered is within the window and never shrinks."""
     covered = Coverage(since, until)
     fractions = [covered.add(at(*times)) for times in pages]
     assert fractions == sorted(fractions)
@@ -115,9 +119,10 @@ async def served(count: int = 100, **options: Any) -> AsyncGenerator[tuple[Simul
         yield simulator, await stack.enter_async_context(client)
 
 
-async def test_a_stream_shows_the_part_of_its_window_its_events_and_its_pages(
+async def test_bar_shows_coverage_events_and_pages(
     terminal: Terminal,
 ) -> None:
+    """A stream shows the part of its window its events and its pages."""
     async with served(max_page_size=25) as (_, client):
         stream = client.list_events("a", since=0, until=200)
         assert [event async for event in stream.progress()] == await stream.collect()
@@ -205,7 +210,9 @@ async def test_a_listing_that_fails_leaves_the_bar_where_it_was(terminal: Termin
     assert terminal.drawn()[-1] == "c1 50% 2 events, 1 page"
 
 
-def test_a_client_that_is_closed_while_its_stream_is_drawn_says_so(terminal: Terminal) -> None:
+def test_closed_client_ends_a_stream_with_a_bar(terminal: Terminal) -> None:
+    """A client that is closed while its stream is drawn says so."""
+
     async def read() -> None:
         async with served(max_page_size=25) as (simulator, _):
             budget = Budget(2, share=1)
@@ -220,7 +227,9 @@ def test_a_client_that_is_closed_while_its_stream_is_drawn_says_so(terminal: Ter
     assert ", waiting " in terminal.getvalue()
 
 
-def test_a_budget_tells_the_wait_of_those_who_wait_where_it_is_known() -> None:
+def test_budget_tells_a_known_wait() -> None:
+    """A budget tells the wait of those who wait where it is known."""
+
     async def read() -> None:
         budget = Budget(2, 300, share=1)
         assert budget.wait == 0

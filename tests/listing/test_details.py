@@ -94,9 +94,9 @@ class Delays:
     order=st.sampled_from(["ascending", "descending", "shuffled"]),
     empty_pages=st.integers(0, 2),
 )
-def test_details_come_in_the_listings_order_whatever_each_answer_takes_and_so_many_at_a_time(
-    seed: int, concurrency: int, slices: int, **options: Any
-) -> None:
+def test_details_come_in_order_and_run_concurrently(seed: int, concurrency: int, slices: int, **options: Any) -> None:
+    """Details come in the listings order whatever each answer takes and so many at a time."""
+
     async def read() -> None:
         async with served({"a": at(range(60))}, max_page_size=13, **options) as (simulator, client):
             delays = Delays(seed=seed)
@@ -111,7 +111,9 @@ def test_details_come_in_the_listings_order_whatever_each_answer_takes_and_so_ma
     run_jumping(read())
 
 
-def test_payloads_are_asked_for_while_an_earlier_one_is_late_but_not_without_bound() -> None:
+def test_payloads_behind_a_late_one_are_bounded() -> None:
+    """Payloads are requested while an earlier one is late but not without bound."""
+
     async def read() -> tuple[int, float]:
         loop = asyncio.get_running_loop()
         async with served({"a": at(range(100))}) as (simulator, client):
@@ -147,7 +149,8 @@ def test_no_event_waits_for_a_later_one() -> None:
     assert run_jumping(read()) < 1
 
 
-async def test_an_event_that_the_api_has_no_longer_comes_without_payload() -> None:
+async def test_event_gone_from_the_api_has_no_payload() -> None:
+    """An event that the API has no longer comes without payload."""
     async with served({"a": at(range(9))}) as (simulator, client):
         simulator.faults.add(faults.status(404), path="/[37].0")
         found = [each async for each in client.list_events("a", since=0, until=9).details()]
@@ -155,7 +158,8 @@ async def test_an_event_that_the_api_has_no_longer_comes_without_payload() -> No
     assert [each.metadata.recorded_ts for each in found if each.recorded is None] == [3, 7]
 
 
-async def test_only_the_payloads_of_the_kinds_that_were_named_are_asked_for() -> None:
+async def test_only_payloads_of_named_kinds_are_requested() -> None:
+    """Only the payloads of the kinds that were named are requested."""
     mixed = [{"e": {"k": kind}, "t": t, "n": 0} for t, kind in enumerate(["Init", "New", "StartUpgrade", "Leave"] * 3)]
     async with served({"a": mixed}) as (simulator, client):
         stream = client.list_events("a", since=0, until=99)
@@ -175,7 +179,8 @@ async def test_only_the_payloads_of_the_kinds_that_were_named_are_asked_for() ->
             assert all(each.recorded and each.recorded.kind == each.metadata.kind for each in with_payload)
 
 
-async def test_an_event_with_a_fractional_time_comes_without_payload_and_is_not_asked_for() -> None:
+async def test_fractional_time_has_no_payload_and_no_request() -> None:
+    """An event with a fractional time comes without payload and is not requested."""
     async with ScriptedAPI(page(item(1.5, 2), item(2.5))) as api, Client(**api.client_options) as client:
         found = [each async for each in client.list_events("c1", since=1, until=9).details()]
         assert [(each.metadata.recorded_ts, each.recorded) for each in found] == [(1.5, None), (2.5, None)]
@@ -185,9 +190,8 @@ async def test_an_event_with_a_fractional_time_comes_without_payload_and_is_not_
 @pytest.mark.parametrize("order", ["ascending", "shuffled"])
 @pytest.mark.parametrize("slices", [1, 3])
 @pytest.mark.parametrize("failing", [0, 17, 31, 59])
-async def test_an_error_is_raised_at_its_place_and_from_its_checkpoint_no_event_is_lost(
-    failing: int, slices: int, order: Any
-) -> None:
+async def test_error_of_details_resumes_without_loss(failing: int, slices: int, order: Any) -> None:
+    """An error is raised at its place and from its checkpoint no event is lost."""
     window: dict[str, Any] = {"since": 0, "until": 60, "kind": ["StartUpgrade"], "concurrency": slices}
     async with served({"a": at(range(60))}, max_page_size=13, order=order) as (simulator, client):
         stream = client.list_events("a", **window)
@@ -212,9 +216,9 @@ async def test_an_error_is_raised_at_its_place_and_from_its_checkpoint_no_event_
 
 @pytest.mark.parametrize("slices", [1, 3])
 @pytest.mark.parametrize("failing", [2, 3, 4])
-def test_where_a_page_cannot_be_had_the_details_before_it_come_first_and_nothing_is_lost(
-    failing: int, slices: int
-) -> None:
+def test_failed_page_comes_after_earlier_details(failing: int, slices: int) -> None:
+    """Where a page cannot be had the details before it come first and nothing is lost."""
+
     async def read() -> None:
         async with served({"a": at(range(60))}, max_page_size=13) as (simulator, client):
             simulator.faults.add(faults.status(500), path="/a/telemetry/events", on=failing)
@@ -234,7 +238,8 @@ def test_where_a_page_cannot_be_had_the_details_before_it_come_first_and_nothing
     run_jumping(read())
 
 
-async def test_a_client_that_is_closed_between_two_details_tells_how_to_go_on() -> None:
+async def test_client_closed_between_details_has_checkpoint() -> None:
+    """A client that is closed between two details tells how to go on."""
     async with served({"a": at(range(30))}, max_page_size=13) as (_, client):
         details = client.list_events("a", since=0, until=60).details(concurrency=3)
         await anext(details)
@@ -245,7 +250,8 @@ async def test_a_client_that_is_closed_between_two_details_tells_how_to_go_on() 
 
 
 @pytest.mark.parametrize("on_a_fleet", [False, True])
-async def test_details_that_are_left_early_leave_no_task_and_no_slot_of_the_budget(on_a_fleet: bool) -> None:
+async def test_details_left_early_leave_nothing(on_a_fleet: bool) -> None:
+    """Details that are left early leave no task and no slot of the budget."""
     async with served({"a": at(range(60))}, max_page_size=13) as (_, client):
         window: dict[str, Any] = {"since": 0, "until": 60}
         stream: Any = client.fleet().list_events(**window) if on_a_fleet else client.list_events("a", **window)
@@ -258,7 +264,9 @@ async def test_details_that_are_left_early_leave_no_task_and_no_slot_of_the_budg
 
 
 @pytest.mark.parametrize(("count", "after"), [(60, 0.5), (60, 1.5), (60, 2.5), (60, 3.5), (3, 1.5)])
-def test_details_that_are_cancelled_leave_no_task_and_no_slot_of_the_budget(count: int, after: float) -> None:
+def test_cancelled_details_leave_nothing(count: int, after: float) -> None:
+    """Details that are cancelled leave no task and no slot of the budget."""
+
     async def read() -> None:
         async with served({"a": at(range(count))}, max_page_size=13) as (simulator, client):
             simulator.faults.add(Delays(lambda _: 1.0).fault)
@@ -302,9 +310,8 @@ def test_details_go_through_the_budget() -> None:
         ({"kinds": ""}, ValueError),
     ],
 )
-async def test_details_of_wrong_arguments_are_refused_before_anything_is_sent(
-    options: dict[str, Any], error: type[Exception]
-) -> None:
+async def test_details_refuse_wrong_arguments(options: dict[str, Any], error: type[Exception]) -> None:
+    """Details of wrong arguments are refused before anything is sent."""
     async with served({}) as (simulator, client):
         with pytest.raises(error):
             client.list_events("a", since=1, until=9).details(**options)
@@ -337,7 +344,8 @@ def test_the_details_of_a_fleet_come_in_its_listings_order(seed: int, concurrenc
     run_jumping(read())
 
 
-async def test_the_payloads_of_a_fleet_are_asked_for_by_kind_and_from_the_right_connector() -> None:
+async def test_fleet_payloads_by_kind_from_the_right_connector() -> None:
+    """The payloads of a fleet are requested by kind and from the right connector."""
     events = {"a": [*at([1]), {"e": {"k": "Init"}, "t": 2, "n": 0}], "b": at([1])}
     async with served(events) as (simulator, client):
         stream = client.fleet(["a", "b"]).list_events(since=0, until=9)
@@ -349,9 +357,8 @@ async def test_the_payloads_of_a_fleet_are_asked_for_by_kind_and_from_the_right_
 
 @pytest.mark.parametrize("failing", [0, 14, 30, 59])
 @pytest.mark.parametrize("max_page_size", [13, 100])
-async def test_a_connector_of_which_a_payload_cannot_be_had_ends_there_and_the_others_do_not(
-    failing: int, max_page_size: int
-) -> None:
+async def test_failed_payload_ends_its_connector_alone(failing: int, max_page_size: int) -> None:
+    """A connector of which a payload cannot be had ends there and the others do not."""
     async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=max_page_size) as (simulator, client):
         simulator.faults.add(faults.status(500), path=f"/a/telemetry/events/{failing}.0", times=1)
         fleet = client.fleet()
@@ -370,7 +377,9 @@ async def test_a_connector_of_which_a_payload_cannot_be_had_ends_there_and_the_o
     assert {*ids(of("a", found)), *ids(rest)} == {f"{t}.0" for t in range(60)}
 
 
-def test_what_a_connector_had_listed_before_it_failed_still_comes_with_payloads_and_nothing_is_lost() -> None:
+def test_events_listed_before_a_failure_get_payloads() -> None:
+    """What a connector had listed before it failed still comes with payloads and nothing is lost."""
+
     async def read(failing: int) -> None:
         async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=13) as (simulator, client):
             simulator.faults.add(faults.status(500), path="/a/telemetry/events", on=range(failing, 99))
@@ -390,9 +399,9 @@ def test_what_a_connector_had_listed_before_it_failed_still_comes_with_payloads_
 
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 9999), failing=st.integers(2, 9))
-def test_however_a_connectors_payloads_and_pages_fail_its_checkpoint_goes_on_from_the_first(
-    seed: int, failing: int
-) -> None:
+def test_fleet_checkpoint_is_of_the_first_failure(seed: int, failing: int) -> None:
+    """However a connectors payloads and pages fail its checkpoint goes on from the first."""
+
     async def read() -> None:
         async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=13) as (simulator, client):
             simulator.faults.add(faults.status(500), path="/a/telemetry/events", on=range(failing, 99))
@@ -413,7 +422,8 @@ def test_however_a_connectors_payloads_and_pages_fail_its_checkpoint_goes_on_fro
     run_jumping(read())
 
 
-async def test_a_client_that_is_closed_ends_the_details_of_a_fleet_at_once() -> None:
+async def test_closed_client_ends_fleet_details() -> None:
+    """A client that is closed ends the details of a fleet at once."""
     async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=13) as (_, client):
         fleet = client.fleet(on_error="collect")
         details = fleet.list_events(since=0, until=60).details()
@@ -424,7 +434,8 @@ async def test_a_client_that_is_closed_ends_the_details_of_a_fleet_at_once() -> 
         assert fleet.errors == {}
 
 
-def test_an_empty_collection_of_kinds_is_told_by_the_name_of_its_argument() -> None:
+def test_empty_kinds_error_names_its_argument() -> None:
+    """An empty collection of kinds is told by the name of its argument."""
     stream = Client(api_token="t", account_id="a").list_events("c1", since="1h")
     with pytest.raises(ValueError, match="kinds is an empty collection"):
         stream.details(kinds=[])

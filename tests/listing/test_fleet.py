@@ -120,9 +120,10 @@ CROWDED_EXAMPLE: dict[str, Any] = {
 )
 @example(**CROWDED_EXAMPLE)
 @example(**{**CROWDED_EXAMPLE, "order": "descending", "bounds": "inclusive", "compare": "t", "empty_pages": 4})
-def test_a_fleet_yields_what_each_connectors_own_listing_has_ascending(
+def test_fleet_yields_each_listing_ascending(
     events: dict[str, list[dict[str, Any]]], kind: Any, page_size: int | None, concurrency: int, **options: Any
 ) -> None:
+    """A fleet yields what each connectors own listing has ascending."""
     window: dict[str, Any] = {"since": 5, "until": 55, "kind": kind, "page_size": page_size}
 
     async def read() -> tuple[Keys, Keys]:
@@ -138,7 +139,8 @@ def test_a_fleet_yields_what_each_connectors_own_listing_has_ascending(
 
 
 @pytest.mark.once
-async def test_of_200_connectors_three_of_which_fail_everything_of_the_others_comes_and_the_three_are_named() -> None:
+async def test_three_failures_of_200_connectors_are_named() -> None:
+    """Of 200 connectors three of which fail everything of the others comes and the three are named."""
     events = {f"site-{number}": at(range(number % 50, 1000, 60)) for number in range(199)}
     retry = Retry(attempts=2, backoff_initial=0.001)
     async with served(events, max_page_size=8, client_options={"retry": retry}) as (simulator, client):
@@ -165,7 +167,8 @@ async def test_of_200_connectors_three_of_which_fail_everything_of_the_others_co
     assert [t for _, t, _ in keys(found)] == sorted(t for _, t, _ in keys(found))
 
 
-async def test_errors_that_are_collected_are_left_in_the_fleet_and_forgotten_by_the_next_reading() -> None:
+async def test_collected_errors_last_until_the_next_reading() -> None:
+    """Errors that are collected are left in the fleet and forgotten by the next reading."""
     async with served({"a": at([1]), "b": at([2])}) as (simulator, client):
         simulator.faults.add(faults.status(400), path="/b/*", times=1)
         fleet = client.fleet(["a", "b"], on_error="collect")
@@ -187,7 +190,8 @@ async def test_a_fleet_all_of_whose_connectors_fail_tells_them_all() -> None:
         assert {*collecting.errors} == {"x", "y"}
 
 
-async def test_a_reading_tells_its_own_failures_also_where_another_of_the_fleet_began_meanwhile() -> None:
+async def test_concurrent_readings_keep_their_own_errors() -> None:
+    """A reading tells its own failures also where another of the fleet began meanwhile."""
     async with served({"a": at([1, 2]), "b": at([1])}) as (simulator, client):
         simulator.faults.add(faults.status(500), path="/b/*", times=1)
         fleet = client.fleet(["a", "b"])
@@ -213,9 +217,8 @@ async def test_a_reading_tells_its_own_failures_also_where_another_of_the_fleet_
     compare=st.sampled_from(["t", "a"]),
     number=st.sampled_from([400, 403, 500]),
 )
-def test_from_a_failed_connectors_checkpoint_nothing_is_lost_or_doubled(
-    failing: int, number: int, **options: Any
-) -> None:
+def test_failed_connector_resumes_exactly(failing: int, number: int, **options: Any) -> None:
+    """From a failed connectors checkpoint nothing is lost or doubled."""
     events = {"a": CROWDED, "b": CROWDED[::3]}
 
     async def read() -> tuple[Keys, Keys, Keys]:
@@ -243,7 +246,8 @@ def fleet_error() -> FleetError:
     return FleetError({"a": failed, "b": InternalServerError("down", status=500), "c": NotFoundError("no", status=404)})
 
 
-def test_the_errors_of_a_fleet_can_be_told_apart_with_except_star() -> None:
+def test_except_star_splits_a_fleet_error() -> None:
+    """The errors of a fleet can be told apart with except star."""
     groups: list[BaseExceptionGroup[Any]] = []
     try:
         raise fleet_error()
@@ -261,7 +265,8 @@ def test_the_errors_of_a_fleet_can_be_told_apart_with_except_star() -> None:
     assert isinstance(raised.value, CfEventsError)
 
 
-def test_a_part_of_a_fleets_errors_is_a_fleets_error_that_still_names_the_connectors() -> None:
+def test_part_of_a_fleet_error_names_its_connectors() -> None:
+    """A part of a fleets errors is a fleets error that still names the connectors."""
     error = fleet_error()
     error.add_note("at night")
     some, others = error.split(NotFoundError)
@@ -278,7 +283,8 @@ def test_a_part_of_a_fleets_errors_is_a_fleets_error_that_still_names_the_connec
     assert [*error.derive([error.errors["c"]]).errors] == ["c"]
 
 
-def test_a_fleets_error_is_pickled_with_all_that_it_tells_and_shown_in_one_line() -> None:
+def test_fleet_error_is_picklable_and_one_line() -> None:
+    """A fleets error is pickled with all that it tells and shown in one line."""
     error = fleet_error()
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is FleetError
@@ -292,7 +298,8 @@ def test_a_fleets_error_is_pickled_with_all_that_it_tells_and_shown_in_one_line(
     assert "…" not in FleetError(dict([*many.errors.items()][:5])).message
 
 
-async def test_a_client_that_is_closed_ends_a_fleet_at_once_and_is_no_connectors_failure() -> None:
+async def test_closed_client_is_no_connectors_failure() -> None:
+    """A client that is closed ends a fleet at once and is no connectors failure."""
     async with served({"a": at(range(0, 900, 9)), "b": at(range(0, 900, 9))}, max_page_size=20) as (_, client):
         fleet = client.fleet(on_error="collect")
         found = aiter(fleet.list_events(since=0, until=900))
@@ -308,7 +315,9 @@ async def test_a_client_that_is_closed_ends_a_fleet_at_once_and_is_no_connectors
         assert fleet.errors == {}
 
 
-def test_a_client_that_is_closed_while_a_fleet_waits_is_no_connectors_failure() -> None:
+def test_client_closed_while_waiting_is_no_failure() -> None:
+    """A client that is closed while a fleet waits is no connectors failure."""
+
     async def read(call: Callable[[Any], AsyncGenerator[Any, None]]) -> None:
         async with served({"a": at([1]), "b": at([1])}) as (simulator, client):
             simulator.faults.add(Traffic().fault)
@@ -324,7 +333,8 @@ def test_a_client_that_is_closed_while_a_fleet_waits_is_no_connectors_failure() 
     run_jumping(read(lambda fleet: fleet.latest_events()))
 
 
-async def test_a_token_that_cannot_be_had_ends_a_fleet_at_once_and_is_no_connectors_failure() -> None:
+async def test_failing_token_source_is_no_connectors_failure() -> None:
+    """A token that cannot be had ends a fleet at once and is no connectors failure."""
     tokens: list[str] = []
 
     def token() -> str:
@@ -372,7 +382,8 @@ async def test_an_expired_cursor_lets_its_slice_be_listed_again_once(times: int,
         assert sorted(found) == sorted(("a", each["t"], each["n"]) for each in events["a"])
 
 
-async def test_a_slice_that_is_refused_without_a_cursor_is_not_asked_for_again() -> None:
+async def test_slice_refused_without_cursor_is_not_repeated() -> None:
+    """A slice that is refused without a cursor is not requested again."""
     async with served({"a": at(range(0, 300, 3))}, max_page_size=10) as (simulator, client):
         simulator.faults.add(faults.status(400), on=2)
         fleet = client.fleet(["a"], on_error="collect")
@@ -414,7 +425,8 @@ def test_no_more_connectors_are_asked_at_a_time_than_was_said(concurrency: int) 
     order=st.sampled_from(["ascending", "shuffled"]),
 )
 @example([range(80000, 80400), range(0, 86400, 2000), range(0)], "ascending")
-def test_a_fleet_costs_few_requests_more_than_its_connectors_one_by_one(sites: list[range], order: str) -> None:
+def test_fleet_costs_few_extra_requests(sites: list[range], order: str) -> None:
+    """A fleet costs few requests more than its connectors one by one."""
     events = {f"site-{number}": at(times) for number, times in enumerate(sites)}
 
     async def read() -> tuple[int, int]:
@@ -432,7 +444,8 @@ def test_a_fleet_costs_few_requests_more_than_its_connectors_one_by_one(sites: l
 
 
 @pytest.mark.parametrize(("kind", "empty_pages"), [(["Leave", "Init"], 0), (None, 4), (["Leave"], 7)])
-async def test_pages_without_events_do_not_make_a_fleet_ask_in_ever_so_small_steps(kind: Any, empty_pages: int) -> None:
+async def test_empty_pages_do_not_shrink_rounds(kind: Any, empty_pages: int) -> None:
+    """Pages without events do not make a fleet ask in ever so small steps."""
     events = {"a": [*at(range(0, 86400, 60), "Reconcile"), *at(range(80_000, 86_000, 40), "Leave", n=1)]}
     window: dict[str, Any] = {"since": 0, "until": 86400, "kind": kind}
     async with served(events, empty_pages=empty_pages) as (simulator, client):
@@ -443,7 +456,8 @@ async def test_pages_without_events_do_not_make_a_fleet_ask_in_ever_so_small_ste
         assert len(simulator.requests) <= 2.5 * alone + 1
 
 
-async def test_quiet_connectors_cost_one_request_each_beside_a_crowded_one() -> None:
+async def test_quiet_connectors_cost_one_request_each() -> None:
+    """Quiet connectors cost one request each beside a crowded one."""
     events = {f"site-{number}": at(range(number, 86400, 4000)) for number in range(20)} | {"empty": []}
     events["crowded"] = at(range(0, 86400, 60))
     async with served(events) as (simulator, client):
@@ -474,7 +488,8 @@ def read_all(client: Client) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
     return aiter(client.fleet().list_events(since=0, until=86400))
 
 
-async def test_nobody_waits_for_the_consumer_who_gets_a_round_before_the_next_is_asked_for() -> None:
+async def test_next_round_waits_for_the_consumer() -> None:
+    """Nobody waits for the consumer who gets a round before the next is requested."""
     events = {f"site-{number}": at(range(0, 900, 5)) for number in range(3)}
     async with served(events, max_page_size=30) as (simulator, client), AsyncExitStack() as stack:
         found = await stack.enter_async_context(aclosing(aiter(client.fleet().list_events(since=0, until=900))))
@@ -494,7 +509,8 @@ def leavers() -> list[Any]:
 
 
 @pytest.mark.parametrize("call", leavers())
-async def test_a_fleet_that_is_left_early_leaves_no_task_and_no_slot_of_the_budget(call: Any) -> None:
+async def test_fleet_left_early_leaves_nothing(call: Any) -> None:
+    """A fleet that is left early leaves no task and no slot of the budget."""
     async with served({f"site-{n}": at(range(0, 900, 9)) for n in range(9)}, max_page_size=20) as (_, client):
         fleet = client.fleet(concurrency=2)
         async with aclosing(call(fleet)) as found:
@@ -508,7 +524,9 @@ async def test_a_fleet_that_is_left_early_leaves_no_task_and_no_slot_of_the_budg
 
 @pytest.mark.parametrize("call", leavers())
 @pytest.mark.parametrize("after", [0.5, 1.5, 2.5, 4.5])
-def test_a_fleet_that_is_cancelled_leaves_no_task_and_no_slot_of_the_budget(call: Any, after: float) -> None:
+def test_cancelled_fleet_leaves_nothing(call: Any, after: float) -> None:
+    """A fleet that is cancelled leaves no task and no slot of the budget."""
+
     async def read() -> None:
         events = {f"site-{n}": at(range(0, 900, 9)) for n in range(9)}
         async with served(events, max_page_size=20) as (simulator, client):
@@ -527,7 +545,8 @@ def test_a_fleet_that_is_cancelled_leaves_no_task_and_no_slot_of_the_budget(call
     run_jumping(read())
 
 
-async def test_a_fleet_that_is_not_named_is_all_of_the_account_asked_for_at_each_reading() -> None:
+async def test_unnamed_fleet_is_the_account_at_each_reading() -> None:
+    """A fleet that is not named is all of the account requested at each reading."""
     async with served({"a": at([1])}) as (simulator, client):
         stream = client.fleet().list_events(since=0, until=9)
         assert simulator.requests == []
@@ -552,7 +571,8 @@ async def test_a_connector_that_the_account_lists_twice_is_read_once() -> None:
         assert len([each async for each in client.fleet().latest_events()]) == 1
 
 
-async def test_an_account_whose_connectors_cannot_be_listed_is_no_connectors_failure() -> None:
+async def test_unlistable_account_is_no_connectors_failure() -> None:
+    """An account whose connectors cannot be listed is no connectors failure."""
     async with served({"a": at([1])}) as (simulator, client):
         simulator.faults.add(faults.status(403), path="/connectors")
         fleet = client.fleet(on_error="collect")
@@ -605,9 +625,8 @@ async def test_connectors_may_be_named_by_any_iterable_each_once() -> None:
         ({"concurrency": 1.5}, TypeError, "concurrency=1.5 is not a whole number"),
     ],
 )
-async def test_a_fleet_of_wrong_arguments_is_refused_before_anything_is_sent(
-    options: dict[str, Any], error: type[Exception], says: str
-) -> None:
+async def test_fleet_refuses_wrong_arguments(options: dict[str, Any], error: type[Exception], says: str) -> None:
+    """A fleet of wrong arguments is refused before anything is sent."""
     async with served({}) as (simulator, client):
         with pytest.raises(error) as raised:
             client.fleet(**options)
@@ -624,9 +643,8 @@ async def test_a_fleet_of_wrong_arguments_is_refused_before_anything_is_sent(
         ({"kind": 5}, TypeError),
     ],
 )
-async def test_a_fleets_listing_of_wrong_arguments_is_refused_before_anything_is_sent(
-    options: dict[str, Any], error: type[Exception]
-) -> None:
+async def test_fleet_listing_refuses_wrong_arguments(options: dict[str, Any], error: type[Exception]) -> None:
+    """A fleets listing of wrong arguments is refused before anything is sent."""
     async with served({}) as (simulator, client):
         wrong: dict[str, Any] = {"since": 1, "until": 9} | options
         with pytest.raises(error):
@@ -634,7 +652,8 @@ async def test_a_fleets_listing_of_wrong_arguments_is_refused_before_anything_is
         assert simulator.requests == []
 
 
-async def test_the_kind_and_page_size_of_a_fleets_listing_are_asked_for() -> None:
+async def test_fleet_sends_kind_and_page_size() -> None:
+    """The kind and page size of a fleets listing are requested."""
     async with served({"a": at([1, 2]), "b": at([3], "Leave")}) as (simulator, client):
         found = await client.fleet(["a", "b"]).list_events(since=0, until=9, kind="Init", page_size=7).collect()
         assert keys(found) == [("a", 1, 0), ("a", 2, 0)]
@@ -642,7 +661,8 @@ async def test_the_kind_and_page_size_of_a_fleets_listing_are_asked_for() -> Non
     assert asked == [{"from": "0", "to": "9", "k": "Init", "limit": "7"}] * 2
 
 
-async def test_the_latest_events_come_connector_after_connector_with_their_payloads() -> None:
+async def test_latest_events_come_connector_by_connector() -> None:
+    """The latest events come connector after connector with their payloads."""
     events = {name: at(range(20)) for name in ("c", "a", "b")}
     async with served(events) as (simulator, client):
         simulator.faults.add(faults.status(500), path="/a/*")
@@ -657,7 +677,9 @@ async def test_the_latest_events_come_connector_after_connector_with_their_paylo
     assert [each.connector_id for each in found] == ["c"] * len(alone) + ["b"] * len(alone)
 
 
-def test_the_latest_events_of_many_connectors_are_not_all_held_for_a_slow_one() -> None:
+def test_latest_events_behind_a_slow_one_are_bounded() -> None:
+    """The latest events of many connectors are not all held for a slow one."""
+
     async def read() -> int:
         events = {f"site-{number:02}": at([number]) for number in range(60)}
         async with served(events) as (simulator, client):
@@ -691,7 +713,8 @@ async def test_closing_a_fleet_closes_what_it_reads() -> None:
     assert abandoned == []
 
 
-async def test_an_answer_of_a_connector_that_is_not_as_documented_is_that_connectors_failure() -> None:
+async def test_invalid_response_fails_its_connector_alone() -> None:
+    """An answer of a connector that is not as documented is that connectors failure."""
     async with served({"a": at([1]), "b": at([2])}) as (simulator, client):
         simulator.faults.add(faults.result(items=None), path="/a/*")
         fleet = client.fleet(on_error="collect")
@@ -699,7 +722,8 @@ async def test_an_answer_of_a_connector_that_is_not_as_documented_is_that_connec
         assert type(fleet.errors["a"]) is APIResponseError
 
 
-async def test_a_connector_whose_cursor_runs_in_circles_does_not_end_the_others() -> None:
+async def test_cursor_cycle_fails_its_connector_alone() -> None:
+    """A connector whose cursor runs in circles does not end the others."""
     async with served({"a": CROWDED, "b": CROWDED[:30]}, max_page_size=5, empty_pages=2) as (simulator, client):
         simulator.faults.add(faults.cursor_cycle(), path="/a/*")
         fleet = client.fleet(on_error="collect")

@@ -82,7 +82,9 @@ async def test_a_thousand_empty_pages_in_a_row_are_survived() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 17])
-async def test_a_cursor_cycle_of_any_length_raises_within_one_round_after_its_events(length: int) -> None:
+async def test_cursor_cycle_raises_after_its_events(length: int) -> None:
+    """A cursor cycle of any length raises within one round after its events."""
+
     async def answer(request: Any) -> Any:
         position = int(request.query.get("cursor", "-1"))
         return await page(item(position + 1), cursor=str((position + 1) % length))(request)
@@ -99,7 +101,8 @@ async def test_a_cursor_cycle_of_any_length_raises_within_one_round_after_its_ev
     assert error.path == "/client/v4/accounts/0123456789abcdef0123456789abcdef/magic/connectors/c1/telemetry/events"
 
 
-async def test_what_the_previous_page_had_is_dropped_and_farther_repeats_are_passed_on() -> None:
+async def test_only_repeats_of_the_previous_page_are_dropped() -> None:
+    """What the previous page had is dropped and farther repeats are passed on."""
     pages = await listed(
         page(item(1), item(2), cursor="a"), page(item(2), item(3), cursor="b"), page(item(1), item(3), item(4))
     )
@@ -123,7 +126,8 @@ async def test_a_long_cursor_is_sent_whole() -> None:
         assert api.requests[1].query["cursor"] == "+/=%" * 2500
 
 
-async def test_a_cursor_that_cannot_be_sent_back_is_told_after_its_events() -> None:
+async def test_unsendable_cursor_raises_after_its_events() -> None:
+    """A cursor that cannot be sent back is told after its events."""
     found = []
     odd = page(item(1), cursor="\ud800")
     async with ScriptedAPI(Reply(odd.body, headers={"CF-Ray": "ray9"})) as api, Client(**api.client_options) as client:
@@ -134,7 +138,8 @@ async def test_a_cursor_that_cannot_be_sent_back_is_told_after_its_events() -> N
     assert (raised.value.place, raised.value.ray_id) == ("result.cursor", "ray9")
 
 
-async def test_the_window_kind_and_page_size_are_asked_for_on_every_page() -> None:
+async def test_every_page_is_requested_with_the_same_query() -> None:
+    """The window kind and page size are requested on every page."""
     async with ScriptedAPI(page(cursor="a"), page(cursor="b"), page()) as api, Client(**api.client_options) as client:
         await client.list_events("c1", since=1.5, until=8.5, kind=events.Init, page_size=7).collect()
     asked = [dict(request.query) for request in api.requests]
@@ -150,22 +155,25 @@ async def test_several_kinds_are_filtered_here_over_one_listing() -> None:
     assert all("k" not in request.query for request in api.requests)
 
 
-async def test_a_kind_that_is_not_in_the_catalogue_is_asked_for_and_told_once_with_the_nearest_that_is(
+async def test_unknown_kind_is_sent_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A kind that is not in the catalogue is requested and told once with the nearest that is."""
     for _ in range(2):
         await listed(page(), kind=["Initt", "Leave"])
     told = [record.getMessage() for record in caplog.records if record.name == "cfevents"]
     assert told == ["asking for the unknown kind 'Initt'; the nearest known one is 'Init'"]
 
 
-async def test_one_kind_is_kept_to_also_where_the_api_knows_no_filter_yet() -> None:
+async def test_kind_is_filtered_if_the_api_does_not() -> None:
+    """One kind is kept to also where the API knows no filter yet."""
     pages = await listed(page(item(1, k="Init"), item(2, k="Leave")), kind="Leave")
     assert [event.kind for each in pages for event in each.items] == ["Leave"]
 
 
 @pytest.mark.parametrize("spelled", ["absent", "null", "empty"])
-async def test_a_page_shows_its_cursor_count_messages_and_unknown_fields(spelled: str) -> None:
+async def test_page_has_count_messages_and_unknown_fields(spelled: str) -> None:
+    """A page shows its cursor count messages and unknown fields."""
     result = {"count": 0, "items": [item(1)], "cursor": {"null": None, "empty": ""}.get(spelled), "new": [1]}
     if spelled == "absent":
         del result["cursor"]
@@ -176,7 +184,8 @@ async def test_a_page_shows_its_cursor_count_messages_and_unknown_fields(spelled
     assert [str(message) for message in only.errors] == ["odd"]
 
 
-async def test_an_error_in_the_middle_tells_how_to_go_on_and_nothing_is_lost_or_doubled() -> None:
+async def test_error_in_the_middle_resumes_exactly() -> None:
+    """An error in the middle tells how to go on and nothing is lost or doubled."""
     async with Simulator(history=HISTORY, max_page_size=50) as simulator:
         async with Client(**simulator.client_options) as client:
             stream = client.list_events("c1", since=SINCE, until=UNTIL, kind=["Reconcile", "RekeyStart"])
@@ -198,7 +207,8 @@ async def test_an_error_in_the_middle_tells_how_to_go_on_and_nothing_is_lost_or_
     assert found == whole
 
 
-async def test_a_stream_starts_again_at_the_beginning_over_the_same_window() -> None:
+async def test_stream_restarts_over_the_same_window() -> None:
+    """A stream starts again at the beginning over the same window."""
     async with Simulator(history=HISTORY) as simulator, Client(**simulator.client_options) as client:
         stream = client.list_events("c1", since=SINCE, until=UNTIL)
         assert simulator.requests == []
@@ -208,7 +218,8 @@ async def test_a_stream_starts_again_at_the_beginning_over_the_same_window() -> 
         assert repr(stream) == f"<EventStream of 'c1' since={SINCE} until={UNTIL}>"
 
 
-async def test_ending_the_events_ends_the_pages_at_once_and_not_when_they_are_collected() -> None:
+async def test_closing_events_closes_pages_at_once() -> None:
+    """Ending the events ends the pages at once and not when they are collected."""
     ended = []
 
     async def pages() -> AsyncGenerator[Page, None]:
@@ -234,7 +245,8 @@ async def test_a_listing_goes_on_from_a_pages_cursor() -> None:
         assert [*first.items, *await rest.collect()] == await stream.collect()
 
 
-async def test_a_listed_event_is_fetched_by_itself_its_id_or_its_text_also_when_spelled_as_floats() -> None:
+async def test_event_is_fetched_by_any_reference() -> None:
+    """A listed event is fetched by itself its id or its text also when spelled as floats."""
     raw = {"e": {"k": "StartUpgrade", "url": "u"}, "t": 1_700_000_000.0, "n": 3.0, "a": 1_700_000_003.0, "v": "1.2"}
     async with Simulator(events={"c1": [raw]}) as simulator, Client(**simulator.client_options) as client:
         (event,) = await client.list_events("c1", since=1_700_000_000, until=1_700_000_009).collect()
@@ -257,7 +269,8 @@ async def test_an_event_of_an_unlikely_time_is_fetched_by_its_id_too(key: tuple[
         assert [connector.id for connector in await client.list_connectors()] == ["c1"]
 
 
-async def test_an_event_with_a_fractional_time_is_listed_and_its_fetch_refused_before_it_is_sent() -> None:
+async def test_fractional_time_is_listed_but_not_fetched() -> None:
+    """An event with a fractional time is listed and its fetch refused before it is sent."""
     async with ScriptedAPI(page(item(1.5, 2))) as api, Client(**api.client_options) as client:
         (event,) = await client.list_events("c1", since=1, until=9).collect()
         assert event.recorded_ts == 1.5
@@ -284,7 +297,9 @@ def test_the_calls_patience_counts_the_api_and_not_the_caller() -> None:
     assert (count, type(error).__name__, error.cursor) == (2, "APITimeoutError", "xx")
 
 
-def test_patience_that_a_page_used_up_ends_in_a_timeout_that_tells_where_to_go_on() -> None:
+def test_used_up_timeout_has_a_cursor_to_resume() -> None:
+    """Patience that a page used up ends in a timeout that tells where to go on."""
+
     async def main() -> Any:
         loop: Any = asyncio.get_running_loop()
         async with ScriptedAPI(page(item(1), cursor="x")) as api, Client(**api.client_options) as client:
@@ -346,7 +361,8 @@ async def test_wrong_arguments_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("bad", ["", " ", ".", "..", "a/b", "../x", "/", "a\\b", " c1", "c1\n", "\ud800", 5, None])
-async def test_an_id_that_is_not_one_segment_is_refused_before_anything_is_sent(bad: Any) -> None:
+async def test_id_that_is_no_path_segment_is_refused(bad: Any) -> None:
+    """An id that is not one segment is refused before anything is sent."""
     async with ScriptedAPI(failure(500)) as api, Client(**api.client_options) as client:
         for call in (
             lambda: client.list_events(bad, since=1),

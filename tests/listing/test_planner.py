@@ -106,7 +106,8 @@ def cases(draw: st.DrawFn, pages: int = 200) -> Case:
 
 @settings(max_examples=120, deadline=None)
 @given(cases())
-def test_a_listing_in_slices_has_what_a_listing_page_by_page_has_sorted(case: Case) -> None:
+def test_slices_list_what_pages_list_sorted(case: Case) -> None:
+    """A listing in slices has what a listing page by page has sorted."""
     listed = case.listed()
     assert sorted(listed.events) == case.expected
     assert all(keys == sorted(keys) for keys in listed.keys)
@@ -116,15 +117,15 @@ def test_a_listing_in_slices_has_what_a_listing_page_by_page_has_sorted(case: Ca
 
 @settings(max_examples=120, deadline=None)
 @given(cases())
-def test_no_listing_in_slices_takes_more_requests_than_its_account(case: Case) -> None:
+def test_slices_stay_within_the_promised_requests(case: Case) -> None:
+    """No listing in slices takes more requests than its account."""
     assert case.listed().requests <= case.allowed
 
 
 @settings(max_examples=120, deadline=None)
 @given(cases(pages=60), st.floats(0, 1), st.sampled_from([2, 3, 8, 32]))
-def test_a_listing_goes_on_from_the_checkpoint_of_any_slice_with_each_event_once(
-    case: Case, where: float, others: int
-) -> None:
+def test_every_slices_checkpoint_resumes_exactly(case: Case, where: float, others: int) -> None:
+    """A listing goes on from the checkpoint of any slice with each event once."""
     whole = case.listed()
     cut = math.ceil(where * len(whole.keys))
     begun = case.listed(slices=cut) if case.differing is None else whole
@@ -164,9 +165,8 @@ def test_two_hundred_pages_take_a_fraction_of_the_rounds(
 @pytest.mark.parametrize("at", [0, 0.25, 0.5, 0.75, 0.99])
 @pytest.mark.parametrize("size", [10, 100])
 @pytest.mark.parametrize("order", ["ascending", "descending"])
-def test_half_of_the_history_in_a_hundredth_of_the_window_takes_a_third_of_the_rounds(
-    order: str, at: float, size: int
-) -> None:
+def test_half_of_the_events_in_a_hundredth_is_fast_too(order: str, at: float, size: int) -> None:
+    """Half of the history in a hundredth of the window takes a third of the rounds."""
     case = Case(VirtualAPI(one_in_a_hundredth(at, size), order, page_size=size), 7 * DAY, 8)
     listed = case.listed()
     assert listed.events == case.expected
@@ -182,9 +182,10 @@ def test_half_of_the_history_in_a_hundredth_of_the_window_takes_a_third_of_the_r
         ([86, 126, 135, 199], 20, 10, 4, 300),
     ],
 )
-def test_a_few_crowded_seconds_listed_in_no_order_stay_within_the_account(
+def test_hot_seconds_out_of_order_stay_within_the_limit(
     seconds: list[int], each: int, size: int, concurrency: int, width: int
 ) -> None:
+    """A few crowded seconds listed in no order stay within the account."""
     events = made(BEGIN + second for second in seconds for _ in range(each))
     case = Case(VirtualAPI(events, "shuffled", page_size=size), width, concurrency)
     listed = case.listed()
@@ -206,9 +207,8 @@ def test_where_the_first_page_is_the_only_one_nothing_is_cut(order: str, concurr
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 @pytest.mark.parametrize("concurrency", [2, 8, 32])
 @pytest.mark.parametrize("count", [101, 150, 180])
-def test_where_the_second_page_will_be_the_last_it_is_asked_for_and_nothing_is_cut(
-    order: str, concurrency: int, count: int
-) -> None:
+def test_window_of_two_pages_is_not_split(order: str, concurrency: int, count: int) -> None:
+    """Where the second page will be the last it is requested and nothing is cut."""
     case = Case(VirtualAPI(made(range(BEGIN, BEGIN + DAY, DAY // count)), order), DAY, concurrency)
     listed = case.listed()
     assert listed.events == case.expected
@@ -218,9 +218,8 @@ def test_where_the_second_page_will_be_the_last_it_is_asked_for_and_nothing_is_c
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("concurrency", [2, 8, 32])
 @pytest.mark.parametrize("crowd", [0, TEN_YEARS - 300])
-def test_ten_nearly_empty_years_cost_a_few_requests_for_each_slice_at_a_time(
-    order: str, concurrency: int, crowd: int
-) -> None:
+def test_ten_nearly_empty_years_cost_few_requests(order: str, concurrency: int, crowd: int) -> None:
+    """Ten nearly empty years cost a few requests for each slice at a time."""
     far = TEN_YEARS - 1 if crowd == 0 else 1
     events = made([BEGIN + far, *(BEGIN + crowd + second for second in range(100))])
     case = Case(VirtualAPI(events, order), TEN_YEARS, concurrency)
@@ -233,9 +232,8 @@ def test_ten_nearly_empty_years_cost_a_few_requests_for_each_slice_at_a_time(
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("compare", ["t", "a"])
 @pytest.mark.parametrize("concurrency", [2, 8])
-def test_five_thousand_events_of_one_second_come_once_within_the_account(
-    order: str, bounds: str, compare: str, concurrency: int
-) -> None:
+def test_hot_second_of_50_pages_stays_within_the_limit(order: str, bounds: str, compare: str, concurrency: int) -> None:
+    """Five thousand events of one second come once within the account."""
     crowd = [BEGIN + 40_000] * 5000
     events = made(crowd + [BEGIN + 40 * number for number in range(1, 2000)], lambda _: 3)
     case = Case(VirtualAPI(events, order, bounds, compare), DAY, concurrency)
@@ -264,9 +262,8 @@ def test_what_is_held_does_not_grow_with_the_listing(order: str, most: int, conc
         ),
     ],
 )
-def test_what_is_held_does_not_grow_with_the_listing_of_few_slices_either(
-    order: str, concurrency: int, size: int, empty_pages: int
-) -> None:
+def test_few_slices_hold_a_bounded_number_of_events(order: str, concurrency: int, size: int, empty_pages: int) -> None:
+    """What is held does not grow with the listing of few slices either."""
     held = []
     for seed in range(5):
         api = VirtualAPI(uniform(199.5, size, seed=seed), order, page_size=size, empty_pages=empty_pages)
@@ -284,9 +281,8 @@ def bursts(days: int, each: int, gaps: Random | None = None) -> list[EventMetada
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 @pytest.mark.parametrize(("concurrency", "faster"), [(3, 1.8), (8, 4), (32, 5)])
 @pytest.mark.parametrize("each", [30, 99])
-def test_a_burst_a_day_is_listed_faster_too_and_is_not_held_whole(
-    order: str, concurrency: int, faster: float, each: int
-) -> None:
+def test_daily_bursts_are_fast_and_not_held_whole(order: str, concurrency: int, faster: float, each: int) -> None:
+    """A burst a day is listed faster too and is not held whole."""
     case = Case(VirtualAPI(bursts(200, each), order), 200 * DAY, concurrency)
     listed = case.listed()
     assert listed.events == case.expected
@@ -324,7 +320,8 @@ def test_crowded_seconds_side_by_side_stay_within_the_account(order: str) -> Non
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 @pytest.mark.parametrize(("crowd", "spread"), [(80, 20), (300, 50), (300, 5)])
-def test_a_second_that_holds_most_of_a_day_is_not_cut_from_its_neighbours(order: str, crowd: int, spread: int) -> None:
+def test_dominant_second_stays_within_the_limit(order: str, crowd: int, spread: int) -> None:
+    """A second that holds most of a day is not cut from its neighbours."""
     size = 20
     for seed in range(20):
         random = Random(seed)

@@ -81,7 +81,9 @@ def test_the_next_request_has_left_before_a_page_is_structured(prefetch: int, mo
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 3, 50])
-def test_never_more_pages_are_asked_for_ahead_than_agreed_and_a_break_wastes_no_more(prefetch: int) -> None:
+def test_prefetch_is_never_exceeded(prefetch: int) -> None:
+    """Never more pages are requested ahead than agreed and a break wastes no more."""
+
     async def main() -> None:
         async with served(numbered(20)) as (api, client):
             async with aclosing(pages_of(client, prefetch=prefetch)) as pages:
@@ -106,7 +108,9 @@ def test_one_page_is_asked_for_ahead_where_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize(("prefetch", "passed"), [(0, 40), (1, 21), (3, 21)])
-def test_a_page_is_on_its_way_while_the_caller_works_on_the_one_before_it(prefetch: int, passed: int) -> None:
+def test_next_page_is_requested_while_the_caller_works(prefetch: int, passed: int) -> None:
+    """A page is on its way while the caller works on the one before it."""
+
     async def main() -> float:
         async with served(numbered(20, 1)) as (_, client):
             began = asyncio.get_running_loop().time()
@@ -156,7 +160,9 @@ def test_an_error_comes_at_its_place_after_the_pages_before_it(prefetch: int, st
 
 
 @pytest.mark.parametrize("prefetch", [1, 3])
-def test_closing_the_client_while_a_page_is_on_its_way_is_told_with_a_checkpoint(prefetch: int) -> None:
+def test_client_closed_during_prefetch_has_checkpoint(prefetch: int) -> None:
+    """Closing the client while a page is on its way is told with a checkpoint."""
+
     async def main() -> None:
         async with served(numbered(20, 1)) as (api, client):
             pages = pages_of(client, prefetch=prefetch)
@@ -192,7 +198,9 @@ def test_closing_the_client_while_a_page_is_awaited_is_told_too(reopened: bool) 
     run_jumping(main())
 
 
-def test_a_page_that_was_on_its_way_when_the_client_was_closed_and_opened_again_is_told() -> None:
+def test_reopened_client_does_not_revive_a_listing() -> None:
+    """A page that was on its way when the client was closed and opened again is told."""
+
     async def main() -> None:
         async with served(numbered(20, 1)) as (_, client):
             pages = pages_of(client)
@@ -208,7 +216,8 @@ def test_a_page_that_was_on_its_way_when_the_client_was_closed_and_opened_again_
 @pytest.mark.once
 @pytest.mark.parametrize("prefetch", [1, 3])
 @pytest.mark.parametrize("closed", [False, True])
-def test_nothing_complains_of_a_page_that_failed_and_that_nobody_wanted(prefetch: int, closed: bool) -> None:
+def test_unwanted_failed_page_is_silent(prefetch: int, closed: bool) -> None:
+    """Nothing complains of a page that failed and that nobody wanted."""
     complaints: list[Any] = []
 
     async def main() -> None:
@@ -259,7 +268,9 @@ def test_a_listing_that_is_left_ends_what_is_on_its_way_with_it() -> None:
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 3])
-def test_patience_counts_what_the_api_took_and_not_what_the_caller_did(prefetch: int) -> None:
+def test_timeout_does_not_count_the_callers_time(prefetch: int) -> None:
+    """Patience counts what the API took and not what the caller did."""
+
     async def main() -> int:
         taken = 0
         async with served(numbered(20, 1)) as (_, client):
@@ -276,7 +287,9 @@ def test_patience_counts_what_the_api_took_and_not_what_the_caller_did(prefetch:
 
 @pytest.mark.parametrize("turns", range(12))
 @pytest.mark.parametrize("prefetch", [0, 1, 3])
-def test_a_client_that_is_closed_any_moment_after_a_listing_began_ends_it(turns: int, prefetch: int) -> None:
+def test_client_closed_at_any_moment_ends_a_listing(turns: int, prefetch: int) -> None:
+    """A client that is closed any moment after a listing began ends it."""
+
     async def main() -> None:
         async with served(numbered(3, 1.0)) as (_, client):
             pages = pages_of(client, prefetch=prefetch)

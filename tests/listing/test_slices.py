@@ -96,9 +96,10 @@ history = st.lists(
     compare=st.sampled_from(["t", "a"]),
     empty_pages=st.integers(0, 2),
 )
-def test_a_listing_in_slices_gives_what_one_page_by_page_gives_sorted(
+def test_slices_over_http_list_what_pages_list_sorted(
     keys: list[tuple[int, int, int]], page_size: int, concurrency: int, **options: Any
 ) -> None:
+    """A listing in slices gives what one page by page gives sorted."""
     events = [{"e": {"k": "Init"}, "t": BEGIN + t, "n": n, "a": BEGIN + t + lag} for t, n, lag in keys]
 
     async def read() -> None:
@@ -117,9 +118,9 @@ def test_a_listing_in_slices_gives_what_one_page_by_page_gives_sorted(
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 @pytest.mark.parametrize(("concurrency", "faster"), [(8, 5.5), (32, 14)])
-def test_two_hundred_pages_of_a_tenth_of_a_second_come_many_times_faster(
-    order: Any, concurrency: int, faster: float
-) -> None:
+def test_slices_are_many_times_faster(order: Any, concurrency: int, faster: float) -> None:
+    """Two hundred pages of a tenth of a second come many times faster."""
+
     async def took(client: Client, **options: Any) -> tuple[float, list[EventMetadata]]:
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -142,14 +143,16 @@ def test_two_hundred_pages_of_a_tenth_of_a_second_come_many_times_faster(
 
 
 @pytest.mark.parametrize("count", [0, 1, 20])
-async def test_where_the_first_page_is_the_only_one_exactly_one_request_is_sent(count: int) -> None:
+async def test_window_of_one_page_takes_one_request(count: int) -> None:
+    """Where the first page is the only one exactly one request is sent."""
     async with served(raw(count)) as (simulator, client):
         pages = [page async for page in client.list_events("c1", **WINDOW, concurrency=32).pages()]
         assert [len(page.items) for page in pages] == [count]
         assert [asked.query for asked in simulator.requests] == [{"from": str(BEGIN), "to": str(END)}]
 
 
-async def test_pages_have_no_cursor_but_a_checkpoint_and_the_last_is_finished() -> None:
+async def test_slice_pages_have_checkpoints_and_no_cursor() -> None:
+    """Pages have no cursor but a checkpoint and the last is finished."""
     async with served() as (_, client):
         pages = [page async for page in client.list_events("c1", **WINDOW, concurrency=4).pages()]
     assert len(pages) > 4
@@ -162,7 +165,8 @@ async def test_pages_have_no_cursor_but_a_checkpoint_and_the_last_is_finished() 
 
 
 @pytest.mark.parametrize("concurrency", [2, 8])
-async def test_a_cursor_together_with_slices_is_refused_before_anything_is_sent(concurrency: int) -> None:
+async def test_cursor_with_slices_is_refused(concurrency: int) -> None:
+    """A cursor together with slices is refused before anything is sent."""
     async with served() as (simulator, client):
         with pytest.raises(ValueError, match=f"cursor= with concurrency={concurrency}"):
             client.list_events("c1", **WINDOW, cursor="x", concurrency=concurrency)
@@ -205,7 +209,9 @@ async def test_the_page_size_is_asked_for_in_every_slice() -> None:
 
 
 @pytest.mark.parametrize("kind", [None, "Leave", ["Init", "Reconcile"]])
-def test_what_the_api_said_beside_its_results_is_kept_on_the_pages(kind: Any) -> None:
+def test_messages_and_errors_are_kept_on_slice_pages(kind: Any) -> None:
+    """What the API said beside its results is kept on the pages."""
+
     def strike(exchange: Exchange) -> None:
         document = exchange.document
         document["messages"] = [{"code": int(exchange.request.query["from"]), "message": "hi"}]
@@ -231,7 +237,8 @@ def chained(query: Any) -> bool:
     return "cursor" in query and int(query["from"]) > BEGIN + 20_000
 
 
-async def test_a_cursor_that_expired_starts_its_slice_again_once_and_nothing_is_lost_or_doubled() -> None:
+async def test_expired_cursor_restarts_its_slice_once() -> None:
+    """A cursor that expired starts its slice again once and nothing is lost or doubled."""
     async with served(max_page_size=5) as (simulator, client):
         simulator.faults.add(refusing(400, chained, times=1))
         found = await client.list_events("c1", **WINDOW, concurrency=4).collect()
@@ -240,7 +247,8 @@ async def test_a_cursor_that_expired_starts_its_slice_again_once_and_nothing_is_
         assert len(asked) == len(set(asked)) + 2  # the slice's first page, and the page that was refused
 
 
-async def test_a_cursor_that_expires_again_is_told_after_the_slices_before_it() -> None:
+async def test_cursor_that_expires_again_raises_in_place() -> None:
+    """A cursor that expires again is told after the slices before it."""
     async with served(max_page_size=5) as (simulator, client):
         simulator.faults.add(refusing(400, chained))
         found = []
@@ -267,7 +275,9 @@ async def test_a_first_page_that_is_refused_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("other", [1, 2, 8])
 @pytest.mark.parametrize("order", ["ascending", "descending"])
-def test_an_error_in_the_middle_comes_at_its_place_and_its_checkpoint_goes_on_after_it(other: int, order: Any) -> None:
+def test_error_of_a_slice_resumes_exactly(other: int, order: Any) -> None:
+    """An error in the middle comes at its place and its checkpoint goes on after it."""
+
     async def main() -> None:
         async with served(order=order) as (simulator, client):
             simulator.faults.add(refusing(404, lambda query: int(query["from"]) > BEGIN + 20_000))
@@ -305,7 +315,9 @@ def test_after_an_error_nothing_to_the_right_of_it_is_asked_for() -> None:
     run_jumping(main())
 
 
-def test_what_was_under_way_to_the_right_of_an_error_ends_with_it() -> None:
+def test_error_cancels_later_slices() -> None:
+    """What was under way to the right of an error ends with it."""
+
     async def main() -> None:
         async with served(raw(4000, 10)) as (simulator, client):
 
@@ -325,7 +337,9 @@ def test_what_was_under_way_to_the_right_of_an_error_ends_with_it() -> None:
     run_jumping(main(), StillLoop)
 
 
-def test_several_slices_that_fail_at_the_same_moment_are_told_as_one() -> None:
+def test_simultaneous_failures_raise_once() -> None:
+    """Several slices that fail at the same moment are told as one."""
+
     async def main() -> None:
         async with served() as (simulator, client):
             simulator.faults.add(lasting(1))
@@ -337,7 +351,9 @@ def test_several_slices_that_fail_at_the_same_moment_are_told_as_one() -> None:
     run_jumping(main())
 
 
-def test_answers_of_slices_that_another_answer_of_the_same_moment_gave_up_change_nothing() -> None:
+def test_response_of_a_discarded_slice_is_ignored() -> None:
+    """Answers of slices that another answer of the same moment gave up change nothing."""
+
     async def main() -> None:
         crowd = [{"e": {"k": "Init"}, "t": BEGIN + 20_000, "n": 100 + number} for number in range(400)]
         for order in ("ascending", "descending", "shuffled"):
@@ -349,7 +365,8 @@ def test_answers_of_slices_that_another_answer_of_the_same_moment_gave_up_change
     run_jumping(main())
 
 
-async def test_a_slice_that_runs_in_a_circle_is_told_with_a_checkpoint_after_the_slices_before_it() -> None:
+async def test_cursor_cycle_of_a_slice_raises_in_place() -> None:
+    """A slice that runs in a circle is told with a checkpoint after the slices before it."""
     async with served(max_page_size=5) as (simulator, client):
 
         def strike(exchange: Exchange) -> None:
@@ -371,7 +388,8 @@ async def test_a_slice_that_runs_in_a_circle_is_told_with_a_checkpoint_after_the
         assert ids([*found, *await rest.collect()]) == everything
 
 
-async def test_an_answer_of_another_shape_names_its_place_and_what_was_asked() -> None:
+async def test_invalid_slice_response_names_its_place() -> None:
+    """An answer of another shape names its place and what was asked."""
     async with served() as (simulator, client):
 
         def strike(exchange: Exchange) -> None:
@@ -407,7 +425,8 @@ def test_a_slow_consumer_stops_the_requests() -> None:
     run_jumping(main())
 
 
-async def test_before_the_caller_works_on_a_page_the_next_requests_have_begun() -> None:
+async def test_next_requests_begin_before_a_page_is_yielded() -> None:
+    """Before the caller works on a page the next requests have begun."""
     async with served(raw(4000, 10)) as (_, client):
         under_way = 0
         async for _ in client.list_events("c1", **WINDOW, concurrency=4).pages():
@@ -418,7 +437,9 @@ async def test_before_the_caller_works_on_a_page_the_next_requests_have_begun() 
         assert under_way > 100
 
 
-def test_while_the_caller_works_on_a_page_the_next_requests_are_on_their_way() -> None:
+def test_requests_go_on_while_the_caller_works() -> None:
+    """While the caller works on a page the next requests are on their way."""
+
     async def main() -> None:
         async with served(raw(4000, 10)) as (simulator, client):
             simulator.faults.add(lasting(0.1))
@@ -486,7 +507,8 @@ async def running_into_an_error_of_the_callers(pages: Any, _: Client) -> None:
         running_into_an_error_of_the_callers,
     ],
 )
-def test_however_it_ends_no_task_and_no_turn_is_left_and_nothing_complains(end: Ending) -> None:
+def test_any_end_of_slices_leaves_nothing(end: Ending) -> None:
+    """However it ends no task and no turn is left and nothing complains."""
     complaints: list[Any] = []
 
     async def main() -> None:
@@ -509,7 +531,9 @@ def test_however_it_ends_no_task_and_no_turn_is_left_and_nothing_complains(end: 
     assert complaints == []
 
 
-def test_closing_the_client_while_slices_are_awaited_ends_the_listing() -> None:
+def test_client_closed_while_slices_run_ends_them() -> None:
+    """Closing the client while slices are awaited ends the listing."""
+
     async def main() -> None:
         async with served() as (simulator, client):
             simulator.faults.add(lasting(1))
@@ -564,7 +588,8 @@ def test_what_was_given_up_is_not_held_until_the_end() -> None:
     assert [held - before <= left + 500 for held, left in (middle, last)] == [True, True], (before, middle, last)
 
 
-async def test_a_cursor_that_cannot_be_sent_back_is_told_with_its_place() -> None:
+async def test_unsendable_cursor_of_a_slice_names_its_place() -> None:
+    """A cursor that cannot be sent back is told with its place."""
     odd = page(*[item(BEGIN + number) for number in range(9)], cursor="\ud800")
     async with ScriptedAPI(Reply(odd.body, headers={"CF-Ray": "ray9"})) as api, Client(**api.client_options) as client:
         with pytest.raises(APIResponseError, match="lone surrogate") as raised:
