@@ -5,6 +5,7 @@ usage errors and completion by the Tab key need neither the HTTP client nor rich
 """
 
 import asyncio
+import os
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 from cfevents._version import __version__
 from cfevents.cli.console.errors import debug_option, exit_on_failure, log_to_stderr, print_causes
+from cfevents.cli.console.output import write_stdout
 from cfevents.cli.options import (
     archive_option,
     connectors_options,
@@ -24,6 +26,7 @@ from cfevents.cli.options import (
     simulate_option,
     speed_option,
     tz_option,
+    usage_error,
     window_options,
 )
 
@@ -230,7 +233,7 @@ def list_connectors(**options: Any) -> None:
 @simulate_option
 def list_kinds(**options: Any) -> None:
     """List the documented kinds of events. No request is sent; --simulate changes nothing."""
-    _run_command("local", "list_kinds", options)
+    _run_command("kinds", "list_kinds", options)
 
 
 @app.command(
@@ -263,7 +266,7 @@ def simulate(**options: Any) -> None:
     "completion", short_help="Complete commands in bash, zsh or fish.", epilog=example("cfevents completion bash")
 )
 @click.argument("shell", type=click.Choice(("bash", "zsh", "fish")), required=False)
-def completion(**options: Any) -> None:
+def completion(shell: str | None) -> None:
     """Print the script that lets SHELL complete commands, options and kinds with the Tab key; default your shell.
 
     \b
@@ -271,4 +274,9 @@ def completion(**options: Any) -> None:
     zsh, in ~/.zshrc:    eval "$(cfevents completion zsh)"
     fish, once:          cfevents completion fish > ~/.config/fish/completions/cfevents.fish
     """  # noqa: D301 - \b keeps click from filling the paragraph
-    _run_command("local", "print_completion", options)
+    from click.shell_completion import get_completion_class  # noqa: PLC0415 - no other command needs it to run
+
+    completion_class = get_completion_class(shell or os.environ.get("SHELL", "").rpartition("/")[2])
+    if completion_class is None:
+        raise usage_error("SHELL is missing: write one of bash, zsh, fish.")
+    write_stdout(completion_class(app, {}, "cfevents", "_CFEVENTS_COMPLETE").source() + "\n")

@@ -1,4 +1,4 @@
-"""How the command line is run: in this process where that will do, as a process of its own where it will not."""
+"""Fixtures that run the command line, in this process or as a process of its own."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def _one_attempt() -> Iterator[None]:
 
 @pytest.fixture
 def account(cfevents_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
-    """Give a simulator that the environment points to; its connector ``site-1`` has four events of 2026-01-01."""
+    """A simulator that the environment points to; its connector ``site-1`` has four events of 2026-01-01."""
     cfevents_simulator.add("site-1", *EVENTS)
     for name, value in cfevents_simulator.environment.items():
         monkeypatch.setenv(name, value)
@@ -41,7 +41,7 @@ def account(cfevents_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> S
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulator]]:
-    """Give a function that serves events, and nothing of a made-up past, which would take its time, to be found."""
+    """A function that serves the given events, without a generated past, which would take time."""
     with ExitStack() as stack:
 
         def serve(events: dict[str, list[dict[str, Any]]]) -> Simulator:
@@ -55,7 +55,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Simulator]]
 
 @pytest.fixture
 def invoke() -> Callable[..., Result]:
-    """Give a function that runs a command in this process."""
+    """A function that runs a command in this process."""
 
     def invoke(*args: str) -> Result:
         return CliRunner().invoke(app, args, prog_name="cfevents", catch_exceptions=False)
@@ -65,7 +65,7 @@ def invoke() -> Callable[..., Result]:
 
 @pytest.fixture
 def run() -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Give a function that runs a command as a process of its own."""
+    """A function that runs a command as a process of its own."""
 
     def run(*args: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "cfevents", *args]
@@ -83,7 +83,7 @@ def _ctrl_c_counts() -> None:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., "subprocess.Popen[str]"]]:
-    """Give a function that starts a command as a process of its own, which ends with the test at the latest."""
+    """A function that starts a command as a process of its own, which ends with the test at the latest."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*args: str) -> "subprocess.Popen[str]":

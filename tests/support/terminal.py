@@ -1,4 +1,4 @@
-"""Commands on a terminal, and what it showed."""
+"""Commands that run on a terminal."""
 
 import os
 import pty
@@ -10,17 +10,17 @@ from typing import IO, Any
 
 
 def on_terminal(*args: str, columns: int = 80, environment: Mapping[str, str] | None = None) -> str:
-    """Run a command whose stdout is a terminal, and give what that showed."""
+    """Run a command whose stdout is a terminal, and return what it showed."""
     return shown_by(args, {"stdout": None}, {"COLUMNS": str(columns), **(environment or {})})
 
 
 def shown_by(args: tuple[str, ...], streams: Mapping[str, IO[Any] | None], environment: Mapping[str, str]) -> str:
-    """Run a command on a terminal, without colours unless asked, and give what that showed.
+    """Run a command on a terminal, without colours by default, and return what it showed.
 
     Args:
         args: The command.
         streams: Where stdout and stderr go; None for the terminal.
-        environment: What it finds beside the usual.
+        environment: Variables in addition to those of this process.
     """
     ours, theirs = pty.openpty()
     known = {**os.environ, "NO_COLOR": "1", "TERM": "xterm-256color", **environment}
