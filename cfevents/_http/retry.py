@@ -2,29 +2,13 @@
 
 import random
 
-from attrs import field, frozen
+from attrs import frozen
 
 from cfevents._validation import validate_int, validate_seconds
 from cfevents.errors import APIConnectionError, APIResponseError, APIStatusError
 
 # The request came too early or took too long, or the API or something in front of it failed for the moment.
 _TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527), 530})
-
-
-def _attempts(value: int) -> int:
-    return validate_int("attempts", value)
-
-
-def _max_block_wait(value: float) -> float:
-    return validate_seconds("max_block_wait", value)
-
-
-def _backoff_initial(value: float) -> float:
-    return validate_seconds("backoff_initial", value)
-
-
-def _backoff_max(value: float) -> float:
-    return validate_seconds("backoff_max", value)
 
 
 @frozen
@@ -38,17 +22,22 @@ class Retry:
 
     __module__ = "cfevents"
 
-    attempts: int = field(default=6, converter=_attempts)
+    attempts: int = 6
     """How often a request is sent at most. A block that was waited out does not count."""
 
-    max_block_wait: float = field(default=400.0, converter=_max_block_wait)
+    max_block_wait: float = 400.0
     """The longest block of the API to wait for, in seconds: five minutes are documented, and a tenth is added."""
 
-    backoff_initial: float = field(default=1.0, converter=_backoff_initial)
+    backoff_initial: float = 1.0
     """The longest wait before the second attempt, in seconds; it doubles with each further one."""
 
-    backoff_max: float = field(default=30.0, converter=_backoff_max)
+    backoff_max: float = 30.0
     """The longest wait before any attempt, in seconds."""
+
+    def __attrs_post_init__(self) -> None:
+        validate_int("attempts", self.attempts)
+        for name in ("max_block_wait", "backoff_initial", "backoff_max"):
+            object.__setattr__(self, name, validate_seconds(name, getattr(self, name)))
 
     def wait(self, failures: int) -> float:
         """Return a random wait after so many failures, up to a bound, so that clients do not fall in step."""
