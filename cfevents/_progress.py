@@ -109,7 +109,7 @@ class PageCounter:
 
 T = TypeVar("T")
 
-# Seconds between two looks at what is waited for.
+# Seconds between two updates of the wait for the quota.
 _TICK_S = 0.5
 _TQDM_OPTIONS: dict[str, Any] = {
     "total": 1.0,

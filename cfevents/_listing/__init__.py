@@ -1,1 +1,1 @@
-"""Listings as streams of events: of one connector or of many, in slices side by side, with payloads."""
+"""Listings as streams of events: of one connector or of many, page by page or in concurrent slices, with payloads."""

@@ -84,7 +84,7 @@ class _PageFetcher:
     """Requests a listing's pages in a background task, up to ``query.prefetch`` ahead of the caller.
 
     Each request needs the cursor of the page before, so they run one after the other. The semaphore counts the pages
-    that the task may still request: the prefetched ones, and one more for each that the caller asks for.
+    that the task may still request: the prefetched ones, and one more for each call of `next`.
     """
 
     def __init__(self, get_connection: GetConnection, query: ListQuery) -> None:

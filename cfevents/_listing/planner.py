@@ -6,7 +6,7 @@ The planner cuts slices of about a page off the first gap. A slice that turns ou
 and becomes a gap again.
 
 Invariant: no event depends on an estimate. The API documents neither its order nor whether bounds are inclusive, so a
-slice begins one second before its segment, neighbours overlap, and `list_slices` drops what comes twice.
+slice begins one second before its segment, neighbours overlap, and `iter_slices` drops what comes twice.
 
 Bound: `RequestCost` refuses each request that would break the `CostLimit`. The planner holds a few pages for each
 concurrent slice, because it starts nothing while that many wait for the first one.

@@ -90,7 +90,7 @@ class ConnectorStream(BaseStream):
 
 
 def _page_progress(page: Page) -> ProgressUpdate:
-    # Slices are ascending, so their checkpoint tells how far everything was read.
+    # Slices are ascending: everything before their checkpoint was read.
     return ProgressUpdate(page.items, None if page.checkpoint is None else page.checkpoint.reached)
 
 

@@ -35,7 +35,9 @@ class ArrivingAPI:
 
     def __init__(self, events: Mapping[str, list[Arriving]], *, page_size: int = 1000) -> None:
         """Take each connector's events."""
-        self.events = {connector: sorted(each, key=lambda event: event[2]) for connector, each in events.items()}
+        self.events = {
+            connector: sorted(arriving, key=lambda event: event[2]) for connector, arriving in events.items()
+        }
         self.page_size = page_size
         self.fails: Callable[[web.Request], int | None] = lambda _: None
         """Says with which status a request fails."""
@@ -78,7 +80,7 @@ class ArrivingAPI:
 
     def keys(self) -> list[tuple[str, int, int]]:
         """Name all that is or will be listed."""
-        return sorted((connector, t, n) for connector, each in self.events.items() for t, n, _ in each)
+        return sorted((connector, t, n) for connector, events in self.events.items() for t, n, _ in events)
 
     def _note(self, request: web.Request) -> None:
         self.asked.append((_time.now(), request.path.split("/")[7] if request.path.count("/") > 6 else ""))

@@ -83,7 +83,7 @@ class Round:
         served: dict[int, list[bool]] = {}
         for call in self.calls:
             served.setdefault(call.client, []).append(call.answered <= half)
-        return [sum(each) / len(each) for each in served.values()]
+        return [sum(calls) / len(calls) for calls in served.values()]
 
     @property
     def waits(self) -> list[float]:
@@ -164,13 +164,13 @@ def _takes_its_time(arrivals: list[float]) -> Callable[[Exchange], Awaitable[Non
 
 
 async def _round(pollers: list[_Poller], simulators: list[Simulator], arrivals: list[float]) -> Round:
-    refused = sum(each.refused for each in simulators)
+    refused = sum(simulator.refused for simulator in simulators)
     arrivals.clear()
     began, really_began = asyncio.get_running_loop().time(), time.perf_counter()
-    parts = await asyncio.gather(*(each.poll(began) for each in pollers))
+    parts = await asyncio.gather(*(poller.poll(began) for poller in pollers))
     return Round(
         calls=[call for part in parts for call in part],
         arrivals=arrivals.copy(),
-        refused=sum(each.refused for each in simulators) - refused,
+        refused=sum(simulator.refused for simulator in simulators) - refused,
         real=time.perf_counter() - really_began,
     )
