@@ -1,6 +1,5 @@
 """The public face: its names, what importing loads, and the direction of the imports behind it."""
 
-import ast
 import inspect
 import json
 import os
@@ -198,12 +197,3 @@ def test_runtime_needs_five_libraries() -> None:
 def test_what_is_tested_is_what_is_installed() -> None:
     assert "site-packages" in PACKAGE.parts
     assert (PACKAGE / "py.typed").is_file()
-
-
-@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_function_is_longer_than_a_reader_sees_at_once(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            body = node.body[1:] if ast.get_docstring(node) else node.body
-            lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
-            assert lines <= 25, f"{node.name} has {lines} lines"
