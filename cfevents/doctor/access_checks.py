@@ -6,42 +6,25 @@ from functools import partial
 
 from cfevents._protocol.rate_limits import RateLimits
 from cfevents._secrets import environment
-from cfevents.doctor.diagnosis import Category, diagnose
-from cfevents.doctor.findings import (
-    Answer,
-    Check,
-    CheckSpec,
-    DoctorReport,
-    Findings,
-    TimedResponse,
-    diagnosed,
-    failed,
-    ok,
-    unknown,
-    warning,
-)
-from cfevents.errors import ConfigurationError, RateLimitError
+from cfevents.doctor.diagnosis import Category
+from cfevents.doctor.findings import Answer, Check, CheckSpec, DoctorReport, Findings, TimedResponse, Verdict, answer
+from cfevents.errors import ConfigurationError
 
-_VARIABLES = (
-    "CLOUDFLARE_API_TOKEN",
-    "CLOUDFLARE_EMAIL",
-    "CLOUDFLARE_API_KEY",
-    "CLOUDFLARE_ACCOUNT_ID",
-    "CLOUDFLARE_BASE_URL",
-)
-_TOKEN, _EMAIL, _KEY = _VARIABLES[:3]
-# The stage at which a request was stopped; every other category is trouble with the connection.
-_STAGES: Mapping[Category, str] = {
+_TOKEN, _EMAIL, _KEY = "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY"
+_VARIABLES = (_TOKEN, _EMAIL, _KEY, "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_BASE_URL")
+# Beyond that, a window that ends now ends noticeably elsewhere.
+_WARN_CLOCK_S = 5
+# The least part of a quota that is left without a warning.
+_WARN_QUOTA_FRACTION = 0.1
+
+FIRST_CHECKS: Mapping[Category, str] = {
     "credentials": "credentials",
     "permission": "permission",
     "not found": "account",
     "refused": "account",
     "blocked": "budget",
 }
-# Beyond that, a window that ends now ends noticeably elsewhere.
-_WARN_CLOCK_S = 5
-# The least part of a quota that is left without a warning.
-_WARN_QUOTA_FRACTION = 0.1
+"""The check at which the first request failed. Every other category is trouble with the connection."""
 
 
 def misconfigured(error: ConfigurationError) -> DoctorReport:
@@ -51,15 +34,14 @@ def misconfigured(error: ConfigurationError) -> DoctorReport:
     return DoctorReport((Check("variables", "failed", f"{error}; {_names_set(values)}", advice, values),))
 
 
-def check_variables(findings: Findings) -> Answer:
-    """Name the variables of the environment that are set."""
+def _check_variables(findings: Findings) -> Answer:
     if not findings.from_environment:
-        return ok("not used: the account is made up")
+        return answer("ok", "not used: the account is made up")
     values = _variables_set()
     given = "" if any(values.values()) else "; the client has its settings from its arguments"
     both = values[_TOKEN] and values[_EMAIL] and values[_KEY]
     unused = f"; {_TOKEN} is used, and not {_KEY}" if both else ""
-    return ok(_names_set(values) + given + unused, **values)
+    return answer("ok", _names_set(values) + given + unused, **values)
 
 
 def _variables_set() -> dict[str, bool]:
@@ -71,40 +53,29 @@ def _names_set(values: dict[str, bool]) -> str:
     return f"set: {', '.join(names)}" if names else "none is set"
 
 
-def check_connection(findings: Findings) -> Answer | None:
-    """Check that the API responds at all."""
-    failure = _stage_failure("connection", findings)
-    if failure is not None or not findings.responses:
-        return failure
-    proxied = ", through the proxy that the environment names" if findings.proxied else ""
-    return ok(f"{findings.host} answers{proxied}, after {findings.responses[0].seconds * 1000:,.0f} ms")
-
-
-def _check_stage(stage: str, passed: str, findings: Findings) -> Answer | None:
-    return _stage_failure(stage, findings) if findings.connectors is None else ok(passed)
-
-
-def _stage_failure(stage: str, findings: Findings) -> Answer | None:
-    """Return the answer where the request for the connectors was stopped at this stage."""
-    diagnosis = findings.diagnosis("connectors")
-    if diagnosis is None or _STAGES.get(diagnosis.category, "connection") != stage:
+def _check_connection(findings: Findings) -> Answer | None:
+    if not findings.responses:
         return None
-    return diagnosed(diagnosis)
+    proxied = ", through the proxy that the environment names" if findings.proxied else ""
+    return answer("ok", f"{findings.host} answers{proxied}, after {findings.responses[0].seconds * 1000:,.0f} ms")
 
 
-def check_connectors(findings: Findings) -> Answer | None:
-    """Check that the account has connectors, the examined one among them."""
+def _check_first_request(passed: str, findings: Findings) -> Answer | None:
+    return None if findings.connectors is None else answer("ok", passed)
+
+
+def _check_connectors(findings: Findings) -> Answer | None:
     if findings.connectors is None:
         return None
     ids, examined = [connector.id for connector in findings.connectors], findings.connector_id
     if examined is not None and examined not in ids:
-        answer = failed if "listing" in findings.failures else warning
+        verdict: Verdict = "failed" if "listing" in findings.failures else "warning"
         found = f"{examined} is none of the {len(ids)} of the account"
-        return answer(found, "'cfevents connectors' lists those of the account", seen=len(ids))
+        return answer(verdict, found, "'cfevents connectors' lists those of the account", seen=len(ids))
     if not ids:
         advice = "check that CLOUDFLARE_ACCOUNT_ID is the account with the connectors"
-        return warning("the account has none: nothing else can be checked", advice, seen=0)
-    return ok(f"{len(ids)} seen" + (f"; {examined} was examined" if examined else ""), seen=len(ids))
+        return answer("warning", "the account has none: nothing else can be checked", advice, seen=0)
+    return answer("ok", f"{len(ids)} seen" + (f"; {examined} was examined" if examined else ""), seen=len(ids))
 
 
 def clock_offset(responses: Iterable[TimedResponse]) -> float | None:
@@ -132,46 +103,42 @@ def check_clock(findings: Findings) -> Answer:
     """Compare this machine's clock with the server's."""
     offset = clock_offset(findings.responses)
     if offset is None:
-        return unknown("no response has a Date header that can be read")
+        return answer("unknown", "no response has a Date header that can be read")
     if abs(offset) < _WARN_CLOCK_S:
-        return ok(f"within {_WARN_CLOCK_S} s of the server's", ahead_seconds=round(offset, 1))
+        return answer("ok", f"within {_WARN_CLOCK_S} s of the server's", ahead_seconds=round(offset, 1))
     found = f"{abs(offset):,.0f} s {'ahead of' if offset > 0 else 'behind'} the server's"
     advice = "set this machine's clock, by NTP: 'now' and '24h' ago are read from it"
-    return warning(found, advice, ahead_seconds=round(offset, 1))
+    return answer("warning", found, advice, ahead_seconds=round(offset, 1))
 
 
-def check_listing(findings: Findings) -> Answer | None:
-    """Check that a listing works."""
+def _check_listing(findings: Findings) -> Answer | None:
     if (wide := findings.wide) is None:
         return None
     pages = "page" if len(wide.pages) == 1 else f"{len(wide.pages)} pages"
-    return ok(f"{len(wide.items):,} events on the first {pages} of 30 days")
+    return answer("ok", f"{len(wide.items):,} events on the first {pages} of 30 days")
 
 
-def check_event(findings: Findings) -> Answer | None:
-    """Check that a listed event is found by its id."""
+def _check_event(findings: Findings) -> Answer | None:
     wanted, got = findings.wanted, findings.got
     if wanted is None or got is None:
         return None
     if (got.id, got.kind) != (wanted.id, wanted.kind):
         found = f"requested {wanted.id}, {wanted.kind}, and received {got.id}, {got.kind}"
-        return failed(found, "report it, with the output of --json", trouble="answer")
-    return ok("a listed event is found by its id, with its payload")
+        return answer("failed", found, "report it, with the output of --json", trouble="answer")
+    return answer("ok", "a listed event is found by its id, with its payload")
 
 
-def check_latest(findings: Findings) -> Answer | None:
-    """Check that the latest events can be read."""
-    return None if findings.latest is None else ok(f"{len(findings.latest)} events")
+def _check_latest(findings: Findings) -> Answer | None:
+    return None if findings.latest is None else answer("ok", f"{len(findings.latest)} events")
 
 
-def check_budget(findings: Findings) -> Answer:
+def _check_budget(findings: Findings) -> Answer:
     """Compare what is left of the quota with what the client would send."""
-    for error, body in findings.failures.values():
-        if isinstance(error, RateLimitError):
-            blocked = diagnose(error, body)
-            return failed(blocked.summary, blocked.advice, left=0, policies={}, remainders={})
+    for failure in findings.failures.values():
+        if failure.values["trouble"] == "blocked":
+            return failure._replace(values={"left": 0, "policies": {}, "remainders": {}})
     if not findings.responses or findings.usage is None:
-        return unknown("no response came", policies={}, remainders={})
+        return answer("unknown", "no response came", policies={}, remainders={})
     limits, left = findings.responses[-1].response.limits, findings.usage.left
     values = {
         "left": left,
@@ -180,11 +147,12 @@ def check_budget(findings: Findings) -> Answer:
     }
     if not limits.remainders:
         found = f"no Ratelimit header says what is left; cfevents would send {left:,} now"
-        return warning(found, "leave room for what else uses these credentials: Budget(share=...)", **values)
+        return answer("warning", found, "leave room for what else uses these credentials: Budget(share=...)", **values)
     found = f"{', '.join(_remainder(limits, name) for name in limits.remainders)}; cfevents would send {left:,} now"
     if left < max(1, _WARN_QUOTA_FRACTION * min((policy.requests for policy in limits.policies.values()), default=0)):
-        return warning(found, "find out what else uses these credentials, or wait until the window ends", **values)
-    return ok(found, **values)
+        advice = "find out what else uses these credentials, or wait until the window ends"
+        return answer("warning", found, advice, **values)
+    return answer("ok", found, **values)
 
 
 def _remainder(limits: RateLimits, name: str) -> str:
@@ -194,20 +162,16 @@ def _remainder(limits: RateLimits, name: str) -> str:
 
 
 ACCESS_CHECKS = (
-    CheckSpec("variables", (), check_variables),
-    CheckSpec("connection", ("trouble",), check_connection),
-    CheckSpec("credentials", ("trouble",), partial(_check_stage, "credentials", "accepted")),
-    CheckSpec("permission", ("trouble",), partial(_check_stage, "permission", "the account's connectors can be read")),
-    CheckSpec("account", ("trouble",), partial(_check_stage, "account", "the account exists")),
-    CheckSpec("connectors", ("seen",), check_connectors),
-    CheckSpec("clock", ("ahead_seconds",), check_clock),
-    CheckSpec("listing", ("trouble",), check_listing, step="listing"),
-    CheckSpec("event", ("trouble",), check_event, step="event"),
-    CheckSpec("latest", ("trouble",), check_latest, step="latest"),
-    # Only there where a later step failed.
-    *(
-        CheckSpec("measuring", ("trouble",), lambda _: None, step=step, optional=True)
-        for step in ("windows", "pages", "default")
-    ),
-    CheckSpec("budget", ("left", "policies", "remainders"), check_budget),
+    CheckSpec("variables", _check_variables),
+    CheckSpec("connection", _check_connection, step="connection"),
+    CheckSpec("credentials", partial(_check_first_request, "accepted"), step="credentials"),
+    CheckSpec("permission", partial(_check_first_request, "the account's connectors can be read"), step="permission"),
+    CheckSpec("account", partial(_check_first_request, "the account exists"), step="account"),
+    CheckSpec("connectors", _check_connectors, ("seen",)),
+    CheckSpec("clock", check_clock, ("ahead_seconds",)),
+    CheckSpec("listing", _check_listing, step="listing"),
+    CheckSpec("event", _check_event, step="event"),
+    CheckSpec("latest", _check_latest, step="latest"),
+    *(CheckSpec("measuring", None, step=step) for step in ("windows", "pages", "default")),
+    CheckSpec("budget", _check_budget, ("left", "policies", "remainders")),
 )

@@ -1,29 +1,14 @@
 """The checks of what the API does where its documentation leaves it open."""
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cfevents._model.api import EventMetadata, event_key
-from cfevents.doctor.findings import (
-    Answer,
-    CheckSpec,
-    CursorForm,
-    Findings,
-    ProbedListing,
-    failed,
-    ok,
-    unknown,
-    warning,
-)
+from cfevents.doctor.findings import Answer, CheckSpec, CursorForm, Findings, ProbedListing, answer
 from cfevents.doctor.inference import WindowRule, enough_for_order, possible_orders, window_rules
-
-if TYPE_CHECKING:
-    from cfevents._model.checkpoint import EventKey
 
 # A third of the client's timeout for an attempt.
 _WARN_PAGE_S = 10
@@ -43,26 +28,27 @@ _CLOCKS = {
 _BOUNDS = {True: ("inclusive", "the bound is inclusive"), False: ("exclusive", "the bound is exclusive")}
 
 
-def check_order(findings: Findings) -> Answer | None:
-    """Find the order in which events are listed."""
+def _check_order(findings: Findings) -> Answer | None:
     if not findings.known:
         return None
     runs = [listing.items for listing in findings.listings]
     orders = possible_orders(runs)
     if not orders:
-        return ok("none: neither ascending nor descending, by t, by a or by kind", direction="none")
+        return answer("ok", "none: neither ascending nor descending, by t, by a or by kind", direction="none")
     if not enough_for_order(runs) or len({order.direction for order in orders}) > 1:
-        return unknown(f"{len(findings.known)} events are too few to tell")
+        return answer("unknown", f"{len(findings.known)} events are too few to tell")
     direction, keys = orders[0].direction, [order.key for order in orders]
     if len(keys) == 1:
         found = f"by kind, then {direction} by t and n" if keys == ["kind"] else f"{direction} by {keys[0]}"
-        return ok(found, direction=direction, by=keys[0])
+        return answer("ok", found, direction=direction, by=keys[0])
     if "kind" in keys:
-        return unknown("the events seen are in order by time, and by kind as well: their kinds do not alternate")
-    return ok(f"{direction}, by {' or by '.join(keys)}: the events seen are in order by both", direction=direction)
+        found = "the events seen are in order by time, and by kind as well: their kinds do not alternate"
+        return answer("unknown", found)
+    found = f"{direction}, by {' or by '.join(keys)}: the events seen are in order by both"
+    return answer("ok", found, direction=direction)
 
 
-def check_rule(
+def _check_rule(
     term: Callable[[WindowRule], Any], texts: Mapping[Any, tuple[str, str]], findings: Findings
 ) -> Answer | None:
     """Find one term of the rule by which a window takes events."""
@@ -73,57 +59,56 @@ def check_rule(
         if findings.stopped is not None or "windows" in findings.failures:
             return None
         if possible == _CLOCKS.keys() and all(event.recorded_ts == event.collected_ts for event in findings.known):
-            return unknown("t and a are the same in each event seen")
-        return unknown("no window that could be tried shows it")
+            return answer("unknown", "t and a are the same in each event seen")
+        return answer("unknown", "no window that could be tried shows it")
     if possible:
         value, found = texts[possible.pop()]
-        return ok(found, **{"is": value})
+        return answer("ok", found, **{"is": value})
     found = "by no known rule: an event is missing that another window had, or one is listed beyond the bounds"
     advice = "run it again; if it stays so, list without concurrency, and report it with the output of --json"
-    return failed(found, advice)
+    return answer("failed", found, advice)
 
 
-def check_page_size(findings: Findings) -> Answer | None:
-    """Find the largest page, and check that a limit is kept."""
+def _check_page_size(findings: Findings) -> Answer | None:
     for listing in findings.listings:
         if listing.limit and any(len(page.items) > listing.limit for page in listing.pages):
             found = f"a page had more events than its limit of {listing.limit}"
-            return warning(found, "--page-size has no effect", kept=False)
+            return answer("warning", found, "--page-size has no effect", kept=False)
     wide, refused = findings.wide, findings.refused_limit
     if wide is None or not wide.items:
         return None
     if (largest := wide.largest_page) is None:
-        return unknown(f"the largest was not reached: all {len(wide.items):,} events fit on a page", kept=True)
+        found = f"the largest was not reached: all {len(wide.items):,} events fit on a page"
+        return answer("unknown", found, kept=True)
     if refused is not None:
-        return ok(f"{largest:,} without a limit; a limit of {refused:,} is refused", kept=True)
+        return answer("ok", f"{largest:,} without a limit; a limit of {refused:,} is refused", kept=True)
     if largest == wide.limit:
-        return ok(f"{largest:,}, as requested; larger pages may be possible", kept=True)
+        return answer("ok", f"{largest:,}, as requested; larger pages may be possible", kept=True)
     found = f"at most {largest:,}: {wide.limit:,} were requested, and there were more"
-    return ok(found, largest=largest, kept=True)
+    return answer("ok", found, largest=largest, kept=True)
 
 
-def check_default_size(findings: Findings) -> Answer | None:
-    """Find the size of a page without a limit."""
+def _check_default_size(findings: Findings) -> Answer | None:
     listing = findings.wide if findings.refused_limit else findings.unlimited
     if listing is None:
         return None
     if (size := listing.largest_page) is None:
-        return unknown(f"not seen: all {len(listing.items):,} events came at once")
-    return ok(f"{size:,} events without a limit", default=size)
+        return answer("unknown", f"not seen: all {len(listing.items):,} events came at once")
+    return answer("ok", f"{size:,} events without a limit", default=size)
 
 
-def check_ending(findings: Findings) -> Answer | None:
+def _check_ending(findings: Findings) -> Answer | None:
     """Find out how the last page of a listing ends."""
     ended = [listing.pages for listing in findings.listings if listing.complete]
     if not ended:
-        return unknown("not seen: no listing was read to its end") if findings.wide else None
+        return answer("unknown", "not seen: no listing was read to its end") if findings.wide else None
     forms = sorted({pages[-1].cursor_form for pages in ended})
     texts = " or ".join(text for form, text in _CURSOR_TEXTS.items() if form in forms)
     empty = _ends_in_empty_page(findings)
     after = {True: ", and empty, after the page with the last events", False: "", None: "; after a full one, not seen"}
     one_page = "" if any(len(pages) > 1 for pages in ended) else "; seen in listings of one page"
     found = f"the last page is {texts}{after[empty]}{one_page}"
-    return ok(found, spelled=forms[0] if len(forms) == 1 else forms, empty=empty)
+    return answer("ok", found, spelled=forms[0] if len(forms) == 1 else forms, empty=empty)
 
 
 def _ends_in_empty_page(findings: Findings) -> bool | None:
@@ -139,14 +124,14 @@ def _ends_in_empty_page(findings: Findings) -> bool | None:
     return seen
 
 
-def check_empty_pages(findings: Findings) -> Answer | None:
+def _check_empty_pages(findings: Findings) -> Answer | None:
     """Look for empty pages that have a cursor, so that there is more."""
     if findings.wide is None:
         return None
-    if not (longest := max(_empty_in_a_row(listing) for listing in findings.listings)):
-        return ok("none with a cursor", in_a_row=0)
+    if not (longest := max(map(_empty_in_a_row, findings.listings))):
+        return answer("ok", "none with a cursor", in_a_row=0)
     found = f"{longest} in a row, each with a cursor: a listing takes as many more requests"
-    return warning(found, "list with the largest pages that the API allows", in_a_row=longest)
+    return answer("warning", found, "list with the largest pages that the API allows", in_a_row=longest)
 
 
 def _empty_in_a_row(listing: ProbedListing) -> int:
@@ -154,48 +139,43 @@ def _empty_in_a_row(listing: ProbedListing) -> int:
     return max((len(list(run)) for is_empty, run in groupby(empty) if is_empty), default=0)
 
 
-def check_page_time(findings: Findings) -> Answer | None:
-    """Measure how long a page takes."""
+def _check_page_time(findings: Findings) -> Answer | None:
     pages = [page for listing in findings.listings for page in listing.pages]
     if not pages:
         return None
-    slowest, typical = max(pages, key=lambda page: page.seconds), median(page.seconds for page in pages)
+    slowest, typical = max(pages, key=attrgetter("seconds")), median(page.seconds for page in pages)
     times = f"{typical * 1000:,.0f} ms as a rule, at most {slowest.seconds * 1000:,.0f} ms"
     found = f"{times}, for {len(slowest.items):,} events"
     values = {"median_seconds": round(typical, 3), "longest_seconds": round(slowest.seconds, 3)}
     if slowest.seconds > _WARN_PAGE_S:
-        return warning(found, "list with smaller pages, or give the client a longer timeout", **values)
-    return ok(found, **values)
+        return answer("warning", found, "list with smaller pages, or give the client a longer timeout", **values)
+    return answer("ok", found, **values)
 
 
-def check_lateness(findings: Findings) -> Answer | None:
-    """Measure how late events are collected."""
+def _check_lateness(findings: Findings) -> Answer | None:
     if not findings.known:
         return None
     latest = max(event.collected_ts - event.recorded_ts for event in findings.known)
     found = f"up to {latest:,.0f} s from t to a, among {len(findings.known):,} events"
     if latest >= _WARN_LATENESS_S:
-        return warning(found, "follow with a longer --lookback than 24h", longest_seconds=latest)
-    return ok(found, longest_seconds=latest)
+        return answer("warning", found, "follow with a longer --lookback than 24h", longest_seconds=latest)
+    return answer("ok", found, longest_seconds=latest)
 
 
-def check_times(findings: Findings) -> Answer | None:
+def _check_times(findings: Findings) -> Answer | None:
     """Look for fractional times; an event with one is listed, but has no id to get it by."""
     if not findings.known:
         return None
     fractional = sum(not isinstance(event.recorded_ts, int) for event in findings.known)
     if not fractional:
-        return ok(f"whole seconds, in all of {len(findings.known):,} events", whole=True)
+        return answer("ok", f"whole seconds, in all of {len(findings.known):,} events", whole=True)
     found = f"t is fractional in {fractional:,} of {len(findings.known):,} events"
-    return warning(found, "these events are listed, but cannot be read one by one: report it", whole=False)
+    return answer("warning", found, "these events are listed, but cannot be read one by one: report it", whole=False)
 
 
 def _ids_are_unique(findings: Findings) -> bool | None:
-    seen: dict[EventKey, set[EventMetadata]] = defaultdict(set)
-    for listing in findings.listings:
-        for event in listing.items:
-            seen[event_key(event)].add(event)
-    return all(len(events) == 1 for events in seen.values()) if seen else None
+    events = {event for listing in findings.listings for event in listing.items}
+    return len(events) == len(findings.known) if events else None
 
 
 def _id_finds_event(findings: Findings) -> bool | None:
@@ -230,7 +210,7 @@ _ASSUMPTIONS: dict[str, tuple[str, Callable[[Findings], bool | None]]] = {
 }
 
 
-def check_assumptions(findings: Findings) -> Answer | None:
+def _check_assumptions(findings: Findings) -> Answer | None:
     """Check what the client relies on, as far as the findings show it."""
     values = {name: holds(findings) for name, (_, holds) in _ASSUMPTIONS.items()}
     texts = {name: text for name, (text, _) in _ASSUMPTIONS.items()}
@@ -238,23 +218,25 @@ def check_assumptions(findings: Findings) -> Answer | None:
     unseen = [text for name, text in texts.items() if values[name] is None]
     if broken:
         advice = "events may be lost: report it, with the output of --json"
-        return failed(f"does not hold: {'; '.join(broken)}", advice, **values)
+        return answer("failed", f"does not hold: {'; '.join(broken)}", advice, **values)
     if not unseen:
-        return ok(f"all hold: {'; '.join(texts.values())}", **values)
-    return None if len(unseen) == len(values) else unknown(f"the others hold; not seen: {'; '.join(unseen)}", **values)
+        return answer("ok", f"all hold: {'; '.join(texts.values())}", **values)
+    if len(unseen) == len(values):
+        return None
+    return answer("unknown", f"the others hold; not seen: {'; '.join(unseen)}", **values)
 
 
 BEHAVIOUR_CHECKS = (
-    CheckSpec("order", ("direction", "by"), check_order),
-    CheckSpec("window", ("is",), partial(check_rule, attrgetter("clock"), _CLOCKS)),
-    CheckSpec("from", ("is",), partial(check_rule, attrgetter("lower"), _BOUNDS)),
-    CheckSpec("to", ("is",), partial(check_rule, attrgetter("upper"), _BOUNDS)),
-    CheckSpec("page size", ("largest", "kept"), check_page_size),
-    CheckSpec("default size", ("default",), check_default_size),
-    CheckSpec("ending", ("spelled", "empty"), check_ending),
-    CheckSpec("empty pages", ("in_a_row",), check_empty_pages),
-    CheckSpec("page time", ("longest_seconds",), check_page_time),
-    CheckSpec("lateness", ("longest_seconds",), check_lateness),
-    CheckSpec("times", ("whole",), check_times),
-    CheckSpec("assumptions", tuple(_ASSUMPTIONS), check_assumptions),
+    CheckSpec("order", _check_order, ("direction", "by")),
+    CheckSpec("window", partial(_check_rule, attrgetter("clock"), _CLOCKS), ("is",)),
+    CheckSpec("from", partial(_check_rule, attrgetter("lower"), _BOUNDS), ("is",)),
+    CheckSpec("to", partial(_check_rule, attrgetter("upper"), _BOUNDS), ("is",)),
+    CheckSpec("page size", _check_page_size, ("largest", "kept")),
+    CheckSpec("default size", _check_default_size, ("default",)),
+    CheckSpec("ending", _check_ending, ("spelled", "empty")),
+    CheckSpec("empty pages", _check_empty_pages, ("in_a_row",)),
+    CheckSpec("page time", _check_page_time, ("longest_seconds",)),
+    CheckSpec("lateness", _check_lateness, ("longest_seconds",)),
+    CheckSpec("times", _check_times, ("whole",)),
+    CheckSpec("assumptions", _check_assumptions, tuple(_ASSUMPTIONS)),
 )

@@ -3,20 +3,9 @@
 from typing import Literal, TypeAlias
 
 import aiohttp
-from attrs import frozen
 
-from cfevents.errors import (
-    APIConnectionError,
-    APIError,
-    APIResponseError,
-    APIStatusError,
-    APITimeoutError,
-    AuthenticationError,
-    CfEventsError,
-    NotFoundError,
-    PermissionDeniedError,
-    RateLimitError,
-)
+from cfevents import errors
+from cfevents.doctor.findings import Answer, answer
 
 Category: TypeAlias = Literal[
     "name", "proxy", "tls", "connection", "timeout", "page", "redirect", "server", "answer", "credentials",
@@ -24,14 +13,21 @@ Category: TypeAlias = Literal[
 ]  # fmt: skip
 """What the trouble is with. ``page``: a web page, or nothing at all, came in place of the API's JSON."""
 
-_BY_ERROR: tuple[tuple[type[CfEventsError], Category], ...] = (
-    (APITimeoutError, "timeout"),
-    (APIConnectionError, "connection"),
-    (RateLimitError, "blocked"),
-    (AuthenticationError, "credentials"),
-    (PermissionDeniedError, "permission"),
-    (NotFoundError, "not found"),
-    (APIStatusError, "refused"),
+# By the error's class, or by that of a cause; any other error is trouble with the connection.
+_BY_ERROR: tuple[tuple[type[BaseException], Category], ...] = (
+    (errors.APITimeoutError, "timeout"),
+    (errors.RateLimitError, "blocked"),
+    (errors.InternalServerError, "server"),
+    (errors.AuthenticationError, "credentials"),
+    (errors.PermissionDeniedError, "permission"),
+    (errors.NotFoundError, "not found"),
+    (errors.APIStatusError, "refused"),
+    (errors.APIResponseError, "answer"),
+    (aiohttp.ClientConnectorDNSError, "name"),
+    (aiohttp.ClientHttpProxyError, "proxy"),
+    (aiohttp.ClientProxyConnectionError, "proxy"),
+    (aiohttp.ClientSSLError, "tls"),
+    (aiohttp.ServerFingerprintMismatch, "tls"),
 )
 _TEXTS: dict[Category, tuple[str, str]] = {
     "name": ("the name of the API's host is not resolved", "check the DNS of this machine, and CLOUDFLARE_BASE_URL"),
@@ -44,10 +40,7 @@ _TEXTS: dict[Category, tuple[str, str]] = {
         "where a proxy inspects TLS, let SSL_CERT_FILE name a file with its CA; check this machine's clock, too",
     ),
     "connection": ("no connection", "check the network, a firewall, and CLOUDFLARE_BASE_URL if it is set"),
-    "timeout": (
-        "no response in time",
-        "check the network; where it needs a proxy, name it in HTTPS_PROXY",
-    ),
+    "timeout": ("no response in time", "check the network; where it needs a proxy, name it in HTTPS_PROXY"),
     "page": (
         "what answered is not the API",
         "a proxy or a login page stands in between, or CLOUDFLARE_BASE_URL is wrong: open the URL in a browser",
@@ -75,67 +68,33 @@ _TEXTS: dict[Category, tuple[str, str]] = {
 }  # fmt: skip
 
 
-@frozen
-class Diagnosis:
-    """Why a request failed."""
-
-    category: Category
-    summary: str
-    advice: str
-
-
-def diagnose(error: CfEventsError, body: bytes | None = None, *, proxied: bool = False) -> Diagnosis:
-    """Return why a request failed, and what to do.
-
-    Args:
-        error: The error that was raised.
-        body: The response's body, if one came.
-        proxied: The request went through a proxy.
-    """
+def diagnose(error: errors.CfEventsError, body: bytes | None, *, proxied: bool) -> Answer:
+    """Return why a request failed, and what to do; `body` is that of the last response, if one came."""
     category = _category(error, body)
     if category == "name" and proxied:
         # The proxy resolves the API's name.
         category = "proxy"
     summary, advice = _TEXTS[category]
-    if isinstance(error, RateLimitError) and error.retry_after:
+    if isinstance(error, errors.RateLimitError) and error.retry_after:
         summary, advice = f"{summary}, for {error.retry_after} s from now", f"{advice}; then run it again"
-    ray = f" (CF-Ray {error.ray_id})" if isinstance(error, APIError) and error.ray_id else ""
+    ray = f" (CF-Ray {error.ray_id})" if isinstance(error, errors.APIError) and error.ray_id else ""
     # The bare message: the error's text has the path, and with it the account.
     message = str(error.args[0]).removeprefix("the connection failed: ")
-    return Diagnosis(category, f"{summary}: {message}{ray}", advice)
+    return answer("failed", f"{summary}: {message}{ray}", advice, trouble=category)
 
 
-def _category(error: CfEventsError, body: bytes | None) -> Category:
-    if isinstance(error, APIStatusError) and 300 <= error.status < 400:
+def _category(error: errors.CfEventsError, body: bytes | None) -> Category:
+    if isinstance(error, errors.APIStatusError) and 300 <= error.status < 400:
         return "redirect"
-    if isinstance(error, APIStatusError | APIResponseError) and _is_web_page(error, body):
-        return "page"
-    if isinstance(error, APIStatusError) and error.status >= 500:
-        return "server"
-    if isinstance(error, APIResponseError):
-        return "answer"
-    for cls, category in _BY_ERROR:
-        if isinstance(error, cls):
-            return _connection_category(error) if category == "connection" else category
-    return "refused"
-
-
-def _is_web_page(error: APIStatusError | APIResponseError, body: bytes | None) -> bool:
-    """Return True where HTML came, or nothing, with a status with which the API itself sends JSON."""
+    # What stands in front of the API refuses and fails with pages of its own, which need no name.
+    from_api = not isinstance(error, errors.RateLimitError | errors.InternalServerError)
     is_html = body is not None and body.lstrip()[:1] in {b"<", b""}
-    sends_json = isinstance(error, APIResponseError) or error.status < 500
-    return sends_json and is_html and not isinstance(error, RateLimitError)
-
-
-def _connection_category(error: BaseException) -> Category:
+    if isinstance(error, errors.APIStatusError | errors.APIResponseError) and from_api and is_html:
+        return "page"
     cause: BaseException | None = error
     while cause is not None:
-        match cause:
-            case aiohttp.ClientConnectorDNSError():
-                return "name"
-            case aiohttp.ClientHttpProxyError() | aiohttp.ClientProxyConnectionError():
-                return "proxy"
-            case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-                return "tls"
+        for cls, category in _BY_ERROR:
+            if isinstance(cause, cls):
+                return category
         cause = cause.__cause__
     return "connection"

@@ -2,31 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import field, frozen
-
-from cfevents import _time
-from cfevents._http.transport import Transport
+from cfevents import _time, errors
 from cfevents._listing.pages import CursorGuard
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response
 from cfevents._time import TimeWindow
 from cfevents._validation import validate_path_segment
-from cfevents.doctor.access_checks import ACCESS_CHECKS
+from cfevents.doctor.access_checks import ACCESS_CHECKS, FIRST_CHECKS
 from cfevents.doctor.behaviour_checks import BEHAVIOUR_CHECKS
+from cfevents.doctor.diagnosis import diagnose
 from cfevents.doctor.findings import CursorForm, DoctorReport, Findings, ProbedListing, SeenPage, TimedResponse
-from cfevents.doctor.inference import event_time, most_telling_window, possible_orders, window_rules
-from cfevents.errors import (
-    APIConnectionError,
-    AuthenticationError,
-    BadRequestError,
-    CfEventsError,
-    ConfigurationError,
-    PaginationError,
-    RateLimitError,
-)
+from cfevents.doctor.inference import RULES, most_telling_window, possible_orders, window_rules
 
 if TYPE_CHECKING:
     from cfevents._client import Client
@@ -51,30 +40,23 @@ _MAX_WINDOWS = 4
 # On either side of an event: enough for an appliance to do several sorts of things.
 _AROUND_S = 1800
 # After one of these, every further request would fail as well.
-_FATAL_ERRORS = (APIConnectionError, AuthenticationError, RateLimitError)
+_FATAL_ERRORS = (errors.APIConnectionError, errors.AuthenticationError, errors.RateLimitError)
 
 
 async def examine(client: "Client", connector_id: str | None = None, *, from_environment: bool = True) -> DoctorReport:
     """Return what works and what the API does, found by at most twelve requests; none repeated, no block waited out.
 
-    Args:
-        client: An open client.
-        connector_id: The connector to examine; the one with the last heartbeat where it is left out.
-        from_environment: The client has its settings from the environment, so that the report names them.
-
-    Raises:
-        ConfigurationError: The client is not open, or its token cannot be had.
-        TypeError: The connector's id is not text.
-        ValueError: The connector's id is not one segment of a path.
+    Without a connector's id, the one with the last heartbeat is examined. The report names the variables of the
+    environment if the client has its settings from there. Wrong settings and a wrong id raise as in `Client`.
     """
     if connector_id is not None:
         validate_path_segment("connector_id", connector_id)
     probe = Probe(client)
     findings = Findings(
         host=probe.api.base_url.host,
-        proxied=probe.recorder.transport.is_proxied,
+        proxied=probe.is_proxied,
         from_environment=from_environment,
-        responses=probe.recorder.responses,
+        responses=probe.responses,
         connector_id=connector_id,
     )
     await _run_steps(probe, findings)
@@ -82,14 +64,9 @@ async def examine(client: "Client", connector_id: str | None = None, *, from_env
     hidden = {probe.api.account_id: "<account>"}
     if findings.connector_id is not None:
         hidden[findings.connector_id] = "<connector>"
-    checks = [spec.check(findings) for spec in (*ACCESS_CHECKS, *BEHAVIOUR_CHECKS)]
-    rays = [timed.response.ray_id for timed in findings.responses]
-    return DoctorReport(
-        tuple(check for check in checks if check is not None),
-        len(probe.recorder.sent),
-        tuple(ray_id for ray_id in rays if ray_id),
-        hidden,
-    )
+    checks = [check for spec in (*ACCESS_CHECKS, *BEHAVIOUR_CHECKS) if (check := spec.check(findings)) is not None]
+    rays = [timed.response.ray_id for timed in findings.responses if timed.response.ray_id]
+    return DoctorReport(tuple(checks), probe.requests, tuple(rays), hidden)
 
 
 async def _run_steps(probe: "Probe", findings: Findings) -> None:
@@ -99,12 +76,15 @@ async def _run_steps(probe: "Probe", findings: Findings) -> None:
             await step(probe, findings)
         except OutOfRequestsError as stop:
             findings.stopped = str(stop)
-        except ConfigurationError:
+        except errors.ConfigurationError:
             raise
-        except CfEventsError as error:
+        except errors.CfEventsError as error:
             body = findings.responses[-1].response.body if findings.responses else None
-            findings.failures[name] = error, body
-            if name == "connectors" or isinstance(error, _FATAL_ERRORS):
+            failure = diagnose(error, body, proxied=findings.proxied)
+            is_first = name == "connectors"
+            failed = FIRST_CHECKS.get(failure.values["trouble"], "connection") if is_first else name
+            findings.failures[failed] = failure
+            if is_first or isinstance(error, _FATAL_ERRORS):
                 findings.stopped = "an earlier request failed"
         if findings.stopped is not None:
             return
@@ -114,35 +94,28 @@ class OutOfRequestsError(Exception):
     """No further request may be sent; the message has the reason."""
 
 
-@frozen(eq=False, repr=False)
-class Recorder:
-    """A transport that keeps what it sends and receives."""
+class Probe:
+    """Sends single requests through an open client, within its budget, and keeps the responses."""
 
-    transport: Transport
-    sent: list[Request[Any]] = field(factory=list)
-    responses: list[TimedResponse] = field(factory=list)
+    def __init__(self, client: "Client") -> None:
+        """Put itself in the place of the client's transport."""
+        connection = client._get_connection()
+        self._client, self._transport = client, connection.transport
+        self._connection = connection.with_transport(self)
+        self.api, self.is_proxied = connection.endpoints, connection.transport.is_proxied
+        self.requests = 0
+        self.responses: list[TimedResponse] = []
 
     async def send(self, request: Request[Any]) -> Response:
         """Send a request once; raises `OutOfRequestsError` where that would be one too many."""
-        if len(self.sent) >= MAX_REQUESTS:
+        if self.requests >= MAX_REQUESTS:
             raise OutOfRequestsError(f"the {MAX_REQUESTS} requests of an examination were sent")
-        self.sent.append(request)
+        self.requests += 1
         loop = asyncio.get_running_loop()
         sent_at, began = _time.now(), loop.time()
-        response = await self.transport.send(request)
+        response = await self._transport.send(request)
         self.responses.append(TimedResponse(sent_at, _time.now(), loop.time() - began, response))
         return response
-
-
-class Probe:
-    """Sends single requests through an open client, within its budget."""
-
-    def __init__(self, client: "Client") -> None:
-        """Put a recorder in the place of the client's transport."""
-        connection = client._get_connection()
-        self._client, self.api = client, connection.endpoints
-        self.recorder = Recorder(connection.transport)
-        self._connection = connection.with_transport(self.recorder)
 
     async def request(self, request: Request[ResultT]) -> ResultT:
         """Return a request's result; raises `CfEventsError` and `OutOfRequestsError`, as `list_pages` does."""
@@ -159,14 +132,9 @@ class Probe:
         enough: float = float("inf"),
         max_pages: int = 3,
     ) -> ProbedListing:
-        """Return the pages of a window, from its first one on; fewer where there is no request left.
+        """Return the pages of a window, each of at most `limit` events.
 
-        Args:
-            connector_id: The connector.
-            window: The window, sent as it is.
-            limit: How many events to request per page.
-            enough: Stop after so many events.
-            max_pages: Stop after so many pages with events.
+        After `enough` events or `max_pages` pages with events no more are requested, nor where no request is left.
         """
         first = request = self.api.list_events(connector_id, window, limit=limit)
         pages, cursors = [await self._seen_page(first)], CursorGuard()
@@ -177,7 +145,7 @@ class Probe:
                 if sum(filled) >= enough or len(filled) >= max_pages:
                     break
                 pages.append(await self._seen_page(request))
-        except PaginationError:
+        except errors.PaginationError:
             return ProbedListing(window, limit, tuple(pages), circular=True)
         except OutOfRequestsError:
             pass  # The pages until then are findings, too.
@@ -185,12 +153,11 @@ class Probe:
 
     async def _seen_page(self, request: "Request[Listing]") -> SeenPage:
         listing = await self.request(request)
-        timed = self.recorder.responses[-1]
-        return SeenPage(listing.items, listing.cursor or None, cursor_form(timed.response.body), timed.seconds)
+        timed = self.responses[-1]
+        return SeenPage(listing.items, listing.cursor or None, _cursor_form(timed.response.body), timed.seconds)
 
 
-def cursor_form(body: bytes) -> CursorForm:
-    """Return the form of the cursor in a page's JSON."""
+def _cursor_form(body: bytes) -> CursorForm:
     result = json.loads(body)["result"]
     if "cursor" not in result:
         return "absent"
@@ -207,7 +174,12 @@ async def _list_wide(probe: Probe, findings: Findings) -> None:
     """List the last 30 days of the connector, or of the first of several that has enough events."""
     now = int(_time.now())
     window = TimeWindow(now - _WIDE_WINDOW_S, now + 1)
-    candidates = _candidates(findings)
+    if findings.connector_id is not None:
+        candidates = [findings.connector_id]
+    else:
+        connectors = findings.connectors or ()
+        newest = sorted(connectors, key=lambda connector: connector.last_heartbeat or "", reverse=True)
+        candidates = [connector.id for connector in newest[:_MAX_CONNECTORS]]
     findings.connector_id = next(iter(candidates), None)
     for connector_id in candidates:
         listing = await _first_pages(probe, findings, connector_id, window)
@@ -217,18 +189,10 @@ async def _list_wide(probe: Probe, findings: Findings) -> None:
             return
 
 
-def _candidates(findings: Findings) -> Sequence[str]:
-    """Return the connectors that may be examined, the one with the last heartbeat first."""
-    if findings.connector_id is not None:
-        return [findings.connector_id]
-    connectors = sorted(findings.connectors or (), key=lambda connector: connector.last_heartbeat or "", reverse=True)
-    return [connector.id for connector in connectors[:_MAX_CONNECTORS]]
-
-
 async def _first_pages(probe: Probe, findings: Findings, connector_id: str, window: TimeWindow) -> ProbedListing:
     try:
         return await probe.list_pages(connector_id, window, limit=_PAGE_LIMIT, enough=_ENOUGH_EVENTS)
-    except BadRequestError:
+    except errors.BadRequestError:
         # The documentation does not say how large a limit may be.
         listing = await probe.list_pages(connector_id, window, enough=_ENOUGH_EVENTS)
     findings.refused_limit = _PAGE_LIMIT
@@ -283,8 +247,8 @@ def _smallest_of_several(findings: Findings) -> ProbedListing | None:
 
 
 def _busy_hour(findings: Findings) -> TimeWindow:
-    rules = window_rules(findings)
-    times = sorted(event_time(rules[0].clock if rules else "t", event) for event in findings.known)
+    rule = next(iter(window_rules(findings)), RULES[0])
+    times = sorted(rule.time(event) for event in findings.known)
     # Some 50 of them are enough to find a busy hour, and trying each would take long.
     tried = times[:: len(times) // 50 + 1]
     middle = int(max(tried, key=lambda centre: sum(abs(time - centre) <= _AROUND_S for time in times)))

@@ -4,13 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._time import TimeWindow
 from cfevents.doctor.findings import Findings, ProbedListing
 
-Direction: TypeAlias = Literal["ascending", "descending"]
 SortKey: TypeAlias = Literal["t and n", "t", "a", "kind"]
 EventClock: TypeAlias = Literal["t", "a"]
 """One of an event's times: ``t``, when it was recorded, or ``a``, when it was collected."""
@@ -35,17 +34,13 @@ _SORT_KEYS: Mapping[SortKey, Callable[[EventMetadata], Any]] = {
 class ListingOrder(NamedTuple):
     """An order in which events could be listed."""
 
-    direction: Direction
+    direction: Literal["ascending", "descending"]
     key: SortKey
     """``kind`` is by kind first, then by ``t`` and ``n``."""
 
 
 def possible_orders(runs: Iterable[Sequence[EventMetadata]]) -> tuple[ListingOrder, ...]:
-    """Return the orders that no listing contradicts; none for events in any order.
-
-    Args:
-        runs: Events as they came, listing by listing.
-    """
+    """Return the orders that no listing contradicts, from the events of each as they came; none for any order."""
     # An event that comes twice, as neighbouring pages may have it, counts where it came first.
     runs = [list({event_key(event): event for event in run}.values()) for run in runs]
     orders = [
@@ -65,32 +60,25 @@ def enough_for_order(runs: Iterable[Sequence[EventMetadata]]) -> bool:
 
 
 class WindowRule(NamedTuple):
-    """A rule by which a window could take events."""
+    """A rule by which a window could take events: by one of their times, with bounds that are inclusive or not."""
 
     clock: EventClock
-    """The time that is compared with the bounds."""
-
     lower: bool
-    """An event exactly on the lower bound is taken."""
-
     upper: bool
-    """An event exactly on the upper bound is taken."""
+
+    def time(self, event: EventMetadata) -> float:
+        """Return the compared time, in seconds since the Unix epoch."""
+        return event.recorded_ts if self.clock == "t" else event.collected_ts
 
     def takes(self, event: EventMetadata, window: TimeWindow) -> bool:
         """Return True where the window has the event."""
-        time = event_time(self.clock, event)
+        time = self.time(event)
         late_enough = time > window.since or (self.lower and time == window.since)
         return late_enough and (time < window.until or (self.upper and time == window.until))
 
 
-_EVENT_CLOCKS: tuple[EventClock, ...] = ("t", "a")
-RULES = tuple(WindowRule(*terms) for terms in product(_EVENT_CLOCKS, (True, False), (True, False)))
+RULES = tuple(WindowRule(*terms) for terms in product(get_args(EventClock), (True, False), (True, False)))
 """All rules that are considered."""
-
-
-def event_time(clock: EventClock, event: EventMetadata) -> float:
-    """Return one of an event's times, in seconds since the Unix epoch."""
-    return event.recorded_ts if clock == "t" else event.collected_ts
 
 
 def window_rules(findings: Findings) -> tuple[WindowRule, ...]:
@@ -106,12 +94,10 @@ def consistent_rules(
 ) -> tuple[WindowRule, ...]:
     """Return the rules that take every event of a listing, and none of the known events that it does not have.
 
-    Args:
-        rules: The rules to choose from.
-        listing: The listing; an incomplete one counts for the events that it has alone.
-        known: Events that exist, as other listings showed.
+    An incomplete listing counts for the events that it has alone.
     """
-    missing = listing.missing(known)
+    listed = {event_key(event) for event in listing.items}
+    missing = [event for event in known if event_key(event) not in listed] if listing.complete else []
     return tuple(
         rule
         for rule in rules
@@ -129,11 +115,6 @@ def most_telling_window(
     predicts a listing for each of them. The best candidate leaves the fewest rules in the worst case, which is the
     largest set of rules with the same prediction. The cost is bounded by the size of the sample: at most some
     500 windows, times 8 rules, times 10 events.
-
-    Args:
-        rules: The rules that are still possible.
-        known: Events that exist.
-        listed: Windows that were listed already.
     """
     sample = _closest_neighbours(known)
     ranked = [
