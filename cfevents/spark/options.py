@@ -23,23 +23,17 @@ _SECRET_WORDS = ("token", "key", "email", "password", "secret")
 class Options:
     """The parsed options. They travel to the tasks, so they hold no secret, only the place of one."""
 
-    connectors: tuple[str, ...] | None
-    """Connector ids; None for all of the account, which are listed when a job is planned."""
-
+    connectors: tuple[str, ...] | None  # None: all of the account, which are listed when a job is planned
     since: str | None = None
     until: str | None = None
     kind: tuple[str, ...] = ()
     details: bool = False
     page_size: int | None = None
-    interval: float = 60.0
-    """Seconds between two batches of a stream."""
-
+    interval: float = 60.0  # seconds between two batches of a stream
     lookback: float = 86_400.0
     """Seconds before the end of its predecessor at which a batch of a stream begins."""
 
-    slots: int = 1
-    """Tasks that may run at a time, over all executors."""
-
+    slots: int = 1  # tasks that may run at a time, over all executors
     requests: int = 1200
     period: float = 300.0
     share: float = 0.9
@@ -67,11 +61,7 @@ class Options:
 
 
 def parse_options(given: Mapping[str, str], mode: Mode | None = None) -> Options:
-    """Parse the options.
-
-    Args:
-        given: The text of each option, by name in lower case.
-        mode: The way of reading; None where it is not known yet.
+    """Parse the text of each option, by name in lower case; without a mode, the way of reading is not known yet.
 
     Raises:
         ValueError: Some options cannot be used; the message names all of them, with the reason and the remedy.

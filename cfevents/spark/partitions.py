@@ -36,8 +36,6 @@ class EventPartition:
 
     connector_id: str
     window: TimeWindow
-    """The window to list."""
-
     seam: TimeWindow | None = None
     """The window that the partition before lists too; None for the first."""
 
@@ -48,42 +46,27 @@ class EventPartition:
 def partition_window(
     connector_ids: Sequence[str], window: TimeWindow, slots: int, ahead: int = 0
 ) -> list[EventPartition]:
-    """Return the partitions of a window.
-
-    Args:
-        connector_ids: The connectors.
-        window: The window.
-        slots: How many tasks run at a time.
-        ahead: Seconds after the window's end that are listed too, where few events are expected.
-    """
+    """Return the partitions of a window for so many slots; `ahead` seconds after its end are listed as well."""
     if not connector_ids:
         return []
     max_parts = max(1, (window.until - window.since) // _MIN_PARTITION_S)
     extra, more = divmod(_EXTRA_PARTITIONS_PER_SLOT * slots, len(connector_ids))
-    return [
-        partition
-        for number, connector_id in enumerate(connector_ids)
-        for partition in _split(connector_id, window, min(max_parts, 1 + extra + (number < more)), ahead)
-    ]
-
-
-def _split(connector_id: str, window: TimeWindow, parts: int, ahead: int) -> list[EventPartition]:
-    since, until = window
-    ends = [since + (until - since) * number // parts for number in range(parts + 1)]
-    ends[-1] += ahead
-    # A second early: whether bounds are inclusive is not known.
-    return [EventPartition(connector_id, TimeWindow(since, ends[1]))] + [
-        EventPartition(connector_id, TimeWindow(begin - 1, end), TimeWindow(begin - 1, begin))
-        for begin, end in pairwise(ends[1:])
-    ]
+    partitions = []
+    for number, connector_id in enumerate(connector_ids):
+        parts = min(max_parts, 1 + extra + (number < more))
+        ends = [window.since + (window.until - window.since) * part // parts for part in range(parts + 1)]
+        ends[-1] += ahead
+        partitions.append(EventPartition(connector_id, TimeWindow(window.since, ends[1])))
+        # A second early: whether bounds are inclusive is not known.
+        partitions += [
+            EventPartition(connector_id, TimeWindow(begin - 1, end), TimeWindow(begin - 1, begin))
+            for begin, end in pairwise(ends[1:])
+        ]
+    return partitions
 
 
 def next_offset(start: Offset, options: Options, now: float) -> Offset:
-    """Return the offset of the batch that is read now; it never goes back, also where the clock was set back.
-
-    Raises:
-        ValueError: The offset is not one of this format.
-    """
+    """Return the offset of the batch that is read now; it never goes back, also where the clock was set back."""
     if start:
         since = _own(start)["since"]
     else:
@@ -116,7 +99,7 @@ class _OffsetState:
 
 
 def _own(offset: Offset) -> Offset:
-    """Return an offset that Spark kept, if it is one of this format."""
+    """Return an offset that Spark kept, checked."""
     try:
         structure_state(offset, _OffsetState)
     except ValueError as error:

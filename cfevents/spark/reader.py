@@ -1,8 +1,9 @@
 """The work of one task: a partition, read with a client that keeps the pace of its slot."""
 
 import asyncio
+import math
 import os
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from itertools import compress
@@ -40,11 +41,7 @@ def spark_columns(*, payloads: bool) -> list[tuple[str, str]]:
 
 
 async def find_connectors(options: Options) -> tuple[str, ...]:
-    """Return the ids of the connectors to read.
-
-    Raises:
-        CfEventsError: The account's connectors could not be listed, or the id of one of them cannot be requested.
-    """
+    """Return the ids of the connectors to read; raises `CfEventsError` where one of them cannot be requested."""
     if options.connectors is not None:
         return options.connectors
     async with open_client(options) as client:
@@ -55,37 +52,25 @@ async def find_connectors(options: Options) -> tuple[str, ...]:
 
 
 def read(partition: EventPartition, options: Options) -> Iterator[pa.RecordBatch]:
-    """Yield a partition in batches.
-
-    Raises:
-        CfEventsError: It could not be read; a note on the error names the connector and the window.
-    """
+    """Yield a partition in batches; a note on a `CfEventsError` names the connector and the window."""
     columns, schema = tables.Columns(payloads=options.details), arrow_schema(payloads=options.details)
     try:
         with asyncio.Runner() as runner:
             batches = _record_batches(partition, options, columns)
             try:
-                while (batch := runner.run(_next_batch(batches))) is not None:
+                while (batch := runner.run(_wait_for(anext(batches, None)))) is not None:
                     yield from columns.table([batch]).cast(schema).to_batches()
             finally:
-                runner.run(_close_batches(batches))
+                runner.run(_wait_for(batches.aclose()))
     except CfEventsError as error:
         since, until = map(_format_time, partition.window)
         error.add_note(f"connector {partition.connector_id!r}, from {since} to {until}")
-        raise without_traceback(error) from None
+        # Spark prints a traceback several times over, and the message is lost in it.
+        raise error.with_traceback(None) from None
 
 
-def without_traceback(error: CfEventsError) -> CfEventsError:
-    """Return the error without its traceback: Spark prints that several times over, and the message is lost in it."""
-    return error.with_traceback(None)
-
-
-async def _next_batch(batches: AsyncGenerator[pa.RecordBatch, None]) -> pa.RecordBatch | None:
-    return await anext(batches, None)
-
-
-async def _close_batches(batches: AsyncGenerator[pa.RecordBatch, None]) -> None:
-    await batches.aclose()
+async def _wait_for(awaitable: Awaitable[pa.RecordBatch | None]) -> pa.RecordBatch | None:
+    return await awaitable  # a runner takes coroutines only
 
 
 async def _record_batches(
@@ -116,7 +101,10 @@ async def read_events(client: Client, partition: EventPartition, options: Option
     held_back = list[EventBatch]()
     async with aclosing((stream.details(concurrency=1) if options.details else stream)._batches()) as pages:
         async for page in pages:
-            batch = _without_later(partition, page)
+            # Later ones belong to the next batch of a stream. So a batch has the same events whenever it is read, and
+            # one that takes days does not move Spark's watermark so far that the next one's are too late for it.
+            limit = math.inf if partition.collected_until is None else partition.collected_until
+            batch = _select(partition, page, [event.collected_ts <= limit for event in page.events])
             shared = [_may_lie_in(partition.seam, event) for event in batch.events]
             if any(shared):
                 held_back.append(_select(partition, batch, shared))
@@ -145,30 +133,9 @@ def _may_lie_in(seam: TimeWindow | None, event: EventMetadata) -> bool:
     return seam is not None and any(seam.since - 1 < time < seam.until + 1 for time in times)
 
 
-def _without_later(partition: EventPartition, batch: EventBatch) -> EventBatch:
-    """Leave what was collected later to the next batch of a stream.
-
-    So a batch has the same events whenever it is read, and one that takes days does not move Spark's watermark so far
-    that the events of the next one are too late for it.
-    """
-    limit = partition.collected_until
-    if limit is None:
-        return batch
-    return _select(partition, batch, [event.collected_ts <= limit for event in batch.events])
-
-
 def _select(partition: EventPartition, batch: EventBatch, wanted: list[bool]) -> EventBatch:
     recorded = None if batch.recorded is None else list(compress(batch.recorded, wanted))
     return EventBatch(partition.connector_id, list(compress(batch.events, wanted)), recorded)
-
-
-class _SlotBudget(Budget):
-    """One request at a time, each a pace after the last response."""
-
-    def __init__(self, options: Options) -> None:
-        super().__init__(1, options.pace, options.share)
-        # By then every slot has met the block: the last does so two paces after the first, if its task begins.
-        self._block.min_margin = 2 * options.pace + 1
 
 
 @asynccontextmanager
@@ -176,11 +143,11 @@ async def open_client(options: Options) -> AsyncGenerator[Client, None]:
     """Open a client that keeps the pace of one slot, without knowing of the others.
 
     Its first request waits a pace too: the task that had the slot before may have got a response just now.
-
-    Raises:
-        ConfigurationError: There are no credentials or no account in the environment of the task.
     """
-    budget = _SlotBudget(options)
+    # One request at a time, each a pace after the last response.
+    budget = Budget(1, options.pace, options.share)
+    # By then every slot has met the block: the last does so two paces after the first, if its task begins.
+    budget._block.min_margin = 2 * options.pace + 1
     try:
         client = Client(
             api_token=_find_token(options),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pyarrow as pa
 from attrs import evolve
@@ -19,7 +19,7 @@ from cfevents.errors import CfEventsError
 from cfevents.spark import partitions
 from cfevents.spark.options import Mode, Options, parse_options
 from cfevents.spark.partitions import Offset
-from cfevents.spark.reader import find_connectors, read, spark_columns, without_traceback
+from cfevents.spark.reader import find_connectors, read, spark_columns
 
 
 class EventsDataSource(DataSource):
@@ -63,23 +63,23 @@ class EventsDataSource(DataSource):
         return options
 
 
-class _BatchReader(DataSourceReader):
+class _PartitionReader:
     def __init__(self, options: Options) -> None:
         self._options = options
 
+    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
+        # Spark makes an empty partition where there are none.
+        return iter(()) if partition.value is None else read(partition.value, self._options)
+
+
+class _BatchReader(_PartitionReader, DataSourceReader):
     def partitions(self) -> list[InputPartition]:
         return _plan(self._options, self._options.window)
 
-    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        return _read_partition(partition, self._options)
 
-
-class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
+class _StreamReader(_PartitionReader, DataSourceStreamReader, SupportsTriggerAvailableNow):
     _started_at: float | None = None
     """The present of a query that reads what is available and ends."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
 
     def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
         return partitions.FIRST_OFFSET
@@ -98,9 +98,6 @@ class _StreamReader(DataSourceStreamReader, SupportsTriggerAvailableNow):
             return []
         return _plan(self._options, window, partitions.AHEAD_S, window.until)
 
-    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        return _read_partition(partition, self._options)
-
 
 class _RefusedReader(DataSourceStreamReader):
     """The reader of a stream whose options cannot be used: every method raises the reason."""
@@ -108,17 +105,10 @@ class _RefusedReader(DataSourceStreamReader):
     def __init__(self, error: ValueError) -> None:
         self._error = error
 
-    def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
+    def _refuse(self, *_: Any) -> NoReturn:
         raise self._error
 
-    def latestOffset(self, start: Offset, limit: Any) -> Offset:  # noqa: N802 - Spark's name
-        raise self._error
-
-    def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
-        raise self._error
-
-    def read(self, partition: InputPartition) -> Iterator[pa.RecordBatch]:
-        raise self._error
+    initialOffset = latestOffset = partitions = read = _refuse  # noqa: N815 - Spark's names
 
 
 def _plan(
@@ -127,11 +117,6 @@ def _plan(
     try:
         ids = asyncio.run(find_connectors(options))
     except CfEventsError as error:
-        raise without_traceback(error) from None
+        raise error.with_traceback(None) from None  # see `read`
     parts = partitions.partition_window(ids, window, options.slots, ahead)
     return [InputPartition(evolve(part, collected_until=collected_until)) for part in parts]
-
-
-def _read_partition(partition: InputPartition, options: Options) -> Iterator[pa.RecordBatch]:
-    # Spark makes an empty partition where there are none.
-    return iter(()) if partition.value is None else read(partition.value, options)
