@@ -318,7 +318,7 @@ class Client:
         return Usage(counters.sent, counters.repeated, counters.waited, self._budget.left)
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a client holds credentials and connections, and cannot be copied: make one where it is needed")
+        raise TypeError("a client holds credentials and connections, and is not copied: make one where it is needed")
 
     def __repr__(self) -> str:
         # A traceback shows this for a client that could not be made, too.

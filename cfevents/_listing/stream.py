@@ -105,8 +105,9 @@ class EventStream(ConnectorStream):
     __module__ = "cfevents"
 
     def __init__(self, query: ListQuery, get_connection: GetConnection) -> None:
-        super().__init__(query, get_wait=lambda: get_connection().wait)
+        # First, so that pickle meets the client, which says why it cannot be copied.
         self._get_connection = get_connection
+        super().__init__(query, get_wait=lambda: get_connection().wait)
 
     def _read_pages(self) -> AsyncGenerator[Page, None]:
         # From a cursor on a listing can only be followed page by page.
