@@ -4,7 +4,6 @@ What a command does is in `cfevents.cli.commands`. That module is imported when 
 usage errors and completion by the Tab key need neither the HTTP client nor rich.
 """
 
-import asyncio
 import os
 from importlib import import_module
 from typing import Any
@@ -62,6 +61,8 @@ def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
     """Run a function of a module of `cfevents.cli.commands`, on an event loop if it is a coroutine function."""
     result = getattr(import_module(f"cfevents.cli.commands.{module}"), function)(**options)
     if result is not None:
+        import asyncio  # noqa: PLC0415 - not needed for --help and --version
+
         asyncio.run(result)
 
 

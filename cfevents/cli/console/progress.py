@@ -1,6 +1,5 @@
 """The status line on a terminal's stderr: how far a command is, and for what it waits."""
 
-import asyncio
 import math
 import os
 import stat
@@ -27,7 +26,10 @@ class _StatusLine:
     def __init__(self, wait: Callable[[], float]) -> None:
         self.progress: Callable[[], Progress] | None = None
         self._wait, self._is_drawn = wait, False
-        self._timer = asyncio.get_running_loop().call_later(_REDRAW_S, self._tick)
+        from asyncio import get_running_loop  # noqa: PLC0415 - not needed for --help and --version
+
+        self._loop = get_running_loop()
+        self._timer = self._loop.call_later(_REDRAW_S, self._tick)
 
     def clear(self) -> None:
         if self._is_drawn:
@@ -44,7 +46,7 @@ class _StatusLine:
             self._is_drawn = True
         else:
             self.clear()
-        self._timer = asyncio.get_running_loop().call_later(_REDRAW_S, self._tick)
+        self._timer = self._loop.call_later(_REDRAW_S, self._tick)
 
     def _line(self) -> str:
         wait_s = self._wait()
