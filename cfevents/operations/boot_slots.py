@@ -31,8 +31,7 @@ class Slot(HtmlRepr):
     """The connector; None if the events do not name it."""
 
     outcome: SlotOutcome
-    """``"blessed"``; ``"failed"`` if that failed; ``"pending"`` if it is not blessed yet; ``"unknown"`` without
-    events of the slot, as on appliances that do not record any."""
+    """``"blessed"``; ``"failed"``; ``"pending"`` if it is not blessed yet; ``"unknown"`` without events of the slot."""
 
     upgraded_at: datetime | None
     """When the upgrade had succeeded; None if that is not among the events."""
@@ -68,17 +67,13 @@ def slots(events: Journal) -> list[Slot]:
     Returns:
         The slots, by connector, ascending.
     """
-    return [slot for connector_id, records in events.connectors() for slot in slots_of(connector_id, records)]
-
-
-def slots_of(connector_id: str | None, records: list[Record]) -> list[Slot]:
-    """Return a connector's slots, ascending."""
-    of_slots = split((record for record in records if record.kind in _SLOT_KINDS), _begins_slot)
     slots: list[Slot] = []
-    expected = False
-    for of_slot, following in pairwise([*of_slots, []]):
-        slots.append(_to_slot(connector_id, of_slot, following, expected))
-        expected = expected or of_slot[-1].kind in _OUTCOMES
+    for connector_id, records in events.connectors():
+        of_slots = split((record for record in records if record.kind in _SLOT_KINDS), _begins_slot)
+        expected = False
+        for of_slot, following in pairwise([*of_slots, []]):
+            slots.append(_to_slot(connector_id, of_slot, following, expected))
+            expected = expected or of_slot[-1].kind in _OUTCOMES
     return slots
 
 

@@ -1,6 +1,7 @@
 """Gaps: no event for much longer than usual, recorded or collected."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from typing import Literal, TypeAlias
@@ -15,6 +16,9 @@ from cfevents.operations.limits import Limits, limits_or_default
 
 GapCause: TypeAlias = Literal["device", "collection", "unknown"]
 """The part that paused."""
+
+# The cause; the start and the end, in seconds since the Unix epoch; the usual pause, in seconds; what shows it.
+_Pause: TypeAlias = tuple[GapCause, float, float, float, list[Record]]
 
 # The longest pauses, which do not count as usual: they may be gaps themselves.
 _OUTLIERS = 3
@@ -69,7 +73,7 @@ def gaps(events: Journal, *, until: datetime | float | None = None, limits: Limi
         ValueError: `until` has no time zone, or is not finite.
     """
     end, limits = end_ts(events, until), limits_or_default(limits)
-    return [gap for connector_id, records in events.connectors() for gap in gaps_of(connector_id, records, end, limits)]
+    return [gap for connector in events.connectors() for gap in gaps_of(*connector, end, limits)]
 
 
 def end_ts(events: Journal, until: datetime | float | None) -> float:
@@ -79,66 +83,61 @@ def end_ts(events: Journal, until: datetime | float | None) -> float:
 
 def gaps_of(connector_id: str | None, records: list[Record], until: float, limits: Limits) -> list[Gap]:
     """Return a connector's gaps, ascending."""
-    usual = _usual_pause([record.recorded_ts for record in records], limits)
-    gaps = _collection_gaps(connector_id, records, limits)
-    if usual is not None:
-        for before, after in pairwise(records):
-            if _is_gap(after.recorded_ts - before.recorded_ts, usual, limits):
-                gap = _to_gap(
-                    connector_id, "device", before.recorded_ts, after.recorded_ts, usual, shown_by=(before, after)
-                )
-                gaps.append(gap)
-        # Its last sign of life may be that it delivered events that it had recorded long before.
-        last_known = max(record.known_ts for record in records)
-        if _is_gap(until - last_known, usual, limits):
-            gaps.append(_to_gap(connector_id, "unknown", last_known, until, usual, shown_by=records[-1:]))
+    gaps = [
+        Gap(
+            connector_id,
+            cause,
+            started_at=to_datetime(start),
+            ended_at=None if cause == "unknown" else to_datetime(end),
+            duration=to_timedelta(end - start),
+            usual=to_timedelta(usual),
+            event_ids=tuple(record.id for record in shown_by),
+        )
+        for pauses in (_device_pauses(records, until, limits), _collection_pauses(records, limits))
+        for cause, start, end, usual, shown_by in pauses
+    ]
     return sorted(gaps, key=lambda gap: (gap.started_at, gap.cause))
 
 
-def _collection_gaps(connector_id: str | None, records: list[Record], limits: Limits) -> list[Gap]:
-    """Return the pauses of the collection in which the device recorded events."""
+def _device_pauses(records: list[Record], until: float, limits: Limits) -> Iterator[_Pause]:
+    usual = _usual_pause([record.recorded_ts for record in records], limits)
+    for before, after in pairwise(records):
+        if _is_gap(after.recorded_ts - before.recorded_ts, usual, limits):
+            yield "device", before.recorded_ts, after.recorded_ts, usual, [before, after]
+    # Its last sign of life may be that it delivered events that it had recorded long before.
+    last_known = max(record.known_ts for record in records)
+    if _is_gap(until - last_known, usual, limits):
+        yield "unknown", last_known, until, usual, records[-1:]
+
+
+def _collection_pauses(records: list[Record], limits: Limits) -> Iterator[_Pause]:
+    """Yield the pauses of the collection in which the device recorded events."""
     collected = [record for record in records if record.collected_ts is not None]
     moments = sorted(record.known_ts for record in collected)
-    usual, gaps = _usual_pause(moments, limits), list[Gap]()
-    if usual is None:
-        return gaps
-    # Otherwise a clock that is wrong by hours would move events into a pause in which nothing was recorded.
-    usual_lag = sorted(record.known_ts - record.recorded_ts for record in collected)[len(collected) // 2]
+    usual = _usual_pause(moments, limits)
+    lags = sorted(record.known_ts - record.recorded_ts for record in collected)
     for start, end in pairwise(moments):
         if _is_gap(end - start, usual, limits):
+            # A clock that is wrong by hours would move events into a pause in which nothing was recorded.
+            usual_lag = lags[len(lags) // 2]
             late = [record for record in collected if start < record.recorded_ts + usual_lag < end <= record.known_ts]
             if late:
-                gaps.append(_to_gap(connector_id, "collection", start, end, usual, shown_by=late))
-    return gaps
-
-
-def _to_gap(
-    connector_id: str | None, cause: GapCause, start: float, end: float, usual: float, *, shown_by: Iterable[Record]
-) -> Gap:
-    return Gap(
-        connector_id,
-        cause,
-        started_at=to_datetime(start),
-        ended_at=None if cause == "unknown" else to_datetime(end),
-        duration=to_timedelta(end - start),
-        usual=to_timedelta(usual),
-        event_ids=tuple(record.id for record in shown_by),
-    )
+                yield "collection", start, end, usual, late
 
 
 def _is_gap(length: float, usual: float, limits: Limits) -> bool:
     return length > max(usual * limits.gap_factor, limits.gap_least.total_seconds())
 
 
-def _usual_pause(moments: list[int | float], limits: Limits) -> float | None:
-    """Return the usual pause between ascending moments, in seconds; None if there are too few pauses.
+def _usual_pause(moments: list[int | float], limits: Limits) -> float:
+    """Return the usual pause between ascending moments, in seconds; infinity if there are too few pauses.
 
     It is the median weighted by length: half of the time lies in pauses at least as long. The longest are left out, so
     that an outage does not count as usual.
     """
     pauses = sorted(after - before for before, after in pairwise(moments))
     if len(pauses) < limits.gap_pauses:
-        return None
+        return math.inf
     ordinary = pauses[:-_OUTLIERS]
     half = sum(ordinary) / 2
     return next(pause for pause, total in zip(ordinary, accumulate(ordinary), strict=True) if total >= half)

@@ -68,26 +68,23 @@ def ha(events: Journal, *, limits: Limits | None = None) -> list[HaActivity]:
         One activity for each connector that has any.
     """
     limits = limits_or_default(limits)
-    activities = (ha_of(connector_id, records, limits) for connector_id, records in events.connectors())
-    return [activity for activity in activities if activity]
-
-
-def ha_of(connector_id: str | None, records: list[Record], limits: Limits) -> HaActivity | None:
-    """Return a connector's HA activity; None without any."""
-    transitions = [record for record in records if record.kind == "HaTransition"]
-    errors = [record for record in records if record.kind == "HaError"]
-    if not transitions and not errors:
-        return None
-    hours = max(1.0, (records[-1].recorded_ts - records[0].recorded_ts) / _HOUR_S)
-    return HaActivity(
-        connector_id,
-        transitions=len(transitions),
-        per_hour=len(transitions) / hours,
-        busiest_hour=_busiest_hour(transitions),
-        flapping=tuple(_flapping(burst, errors, limits.flapping_window) for burst in _bursts(transitions, limits)),
-        error_ids=tuple(record.id for record in errors),
-        event_ids=_ids([*transitions, *errors]),
-    )
+    activities: list[HaActivity] = []
+    for connector_id, records in events.connectors():
+        transitions = [record for record in records if record.kind == "HaTransition"]
+        errors = [record for record in records if record.kind == "HaError"]
+        hours = max(1.0, (records[-1].recorded_ts - records[0].recorded_ts) / _HOUR_S)
+        activity = HaActivity(
+            connector_id,
+            transitions=len(transitions),
+            per_hour=len(transitions) / hours,
+            busiest_hour=_busiest_hour(transitions),
+            flapping=tuple(_flapping(burst, errors, limits.flapping_window) for burst in _bursts(transitions, limits)),
+            error_ids=tuple(record.id for record in errors),
+            event_ids=_ids([*transitions, *errors]),
+        )
+        if activity.event_ids:
+            activities.append(activity)
+    return activities
 
 
 def _busiest_hour(transitions: list[Record]) -> int:

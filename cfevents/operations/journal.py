@@ -112,6 +112,13 @@ class Journal:
             journal.add(event)
         return journal
 
+    @classmethod
+    def _of_connector(cls, connector_id: str | None, records: list[Record]) -> "Journal":
+        """Create a journal of one connector's records, as `connectors` yields them, without a copy."""
+        journal = cls()
+        journal._replace(connector_id, records)
+        return journal
+
     def add(self, event: AnyEvent) -> None:
         """Add an event.
 

@@ -9,9 +9,7 @@ from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_timedelta
 from cfevents._validation import is_number, short_repr
-from cfevents.operations.journal import Journal, Record, accepts_any_events
-
-DEFAULT_PERCENTAGES = (50, 90, 99, 100)
+from cfevents.operations.journal import Journal, accepts_any_events
 
 
 @frozen
@@ -32,7 +30,7 @@ class Lags(HtmlRepr):
 
 
 @accepts_any_events
-def lags(events: Journal, *, percentages: Sequence[float] = DEFAULT_PERCENTAGES) -> list[Lags]:
+def lags(events: Journal, *, percentages: Sequence[float] = (50, 90, 99, 100)) -> list[Lags]:
     """Measure how long each connector's events took to be collected (``a`` less ``t``).
 
     Args:
@@ -51,23 +49,18 @@ def lags(events: Journal, *, percentages: Sequence[float] = DEFAULT_PERCENTAGES)
             raise TypeError(f"percentages has {short_repr(percentage)}, which is not a number")
         if not 0 < percentage <= 100:
             raise ValueError(f"percentages has {short_repr(percentage)}: write numbers above 0 and up to 100")
-    measured = (lags_of(connector_id, records, percentages) for connector_id, records in events.connectors())
-    return [lags for lags in measured if lags]
-
-
-def lags_of(
-    connector_id: str | None, records: list[Record], percentages: Sequence[float] = DEFAULT_PERCENTAGES
-) -> Lags | None:
-    """Return a connector's lags; None if no event has metadata."""
-    ranked = sorted(
-        (record.collected_ts - record.recorded_ts, record.recorded_ts, record.sequence)
-        for record in records
-        if record.collected_ts is not None
-    )
-    if not ranked:
-        return None
-    # The nearest rank: the least number of events that are so many percent of all.
-    ranks = [int(-(-percentage * len(ranked) // 100)) for percentage in percentages]
-    chosen = [ranked[max(0, rank - 1)] for rank in ranks]
-    percentiles = {percentage: to_timedelta(lag) for percentage, (lag, *_) in zip(percentages, chosen, strict=True)}
-    return Lags(connector_id, len(ranked), percentiles, tuple(EventId(*key) for _, *key in chosen))
+    measured: list[Lags] = []
+    for connector_id, records in events.connectors():
+        ranked = sorted(
+            (record.collected_ts - record.recorded_ts, record.recorded_ts, record.sequence)
+            for record in records
+            if record.collected_ts is not None
+        )
+        if ranked:
+            # The nearest rank: the least number of events that are so many percent of all.
+            ranks = [int(-(-percentage * len(ranked) // 100)) for percentage in percentages]
+            chosen = [ranked[max(0, rank - 1)] for rank in ranks]
+            lags = [to_timedelta(lag) for lag, *_ in chosen]
+            percentiles = dict(zip(percentages, lags, strict=True))
+            measured.append(Lags(connector_id, len(ranked), percentiles, tuple(EventId(*key) for _, *key in chosen)))
+    return measured

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
@@ -82,16 +83,14 @@ def rekeys(events: Journal) -> list[Rekey]:
     Returns:
         The rekeys, by connector, ascending.
     """
-    return [rekey for connector_id, records in events.connectors() for rekey in rekeys_of(connector_id, records)]
-
-
-def rekeys_of(connector_id: str | None, records: list[Record]) -> list[Rekey]:
-    """Return a connector's rekeys, ascending."""
-    tunnels = _Tunnels()
-    for record in records:
-        if record.kind in _STATES or record.kind == _INSTALL:
-            tunnels.add(record)
-    return [steps.to_rekey(connector_id) for steps in tunnels.rekeys]
+    rekeys: list[Rekey] = []
+    for connector_id, records in events.connectors():
+        tunnels = _Tunnels()
+        for record in records:
+            if record.kind in _STATES or record.kind == _INSTALL:
+                tunnels.add(record)
+        rekeys += [steps.to_rekey(connector_id) for steps in tunnels.rekeys]
+    return rekeys
 
 
 @define(eq=False)
@@ -150,7 +149,7 @@ class _Tunnels:
         rekey.records.append(record)
         rekey.state = _STATES[record.kind]
         if record.kind == "RekeyComplete":
-            self._end_rekey(rekey, record)
+            self._close(rekey, record)
 
     def _replace_keys(self, tunnel_ids: Collection[str | None] | None, record: Record) -> None:
         """End the open rekeys of some tunnels, or of all: they have other keys now."""
@@ -158,9 +157,9 @@ class _Tunnels:
             if tunnel_ids is None or rekey.tunnel_id in tunnel_ids:
                 if rekey.state == "reset" and record.kind == _INSTALL:
                     rekey.records.append(record)
-                self._end_rekey(rekey, record)
+                self._close(rekey, record)
 
-    def _end_rekey(self, rekey: _RekeySteps, record: Record) -> None:
+    def _close(self, rekey: _RekeySteps, record: Record) -> None:
         rekey.end = record
         del self._open[rekey]
 
@@ -171,7 +170,7 @@ class _Tunnels:
             return next(self._newest_first(), None)
         same = (rekey for rekey in self._newest_first() if rekey.tunnel_id == tunnel_id)
         unnamed = (rekey for rekey in self._newest_first() if rekey.tunnel_id is None)
-        return next(same, None) or next(unnamed, None)
+        return next(chain(same, unnamed), None)
 
     def _newest_first(self) -> Iterator[_RekeySteps]:
         return (rekey for rekey in reversed(self._open) if rekey.state != "reset")

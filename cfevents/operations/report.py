@@ -9,31 +9,18 @@ from cfevents._html import HtmlRepr, counted, rows_of
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
 from cfevents.events import KINDS
-from cfevents.operations.boot_slots import Slot, slots_of
+from cfevents.operations import rules
+from cfevents.operations.boot_slots import Slot, slots
 from cfevents.operations.gaps import Gap, end_ts, gaps_of
-from cfevents.operations.ha import HaActivity, ha_of
+from cfevents.operations.ha import HaActivity, ha
 from cfevents.operations.journal import Journal, Record, accepts_any_events
-from cfevents.operations.lags import Lags, lags_of
+from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits, limits_or_default
-from cfevents.operations.rekeys import Rekey, rekeys_of
-from cfevents.operations.rules import (
-    SEVERITIES,
-    Finding,
-    Severity,
-    judge_gaps,
-    judge_ha,
-    judge_rekeys,
-    judge_runs,
-    judge_slots,
-    judge_spans,
-    judge_unknowns,
-)
-from cfevents.operations.runs import Run, runs_of
-from cfevents.operations.spans import Span, spans_of
-from cfevents.operations.unknowns import Unknown, unknowns_of
-
-# In a notebook; enough for a bad week of a fleet.
-_MAX_SHOWN_FINDINGS = 50
+from cfevents.operations.rekeys import Rekey, rekeys
+from cfevents.operations.rules import SEVERITIES, Finding, Severity
+from cfevents.operations.runs import Run, runs
+from cfevents.operations.spans import Span, spans
+from cfevents.operations.unknowns import Unknown, unknowns
 
 
 @frozen
@@ -117,7 +104,7 @@ class Report:
     def _repr_html_(self) -> str:
         head = "severity", "first", "connector", "finding", "what happened"
         rows = ((item.severity, item.first_at, item.connector_id, item.kind, item.message) for item in self.findings)
-        return rows_of(str(self).partition("\n")[0], head, rows, most=_MAX_SHOWN_FINDINGS)
+        return rows_of(str(self).partition("\n")[0], head, rows, most=50)  # enough for a bad week of a fleet
 
     def __str__(self) -> str:
         """Return a summary, and a line for each finding."""
@@ -152,39 +139,39 @@ def report(events: Journal, *, until: datetime | float | None = None, limits: Li
         ValueError: `until` has no time zone, or is not finite.
     """
     end, limits = end_ts(events, until), limits_or_default(limits)
-    connectors = tuple(_connector(connector_id, records, end, limits) for connector_id, records in events.connectors())
+    connectors = tuple(_connector(*connector, end, limits) for connector in events.connectors())
     findings = (finding for connector in connectors for finding in connector.findings)
     return Report(to_datetime(end), connectors, tuple(sorted(findings, key=_worst_first)))
 
 
 def _connector(connector_id: str | None, records: list[Record], end: float, limits: Limits) -> ConnectorReport:
+    events = Journal._of_connector(connector_id, records)
     results = ConnectorReport(
         connector_id=connector_id,
         events=len(records),
         first_at=records[0].recorded_at,
         last_at=records[-1].recorded_at,
-        spans=tuple(spans_of(connector_id, records)),
-        rekeys=tuple(rekeys_of(connector_id, records)),
-        runs=tuple(runs_of(connector_id, records, limits)),
-        ha=ha_of(connector_id, records, limits),
-        slots=tuple(slots_of(connector_id, records)),
+        spans=tuple(spans(events)),
+        rekeys=tuple(rekeys(events)),
+        runs=tuple(runs(events, limits=limits)),
+        ha=next(iter(ha(events, limits=limits)), None),
+        slots=tuple(slots(events)),
         gaps=tuple(gaps_of(connector_id, records, end, limits)),
-        lags=lags_of(connector_id, records),
-        unknowns=tuple(unknowns_of(connector_id, records)),
+        lags=next(iter(lags(events)), None),
+        unknowns=tuple(unknowns(events)),
         findings=(),
     )
     return evolve(results, findings=tuple(sorted(_findings(results, to_datetime(end), limits), key=_worst_first)))
 
 
 def _findings(results: ConnectorReport, until: datetime, limits: Limits) -> Iterator[Finding]:
-    yield from judge_spans(results.spans, limits, until, results.first_at)
-    yield from judge_rekeys(results.rekeys, limits, until)
-    yield from (of_runs := [*judge_runs(results.runs, limits)])
-    yield from () if results.ha is None else judge_ha(results.ha)
-    yield from judge_slots(results.slots, limits, until)
-    crashes = [finding for finding in of_runs if finding.kind == "crash"]
-    yield from judge_gaps(results.gaps, results.runs, crashes)
-    yield from judge_unknowns(results.unknowns)
+    yield from rules.judge_spans(results.spans, limits, until, results.first_at)
+    yield from rules.judge_rekeys(results.rekeys, limits, until)
+    yield from (of_runs := [*rules.judge_runs(results.runs, limits)])
+    yield from () if results.ha is None else rules.judge_ha(results.ha)
+    yield from rules.judge_slots(results.slots, limits, until)
+    yield from rules.judge_gaps(results.gaps, results.runs, of_runs)
+    yield from rules.judge_unknowns(results.unknowns)
 
 
 def _worst_first(finding: Finding) -> tuple[int, datetime, str, str, tuple[EventId, ...]]:

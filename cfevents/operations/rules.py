@@ -64,13 +64,10 @@ class Finding(HtmlRepr):
         return f"{self.severity:<8}  {self.first_at:%Y-%m-%d %H:%M:%S}{where}  {self.kind}: {self.message}"
 
 
-_Result: TypeAlias = Span | Rekey | Run | HaActivity | Slot | Gap | Unknown
-
-
 def _finding(
     kind: str,
     severity: Severity,
-    results: Sequence[_Result],
+    results: Sequence[Span | Rekey | Run | HaActivity | Slot | Gap | Unknown],
     message: str,
     details: Mapping[str, Any],
     *,
@@ -85,36 +82,26 @@ def _finding(
     return Finding(kind, severity, connector_id, min(moments), max(moments), message, tuple(evidence), known)
 
 
-class Attempt(NamedTuple, Generic[T]):
+class _Attempt(NamedTuple, Generic[T]):
     """A result that waits for an answer from its start."""
 
     result: T
     started_at: datetime
-    ended_at: datetime | None
-    """When it was answered, well or badly, or no longer mattered; None if it is still open."""
+    ended_at: datetime | None  # when it was answered, well or badly, or no longer mattered; None if it is still open
     is_answered: bool
 
 
-def find_overdue(
-    attempts: Iterable[Attempt[T]], limit: timedelta, until: datetime, *, retries: bool = True
+def _overdue(
+    attempts: Iterable[_Attempt[T]], limit: timedelta, until: datetime, *, retries: bool = True
 ) -> Iterator[tuple[list[T], datetime]]:
-    """Find what waited for an answer longer than a limit.
+    """Yield results that waited together for an answer longer than a limit, and the end of their waiting.
 
     An attempt and its retries wait together: from the start of the first to the end of the last, or if that is still
-    open, to the start of the next attempt that is no retry, or to the end of the events.
-
-    Args:
-        attempts: The attempts, ascending, one at a time.
-        limit: How long an answer may take.
-        until: When the events end.
-        retries: Whether an attempt within the limit after another one waits for the same answer. Otherwise the earlier
-            one is never answered, however soon the next begins.
-
-    Yields:
-        The unanswered results that belong together, and until when they had waited.
+    open, to the start of the next attempt that is no retry, or to the end of the events. An attempt within the limit
+    after another one is its retry. Without `retries` the earlier one is never answered, however soon the next begins.
     """
 
-    def begins(earlier: list[Attempt[T]], attempt: Attempt[T]) -> bool:
+    def begins(earlier: list[_Attempt[T]], attempt: _Attempt[T]) -> bool:
         last = earlier[-1]
         return last.ended_at is not None or not retries or attempt.started_at - last.started_at > limit
 
@@ -135,14 +122,7 @@ _NAMES: dict[Operation, tuple[str, str]] = {
 
 
 def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: datetime) -> Iterator[Finding]:
-    """Find operations that failed, that did not end, and that ended without a start.
-
-    Args:
-        spans: A connector's spans.
-        limits: How long each may take.
-        until: When the events end.
-        since: When the connector's events begin.
-    """
+    """Find operations that failed, that did not end, and that ended without a start."""
     for operation, (name, words) in _NAMES.items():
         limit = {"Upgrade": limits.upgrade, "Attestation": limits.attestation}.get(operation, limits.rotation)
         of_operation = [span for span in spans if span.operation == operation]
@@ -157,8 +137,8 @@ def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: d
                 yield _finding(f"orphaned_{name}", "info", [span], message, details)
         # An attestation that came to nothing is tried again. An upgrade is not started twice in a few minutes.
         is_upgrade = operation == "Upgrade"
-        started = (Attempt(s, s.started_at, s.finished_at, s.answer is not None) for s in of_operation if s.started_at)
-        for unanswered, end in find_overdue(started, limit, until, retries=not is_upgrade):
+        started = (_Attempt(s, s.started_at, s.finished_at, s.answer is not None) for s in of_operation if s.started_at)
+        for unanswered, end in _overdue(started, limit, until, retries=not is_upgrade):
             last, waited = unanswered[-1], end - (unanswered[0].started_at or end)
             severity: Severity = "error" if is_upgrade else "warning"
             message = f"{words} started, but not finished {format_duration(waited)} later"
@@ -176,7 +156,7 @@ def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> It
         # Rekeys of unknown tunnels are not taken for attempts of one another.
         by_tunnel.setdefault(place if rekey.tunnel_id is None else rekey.tunnel_id, []).append(rekey)
     for of_tunnel in by_tunnel.values():
-        for stuck, end in find_overdue(map(_rekey_attempt, of_tunnel), limits.rekey, until):
+        for stuck, end in _overdue(map(_rekey_attempt, of_tunnel), limits.rekey, until):
             state, restarts = stuck[-1].state, sum(rekey.restarts for rekey in stuck)
             message = f"rekey stuck in {state} for {format_duration(end - stuck[0].started_at)}"
             message += f", restarts: {restarts}" if restarts else ""
@@ -184,12 +164,12 @@ def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> It
             yield _finding("stuck_rekey", "error", stuck, message, details)
 
 
-def _rekey_attempt(rekey: Rekey) -> Attempt[Rekey]:
+def _rekey_attempt(rekey: Rekey) -> _Attempt[Rekey]:
     if rekey.state == "reset":
-        return Attempt(rekey, rekey.started_at, rekey.started_at, is_answered=True)
+        return _Attempt(rekey, rekey.started_at, rekey.started_at, is_answered=True)
     # The start of another rekey answers nothing: it is the next attempt.
     end = None if rekey.ended_by == "RekeyStart" else rekey.ended_at
-    return Attempt(rekey, rekey.started_at, end, is_answered=rekey.state == "complete")
+    return _Attempt(rekey, rekey.started_at, end, is_answered=rekey.state == "complete")
 
 
 def judge_runs(runs: Sequence[Run], limits: Limits) -> Iterator[Finding]:
@@ -230,10 +210,8 @@ def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Itera
             problem = f"was not blessed {format_duration(waited)} later"
         else:
             continue
-        message, moments = (
-            f"boot slot {problem}; the next boot rolls back",
-            [slot.first_at, slot.decided_at or slot.first_at],
-        )
+        message = f"boot slot {problem}; the next boot rolls back"
+        moments = [slot.first_at, slot.decided_at or slot.first_at]
         details = {"version": slot.version, "outcome": slot.outcome}
         yield _finding("unblessed_slot", "error", [slot], message, details, moments=moments)
 
@@ -246,20 +224,17 @@ _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
 _DOWNTIME: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and not started again for {}")
 
 
-def judge_gaps(gaps: Sequence[Gap], runs: Sequence[Run], crashes: Iterable[Finding]) -> Iterator[Finding]:
+def judge_gaps(gaps: Sequence[Gap], runs: Sequence[Run], of_runs: Iterable[Finding]) -> Iterator[Finding]:
     """Find gaps. One before the start after a crash is part of the crash."""
-    in_crashes = {finding.event_ids for finding in crashes}
+    in_crashes = {finding.event_ids for finding in of_runs if finding.kind == "crash"}
     stops = {run.event_ids[-1] for run in runs if run.outcome == "stopped"}
     for gap in gaps:
         if gap.event_ids not in in_crashes:
             is_stopped = gap.cause != "collection" and gap.event_ids[0] in stops
             kind, severity, text = _DOWNTIME if is_stopped else _GAPS[gap.cause]
-            message, moments = (
-                text.format(format_duration(gap.duration)),
-                [gap.started_at, gap.ended_at or gap.started_at],
-            )
+            moments = [gap.started_at, gap.ended_at or gap.started_at]
             details = {"duration": gap.duration, "usual": gap.usual}
-            yield _finding(kind, severity, [gap], message, details, moments=moments)
+            yield _finding(kind, severity, [gap], text.format(format_duration(gap.duration)), details, moments=moments)
 
 
 def judge_unknowns(unknowns: Sequence[Unknown]) -> Iterator[Finding]:

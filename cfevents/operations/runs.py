@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from attrs import evolve, frozen
 
@@ -11,9 +11,6 @@ from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents.operations.journal import Journal, Record, accepts_any_events, split
 from cfevents.operations.limits import Limits, limits_or_default
-
-RunOutcome: TypeAlias = Literal["stopped", "crashed", "running"]
-"""How a run ended."""
 
 
 @frozen
@@ -23,7 +20,7 @@ class Run(HtmlRepr):
     connector_id: str | None
     """The connector; None if the events do not name it."""
 
-    outcome: RunOutcome
+    outcome: Literal["stopped", "crashed", "running"]
     """``"stopped"`` by a ``Leave``; ``"crashed"`` if the next ``Init`` came without one: a crash or a power cut;
     ``"running"`` if neither has come."""
 
@@ -69,16 +66,13 @@ def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     Returns:
         The runs, by connector, ascending. The first may have begun before the events do.
     """
-    limits = limits_or_default(limits)
-    return [run for connector_id, records in events.connectors() for run in runs_of(connector_id, records, limits)]
-
-
-def runs_of(connector_id: str | None, records: list[Record], limits: Limits) -> list[Run]:
-    """Return a connector's runs, ascending."""
-    of_runs = split(records, _begins_run)
-    runs = [_to_run(connector_id, of_run, following) for of_run, following in pairwise([*of_runs, []])]
-    looping = {id(run) for loop in restart_loops(runs, limits) for run in loop}
-    return [evolve(run, in_loop=id(run) in looping) for run in runs]
+    limits, runs = limits_or_default(limits), list[Run]()
+    for connector_id, records in events.connectors():
+        of_runs = pairwise([*split(records, _begins_run), []])
+        of_connector = [_to_run(connector_id, of_run, following) for of_run, following in of_runs]
+        looping = {id(run) for loop in restart_loops(of_connector, limits) for run in loop}
+        runs += [evolve(run, in_loop=id(run) in looping) for run in of_connector]
+    return runs
 
 
 def _begins_run(of_run: list[Record], record: Record) -> bool:

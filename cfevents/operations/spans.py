@@ -1,5 +1,6 @@
 """Operations that are started and answered: upgrades, attestations, rotations."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias, get_args
 
@@ -11,9 +12,6 @@ from cfevents.operations.journal import Journal, Record, accepts_any_events
 
 Operation: TypeAlias = Literal["Attestation", "RotateCryptKey", "RotatePki", "Upgrade"]
 """The operation: the common part of the API's names for its kinds."""
-
-SpanOutcome: TypeAlias = Literal["success", "failure", "open", "orphan"]
-"""How it ended, as far as is known."""
 
 Answer: TypeAlias = Literal["success", "failure"]
 """The result that its finish reports."""
@@ -34,7 +32,7 @@ class Span(HtmlRepr):
     connector_id: str | None
     """The connector; None if the events do not name it."""
 
-    outcome: SpanOutcome
+    outcome: Literal["success", "failure", "open", "orphan"]
     """``"success"`` or ``"failure"``; ``"open"`` without an answer so far, or if it was started again before one came;
     ``"orphan"`` for an answer without a start."""
 
@@ -75,22 +73,23 @@ def spans(events: Journal) -> list[Span]:
     Returns:
         The operations, by connector, ascending.
     """
-    return [span for connector_id, records in events.connectors() for span in spans_of(connector_id, records)]
+    spans: list[Span] = []
+    for connector_id, records in events.connectors():
+        paired = (_to_span(operation, connector_id, start, finish) for operation, start, finish in _pairs(records))
+        spans += sorted(paired, key=lambda span: span.event_ids[0])
+    return spans
 
 
-def spans_of(connector_id: str | None, records: list[Record]) -> list[Span]:
-    """Return a connector's spans, ascending by their first event."""
-    paired: list[Span] = []
+def _pairs(records: list[Record]) -> Iterator[tuple[Operation, Record | None, Record | None]]:
     starts: dict[Operation, Record] = {}
     for record in records:
         if operation := _STARTS.get(record.kind):
             if earlier := starts.get(operation):
-                paired.append(_to_span(operation, connector_id, earlier, None))
+                yield operation, earlier, None
             starts[operation] = record
         elif finish := _FINISHES.get(record.kind):
-            paired.append(_to_span(finish[0], connector_id, starts.pop(finish[0], None), record))
-    paired += [_to_span(operation, connector_id, start, None) for operation, start in starts.items()]
-    return sorted(paired, key=lambda span: span.event_ids[0])
+            yield finish[0], starts.pop(finish[0], None), record
+    yield from ((operation, start, None) for operation, start in starts.items())
 
 
 def _to_span(operation: Operation, connector_id: str | None, start: Record | None, finish: Record | None) -> Span:

@@ -48,21 +48,15 @@ def unknowns(events: Journal) -> list[Unknown]:
     Returns:
         The unknown kinds and fields, by connector, kind and field.
     """
-    return [item for connector_id, records in events.connectors() for item in unknowns_of(connector_id, records)]
-
-
-def unknowns_of(connector_id: str | None, records: list[Record]) -> list[Unknown]:
-    """Return the kinds and fields of a connector's events that are not known."""
-    seen: dict[tuple[str, str | None], tuple[Record, Record, int]] = {}
-    for record in records:
-        names = record.payload.unknown_fields
-        for name in names if record.kind in KINDS else (None, *names):
-            first, _, count = seen.get((record.kind, name), (record, record, 0))
-            seen[record.kind, name] = first, record, count + 1
-    found = [
-        Unknown(
-            connector_id, *key, count, first.recorded_at, last.recorded_at, tuple(dict.fromkeys((first.id, last.id)))
-        )
-        for key, (first, last, count) in seen.items()
-    ]
-    return sorted(found, key=lambda item: (item.kind, item.field or ""))
+    unknowns: list[Unknown] = []
+    for connector_id, records in events.connectors():
+        seen: dict[tuple[str, str | None], tuple[Record, Record, int]] = {}
+        for record in records:
+            names = record.payload.unknown_fields
+            for name in names if record.kind in KINDS else (None, *names):
+                first, _, count = seen.get((record.kind, name), (record, record, 0))
+                seen[record.kind, name] = first, record, count + 1
+        for key, (first, last, count) in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+            ids = tuple(dict.fromkeys((first.id, last.id)))
+            unknowns.append(Unknown(connector_id, *key, count, first.recorded_at, last.recorded_at, ids))
+    return unknowns
