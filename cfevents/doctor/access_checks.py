@@ -7,7 +7,7 @@ from functools import partial
 from cfevents._protocol.rate_limits import RateLimits
 from cfevents._secrets import environment
 from cfevents.doctor.diagnosis import Category
-from cfevents.doctor.findings import Answer, Check, CheckSpec, DoctorReport, Findings, TimedResponse, Verdict, answer
+from cfevents.doctor.findings import Answer, Check, CheckSpec, DoctorReport, Findings, TimedResponse, Verdict
 from cfevents.errors import ConfigurationError
 
 _TOKEN, _EMAIL, _KEY = "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY"
@@ -36,12 +36,12 @@ def misconfigured(error: ConfigurationError) -> DoctorReport:
 
 def _check_variables(findings: Findings) -> Answer:
     if not findings.from_environment:
-        return answer("ok", "not used: the account is made up")
+        return Answer("ok", "not used: the account is made up")
     values = _variables_set()
     given = "" if any(values.values()) else "; the client has its settings from its arguments"
     both = values[_TOKEN] and values[_EMAIL] and values[_KEY]
     unused = f"; {_TOKEN} is used, and not {_KEY}" if both else ""
-    return answer("ok", _names_set(values) + given + unused, **values)
+    return Answer("ok", _names_set(values) + given + unused, **values)
 
 
 def _variables_set() -> dict[str, bool]:
@@ -57,25 +57,25 @@ def _check_connection(findings: Findings) -> Answer | None:
     if not findings.responses:
         return None
     proxied = ", through the proxy that the environment names" if findings.proxied else ""
-    return answer("ok", f"{findings.host} answers{proxied}, after {findings.responses[0].seconds * 1000:,.0f} ms")
+    return Answer("ok", f"{findings.host} answers{proxied}, after {findings.responses[0].seconds * 1000:,.0f} ms")
 
 
 def _check_first_request(passed: str, findings: Findings) -> Answer | None:
-    return None if findings.connectors is None else answer("ok", passed)
+    return None if findings.connectors is None else Answer("ok", passed)
 
 
 def _check_connectors(findings: Findings) -> Answer | None:
     if findings.connectors is None:
         return None
     ids, examined = [connector.id for connector in findings.connectors], findings.connector_id
-    if examined is not None and examined not in ids:
+    if examined and examined not in ids:
         verdict: Verdict = "failed" if "listing" in findings.failures else "warning"
         found = f"{examined} is none of the {len(ids)} of the account"
-        return answer(verdict, found, "'cfevents connectors' lists those of the account", seen=len(ids))
+        return Answer(verdict, found, "'cfevents connectors' lists those of the account", seen=len(ids))
     if not ids:
         advice = "check that CLOUDFLARE_ACCOUNT_ID is the account with the connectors"
-        return answer("warning", "the account has none: nothing else can be checked", advice, seen=0)
-    return answer("ok", f"{len(ids)} seen" + (f"; {examined} was examined" if examined else ""), seen=len(ids))
+        return Answer("warning", "the account has none: nothing else can be checked", advice, seen=0)
+    return Answer("ok", f"{len(ids)} seen" + (f"; {examined} was examined" if examined else ""), seen=len(ids))
 
 
 def clock_offset(responses: Iterable[TimedResponse]) -> float | None:
@@ -103,19 +103,19 @@ def check_clock(findings: Findings) -> Answer:
     """Compare this machine's clock with the server's."""
     offset = clock_offset(findings.responses)
     if offset is None:
-        return answer("unknown", "no response has a Date header that can be read")
+        return Answer("unknown", "no response has a Date header that can be read")
     if abs(offset) < _WARN_CLOCK_S:
-        return answer("ok", f"within {_WARN_CLOCK_S} s of the server's", ahead_seconds=round(offset, 1))
+        return Answer("ok", f"within {_WARN_CLOCK_S} s of the server's", ahead_seconds=round(offset, 1))
     found = f"{abs(offset):,.0f} s {'ahead of' if offset > 0 else 'behind'} the server's"
     advice = "set this machine's clock, by NTP: 'now' and '24h' ago are read from it"
-    return answer("warning", found, advice, ahead_seconds=round(offset, 1))
+    return Answer("warning", found, advice, ahead_seconds=round(offset, 1))
 
 
 def _check_listing(findings: Findings) -> Answer | None:
     if (wide := findings.wide) is None:
         return None
     pages = "page" if len(wide.pages) == 1 else f"{len(wide.pages)} pages"
-    return answer("ok", f"{len(wide.items):,} events on the first {pages} of 30 days")
+    return Answer("ok", f"{len(wide.items):,} events on the first {pages} of 30 days")
 
 
 def _check_event(findings: Findings) -> Answer | None:
@@ -124,21 +124,21 @@ def _check_event(findings: Findings) -> Answer | None:
         return None
     if (got.id, got.kind) != (wanted.id, wanted.kind):
         found = f"requested {wanted.id}, {wanted.kind}, and received {got.id}, {got.kind}"
-        return answer("failed", found, "report it, with the output of --json", trouble="answer")
-    return answer("ok", "a listed event is found by its id, with its payload")
+        return Answer("failed", found, "report it, with the output of --json", trouble="answer")
+    return Answer("ok", "a listed event is found by its id, with its payload")
 
 
 def _check_latest(findings: Findings) -> Answer | None:
-    return None if findings.latest is None else answer("ok", f"{len(findings.latest)} events")
+    return None if findings.latest is None else Answer("ok", f"{len(findings.latest)} events")
 
 
 def _check_budget(findings: Findings) -> Answer:
     """Compare what is left of the quota with what the client would send."""
     for failure in findings.failures.values():
         if failure.values["trouble"] == "blocked":
-            return failure._replace(values={"left": 0, "policies": {}, "remainders": {}})
+            return Answer("failed", failure.found, failure.advice, left=0, policies={}, remainders={})
     if not findings.responses or findings.usage is None:
-        return answer("unknown", "no response came", policies={}, remainders={})
+        return Answer("unknown", "no response came", policies={}, remainders={})
     limits, left = findings.responses[-1].response.limits, findings.usage.left
     values = {
         "left": left,
@@ -147,12 +147,12 @@ def _check_budget(findings: Findings) -> Answer:
     }
     if not limits.remainders:
         found = f"no Ratelimit header says what is left; cfevents would send {left:,} now"
-        return answer("warning", found, "leave room for what else uses these credentials: Budget(share=...)", **values)
+        return Answer("warning", found, "leave room for what else uses these credentials: Budget(share=...)", **values)
     found = f"{', '.join(_remainder(limits, name) for name in limits.remainders)}; cfevents would send {left:,} now"
     if left < max(1, _WARN_QUOTA_FRACTION * min((policy.requests for policy in limits.policies.values()), default=0)):
         advice = "find out what else uses these credentials, or wait until the window ends"
-        return answer("warning", found, advice, **values)
-    return answer("ok", found, **values)
+        return Answer("warning", found, advice, **values)
+    return Answer("ok", found, **values)
 
 
 def _remainder(limits: RateLimits, name: str) -> str:

@@ -7,7 +7,7 @@ from operator import attrgetter
 from statistics import median
 from typing import Any
 
-from cfevents.doctor.findings import Answer, CheckSpec, CursorForm, Findings, ProbedListing, answer
+from cfevents.doctor.findings import Answer, CheckSpec, CursorForm, Findings
 from cfevents.doctor.inference import WindowRule, enough_for_order, possible_orders, window_rules
 
 # A third of the client's timeout for an attempt.
@@ -34,18 +34,18 @@ def _check_order(findings: Findings) -> Answer | None:
     runs = [listing.items for listing in findings.listings]
     orders = possible_orders(runs)
     if not orders:
-        return answer("ok", "none: neither ascending nor descending, by t, by a or by kind", direction="none")
+        return Answer("ok", "none: neither ascending nor descending, by t, by a or by kind", direction="none")
     if not enough_for_order(runs) or len({order.direction for order in orders}) > 1:
-        return answer("unknown", f"{len(findings.known)} events are too few to tell")
+        return Answer("unknown", f"{len(findings.known)} events are too few to tell")
     direction, keys = orders[0].direction, [order.key for order in orders]
     if len(keys) == 1:
         found = f"by kind, then {direction} by t and n" if keys == ["kind"] else f"{direction} by {keys[0]}"
-        return answer("ok", found, direction=direction, by=keys[0])
+        return Answer("ok", found, direction=direction, by=keys[0])
     if "kind" in keys:
         found = "the events seen are in order by time, and by kind as well: their kinds do not alternate"
-        return answer("unknown", found)
+        return Answer("unknown", found)
     found = f"{direction}, by {' or by '.join(keys)}: the events seen are in order by both"
-    return answer("ok", found, direction=direction)
+    return Answer("ok", found, direction=direction)
 
 
 def _check_rule(
@@ -59,33 +59,33 @@ def _check_rule(
         if findings.stopped is not None or "windows" in findings.failures:
             return None
         if possible == _CLOCKS.keys() and all(event.recorded_ts == event.collected_ts for event in findings.known):
-            return answer("unknown", "t and a are the same in each event seen")
-        return answer("unknown", "no window that could be tried shows it")
+            return Answer("unknown", "t and a are the same in each event seen")
+        return Answer("unknown", "no window that could be tried shows it")
     if possible:
         value, found = texts[possible.pop()]
-        return answer("ok", found, **{"is": value})
+        return Answer("ok", found, **{"is": value})
     found = "by no known rule: an event is missing that another window had, or one is listed beyond the bounds"
     advice = "run it again; if it stays so, list without concurrency, and report it with the output of --json"
-    return answer("failed", found, advice)
+    return Answer("failed", found, advice)
 
 
 def _check_page_size(findings: Findings) -> Answer | None:
     for listing in findings.listings:
         if listing.limit and any(len(page.items) > listing.limit for page in listing.pages):
             found = f"a page had more events than its limit of {listing.limit}"
-            return answer("warning", found, "--page-size has no effect", kept=False)
+            return Answer("warning", found, "--page-size has no effect", kept=False)
     wide, refused = findings.wide, findings.refused_limit
     if wide is None or not wide.items:
         return None
     if (largest := wide.largest_page) is None:
         found = f"the largest was not reached: all {len(wide.items):,} events fit on a page"
-        return answer("unknown", found, kept=True)
+        return Answer("unknown", found, kept=True)
     if refused is not None:
-        return answer("ok", f"{largest:,} without a limit; a limit of {refused:,} is refused", kept=True)
+        return Answer("ok", f"{largest:,} without a limit; a limit of {refused:,} is refused", kept=True)
     if largest == wide.limit:
-        return answer("ok", f"{largest:,}, as requested; larger pages may be possible", kept=True)
+        return Answer("ok", f"{largest:,}, as requested; larger pages may be possible", kept=True)
     found = f"at most {largest:,}: {wide.limit:,} were requested, and there were more"
-    return answer("ok", found, largest=largest, kept=True)
+    return Answer("ok", found, largest=largest, kept=True)
 
 
 def _check_default_size(findings: Findings) -> Answer | None:
@@ -93,22 +93,22 @@ def _check_default_size(findings: Findings) -> Answer | None:
     if listing is None:
         return None
     if (size := listing.largest_page) is None:
-        return answer("unknown", f"not seen: all {len(listing.items):,} events came at once")
-    return answer("ok", f"{size:,} events without a limit", default=size)
+        return Answer("unknown", f"not seen: all {len(listing.items):,} events came at once")
+    return Answer("ok", f"{size:,} events without a limit", default=size)
 
 
 def _check_ending(findings: Findings) -> Answer | None:
     """Find out how the last page of a listing ends."""
     ended = [listing.pages for listing in findings.listings if listing.complete]
     if not ended:
-        return answer("unknown", "not seen: no listing was read to its end") if findings.wide else None
+        return Answer("unknown", "not seen: no listing was read to its end") if findings.wide else None
     forms = sorted({pages[-1].cursor_form for pages in ended})
     texts = " or ".join(text for form, text in _CURSOR_TEXTS.items() if form in forms)
     empty = _ends_in_empty_page(findings)
     after = {True: ", and empty, after the page with the last events", False: "", None: "; after a full one, not seen"}
     one_page = "" if any(len(pages) > 1 for pages in ended) else "; seen in listings of one page"
     found = f"the last page is {texts}{after[empty]}{one_page}"
-    return answer("ok", found, spelled=forms[0] if len(forms) == 1 else forms, empty=empty)
+    return Answer("ok", found, spelled=forms[0] if len(forms) == 1 else forms, empty=empty)
 
 
 def _ends_in_empty_page(findings: Findings) -> bool | None:
@@ -128,15 +128,12 @@ def _check_empty_pages(findings: Findings) -> Answer | None:
     """Look for empty pages that have a cursor, so that there is more."""
     if findings.wide is None:
         return None
-    if not (longest := max(map(_empty_in_a_row, findings.listings))):
-        return answer("ok", "none with a cursor", in_a_row=0)
+    empty = [[not page.items and page.cursor is not None for page in listing.pages] for listing in findings.listings]
+    longest = max((len(list(run)) for pages in empty for is_empty, run in groupby(pages) if is_empty), default=0)
+    if not longest:
+        return Answer("ok", "none with a cursor", in_a_row=0)
     found = f"{longest} in a row, each with a cursor: a listing takes as many more requests"
-    return answer("warning", found, "list with the largest pages that the API allows", in_a_row=longest)
-
-
-def _empty_in_a_row(listing: ProbedListing) -> int:
-    empty = [not page.items and page.cursor is not None for page in listing.pages]
-    return max((len(list(run)) for is_empty, run in groupby(empty) if is_empty), default=0)
+    return Answer("warning", found, "list with the largest pages that the API allows", in_a_row=longest)
 
 
 def _check_page_time(findings: Findings) -> Answer | None:
@@ -148,8 +145,8 @@ def _check_page_time(findings: Findings) -> Answer | None:
     found = f"{times}, for {len(slowest.items):,} events"
     values = {"median_seconds": round(typical, 3), "longest_seconds": round(slowest.seconds, 3)}
     if slowest.seconds > _WARN_PAGE_S:
-        return answer("warning", found, "list with smaller pages, or give the client a longer timeout", **values)
-    return answer("ok", found, **values)
+        return Answer("warning", found, "list with smaller pages, or give the client a longer timeout", **values)
+    return Answer("ok", found, **values)
 
 
 def _check_lateness(findings: Findings) -> Answer | None:
@@ -158,8 +155,8 @@ def _check_lateness(findings: Findings) -> Answer | None:
     latest = max(event.collected_ts - event.recorded_ts for event in findings.known)
     found = f"up to {latest:,.0f} s from t to a, among {len(findings.known):,} events"
     if latest >= _WARN_LATENESS_S:
-        return answer("warning", found, "follow with a longer --lookback than 24h", longest_seconds=latest)
-    return answer("ok", found, longest_seconds=latest)
+        return Answer("warning", found, "follow with a longer --lookback than 24h", longest_seconds=latest)
+    return Answer("ok", found, longest_seconds=latest)
 
 
 def _check_times(findings: Findings) -> Answer | None:
@@ -168,9 +165,9 @@ def _check_times(findings: Findings) -> Answer | None:
         return None
     fractional = sum(not isinstance(event.recorded_ts, int) for event in findings.known)
     if not fractional:
-        return answer("ok", f"whole seconds, in all of {len(findings.known):,} events", whole=True)
+        return Answer("ok", f"whole seconds, in all of {len(findings.known):,} events", whole=True)
     found = f"t is fractional in {fractional:,} of {len(findings.known):,} events"
-    return answer("warning", found, "these events are listed, but cannot be read one by one: report it", whole=False)
+    return Answer("warning", found, "these events are listed, but cannot be read one by one: report it", whole=False)
 
 
 def _ids_are_unique(findings: Findings) -> bool | None:
@@ -218,12 +215,12 @@ def _check_assumptions(findings: Findings) -> Answer | None:
     unseen = [text for name, text in texts.items() if values[name] is None]
     if broken:
         advice = "events may be lost: report it, with the output of --json"
-        return answer("failed", f"does not hold: {'; '.join(broken)}", advice, **values)
+        return Answer("failed", f"does not hold: {'; '.join(broken)}", advice, **values)
     if not unseen:
-        return answer("ok", f"all hold: {'; '.join(texts.values())}", **values)
+        return Answer("ok", f"all hold: {'; '.join(texts.values())}", **values)
     if len(unseen) == len(values):
         return None
-    return answer("unknown", f"the others hold; not seen: {'; '.join(unseen)}", **values)
+    return Answer("unknown", f"the others hold; not seen: {'; '.join(unseen)}", **values)
 
 
 BEHAVIOUR_CHECKS = (

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 import aiohttp
 
 from cfevents import errors
-from cfevents.doctor.findings import Answer, answer
+from cfevents.doctor.findings import Answer
 
 Category: TypeAlias = Literal[
     "name", "proxy", "tls", "connection", "timeout", "page", "redirect", "server", "answer", "credentials",
@@ -80,7 +80,7 @@ def diagnose(error: errors.CfEventsError, body: bytes | None, *, proxied: bool) 
     ray = f" (CF-Ray {error.ray_id})" if isinstance(error, errors.APIError) and error.ray_id else ""
     # The bare message: the error's text has the path, and with it the account.
     message = str(error.args[0]).removeprefix("the connection failed: ")
-    return answer("failed", f"{summary}: {message}{ray}", advice, trouble=category)
+    return Answer("failed", f"{summary}: {message}{ray}", advice, trouble=category)
 
 
 def _category(error: errors.CfEventsError, body: bytes | None) -> Category:

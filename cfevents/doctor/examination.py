@@ -26,19 +26,13 @@ ResultT = TypeVar("ResultT")
 MAX_REQUESTS = 12
 """The most requests of an examination, failed ones included."""
 
-# For one call: as a rule the client's own timeout for an attempt is shorter.
-_PROBE_TIMEOUT_S = 60.0
+_PROBE_TIMEOUT_S = 60.0  # for one call: as a rule the client's own timeout for an attempt is shorter
 _WIDE_WINDOW_S = 30 * 86_400
-# More than a page may hold, presumably, and a small burden: 70 kB.
-_PAGE_LIMIT = 1000
-# So many events are not in order by chance.
-_ENOUGH_EVENTS = 8
-# Connectors that are tried, until one has as many.
-_MAX_CONNECTORS = 3
-# Windows that are listed to find the rule by which a window takes events.
-_MAX_WINDOWS = 4
-# On either side of an event: enough for an appliance to do several sorts of things.
-_AROUND_S = 1800
+_PAGE_LIMIT = 1000  # more than a page may hold, presumably, and a small burden: 70 kB
+_ENOUGH_EVENTS = 8  # these are not in order by chance
+_MAX_CONNECTORS = 3  # tried until one has as many
+_MAX_WINDOWS = 4  # listed to find the rule by which a window takes events
+_AROUND_S = 1800  # on either side of an event: enough for an appliance to do several sorts of things
 # After one of these, every further request would fail as well.
 _FATAL_ERRORS = (errors.APIConnectionError, errors.AuthenticationError, errors.RateLimitError)
 
@@ -57,12 +51,12 @@ async def examine(client: "Client", connector_id: str | None = None, *, from_env
         proxied=probe.is_proxied,
         from_environment=from_environment,
         responses=probe.responses,
-        connector_id=connector_id,
+        connector_id=connector_id or "",
     )
     await _run_steps(probe, findings)
     findings.usage = client.usage
     hidden = {probe.api.account_id: "<account>"}
-    if findings.connector_id is not None:
+    if findings.connector_id:
         hidden[findings.connector_id] = "<connector>"
     checks = [check for spec in (*ACCESS_CHECKS, *BEHAVIOUR_CHECKS) if (check := spec.check(findings)) is not None]
     rays = [timed.response.ray_id for timed in findings.responses if timed.response.ray_id]
@@ -98,7 +92,6 @@ class Probe:
     """Sends single requests through an open client, within its budget, and keeps the responses."""
 
     def __init__(self, client: "Client") -> None:
-        """Put itself in the place of the client's transport."""
         connection = client._get_connection()
         self._client, self._transport = client, connection.transport
         self._connection = connection.with_transport(self)
@@ -174,40 +167,35 @@ async def _list_wide(probe: Probe, findings: Findings) -> None:
     """List the last 30 days of the connector, or of the first of several that has enough events."""
     now = int(_time.now())
     window = TimeWindow(now - _WIDE_WINDOW_S, now + 1)
-    if findings.connector_id is not None:
+    if findings.connector_id:
         candidates = [findings.connector_id]
     else:
         connectors = findings.connectors or ()
         newest = sorted(connectors, key=lambda connector: connector.last_heartbeat or "", reverse=True)
         candidates = [connector.id for connector in newest[:_MAX_CONNECTORS]]
-    findings.connector_id = next(iter(candidates), None)
+    findings.connector_id = next(iter(candidates), "")
     for connector_id in candidates:
-        listing = await _first_pages(probe, findings, connector_id, window)
+        try:
+            listing = await probe.list_pages(connector_id, window, limit=_PAGE_LIMIT, enough=_ENOUGH_EVENTS)
+        except errors.BadRequestError:
+            # The documentation does not say how large a limit may be.
+            listing = await probe.list_pages(connector_id, window, enough=_ENOUGH_EVENTS)
+            findings.refused_limit = _PAGE_LIMIT
         if findings.wide is None or len(listing.items) > len(findings.wide.items):
             findings.wide, findings.connector_id = listing, connector_id
         if len(listing.items) >= _ENOUGH_EVENTS:
             return
 
 
-async def _first_pages(probe: Probe, findings: Findings, connector_id: str, window: TimeWindow) -> ProbedListing:
-    try:
-        return await probe.list_pages(connector_id, window, limit=_PAGE_LIMIT, enough=_ENOUGH_EVENTS)
-    except errors.BadRequestError:
-        # The documentation does not say how large a limit may be.
-        listing = await probe.list_pages(connector_id, window, enough=_ENOUGH_EVENTS)
-    findings.refused_limit = _PAGE_LIMIT
-    return listing
-
-
 async def _get_event(probe: Probe, findings: Findings) -> None:
     whole = [event for event in findings.known if isinstance(event.recorded_ts, int)]
     if whole:
         findings.wanted = whole[-1]
-        findings.got = await probe.request(probe.api.get_event(_connector_id(findings), whole[-1].id))
+        findings.got = await probe.request(probe.api.get_event(findings.connector_id, whole[-1].id))
 
 
 async def _get_latest(probe: Probe, findings: Findings) -> None:
-    if findings.connector_id is not None:
+    if findings.connector_id:
         findings.latest = (await probe.request(probe.api.latest_events(findings.connector_id))).items
 
 
@@ -218,20 +206,19 @@ async def _list_windows(probe: Probe, findings: Findings) -> None:
         window = most_telling_window(window_rules(findings), findings.known, listed)
         if window is None:
             return
-        findings.narrow.append(await probe.list_pages(_connector_id(findings), window))
+        findings.narrow.append(await probe.list_pages(findings.connector_id, window))
 
 
 async def _list_in_pages(probe: Probe, findings: Findings) -> None:
     """List a window once more, in several pages; before it a busy hour, where that or the order needs more events."""
     if not findings.known:
         return
-    connector_id = _connector_id(findings)
     orders = possible_orders(listing.items for listing in findings.listings)
     if len(orders) > 1 or _smallest_of_several(findings) is None:
-        findings.narrow.append(await probe.list_pages(connector_id, _busy_hour(findings)))
+        findings.narrow.append(await probe.list_pages(findings.connector_id, _busy_hour(findings)))
     if (listing := _smallest_of_several(findings)) is not None:
         half = len(listing.items) // 2
-        findings.narrow.append(await probe.list_pages(connector_id, listing.window, limit=half, max_pages=4))
+        findings.narrow.append(await probe.list_pages(findings.connector_id, listing.window, limit=half, max_pages=4))
 
 
 def _smallest_of_several(findings: Findings) -> ProbedListing | None:
@@ -259,12 +246,7 @@ async def _list_unlimited(probe: Probe, findings: Findings) -> None:
     """List the long window again without a limit, where it has events."""
     wide = findings.wide
     if wide is not None and wide.items and wide.limit is not None:
-        findings.unlimited = await probe.list_pages(_connector_id(findings), wide.window, enough=1)
-
-
-def _connector_id(findings: Findings) -> str:
-    assert findings.connector_id is not None  # noqa: S101 - it has events
-    return findings.connector_id
+        findings.unlimited = await probe.list_pages(findings.connector_id, wide.window, enough=1)
 
 
 _STEPS: tuple[tuple[str, Callable[[Probe, Findings], Awaitable[None]]], ...] = (

@@ -67,18 +67,11 @@ class ProbedListing:
         return max((len(page.items) for page in self.pages if page.items and page.cursor), default=None)
 
 
-class Answer(NamedTuple):
-    """The answer to a check's question."""
+class Answer:
+    """The answer to a check's question, with its values."""
 
-    verdict: Verdict
-    found: str
-    advice: str | None
-    values: Mapping[str, Any]
-
-
-def answer(verdict: Verdict, found: str, advice: str | None = None, /, **values: Any) -> Answer:
-    """Return an answer with its values."""
-    return Answer(verdict, found, advice, values)
+    def __init__(self, verdict: Verdict, found: str, advice: str | None = None, /, **values: Any) -> None:
+        self.verdict, self.found, self.advice, self.values = verdict, found, advice, values
 
 
 @define(eq=False)
@@ -91,7 +84,7 @@ class Findings:
     responses: list[TimedResponse] = field(factory=list)
     usage: Usage | None = None  # after the last request
     connectors: Sequence[Connector] | None = None
-    connector_id: str | None = None  # the examined one
+    connector_id: str = ""  # the examined one; "" where there is none
     wide: ProbedListing | None = None  # a long window, from its first page on
     narrow: list[ProbedListing] = field(factory=list)  # short windows within it, as far as possible to their ends
     unlimited: ProbedListing | None = None  # the long window once more, with pages of the API's own size
@@ -120,7 +113,7 @@ class Findings:
             return f"not checked: {self.stopped}"
         if self.failures:
             return "not checked: an earlier request failed"
-        if self.connector_id is None:
+        if not self.connector_id:
             return "not checked: there is no connector"
         return "not seen: not enough events" if self.known else "not seen: no event of the last 30 days"
 
@@ -158,9 +151,10 @@ class CheckSpec(NamedTuple):
         if result is None:
             if self.question is None:
                 return None
-            result = self.question(findings) or answer("unknown", findings.why_not)
+            result = self.question(findings) or Answer("unknown", findings.why_not)
         names = ("trouble",) if self.step else self.values
-        return Check(self.name, *result[:3], dict.fromkeys(names) | dict(result.values))
+        values = dict.fromkeys(names) | result.values
+        return Check(self.name, result.verdict, result.found, result.advice, values)
 
 
 @frozen

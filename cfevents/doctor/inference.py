@@ -14,14 +14,10 @@ SortKey: TypeAlias = Literal["t and n", "t", "a", "kind"]
 EventClock: TypeAlias = Literal["t", "a"]
 """One of an event's times: ``t``, when it was recorded, or ``a``, when it was collected."""
 
-# Random events look ordered once in so many times, at most.
-_ODDS_AGAINST_CHANCE = 10_000
-# So many known events are enough to choose a window.
-_SAMPLE_EVENTS = 10
-# The bounds of a window are at most so many of the sample's times apart.
-_MAX_TIMES_APART = 8
-# A longer window may hold any number of events that are not known yet.
-_NARROW_WINDOW_S = 600
+_ODDS_AGAINST_CHANCE = 10_000  # random events look ordered once in so many times, at most
+_SAMPLE_EVENTS = 10  # known events to choose a window by
+_MAX_TIMES_APART = 8  # the bounds of a window, in times of the sample
+_NARROW_WINDOW_S = 600  # a longer window may hold any number of events that are not known yet
 
 _SORT_KEYS: Mapping[SortKey, Callable[[EventMetadata], Any]] = {
     "t and n": event_key,
@@ -117,17 +113,13 @@ def most_telling_window(
     500 windows, times 8 rules, times 10 events.
     """
     sample = _closest_neighbours(known)
-    ranked = [
-        (window.until - window.since > _NARROW_WINDOW_S, left, window.until - window.since, window)
-        for window in _candidate_windows(sample)
-        if window not in listed and (left := _max_rules_left(rules, sample, window)) < len(rules)
-    ]
+    ranked = []
+    for window in set(_candidate_windows(sample)).difference(listed):
+        predictions = Counter(frozenset(event_key(e) for e in sample if rule.takes(e, window)) for rule in rules)
+        if (left := max(predictions.values(), default=0)) < len(rules):
+            length = window.until - window.since
+            ranked.append((length > _NARROW_WINDOW_S, left, length, window))
     return min(ranked)[-1] if ranked else None
-
-
-def _max_rules_left(rules: Sequence[WindowRule], sample: Sequence[EventMetadata], window: TimeWindow) -> int:
-    predictions = Counter(frozenset(event_key(e) for e in sample if rule.takes(e, window)) for rule in rules)
-    return max(predictions.values(), default=0)
 
 
 def _candidate_windows(sample: Sequence[EventMetadata]) -> Iterator[TimeWindow]:

@@ -30,9 +30,7 @@ class Options:
     details: bool = False
     page_size: int | None = None
     interval: float = 60.0  # seconds between two batches of a stream
-    lookback: float = 86_400.0
-    """Seconds before the end of its predecessor at which a batch of a stream begins."""
-
+    lookback: float = 86_400.0  # seconds before the end of its predecessor at which a batch of a stream begins
     slots: int = 1  # tasks that may run at a time, over all executors
     requests: int = 1200
     period: float = 300.0
@@ -137,15 +135,15 @@ def _contradictions(options: Options, unparsed: AbstractSet[str]) -> list[str]:
     return faults
 
 
-def _list(name: str, text: str) -> tuple[str, ...]:
+def _names(name: str, text: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     if not all(names):
         raise ValueError(f"{name}={short_repr(text)} has an empty name: write names with one comma between two of them")
-    return names
+    return tuple(validate_text(name, part) for part in names)
 
 
 def _connector_ids(name: str, text: str) -> tuple[str, ...] | None:
-    ids = _list(name, text)
+    ids = _names(name, text)
     if "all" not in map(str.lower, ids):
         return tuple(validate_path_segment(name, connector_id) for connector_id in ids)
     if len(ids) > 1:
@@ -197,7 +195,7 @@ _PARSERS: dict[str, Callable[[str, str], Any]] = {
     "connectors": _connector_ids,
     "since": _time_text,
     "until": _time_text,
-    "kind": lambda name, text: tuple(validate_text(name, kind) for kind in _list(name, text)),
+    "kind": _names,
     "details": _boolean,
     "page_size": _integer,
     "interval": parse_duration,

@@ -16,8 +16,7 @@ from cfevents._model.checkpoint import structure_state
 from cfevents._time import TimeWindow
 from cfevents.spark.options import Options
 
-# A day has a page of events, or a few.
-_MIN_PARTITION_S = 86_400
+_MIN_PARTITION_S = 86_400  # a day has a page of events, or a few
 _EXTRA_PARTITIONS_PER_SLOT = 2
 
 AHEAD_S = 86_400
@@ -36,9 +35,7 @@ class EventPartition:
 
     connector_id: str
     window: TimeWindow
-    seam: TimeWindow | None = None
-    """The window that the partition before lists too; None for the first."""
-
+    seam: TimeWindow | None = None  # the window that the partition before lists too; None for the first
     collected_until: int | None = None
     """Events that were collected later belong to a later batch of the stream; None in a batch read."""
 
@@ -99,7 +96,6 @@ class _OffsetState:
 
 
 def _own(offset: Offset) -> Offset:
-    """Return an offset that Spark kept, checked."""
     try:
         structure_state(offset, _OffsetState)
     except ValueError as error:

@@ -24,8 +24,7 @@ from cfevents.frames import tables
 from cfevents.spark.options import Options
 from cfevents.spark.partitions import EventPartition
 
-# Others may prolong a block, and a task that fails has to read everything again.
-_MAX_BLOCK_WAIT_S = 3600
+_MAX_BLOCK_WAIT_S = 3600  # others may prolong a block, and a task that fails has to read everything again
 _SPARK_TYPES = {pa.string(): "string", pa.int64(): "bigint", pa.timestamp("us", tz="UTC"): "timestamp"}
 
 

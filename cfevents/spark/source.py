@@ -78,8 +78,7 @@ class _BatchReader(_PartitionReader, DataSourceReader):
 
 
 class _StreamReader(_PartitionReader, DataSourceStreamReader, SupportsTriggerAvailableNow):
-    _started_at: float | None = None
-    """The present of a query that reads what is available and ends."""
+    _started_at: float | None = None  # the present of a query that reads what is available and ends
 
     def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
         return partitions.FIRST_OFFSET
