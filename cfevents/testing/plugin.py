@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def cfevents_simulator() -> "Iterator[Simulator]":
-    """Yield a running simulator with a made-up history, on a thread of its own.
+    """Yield a running simulator with a generated history, on a thread of its own.
 
     It works in plain tests and under any async plugin. A test adds what it needs to a connector of its own:
     `cfevents_simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})`.

@@ -172,7 +172,7 @@ def nested(exchange: Exchange, depth: int = 100_000) -> None:
 
 @fault
 def huge(exchange: Exchange, items: int = 1_500_000) -> None:
-    """Send a page of a great many made-up events, without a cursor: 100 MB with the default.
+    """Send a page of a great many generated events, without a cursor: 100 MB with the default.
 
     Args:
         items: The number of events.
