@@ -1,4 +1,4 @@
-"""The one entry to everything that is run on the code: ``nox`` for all of it, ``nox -s NAME`` for one."""
+"""The checks of the project: ``nox`` runs the usual ones, ``nox -s NAME`` runs one."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import nox
 
 nox.needs_version = ">=2025.10.14"
-# Where uv is there, an environment takes seconds to fill and not half a minute; without, pip fills it.
+# uv fills an environment in seconds, pip in half a minute.
 nox.options.default_venv_backend = "uv|venv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
@@ -16,7 +16,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "coverage", "docs"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
-# Two halves of the tests at a time take little more than half as long; beyond four, the imports cost what is won.
+# Beyond four processes, their imports cost more time than they save.
 PARALLEL = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -24,7 +24,7 @@ _DATA = ROOT / ".nox" / "coverage-data"
 
 
 def _let_pyenv_show_every_python() -> None:
-    """Pyenv hides what is not chosen: its ``python3.12`` fails unless 3.12 is named."""
+    """Make every Python of pyenv available: its ``python3.12`` fails unless 3.12 is selected."""
     if shutil.which("pyenv") and "PYENV_VERSION" not in os.environ:
         listing = [shutil.which("pyenv") or "pyenv", "versions", "--bare"]
         found = subprocess.run(listing, capture_output=True, text=True, check=False).stdout
@@ -39,8 +39,8 @@ def _groups(session: nox.Session, *names: str) -> None:
 
 
 def _install_wheel(session: nox.Session, extra: str = "all") -> None:
-    """Build the wheel and install it: what users get, not what lies in the folder."""
-    # Pip builds what is a folder anew each time; uv would take the same version for built.
+    """Build the wheel and install it, so that the tests run on what users get."""
+    # pip always builds a folder again; uv would reuse a wheel of the same version.
     anew = ["--reinstall-package", "cfevents"] if session.venv_backend == "uv" else []
     session.install(*anew, f".[{extra}]")
 
@@ -78,16 +78,16 @@ def workflows(session: nox.Session) -> None:
     }.items():
         session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *names)
     session.run("zizmor", "--offline", "--no-progress", ".github")
-    # Its package on PyPI downloads it from GitHub, so that it is left to those who have it.
+    # Its package on PyPI downloads the binary from GitHub, so it is only used where it is installed.
     if shutil.which("actionlint"):
         session.run("actionlint", external=True)
     else:
-        session.log("actionlint is not installed: its checks are left out")
+        session.log("actionlint is not installed: skipping its checks")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the built wheel; on the first Python all of them, and most with their coverage."""
+    """Run the tests against the built wheel; all of them, with coverage, on the first Python only."""
     _groups(session, "tests")
     _install_wheel(session)
     env = _from_the_wheel(session)
@@ -97,7 +97,7 @@ def tests(session: nox.Session) -> None:
     elif session.posargs:
         session.run("coverage", "run", "-m", "pytest", *chosen, env=env)
     else:
-        # Counting lines takes as long again, and what takes long reaches none that the others do not.
+        # Coverage doubles the time, and the slow tests reach no line that the others do not.
         session.run("coverage", "run", "-m", "pytest", "-m", "not once", *chosen, env=env)
         session.run("python", "-m", "pytest", "-m", "once", *chosen, env=env)
 
@@ -114,7 +114,7 @@ def _from_the_wheel(session: nox.Session) -> dict[str, str]:
 
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
-    """Run the library's own tests with the oldest libraries that it says it works with."""
+    """Run the library's tests with the oldest dependencies that it allows."""
     _groups(session, "tests")
     _install_wheel(session)
     session.install(*(need.replace(">=", "==") for need in PROJECT["project"]["dependencies"]))
@@ -141,7 +141,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def links(session: nox.Session) -> None:
-    """Ask whether the pages that the documentation links to are there; needs a network."""
+    """Check the external links of the documentation; needs a network."""
     _groups(session, "docs")
     session.install("-e", ".[all]")
     session.run("sphinx-build", "-q", "-b", "linkcheck", "docs", "docs/_build/links", *session.posargs)
@@ -149,7 +149,7 @@ def links(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Ask a million times whether any answer escapes the error family; takes a while."""
+    """Try a million mutated and random responses; takes minutes."""
     _groups(session, "tests")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_FUZZ_CASES": "1000000"}
@@ -158,17 +158,16 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """List 100,000 events and follow 30 days while a fifth of the requests fails, with 20 seeds; and the like."""
+    """Run the tests of long listings and long following, with 20 seeds."""
     _groups(session, "tests")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_SOAK_SEEDS": "20"}
-    chosen = "long_listing or ten_processes or followed or idle_rounds"
-    session.run("python", "-m", "pytest", "tests", "-k", chosen, *session.posargs, env=env)
+    session.run("python", "-m", "pytest", "tests", "-m", "soak", *session.posargs, env=env)
 
 
 @nox.session
 def kills(session: nox.Session) -> None:
-    """Kill processes that store events, 100 times in each place; takes some minutes."""
+    """Kill processes that store events, 100 times in each place; takes minutes."""
     _groups(session, "tests")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_KILLS": "100"}
@@ -177,12 +176,10 @@ def kills(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def spark(session: nox.Session) -> None:
-    """Read with a real Spark on this machine, and kill its queries ten times; takes many minutes, and needs Java."""
+    """Read with a real Spark on this machine, and kill its queries ten times; takes many minutes, needs Java."""
     home = os.environ.get("JAVA_HOME")
     if shutil.which("java" if home is None else str(Path(home) / "bin" / "java")) is None:
-        session.error(
-            f"Spark needs Java 17 or newer, and there is none{f' in JAVA_HOME={home}' if home else ''}: install it"
-        )
+        session.error(f"no Java{f' in JAVA_HOME={home}' if home else ''}: install Java 17 or newer for Spark")
     _groups(session, "tests")
     _install_wheel(session, "spark")
     env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": "tests", "CFEVENTS_SPARK_KILLS": "10"}
@@ -191,17 +188,17 @@ def spark(session: nox.Session) -> None:
 
 @nox.session
 def scale(session: nox.Session) -> None:
-    """Poll 10,000 connectors in simulated time, by one token and by twenty; fails where a request is refused."""
+    """Poll 10,000 connectors in simulated time, with one token and with twenty; a refused request is a failure."""
     _install_wheel(session)
-    # The path has only what the tests share: cfevents is the wheel's.
+    # The path has only the tests' support: cfevents is the wheel's.
     env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": "tests"}
     session.run("python", "tests/benchmarks/polling.py", *session.posargs, env=env)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure beside the vendor's SDK; prints figures and judges none. `-- --quick` is a small trial."""
-    session.env["UV_COMPILE_BYTECODE"] = "1"  # as pip does: what is compiled anew is imported in twice the time
+    """Measure beside the vendor's SDK and print the figures. `-- --quick` is a small trial."""
+    session.env["UV_COMPILE_BYTECODE"] = "1"  # as pip does: without bytecode an import takes twice the time
     _groups(session, "bench")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(ROOT / "tests")}

@@ -239,6 +239,7 @@ PASSING = [
 
 @pytest.mark.once
 @pytest.mark.timeout(300)
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_long_listing_is_exact_despite_faults(seed: int) -> None:
     """A long listing yields each event once while a fifth of the requests fails."""

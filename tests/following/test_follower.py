@@ -93,6 +93,7 @@ DAYS, SEEDS = (30, 20) if LONG else (4, 2)
 
 
 @pytest.mark.once
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(SEEDS))
 @pytest.mark.parametrize("failing", [False, True])
 def test_followed_late_events_come_once_each(seed: int, failing: bool) -> None:
@@ -115,6 +116,7 @@ def test_followed_late_events_come_once_each(seed: int, failing: bool) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_only_events_later_than_the_lookback_are_lost(seed: int, caplog: pytest.LogCaptureFixture) -> None:
     """Only events later than the lookback are lost, and the log warns before."""
@@ -196,6 +198,7 @@ def test_idle_poll_is_one_request() -> None:
 
 
 @pytest.mark.once
+@pytest.mark.soak
 def test_idle_polls_do_not_grow_memory(caplog: pytest.LogCaptureFixture) -> None:
     rounds = 10_000 if LONG else 300
     # What is told of each request is kept by the tests, to be searched.

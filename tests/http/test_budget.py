@@ -752,6 +752,7 @@ def test_slot_of_a_cancelled_caller_goes_to_the_next() -> None:
     assert run_jumping(main()) == ["first", "last"]
 
 
+@pytest.mark.soak
 @pytest.mark.skipif("CFEVENTS_SOAK_SEEDS" not in os.environ, reason="takes real time; nox -s soak runs it")
 @pytest.mark.parametrize("counting", ["fixed", "sliding"])
 def test_ten_processes_one_after_the_other_are_not_refused(counting: Any) -> None:
