@@ -15,25 +15,21 @@ if TYPE_CHECKING:
 
 __all__ = ["AskedRequest", "History", "Incident", "LiveHistory", "Simulator", "SimulatorThread"]
 
-_DEFINED_IN = {
-    "AskedRequest": "server",
-    "History": "history",
-    "Incident": "scenarios",
-    "LiveHistory": "history",
-    "Simulator": "simulator",
-    "SimulatorThread": "simulator",
+_MODULES = {
+    "history": ["History", "LiveHistory"],
+    "scenarios": ["Incident"],
+    "server": ["AskedRequest"],
+    "simulator": ["Simulator", "SimulatorThread"],
 }
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name at its first use."""
-    if name not in _DEFINED_IN:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_DEFINED_IN[name]}"), name)
-    globals()[name] = value
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     return value
 
 
 def __dir__() -> list[str]:
-    """List the public names, loaded or not."""
     return sorted({*globals(), *__all__})

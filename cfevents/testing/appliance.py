@@ -12,22 +12,13 @@ RawEvent: TypeAlias = dict[str, Any]
 
 @define
 class Appliance:
-    """The state, clock and event log of one appliance.
-
-    Attributes:
-        random: The source of its random choices.
-        tunnels: The ids of its tunnels.
-        version: The version that runs.
-        blessed: The version that runs after the next boot.
-        time: Its clock, whole seconds since the Unix epoch.
-        log: Its events, oldest first.
-    """
+    """The state, clock and event log of one appliance."""
 
     random: Random
-    tunnels: tuple[str, ...] = ()
-    version: str = ""
-    blessed: str = ""
-    time: int = 0
+    tunnels: tuple[str, ...]
+    version: str
+    blessed: str  # the version that runs after the next boot
+    time: int = 0  # its clock, whole seconds since the Unix epoch
     log: list[RawEvent] = field(factory=list)
 
     @classmethod
@@ -37,24 +28,22 @@ class Appliance:
         return cls(random, (random_id(random), random_id(random)), version, version)
 
     def record(self, kind: str, after: tuple[int, int] = (0, 0), **payload: str) -> RawEvent:
-        """Append an event to the log and return it.
-
-        Args:
-            kind: The kind.
-            after: The least and the most seconds since the previous event.
-            **payload: The payload, without the kind.
-        """
+        """Append an event to the log and return it; `after` is the least and the most seconds since the previous one."""
         self.time += self.random.randint(*after)
-        last = self.log[-1] if self.log else None
         event: RawEvent = {
             "e": {"k": kind, **payload},
             "t": self.time,
-            "n": last["n"] + 1 if last is not None and last["t"] == self.time else 0,
+            "n": self.log[-1]["n"] + 1 if self.log and self.log[-1]["t"] == self.time else 0,
             "a": self.time + self.random.randint(2, 60),
             "v": self.version,
         }
         self.log.append(event)
         return event
+
+
+def event_id(event: RawEvent) -> str:
+    """Return an event's id as the API spells it, `"1700000000.3"`."""
+    return f"{event['t']}.{event['n']}"
 
 
 def random_id(random: Random) -> str:

@@ -29,25 +29,14 @@ _OCCASIONAL: tuple[tuple[Episode, int, float], ...] = (
 
 
 class ApplianceTimeline:
-    """The events of one appliance since its first boot, generated one day after the other.
-
-    Attributes:
-        incidents: The incidents that have happened, oldest first.
-    """
+    """The events of one appliance since its first boot, generated one day after the other."""
 
     def __init__(self, seed: int, connector_id: str, begin: int, planned: Mapping[int, str]) -> None:
-        """Start a timeline.
-
-        Args:
-            seed: The seed of its random choices, together with the connector's id.
-            connector_id: The connector's id.
-            begin: The time of the first boot, whole seconds since the Unix epoch.
-            planned: The names of incidents, by the slot of the timeline in which each begins.
-        """
+        """Begin at a time, in whole seconds since the Unix epoch; incidents are planned as by `plan_incidents`."""
         self.incidents: list[Incident] = []
-        self._connector_id = connector_id
-        self._seed = f"{seed}/{connector_id}"
-        self._begin = begin
+        """Those that have happened, oldest first."""
+
+        self._connector_id, self._seed, self._begin = connector_id, f"{seed}/{connector_id}", begin
         self._incident_slots: dict[int, tuple[str, int]] = {}
         self._outage_events: list[RawEvent] = []
         self._appliance = Appliance.create(Random(self._seed))
@@ -74,9 +63,9 @@ class ApplianceTimeline:
 
     def _run_slot(self, slot: int, episode: Episode) -> None:
         name, first = self._incident_slots.get(slot, ("", slot))
-        act = INCIDENTS[name].act if name else None
+        act = INCIDENTS[name].act if name else None  # an outage has none
         appliance, logged = self._appliance, len(self._appliance.log)
-        appliance.time = self._slot_start(slot) + appliance.random.randint(0, _MAX_START_DELAY_S)
+        appliance.time = self._begin + slot * _SLOT_SECONDS + appliance.random.randint(0, _MAX_START_DELAY_S)
         if act is None:
             episode(appliance)
         elif slot == first:
@@ -87,22 +76,19 @@ class ApplianceTimeline:
 
     def _delay_collection(self, events: list[RawEvent], slot: int, end: int) -> None:
         """Collect the events of an outage only after its last slot."""
+        end_ts = self._begin + end * _SLOT_SECONDS
         for event in events:
-            event["a"] = self._slot_start(end) + self._appliance.random.randint(5, 300)
+            event["a"] = end_ts + self._appliance.random.randint(5, 300)
         self._outage_events += events
         if slot == end - 1:
-            details = {"collected_from_ts": self._slot_start(end)}
+            details = {"collected_from_ts": end_ts}
             self.incidents.append(Incident.shown_by(OUTAGE, self._connector_id, self._outage_events, details))
             self._outage_events = []
-
-    def _slot_start(self, slot: int) -> int:
-        return self._begin + slot * _SLOT_SECONDS
 
 
 def _plan_day(appliance: Appliance) -> dict[int, Episode]:
     """Return the episodes of one day by slot; a slot without one is a reconcile."""
-    random = appliance.random
-    plan: dict[int, Episode] = {}
+    random, plan = appliance.random, dict[int, Episode]()
     for period in range(0, SLOTS_PER_DAY, _PERIOD_SLOTS):
         for tunnel, earliest in zip(appliance.tunnels, (3, 11), strict=True):
             plan[period + earliest + random.randrange(4)] = partial(scenarios.rekey, tunnel=tunnel)

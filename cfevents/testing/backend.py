@@ -20,14 +20,13 @@ from cfevents.testing.history import History
 from cfevents.testing.settings import SimulatorSettings
 from cfevents.testing.store import Number, Selection, SortKey, Store, StoredEvent
 
+# The API's documentation has no number.
 LATEST_EVENTS = 10
-"""The number of events of Get latest Events; the API's documentation has no number."""
-
 # A query put together without percent-encoding loses these characters, and with them the cursor.
 _CURSOR_PREFIX = "1+&/"
 _CHECKSUM_BYTES = 6
 
-_FIRST_UPDATE_TS = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
+_FIRST_UPDATE_TS = 1735689600  # 2025-01-01
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 _EVENT_ID = re.compile(r"(-?[0-9]{1,40})\.(-?[0-9]{1,40})")
 _LAST_CURSOR: Mapping[str, dict[str, str | None]] = {"absent": {}, "null": {"cursor": None}, "empty": {"cursor": ""}}
@@ -35,13 +34,7 @@ _LAST_CURSOR: Mapping[str, dict[str, str | None]] = {"absent": {}, "null": {"cur
 
 @define
 class Refusal(Exception):  # noqa: N818
-    """A request that is answered with an error.
-
-    Attributes:
-        status: The HTTP status.
-        code: The number of the coded message.
-        message: The text of the coded message.
-    """
+    """A request that is answered with an HTTP status and a coded message."""
 
     status: int
     code: int
@@ -49,8 +42,8 @@ class Refusal(Exception):  # noqa: N818
 
     def envelope(self) -> dict[str, Any]:
         """Return the answer's JSON."""
-        coded = {"code": self.code, "message": self.message}
-        return {"result": None, "success": False, "errors": [coded], "messages": []}
+        errors = [{"code": self.code, "message": self.message}]
+        return {"result": None, "success": False, "errors": errors, "messages": []}
 
 
 def malformed(message: str) -> Refusal:
@@ -64,11 +57,9 @@ def not_found(what: str) -> Refusal:
 
 
 def _number_parameter(query: Mapping[str, str], name: str) -> Number:
-    text = query.get(name)
-    if text is None:
+    if (text := query.get(name)) is None:
         raise malformed(f"{name}: this parameter is required")
-    match = _NUMBER.fullmatch(text)
-    if match is None or math.isinf(float(text)):
+    if (match := _NUMBER.fullmatch(text)) is None or math.isinf(float(text)):
         raise malformed(f"{name}: must be a number")
     return float(text) if match[1] or match[2] else int(text)
 
@@ -83,10 +74,7 @@ def _limit_parameter(query: Mapping[str, str], largest: int) -> int:
 def _to_cursor(selection: Selection, after: SortKey | None, empty_pages: int) -> str:
     """Return the cursor of a position, Base64 of a checksum and JSON; it is valid for this selection alone.
 
-    Args:
-        selection: The listing.
-        after: The sort key of the last event delivered; None before the first.
-        empty_pages: The number of empty pages before the next page with items.
+    The position is the sort key of the last event delivered, and the number of empty pages to come.
     """
     content = json.dumps([after, empty_pages]).encode()
     # As floats, since 3 and 3.0 are the same bound.
@@ -122,25 +110,15 @@ class Backend:
         connectors: Sequence[Mapping[str, Any]] | None = None,
         history: History | None = None,
     ) -> None:
-        """Serve a store's events.
-
-        Args:
-            settings: The choices that the API's documentation leaves open.
-            store: The events.
-            connectors: The connectors' descriptions as JSON; None makes them up.
-            history: The source of events that are collected later.
-        """
-        self._settings = settings
-        self._store = store
-        self._history = history
+        """Serve a store's events, and those that the history collects later."""
+        self._settings, self._store, self._history = settings, store, history
         self._connectors = None if connectors is None else [dict(connector) for connector in connectors]
         # Pages of a long listing do not sort it anew.
         self._sorted_events = lru_cache(maxsize=16)(self._sort_events)
 
     def collect_new_events(self) -> None:
         """Add to the store what the history has collected since; an event that a test has added first stays."""
-        collected = {} if self._history is None else self._history.news()
-        for connector_id, events in collected.items():
+        for connector_id, events in self._history.news().items() if self._history else ():
             new = [event for event in events if self._store.get(connector_id, event["t"], event["n"]) is None]
             self._store.add(connector_id, new)
 
@@ -155,10 +133,8 @@ class Backend:
         self._check_connector(connector_id)
         selection = self._parse_selection(connector_id, query)
         size = _limit_parameter(query, self._settings.max_page_size)
-        after: SortKey | None = None
-        empty_pages = self._settings.empty_pages
-        if "cursor" in query:
-            after, empty_pages = _from_cursor(selection, query["cursor"])
+        cursor, first = query.get("cursor"), (None, self._settings.empty_pages)
+        after, empty_pages = first if cursor is None else _from_cursor(selection, cursor)
         if empty_pages:
             return _result_page([], cursor=_to_cursor(selection, after, empty_pages - 1))
         # Revision first: an event added right after is then missed once, never for good.
@@ -173,11 +149,9 @@ class Backend:
     def get_event(self, connector_id: str, event_id: str) -> dict[str, Any]:
         """Return the result of Get Event."""
         self._check_connector(connector_id)
-        match = _EVENT_ID.fullmatch(event_id)
-        if match is None:
+        if (match := _EVENT_ID.fullmatch(event_id)) is None:
             raise malformed("event: the id must be t.n, two whole numbers")
-        event = self._store.get(connector_id, int(match[1]), int(match[2]))
-        if event is None:
+        if (event := self._store.get(connector_id, int(match[1]), int(match[2]))) is None:
             raise not_found("event")
         return event.recorded
 
@@ -212,10 +186,7 @@ def _describe_connector(connector_id: str, newest: Sequence[StoredEvent]) -> dic
     connector: dict[str, Any] = {
         "id": connector_id,
         "activated": True,
-        "device": {
-            "id": f"{random.getrandbits(128):032x}",
-            "serial_number": f"SIM{random.randrange(10**7):07d}",
-        },
+        "device": {"id": f"{random.getrandbits(128):032x}", "serial_number": f"SIM{random.randrange(10**7):07d}"},
         "interrupt_window_duration_hours": 4,
         "interrupt_window_hour_of_day": random.randrange(24),
         "last_updated": _utc_text(_FIRST_UPDATE_TS + random.randrange(10**7)),

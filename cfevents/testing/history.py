@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from random import Random
 from typing import TypeAlias
 
-from cfevents.testing.appliance import RawEvent, random_id
+from cfevents.testing.appliance import RawEvent, event_id, random_id
 from cfevents.testing.appliance_life import ApplianceTimeline
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS, SLOTS_PER_DAY, Incident, place_incidents
 
@@ -19,8 +19,8 @@ DAY_SECONDS = 86_400
 # A day of every appliance takes milliseconds to make, so a day a second can still be made in time.
 _MAX_SPEED = 86_400
 
+# A connector's id and one of its events.
 _Record: TypeAlias = tuple[str, RawEvent]
-"""A connector's id and one of its events."""
 
 
 class History:
@@ -29,8 +29,6 @@ class History:
     Every appliance begins with a boot. Whatever it begins it also ends, unless an incident prevents it.
 
     Attributes:
-        seed: The seed of the random choices.
-        days: The length, in days.
         since: When it begins, seconds since the Unix epoch.
         until: When it ends; every event was recorded and collected before.
         events: By connector id the events as JSON, ascending by `(t, n)`.
@@ -58,8 +56,7 @@ class History:
             incidents: The names of the incidents, each of which happens once; `()` is a clean history.
 
         Raises:
-            ValueError: There are no connectors or days, an incident is unknown, or there are too many for
-                so short a history.
+            ValueError: There are no connectors or days, an incident is unknown, or the history is too short for all.
             TypeError: `until` or `days` is not a whole number.
         """
         self.seed = seed
@@ -69,10 +66,7 @@ class History:
         if self.days < 1:
             raise ValueError(f"a history needs one day or more, not {days}")
         planned = self._place_incidents(_connector_ids(seed, connectors), incidents)
-        self._timelines = {
-            connector_id: ApplianceTimeline(seed, connector_id, self.since, slots)
-            for connector_id, slots in planned.items()
-        }
+        self._timelines = {name: ApplianceTimeline(seed, name, self.since, slots) for name, slots in planned.items()}
         self.events: Mapping[str, list[RawEvent]] = {
             connector_id: [event for _ in range(self.days) for event in timeline.next_day()]
             for connector_id, timeline in self._timelines.items()
@@ -89,15 +83,11 @@ class History:
         self, connector_ids: Collection[str], names: Collection[str], repeat: int = 0
     ) -> Mapping[str, Mapping[int, str]]:
         """Choose slots for the incidents in this history, or in its `repeat`-th continuation of as many days."""
-        seed, slots = f"{self.seed}/incidents" + f"/{repeat}" * (repeat > 0), self.days * SLOTS_PER_DAY
-        placed = place_incidents(Random(seed), list(connector_ids), slots, _in_order(names))
-        return {
-            connector_id: {slot + repeat * slots: name for slot, name in names_by_slot.items()}
-            for connector_id, names_by_slot in placed.items()
-        }
+        random = Random(f"{self.seed}/incidents" + (f"/{repeat}" if repeat else ""))
+        slots = self.days * SLOTS_PER_DAY
+        return place_incidents(random, list(connector_ids), slots, _in_order(names), first=repeat * slots)
 
     def __repr__(self) -> str:
-        """Show the arguments, not the events."""
         return f"History(seed={self.seed}, connectors={len(self.events)}, days={self.days}, until={self.until})"
 
 
@@ -109,10 +99,7 @@ class LiveHistory(History):
     recorded, and dated, that much earlier. One simulator can serve it.
 
     Attributes:
-        until: When it was made: its past ends and its future begins there.
-        speed: How much faster time goes for the appliances from then on.
-        events: By connector id the events of its past, all collected by then, as JSON, ascending by `(t, n)`.
-        incidents: Everything that went wrong in that past, oldest first.
+        until: When it was made: its past, which has the `events` and `incidents`, ends and its future begins there.
     """
 
     __module__ = "cfevents.testing"
@@ -149,7 +136,10 @@ class LiveHistory(History):
         self.until, self.speed, self._clock, self._incident_names = now, speed, clock, incidents
         rest_of_today = {name: [event for event in events if event["a"] > now] for name, events in self.events.items()}
         self.events = {name: [event for event in events if event["a"] <= now] for name, events in self.events.items()}
-        self.incidents = tuple(incident for incident in self.incidents if self._is_past(incident))
+        past = {name: set(map(event_id, events)) for name, events in self.events.items()}
+        self.incidents = tuple(
+            incident for incident in self.incidents if past[incident.connector_id].issuperset(incident.event_ids)
+        )
         futures = (self._future(connector_id, events) for connector_id, events in rest_of_today.items())
         self._upcoming = heapq.merge(*futures, key=_recorded_ts)
         self._next = next(self._upcoming)
@@ -171,9 +161,18 @@ class LiveHistory(History):
         return collected
 
     def _future(self, connector_id: str, rest_of_today: list[RawEvent]) -> Iterator[_Record]:
-        """Yield a connector's events to come, for ever, in order of recording."""
-        for event in self._sped_up(itertools.chain(rest_of_today, self._later_days(connector_id))):
-            yield connector_id, event
+        """Yield a connector's events to come, for ever, in order of recording, with times that `speed` moves closer.
+
+        Events that then share a second get new sequence numbers.
+        """
+        second, sequence = self.until, 0
+        for event in itertools.chain(rest_of_today, self._later_days(connector_id)):
+            moved = event | {"a": self._closer(event["a"])}
+            if event["t"] > self.until:
+                recorded = self._closer(event["t"])
+                second, sequence = recorded, sequence + 1 if recorded == second else 0
+                moved |= {"t": recorded, "n": sequence}
+            yield connector_id, moved
 
     def _later_days(self, connector_id: str) -> Iterator[RawEvent]:
         timeline = self._timelines[connector_id]
@@ -183,24 +182,9 @@ class LiveHistory(History):
             for _ in range(self.days):
                 yield from timeline.next_day()
 
-    def _sped_up(self, events: Iterator[RawEvent]) -> Iterator[RawEvent]:
-        """Move future times closer by `speed`; events that then share a second get new sequence numbers."""
-        second, sequence = self.until, 0
-        for event in events:
-            moved = event | {"a": self._closer(event["a"])}
-            if event["t"] > self.until:
-                recorded = self._closer(event["t"])
-                second, sequence = recorded, sequence + 1 if recorded == second else 0
-                moved |= {"t": recorded, "n": sequence}
-            yield moved
-
     def _closer(self, ts: int) -> int:
         # Rounded up: nothing moves into a second of the past, whose sequence numbers are taken.
         return self.until + math.ceil((ts - self.until) / self.speed)
-
-    def _is_past(self, incident: Incident) -> bool:
-        listed = {f"{event['t']}.{event['n']}" for event in self.events[incident.connector_id]}
-        return set(incident.event_ids) <= listed
 
 
 def _recorded_ts(record: _Record) -> int:

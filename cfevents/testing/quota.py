@@ -12,16 +12,12 @@ _DOCUMENTED_PERIOD_S = 300.0
 
 
 class Quota:
-    """A count of the requests that arrived, against the settings' quota.
+    """A count of the requests that arrived, against the settings' quota as it is at the time of each request.
 
-    Times are seconds on any steady clock.
-
-    Attributes:
-        refused: The number of requests that were refused.
+    Times are seconds on any steady clock. `refused` is the number of requests that were refused.
     """
 
     def __init__(self, settings: SimulatorSettings) -> None:
-        """Enforce the settings' quota, as it is at the time of each request."""
         self._settings = settings
         # Oldest first: with fixed windows all since the window began, else those of the last period.
         self._request_times: deque[float] = deque()
@@ -29,11 +25,7 @@ class Quota:
         self.refused = 0
 
     def count_request(self, now: float) -> None:
-        """Count a request.
-
-        Raises:
-            Refusal: It is one too many, or comes during a block.
-        """
+        """Count a request. Raises `Refusal` if it is one too many, or comes during a block."""
         if not self.is_blocking(now):
             self._drop_expired(now)
             self._request_times.append(now)

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from random import Random
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from attrs import field, frozen
 
-from cfevents.testing.appliance import Appliance, RawEvent
+from cfevents.testing.appliance import Appliance, RawEvent, event_id
 
+# The incident that changes nothing but the time at which events are collected.
 OUTAGE = "outage"
-"""The incident that changes nothing but the time at which events are collected."""
 
 DEFAULT_INCIDENTS = ("crash", "failed_upgrade", "stuck_rekey", "ha_flapping", OUTAGE)
 SLOTS_PER_DAY = 240
@@ -29,9 +29,7 @@ class Incident:
 
     Attributes:
         kind: The incident's name, such as `"crash"`.
-        connector_id: The connector.
-        first_ts: When its first event was recorded, seconds since the Unix epoch.
-        last_ts: When its last event was recorded, seconds since the Unix epoch.
+        first_ts: When its first event was recorded, seconds since the Unix epoch; `last_ts` is of its last one.
         event_ids: The ids, `"t.n"`, of the events that show it, oldest first.
         details: Other facts, such as `url` or `tunnel_id`.
     """
@@ -48,20 +46,19 @@ class Incident:
     @classmethod
     def shown_by(cls, kind: str, connector_id: str, events: list[RawEvent], details: Mapping[str, Any]) -> "Incident":
         """Return the incident that these events show, oldest first."""
-        ids = tuple(f"{event['t']}.{event['n']}" for event in events)
-        return cls(kind, connector_id, events[0]["t"], events[-1]["t"], ids, details)
+        return cls(kind, connector_id, events[0]["t"], events[-1]["t"], tuple(map(event_id, events)), details)
 
 
 def boot(appliance: Appliance) -> RawEvent:
     """Start the process; return its `Init`."""
     appliance.version = appliance.blessed
     init = appliance.record("Init")
-    start_up(appliance)
+    _start_up(appliance)
     return init
 
 
-def start_up(appliance: Appliance) -> None:
-    """Record what follows every `Init`."""
+def _start_up(appliance: Appliance) -> None:
+    # What follows every Init.
     attest(appliance)
     appliance.record("HaInit", (0, 2))
     for tunnel in appliance.tunnels:
@@ -112,7 +109,7 @@ def _boot_on_trial(appliance: Appliance, version: str) -> RawEvent:
     appliance.version = version
     appliance.record("Init", (15, 30))
     pending = appliance.record("BlessSlotPending", (0, 1))
-    start_up(appliance)
+    _start_up(appliance)
     return pending
 
 
@@ -127,7 +124,7 @@ def _crash_loop(appliance: Appliance) -> _Evidence:
     appliance.version = appliance.blessed
     restarts = appliance.random.randint(4, 6)
     evidence = [appliance.record("Init", (40, 90)) for _ in range(restarts)]
-    start_up(appliance)
+    _start_up(appliance)
     return evidence, {"restarts": restarts}
 
 
@@ -144,15 +141,14 @@ def _failed(task: str, shortest: int, retry: Episode) -> _Act:
     return act
 
 
-def _failed_upgrade(appliance: Appliance) -> _Evidence:
-    _, url = _next_version(appliance)
-    start = appliance.record("StartUpgrade", url=url)
-    return [start, appliance.record("FinishUpgradeFailure", (10, 120))], {"url": url}
-
-
 def _unfinished_upgrade(appliance: Appliance) -> _Evidence:
     _, url = _next_version(appliance)
     return [appliance.record("StartUpgrade", url=url)], {"url": url}
+
+
+def _failed_upgrade(appliance: Appliance) -> _Evidence:
+    evidence, details = _unfinished_upgrade(appliance)
+    return [*evidence, appliance.record("FinishUpgradeFailure", (10, 120))], details
 
 
 def _unblessed_slot(appliance: Appliance) -> _Evidence:
@@ -182,21 +178,15 @@ def _ha_flapping(appliance: Appliance) -> _Evidence:
     transitions = appliance.random.randint(8, 12)
     evidence = [appliance.record("HaTransition", (20, 40)) for _ in range(transitions // 2)]
     evidence.append(appliance.record("HaError", (1, 5)))
-    evidence += [appliance.record("HaTransition", (20, 40)) for _ in range(transitions - transitions // 2)]
+    evidence += [appliance.record("HaTransition", (20, 40)) for _ in range(transitions // 2, transitions)]
     return evidence, {"transitions": transitions}
 
 
-@frozen
-class Scenario:
-    """The course of an incident.
+class Scenario(NamedTuple):
+    """The course of an incident."""
 
-    Attributes:
-        slots: The length, in slots of a timeline.
-        act: Records the incident's events; returns those that show it, and details. None: the ordinary episodes.
-    """
-
-    slots: int
-    act: _Act | None = None
+    slots: int  # its length on a timeline
+    act: _Act | None = None  # records its events, and returns those that show it and details
 
 
 INCIDENTS: Mapping[str, Scenario] = {
@@ -216,12 +206,12 @@ INCIDENTS: Mapping[str, Scenario] = {
 
 
 def place_incidents(
-    random: Random, connector_ids: Sequence[str], slots: int, names: Collection[str]
+    random: Random, connector_ids: Sequence[str], slots: int, names: Collection[str], *, first: int
 ) -> dict[str, dict[int, str]]:
-    """Choose a connector and a first slot for each incident, well apart and spread evenly over the connectors.
+    """Choose a connector and a slot for each incident, well apart and spread evenly over the connectors.
 
     Returns:
-        For each connector the incidents by their first slot, of so many slots.
+        For each connector the incidents by the slot in which they begin, of so many slots from the first on.
 
     Raises:
         ValueError: A name is unknown, or the timelines are too short for so many.
@@ -233,16 +223,16 @@ def place_incidents(
     hosts = random.sample(list(connector_ids), len(connector_ids))
     for number, name in enumerate(random.sample(list(names), len(names))):
         shares[hosts[number % len(hosts)]].append(name)
-    return {connector_id: _place_on_timeline(random, share, slots) for connector_id, share in shares.items()}
+    return {connector_id: _place_on_timeline(random, share, slots, first) for connector_id, share in shares.items()}
 
 
-def _place_on_timeline(random: Random, names: Sequence[str], slots: int) -> dict[int, str]:
+def _place_on_timeline(random: Random, names: Sequence[str], slots: int, first: int) -> dict[int, str]:
     needed = [INCIDENTS[name].slots + _MIN_SLOTS_APART for name in names]
     spare = slots - _MIN_SLOTS_APART - sum(needed)
     if spare < 0:
         raise ValueError(f"the history is too short for {len(names)} incidents on one connector")
     shifts = sorted(random.randint(0, spare) for _ in names)
     return {
-        _MIN_SLOTS_APART + shift + sum(needed[:number]): name
+        first + _MIN_SLOTS_APART + shift + sum(needed[:number]): name
         for number, (shift, name) in enumerate(zip(shifts, names, strict=True))
     }

@@ -1,11 +1,12 @@
 """The HTTP side: routes, the checks before every call, and the headers of every answer."""
 
 import asyncio
+import functools
 import hmac
 import itertools
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
 from aiohttp import web
@@ -29,7 +30,6 @@ class AskedRequest:
     """One request as it arrived, without its headers, so without secrets.
 
     Attributes:
-        method: The HTTP method, such as `"GET"`.
         path: The whole path, decoded, such as `"/client/v4/accounts/…"`.
         query: The decoded query; of a parameter given twice, the last value.
     """
@@ -43,15 +43,11 @@ class AskedRequest:
 
 @define(eq=False)
 class Server:
-    """The web application in front of a backend.
-
-    Attributes:
-        requests: The list to which every request is added that arrives.
-    """
+    """The web application in front of a backend. Every request that arrives is added to a list."""
 
     _settings: SimulatorSettings
     _backend: Backend
-    requests: list[AskedRequest]
+    _requests: list[AskedRequest]
     _quota: Quota
     _faults: Faults
     _cursor_aliases: dict[str, str] = field(factory=dict, init=False)
@@ -79,7 +75,7 @@ class Server:
     async def _respond(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """Remember and count a request, and answer it, with a fault if one is due."""
         now = asyncio.get_running_loop().time()
-        self.requests.append(AskedRequest(request.method, request.path, dict(request.query.items())))
+        self._requests.append(AskedRequest(request.method, request.path, dict(request.query.items())))
         response = await self._real_answer(request, handler, now)
         response.headers["CF-Ray"] = f"{next(self._rays):016x}-SIM"
         response.headers.update(self._quota.headers(now))
@@ -95,24 +91,17 @@ class Server:
             self._backend.collect_new_events()
             return cast("web.Response", await handler(request))
         except Refusal as refusal:
-            return _refuse(refusal)
+            return _json_response(refusal.envelope(), refusal.status)
         except web.HTTPNotFound:
-            return _refuse(Refusal(404, 7003, f"Could not route to {request.path}"))
+            return _json_response(Refusal(404, 7003, f"Could not route to {request.path}").envelope(), 404)
         except web.HTTPMethodNotAllowed as error:
-            response = _refuse(Refusal(405, 10405, "Method not allowed for this endpoint"))
-            response.headers["Allow"] = error.headers["Allow"]
-            return response
+            refusal = Refusal(405, 10405, "Method not allowed for this endpoint")
+            return _json_response(refusal.envelope(), 405, Allow=error.headers["Allow"])
 
     async def _apply_fault(self, fault: Fault, request: web.Request, response: web.Response) -> web.StreamResponse:
-        """Return the answer as the fault changes it."""
-        exchange = Exchange(
-            request=request,
-            status=response.status,
-            headers=response.headers.copy(),
-            body=(response.text or "").encode(),
-            follow=lambda cursor: self._list_events(request, cursor),
-            aliases=self._cursor_aliases,
-        )
+        headers, body = response.headers.copy(), (response.text or "").encode()
+        follow = functools.partial(self._list_events, request)
+        exchange = Exchange(request, response.status, headers, body, follow, self._cursor_aliases)
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         self._fault_tasks.add(task)
         try:
@@ -128,22 +117,21 @@ class Server:
             task.cancel()
 
     def _check_request(self, request: web.Request) -> None:
-        self._check_credentials(request)
+        self._check_credentials(request.headers)
         if request.match_info["account_id"] != self._settings.account_id:
             raise not_found("account")
         for name, times in Counter(name for name, _ in request.query.items()).items():
             if times > 1:
                 raise malformed(f"{name}: given more than once")
 
-    def _check_credentials(self, request: web.Request) -> None:
+    def _check_credentials(self, headers: Mapping[str, str]) -> None:
         """Raise 401 without credentials or with a wrong token, 403 with a wrong e-mail address or key."""
-        headers, settings = request.headers, self._settings
         if "Authorization" not in headers and ("X-Auth-Email" in headers or "X-Auth-Key" in headers):
-            email = _equal(headers.get("X-Auth-Email", ""), settings.api_email)
-            key = _equal(headers.get("X-Auth-Key", ""), settings.api_key)
-            if not (email and key):
+            is_email = _equal(headers.get("X-Auth-Email", ""), self._settings.api_email)
+            is_key = _equal(headers.get("X-Auth-Key", ""), self._settings.api_key)
+            if not (is_email and is_key):
                 raise Refusal(403, 9103, "Unknown X-Auth-Key or X-Auth-Email")
-        elif not _equal(headers.get("Authorization", ""), f"Bearer {settings.api_token}"):
+        elif not _equal(headers.get("Authorization", ""), f"Bearer {self._settings.api_token}"):
             raise Refusal(401, 10000, "Authentication error")
 
     def _list_events(self, request: web.Request, cursor: str | None) -> dict[str, Any]:
@@ -155,17 +143,13 @@ class Server:
 
 def _handler(call: Callable[[web.Request], object]) -> _Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        return _json_response({"result": call(request), "success": True, "errors": [], "messages": []}, 200)
+        return _json_response({"result": call(request), "success": True, "errors": [], "messages": []})
 
     return handle
 
 
-def _refuse(refusal: Refusal) -> web.Response:
-    return _json_response(refusal.envelope(), refusal.status)
-
-
-def _json_response(document: object, status: int) -> web.Response:
-    return web.Response(text=json.dumps(document), status=status, content_type="application/json")
+def _json_response(document: object, status: int = 200, **headers: str) -> web.Response:
+    return web.Response(text=json.dumps(document), status=status, headers=headers, content_type="application/json")
 
 
 def _equal(received: str, expected: str) -> bool:

@@ -36,16 +36,14 @@ class SimulatorSettings:
         api_email: The e-mail address that is accepted together with `api_key`.
         api_key: The key that is accepted together with `api_email`.
         max_page_size: The most items of a page, and the number of items where no `limit` is sent.
-        order: The order of a listing: by time recorded, the other way round, random (always the same
-            for one `seed`), or by kind first.
+        order: The order of a listing: by time recorded, the other way round, random by `seed`, or by kind first.
         bounds: Whether an event exactly on `from` or `to` is listed.
         compare: The time that `from` and `to` are compared with: `"t"`, recorded, or `"a"`, collected.
         ending: The spelling of the last page's missing cursor: not at all, `null` or `""`.
         empty_pages: The number of empty pages, each with a cursor, before every page.
         seed: The seed of `"shuffled"` and of a history made here.
-        quota: The number of requests that are answered within `period`; one more blocks everything (429). None refuses
-            nothing, and sends the documented 1,200 in 300 seconds in the headers.
-        period: The time that `quota` is for, in seconds.
+        quota: The number of requests that are answered within `period`, in seconds; one more blocks everything (429).
+            None refuses nothing, and sends the documented 1,200 in 300 seconds in the headers.
         counting: Whether a request counts until the end of a window that began with the first request after the
             previous window, `"fixed"`, or for a period of its own, `"sliding"`.
         block: The length of a block, in seconds, once the quota is exceeded; then the count starts again.

@@ -48,7 +48,7 @@ class Simulator(SimulatorSettings):
             where neither is given.
         connectors: The connectors' descriptions as JSON; None makes them up.
         host: The address to listen on.
-        port: The port to listen on; 0 takes a free one.
+        port: The port to listen on; 0 is any free one.
         requests: The requests that arrived, oldest first. A test may clear it.
         faults: The faults of its answers; see ``cfevents.testing.faults``.
 
@@ -72,22 +72,17 @@ class Simulator(SimulatorSettings):
     _base_url: str | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        """Store the events, or those of a history."""
+        if self.events is not None and self.history is not None:
+            raise ValueError("give events or a history, not both")
         if self.events is None and self.history is None:
             self.history = History(seed=self.seed)
-        elif self.events is not None and self.history is not None:
-            raise ValueError("give events or a history, not both")
         events = self.history.events if self.history is not None else self.events or {}
         for connector_id, raw_events in events.items():
             self._store.add(connector_id, raw_events)
 
     @property
     def base_url(self) -> str:
-        """The base URL of the API, while the simulator runs.
-
-        Raises:
-            RuntimeError: It does not run.
-        """
+        """The base URL of the API, while the simulator runs; else raises RuntimeError."""
         if self._base_url is None:
             raise RuntimeError("the simulator is not running; use it as 'async with Simulator() as simulator:'")
         return self._base_url
@@ -114,9 +109,7 @@ class Simulator(SimulatorSettings):
     def add(self, connector_id: str, *events: Mapping[str, Any]) -> None:
         """Add events to a connector, also while it is served and from any thread: all of them or none.
 
-        Args:
-            connector_id: The connector; it begins to exist with this.
-            events: The events, in the form of `events`.
+        The connector begins to exist with this; the events have the form of `events`.
 
         Raises:
             ValueError: An event is incomplete, or its `(t, n)` is already there.
@@ -124,19 +117,13 @@ class Simulator(SimulatorSettings):
         self._store.add(connector_id, events)
 
     async def start(self) -> None:
-        """Start to listen.
-
-        Raises:
-            RuntimeError: It is running already.
-            OSError: The address or port is not available.
-        """
+        """Start to listen. Raises RuntimeError if it runs already, OSError if the address or port is not available."""
         if self._runner is not None:
             raise RuntimeError("the simulator is running already")
         self._quota = Quota(self)
         backend = Backend(self, self._store, self.connectors, self.history)
-        server = Server(self, backend, self.requests, self._quota, self.faults)
         self._runner = runner = web.AppRunner(
-            server.application(),
+            Server(self, backend, self.requests, self._quota, self.faults).application(),
             access_log=None,
             # An answer that stalls for good ends with its client.
             handler_cancellation=True,
@@ -160,19 +147,17 @@ class Simulator(SimulatorSettings):
             await runner.cleanup()
 
     async def __aenter__(self) -> Self:
-        """Start."""
         await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop."""
         await self.stop()
 
 
 class SimulatorThread:
     """A context manager that runs a simulator on a thread and an event loop of its own, for code without a loop.
 
-    ::
+    It starts when it is entered, or raises OSError. Without an argument it runs a simulator with a history::
 
         with SimulatorThread(Simulator(events={"site-1": []})) as simulator:
             simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})
@@ -181,23 +166,16 @@ class SimulatorThread:
     __module__ = "cfevents.testing"
 
     def __init__(self, simulator: Simulator | None = None) -> None:
-        """Run a simulator, by default one with a history."""
         self._simulator = simulator or Simulator()
         self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
         self._thread = threading.Thread(target=self._run_thread, name="cfevents-simulator", daemon=True)
 
     def __enter__(self) -> Simulator:
-        """Start, and wait until it listens.
-
-        Raises:
-            OSError: The address or port is not available.
-        """
         self._thread.start()
         self._started.result()
         return self._simulator
 
     def __exit__(self, *_: object) -> None:
-        """Stop, and wait until everything is closed."""
         loop, stopping = self._started.result()
         loop.call_soon_threadsafe(stopping.set)
         self._thread.join()

@@ -15,37 +15,23 @@ from cfevents.testing.settings import Bounds, Compare, Order
 Number: TypeAlias = int | float
 SortKey: TypeAlias = tuple[str | Number, ...]
 
-_DOCUMENTED_FIELDS = frozenset("aekntv")
 _NUMBER_LIMIT = 10**300  # fits a float, so all times compare
 
 
 @frozen
 class StoredEvent:
-    """One event, in the two forms in which it is served.
+    """One event, in the two forms in which it is served. Times are in seconds since the Unix epoch."""
 
-    Attributes:
-        t: When it was recorded, seconds since the Unix epoch.
-        n: Its sequence number among the events of that time.
-        a: When it was collected, seconds since the Unix epoch.
-        kind: Its kind, `k`.
-        item: Its JSON in a listing.
-        recorded: Its JSON when it is fetched alone.
-    """
-
-    t: Number
-    n: Number
-    a: Number
+    t: Number  # when it was recorded
+    n: Number  # its sequence number among the events of that time
+    a: Number  # when it was collected
     kind: str
-    item: dict[str, Any]
-    recorded: dict[str, Any]
+    item: dict[str, Any]  # its JSON in a listing
+    recorded: dict[str, Any]  # its JSON when it is fetched alone
 
     @classmethod
     def from_raw(cls, raw: Mapping[str, Any]) -> "StoredEvent":
-        """Parse an event as a test writes it: `{"e": {"k": …}, "t": …, "n": …, "a"?: …, "v"?: …}`.
-
-        Raises:
-            ValueError: Something is missing, or not JSON; the message names it.
-        """
+        """Parse an event in the form of `Simulator.events`. Raises ValueError if it is incomplete or no JSON."""
         if not isinstance(raw, Mapping):
             raise ValueError(f"an event is an object, not {raw!r}")
         payload = raw.get("e")
@@ -53,7 +39,7 @@ class StoredEvent:
             raise ValueError(f"an event needs an object 'e' with a text 'k': {raw!r}")
         t, n = _number_field(raw, "t"), _number_field(raw, "n")
         a = _number_field(raw, "a") if "a" in raw else t
-        extra = {name: value for name, value in raw.items() if name not in _DOCUMENTED_FIELDS}
+        extra = {name: value for name, value in raw.items() if name not in {"a", "e", "k", "n", "t", "v"}}
         version = {"v": raw["v"]} if "v" in raw else {}
         item = {"a": a, "k": payload["k"], "n": n, "t": t, **extra}
         recorded = {"e": dict(payload), "n": n, "t": t, **version, **extra}
@@ -71,37 +57,31 @@ def _number_field(raw: Mapping[str, Any], name: str) -> Number:
     return value
 
 
-def format_event_id(t: Number, n: Number) -> str:
-    """Return an event's id as the API spells it, `"1700000000.3"`, also where the numbers are floats."""
+def _format_event_id(t: Number, n: Number) -> str:
+    # As the API spells it, also where the numbers are floats.
     return ".".join(str(int(number) if number == int(number) else number) for number in (t, n))
 
 
 class Store:
     """Events by connector, in the order in which they were added; safe to use from several threads.
 
-    Attributes:
-        revision: A number that grows whenever events are added.
+    `revision` is a number that grows whenever events are added.
     """
 
     def __init__(self) -> None:
-        """Start without connectors."""
         self._events: dict[str, dict[tuple[Number, Number], StoredEvent]] = {}
         self._lock = threading.Lock()
         self.revision = 0
 
     def add(self, connector_id: str, raw_events: Iterable[Mapping[str, Any]]) -> None:
-        """Add events to a connector, which begins to exist with this: all of them or none.
-
-        Raises:
-            ValueError: An event is incomplete, or its `(t, n)` is already there.
-        """
+        """Add events to a connector; see `Simulator.add`."""
         added: dict[tuple[Number, Number], StoredEvent] = {}
         with self._lock:
             present = self._events.get(connector_id, {})
             for event in map(StoredEvent.from_raw, raw_events):
                 key = (event.t, event.n)
                 if key in present or key in added:
-                    raise ValueError(f"{connector_id} already has an event {format_event_id(*key)}")
+                    raise ValueError(f"{connector_id} already has an event {_format_event_id(*key)}")
                 added[key] = event
             self._events.setdefault(connector_id, {}).update(added)
             self.revision += 1
@@ -151,11 +131,9 @@ class Selection:
 
     def _matches(self, event: StoredEvent) -> bool:
         time = event.t if self.compare == "t" else event.a
-        inside = self.start <= time <= self.end
-        if self.bounds == "exclusive":
-            inside = self.start < time < self.end
-        return inside and self.kind in (None, event.kind)
+        on_bound = time in (self.start, self.end) and self.bounds == "exclusive"
+        return self.start <= time <= self.end and not on_bound and self.kind in (None, event.kind)
 
     def _shuffle_key(self, event: StoredEvent) -> str:
-        text = f"{self.seed}/{format_event_id(event.t, event.n)}"
+        text = f"{self.seed}/{_format_event_id(event.t, event.n)}"
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -41,16 +41,16 @@ def status(
         number: The HTTP status.
         body: An envelope with an error, a web page as the edge sends it, or nothing.
         retry_after: The `Retry-After` header: seconds, a date, or any text; None leaves it out.
-        code: The envelope's code; None takes 10100 for a 429, else 1000.
+        code: The envelope's code; None is 10100 for a 429, else 1000.
         message: The envelope's text.
         changes: Other headers; None leaves one out.
 
     Raises:
         ValueError: There is no such body.
     """
-    refusal = Refusal(number, code if code is not None else 10100 if number == 429 else 1000, message)
+    code = code if code is not None else 10100 if number == 429 else 1000
     bodies: dict[str, tuple[str | None, bytes]] = {
-        "envelope": ("application/json", json.dumps(refusal.envelope()).encode()),
+        "envelope": ("application/json", json.dumps(Refusal(number, code, message).envelope()).encode()),
         "html": ("text/html; charset=utf-8", _HTML % (number, number)),
         "nothing": (None, b""),
     }
@@ -70,24 +70,14 @@ def status(
 
 @fault
 def redirect(exchange: Exchange, location: str, number: int = 302) -> None:
-    """Redirect the client.
-
-    Args:
-        location: The target; `{path}` stands for the path and query of the request.
-        number: The HTTP status: 301, 302, 303, 307 or 308.
-    """
+    """Redirect the client with a status; in `location`, `{path}` is the path and query of the request."""
     exchange.status, exchange.body = number, b""
-    target = location.replace("{path}", exchange.request.path_qs)
-    _set_headers(exchange, {"Content-Type": None, "Location": target})
+    _set_headers(exchange, {"Content-Type": None, "Location": location.replace("{path}", exchange.request.path_qs)})
 
 
 @fault
 def headers(exchange: Exchange, changes: Mapping[str, str | None]) -> None:
-    """Send the true answer with other headers.
-
-    Args:
-        changes: The headers; None leaves one out.
-    """
+    """Send the true answer with other headers; None leaves one out."""
     _set_headers(exchange, changes)
 
 
@@ -100,21 +90,13 @@ def _set_headers(exchange: Exchange, changes: Mapping[str, str | None]) -> None:
 
 @fault
 def envelope(exchange: Exchange, /, **fields: Any) -> None:
-    """Change fields of the envelope: `envelope(success=False)`, `envelope(result=ABSENT)`.
-
-    Args:
-        **fields: The fields, as JSON.
-    """
+    """Change fields of the envelope, as JSON: `envelope(success=False)`, `envelope(result=ABSENT)`."""
     exchange.document = _with_fields(exchange.document, fields)
 
 
 @fault
 def result(exchange: Exchange, /, **fields: Any) -> None:
-    """Change fields of the result, where that is an object: `result(items=None)`, `result(count=7)`.
-
-    Args:
-        **fields: The fields, as JSON.
-    """
+    """Change fields of the result, as JSON, where that is an object: `result(items=None)`, `result(count=7)`."""
     document = exchange.document
     if isinstance(document["result"], dict):
         document["result"] = _with_fields(document["result"], fields)
@@ -123,12 +105,7 @@ def result(exchange: Exchange, /, **fields: Any) -> None:
 
 @fault
 def number(exchange: Exchange, spelling: str, name: str = "t") -> None:
-    """Spell a number of the first event in another way.
-
-    Args:
-        spelling: Any JSON text, or none: `'"1700000000"'`, `"-1"`, `"NaN"`, `str(2**64)`, `"9" * 5000`.
-        name: The field.
-    """
+    """Spell a number of the first event, its field `name`, in any way: `"-1"`, `"NaN"`, `'"5"'`, `"9" * 5000`."""
     document = exchange.document
     _first_event(document)[name] = _PLACEHOLDER
     exchange.body = json.dumps(document).replace(json.dumps(_PLACEHOLDER), spelling).encode()
@@ -136,14 +113,8 @@ def number(exchange: Exchange, spelling: str, name: str = "t") -> None:
 
 @fault
 def duplicate_key(exchange: Exchange, name: str = "result", value: Any = None) -> None:
-    """Send a field of the envelope twice: first with another value, then with the true one.
-
-    Args:
-        name: The field.
-        value: The other value, as JSON.
-    """
-    first = json.dumps({name: value}).encode()
-    exchange.body = first[:-1] + b", " + exchange.body[1:]
+    """Send a field of the envelope twice: first with another value, as JSON, then with the true one."""
+    _prepend_field(exchange, name, json.dumps(value).encode())
 
 
 @fault
@@ -157,26 +128,18 @@ def lone_surrogate(exchange: Exchange) -> None:
 @fault
 def invalid_utf8(exchange: Exchange) -> None:
     """Add a field `note` to the envelope: a text that is not UTF-8."""
-    _add_note(exchange, b'"\xc3\x28\xff"')
+    _prepend_field(exchange, "note", b'"\xc3\x28\xff"')
 
 
 @fault
 def nested(exchange: Exchange, depth: int = 100_000) -> None:
-    """Add a field `note` to the envelope: lists within lists.
-
-    Args:
-        depth: The number of lists.
-    """
-    _add_note(exchange, b"[" * depth + b"]" * depth)
+    """Add a field `note` to the envelope: as many lists as `depth` says, one within the other."""
+    _prepend_field(exchange, "note", b"[" * depth + b"]" * depth)
 
 
 @fault
 def huge(exchange: Exchange, items: int = 1_500_000) -> None:
-    """Send a page of a great many generated events, without a cursor: 100 MB with the default.
-
-    Args:
-        items: The number of events.
-    """
+    """Send a page of so many generated events, without a cursor: 100 MB with the default."""
     item = b'{"a": 1700000003, "k": "Reconcile", "n": %d, "t": 1700000000}'
     page = b'{"result": {"count": %d, "items": [%b]}, "success": true, "errors": [], "messages": []}'
     exchange.body = page % (items, b", ".join(item % sequence for sequence in range(items)))
@@ -193,5 +156,5 @@ def _first_event(document: dict[str, Any]) -> dict[str, Any]:
     return events[0] if events else document
 
 
-def _add_note(exchange: Exchange, note: bytes) -> None:
-    exchange.body = b'{"note": ' + note + b", " + exchange.body[1:]
+def _prepend_field(exchange: Exchange, name: str, value: bytes) -> None:
+    exchange.body = b"{%b: %b, " % (json.dumps(name).encode(), value) + exchange.body[1:]

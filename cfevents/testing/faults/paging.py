@@ -7,11 +7,7 @@ from cfevents.testing.faults.rules import Exchange, Fault, fault
 
 
 def cursor_cycle(length: int = 1) -> Fault:
-    """Let a listing run in a circle: the first cursors that are sent lead to each other for ever.
-
-    Args:
-        length: The number of cursors in the circle; 1 gives out the cursor that was sent.
-    """
+    """Let a listing run in a circle: its first `length` cursors lead to each other for ever; of one, to itself."""
     circles: dict[tuple[object, ...], list[str]] = {}
 
     def strike(exchange: Exchange) -> None:
@@ -30,18 +26,12 @@ def cursor_cycle(length: int = 1) -> Fault:
 
 @fault
 def long_cursor(exchange: Exchange, size: int = 10_000, alphabet: str = "+%& /=?#ü€\N{SNOWMAN}") -> None:
-    """Send a long cursor of awkward characters, which leads where the true one leads.
-
-    Args:
-        size: The length in bytes, in UTF-8.
-        alphabet: The characters.
-    """
+    """Send a cursor of `size` bytes of UTF-8, of awkward characters, which leads where the true one leads."""
     cursor = _next_cursor(exchange)
     if cursor is None:
         return
     filler = "".join(itertools.islice(itertools.cycle(alphabet), size)).encode()
-    missing = max(0, size - len(cursor.encode()))
-    alias = cursor + filler[:missing].decode(errors="ignore")
+    alias = cursor + filler[: max(0, size - len(cursor.encode()))].decode(errors="ignore")
     # A character cut in two is left out above.
     alias += "+" * (size - len(alias.encode()))
     exchange.aliases[alias] = exchange.aliases.get(cursor, cursor)
@@ -58,11 +48,7 @@ def expired_cursor(exchange: Exchange) -> None:
 
 @fault
 def overlap(exchange: Exchange, events: int = 1) -> None:
-    """End a page with the first events of the next one.
-
-    Args:
-        events: The number of events.
-    """
+    """End a page with the first events of the next one."""
     cursor = _next_cursor(exchange)
     if cursor is None:
         return

@@ -3,11 +3,12 @@
 import functools
 import inspect
 import json
+import math
 import reprlib
 from collections.abc import Awaitable, Callable, Collection, MutableMapping, Sequence
 from fnmatch import fnmatchcase
 from random import Random
-from typing import Any, Concatenate, ParamSpec, TypeAlias
+from typing import Any, Concatenate, ParamSpec
 
 from aiohttp import web
 from attrs import Factory, define, field, frozen
@@ -19,9 +20,7 @@ class Exchange:
 
     Attributes:
         request: The request, as aiohttp's server represents it.
-        status: The answer's HTTP status.
-        headers: The answer's headers.
-        body: The answer's body.
+        status: The answer's HTTP status; also its `headers` and `body`.
         follow: Returns the page that a cursor leads to.
         aliases: The true cursors by the cursors that a fault gave out in their place.
     """
@@ -50,9 +49,6 @@ class Exchange:
         return web.Response(status=self.status, headers=self.headers, body=self.body)
 
 
-_Strike: TypeAlias = Callable[[Exchange], Awaitable[None] | None]
-
-
 @frozen(eq=False, repr=False)
 class Fault:
     """Something that goes wrong with one answer.
@@ -65,10 +61,9 @@ class Fault:
     __module__ = "cfevents.testing.faults"
 
     name: str
-    strike: _Strike
+    strike: Callable[[Exchange], Awaitable[None] | None]
 
     def __repr__(self) -> str:
-        """Return the name."""
         return self.name
 
 
@@ -98,11 +93,11 @@ class _FaultRule:
     """Some faults, and the requests that they strike; see `Faults.add`."""
 
     faults: tuple[Fault, ...]
-    path: str | None
+    path: str
     on: frozenset[int] | None
-    times: int | None
+    times: float
     chance: float
-    seconds: float | None
+    seconds: float
     random: Random
     seen: int = 0
     struck: int = 0
@@ -110,17 +105,14 @@ class _FaultRule:
 
     def next(self, path: str, now: float) -> Fault | None:
         """Count a request; return the fault that is due, or None. The caller counts those that strike."""
-        if self.path is not None and not fnmatchcase(path, f"*{self.path}"):
+        if not fnmatchcase(path, f"*{self.path}"):
             return None
         self.seen += 1
         self.began = now if self.began is None else self.began
         # Drawn for every request, so that the other conditions do not change the random sequence.
         fault = self.random.choice(self.faults)
-        lucky = self.random.random() < self.chance
-        due = lucky and (self.on is None or self.seen in self.on)
-        ended = self.times is not None and self.struck >= self.times
-        late = self.seconds is not None and now - self.began >= self.seconds
-        return fault if due and not ended and not late else None
+        due = self.random.random() < self.chance and (self.on is None or self.seen in self.on)
+        return fault if due and self.struck < self.times and now - self.began < self.seconds else None
 
 
 @define(eq=False)
@@ -176,19 +168,15 @@ class Faults:
         for message, met in conditions.items():
             if not met:
                 raise ValueError(message)
-        self._rules.append(_FaultRule(faults, path, counted, times, chance, seconds, Random(seed)))
+        most_times, most_seconds = times or math.inf, seconds or math.inf
+        self._rules.append(_FaultRule(faults, path or "", counted, most_times, chance, most_seconds, Random(seed)))
 
     def clear(self) -> None:
         """Remove all faults."""
         self._rules.clear()
 
     def due(self, path: str, now: float) -> Fault | None:
-        """Return the fault that strikes a request, or None.
-
-        Args:
-            path: The request's path.
-            now: The time on the event loop's clock, in seconds.
-        """
+        """Return the fault that strikes a request, or None. `now` is seconds on the event loop's clock."""
         # Every rule counts every request.
         due = [(rule, fault) for rule in tuple(self._rules) if (fault := rule.next(path, now)) is not None]
         if not due:

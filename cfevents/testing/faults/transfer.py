@@ -18,14 +18,7 @@ _BLANKS = b" " * 1_000_000
 
 
 def reset(when: Moment = "before headers") -> Fault:
-    """Reset the connection (RST), at some moment of the answer.
-
-    Args:
-        when: How far the answer has come.
-
-    Raises:
-        ValueError: There is no such moment.
-    """
+    """Reset the connection (RST), at some moment of the answer. Raises ValueError if there is no such moment."""
     sent = _sent_until(when)
 
     def strike(exchange: Exchange) -> None:
@@ -47,11 +40,7 @@ def hang_up(exchange: Exchange) -> None:
 
 
 def stall(when: Moment = "before headers", seconds: float | None = None) -> Fault:
-    """Fall silent at some moment of the answer, with the connection open.
-
-    Args:
-        when: How far the answer has come.
-        seconds: How long, before the answer goes on; None for good.
+    """Fall silent at some moment of the answer, with the connection open; for good, or for some seconds.
 
     Raises:
         ValueError: There is no such moment.
@@ -71,11 +60,7 @@ def stall(when: Moment = "before headers", seconds: float | None = None) -> Faul
 
 @fault
 async def trickle(exchange: Exchange, seconds: float = 1.0) -> None:
-    """Send the headers, then the body byte by byte.
-
-    Args:
-        seconds: The time between two bytes.
-    """
+    """Send the headers, then the body byte by byte, with some seconds between two of them."""
     _send(exchange, _head(exchange))
     for number in exchange.body:
         _send(exchange, bytes([number]))
@@ -85,12 +70,7 @@ async def trickle(exchange: Exchange, seconds: float = 1.0) -> None:
 
 @fault
 def body(exchange: Exchange, content: bytes, content_type: str = "application/json") -> None:
-    """Send another body.
-
-    Args:
-        content: The body.
-        content_type: The declared type.
-    """
+    """Send another body, declared to be of a content type."""
     exchange.body = content
     exchange.headers["Content-Type"] = content_type
 
@@ -111,8 +91,7 @@ def short_body(exchange: Exchange) -> None:
 @fault
 def chunks_cut(exchange: Exchange) -> None:
     """Send the body chunked, and close the connection within a chunk."""
-    half = len(exchange.body) // 2
-    first, second = exchange.body[:half], exchange.body[half:]
+    first, second = exchange.body[: len(exchange.body) // 2], exchange.body[len(exchange.body) // 2 :]
     _send(exchange, _head(exchange, Transfer_Encoding="chunked", Content_Length=None))
     _send(exchange, b"%x\r\n%b\r\n" % (len(first), first))
     _send(exchange, b"%x\r\n%b" % (len(second), second[: len(second) // 2]))
@@ -137,11 +116,7 @@ def gzip_corrupt(exchange: Exchange) -> None:
 
 @fault
 def gzip_bomb(exchange: Exchange, size: int = 100_000_000) -> None:
-    """Send the true answer behind a great many blanks, compressed: it grows a thousandfold.
-
-    Args:
-        size: The decompressed size in bytes, about.
-    """
+    """Send the true answer behind `size` blanks, compressed: it grows a thousandfold."""
     packer = zlib.compressobj(wbits=31)
     parts = [packer.compress(_BLANKS) for _ in range(size // len(_BLANKS))]
     parts += [packer.compress(_BLANKS[: size % len(_BLANKS)]), packer.compress(exchange.body), packer.flush()]
@@ -150,11 +125,7 @@ def gzip_bomb(exchange: Exchange, size: int = 100_000_000) -> None:
 
 @fault
 def wrong_charset(exchange: Exchange, declared: str = "utf-16") -> None:
-    """Declare another encoding than UTF-8, which the body has.
-
-    Args:
-        declared: The encoding in `Content-Type`.
-    """
+    """Declare another encoding in `Content-Type` than UTF-8, which the body has."""
     exchange.headers["Content-Type"] = f"application/json; charset={declared}"
 
 
