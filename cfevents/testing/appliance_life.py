@@ -10,8 +10,7 @@ from functools import partial
 from random import Random
 
 from cfevents.testing import scenarios
-from cfevents.testing.appliance import Appliance, RawEvent
-from cfevents.testing.scenarios import INCIDENTS, OUTAGE, SLOTS_PER_DAY, Episode, Incident
+from cfevents.testing.scenarios import INCIDENTS, OUTAGE, SLOTS_PER_DAY, Appliance, Episode, Incident, RawEvent
 
 _SLOT_SECONDS = 360
 _PERIOD_SLOTS = 20  # two hours

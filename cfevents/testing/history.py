@@ -10,17 +10,17 @@ from collections.abc import Set as AbstractSet
 from random import Random
 from typing import TypeAlias
 
-from cfevents.testing.appliance import RawEvent, event_id, random_id
+from cfevents.testing import scenarios
 from cfevents.testing.appliance_life import ApplianceTimeline
-from cfevents.testing.scenarios import DEFAULT_INCIDENTS, SLOTS_PER_DAY, Incident, place_incidents
+from cfevents.testing.scenarios import DEFAULT_INCIDENTS, SLOTS_PER_DAY, Incident, RawEvent
 
 DAY_SECONDS = 86_400
 
 # A day of every appliance takes milliseconds to make, so a day a second can still be made in time.
 _MAX_SPEED = 86_400
 
-# A connector's id and one of its events.
-_Record: TypeAlias = tuple[str, RawEvent]
+# When an event was recorded, its connector's id, and the event.
+_Record: TypeAlias = tuple[int, str, RawEvent]
 
 
 class History:
@@ -85,7 +85,7 @@ class History:
         """Choose slots for the incidents in this history, or in its `repeat`-th continuation of as many days."""
         random = Random(f"{self.seed}/incidents" + (f"/{repeat}" if repeat else ""))
         slots = self.days * SLOTS_PER_DAY
-        return place_incidents(random, list(connector_ids), slots, _in_order(names), first=repeat * slots)
+        return scenarios.place_incidents(random, list(connector_ids), slots, _in_order(names), first=repeat * slots)
 
     def __repr__(self) -> str:
         return f"History(seed={self.seed}, connectors={len(self.events)}, days={self.days}, until={self.until})"
@@ -114,19 +114,15 @@ class LiveHistory(History):
         speed: float = 1,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Make a history that goes on.
+        """Make a history that goes on; raises as `History` does.
 
         Args:
             seed: The seed of the random choices.
             connectors: The number of appliances, or their ids.
             days: The number of UTC days of its past, today among them, 1 or more.
             incidents: The names of the incidents, each of which happens once in every so many days.
-            speed: How much faster its future comes, from 1 to 86,400.
+            speed: How much faster its future comes, from 1 to 86,400; else a ValueError.
             clock: Returns the time, seconds since the Unix epoch.
-
-        Raises:
-            ValueError: `speed` is not a number from 1 to 86,400; also as for `History`.
-            TypeError: `days` is not a whole number.
         """
         if isinstance(speed, bool) or not isinstance(speed, int | float) or not 1 <= speed <= _MAX_SPEED:
             raise ValueError(f"speed must be a number from 1 to {_MAX_SPEED}, not {speed!r}")
@@ -136,12 +132,12 @@ class LiveHistory(History):
         self.until, self.speed, self._clock, self._incident_names = now, speed, clock, incidents
         rest_of_today = {name: [event for event in events if event["a"] > now] for name, events in self.events.items()}
         self.events = {name: [event for event in events if event["a"] <= now] for name, events in self.events.items()}
-        past = {name: set(map(event_id, events)) for name, events in self.events.items()}
+        past = {name: set(map(scenarios.event_id, events)) for name, events in self.events.items()}
         self.incidents = tuple(
             incident for incident in self.incidents if past[incident.connector_id].issuperset(incident.event_ids)
         )
         futures = (self._future(connector_id, events) for connector_id, events in rest_of_today.items())
-        self._upcoming = heapq.merge(*futures, key=_recorded_ts)
+        self._upcoming = heapq.merge(*futures, key=operator.itemgetter(0))
         self._next = next(self._upcoming)
         # Recorded, but not collected yet: a heap by the time of collection, then in order of recording.
         self._uncollected: list[tuple[int, int, _Record]] = []
@@ -151,12 +147,12 @@ class LiveHistory(History):
         """Return the events that were collected since the last call, by connector id; the simulator calls this."""
         now = self._clock()
         # Nothing is collected before it is recorded.
-        while _recorded_ts(self._next) <= now:
-            heapq.heappush(self._uncollected, (self._next[1]["a"], next(self._order), self._next))
+        while self._next[0] <= now:
+            heapq.heappush(self._uncollected, (self._next[2]["a"], next(self._order), self._next))
             self._next = next(self._upcoming)
         collected: dict[str, list[RawEvent]] = {}
         while self._uncollected and self._uncollected[0][0] <= now:
-            connector_id, event = heapq.heappop(self._uncollected)[-1]
+            _, connector_id, event = heapq.heappop(self._uncollected)[-1]
             collected.setdefault(connector_id, []).append(event)
         return collected
 
@@ -172,7 +168,7 @@ class LiveHistory(History):
                 recorded = self._closer(event["t"])
                 second, sequence = recorded, sequence + 1 if recorded == second else 0
                 moved |= {"t": recorded, "n": sequence}
-            yield connector_id, moved
+            yield moved["t"], connector_id, moved
 
     def _later_days(self, connector_id: str) -> Iterator[RawEvent]:
         timeline = self._timelines[connector_id]
@@ -187,17 +183,12 @@ class LiveHistory(History):
         return self.until + math.ceil((ts - self.until) / self.speed)
 
 
-def _recorded_ts(record: _Record) -> int:
-    ts: int = record[1]["t"]
-    return ts
-
-
 def _connector_ids(seed: int, connectors: int | Collection[str]) -> list[str]:
     if isinstance(connectors, str):
         raise ValueError(f"connectors must be a number or a collection of ids, not the text {connectors!r}")
     if isinstance(connectors, int):
         random = Random(f"{seed}/connectors")
-        ids = [random_id(random) for _ in range(connectors)]
+        ids = [scenarios.random_id(random) for _ in range(connectors)]
     else:
         ids = list(dict.fromkeys(_in_order(connectors)))
     if not ids:

@@ -21,29 +21,35 @@ class Quota:
         self._settings = settings
         # Oldest first: with fixed windows all since the window began, else those of the last period.
         self._request_times: deque[float] = deque()
-        self._blocked_until: float | None = None
+        self._blocked_until = -math.inf
         self.refused = 0
 
     def count_request(self, now: float) -> None:
         """Count a request. Raises `Refusal` if it is one too many, or comes during a block."""
         if not self.is_blocking(now):
-            self._drop_expired(now)
-            self._request_times.append(now)
-            if self._settings.quota is not None and len(self._request_times) > self._settings.quota:
+            times, (quota, period) = self._request_times, self._policy()
+            while times and now - times[0] >= period:
+                if self._settings.counting == "fixed":
+                    times.clear()
+                else:
+                    times.popleft()
+            times.append(now)
+            if self._settings.quota is not None and len(times) > quota:
                 self._blocked_until = now + self._settings.block
+                times.clear()  # after the block the count starts again
         if self.is_blocking(now):
             self.refused += 1
             raise Refusal(429, 10100, "Rate limit reached. Please wait and consider throttling your request speed")
 
     def is_blocking(self, now: float) -> bool:
         """Return whether every request is refused."""
-        return self._blocked_until is not None and now < self._blocked_until
+        return now < self._blocked_until
 
     def headers(self, now: float) -> dict[str, str]:
         """Return the headers as the API's documentation spells them; seconds are whole, rounded up."""
         quota, period = self._policy()
         policy = {"Ratelimit-Policy": f'"default";q={quota};w={max(1, math.ceil(period))}'}
-        if self._blocked_until is not None and self.is_blocking(now):
+        if self.is_blocking(now):
             # Rounded first: (now + 300) - now may be a little more than 300.
             wait = max(1, math.ceil(round(self._blocked_until - now, 6)))
             return policy | {"Ratelimit": f'"default";r=0;t={wait}', "Retry-After": str(wait)}
@@ -55,15 +61,3 @@ class Quota:
         if self._settings.quota is None:
             return _DOCUMENTED_QUOTA, _DOCUMENTED_PERIOD_S
         return self._settings.quota, self._settings.period
-
-    def _drop_expired(self, now: float) -> None:
-        """Drop the requests that count no longer; after a block the count starts again."""
-        times, (_, period) = self._request_times, self._policy()
-        if self._blocked_until is not None:
-            self._blocked_until = None
-            times.clear()
-        while times and now - times[0] >= period:
-            if self._settings.counting == "fixed":
-                times.clear()
-            else:
-                times.popleft()

@@ -1,13 +1,12 @@
-"""The episodes of a simulated appliance, and the incidents: what goes wrong, and the events that show it."""
+"""A simulated appliance: its event log, its episodes, and its incidents with the events that show them."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
 
-from attrs import field, frozen
-
-from cfevents.testing.appliance import Appliance, RawEvent, event_id
+from attrs import define, field, frozen
 
 # The incident that changes nothing but the time at which events are collected.
 OUTAGE = "outage"
@@ -17,10 +16,54 @@ SLOTS_PER_DAY = 240
 
 _MIN_SLOTS_APART = 5  # half an hour between two incidents, after the first boot and before the end
 
+RawEvent: TypeAlias = dict[str, Any]
+"""An event as JSON: `e`, `t`, `n`, `a`, `v`."""
+
 _Evidence: TypeAlias = tuple[list[RawEvent], dict[str, Any]]
-_Act: TypeAlias = Callable[[Appliance], _Evidence]
-Episode: TypeAlias = Callable[[Appliance], object]
+_Act: TypeAlias = Callable[["Appliance"], _Evidence]
+Episode: TypeAlias = Callable[["Appliance"], object]
 """A function that adds the events of an ordinary task to an appliance's log."""
+
+
+@define
+class Appliance:
+    """The state, clock and event log of one appliance."""
+
+    random: Random
+    tunnels: tuple[str, ...]
+    version: str
+    blessed: str  # the version that runs after the next boot
+    time: int = 0  # its clock, whole seconds since the Unix epoch
+    log: list[RawEvent] = field(factory=list)
+
+    @classmethod
+    def create(cls, random: Random) -> "Appliance":
+        """Return an appliance with two tunnels and a random version."""
+        version = f"1.{random.randint(2, 9)}.0"
+        return cls(random, (random_id(random), random_id(random)), version, version)
+
+    def record(self, kind: str, after: tuple[int, int] = (0, 0), **payload: str) -> RawEvent:
+        """Append an event to the log and return it, from the least to the most seconds after the previous one."""
+        self.time += self.random.randint(*after)
+        event: RawEvent = {
+            "e": {"k": kind, **payload},
+            "t": self.time,
+            "n": self.log[-1]["n"] + 1 if self.log and self.log[-1]["t"] == self.time else 0,
+            "a": self.time + self.random.randint(2, 60),
+            "v": self.version,
+        }
+        self.log.append(event)
+        return event
+
+
+def event_id(event: RawEvent) -> str:
+    """Return an event's id as the API spells it, `"1700000000.3"`."""
+    return f"{event['t']}.{event['n']}"
+
+
+def random_id(random: Random) -> str:
+    """Return an id that looks like a UUID."""
+    return str(UUID(int=random.getrandbits(128), version=4))
 
 
 @frozen
@@ -29,6 +72,7 @@ class Incident:
 
     Attributes:
         kind: The incident's name, such as `"crash"`.
+        connector_id: The connector.
         first_ts: When its first event was recorded, seconds since the Unix epoch; `last_ts` is of its last one.
         event_ids: The ids, `"t.n"`, of the events that show it, oldest first.
         details: Other facts, such as `url` or `tunnel_id`.
@@ -94,23 +138,23 @@ def rekey(appliance: Appliance, tunnel: str) -> None:
 
 def upgrade(appliance: Appliance) -> None:
     """Upgrade to the next version, which is then blessed."""
-    version, url = _next_version(appliance)
-    appliance.record("StartUpgrade", url=url)
-    appliance.record("FinishUpgradeSuccess", (20, 60))
-    _boot_on_trial(appliance, version)
+    _upgrade_on_trial(appliance)
     appliance.record("BlessSlotSuccess", (5, 30))
-    appliance.blessed = version
+    appliance.blessed = appliance.version
 
 
-def _boot_on_trial(appliance: Appliance, version: str) -> RawEvent:
-    """Stop, and start with another version that is not blessed yet; return the `BlessSlotPending`."""
+def _upgrade_on_trial(appliance: Appliance) -> _Evidence:
+    """Upgrade to the next version, which runs, but is not blessed yet."""
+    version, url = _next_version(appliance)
+    start = appliance.record("StartUpgrade", url=url)
+    finish = appliance.record("FinishUpgradeSuccess", (20, 60))
     appliance.record("HaLeave", (1, 3))
     appliance.record("Leave", (0, 2))
     appliance.version = version
     appliance.record("Init", (15, 30))
     pending = appliance.record("BlessSlotPending", (0, 1))
     _start_up(appliance)
-    return pending
+    return [start, finish, pending], {"url": url, "version": version}
 
 
 def _next_version(appliance: Appliance) -> tuple[str, str]:
@@ -152,12 +196,8 @@ def _failed_upgrade(appliance: Appliance) -> _Evidence:
 
 
 def _unblessed_slot(appliance: Appliance) -> _Evidence:
-    version, url = _next_version(appliance)
-    start = appliance.record("StartUpgrade", url=url)
-    finish = appliance.record("FinishUpgradeSuccess", (20, 60))
-    pending = _boot_on_trial(appliance, version)
-    failure = appliance.record("BlessSlotFailure", (5, 30))
-    return [start, finish, pending, failure], {"url": url, "version": version}
+    evidence, details = _upgrade_on_trial(appliance)
+    return [*evidence, appliance.record("BlessSlotFailure", (5, 30))], details
 
 
 def _stuck_rekey(appliance: Appliance) -> _Evidence:
@@ -219,11 +259,10 @@ def place_incidents(
     for name in names:
         if name not in INCIDENTS:
             raise ValueError(f"there is no incident {name!r}; there are {', '.join(INCIDENTS)}")
-    shares: dict[str, list[str]] = {connector_id: [] for connector_id in connector_ids}
     hosts = random.sample(list(connector_ids), len(connector_ids))
-    for number, name in enumerate(random.sample(list(names), len(names))):
-        shares[hosts[number % len(hosts)]].append(name)
-    return {connector_id: _place_on_timeline(random, share, slots, first) for connector_id, share in shares.items()}
+    shuffled = random.sample(list(names), len(names))
+    shares = {host: shuffled[number :: len(hosts)] for number, host in enumerate(hosts)}
+    return {name: _place_on_timeline(random, shares[name], slots, first) for name in connector_ids}
 
 
 def _place_on_timeline(random: Random, names: Sequence[str], slots: int, first: int) -> dict[int, str]:

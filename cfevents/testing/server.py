@@ -5,7 +5,6 @@ import functools
 import hmac
 import itertools
 import json
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, TypeAlias, cast
 
@@ -30,6 +29,7 @@ class AskedRequest:
     """One request as it arrived, without its headers, so without secrets.
 
     Attributes:
+        method: The HTTP method, such as `"GET"`.
         path: The whole path, decoded, such as `"/client/v4/accounts/…"`.
         query: The decoded query; of a parameter given twice, the last value.
     """
@@ -67,7 +67,7 @@ class Server:
             ),
         }
         for path, call in calls.items():
-            application.router.add_get(path, _handler(call), allow_head=False)
+            application.router.add_get(path, functools.partial(_answer, call), allow_head=False)
         application.on_shutdown.append(self._cancel_faults)
         return application
 
@@ -90,8 +90,8 @@ class Server:
                 self._check_request(request)
             self._backend.collect_new_events()
             return cast("web.Response", await handler(request))
-        except Refusal as refusal:
-            return _json_response(refusal.envelope(), refusal.status)
+        except Refusal as error:
+            return _json_response(error.envelope(), error.status)
         except web.HTTPNotFound:
             return _json_response(Refusal(404, 7003, f"Could not route to {request.path}").envelope(), 404)
         except web.HTTPMethodNotAllowed as error:
@@ -120,8 +120,8 @@ class Server:
         self._check_credentials(request.headers)
         if request.match_info["account_id"] != self._settings.account_id:
             raise not_found("account")
-        for name, times in Counter(name for name, _ in request.query.items()).items():
-            if times > 1:
+        for name in request.query:
+            if len(request.query.getall(name)) > 1:
                 raise malformed(f"{name}: given more than once")
 
     def _check_credentials(self, headers: Mapping[str, str]) -> None:
@@ -141,11 +141,8 @@ class Server:
         return self._backend.list_events(request.match_info["connector_id"], query)
 
 
-def _handler(call: Callable[[web.Request], object]) -> _Handler:
-    async def handle(request: web.Request) -> web.StreamResponse:
-        return _json_response({"result": call(request), "success": True, "errors": [], "messages": []})
-
-    return handle
+async def _answer(call: Callable[[web.Request], object], request: web.Request) -> web.StreamResponse:
+    return _json_response({"result": call(request), "success": True, "errors": [], "messages": []})
 
 
 def _json_response(document: object, status: int = 200, **headers: str) -> web.Response:

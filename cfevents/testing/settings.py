@@ -42,8 +42,9 @@ class SimulatorSettings:
         ending: The spelling of the last page's missing cursor: not at all, `null` or `""`.
         empty_pages: The number of empty pages, each with a cursor, before every page.
         seed: The seed of `"shuffled"` and of a history made here.
-        quota: The number of requests that are answered within `period`, in seconds; one more blocks everything (429).
-            None refuses nothing, and sends the documented 1,200 in 300 seconds in the headers.
+        quota: The number of requests that are answered within `period`; one more blocks everything (429). None refuses
+            nothing, and sends the documented 1,200 in 300 seconds in the headers.
+        period: The time that `quota` is for, in seconds.
         counting: Whether a request counts until the end of a window that began with the first request after the
             previous window, `"fixed"`, or for a period of its own, `"sliding"`.
         block: The length of a block, in seconds, once the quota is exceeded; then the count starts again.

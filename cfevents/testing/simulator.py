@@ -19,7 +19,6 @@ from cfevents.testing.store import Store
 
 # A page's URL may carry a long cursor; aiohttp's own limit is 8 KiB.
 _MAX_LINE_BYTES = 64 * 1024
-_SHUTDOWN_TIMEOUT_S = 1.0
 
 
 class ClientOptions(TypedDict):
@@ -127,7 +126,7 @@ class Simulator(SimulatorSettings):
             access_log=None,
             # An answer that stalls for good ends with its client.
             handler_cancellation=True,
-            shutdown_timeout=_SHUTDOWN_TIMEOUT_S,
+            shutdown_timeout=1.0,
             max_line_size=_MAX_LINE_BYTES,
             max_field_size=_MAX_LINE_BYTES,
         )

@@ -3,12 +3,10 @@
 import json
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal
 
 from cfevents.testing.backend import Refusal
 from cfevents.testing.faults.rules import Exchange, Fault, fault
-
-Filling: TypeAlias = Literal["envelope", "html", "nothing"]
 
 
 class _Absent(Enum):
@@ -28,7 +26,7 @@ _HTML = b"<!DOCTYPE html>\n<html><head><title>%d</title></head><body><h1>Error %
 
 def status(
     number: int,
-    body: Filling = "envelope",
+    body: Literal["envelope", "html", "nothing"] = "envelope",
     *,
     retry_after: str | float | None = None,
     code: int | None = None,

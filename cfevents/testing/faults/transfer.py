@@ -35,8 +35,7 @@ def reset(when: Moment = "before headers") -> Fault:
 @fault
 def hang_up(exchange: Exchange) -> None:
     """Answer in full as if the connection stayed open, then close it."""
-    _send(exchange, _head(exchange) + exchange.body)
-    _close_connection(exchange)
+    _send(exchange, _head(exchange) + exchange.body, close=True)
 
 
 def stall(when: Moment = "before headers", seconds: float | None = None) -> Fault:
@@ -52,8 +51,7 @@ def stall(when: Moment = "before headers", seconds: float | None = None) -> Faul
         _send(exchange, first)
         # The endless wait is cancelled when the client goes away or the simulator stops.
         await (asyncio.Event().wait() if seconds is None else asyncio.sleep(seconds))
-        _send(exchange, (_head(exchange) + exchange.body)[len(first) :])
-        _close_connection(exchange)
+        _send(exchange, (_head(exchange) + exchange.body)[len(first) :], close=True)
 
     return Fault(f"stall({when!r})" if seconds is None else f"stall({when!r}, {seconds!r})", strike)
 
@@ -65,7 +63,7 @@ async def trickle(exchange: Exchange, seconds: float = 1.0) -> None:
     for number in exchange.body:
         _send(exchange, bytes([number]))
         await asyncio.sleep(seconds)
-    _close_connection(exchange)
+    _send(exchange, b"", close=True)
 
 
 @fault
@@ -84,18 +82,17 @@ def empty_body(exchange: Exchange) -> None:
 @fault
 def short_body(exchange: Exchange) -> None:
     """Close the connection after half of the bytes that `Content-Length` promises."""
-    _send(exchange, _head(exchange) + exchange.body[: len(exchange.body) // 2])
-    _close_connection(exchange)
+    _send(exchange, _head(exchange) + exchange.body[: len(exchange.body) // 2], close=True)
 
 
 @fault
 def chunks_cut(exchange: Exchange) -> None:
     """Send the body chunked, and close the connection within a chunk."""
     first, second = exchange.body[: len(exchange.body) // 2], exchange.body[len(exchange.body) // 2 :]
-    _send(exchange, _head(exchange, Transfer_Encoding="chunked", Content_Length=None))
+    exchange.headers["Transfer-Encoding"] = "chunked"
+    _send(exchange, _head(exchange))
     _send(exchange, b"%x\r\n%b\r\n" % (len(first), first))
-    _send(exchange, b"%x\r\n%b" % (len(second), second[: len(second) // 2]))
-    _close_connection(exchange)
+    _send(exchange, b"%x\r\n%b" % (len(second), second[: len(second) // 2]), close=True)
 
 
 @fault
@@ -140,27 +137,21 @@ def _set_gzip_body(exchange: Exchange, packed: bytes) -> None:
     exchange.headers["Content-Encoding"] = "gzip"
 
 
-def _head(exchange: Exchange, **changes: str | None) -> bytes:
-    """Return the status line and the headers; `changes` has `_` for `-`, and None leaves a header out."""
-    headers: dict[str, str | None] = {"Content-Length": str(len(exchange.body)), **exchange.headers}
-    headers |= {name.replace("_", "-"): value for name, value in changes.items()}
-    lines = [f"{name}: {value}" for name, value in headers.items() if value is not None]
+def _head(exchange: Exchange) -> bytes:
+    """Return the status line and the headers."""
+    length = {} if "Transfer-Encoding" in exchange.headers else {"Content-Length": str(len(exchange.body))}
+    lines = [f"{name}: {value}" for name, value in {**length, **exchange.headers}.items()]
     status_line = f"HTTP/1.1 {exchange.status} {exchange.response().reason}"
     return "\r\n".join([status_line, *lines, "", ""]).encode()
 
 
-def _send(exchange: Exchange, data: bytes) -> None:
-    """Write bytes to the connection as they are, unless the client is gone."""
-    transport = exchange.request.transport
-    if data and transport is not None:
-        transport.write(data)
-
-
-def _close_connection(exchange: Exchange) -> None:
-    """Close the connection once everything is sent; aiohttp's own answer is then never sent."""
+def _send(exchange: Exchange, data: bytes, *, close: bool = False) -> None:
+    """Write bytes to the connection as they are, unless the client is gone; once closed, aiohttp sends no answer."""
     transport = exchange.request.transport
     if transport is not None:
-        transport.close()
+        transport.write(data)
+        if close:
+            transport.close()
 
 
 def _sent_until(when: Moment) -> Callable[[Exchange], bytes]:
