@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 __all__ = ["AskedRequest", "History", "Incident", "LiveHistory", "Simulator", "SimulatorThread"]
 
-_MODULES = {
+_NAMES_BY_MODULE = {
     "history": ["History", "LiveHistory"],
     "scenarios": ["Incident"],
     "server": ["AskedRequest"],
     "simulator": ["Simulator", "SimulatorThread"],
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_DEFINED_IN = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
+    if name not in _DEFINED_IN:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_DEFINED_IN[name]}"), name)
     return value
 
 

@@ -20,12 +20,10 @@ from cfevents.testing.history import History
 from cfevents.testing.settings import SimulatorSettings
 from cfevents.testing.store import Number, Selection, SortKey, Store, StoredEvent
 
-# The API's documentation has no number.
-LATEST_EVENTS = 10
+LATEST_EVENTS = 10  # the API's documentation has no number
 # A query put together without percent-encoding loses these characters, and with them the cursor.
 _CURSOR_PREFIX = "1+&/"
 _CHECKSUM_BYTES = 6
-
 _FIRST_UPDATE_TS = 1735689600  # 2025-01-01
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 _EVENT_ID = re.compile(r"(-?[0-9]{1,40})\.(-?[0-9]{1,40})")
