@@ -22,20 +22,9 @@ if TYPE_CHECKING:
     from cfevents._listing.details import Details
     from cfevents._listing.fleet import Fleet, FleetStream
     from cfevents._listing.stream import EventStream
-    from cfevents._model.api import (
-        Connector,
-        Device,
-        EventId,
-        EventMetadata,
-        RecordedEvent,
-    )
+    from cfevents._model.api import Connector, Device, EventId, EventMetadata, RecordedEvent
     from cfevents._model.checkpoint import Checkpoint
-    from cfevents._model.results import (
-        EventDetail,
-        FleetEvent,
-        FollowedEvent,
-        Page,
-    )
+    from cfevents._model.results import EventDetail, FleetEvent, FollowedEvent, Page
     from cfevents._protocol.converter import structure, unstructure
     from cfevents.errors import (
         APIConnectionError,
@@ -121,27 +110,7 @@ _MODULES = {
     "_model.checkpoint": ["Checkpoint"],
     "_model.results": ["EventDetail", "FleetEvent", "FollowedEvent", "Page"],
     "_protocol.converter": ["structure", "unstructure"],
-    "errors": [
-        "APIConnectionError",
-        "APIError",
-        "APIResponseError",
-        "APIStatusError",
-        "APITimeoutError",
-        "ArchiveError",
-        "AuthenticationError",
-        "BadRequestError",
-        "CfEventsError",
-        "CheckpointError",
-        "CodedMessage",
-        "ConfigurationError",
-        "FleetError",
-        "InternalServerError",
-        "NotFoundError",
-        "PaginationError",
-        "PermissionDeniedError",
-        "RateLimitError",
-        "ResponseTooLargeError",
-    ],
+    "errors": ["CodedMessage", *(name for name in __all__ if name.endswith("Error"))],
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -41,6 +41,9 @@ class Client:
     Arguments that are left out come from the environment: ``CLOUDFLARE_API_TOKEN``, or ``CLOUDFLARE_EMAIL`` and
     ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``; ``CLOUDFLARE_BASE_URL``. Arguments win as a whole scheme of
     credentials, and the token wins over the key.
+
+    Every method raises a TypeError for an argument of a wrong type, and a ValueError for one without meaning, before
+    anything is sent; the message says what to write instead.
     """
 
     __module__ = "cfevents"
@@ -82,8 +85,6 @@ class Client:
 
         Raises:
             ConfigurationError: Credentials, account or base URL are missing or unusable.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
         """
         # Before anything can be raised: a traceback may show this function's variables.
         api_token, api_email, api_key = mask(api_token), mask(api_email), mask(api_key)
@@ -98,7 +99,7 @@ class Client:
         self._transport_options = TransportOptions(session, timeout, max_body_size, hidden_headers)
 
     async def open(self) -> Self:
-        """Open the client on the running event loop. It may be open already, or may have been closed.
+        """Open the client on the running event loop, also after `close`. An open client stays open.
 
         Raises:
             ConfigurationError: The client is open on another event loop, or the session that was passed cannot be used.
@@ -162,8 +163,6 @@ class Client:
 
         Raises:
             CheckpointError: The checkpoint is of another listing, or damaged.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning; the message says what to write instead.
         """
         query = ListQuery.of(
             connector_id,
@@ -194,10 +193,6 @@ class Client:
             concurrency: How many connectors are read at a time.
             on_error: Report connectors that fail, after the others have been read, by a `FleetError` (``"raise"``) or
                 in `Fleet.errors` only (``"collect"``).
-
-        Raises:
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
         """
         return Fleet(self._get_connection, self._endpoints.account_id, connector_ids, concurrency, on_error)
 
@@ -235,17 +230,14 @@ class Client:
 
         Raises:
             CheckpointError: The checkpoint is of other connectors or kinds, or damaged.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
         """
         from cfevents._following.follower import follow  # noqa: PLC0415 - most programs never follow
 
         if connector_ids is None:
             raise TypeError("connector_ids is None: write client.fleet() for all connectors of the account")
         ids = [connector_ids] if isinstance(connector_ids, str) else connector_ids
-        fleet = ids if isinstance(ids, Fleet) else self.fleet(ids)
         return follow(
-            fleet,
+            ids if isinstance(ids, Fleet) else self.fleet(ids),
             since=since,
             checkpoint=checkpoint,
             interval=interval,
@@ -268,8 +260,6 @@ class Client:
         Raises:
             NotFoundError: There is no such event.
             CfEventsError: The request did not succeed.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
         """
         timeout, request = validate_timeout(timeout), self._endpoints.get_event(connector_id, event_id(event))
         return (await self._get_connection().request(request, timeout)).result
@@ -283,8 +273,6 @@ class Client:
 
         Raises:
             CfEventsError: The request did not succeed.
-            TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
         """
         timeout, request = validate_timeout(timeout), self._endpoints.latest_events(connector_id)
         return list((await self._get_connection().request(request, timeout)).result.items)
@@ -297,8 +285,6 @@ class Client:
 
         Raises:
             CfEventsError: The request did not succeed.
-            TypeError: The timeout is not a number.
-            ValueError: The timeout is not finite and above 0.
         """
         timeout, request = validate_timeout(timeout), self._endpoints.list_connectors()
         return (await self._get_connection().request(request, timeout)).result
@@ -321,7 +307,7 @@ class Client:
         raise TypeError("a client holds credentials and connections, and is not copied: make one where it is needed")
 
     def __repr__(self) -> str:
-        # A traceback shows this for a client that could not be made, too.
+        # A traceback shows this also for a client that could not be made.
         endpoints = vars(self).get("_endpoints")
         account = f" of account {endpoints.account_id} at {endpoints.base_url}" if endpoints else ""
         state = "open" if self._connection is not None else "closed" if self._closed else "not open"

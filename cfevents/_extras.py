@@ -6,17 +6,12 @@ from cfevents.errors import ConfigurationError
 
 
 def require_extra(extra: str, *libraries: str) -> None:
-    """Check that the libraries of an extra are installed, before anything is sent.
-
-    Raises:
-        ConfigurationError: One is not installed; the message names the extra.
-    """
+    """Raise a ConfigurationError that names the extra where one of its libraries is not installed."""
     for library in libraries:
         try:
             import_module(library)
         except ModuleNotFoundError as error:
             if error.name != library:  # it is installed, and lacks something itself
                 raise
-            raise ConfigurationError(
-                f"{library} is not installed: pip install 'cfevents[{extra}]'", extra=extra
-            ) from error
+            message = f"{library} is not installed: pip install 'cfevents[{extra}]'"
+            raise ConfigurationError(message, extra=extra) from error

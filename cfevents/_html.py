@@ -14,8 +14,8 @@ from cfevents._time import EPOCH
 from cfevents._validation import escape_surrogates
 
 _MAX_CELL_LENGTH = 300
-_MAX_ROWS = 10
-_MAX_NAME_LENGTH = 18
+# A result may rest on thousands of events.
+_MAX_SHOWN_ITEMS = 12
 
 # No colours of its own but for lines, which show on a light and on a dark background.
 _LINE = "1px solid rgba(128, 128, 128, 0.4)"
@@ -23,24 +23,18 @@ _TABLE = "border-collapse: collapse; color: inherit; background: transparent; fo
 _CELL = f"text-align: left; vertical-align: top; padding: 0.15em 0.9em 0.15em 0; border-bottom: {_LINE}"
 
 
-def rows_of(caption: object, head: Sequence[object], rows: Iterable[Sequence[object]], *, most: int = _MAX_ROWS) -> str:
-    """Return a table of rows, of which the first few are shown.
-
-    Args:
-        caption: One line of text.
-        head: The names of its columns.
-        rows: A value for each column. None is an empty cell, a mapping or a list is shown as JSON, all else as text.
-        most: The rows that are shown.
-    """
+def rows_of(caption: object, head: Sequence[object], rows: Iterable[Sequence[object]], *, most: int = 10) -> str:
+    """Return a table of the first rows. None is an empty cell, a mapping or a list is JSON, all else text."""
     every = list(rows)
     caption = f"{_text(caption)} (the first {most} of {len(every):,})" if len(every) > most else caption
-    return _table(caption, [_row("th", head), *(_row("td", row) for row in every[:most])])
+    lines = [("th", head), *(("td", row) for row in every[:most])]
+    return _table(caption, ["".join(_cell(tag, value) for value in values) for tag, values in lines])
 
 
 def fields_of(caption: object, fields: Mapping[str, object]) -> str:
     """Return a table of names and values, without those that are None."""
-    shown = ((name, value) for name, value in fields.items() if value is not None)
-    return _table(caption, [f"<tr>{_cell('th', name)}{_cell('td', value)}</tr>" for name, value in shown])
+    shown = {name: value for name, value in fields.items() if value is not None}
+    return _table(caption, [_cell("th", name) + _cell("td", value) for name, value in shown.items()])
 
 
 def format_date(seconds: float) -> str:
@@ -56,18 +50,14 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}{'s' * (number != 1)}"
 
 
-def shortened(name: str, longest: int = _MAX_NAME_LENGTH) -> str:
+def shortened(name: str, longest: int = 18) -> str:
     """Return a name without its middle where it is long, such as a connector's id."""
     return name if len(name) <= longest else f"{name[: longest // 2]}…{name[-(longest // 2) + 1 :]}"
 
 
-def _table(caption: object, lines: Iterable[str]) -> str:
+def _table(caption: object, rows: Iterable[str]) -> str:
     shown = f'<caption style="text-align: left; color: inherit">{_escaped(caption)}</caption>'
-    return f'<table style="{_TABLE}">{shown}{"".join(lines)}</table>'
-
-
-def _row(tag: str, values: Iterable[object]) -> str:
-    return f"<tr>{''.join(_cell(tag, value) for value in values)}</tr>"
+    return f'<table style="{_TABLE}">{shown}{"".join(f"<tr>{cells}</tr>" for cells in rows)}</table>'
 
 
 def _cell(tag: str, value: object) -> str:
@@ -86,10 +76,6 @@ def _text(value: object) -> str:
         return f"{value:%Y-%m-%d %H:%M:%S}{f'.{value.microsecond:06}' if value.microsecond else ''} UTC"
     text = json.dumps(value, default=str) if isinstance(value, Mapping | list | tuple) else str(value)
     return escape_surrogates(text)
-
-
-# A result may rest on thousands of events.
-_MAX_SHOWN_ITEMS = 12
 
 
 class HtmlRepr:

@@ -19,15 +19,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # 1e11 seconds is the year 5138; as milliseconds it is 1973. Nobody means the former.
 _MILLISECONDS_FROM_S = 10**11
-_UNIT_SECONDS = {"w": 604_800, "d": 86_400, "h": 3600, "min": 60, "s": 1}
-_UNIT_WORDS = {
-    "s": ("s", "sec", "secs", "second", "seconds"),
-    "min": ("m", "min", "mins", "minute", "minutes"),
-    "h": ("h", "hr", "hrs", "hour", "hours"),
-    "d": ("d", "day", "days"),
-    "w": ("w", "week", "weeks"),
+_SECONDS_BY_WORD = {
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600),
+    **dict.fromkeys(("d", "day", "days"), 86_400),
+    **dict.fromkeys(("w", "week", "weeks"), 604_800),
 }
-_SECONDS_BY_WORD = {word: _UNIT_SECONDS[unit] for unit, words in _UNIT_WORDS.items() for word in words}
 # Not compiled here: importing has to be quick, and re caches what it compiled.
 _DURATION_PART = r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*"
 # Nine digits and more are seconds since 1973 or later; eight are an ISO 8601 date without hyphens.
@@ -48,19 +46,16 @@ class TimeWindow(NamedTuple):
 
     @classmethod
     def of(cls, since: TimeLike, until: TimeLike | None, *, anchor: str | None = None) -> "TimeWindow":
-        """Return the window between two times, widened outward to whole seconds.
+        """Return the window between two times, the present where ``until`` is None, widened to whole seconds.
 
-        Args:
-            since: The lower bound.
-            until: The upper bound; None for now.
-            anchor: The argument that belongs to one window, such as a cursor; the bounds must then be absolute.
-
-        Raises:
-            TypeError: A bound is of a type that is no time.
-            ValueError: A bound is ambiguous or not finite, or the window is reversed.
+        ``anchor`` is the argument that belongs to one window, such as a cursor; the bounds must then be absolute.
         """
-        if anchor:
-            _require_absolute(anchor, since=since, until=until)
+        for name, bound in (("since", since), ("until", until)) if anchor else ():
+            if bound is None or is_relative(bound):
+                raise ValueError(
+                    f"{name}={bound!r} with {anchor}=: a {anchor} belongs to one window, so give both bounds as they "
+                    "were, as absolute times; an error's, a stream's or a checkpoint's .since and .until are"
+                )
         reference = now()
         lower = _to_seconds("since", since, reference)
         upper = _to_seconds("until", reference if until is None else until, reference)
@@ -71,21 +66,12 @@ class TimeWindow(NamedTuple):
 
 
 def parse_time(name: str, value: TimeLike) -> int:
-    """Parse a time, rounded down to a whole second since the Unix epoch; raises as `TimeWindow.of` does."""
+    """Parse a time, rounded down to a whole second since the Unix epoch."""
     return math.floor(_to_seconds(name, value, now()))
 
 
 def parse_timestamp(name: str, value: datetime | float) -> float:
-    """Parse an absolute time, in seconds since the Unix epoch.
-
-    Args:
-        name: The argument's name.
-        value: An aware datetime, or seconds since the Unix epoch.
-
-    Raises:
-        TypeError: It is neither.
-        ValueError: It has no time zone, is not finite, or in milliseconds.
-    """
+    """Convert an aware datetime, or seconds since the Unix epoch, to the latter."""
     if not isinstance(value, datetime) and not is_number(value):
         raise TypeError(
             f"{name}={short_repr(value)} is no time: write an aware datetime, or seconds since the Unix epoch"
@@ -94,12 +80,7 @@ def parse_timestamp(name: str, value: datetime | float) -> float:
 
 
 def parse_duration(name: str, value: DurationLike) -> float:
-    """Parse a duration, in seconds.
-
-    Raises:
-        TypeError: It is of a type that is no duration.
-        ValueError: It is not finite and above 0.
-    """
+    """Parse a duration, in seconds."""
     if isinstance(value, str):
         # A number alone can only be seconds.
         seconds = _parse_duration_text(f"{value}s" if value.strip().isdecimal() else value)
@@ -107,8 +88,9 @@ def parse_duration(name: str, value: DurationLike) -> float:
             raise ValueError(
                 f"{name}={short_repr(value)} is not a length of time: write '30s', '15min', '24h' or seconds"
             )
-        return validate_seconds(name, seconds)
-    return validate_seconds(name, value.total_seconds() if isinstance(value, timedelta) else value)
+    else:
+        seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    return validate_seconds(name, seconds)
 
 
 def parse_naive(text: str) -> datetime | None:
@@ -128,12 +110,7 @@ def is_relative(value: object) -> bool:
 
 
 def validate_duration(name: str, value: timedelta) -> timedelta:
-    """Return a duration unchanged.
-
-    Raises:
-        TypeError: It is not a timedelta.
-        ValueError: It is not above 0.
-    """
+    """Return a duration above 0 unchanged."""
     if not isinstance(value, timedelta):
         raise TypeError(f"{name}={short_repr(value)} is not a duration: write a timedelta")
     if value <= timedelta(0):
@@ -159,27 +136,19 @@ def to_timedelta(seconds: float) -> timedelta:
 
 def format_duration(duration: timedelta) -> str:
     """Return a duration in its two largest units from days down, such as ``1h 20min``."""
-    left, parts = round(abs(duration).total_seconds()), []
+    left = round(abs(duration).total_seconds())
+    parts: list[str] = []
     for unit in ("d", "h", "min", "s"):
-        number, left = divmod(left, _UNIT_SECONDS[unit])
-        parts.append(f"{number}{unit}" if number else "")
-    first = next((place for place, part in enumerate(parts) if part), len(parts) - 1)
+        number, left = divmod(left, _SECONDS_BY_WORD[unit])
+        if number or parts:
+            parts.append(f"{number}{unit}" if number else "")
     sign = "-" if duration < timedelta(0) else ""
-    return sign + (" ".join(part for part in parts[first : first + 2] if part) or "0s")
+    return sign + (" ".join(filter(None, parts[:2])) or "0s")
 
 
 def format_iso(moment: datetime) -> str:
     """Return a time as ISO 8601, with ``Z`` for UTC."""
     return moment.isoformat().replace("+00:00", "Z")
-
-
-def _require_absolute(anchor: str, **bounds: TimeLike | None) -> None:
-    for name, bound in bounds.items():
-        if bound is None or is_relative(bound):
-            raise ValueError(
-                f"{name}={bound!r} with {anchor}=: a {anchor} belongs to one window, so give both bounds as they "
-                "were, as absolute times; an error's, a stream's or a checkpoint's .since and .until are"
-            )
 
 
 def _to_seconds(name: str, value: TimeLike, reference: float) -> float:
@@ -207,8 +176,9 @@ def _text_to_seconds(name: str, text: str, reference: float) -> float:
     except ValueError:
         raise ValueError(f"{name}={short_repr(text)} is not a time: write {_EXAMPLES} of nine digits or more") from None
     if parsed.utcoffset() is None:
-        suggestion = f"{parsed.isoformat()}Z"
-        raise ValueError(f"{name}={text!r} has no time zone: write {suggestion!r} for UTC, or an offset as '+01:00'")
+        raise ValueError(
+            f"{name}={text!r} has no time zone: write '{parsed.isoformat()}Z' for UTC, or an offset as '+01:00'"
+        )
     return (parsed - EPOCH).total_seconds()
 
 

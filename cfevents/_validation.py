@@ -1,4 +1,8 @@
-"""Checks of arguments, which return the argument or raise with what to write instead; and text for messages."""
+"""Checks of arguments, and text for messages.
+
+Each check returns the argument. Otherwise it raises a TypeError for a wrong type, or a ValueError for a value without
+meaning; the message says what to write instead.
+"""
 
 from typing import TypeVar
 
@@ -28,12 +32,7 @@ def is_number(value: object) -> bool:
 
 
 def validate_seconds(name: str, value: float) -> float:
-    """Return a duration in seconds as a float.
-
-    Raises:
-        TypeError: It is not a number.
-        ValueError: It is not finite and above 0.
-    """
+    """Return a duration in seconds, finite and above 0, as a float."""
     if not is_number(value):
         raise TypeError(f"{name}={short_repr(value)} is not a number of seconds")
     if not 0 < value < _MAX_SECONDS:  # NaN is neither
@@ -42,22 +41,12 @@ def validate_seconds(name: str, value: float) -> float:
 
 
 def validate_timeout(timeout: float | None) -> float | None:
-    """Return the timeout of a call in seconds; None for no limit.
-
-    Raises:
-        TypeError: It is not a number.
-        ValueError: It is not finite and above 0.
-    """
+    """Return the timeout of a call in seconds; None for no limit."""
     return None if timeout is None else validate_seconds("timeout", timeout)
 
 
 def validate_int(name: str, value: int, *, least: int = 1) -> int:
-    """Return a whole number unchanged.
-
-    Raises:
-        TypeError: It is not a whole number.
-        ValueError: It is too small.
-    """
+    """Return a whole number of at least ``least`` and at most 64 bits."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name}={short_repr(value)} is not a whole number")
     if not least <= value < 2**63:
@@ -66,23 +55,14 @@ def validate_int(name: str, value: int, *, least: int = 1) -> int:
 
 
 def validate_type(name: str, value: T, kind: type[T]) -> T:
-    """Return an instance of a class unchanged.
-
-    Raises:
-        TypeError: It is not.
-    """
+    """Return an instance of a class."""
     if not isinstance(value, kind):
         raise TypeError(f"{name} must be a {kind.__name__}, not {type(value).__name__}")
     return value
 
 
 def validate_text(name: str, value: str) -> str:
-    """Return text that a URL can carry unchanged.
-
-    Raises:
-        TypeError: It is not text.
-        ValueError: It is empty, or holds half of a surrogate pair.
-    """
+    """Return text that a URL can carry: not empty, and without half of a surrogate pair."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text, not {type(value).__name__}")
     if not value:
@@ -95,12 +75,7 @@ def validate_text(name: str, value: str) -> str:
 
 
 def validate_path_segment(name: str, value: str) -> str:
-    """Return an id that is exactly one path segment unchanged.
-
-    Raises:
-        TypeError: It is not text.
-        ValueError: It is empty, ``.`` or ``..``, or holds a slash, surrounding white space or a broken character.
-    """
+    """Return an id that is exactly one path segment."""
     if isinstance(value, str) and (not value or value != value.strip()):
         raise ValueError(f"{name}={value!r} is empty or has white space around it: write the id alone")
     validate_text(name, value)

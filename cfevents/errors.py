@@ -31,15 +31,13 @@ from attrs import field, frozen
 
 from cfevents._validation import escape_surrogates
 
-if TYPE_CHECKING:  # for the annotation only
+if TYPE_CHECKING:
     from cfevents._model.checkpoint import Checkpoint
 
 
 @frozen
 class CodedMessage:
     """A message of the API with its code (the schema ``coded_message``)."""
-
-    __module__ = "cfevents"
 
     code: int | None = None
     """The vendor's number of the message; None where the response had none."""
@@ -51,8 +49,7 @@ class CodedMessage:
     """Everything else that was sent with it."""
 
     def __str__(self) -> str:
-        text = ": ".join(str(part) for part in (self.code, self.message) if part is not None)
-        return escape_surrogates(text)
+        return escape_surrogates(": ".join(str(part) for part in (self.code, self.message) if part is not None))
 
 
 class CfEventsError(Exception):
@@ -64,8 +61,6 @@ class CfEventsError(Exception):
         client.list_events(connector_id, since=error.since, until=error.until, kind=error.kind,
                            checkpoint=error.checkpoint)
     """
-
-    __module__ = "cfevents"
 
     method: str | None = None
     """The HTTP method of the request, where there was one."""
@@ -104,16 +99,12 @@ class ConfigurationError(CfEventsError):
     Also where a method needs an extra that is not installed.
     """
 
-    __module__ = "cfevents"
-
     extra: str | None = None
     """The extra that is not installed; None where something else is wrong."""
 
 
 class APIError(CfEventsError):
     """A request that was sent and did not succeed."""
-
-    __module__ = "cfevents"
 
     ray_id: str | None = None
     """The response's ``CF-Ray`` header, which the vendor's support asks for; None where there was none."""
@@ -125,19 +116,13 @@ class APIError(CfEventsError):
 class APIConnectionError(APIError):
     """There was no response, or only a part of one: refused, reset, dropped, cut short."""
 
-    __module__ = "cfevents"
-
 
 class APITimeoutError(APIConnectionError):
     """There was no whole response within the timeout of one attempt, or of the whole call."""
 
-    __module__ = "cfevents"
-
 
 class APIStatusError(APIError):
     """The API refused the request: by its status, or by ``success: false`` beside the status 200."""
-
-    __module__ = "cfevents"
 
     status: int = 0
     """The HTTP status of the response."""
@@ -149,25 +134,17 @@ class APIStatusError(APIError):
 class BadRequestError(APIStatusError):
     """400: the query was not understood. With a cursor: it has probably expired."""
 
-    __module__ = "cfevents"
-
 
 class AuthenticationError(APIStatusError):
     """401: the credentials were not accepted."""
-
-    __module__ = "cfevents"
 
 
 class PermissionDeniedError(APIStatusError):
     """403: the credentials lack the permission *Magic WAN Read* on this account, or are not accepted."""
 
-    __module__ = "cfevents"
-
 
 class NotFoundError(APIStatusError):
     """404: no such account, connector or event."""
-
-    __module__ = "cfevents"
 
 
 class RateLimitError(APIStatusError):
@@ -176,8 +153,6 @@ class RateLimitError(APIStatusError):
     The API then refuses every call of this user for a while, up to five minutes.
     """
 
-    __module__ = "cfevents"
-
     retry_after: int | None = None
     """Seconds until the next request may be sent: ``Retry-After``, or else what is known, and a tenth or more added."""
 
@@ -185,13 +160,9 @@ class RateLimitError(APIStatusError):
 class InternalServerError(APIStatusError):
     """500 and above: the API, or what stands in front of it, failed."""
 
-    __module__ = "cfevents"
-
 
 class APIResponseError(APIError):
     """A response that is not JSON, or not of the documented shape."""
-
-    __module__ = "cfevents"
 
     place: str = ""
     """The place in the response, such as ``result.items[17].t``; ``body`` where it is not JSON at all."""
@@ -200,8 +171,6 @@ class APIResponseError(APIError):
 class ResponseTooLargeError(APIResponseError):
     """A response that is larger than the client's ``max_body_size``, after decompression."""
 
-    __module__ = "cfevents"
-
 
 class PaginationError(CfEventsError):
     """The API sent a cursor that this listing had seen before: it would never end.
@@ -209,25 +178,17 @@ class PaginationError(CfEventsError):
     Everything up to and including the page that brought the cursor has been yielded.
     """
 
-    __module__ = "cfevents"
-
 
 class CheckpointError(CfEventsError):
     """A checkpoint that is damaged, of a newer version, or of another listing than the one it is used for."""
-
-    __module__ = "cfevents"
 
 
 class ArchiveError(CfEventsError):
     """A file or a database of events cannot be written or read; what was stored before stays stored."""
 
-    __module__ = "cfevents"
-
 
 class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):
     """Some connectors of a fleet failed, after the others had been served."""
-
-    __module__ = "cfevents"
 
     errors: Mapping[str, CfEventsError]
     """The errors by connector id."""
@@ -244,3 +205,9 @@ class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):
     def derive(self, excs: Sequence[CfEventsError]) -> "FleetError":  # type: ignore[override]
         """Return the group of some of the errors, as ``except*`` needs it."""
         return FleetError({name: error for name, error in self.errors.items() if error in excs})
+
+
+# Users import the classes from cfevents, and a traceback names that.
+for _class in [value for value in globals().values() if isinstance(value, type) and value.__module__ == __name__]:
+    _class.__module__ = "cfevents"
+del _class

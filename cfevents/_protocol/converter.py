@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from functools import cache
 from types import UnionType
-from typing import Any, TypeVar, cast, get_args, get_origin, overload
+from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, overload
 
 import attrs
 from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
@@ -23,6 +23,7 @@ from cfevents.errors import APIResponseError, CodedMessage
 from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
 
 T = TypeVar("T")
+_Hook: TypeAlias = Callable[[Any, Any], Any]
 
 _KIND = "k"
 _STRUCTURED = (EventMetadata, RecordedEvent, Connector, CodedMessage, Event)
@@ -69,21 +70,24 @@ def structure_at(place: str, raw: Any, cls: type[T]) -> T:
         raise APIResponseError(f"{where or 'the value'}: {why}", place=where) from error
 
 
-def wire_name(cls: type, attribute: str) -> str:
-    """Return the API's name of an attribute."""
+def _wire_name(cls: type, attribute: str) -> str:
     return WIRE_NAMES.get(cls, {}).get(attribute, attribute)
 
 
-def _to_text(value: Any, _: Any) -> str:
-    if type(value) is not str:
-        raise TypeError(f"text was expected, not {_json_repr(value)}")
-    return value
+def _exactly(cls: type, what: str) -> _Hook:
+    """Return a hook that takes a JSON value of one type alone, and returns it unchanged."""
+
+    def check_type(value: Any, _: Any) -> Any:
+        if type(value) is not cls:
+            raise TypeError(f"{what} was expected, not {_json_repr(value)}")
+        return value
+
+    return check_type
 
 
-def _to_bool(value: Any, _: Any) -> bool:
-    if type(value) is not bool:
-        raise TypeError(f"true or false was expected, not {_json_repr(value)}")
-    return value
+_to_text = _exactly(str, "text")
+_to_object = _exactly(dict, "an object")
+_to_array = _exactly(list, "an array")
 
 
 def _to_number(value: Any, _: Any) -> int | float:
@@ -104,11 +108,20 @@ def _to_int(value: Any, _: Any) -> int:
     return number
 
 
-def _event_hook(converter: Converter) -> Callable[[Any, Any], Event]:
+class _KindError(ValueError):
+    """A kind that is missing or not text."""
+
+
+def _event_hook(converter: Converter) -> _Hook:
     """Return the hook for ``e``: our own table by kind, which unknown kinds neither grow nor break."""
 
     def structure_event(raw: Any, _: Any) -> Event:
-        kind = _kind(_object(raw))
+        if _KIND not in _to_object(raw, dict):
+            raise _KindError("is missing")
+        try:
+            kind = _to_text(raw[_KIND], str)
+        except TypeError as error:
+            raise _KindError(str(error)) from None
         payload = {name: value for name, value in raw.items() if name != _KIND}
         if cls := KINDS.get(kind):
             return cast("Event", converter.get_structure_hook(cls)(payload, cls))
@@ -117,39 +130,14 @@ def _event_hook(converter: Converter) -> Callable[[Any, Any], Event]:
     return structure_event
 
 
-class _KindError(ValueError):
-    """A kind that is missing or not text."""
-
-
-def _kind(raw: dict[str, Any]) -> str:
-    if _KIND not in raw:
-        raise _KindError("is missing")
-    try:
-        return _to_text(raw[_KIND], str)
-    except TypeError as error:
-        raise _KindError(str(error)) from None
-
-
-def _object(raw: Any) -> dict[str, Any]:
-    if type(raw) is not dict:
-        raise TypeError(f"an object was expected, not {_json_repr(raw)}")
-    return raw
-
-
-def _array_hook(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
+def _array_hook(cls: Any, converter: Converter) -> _Hook:
     factory: Any = list_structure_factory if get_origin(cls) is list else homogenous_tuple_structure_factory
-    build: Callable[[Any, Any], Any] = factory(cls, converter)
-
-    def structure_array(raw: Any, _: Any) -> Any:
-        # cattrs takes any iterable here: an object would become the tuple of its names.
-        if type(raw) is not list:
-            raise TypeError(f"an array was expected, not {_json_repr(raw)}")
-        return build(raw, cls)
-
-    return structure_array
+    build: _Hook = factory(cls, converter)
+    # cattrs takes any iterable here: an object would become the tuple of its names.
+    return lambda raw, _: build(_to_array(raw, list), cls)
 
 
-def _tolerant(hook: Callable[[Any, Any], Any], cls: type, name: str) -> Callable[[Any, Any], Any]:
+def _tolerant(hook: _Hook, cls: type, name: str) -> _Hook:
     """Return a hook that returns None for what an optional attribute cannot hold."""
 
     def structure_or_none(value: Any, kind: Any) -> Any:
@@ -167,19 +155,15 @@ def _warn_once(cls: type, name: str) -> None:
     _log.warning("%s: %s is not of its documented type; it is None, its value is kept in extra", cls.__name__, name)
 
 
-def _object_hook(cls: type, converter: Converter) -> Callable[[Any, Any], Any]:
+def _object_hook(cls: type, converter: Converter) -> _Hook:
     """Return the hook for a class whose ``extra`` takes the fields without an attribute of their own."""
-    attributes = {wire_name(cls, attribute.name): attribute for attribute in attrs.fields(attrs.resolve_types(cls))}
+    attributes = {_wire_name(cls, attribute.name): attribute for attribute in attrs.fields(attrs.resolve_types(cls))}
     del attributes["extra"]
-    build: Callable[[Any, Any], Any] = make_dict_structure_fn(
-        cls,
-        converter,
-        extra=override(omit=True),
-        **{attribute.name: _override(attribute, name, cls, converter) for name, attribute in attributes.items()},
-    )
+    overrides = {attribute.name: _override(attribute, name, cls, converter) for name, attribute in attributes.items()}
+    build: _Hook = make_dict_structure_fn(cls, converter, extra=override(omit=True), **overrides)
 
     def structure_object(raw: Any, _: Any) -> Any:
-        instance = build(_object(raw), cls)
+        instance = build(_to_object(raw, dict), cls)
         extra = {
             name: value
             for name, value in raw.items()
@@ -198,17 +182,13 @@ def _override(attribute: "attrs.Attribute[Any]", name: str, cls: type, converter
 
 def _object_unstructure_hook(cls: type, converter: Converter) -> Callable[[Any], dict[str, Any]]:
     """Return the hook that converts an instance to JSON, with its ``extra``, and its kind where it has one."""
-    names: dict[str, Any] = {
-        attribute.name: override(rename=wire_name(cls, attribute.name)) for attribute in attrs.fields(cls)
-    }
+    names: dict[str, Any] = {name: override(rename=_wire_name(cls, name)) for name in attrs.fields_dict(cls)}
     names["extra"] = override(omit=True)
-    spread: Callable[[Any], dict[str, Any]] = make_dict_unstructure_fn(
-        cls, converter, _cattrs_omit_if_default=True, **names
-    )
+    spread: Any = make_dict_unstructure_fn(cls, converter, _cattrs_omit_if_default=True, **names)
     kind = {_KIND: cls.kind} if issubclass(cls, DocumentedEvent) else {}
 
     def unstructure_object(instance: Any) -> dict[str, Any]:
-        known = kind | spread(instance)
+        known: dict[str, Any] = kind | spread(instance)
         extra: dict[str, Any] = instance.extra
         return known | extra | known
 
@@ -224,7 +204,7 @@ def converter() -> Converter:
     """Return the one converter, made when it is first needed, since importing has to be quick."""
     made = Converter(detailed_validation=True)
     made.register_structure_hook(str, _to_text)
-    made.register_structure_hook(bool, _to_bool)
+    made.register_structure_hook(bool, _exactly(bool, "true or false"))
     made.register_structure_hook(int, _to_int)
     made.register_structure_hook(int | float, _to_number)
     made.register_structure_hook_factory(_is_array, _array_hook)
@@ -247,22 +227,18 @@ def _is_array(cls: Any) -> bool:
 
 def _first_fault(error: BaseException) -> tuple[str, str]:
     """Return the place of the first fault in cattrs' error, and what was wrong there."""
+    if isinstance(error, KeyError):
+        return "", "is missing"
     if not isinstance(error, BaseValidationError):
-        return _leaf(error)
+        return f".{_KIND}" if isinstance(error, _KindError) else "", str(error)
     fault = error.exceptions[0]
     where, why = _first_fault(fault)
     for note in getattr(fault, "__notes__", ()):
         if isinstance(note, AttributeValidationNote):
-            return f".{wire_name(error.cl, note.name)}{where}", why
+            return f".{_wire_name(error.cl, note.name)}{where}", why
         if isinstance(note, IterableValidationNote):
             return f"[{note.index}]{where}", why
     return where, why
-
-
-def _leaf(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, KeyError):
-        return "", "is missing"
-    return f".{_KIND}" if isinstance(error, _KindError) else "", str(error)
 
 
 def _json_repr(value: Any) -> str:

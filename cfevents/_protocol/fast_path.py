@@ -6,11 +6,10 @@ every body, which tests/protocol/test_fast_path.py and test_listings.py keep tru
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache, partial
 from itertools import repeat
 from typing import Annotated, Any, cast
-
-from attrs import frozen
 
 from cfevents._model.api import INT64, WIRE_NAMES, EventMetadata, EventSlots, Listing
 from cfevents.events import KINDS
@@ -19,8 +18,6 @@ OWN_TEXT: Mapping[str, str] = {kind: kind for kind in KINDS}
 """The catalogue's own text of each kind. Each event brings another copy, of some 60 bytes, which is dropped."""
 
 _END = INT64.stop
-_LISTING = {"items", "cursor", "count"}
-_TEXT_OR_NONE = {str, type(None)}
 
 _Hook = Callable[[Any, Any], Any]
 
@@ -39,44 +36,38 @@ class UnfrozenEvent(EventSlots):
     collected_ts: int
 
 
-def unfrozen_events(number: int) -> tuple[UnfrozenEvent, ...]:
-    """Return so many events without attributes."""
+def _unfrozen_events(number: int) -> tuple[UnfrozenEvent, ...]:
     return tuple(map(object.__new__, repeat(UnfrozenEvent, number)))
 
 
 def listing_hook(letters: Mapping[str, str], general: _Hook) -> _Hook:
-    """Return the structuring hook for a page, which falls back to the general hook.
+    """Return the structuring hook for a page, by the API's names of an event's attributes.
 
     Where each event has exactly the four documented fields, with values that stay as they are, there is nothing to
-    convert, to tolerate, to keep in ``extra`` or to report.
-
-    Args:
-        letters: The API's names of an event's attributes.
-        general: The hook for a page of another shape; its errors name the place.
+    convert, to tolerate, to keep in ``extra`` or to report. The general hook structures a page of another shape; its
+    errors name the place.
     """
-    names = ("kind", "recorded_ts", "sequence", "collected_ts")
-    return partial(_structured, tuple(letters[name] for name in names), general)
+    names = tuple(letters[name] for name in ("kind", "recorded_ts", "sequence", "collected_ts"))
 
+    def structure_listing(raw: Any, cls: Any) -> Any:
+        with suppress(Exception):
+            if _is_as_documented(raw) and (events := _documented_events(names, raw["items"])) is not None:
+                return Listing(events, raw.get("cursor"), raw.get("count"))
+        return general(raw, cls)
 
-def _structured(letters: tuple[str, ...], general: _Hook, raw: Any, cls: Any) -> Any:
-    try:
-        if _is_as_documented(raw) and (events := _documented_events(letters, raw["items"])) is not None:
-            return Listing(events, raw.get("cursor"), raw.get("count"))
-    except Exception:  # noqa: S110 - the general hook says what is wrong
-        pass
-    return general(raw, cls)
+    return structure_listing
 
 
 def _is_as_documented(raw: Any) -> bool:
     cursor, count = raw.get("cursor"), raw.get("count")
-    known = raw.keys() <= _LISTING and type(raw["items"]) is list
-    return known and type(cursor) in _TEXT_OR_NONE and (count is None or (type(count) is int and count in INT64))
+    known = raw.keys() <= {"items", "cursor", "count"} and type(raw["items"]) is list
+    return known and type(cursor) in {str, type(None)} and (count is None or (type(count) is int and count in INT64))
 
 
 def _documented_events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ...] | None:
     k, t, n, a = letters
     own_text = OWN_TEXT.get
-    events = unfrozen_events(len(raw))
+    events = _unfrozen_events(len(raw))
     for event, item in zip(events, raw, strict=True):
         kind, recorded, sequence, collected = item[k], item[t], item[n], item[a]
         if not (type(recorded) is type(sequence) is type(collected) is int and type(kind) is str and len(item) == 4):
@@ -93,39 +84,29 @@ def _documented_events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventM
     return cast("tuple[EventMetadata, ...]", events)
 
 
-@frozen(eq=False, repr=False)
-class DecodedListing:
-    """A listing exactly as documented, whose events are still msgspec's structs."""
+def decode_listing(body: bytes) -> Any:
+    """Decode the body of a listing into msgspec's structs, for their ``cursor`` and `convert_listing`.
 
-    _raw: Any
-
-    @property
-    def cursor(self) -> str | None:
-        """The cursor of the next page."""
-        return cast("str | None", self._raw.cursor)
-
-    def read(self) -> Listing:
-        """Return the listing with events of the library."""
-        own_text = OWN_TEXT.get
-        events = unfrozen_events(len(self._raw.items))
-        for event, raw in zip(events, self._raw.items, strict=True):
-            event.kind = own_text(kind := raw.kind, kind)
-            event.recorded_ts = raw.recorded_ts
-            event.sequence = raw.sequence
-            event.collected_ts = raw.collected_ts
-            event.__class__ = EventMetadata  # type: ignore[assignment]
-        return Listing(cast("tuple[EventMetadata, ...]", events), self._raw.cursor, self._raw.count)
+    Return None where msgspec is missing or the general decoder has to decide.
+    """
+    if decode := _decoder():
+        with suppress(Exception):  # the classes differ between versions of msgspec
+            envelope = decode(body)
+            return envelope.result if envelope.success else None
+    return None
 
 
-def decode_listing(body: bytes) -> DecodedListing | None:
-    """Decode the body of a listing; None where msgspec is missing or the general decoder has to decide."""
-    if (decode := _decoder()) is None:
-        return None
-    try:
-        envelope = decode(body)
-    except Exception:  # the classes differ between versions of msgspec
-        return None
-    return DecodedListing(envelope.result) if envelope.success else None
+def convert_listing(decoded: Any) -> Listing:
+    """Convert msgspec's structs to a listing with events of the library."""
+    own_text = OWN_TEXT.get
+    events = _unfrozen_events(len(decoded.items))
+    for event, raw in zip(events, decoded.items, strict=True):
+        event.kind = own_text(kind := raw.kind, kind)
+        event.recorded_ts = raw.recorded_ts
+        event.sequence = raw.sequence
+        event.collected_ts = raw.collected_ts
+        event.__class__ = EventMetadata  # type: ignore[assignment]
+    return Listing(cast("tuple[EventMetadata, ...]", events), decoded.cursor, decoded.count)
 
 
 @cache
@@ -136,29 +117,14 @@ def _decoder() -> Callable[[bytes], Any] | None:
     except ImportError:
         return None
     number: Any = Annotated[int, Meta(ge=INT64.start, le=INT64.stop - 1)]
-    event = _struct(
-        EventMetadata, ("kind", str), ("recorded_ts", number), ("sequence", number), ("collected_ts", number)
-    )
+    nothing: Any = tuple[()] | None
+    # msgspec does not check the fields that it skips: numbers out of range, text that is not UTF-8.
+    struct: Any = partial(defstruct, forbid_unknown_fields=True, gc=False)
+    numbers = [(name, number) for name in ("recorded_ts", "sequence", "collected_ts")]
+    event = struct("Event", [("kind", str), *numbers], rename=WIRE_NAMES[EventMetadata])
     items = list[event]  # type: ignore[valid-type]
-    listing = _struct(Listing, ("items", items), ("cursor", str | None, None), ("count", number | None, None))
-    nothing = tuple[()] | None
-    envelope = defstruct(
-        "Envelope",
-        [("result", listing), ("success", bool), ("errors", nothing, None), ("messages", nothing, None)],
-        # msgspec does not check the fields that it skips: numbers out of range, text that is not UTF-8.
-        forbid_unknown_fields=True,
+    listing = struct("Listing", [("items", items), ("cursor", str | None, None), ("count", number | None, None)])
+    envelope = struct(
+        "Envelope", [("result", listing), ("success", bool), ("errors", nothing, None), ("messages", nothing, None)]
     )
     return cast("Callable[[bytes], Any]", json.Decoder(envelope).decode)
-
-
-def _struct(cls: type, *fields: Any) -> Any:
-    """Return the struct with the API's names of a class, which refuses any other field."""
-    from msgspec import defstruct  # noqa: PLC0415 - as above
-
-    return defstruct(
-        cls.__name__,
-        fields,
-        rename=WIRE_NAMES.get(cls),
-        forbid_unknown_fields=True,
-        gc=False,
-    )

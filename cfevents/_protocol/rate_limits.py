@@ -17,17 +17,17 @@ _log = logging.getLogger("cfevents")
 
 
 class Policy(NamedTuple):
-    """One item of ``Ratelimit-Policy``: so many requests in a window of so many seconds."""
+    """One item of ``Ratelimit-Policy``."""
 
     requests: int
-    period: int
+    period: int  # in seconds
 
 
 class Remainder(NamedTuple):
-    """One item of ``Ratelimit``: so many requests left, and the seconds until the window begins anew."""
+    """One item of ``Ratelimit``."""
 
     requests: int
-    resets_in: int
+    resets_in: int  # seconds until the window begins anew
 
 
 class RateLimits(NamedTuple):
@@ -70,10 +70,10 @@ def _remainders(text: str | None) -> Mapping[str, Remainder]:
 
 def _items(header: str, text: str | None, first: str, second: str) -> Mapping[str, tuple[int, int]]:
     items = {}
-    for item in (text or "").split(",") if text else ():
+    for item in text.split(",") if text else ():
         match = re.fullmatch(_ITEM, item, re.ASCII)
         parameters = dict(re.findall(_PARAMETER, match["parameters"])) if match else {}
-        if match and first in parameters and second in parameters:
+        if match and parameters.keys() >= {first, second}:
             items[match["name"]] = int(parameters[first]), int(parameters[second])
         else:
             _warn_malformed(header)

@@ -1,7 +1,8 @@
 """Events as flat JSON records, one per line. Nothing else is imported before there is an event."""
 
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from cfevents._time import format_iso
 
@@ -16,8 +17,8 @@ def listed_line(connector_id: str, event: "EventMetadata") -> dict[str, Any]:
         "connector_id": connector_id,
         "id": str(event.id),
         "kind": event.kind,
-        "recorded_at": _iso(time_of(event, "recorded_at")),
-        "collected_at": _iso(time_of(event, "collected_at")),
+        "recorded_at": _iso(event, "recorded_at"),
+        "collected_at": _iso(event, "collected_at"),
         "recorded_ts": event.recorded_ts,
         "sequence": event.sequence,
         "collected_ts": event.collected_ts,
@@ -33,7 +34,7 @@ def recorded_line(connector_id: str, event: "RecordedEvent") -> dict[str, Any]:
         "connector_id": connector_id,
         "id": str(event.id),
         "kind": event.kind,
-        "recorded_at": _iso(time_of(event, "recorded_at")),
+        "recorded_at": _iso(event, "recorded_at"),
         "recorded_ts": event.recorded_ts,
         "sequence": event.sequence,
         "version": event.version,
@@ -43,10 +44,7 @@ def recorded_line(connector_id: str, event: "RecordedEvent") -> dict[str, Any]:
 
 
 def followed_line(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]") -> dict[str, Any]:
-    """Return the record of a followed event: as listed, whether it was late, and its payload where requested.
-
-    ``version`` and ``event`` are null where the API no longer had the payload.
-    """
+    """Return the record of a followed event: as listed or detailed, and whether it was late."""
     from cfevents._model.api import EventMetadata  # noqa: PLC0415 - not needed for --help
 
     event = item.event
@@ -57,10 +55,7 @@ def followed_line(item: "FollowedEvent[EventMetadata] | FollowedEvent[EventDetai
 
 
 def detailed_line(connector_id: str, event: "EventDetail") -> dict[str, Any]:
-    """Return the record of a listed event with its payload.
-
-    ``version`` and ``event`` are null where there is no payload.
-    """
+    """Return the record of a listed event; ``version`` and ``event`` are null where there is no payload."""
     return _with_payload(listed_line(connector_id, event.metadata), connector_id, event.recorded)
 
 
@@ -72,11 +67,9 @@ def _with_payload(line: dict[str, Any], connector_id: str, recorded: "RecordedEv
 
 def time_of(event: "EventMetadata | RecordedEvent", name: str) -> datetime | None:
     """Return a time of an event; None outside the years 1 to 9999."""
-    try:
-        time: datetime = getattr(event, name)
-    except ValueError:
-        return None
-    return time
+    with suppress(ValueError):
+        return cast("datetime", getattr(event, name))
+    return None
 
 
 def _extra(fields: dict[str, Any]) -> dict[str, Any]:
@@ -84,5 +77,6 @@ def _extra(fields: dict[str, Any]) -> dict[str, Any]:
     return {"extra": fields} if fields else {}
 
 
-def _iso(time: datetime | None) -> str | None:
+def _iso(event: "EventMetadata | RecordedEvent", name: str) -> str | None:
+    time = time_of(event, name)
     return None if time is None else format_iso(time)

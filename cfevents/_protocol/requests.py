@@ -23,14 +23,12 @@ class Request(Generic[T]):
     """A request, and the class of its result."""
 
     url: URL
-    result: Any
-    """The class that the ``result`` is structured into, as `Endpoints` types it."""
-
+    result: Any  # the class that the result is structured into, as `Endpoints` types it
     method: str = "GET"
 
     @property
     def path(self) -> str:
-        """The path without its query, for messages."""
+        """The path without its query."""
         return self.url.path
 
     def at(self, cursor: str) -> "Request[T]":
@@ -72,15 +70,13 @@ class Endpoints:
             query["k"] = kinds[0]
         if limit is not None:
             query["limit"] = str(limit)
-        first: Request[Listing] = Request(self._events_url(connector_id).with_query(query), Listing)
-        return first if cursor is None else first.at(cursor)
+        if cursor is not None:
+            query["cursor"] = cursor
+        return Request(self._events_url(connector_id).with_query(query), Listing)
 
     def get_event(self, connector_id: str, event_id: EventId) -> Request[RecordedEvent]:
-        """Get one event with its payload.
-
-        Raises:
-            ValueError: The event's time is fractional: its id would read as another one's.
-        """
+        """Get one event with its payload."""
+        # The id of an event with a fractional time would read as another one's.
         if not isinstance(event_id.recorded_ts, int):
             raise ValueError(f"event {event_id} cannot be fetched: the API's paths take whole seconds only")
         return Request(self._events_url(connector_id, str(event_id)), RecordedEvent)

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
@@ -12,7 +12,7 @@ from attrs import define, frozen
 
 from cfevents._model.api import Listing
 from cfevents._protocol.converter import structure, structure_at
-from cfevents._protocol.fast_path import decode_listing
+from cfevents._protocol.fast_path import convert_listing, decode_listing
 from cfevents._protocol.rate_limits import NO_LIMITS, RateLimits
 from cfevents._protocol.requests import Request, request_context
 from cfevents._secrets import MASK, Secret
@@ -56,14 +56,10 @@ class Response:
     status: int
     body: bytes
     ray_id: str | None = None
-    retry_after: int | None = None
-    """Whole seconds until the next request may be sent (``Retry-After``)."""
+    retry_after: int | None = None  # whole seconds
     limits: RateLimits = NO_LIMITS
-    """The headers about the request quota."""
-    request_secrets: tuple[str, ...] = ()
-    """The values of the request's secret headers."""
+    request_secrets: tuple[str, ...] = ()  # the values of the request's secret headers
     date: str | None = None
-    """The server's clock (``Date``)."""
 
     @property
     def secrets(self) -> tuple[Secret, ...]:
@@ -85,19 +81,13 @@ class RawResult(Generic[T]):
     """The result of a request that succeeded, not structured yet, which is what takes longest."""
 
     cursor: str | None
-    """The cursor of a listing, available early so that the next page can be requested; None where there is none."""
+    """The cursor of a listing, available early so that the next page can be requested."""
 
     ray_id: str | None
-    """The response's ``CF-Ray``."""
-
     _structure: Callable[[], Result[T]]
 
     def read(self) -> Result[T]:
-        """Return the structured result.
-
-        Raises:
-            APIResponseError: It is not of the documented shape; ``place`` says where.
-        """
+        """Return the structured result, or raise an APIResponseError that names the place of what is wrong."""
         return self._structure()
 
 
@@ -111,7 +101,7 @@ def parse_envelope(request: Request[T], response: Response) -> RawResult[T]:
     # No variable for the CF-Ray: it may repeat a credential, and a traceback shows variables.
     if request.result is Listing and 200 <= response.status < 300 and (listing := decode_listing(response.body)):
         return RawResult(
-            listing.cursor, response.ray_id, lambda: Result(cast("T", listing.read()), ray_id=response.ray_id)
+            listing.cursor, response.ray_id, lambda: Result(cast("T", convert_listing(listing)), ray_id=response.ray_id)
         )
     return _with_masked_retry(_raw_result, request, response, _load_json(response.body))
 
@@ -176,13 +166,9 @@ def _raw_result(request: Request[T], response: Response, envelope: Any) -> RawRe
         raise APIResponseError("success: true or false was expected", place="success")
     if envelope.get("result") is None:
         raise APIResponseError("result: is missing or null although success is true", place="result")
+    cursor = envelope["result"].get("cursor") if isinstance(envelope["result"], dict) else None
     structure = partial(_with_masked_retry, _structured, request, response, envelope)
-    return RawResult(_cursor(envelope["result"]), response.ray_id, structure)
-
-
-def _cursor(result: Any) -> str | None:
-    cursor = result.get("cursor") if isinstance(result, dict) else None
-    return cursor if isinstance(cursor, str) else None
+    return RawResult(cursor if isinstance(cursor, str) else None, response.ray_id, structure)
 
 
 def _structured(request: Request[T], response: Response, envelope: Any) -> Result[T]:
@@ -202,19 +188,16 @@ def _messages(raw: Any) -> tuple[CodedMessage, ...]:
     """Return ``errors`` or ``messages``, of whatever shape they are, since they only explain."""
     if raw is None:
         return ()
-    return tuple(
-        structure(message, CodedMessage) if isinstance(message, dict) else CodedMessage(message=_to_text(message))
-        for message in (raw if isinstance(raw, list) else [raw])
-    )
+    return tuple(map(_coded_message, raw if isinstance(raw, list) else [raw]))
 
 
-def _to_text(raw: Any) -> str:
-    if isinstance(raw, str):
-        return raw
+def _coded_message(raw: Any) -> CodedMessage:
+    if isinstance(raw, dict):
+        return structure(raw, CodedMessage)
     try:
-        return json.dumps(raw)
+        return CodedMessage(message=raw if isinstance(raw, str) else json.dumps(raw))
     except RecursionError:  # writing takes more of the stack than reading
-        return "nested too deep to show"
+        return CodedMessage(message="nested too deep to show")
 
 
 def _masked(document: Any, secrets: tuple[Secret, ...]) -> Any:
@@ -247,28 +230,19 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_
 
 
 def _raise_status_error(response: Response, envelope: dict[str, Any]) -> NoReturn:
-    errors = _messages(envelope.get("errors"))
-    cls = _error_class(response.status, errors)
-    details: dict[str, Any] = {"status": response.status, "errors": errors}
-    if cls is RateLimitError:
-        details["retry_after"] = response.retry_after
-    reason = _joined(errors) or _default_reason(response.status)
-    raise cls(f"refused with status {response.status}: {reason}", **details)
-
-
-def _error_class(status: int, errors: Iterable[CodedMessage]) -> type[APIStatusError]:
+    status, errors = response.status, _messages(envelope.get("errors"))
+    cls = InternalServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
     if status < 300 and any(error.code in _RATE_LIMIT_CODES for error in errors):
-        return RateLimitError
-    return InternalServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
+        cls = RateLimitError
+    reason = _joined(errors)
+    if not reason and 300 <= status < 400 and status != 304:
+        reason = "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
+    retry_after = {"retry_after": response.retry_after} if cls is RateLimitError else {}
+    message = f"refused with status {status}: {reason or 'the response gives no reason'}"
+    raise cls(message, status=status, errors=errors, **retry_after)
 
 
 def _joined(errors: tuple[CodedMessage, ...]) -> str:
     shown = "; ".join(str(error)[:200] for error in errors[:_MAX_MESSAGES_SHOWN])
     more = len(errors) - _MAX_MESSAGES_SHOWN
     return f"{shown}; and {more} more" if more > 0 else shown
-
-
-def _default_reason(status: int) -> str:
-    if 300 <= status < 400 and status != 304:
-        return "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
-    return "the response gives no reason"
