@@ -1,7 +1,7 @@
 """The event classes, keyed by kind.
 
 One class for each kind that the API documents, in the order of its catalogue, and `UnknownEvent` for all other kinds.
-The catalogue grows with the editions of the documentation. To add a kind, write its class below and name it in `Event`.
+The catalogue grows with the editions of the documentation. To add a kind, write its class, and name it in `Event`.
 """
 
 # ruff: noqa: D101 - the docstring of a kind is made from its description
@@ -17,8 +17,16 @@ from attrs import field, fields, frozen
 _log = logging.getLogger("cfevents")
 
 
+class _Slotted(type):
+    """The metaclass of the kinds: one without fields of its own has slots too, so that its events stay small."""
+
+    @classmethod
+    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **_: Any) -> dict[str, object]:
+        return {"__slots__": ()}
+
+
 @frozen
-class DocumentedEvent:
+class DocumentedEvent(metaclass=_Slotted):
     """An event of a documented kind."""
 
     kind: ClassVar[str]
@@ -45,48 +53,37 @@ class TunnelEvent(DocumentedEvent):
     """Tunnel identifier."""
 
 
-class Init(DocumentedEvent, description="Initialized process"):
-    __slots__ = ()
+class Init(DocumentedEvent, description="Initialized process"): ...
 
 
-class Leave(DocumentedEvent, description="Stopped process"):
-    __slots__ = ()
+class Leave(DocumentedEvent, description="Stopped process"): ...
 
 
-class StartAttestation(DocumentedEvent, description="Started attestation"):
-    __slots__ = ()
+class StartAttestation(DocumentedEvent, description="Started attestation"): ...
 
 
-class FinishAttestationSuccess(DocumentedEvent, description="Finished attestation"):
-    __slots__ = ()
+class FinishAttestationSuccess(DocumentedEvent, description="Finished attestation"): ...
 
 
-class FinishAttestationFailure(DocumentedEvent, description="Failed attestation"):
-    __slots__ = ()
+class FinishAttestationFailure(DocumentedEvent, description="Failed attestation"): ...
 
 
-class StartRotateCryptKey(DocumentedEvent, description="Started crypt key rotation"):
-    __slots__ = ()
+class StartRotateCryptKey(DocumentedEvent, description="Started crypt key rotation"): ...
 
 
-class FinishRotateCryptKeySuccess(DocumentedEvent, description="Finished crypt key rotation"):
-    __slots__ = ()
+class FinishRotateCryptKeySuccess(DocumentedEvent, description="Finished crypt key rotation"): ...
 
 
-class FinishRotateCryptKeyFailure(DocumentedEvent, description="Failed crypt key rotation"):
-    __slots__ = ()
+class FinishRotateCryptKeyFailure(DocumentedEvent, description="Failed crypt key rotation"): ...
 
 
-class StartRotatePki(DocumentedEvent, description="Started PKI rotation"):
-    __slots__ = ()
+class StartRotatePki(DocumentedEvent, description="Started PKI rotation"): ...
 
 
-class FinishRotatePkiSuccess(DocumentedEvent, description="Finished PKI rotation"):
-    __slots__ = ()
+class FinishRotatePkiSuccess(DocumentedEvent, description="Finished PKI rotation"): ...
 
 
-class FinishRotatePkiFailure(DocumentedEvent, description="Failed PKI rotation"):
-    __slots__ = ()
+class FinishRotatePkiFailure(DocumentedEvent, description="Failed PKI rotation"): ...
 
 
 @frozen
@@ -95,72 +92,55 @@ class StartUpgrade(DocumentedEvent, description="Started upgrade"):
     """Location of upgrade bundle."""
 
 
-class FinishUpgradeSuccess(DocumentedEvent, description="Finished upgrade"):
-    __slots__ = ()
+class FinishUpgradeSuccess(DocumentedEvent, description="Finished upgrade"): ...
 
 
-class FinishUpgradeFailure(DocumentedEvent, description="Failed upgrade"):
-    __slots__ = ()
+class FinishUpgradeFailure(DocumentedEvent, description="Failed upgrade"): ...
 
 
-class Reconcile(DocumentedEvent, description="Reconciled"):
-    __slots__ = ()
+class Reconcile(DocumentedEvent, description="Reconciled"): ...
 
 
-class ConfigureCloudflaredTunnel(DocumentedEvent, description="Configured Cloudflared tunnel"):
-    __slots__ = ()
+class ConfigureCloudflaredTunnel(DocumentedEvent, description="Configured Cloudflared tunnel"): ...
 
 
-class RekeyInstallBoth(TunnelEvent, description="Installed initial inbound and outbound keys"):
-    __slots__ = ()
+class RekeyInstallBoth(TunnelEvent, description="Installed initial inbound and outbound keys"): ...
 
 
-class RekeyStart(TunnelEvent, description="Installed new inbound key, kept old outbound"):
-    __slots__ = ()
+class RekeyStart(TunnelEvent, description="Installed new inbound key, kept old outbound"): ...
 
 
-class RekeyAdvance(TunnelEvent, description="Confirmed traffic on new inbound key, swapped outbound to new"):
-    __slots__ = ()
+class RekeyAdvance(TunnelEvent, description="Confirmed traffic on new inbound key, swapped outbound to new"): ...
 
 
-class RekeyComplete(TunnelEvent, description="Deleted old keys"):
-    __slots__ = ()
+class RekeyComplete(TunnelEvent, description="Deleted old keys"): ...
 
 
-class RekeyReset(TunnelEvent, description="Deleted all keys after receiving an unexpected key"):
-    __slots__ = ()
+class RekeyReset(TunnelEvent, description="Deleted all keys after receiving an unexpected key"): ...
 
 
-class RekeyRestart(DocumentedEvent, description="Restarted in-progress rekey with newer key material"):
-    __slots__ = ()
+class RekeyRestart(DocumentedEvent, description="Restarted in-progress rekey with newer key material"): ...
 
 
-class BlessSlotSuccess(DocumentedEvent, description="Blessed boot entry slot"):
-    __slots__ = ()
+class BlessSlotSuccess(DocumentedEvent, description="Blessed boot entry slot"): ...
 
 
-class BlessSlotPending(DocumentedEvent, description="Boot entry slot is not yet blessed"):
-    __slots__ = ()
+class BlessSlotPending(DocumentedEvent, description="Boot entry slot is not yet blessed"): ...
 
 
-class BlessSlotFailure(DocumentedEvent, description="Failed to bless boot entry slot"):
-    __slots__ = ()
+class BlessSlotFailure(DocumentedEvent, description="Failed to bless boot entry slot"): ...
 
 
-class HaTransition(DocumentedEvent, description="Completed HA state transition"):
-    __slots__ = ()
+class HaTransition(DocumentedEvent, description="Completed HA state transition"): ...
 
 
-class HaError(DocumentedEvent, description="Received unexpected HA error"):
-    __slots__ = ()
+class HaError(DocumentedEvent, description="Received unexpected HA error"): ...
 
 
-class HaInit(DocumentedEvent, description="Initialized HA subsystem"):
-    __slots__ = ()
+class HaInit(DocumentedEvent, description="Initialized HA subsystem"): ...
 
 
-class HaLeave(DocumentedEvent, description="Stopped HA subsystem"):
-    __slots__ = ()
+class HaLeave(DocumentedEvent, description="Stopped HA subsystem"): ...
 
 
 @frozen
@@ -174,38 +154,17 @@ class UnknownEvent:
     """All other fields, as they were sent."""
 
 
-Event: TypeAlias = (
-    Init
-    | Leave
-    | StartAttestation
-    | FinishAttestationSuccess
-    | FinishAttestationFailure
-    | StartRotateCryptKey
-    | FinishRotateCryptKeySuccess
-    | FinishRotateCryptKeyFailure
-    | StartRotatePki
-    | FinishRotatePkiSuccess
-    | FinishRotatePkiFailure
-    | StartUpgrade
-    | FinishUpgradeSuccess
-    | FinishUpgradeFailure
-    | Reconcile
-    | ConfigureCloudflaredTunnel
-    | RekeyInstallBoth
-    | RekeyStart
-    | RekeyAdvance
-    | RekeyComplete
-    | RekeyReset
-    | RekeyRestart
-    | BlessSlotSuccess
-    | BlessSlotPending
-    | BlessSlotFailure
-    | HaTransition
-    | HaError
-    | HaInit
-    | HaLeave
-    | UnknownEvent
-)
+_Process: TypeAlias = Init | Leave
+_Attestation: TypeAlias = StartAttestation | FinishAttestationSuccess | FinishAttestationFailure
+_CryptKey: TypeAlias = StartRotateCryptKey | FinishRotateCryptKeySuccess | FinishRotateCryptKeyFailure
+_Pki: TypeAlias = StartRotatePki | FinishRotatePkiSuccess | FinishRotatePkiFailure
+_Upgrade: TypeAlias = StartUpgrade | FinishUpgradeSuccess | FinishUpgradeFailure
+_Configuration: TypeAlias = Reconcile | ConfigureCloudflaredTunnel
+_Rekey: TypeAlias = RekeyInstallBoth | RekeyStart | RekeyAdvance | RekeyComplete | RekeyReset | RekeyRestart
+_BlessSlot: TypeAlias = BlessSlotSuccess | BlessSlotPending | BlessSlotFailure
+_Ha: TypeAlias = HaTransition | HaError | HaInit | HaLeave
+_Security: TypeAlias = _Attestation | _CryptKey | _Pki
+Event: TypeAlias = _Process | _Security | _Upgrade | _Configuration | _Rekey | _BlessSlot | _Ha | UnknownEvent
 """Any event: one of the documented classes, or `UnknownEvent`."""
 
 KINDS: Mapping[str, type[DocumentedEvent]] = MappingProxyType(
@@ -224,10 +183,6 @@ KindFilter: TypeAlias = str | type[DocumentedEvent] | Collection[str | type[Docu
 
 def kind_names(kind: KindFilter | None, argument: str = "kind") -> tuple[str, ...]:
     """Return the API's names of kinds, each once; no names for None.
-
-    Args:
-        kind: The kinds.
-        argument: The name of the argument, for error messages.
 
     Raises:
         TypeError: A kind is neither text nor one of the documented classes.

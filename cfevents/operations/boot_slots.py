@@ -6,13 +6,11 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations.journal import Journal, Record, accepts_any_events, split
+from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events, split
 
 SlotOutcome: TypeAlias = Literal["blessed", "failed", "pending", "unknown"]
-"""The last known state of a slot."""
 
 _UPGRADED = "FinishUpgradeSuccess"
 _OUTCOMES: dict[str, SlotOutcome] = {
@@ -24,11 +22,8 @@ _SLOT_KINDS = {_UPGRADED, *_OUTCOMES}
 
 
 @frozen
-class Slot(HtmlRepr):
+class Slot(ConnectorResult):
     """A boot slot after an upgrade. Unless it is blessed, the connector rolls back at the next boot."""
-
-    connector_id: str | None
-    """The connector; None if the events do not name it."""
 
     outcome: SlotOutcome
     """``"blessed"``; ``"failed"``; ``"pending"`` if it is not blessed yet; ``"unknown"`` without events of the slot."""

@@ -8,14 +8,12 @@ from typing import Literal, TypeAlias
 
 from attrs import frozen
 
-from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import parse_timestamp, to_datetime, to_timedelta
-from cfevents.operations.journal import Journal, Record, accepts_any_events
+from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
 from cfevents.operations.limits import Limits, limits_or_default
 
 GapCause: TypeAlias = Literal["device", "collection", "unknown"]
-"""The part that paused."""
 
 # The cause; the start and the end, in seconds since the Unix epoch; the usual pause, in seconds; what shows it.
 _Pause: TypeAlias = tuple[GapCause, float, float, float, list[Record]]
@@ -25,11 +23,8 @@ _OUTLIERS = 3
 
 
 @frozen
-class Gap(HtmlRepr):
+class Gap(ConnectorResult):
     """A time without events, much longer than this connector's usual pause."""
-
-    connector_id: str | None
-    """The connector; None if the events do not name it."""
 
     cause: GapCause
     """``"device"`` if nothing was recorded; ``"collection"`` if events were recorded meanwhile and collected after it;

@@ -7,7 +7,7 @@ from attrs import frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_timedelta
-from cfevents.operations.journal import Journal, Record, accepts_any_events, recording_order
+from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events, recording_order
 from cfevents.operations.limits import Limits, limits_or_default
 
 _HOUR_S = 3600
@@ -31,11 +31,8 @@ class Flapping(HtmlRepr):
 
 
 @frozen
-class HaActivity(HtmlRepr):
+class HaActivity(ConnectorResult):
     """Transitions and errors of a connector's HA subsystem."""
-
-    connector_id: str | None
-    """The connector; None if the events do not name it."""
 
     transitions: int
     """Number of transitions."""

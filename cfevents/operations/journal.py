@@ -7,6 +7,9 @@ from functools import wraps
 from operator import attrgetter
 from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
+from attrs import frozen
+
+from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId, EventMetadata, RecordedEvent
 from cfevents._model.results import EventDetail, FleetEvent, FollowedEvent
 from cfevents._time import parse_timestamp, to_datetime
@@ -24,6 +27,14 @@ AnyEvent: TypeAlias = EventMetadata | RecordedEvent | EventDetail | FleetEvent[A
 _MIN_UNSORTED_RECORDS = 1024
 # Not documented for this kind, but all other steps of a rekey have it.
 _EXPECTED_FIELDS = {("RekeyRestart", "tunnel_id")}
+
+
+@frozen
+class ConnectorResult(HtmlRepr):
+    """A result of one connector's events."""
+
+    connector_id: str | None
+    """The connector; None if the events do not name it."""
 
 
 class Payload(NamedTuple):
@@ -101,12 +112,7 @@ class Journal:
 
     @classmethod
     async def read(cls, events: AsyncIterable[AnyEvent], *, connector_id: str | None = None) -> "Journal":
-        """Read asynchronous events to the last.
-
-        Args:
-            events: The events, in any order, such as a `cfevents.EventStream`.
-            connector_id: The connector of events that do not name it.
-        """
+        """Read asynchronous events, such as a `cfevents.EventStream`, to the last; arguments as for a journal."""
         journal = cls(connector_id=connector_id)
         async for event in events:
             journal.add(event)

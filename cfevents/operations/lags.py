@@ -5,19 +5,15 @@ from datetime import timedelta
 
 from attrs import field, frozen
 
-from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_timedelta
 from cfevents._validation import is_number, short_repr
-from cfevents.operations.journal import Journal, accepts_any_events
+from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events
 
 
 @frozen
-class Lags(HtmlRepr):
+class Lags(ConnectorResult):
     """The time from recording to collection of a connector's events."""
-
-    connector_id: str | None
-    """The connector; None if the events do not name it."""
 
     count: int
     """Number of events whose time of collection is known."""

@@ -30,8 +30,7 @@ class Limits:
     """How long the rotation of a key or a certificate may go without an answer, for the same reason."""
 
     rekey: timedelta = timedelta(minutes=5)
-    """How long a tunnel's rekey may stay incomplete: it waits for traffic on the new key, and tunnels are probed all
-    the time."""
+    """How long a tunnel's rekey may stay incomplete: it needs traffic on the new key, and tunnels are always probed."""
 
     blessing: timedelta = timedelta(hours=1)
     """How long after an upgrade its slot may stay unblessed: the new version has to prove itself first."""
@@ -49,8 +48,7 @@ class Limits:
     """Number of HA transitions that are flapping: a failover and the way back are two, and each may need two steps."""
 
     gap_factor: float = 8.0
-    """How many times longer than a connector's usual pause a gap is. If events were spread by pure chance, one pause in
-    600,000 would be as long."""
+    """How many times longer than the usual pause a gap is: by pure chance, one pause in 600,000 would be as long."""
 
     gap_least: timedelta = timedelta(minutes=30)
     """Longest time that is never a gap, however busy the connector is: a reboot takes minutes."""
@@ -71,9 +69,5 @@ class Limits:
 
 
 def limits_or_default(limits: Limits | None) -> Limits:
-    """Return the limits, or the default ones for None.
-
-    Raises:
-        TypeError: `limits` is of another type.
-    """
+    """Return the limits, or the default ones for None; raise a TypeError for anything else."""
     return validate_type("limits", Limits() if limits is None else limits, Limits)

@@ -1,19 +1,16 @@
 """The rekeying of tunnels, step by step."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from itertools import chain
 from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
 
-from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations.journal import Journal, Record, accepts_any_events
+from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
 
 RekeyState: TypeAlias = Literal["start", "advance", "complete", "reset"]
-"""The last step of a rekey."""
 
 _STATES: dict[str, RekeyState] = {
     "RekeyStart": "start",
@@ -26,11 +23,8 @@ _INSTALL = "RekeyInstallBoth"
 
 
 @frozen
-class Rekey(HtmlRepr):
+class Rekey(ConnectorResult):
     """One change of a tunnel's keys, or one loss of them."""
-
-    connector_id: str | None
-    """The connector; None if the events do not name it."""
 
     tunnel_id: str | None
     """Tunnel identifier; None without payloads."""
@@ -42,12 +36,10 @@ class Rekey(HtmlRepr):
     """When its first step among the events was recorded."""
 
     ended_at: datetime | None
-    """When it was completed, or its keys were replaced or deleted; for a reset, when there were keys again. None if it
-    is not over."""
+    """When it was completed, or its keys were replaced or deleted; of a reset, replaced. None if it is not over."""
 
     ended_by: str | None
-    """The kind of the event that ended it: ``"RekeyComplete"``, or ``"RekeyStart"``, ``"RekeyReset"`` or
-    ``"RekeyInstallBoth"``, after which its keys no longer counted."""
+    """The kind of that event: ``"RekeyComplete"``, ``"RekeyStart"``, ``"RekeyReset"`` or ``"RekeyInstallBoth"``."""
 
     restarts: int
     """Number of restarts with newer key material."""
@@ -124,28 +116,21 @@ class _Tunnels:
     _open: dict[_RekeySteps, None] = field(factory=dict)
 
     def add(self, record: Record) -> None:
-        """Add the next step, of any tunnel."""
         tunnel_id = record.payload.tunnel_id
         if record.kind == _INSTALL:
             self._replace_keys(None if tunnel_id is None else {None, tunnel_id}, record)
-        elif record.kind in {"RekeyStart", "RekeyReset"}:
+            return
+        rekey = None
+        if record.kind not in {"RekeyStart", "RekeyReset"}:
+            rekey = self._open_rekey(tunnel_id)
+        elif tunnel_id is not None:
             # Without a tunnel it may be another one's, and must not end a rekey that is stuck.
-            if tunnel_id is not None:
-                self._replace_keys({tunnel_id}, record)
-            self._begin(record)
-        elif (rekey := self._open_rekey(record)) is None:
-            self._begin(record)
-        else:
-            rekey.tunnel_id = rekey.tunnel_id or tunnel_id
-            self._add_step(rekey, record)
-
-    def _begin(self, record: Record) -> None:
-        rekey = _RekeySteps(record.payload.tunnel_id, _STATES[record.kind], [])
-        self.rekeys.append(rekey)
-        self._open[rekey] = None
-        self._add_step(rekey, record)
-
-    def _add_step(self, rekey: _RekeySteps, record: Record) -> None:
+            self._replace_keys({tunnel_id}, record)
+        if rekey is None:
+            rekey = _RekeySteps(tunnel_id, _STATES[record.kind], [])
+            self.rekeys.append(rekey)
+            self._open[rekey] = None
+        rekey.tunnel_id = rekey.tunnel_id or tunnel_id
         rekey.records.append(record)
         rekey.state = _STATES[record.kind]
         if record.kind == "RekeyComplete":
@@ -163,14 +148,10 @@ class _Tunnels:
         rekey.end = record
         del self._open[rekey]
 
-    def _open_rekey(self, record: Record) -> _RekeySteps | None:
+    def _open_rekey(self, tunnel_id: str | None) -> _RekeySteps | None:
         """Return the newest open rekey of a step's tunnel. A step or a rekey without a tunnel may be of any tunnel."""
-        tunnel_id = record.payload.tunnel_id
-        if tunnel_id is None:
-            return next(self._newest_first(), None)
-        same = (rekey for rekey in self._newest_first() if rekey.tunnel_id == tunnel_id)
-        unnamed = (rekey for rekey in self._newest_first() if rekey.tunnel_id is None)
-        return next(chain(same, unnamed), None)
-
-    def _newest_first(self) -> Iterator[_RekeySteps]:
-        return (rekey for rekey in reversed(self._open) if rekey.state != "reset")
+        for accepted in (tunnel_id, None):
+            for rekey in reversed(self._open):
+                if rekey.state != "reset" and (tunnel_id is None or rekey.tunnel_id == accepted):
+                    return rekey
+        return None

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from attrs import evolve, field, frozen
 
-from cfevents._html import HtmlRepr, counted, rows_of
+from cfevents._html import counted, rows_of
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
 from cfevents.events import KINDS
@@ -13,7 +13,7 @@ from cfevents.operations import rules
 from cfevents.operations.boot_slots import Slot, slots
 from cfevents.operations.gaps import Gap, end_ts, gaps_of
 from cfevents.operations.ha import HaActivity, ha
-from cfevents.operations.journal import Journal, Record, accepts_any_events
+from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
 from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits, limits_or_default
 from cfevents.operations.rekeys import Rekey, rekeys
@@ -24,11 +24,8 @@ from cfevents.operations.unknowns import Unknown, unknowns
 
 
 @frozen
-class ConnectorReport(HtmlRepr):
+class ConnectorReport(ConnectorResult):
     """The results of one connector's events."""
-
-    connector_id: str | None
-    """The connector; None if the events do not name it."""
 
     events: int
     """Number of events."""
@@ -179,23 +176,16 @@ def _worst_first(finding: Finding) -> tuple[int, datetime, str, str, tuple[Event
     return -badness, finding.first_at, finding.connector_id or "", finding.kind, finding.event_ids
 
 
-# By finding, a part of the names of the kinds whose payloads have its tunnel, its bundle or its version. For a rekey
-# these are all steps: one without a payload may be taken for another tunnel's.
-_KINDS_WITH_DETAILS = {
-    "crash": "Init",
-    "failed_upgrade": "Upgrade",
-    "orphaned_upgrade": "Upgrade",
-    "rekey_reset": "Rekey",
-    "stuck_rekey": "Rekey",
-    "unblessed_slot": "BlessSlot",
-    "unfinished_upgrade": "Upgrade",
-}
+# By a word of the finding, a part of the names of the kinds whose payloads have its tunnel, its bundle or its version.
+# For a rekey these are all steps: one without a payload may be taken for another tunnel's.
+_KINDS_WITH_DETAILS = {"crash": "Init", "upgrade": "Upgrade", "rekey": "Rekey", "slot": "BlessSlot"}
 
 
 def kinds_with_details(findings: Iterable[Finding]) -> dict[str, tuple[str, ...]]:
     """Return, for each connector with such findings, the kinds whose payloads add details to them."""
     kinds: dict[str, set[str]] = {}
     for finding in findings:
-        if finding.connector_id is not None and (part := _KINDS_WITH_DETAILS.get(finding.kind)):
-            kinds.setdefault(finding.connector_id, set()).update(kind for kind in KINDS if part in kind)
+        for word, part in _KINDS_WITH_DETAILS.items():
+            if finding.connector_id is not None and word in finding.kind:
+                kinds.setdefault(finding.connector_id, set()).update(kind for kind in KINDS if part in kind)
     return {connector_id: tuple(sorted(names)) for connector_id, names in kinds.items()}

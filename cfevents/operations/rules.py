@@ -69,10 +69,10 @@ def _finding(
     severity: Severity,
     results: Sequence[Span | Rekey | Run | HaActivity | Slot | Gap | Unknown],
     message: str,
-    details: Mapping[str, Any],
     *,
     ids: Iterable[EventId] | None = None,
     moments: Sequence[datetime] | None = None,
+    **details: Any,
 ) -> Finding:
     """Create a finding that rests on all events of its results, or on some ids of them, and covers their time."""
     evidence = sorted({event_id for result in results for event_id in result.event_ids} if ids is None else set(ids))
@@ -127,14 +127,14 @@ def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: d
         limit = {"Upgrade": limits.upgrade, "Attestation": limits.attestation}.get(operation, limits.rotation)
         of_operation = [span for span in spans if span.operation == operation]
         for span in of_operation:
-            details = {"url": span.url, "version": span.version}
             if span.answer == "failure":
                 after = "" if span.duration is None else f" after {format_duration(span.duration)}"
-                yield _finding(f"failed_{name}", "error", [span], f"{words} failed{after}", details)
+                message = f"{words} failed{after}"
+                yield _finding(f"failed_{name}", "error", [span], message, url=span.url, version=span.version)
             # An operation that ended soon after the events begin was started before them.
             elif span.outcome == "orphan" and span.finished_at and span.finished_at - since > limit:
                 message = f"{words} succeeded, but its start is not among the events"
-                yield _finding(f"orphaned_{name}", "info", [span], message, details)
+                yield _finding(f"orphaned_{name}", "info", [span], message, url=span.url, version=span.version)
         # An attestation that came to nothing is tried again. An upgrade is not started twice in a few minutes.
         is_upgrade = operation == "Upgrade"
         started = (_Attempt(s, s.started_at, s.finished_at, s.answer is not None) for s in of_operation if s.started_at)
@@ -142,8 +142,7 @@ def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: d
             last, waited = unanswered[-1], end - (unanswered[0].started_at or end)
             severity: Severity = "error" if is_upgrade else "warning"
             message = f"{words} started, but not finished {format_duration(waited)} later"
-            details = {"url": last.url, "version": last.version}
-            yield _finding(f"unfinished_{name}", severity, unanswered, message, details)
+            yield _finding(f"unfinished_{name}", severity, unanswered, message, url=last.url, version=last.version)
 
 
 def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> Iterator[Finding]:
@@ -152,7 +151,7 @@ def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> It
     for place, rekey in enumerate(rekeys):
         if rekey.state == "reset":
             message = "all keys deleted after receiving an unexpected key"
-            yield _finding("rekey_reset", "critical", [rekey], message, {"tunnel_id": rekey.tunnel_id})
+            yield _finding("rekey_reset", "critical", [rekey], message, tunnel_id=rekey.tunnel_id)
         # Rekeys of unknown tunnels are not taken for attempts of one another.
         by_tunnel.setdefault(place if rekey.tunnel_id is None else rekey.tunnel_id, []).append(rekey)
     for of_tunnel in by_tunnel.values():
@@ -160,8 +159,8 @@ def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> It
             state, restarts = stuck[-1].state, sum(rekey.restarts for rekey in stuck)
             message = f"rekey stuck in {state} for {format_duration(end - stuck[0].started_at)}"
             message += f", restarts: {restarts}" if restarts else ""
-            details = {"state": state, "restarts": restarts, "tunnel_id": stuck[-1].tunnel_id}
-            yield _finding("stuck_rekey", "error", stuck, message, details)
+            details: dict[str, Any] = {"state": state, "restarts": restarts, "tunnel_id": stuck[-1].tunnel_id}
+            yield _finding("stuck_rekey", "error", stuck, message, **details)
 
 
 def _rekey_attempt(rekey: Rekey) -> _Attempt[Rekey]:
@@ -178,12 +177,12 @@ def judge_runs(runs: Sequence[Run], limits: Limits) -> Iterator[Finding]:
         starts = [run.event_ids[0] for run in loop]
         length = to_timedelta(starts[-1].recorded_ts - starts[0].recorded_ts)
         message = f"started {len(loop)} times within {format_duration(length)}"
-        yield _finding("restart_loop", "critical", loop, message, {"starts": len(loop)}, ids=starts)
+        yield _finding("restart_loop", "critical", loop, message, ids=starts, starts=len(loop))
     for run, following in pairwise(runs):
         if run.outcome == "crashed" and not following.in_loop and run.downtime is not None:
             message = f"started again without having stopped, down for at most {format_duration(run.downtime)}"
-            details = {"version": run.version, "downtime": run.downtime}
-            yield _finding("crash", "error", [run], message, details, ids=run.event_ids[-2:])
+            ids = run.event_ids[-2:]
+            yield _finding("crash", "error", [run], message, ids=ids, version=run.version, downtime=run.downtime)
 
 
 def judge_ha(activity: HaActivity) -> Iterator[Finding]:
@@ -193,11 +192,11 @@ def judge_ha(activity: HaActivity) -> Iterator[Finding]:
         flapping_ids.update(flapping.event_ids)
         moments, count = [flapping.first_at, flapping.last_at], flapping.transitions
         message = f"{count} HA transitions within {format_duration(moments[1] - moments[0])}"
-        details, ids = {"transitions": count}, flapping.event_ids
-        yield _finding("ha_flapping", "error", [activity], message, details, ids=ids, moments=moments)
+        ids = flapping.event_ids
+        yield _finding("ha_flapping", "error", [activity], message, ids=ids, moments=moments, transitions=count)
     for event_id in activity.error_ids:
         if event_id not in flapping_ids:
-            yield _finding("ha_error", "warning", [activity], "unexpected HA error", {}, ids=[event_id])
+            yield _finding("ha_error", "warning", [activity], "unexpected HA error", ids=[event_id])
 
 
 def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Iterator[Finding]:
@@ -212,8 +211,8 @@ def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Itera
             continue
         message = f"boot slot {problem}; the next boot rolls back"
         moments = [slot.first_at, slot.decided_at or slot.first_at]
-        details = {"version": slot.version, "outcome": slot.outcome}
-        yield _finding("unblessed_slot", "error", [slot], message, details, moments=moments)
+        version, outcome = slot.version, slot.outcome
+        yield _finding("unblessed_slot", "error", [slot], message, moments=moments, version=version, outcome=outcome)
 
 
 _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
@@ -233,8 +232,8 @@ def judge_gaps(gaps: Sequence[Gap], runs: Sequence[Run], of_runs: Iterable[Findi
             is_stopped = gap.cause != "collection" and gap.event_ids[0] in stops
             kind, severity, text = _DOWNTIME if is_stopped else _GAPS[gap.cause]
             moments = [gap.started_at, gap.ended_at or gap.started_at]
-            details = {"duration": gap.duration, "usual": gap.usual}
-            yield _finding(kind, severity, [gap], text.format(format_duration(gap.duration)), details, moments=moments)
+            message = text.format(format_duration(gap.duration))
+            yield _finding(kind, severity, [gap], message, moments=moments, duration=gap.duration, usual=gap.usual)
 
 
 def judge_unknowns(unknowns: Sequence[Unknown]) -> Iterator[Finding]:
@@ -250,4 +249,4 @@ def judge_unknowns(unknowns: Sequence[Unknown]) -> Iterator[Finding]:
         else:
             continue
         message = f"{what} is not known to this version; seen in {counted(item.count, 'event')}"
-        yield _finding(kind, "info", [item], message, details)
+        yield _finding(kind, "info", [item], message, **details)

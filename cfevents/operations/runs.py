@@ -7,18 +7,14 @@ from typing import Literal
 
 from attrs import evolve, frozen
 
-from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
-from cfevents.operations.journal import Journal, Record, accepts_any_events, split
+from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events, split
 from cfevents.operations.limits import Limits, limits_or_default
 
 
 @frozen
-class Run(HtmlRepr):
+class Run(ConnectorResult):
     """A run of the process, from ``Init`` to ``Leave``."""
-
-    connector_id: str | None
-    """The connector; None if the events do not name it."""
 
     outcome: Literal["stopped", "crashed", "running"]
     """``"stopped"`` by a ``Leave``; ``"crashed"`` if the next ``Init`` came without one: a crash or a power cut;

@@ -14,7 +14,6 @@ Operation: TypeAlias = Literal["Attestation", "RotateCryptKey", "RotatePki", "Up
 """The operation: the common part of the API's names for its kinds."""
 
 Answer: TypeAlias = Literal["success", "failure"]
-"""The result that its finish reports."""
 
 _STARTS: dict[str, Operation] = {f"Start{name}": name for name in get_args(Operation)}
 _FINISHES: dict[str, tuple[Operation, Answer]] = {

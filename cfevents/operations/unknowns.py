@@ -4,18 +4,14 @@ from datetime import datetime
 
 from attrs import frozen
 
-from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents.events import KINDS
-from cfevents.operations.journal import Journal, Record, accepts_any_events
+from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
 
 
 @frozen
-class Unknown(HtmlRepr):
+class Unknown(ConnectorResult):
     """A kind, or a field of a kind's payload, that this version does not know."""
-
-    connector_id: str | None
-    """The connector; None if the events do not name it."""
 
     kind: str
     """Event kind (``k``)."""

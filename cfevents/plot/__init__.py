@@ -8,8 +8,6 @@ All return the axes that they drew on, for anything else that matplotlib can do 
 can tell the colours apart. Events recorded outside the years 1000 to 8999 are drawn at their edge.
 """
 
-from cfevents.plot.counts import counts
-from cfevents.plot.lag import lag
-from cfevents.plot.timeline import timeline
+from cfevents.plot.pictures import counts, lag, timeline
 
 __all__ = ["counts", "lag", "timeline"]

@@ -26,18 +26,7 @@ _WIDTH_INCHES = 11.0
 
 
 def time_axes(ax: "Axes | None", tz: Zone, height: float) -> "Axes":
-    """Return axes with time from left to right, new ones for None.
-
-    Args:
-        ax: The axes to draw on.
-        tz: The time zone of the labels, or its name.
-        height: The height of a new figure, in inches.
-
-    Raises:
-        ConfigurationError: The extra is not installed.
-        TypeError: `tz` is neither a time zone nor text.
-        ValueError: There is no time zone of that name.
-    """
+    """Return axes with time from left to right; for None new ones, of a height in inches."""
     zone = _zone(tz)
     require_extra("plot", "matplotlib")
     from matplotlib import dates, pyplot  # noqa: PLC0415 - only where something is drawn
@@ -70,13 +59,7 @@ def drawable(moment: datetime) -> datetime:
 
 
 def finish(ax: "Axes", moments: Sequence[datetime], legend_columns: int) -> "Axes":
-    """Show the time from the first moment to the last with a little room, and a legend above, where it covers nothing.
-
-    Args:
-        ax: The axes.
-        moments: All moments that were drawn; without any, the axes say that there are no events.
-        legend_columns: The columns of the legend; 0 for no legend.
-    """
+    """Show the time of the moments that were drawn with a little room, and a legend above, where it covers nothing."""
     if not moments:
         ax.text(0.5, 0.5, "no events", transform=ax.transAxes, ha="center", va="center", color=GREY)
         ax.set_axis_off()
