@@ -29,51 +29,35 @@ def write_errors(path: Path, note: str = "") -> Iterator[None]:
 
 
 def require_regular(path: Path) -> None:
-    """Check that a path is free or has a regular file, which can be replaced; no device and no pipe can.
-
-    Raises:
-        ArchiveError: It is something else.
-    """
+    """Raise an ArchiveError unless a path is free or has a regular file, which can be replaced."""
     if path.exists() and not path.is_file():
         raise ArchiveError(f"{path} is no plain file: a checkpoint can be kept in a plain file only")
 
 
 def sync_directory(path: Path) -> None:
-    """Make sure that the names in a directory survive a crash; Windows offers no way, and needs none.
-
-    Raises:
-        OSError: The directory cannot be read or synced.
-    """
+    """Make sure that the names in a directory survive a crash; Windows offers no way, and needs none."""
     if sys.platform != "win32":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(path, os.O_RDONLY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def atomic_write(path: Path, data: bytes) -> None:
-    """Replace a file's content: whatever happens, the file has the old content or the new, whole.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Replace a file's content: whatever happens, the file has the old content or the new, whole."""
     new = path.with_name(f"{path.name}.new")
     new.write_bytes(data)
     move_into_place(new, path)
 
 
 def move_into_place(path: Path, target: Path) -> None:
-    """Rename a file so that a crash leaves the old target or the new one, whole.
-
-    Raises:
-        OSError: The file cannot be synced or renamed.
-    """
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Rename a file so that a crash leaves the old target or the new one, whole."""
+    _sync(path, os.O_RDWR)
     path.replace(target)
     sync_directory(target.parent)
 
@@ -86,29 +70,20 @@ class AtomicFile:
 
     def __init__(self, target: Path) -> None:
         """Set the name that the file takes in the end."""
-        self._target = target
+        self._target, self._part = target, target.parent / f"{target.name}.part"
         self._file: BinaryIO | None = None
 
     def open(self) -> BinaryIO:
-        """Create the file.
-
-        Raises:
-            OSError: It cannot be created, or its name is a directory's.
-        """
+        """Create the file."""
         if self._target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        self._part = self._target.with_name(f"{self._target.name}.part")
         self._part.unlink(missing_ok=True)
         self._file = self._part.open("xb")
         self._status = os.fstat(self._file.fileno())
         return self._file
 
     def commit(self) -> None:
-        """Put the file, once it is on the disk, in its target's place.
-
-        Raises:
-            OSError: It cannot be written or renamed, or another process has begun to write to the same name.
-        """
+        """Put the file, once it is on the disk, in its target's place, unless another writer has begun since."""
         assert self._file is not None  # noqa: S101 - it is open
         self._file.close()
         if not self._is_ours():
@@ -146,21 +121,13 @@ class FileLock:
             path: The lock's file; it is created where it is missing.
             busy: The error's message where another has the lock.
             owner: A file. The lock is refused to any other owner as long as that file exists.
-
-        Raises:
-            ConfigurationError: The extra ``storage`` is not installed.
         """
         require_extra("storage", "filelock")
         self._path, self._busy, self._owner = path, busy, owner
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Lock the file, or fail at once.
-
-        Raises:
-            ArchiveError: Another has the lock, it is for another owner, or the file system has no locks.
-            OSError: The file cannot be opened, or it is a symbolic link.
-        """
+        """Lock the file, or fail at once with an ArchiveError. A symbolic link is an OSError."""
         descriptor = os.open(self._path, _LOCK_FLAGS, 0o666)
         try:
             # A file without a name was removed by its last holder, in this moment: it keeps nobody else out.
@@ -179,10 +146,8 @@ class FileLock:
         try:
             return lock_descriptor(descriptor, blocking=False)
         except OSError as error:
-            reason = error.strerror or error
-            raise ArchiveError(
-                f"{self._path} cannot be locked: {reason}; use a directory whose file system has locks"
-            ) from error
+            advice = "use a directory whose file system has locks"
+            raise ArchiveError(f"{self._path} cannot be locked: {error.strerror or error}; {advice}") from error
 
     def _claim(self, descriptor: int, owner: bytes) -> None:
         before = os.read(descriptor, os.fstat(descriptor).st_size)
@@ -198,7 +163,7 @@ class FileLock:
         os.write(descriptor, owner)
 
     def release(self) -> None:
-        """Release the lock; without one it does nothing."""
+        """Release the lock, if it is held."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

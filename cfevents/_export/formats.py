@@ -49,11 +49,7 @@ class Format(ABC):
 
 
 def format_named(name: str, *, details: bool) -> Format:
-    """Return a format by its name: ``"ndjson"``, ``"csv"`` or ``"parquet"``.
-
-    Raises:
-        ConfigurationError: It needs an extra that is not installed.
-    """
+    """Return a format by its name: ``"ndjson"``, ``"csv"`` or ``"parquet"``."""
     if name == "parquet":
         require_extra("arrow", "pyarrow")
         return Parquet(details=details)
@@ -64,12 +60,9 @@ class NDJSON(Format):
     """A JSON object a line, as ``cfevents list`` prints it."""
 
     def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
-        return _json_lines(self._object(*row) for row in rows)
-
-    def _object(self, connector_id: str, event: EventMetadata, recorded: RecordedEvent | None) -> dict[str, Any]:
         if self._details:
-            return detailed_line(connector_id, EventDetail(event, recorded))
-        return listed_line(connector_id, event)
+            return _json_lines(detailed_line(name, EventDetail(event, recorded)) for name, event, recorded in rows)
+        return _json_lines(listed_line(name, event) for name, event, _ in rows)
 
 
 class CSV(Format):

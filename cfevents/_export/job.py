@@ -22,7 +22,6 @@ _CONCURRENCY = 4
 # Small pages where payloads are read: as many requests are repeated after an interruption.
 _DETAILS_PAGE_EVENTS = 100
 
-
 Add: TypeAlias = Callable[[bytes, ExportProgress], None]
 """Stores encoded events, with the progress that they make."""
 
@@ -31,8 +30,7 @@ class Chunk(NamedTuple):
     """Some events of a connector."""
 
     batch: EventBatch
-    after: str
-    """The position after them, for `ExportProgress.after`."""
+    after: str  # the position after them, for `ExportProgress`
 
 
 class ChunkSource(Protocol):
@@ -40,7 +38,6 @@ class ChunkSource(Protocol):
 
     def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
         """Yield the events of a connector after the progress's position, ascending."""
-        ...
 
 
 @frozen
@@ -98,20 +95,9 @@ def _rest_after(last: tuple[float, int] | None, batch: EventBatch) -> EventBatch
 
 
 async def export(staging: Staging, progress: ExportProgress, source: ChunkSource, file_format: Format) -> int:
-    """Gather the rest of an export, and publish the file.
+    """Gather the rest of an export, publish the file, and return the number of events.
 
-    Args:
-        staging: The folder; it is open.
-        progress: How far an earlier process came, or the beginning.
-        source: The origin of the events.
-        file_format: The format.
-
-    Returns:
-        How many events there are.
-
-    Raises:
-        ArchiveError: The file could not be written.
-        CfEventsError: Some events could not be read. What was gathered stays, for another call to go on with.
+    If some cannot be read or written, what was gathered stays, for another call to go on with.
     """
     if staging.is_published():
         staging.publish(None)
@@ -123,7 +109,7 @@ async def export(staging: Staging, progress: ExportProgress, source: ChunkSource
 
 
 async def gather(add: Add, progress: ExportProgress, source: ChunkSource, file_format: Format) -> ExportProgress:
-    """Encode the rest of an export chunk by chunk, and hand it over; raises as `export` does."""
+    """Encode the rest of an export chunk by chunk, and hand it over."""
     if not progress.events:
         progress = _store(add, progress, file_format.header)
     while not progress.is_complete:
@@ -143,16 +129,9 @@ def _store(add: Add, progress: ExportProgress, data: bytes, **changes: Any) -> E
 
 
 def require_same(staging: Staging, progress: ExportProgress, options: dict[str, Any], window: tuple[int, int]) -> None:
-    """Check that an export that goes on has the options that it began with.
+    """Raise an ArchiveError if an export that goes on has other options than it began with.
 
-    Args:
-        staging: The folder.
-        progress: How far the export came.
-        options: The options now.
-        window: The bounds that they mean now: the same window may be written in other words.
-
-    Raises:
-        ArchiveError: An option differs.
+    The same window may be written in other words: `window` has the bounds that the options mean now.
     """
     is_window = window == (progress.since, progress.until)
     for name, ours in options.items():

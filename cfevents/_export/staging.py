@@ -9,7 +9,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from attrs import asdict, frozen
@@ -29,29 +28,14 @@ _FILES = (_DATA, "whole.parquet", "whole.parquet.part", _PROGRESS, f"{_PROGRESS}
 class ExportProgress:
     """The window of an export, and how much of it is gathered."""
 
-    asked: Mapping[str, Any]
-    """The caller's options, as it names them."""
-
+    asked: Mapping[str, Any]  # the caller's options, as it names them
     connectors: tuple[str, ...]
-    """The connectors, one after the other."""
-
-    since: int
-    """The window's lower bound, in seconds since the Unix epoch."""
-
+    since: int  # seconds since the Unix epoch, as `until`
     until: int
-    """Its upper bound."""
-
-    done: int = 0
-    """Number of connectors that are complete."""
-
-    after: str | None = None
-    """Position in the next one, after which it goes on; None for its beginning."""
-
-    events: int = 0
-    """Number of events that are gathered."""
-
-    length: int = 0
-    """Bytes of the data that are committed."""
+    done: int = 0  # number of connectors that are complete
+    after: str | None = None  # position in the next one, after which it goes on; None for its beginning
+    events: int = 0  # number of events that are gathered
+    length: int = 0  # bytes of the data that are committed
 
     @property
     def is_complete(self) -> bool:
@@ -66,11 +50,7 @@ class Staging:
     """How far it came; None where no event is gathered."""
 
     def __init__(self, target: Path) -> None:
-        """Set the file that is exported to; nothing is opened.
-
-        Raises:
-            ConfigurationError: The extra ``storage`` is not installed.
-        """
+        """Set the file that is exported to; nothing is opened."""
         self._target = target.absolute()
         self.folder = self._target.with_name(f"{self._target.name}.export")
         self.data = self.folder / _DATA
@@ -81,11 +61,7 @@ class Staging:
         self._is_empty = False
 
     def __enter__(self) -> Self:
-        """Create and lock the folder.
-
-        Raises:
-            ArchiveError: Another process exports to the target, or it cannot be written.
-        """
+        """Create and lock the folder."""
         if self._target.exists() and not self._target.is_file():
             raise ArchiveError(f"{self._target} is no plain file: name one, or - for stdout")
         with write_errors(self.data):
@@ -96,11 +72,7 @@ class Staging:
         return self
 
     def read(self) -> ExportProgress | None:
-        """Read how far an earlier export came; None where no event is gathered.
-
-        Raises:
-            ArchiveError: The progress is damaged.
-        """
+        """Read how far an earlier export came; None where no event is gathered."""
         try:
             text = self._progress_file.read_text(encoding="utf-8")
             progress = read_state(text, _PROGRESS_VERSION, ExportProgress)
@@ -113,15 +85,11 @@ class Staging:
 
     def is_published(self) -> bool:
         """Return whether the target is in its place already, and only the folder was not removed."""
-        is_complete = self.progress is not None and self.progress.is_complete
-        return is_complete and not self.data.exists() and self._target.exists()
+        progress = self.progress
+        return bool(progress and progress.is_complete and not self.data.exists() and self._target.exists())
 
     def begin(self, progress: ExportProgress) -> None:
-        """Open the data, and cut off what is not committed.
-
-        Raises:
-            ArchiveError: There is less data than was written, or it cannot be written.
-        """
+        """Open the data, and cut off what is not committed."""
         with write_errors(self.data):
             self._file = os.fdopen(os.open(self.data, _DATA_FLAGS, 0o666), "r+b", 0)
             if os.fstat(self._file.fileno()).st_size < progress.length:
@@ -132,11 +100,7 @@ class Staging:
         self.progress = progress
 
     def add(self, data: bytes, progress: ExportProgress) -> None:
-        """Append data, and then store the progress. When it returns, both are on the disk.
-
-        Raises:
-            ArchiveError: They cannot be written. What was gathered before stays.
-        """
+        """Append data, and then store the progress. When it returns, both are on the disk."""
         assert self._file is not None  # noqa: S101 - it has begun
         with write_errors(self.data):
             rest = memoryview(data)
@@ -149,14 +113,7 @@ class Staging:
         self._set_progress(progress)
 
     def publish(self, path: Path | None) -> None:
-        """Put a file in the target's place, and remove the folder.
-
-        Args:
-            path: The file, in the folder; None where the target is in its place already.
-
-        Raises:
-            ArchiveError: The target cannot be written. What was gathered stays.
-        """
+        """Put a file of the folder, if any, in the target's place, and remove the folder."""
         self._close_data()
         with write_errors(self.data):
             if path is not None:
@@ -169,9 +126,7 @@ class Staging:
         with write_errors(self.data):
             self._progress_file.unlink(missing_ok=True)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close_data()
         if self._is_empty:
             with write_errors(self.data):

@@ -46,16 +46,11 @@ class _SidecarState:
 
     device: int
     inode: int
-    length: int = field(validator=ge(0))
-    """Bytes that are committed."""
-
-    tail: int
-    """Checksum of the last of them."""
-
+    length: int = field(validator=ge(0))  # bytes that are committed
+    tail: int  # checksum of the last of them
     checkpoint: str | None
 
     def matches(self, status: os.stat_result) -> bool:
-        """Return whether it is of this file, or of one that had its inode before."""
         return (self.device, self.inode) == (status.st_dev, status.st_ino)
 
 
@@ -66,24 +61,13 @@ class AppendLog:
     """What was committed with the last append."""
 
     def __init__(self, path: Path, sidecar: Path, prefix: bytes = b"") -> None:
-        """Set the paths; nothing is opened.
-
-        Args:
-            path: The file.
-            sidecar: Its sidecar.
-            prefix: The bytes that everything appended begins with.
-        """
+        """Set the paths, and the bytes that everything appended begins with; nothing is opened."""
         self._path, self._sidecar, self._prefix = path, sidecar, prefix
         self._descriptor = _CLOSED
         self._length = 0
 
     def open(self) -> None:
-        """Open the file, and cut off what was not committed.
-
-        Raises:
-            ArchiveError: The file is shorter than what was committed, or it is no regular file.
-            OSError: It cannot be opened.
-        """
+        """Open the file, and cut off what was not committed; raise an ArchiveError if it lacks committed data."""
         state = self._read_sidecar()
         self._descriptor = os.open(self._path, _LOG_FLAGS, 0o666)
         try:
@@ -93,7 +77,7 @@ class AppendLog:
             raise
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, if it is open."""
         descriptor, self._descriptor = self._descriptor, _CLOSED
         if descriptor != _CLOSED:
             os.close(descriptor)
@@ -101,23 +85,21 @@ class AppendLog:
     def append(self, data: bytes, checkpoint: str) -> None:
         """Commit data and a checkpoint, both or neither; nothing is written where both are committed already.
 
-        Raises:
-            ArchiveError: As `open` does.
-            OSError: The data cannot be written; the next append cuts off what was written of it.
+        If it fails, the next append cuts off what was written of the data.
         """
         try:
             if self._descriptor == _CLOSED or not self._is_in_place():
                 self.close()
                 self.open()
             # An append that failed or was cancelled may have been committed all the same.
-            if checkpoint != self.checkpoint or not self._ends_with(data):
+            if checkpoint != self.checkpoint or _read_before(self._descriptor, self._length, len(data)) != data:
                 self._append(data, checkpoint)
         except BaseException:
             # What is on the disk is not known any more: read it again.
             self.close()
             with suppress(ArchiveError, OSError):
                 state = self._read_sidecar()
-                self.checkpoint = None if state is None else state.checkpoint
+                self.checkpoint = state.checkpoint if state else None
             raise
 
     def _append(self, data: bytes, checkpoint: str) -> None:
@@ -135,15 +117,13 @@ class AppendLog:
         status = self._status()
         if not stat.S_ISREG(status.st_mode):
             raise ArchiveError(f"{self._path} is no plain file: events can be kept in a plain file only")
-        if state is None:
-            if status.st_size:
-                raise ArchiveError(
-                    f"{self._path} has data, and {self._sidecar}, which tells how much of it counts, is not there: put "
-                    "that back; or move the data away, to begin afresh"
-                )
-            self.checkpoint = None
-        else:
-            self.checkpoint = state.checkpoint
+        if state is None and status.st_size:
+            raise ArchiveError(
+                f"{self._path} has data, and {self._sidecar}, which tells how much of it counts, is not there: put "
+                "that back; or move the data away, to begin afresh"
+            )
+        self.checkpoint = state.checkpoint if state else None
+        if state is not None:
             is_shorter = status.st_size < state.length
             if state.matches(status) and (is_shorter or _has_content(self._descriptor, state, self._prefix)):
                 self._length = state.length
@@ -172,16 +152,13 @@ class AppendLog:
         for entry in os.scandir(self._path.resolve().parent):
             if entry.inode() == state.inode:
                 with suppress(FileNotFoundError):  # compressed or removed meanwhile
-                    _cut_back_if_same(entry.path, state, self._prefix)
+                    _cut_back_if_same(Path(entry.path), state, self._prefix)
 
     def _is_in_place(self) -> bool:
         try:
             return os.path.samestat(self._path.stat(), self._status())
         except FileNotFoundError:
             return False
-
-    def _ends_with(self, data: bytes) -> bool:
-        return 0 < len(data) <= self._length and _read_before(self._descriptor, self._length, len(data)) == data
 
     def _status(self) -> os.stat_result:
         return os.fstat(self._descriptor)
@@ -206,20 +183,18 @@ class AppendLog:
             ) from error
 
 
-def _cut_back_if_same(path: str, state: _SidecarState, prefix: bytes) -> None:
-    descriptor = os.open(path, os.O_RDWR | BINARY)
-    try:
+def _cut_back_if_same(path: Path, state: _SidecarState, prefix: bytes) -> None:
+    with path.open("r+b", buffering=0) as file:
+        descriptor = file.fileno()
         status = os.fstat(descriptor)
         is_candidate = state.matches(status) and stat.S_ISREG(status.st_mode) and status.st_size > state.length
         if is_candidate and _has_content(descriptor, state, prefix):
             os.ftruncate(descriptor, state.length)
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _has_content(descriptor: int, state: _SidecarState, prefix: bytes) -> bool:
-    """Return whether a file that has the inode has the content too."""
+    """Return whether a file that has the inode has the content too: it may be another's by now."""
     if state.length:
         return _tail(descriptor, state.length) == state.tail
     # Nothing is committed to recognize it by; what a killed process may have left begins as everything does.

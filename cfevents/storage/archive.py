@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Protocol, Self
 
-from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch, Follower
 from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import ListQuery
@@ -31,22 +29,13 @@ _PRUNE_EVENTS = 10_000
 class SupportsFollow(Protocol):
     """The part of `Client` that is needed here."""
 
-    def fleet(self) -> Fleet:
-        """Return all connectors of the account."""
-        ...
+    @property
+    def fleet(self) -> Callable[[], Fleet]:
+        """All connectors of the account."""
 
-    def follow_events(
-        self,
-        connector_ids: str | Iterable[str] | Fleet,
-        *,
-        since: TimeLike | None = ...,
-        checkpoint: FollowCheckpoint | str | None = ...,
-        interval: DurationLike = ...,
-        lookback: DurationLike = ...,
-        kind: KindFilter | None = ...,
-    ) -> Follower[EventMetadata]:
-        """Follow connectors."""
-        ...
+    @property
+    def follow_events(self) -> Callable[..., Follower[EventMetadata]]:
+        """A function that follows connectors."""
 
 
 class _Databases(NamedTuple):
@@ -59,13 +48,14 @@ class _Databases(NamedTuple):
 class _Sync:
     """A call of `Archive.sync` that runs."""
 
+    follower: Follower[Any] | None = None
+    is_ended = False
+
     def __init__(self) -> None:
-        self.follower: Follower[Any] | None = None
-        self.is_ended = False
         self.has_ended = asyncio.Event()
 
     async def end(self) -> None:
-        """End the call after the batch that it is at."""
+        # After the batch that it is at.
         self.is_ended = True
         if self.follower is not None:
             await self.follower.aclose()
@@ -151,9 +141,8 @@ class Archive:
             ArchiveError: The batch could not be stored; nothing of it is.
         """
         self._check_account(validate_type("batch", batch, Batch).checkpoint.account_id)
-        return await self._require_open().writer.write(
-            partial(queries.store_batch, batch=batch, since={}, details=False)
-        )
+        store = partial(queries.store_batch, batch=batch, since={}, details=False)
+        return await self._require_open().writer.write(store)
 
     async def sync(
         self,
@@ -328,9 +317,7 @@ class Archive:
     async def __aenter__(self) -> Self:
         return await self.open()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __repr__(self) -> str:

@@ -10,10 +10,8 @@ from cfevents._model.results import EventDetail, Page
 from cfevents._progress import PageCounter
 from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
 
-PAGE_EVENTS = 1000
-
-Select: TypeAlias = Callable[[tuple[str, ...], str, Row], Awaitable[list[EventDetail]]]
-"""Reads columns of a connector's events, given the rest of the statement and the values from the connector on."""
+# Reads columns of a connector's events, given the rest of the statement and the values from the connector on.
+_Select: TypeAlias = Callable[[tuple[str, ...], str, Row], Awaitable[list[EventDetail]]]
 
 
 class ArchivedStream(ConnectorStream):
@@ -29,7 +27,7 @@ class ArchivedStream(ConnectorStream):
 
     __module__ = "cfevents.storage"
 
-    def __init__(self, query: ListQuery, select: Select, page_events: int = PAGE_EVENTS) -> None:
+    def __init__(self, query: ListQuery, select: _Select, page_events: int = 1000) -> None:
         """Set the query, the function that reads from the archive, and how many events it reads at once."""
         super().__init__(query)
         self._select, self._page_events = select, page_events

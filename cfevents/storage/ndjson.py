@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from cfevents._files import FileLock, write_errors
@@ -77,7 +76,7 @@ class NDJSONFile:
             ConfigurationError: The extra ``storage`` is not installed.
         """
         if self._thread is None:
-            self._blocking(self._open)
+            self._blocking(self._lock_and_open)
             # One thread, so that batches are written in the order in which they were given.
             self._thread = ThreadPoolExecutor(1, "cfevents-ndjson")
         return self
@@ -126,7 +125,7 @@ class NDJSONFile:
         lines = (json.dumps(followed_line(item)) + "\n" for item in batch.items)
         self._log.append("".join(lines).encode(), batch.checkpoint.to_json())
 
-    def _open(self) -> None:
+    def _lock_and_open(self) -> None:
         busy = f"another process writes {self._path}: end it first, or write another file"
         self._lock = FileLock(Path(f"{self._path.resolve()}.lock"), busy=busy, owner=self._sidecar.resolve())
         try:
@@ -164,17 +163,13 @@ class NDJSONFile:
             self.close()
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
         return self.open()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

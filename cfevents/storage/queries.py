@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from attrs import evolve
 
@@ -54,7 +54,7 @@ def sql_text(text: str) -> str | bytes:
     return text
 
 
-def _from_sql(value: str | bytes) -> str:
+def _from_sql(value: Any) -> Any:
     return value.decode(errors="surrogatepass") if isinstance(value, bytes) else value
 
 
@@ -70,27 +70,20 @@ def _detail(row: tuple[Any, ...]) -> EventDetail:
     """Convert the values of `LISTED`, and of `PAYLOAD` where they follow, to the event."""
     kind, recorded_ts, sequence, collected_ts, extra, *payload = row
     name = _from_sql(kind)
-    event = EventMetadata(OWN_TEXT.get(name, name), recorded_ts, sequence, collected_ts, extra=_load_extra(extra))
-    return EventDetail(event, _recorded_event(event, *payload) if payload else None)
-
-
-def _recorded_event(listed: EventMetadata, version: Any, event: Any, extra: Any) -> RecordedEvent | None:
+    listed = EventMetadata(OWN_TEXT.get(name, name), recorded_ts, sequence, collected_ts, extra=_load_extra(extra))
+    version, event, recorded_extra = payload or (None, None, None)
     if event is None:
-        return None
-    text = None if version is None else _from_sql(version)
-    payload = structure(json.loads(event), Event)
-    return RecordedEvent(payload, listed.recorded_ts, listed.sequence, text, extra=_load_extra(extra))
+        return EventDetail(listed, None)
+    extra = _load_extra(recorded_extra)
+    recorded = structure(json.loads(event), Event)
+    return EventDetail(listed, RecordedEvent(recorded, recorded_ts, sequence, _from_sql(version), extra=extra))
 
 
 def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mapping[str, int], *, details: bool) -> int:
-    """Store events and the checkpoints of their connectors; return how many of the events are new.
+    """Store events and the checkpoints of their connectors in the open transaction; return how many are new.
 
-    Args:
-        connection: With a transaction open.
-        batch: The events. Those that are there stay as they are; payloads that they lacked are filled in.
-        since: The time from which each connector is followed, in seconds since the Unix epoch, where that is not what
-            the batch says.
-        details: Whether the payloads of all events were requested.
+    Events that are there stay as they are; payloads that they lacked are filled in. `since` is the time from which each
+    connector is followed, in seconds since the Unix epoch, where that is not what the batch says.
     """
     account_id, before = batch.checkpoint.account_id, connection.total_changes
     connection.executemany(_INSERT, (_listed_row(account_id, item) for item in batch.items))
@@ -145,30 +138,23 @@ def _stored_checkpoints(
         raise ArchiveError(f"it has a checkpoint that is damaged: {error}") from error
 
 
-class SyncPlan(NamedTuple):
-    """The start of filling an archive."""
-
-    checkpoint: FollowCheckpoint
-    since: Mapping[str, int]
-    """The time from which each connector that is known is followed, in seconds since the Unix epoch."""
-
-
 def plan_sync(
     connection: sqlite3.Connection, request: FollowCheckpoint, *, is_since_given: bool, details: bool
-) -> SyncPlan:
-    """Decide for each connector whether it goes on or restarts, and store where it starts.
+) -> tuple[FollowCheckpoint, dict[str, int]]:
+    """Decide for each connector whether it goes on or restarts, and store that in the open transaction.
 
-    Without that, a process that is killed before the first event comes would later start at another time.
+    Otherwise a process that is killed before the first event comes would later start at another time. A sync with
+    payloads has checkpoints of its own, so that payloads that are missing come.
 
     Args:
-        connection: With a transaction open.
+        connection: The connection.
         request: The connectors, the kinds, and the time from which they are followed.
         is_since_given: Whether the caller gave that time, or it is now.
-        details: Whether payloads are stored too. That has checkpoints of its own, so that payloads that are missing
-            come.
+        details: Whether payloads are stored too.
 
-    Raises:
-        ArchiveError: A stored checkpoint is damaged.
+    Returns:
+        The checkpoint to follow from, and by connector the time from which it is followed, in seconds since the Unix
+        epoch.
     """
     known = _stored_checkpoints(connection, request, details=details)
     since = request.since
@@ -188,7 +174,7 @@ def plan_sync(
         since = min(since, account.since)
     watermarks = {name: checkpoint.of(name) for name, checkpoint in plan.items() if name != _ACCOUNT_ROW}
     starts = {name: checkpoint.since for name, checkpoint in plan.items()}
-    return SyncPlan(evolve(request, since=since, connectors=watermarks), starts)
+    return evolve(request, since=since, connectors=watermarks), starts
 
 
 def select_events(
@@ -197,14 +183,11 @@ def select_events(
     """Return events of a connector.
 
     Args:
-        connection: Any.
+        connection: The connection.
         account_id: The account; None where the archive has one alone.
         columns: `LISTED`, with `PAYLOAD` or without.
         rest: The rest of the statement, after the connector.
         values: The values of its parameters, from the connector on.
-
-    Raises:
-        ArchiveError: The account has to be given, or an event is damaged.
     """
     statement = f"SELECT {', '.join(columns)} FROM events WHERE {_KEY} {rest}"  # noqa: S608 - all of it is ours
     rows = connection.execute(statement, (_account(connection, account_id), *values)).fetchall()
@@ -229,11 +212,7 @@ def _account(connection: sqlite3.Connection, account_id: str | None) -> str | No
 
 
 def connectors(connection: sqlite3.Connection, account_id: str | None) -> list[str]:
-    """Return the connectors of an account that have events.
-
-    Raises:
-        ArchiveError: The account has to be given.
-    """
+    """Return the connectors of an account that have events."""
     rows = connection.execute(
         "SELECT DISTINCT connector_id FROM checkpoints AS known WHERE account_id = ? AND EXISTS (SELECT 1 FROM events "
         "WHERE account_id = known.account_id AND connector_id = known.connector_id) ORDER BY connector_id",

@@ -74,42 +74,24 @@ class Database:
     def __init__(
         self, path: Path, timeout: float, *, writes: bool, migrations: Sequence[Sequence[str]] = MIGRATIONS
     ) -> None:
-        """Set what is opened; nothing is opened yet.
-
-        Args:
-            path: The file.
-            timeout: How long to wait for other processes, in seconds.
-            writes: Whether it is written.
-            migrations: As `MIGRATIONS`.
-        """
+        """Set the file, and how long to wait for other processes, in seconds; nothing is opened yet."""
         self._path, self._timeout, self._writes, self._migrations = path, timeout, writes, migrations
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "cfevents-archive")
         self._closed = False
 
     async def open(self) -> None:
-        """Connect, and create or migrate the tables where that is needed.
-
-        Raises:
-            ArchiveError: The file cannot be opened, or it is no archive.
-        """
+        """Connect, and create or migrate the tables where that is needed."""
         await self._on_thread(self._connect)
 
     async def run(self, work: Work[T]) -> T:
-        """Do work on the thread; each statement is a transaction.
-
-        Raises:
-            ArchiveError: It failed.
-        """
+        """Do work on the thread; each statement is a transaction."""
         return await self._on_thread(lambda deadline: deadline.retry_while_busy(lambda: work(self._connected())))
 
     async def write(self, work: Work[T]) -> T:
         """Do work on the thread in one transaction: all of it or nothing.
 
         Where the caller is cancelled, it is all or nothing too, and nothing where it had to wait.
-
-        Raises:
-            ArchiveError: It failed; nothing was written.
         """
 
         def transact(deadline: "_Deadline") -> T:
@@ -133,14 +115,10 @@ class Database:
             raise self._error(_NOT_OPEN)
         deadline = _Deadline(self._timeout)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._with_path, work, deadline)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, deadline)
         except asyncio.CancelledError:
             deadline.is_given_up.set()
             raise
-
-    def _with_path(self, work: "Callable[[_Deadline], T]", deadline: "_Deadline") -> T:
-        try:
-            return work(deadline)
         except sqlite3.Error as error:
             advice = _ERROR_ADVICE.get(_code(error) or 0, "it could not be read or written")
             promise = "" if _code(error) in _DAMAGED else "; nothing is lost"
@@ -176,7 +154,12 @@ class Database:
             connection.execute("PRAGMA synchronous = FULL")
         if version < len(self._migrations):
             with _transaction(connection, "BEGIN IMMEDIATE"):
-                self._migrate(connection)
+                # Another process may have been quicker.
+                for step in self._migrations[self._checked_version(connection) :]:
+                    for statement in step:
+                        connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         if not self._writes:
             connection.execute("PRAGMA query_only = TRUE")
 
@@ -188,20 +171,9 @@ class Database:
         if application != APPLICATION_ID and (application or version or tables):
             raise ArchiveError("it is a SQLite database of something else; give another path")
         if version > (newest := len(self._migrations)):
-            raise ArchiveError(
-                f"it is of version {version}, and this version of cfevents knows {newest}; install a newer one"
-            )
+            ours = f"this version of cfevents knows {newest}; install a newer one"
+            raise ArchiveError(f"it is of version {version}, and {ours}")
         return int(version)
-
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version >= len(self._migrations):  # another process was quicker
-            return
-        for step in self._migrations[version:]:
-            for statement in step:
-                connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
