@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -61,7 +60,7 @@ class FollowCheckpoint:
             "connector_ids": self.connector_ids,
             "kind": self.kind,
             "since": self.since,
-            "connectors": {connector_id: _to_json(mark) for connector_id, mark in self.connectors.items()},
+            "connectors": {connector_id: mark.to_dict() for connector_id, mark in self.connectors.items()},
         }
         return json.dumps(state, separators=(",", ":"))
 
@@ -89,16 +88,7 @@ class FollowCheckpoint:
 def require_same_following(
     checkpoint: FollowCheckpoint | str, start: FollowCheckpoint, *, absolute: bool
 ) -> FollowCheckpoint:
-    """Return a checkpoint, parsed, if it belongs to what is to be followed.
-
-    Args:
-        checkpoint: The caller's checkpoint.
-        start: The state without it.
-        absolute: Whether the caller named a ``since`` that is the same time every day.
-
-    Raises:
-        CheckpointError: It belongs to something else, or is invalid.
-    """
+    """Return a checkpoint, parsed, or raise CheckpointError if it is not of what begins at ``start``."""
     if isinstance(checkpoint, Checkpoint):
         raise CheckpointError("the checkpoint is of a listing: resume it with list_events")
     if not isinstance(checkpoint, FollowCheckpoint):
@@ -110,9 +100,3 @@ def require_same_following(
                 f"the checkpoint is of following something else: its {name} is {theirs!r}, not {ours!r}; {advice}"
             )
     return checkpoint
-
-
-def _to_json(mark: Watermark) -> dict[str, Any]:
-    # One flat array: it is the longest part by far.
-    flat = [part for key in sorted(mark.delivered) for part in key]
-    return {"since": mark.since, "newest": mark.newest, "reached": mark.reached, "delivered": flat}

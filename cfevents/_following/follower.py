@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from attrs import frozen
 
 from cfevents._following.checkpoint import FollowCheckpoint, require_same_following
-from cfevents._following.poll import FollowOptions, PayloadOptions, PollResult
+from cfevents._following.poll import FollowOptions, PollResult
 from cfevents._following.poller import Poller
 from cfevents._following.schedule import Intervals
 from cfevents._following.status import ConnectorStatus
@@ -24,8 +24,7 @@ from cfevents.events import KindFilter
 
 T = TypeVar("T")
 
-# Slices that a poll lists side by side where it is behind.
-_POLL_SLICES = 4
+_POLL_SLICES = 4  # that a poll lists side by side where it is behind
 
 
 @frozen(eq=False)
@@ -81,7 +80,7 @@ class Follower(Generic[T]):
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        payloads = PayloadOptions(validate_int("concurrency", concurrency), wanted_kinds(kinds))
+        payloads = validate_int("concurrency", concurrency), wanted_kinds(kinds)
         return Follower(self._members, self._options._replace(payloads=payloads), self.checkpoint)
 
     def once(self) -> "Follower[T]":
@@ -155,13 +154,7 @@ def follow(
     deep_interval: DurationLike,
     kind: KindFilter | None,
 ) -> Follower[EventMetadata]:
-    """Return a follower for the arguments of `Client.follow_events`.
-
-    Raises:
-        CheckpointError: The checkpoint is invalid, or of another account, other connectors or other kinds.
-        TypeError: An argument is of the wrong type.
-        ValueError: An argument has no meaning; the message says what to write instead.
-    """
+    """Return a follower for the arguments of `Client.follow_events`; raises as that does."""
     members, present = fleet._members, math.floor(now())
     begin = present if since is None else parse_time("since", since)
     if begin > present:

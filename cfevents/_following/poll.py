@@ -24,36 +24,19 @@ from cfevents._time import now
 from cfevents.errors import CfEventsError
 
 MAX_BATCH_EVENTS = 10_000
-# Each payload takes a request.
-MAX_BATCH_DETAILS = 200
-# Events that were listed wait no longer for more of the same poll.
-MAX_BATCH_WAIT_S = 30.0
-
-
-class PayloadOptions(NamedTuple):
-    """The payloads to get with the events."""
-
-    concurrency: int
-    kinds: tuple[str, ...]
+MAX_BATCH_DETAILS = 200  # each payload takes a request
+MAX_BATCH_WAIT_S = 30.0  # that a listed event waits for more of the same poll
 
 
 class FollowOptions(NamedTuple):
     """The options of following. Durations are in seconds."""
 
-    query: ListQuery
-    """The listing of each connector, but for its id and window."""
-
+    query: ListQuery  # the listing of each connector, but for its id and window
     intervals: Intervals
-    overlap: float
-    """The part before the watermark that each poll lists again."""
-
-    lookback: float
-    """How late an event may be collected."""
-
-    payloads: PayloadOptions | None = None
-    once: bool = False
-    """Whether following ends after one poll of each connector."""
-
+    overlap: float  # the part before the watermark that each poll lists again
+    lookback: float  # how late an event may be collected
+    payloads: tuple[int, tuple[str, ...]] | None = None  # how many to get at a time, and the kinds that have one
+    once: bool = False  # whether following ends after one poll of each connector
     random: Callable[[], float] = random
 
 
@@ -62,9 +45,7 @@ class PollResult(NamedTuple):
 
     connector_id: str
     events: Sequence[EventMetadata]
-    items: tuple[FollowedEvent[Any], ...]
-    """The same events as they are delivered."""
-
+    items: tuple[FollowedEvent[Any], ...]  # the same events as they are delivered
     after: Watermark
 
 
@@ -80,15 +61,9 @@ class Poll:
     def __init__(
         self, get_connection: GetConnection, options: FollowOptions, mark: Watermark, due: DueConnector
     ) -> None:
-        self.mark = mark
-        """The watermark once the events that were yielded are delivered."""
-
-        self.pages = 0
-        """Pages that were listed."""
-
-        self.is_behind = False
-        """Whether there may be more events already: more than a page was listed, and most of it was new."""
-
+        self.mark = mark  # the watermark once the events that were yielded are delivered
+        self.pages = 0  # that were listed
+        self.is_behind = False  # whether there may be more events: more than a page was listed, and most of it was new
         self._began = now()
         since, until = mark.window(math.inf if due.deep else options.overlap, self._began)
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)
@@ -154,7 +129,6 @@ class Poll:
         """Return the events, with payloads if these are wanted, up to the first failure; and that failure."""
         if self._payloads is None:
             return events, None
-
         complete: list[object] = []
         listed = as_async(ListedEvent(self._query.start, event) for event in events)
         async with aclosing(get_details(self._get_connection, listed, *self._payloads)) as details:
@@ -177,7 +151,6 @@ class Poll:
 
 
 def _pop_batch(pending: list[EventMetadata], max_events: int) -> list[EventMetadata]:
-    """Remove and return the first events, ascending."""
     # If the API's bounds mean collection times, the slices are not in the order of the recording.
     pending.sort(key=event_key)
     batch = pending[:max_events]

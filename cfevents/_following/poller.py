@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
 
+from cfevents import errors
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.poll import FollowOptions, Poll, PollResult
 from cfevents._following.schedule import DueConnector, Schedule
@@ -12,21 +13,9 @@ from cfevents._following.status import ConnectorStatus
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.fleet import FleetMembers
-from cfevents.errors import (
-    APIResponseError,
-    APIStatusError,
-    AuthenticationError,
-    CfEventsError,
-    ConfigurationError,
-    InternalServerError,
-    PaginationError,
-    RateLimitError,
-)
 
-# Part of the request budget that following may use.
-_BUDGET_SHARE = 0.8
-# The least time between two listings of the account's connectors.
-_MIN_DISCOVERY_S = 60.0
+_BUDGET_SHARE = 0.8  # part of the request budget that following may use
+_MIN_DISCOVERY_S = 60.0  # between two listings of the account's connectors
 
 _log = logging.getLogger("cfevents")
 
@@ -40,9 +29,8 @@ class Poller:
 
     def __init__(self, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
         self.status: dict[str, ConnectorStatus] = {}
-        self.errors: dict[str, CfEventsError] = {}
-        """The connectors that could not be read, if each is polled once."""
-
+        # Of the connectors that could not be read, if each is polled once.
+        self.errors: dict[str, errors.CfEventsError] = {}
         self._members, self._options, self._start = members, options, start
         self._marks = dict[str, Watermark]()
         self._schedule = Schedule(options.intervals, options.random)
@@ -53,23 +41,19 @@ class Poller:
         self._was_answered = self._is_discovered = self._discovery_fails = False
 
     async def next(self) -> PollResult | None:
-        """Return the next result; None after the last.
-
-        Raises:
-            CfEventsError: Nothing can be polled any more.
-        """
+        """Return the next result, None after the last; or raise why nothing can be polled any more."""
         connection = self._members.get_connection()
         if self._connection is None:
             self._connection = connection
             self._start_tasks(connection)
         elif connection is not self._connection:
-            raise ConfigurationError("the client was closed while it was reading")
+            raise errors.ConfigurationError("the client was closed while it was reading")
         result = await connection.result_of(connection.create_task(self._results.get()))
         if isinstance(result, BaseException):
             raise result
         return result
 
-    def end(self, error: CfEventsError | None = None) -> None:
+    def end(self, error: errors.CfEventsError | None = None) -> None:
         """Cancel all polls. A caller that waits for a result gets None, or the error."""
         for task in self._tasks:
             task.cancel()
@@ -116,7 +100,7 @@ class Poller:
                     ids, self.errors = await self._members.resolve(
                         _without_retries(get_connection) if self._discovery_fails else get_connection
                     )
-                except CfEventsError as error:
+                except errors.CfEventsError as error:
                     self._on_discovery_failed(error)
                 else:
                     self._was_answered = self._was_answered or self._members.named is None
@@ -127,15 +111,15 @@ class Poller:
             interval = self._options.intervals.deep_interval if self._is_discovered else 0.0
             await asyncio.sleep(max(_MIN_DISCOVERY_S, interval))
 
-    def _on_discovery_failed(self, error: CfEventsError) -> None:
-        if isinstance(error, ConfigurationError) or self._options.once or self._is_first_refusal(error):
+    def _on_discovery_failed(self, error: errors.CfEventsError) -> None:
+        if isinstance(error, errors.ConfigurationError) or self._options.once or self._is_first_refusal(error):
             raise error
         if not self._discovery_fails:
             _log.warning("cannot list the connectors of the account, will retry: %s", error)
         self._discovery_fails = True
 
-    def _is_first_refusal(self, error: CfEventsError) -> bool:
-        return isinstance(error, AuthenticationError) and not self._was_answered
+    def _is_first_refusal(self, error: errors.CfEventsError) -> bool:
+        return isinstance(error, errors.AuthenticationError) and not self._was_answered
 
     async def _work(self) -> None:
         while (due := await self._next_due()) is not None:
@@ -147,7 +131,7 @@ class Poller:
         """Return the connector that is due, waiting for it; None once each was polled, if that is all."""
         loop = asyncio.get_running_loop()
         while (due := self._schedule.next(loop.time())) is None:
-            if self._options.once and self._is_discovered and self._schedule.is_empty:
+            if self._options.once and self._is_discovered and not len(self._schedule):
                 return None
             self._changed.clear()
             with suppress(TimeoutError):
@@ -156,16 +140,15 @@ class Poller:
         return due
 
     async def _poll(self, due: DueConnector) -> None:
-        """Poll a connector, and schedule its next poll."""
         loop, status, was_down = asyncio.get_running_loop(), self.status[due.connector_id], self._schedule.is_down
         get_connection, began = self._members.get_connection, loop.time()
         connect = _without_retries(get_connection) if due.suspect else get_connection
         poll = Poll(connect, self._options, self._marks[due.connector_id], due)
         try:
             await self._deliver(poll, due.connector_id, status)
-        except ConfigurationError:
+        except errors.ConfigurationError:
             raise
-        except CfEventsError as error:
+        except errors.CfEventsError as error:
             self._on_poll_failed(due, status, error, answered=poll.pages > 0)
         else:
             status.on_success()
@@ -186,7 +169,7 @@ class Poller:
         self._marks[connector_id] = poll.mark
 
     def _on_poll_failed(
-        self, due: DueConnector, status: ConnectorStatus, error: CfEventsError, *, answered: bool
+        self, due: DueConnector, status: ConnectorStatus, error: errors.CfEventsError, *, answered: bool
     ) -> None:
         if self._is_first_refusal(error):
             # The window of the poll says nothing to the user.
@@ -196,7 +179,8 @@ class Poller:
         status.error = error
         if self._options.once:
             self.errors[due.connector_id] = error
-        if _is_refusal(error):
+        is_transient = isinstance(error, errors.InternalServerError | errors.RateLimitError)
+        if isinstance(error, errors.APIStatusError) and not is_transient:
             self._schedule.refused(due, now)
         else:
             self._schedule.failed(due, now, answered=answered or _is_answer(error))
@@ -210,11 +194,7 @@ def _without_retries(get_connection: GetConnection) -> GetConnection:
     return lambda: get_connection().without_retries()
 
 
-def _is_refusal(error: CfEventsError) -> bool:
-    """Return whether the API answered, and will answer the same for a while."""
-    return isinstance(error, APIStatusError) and not isinstance(error, InternalServerError | RateLimitError)
-
-
-def _is_answer(error: CfEventsError) -> bool:
-    """Return whether the API itself answered, and not a server in front of it."""
-    return isinstance(error, PaginationError) or (isinstance(error, APIResponseError) and error.place != "body")
+def _is_answer(error: errors.CfEventsError) -> bool:
+    if isinstance(error, errors.APIResponseError):
+        return error.place != "body"  # else it may be of a server in front of the API
+    return isinstance(error, errors.PaginationError)

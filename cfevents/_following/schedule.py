@@ -11,35 +11,25 @@ from attrs import define
 # Until a connector without answer is polled again. During an outage the next of all connectors is polled as often, and
 # only that one: at most one request a minute.
 _RETRY_S = 60.0
-# Connectors in a row without an answer that make an outage.
-_OUTAGE_CONNECTORS = 3
-# Part by which an interval is longer or shorter, so that many followers do not poll at the same moment.
-_JITTER = 0.1
+_OUTAGE_CONNECTORS = 3  # in a row without an answer
+_JITTER = 0.1  # part by which an interval varies, so that many followers do not poll at the same moment
 
 
 class Intervals(NamedTuple):
     """Seconds between two polls of a connector."""
 
     interval: float
-    deep_interval: float
-    """Seconds between two deep polls, which look for late events."""
-
-    refused: float = 900.0
-    """Seconds between two polls of a connector that the API refuses."""
+    deep_interval: float  # between two deep polls, which look for late events
+    refused: float = 900.0  # where the API refuses the connector
 
 
 class DueConnector(NamedTuple):
     """A connector to poll now."""
 
     connector_id: str
-    deep: bool
-    """Whether the poll looks for late events too."""
-
-    probe: bool
-    """Whether the poll finds out if an outage is over."""
-
-    suspect: bool
-    """Whether the connector or the API did not answer before: send each request once."""
+    deep: bool  # look for late events too
+    probe: bool  # find out if an outage is over
+    suspect: bool  # the connector or the API did not answer before: send each request once
 
 
 class _Health(Enum):
@@ -54,9 +44,7 @@ class _Health(Enum):
 class _Entry:
     connector_id: str
     deep_at: float
-    ticket: int = -1
-    """The number of the heap item that counts; -1 for none."""
-
+    ticket: int = -1  # the number of the heap item that counts; -1 for none
     health: _Health = _Health.OK
 
 
@@ -79,22 +67,16 @@ class Schedule:
     """
 
     def __init__(self, intervals: Intervals, random: Callable[[], float]) -> None:
-        """Create an empty schedule; ``random`` returns numbers from 0 to 1."""
         self._intervals, self._random = intervals, random
         self._heap: list[tuple[float, int, _Entry]] = []
         self._tickets = count()
         self._entries: dict[str, _Entry] = {}
         self._by_health = {health: set[_Entry]() for health in _Health}
-        self.is_down = False
-        """Whether the API answers nobody."""
+        self.is_down = False  # whether the API answers nobody
+        self._probe_at, self._probing = 0.0, False
 
-        self._probe_at = 0.0
-        self._probing = False
-
-    @property
-    def is_empty(self) -> bool:
-        """True once no connector is left."""
-        return not self._entries
+    def __len__(self) -> int:
+        return len(self._entries)
 
     def add(self, connector_ids: Iterable[str], now: float) -> None:
         """Add connectors that are new; each is due at once, for a deep poll."""
@@ -128,14 +110,9 @@ class Schedule:
         return max(0.0, (self._probe_at if self.is_down else self._heap[0][0]) - now)
 
     def done(self, due: DueConnector, began: float, now: float, *, again: bool = False, least: float = 0.0) -> None:
-        """Schedule a connector that answered.
+        """Schedule a connector that answered, after the ``least`` seconds that the request budget allows.
 
-        Args:
-            due: The connector.
-            began: The time at which the poll began.
-            now: The time.
-            again: Whether there may be more events already, so that the connector is due as soon as possible.
-            least: The shortest interval that the request budget allows, in seconds.
+        It is due again as soon as that if there may be more events already.
         """
         self._on_answer(now)
         if entry := self._entries.get(due.connector_id):
@@ -147,13 +124,7 @@ class Schedule:
         self._push(due.connector_id, max(now, began + pause) if again else began + pause)
 
     def failed(self, due: DueConnector, now: float, *, answered: bool = False) -> None:
-        """Schedule a connector whose poll failed.
-
-        Args:
-            due: The connector.
-            now: The time.
-            answered: Whether the API answered all the same, so that this is no sign of an outage.
-        """
+        """Schedule a connector whose poll failed; if the API answered all the same, that is no sign of an outage."""
         if answered:
             self._on_answer(now)
         if entry := self._entries.get(due.connector_id):

@@ -10,8 +10,7 @@ from cfevents._model.api import EventMetadata
 from cfevents._time import now, to_timedelta
 from cfevents.errors import CfEventsError
 
-# Part of the lookback; a lag above it is logged, before anything is lost.
-_WARN_LAG_FRACTION = 0.5
+_WARN_LAG_FRACTION = 0.5  # of the lookback; a lag above it is logged, before anything is lost
 
 _log = logging.getLogger("cfevents")
 
@@ -39,13 +38,7 @@ class ConnectorStatus:
         self.error, self.last_good_at, self.backlog = None, datetime.fromtimestamp(now(), UTC), timedelta(0)
 
     def on_events(self, connector_id: str, events: Sequence[EventMetadata], lookback: float) -> None:
-        """Note how late events were collected, and warn once before some come too late.
-
-        Args:
-            connector_id: The connector.
-            events: Some of its events, ascending.
-            lookback: How late an event may be collected, in seconds.
-        """
+        """Note how late events, ascending, were collected; warn once before some exceed the lookback, in seconds."""
         lag = to_timedelta(max(event.collected_ts - event.recorded_ts for event in events))
         if self.lag < timedelta(seconds=_WARN_LAG_FRACTION * lookback) <= lag:
             _log.warning(

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.checkpoint import EventKey
 from cfevents._time import TimeWindow
 
-# An appliance's clock may be ahead: events that it recorded "tomorrow" are listed too.
-MAX_CLOCK_AHEAD_S = 86_400
+_MAX_CLOCK_AHEAD_S = 86_400  # events that an appliance recorded "tomorrow" are listed too
 
 
 @frozen(eq=False, repr=False)
@@ -22,30 +22,19 @@ class Watermark:
     the lookback is delivered exactly once. Memory is one key for each event of the lookback; an update copies them.
     """
 
-    since: int
-    """Events recorded earlier are not delivered, in seconds since the Unix epoch."""
-
-    newest: int | float | None = None
-    """The latest recording time of the events that were delivered."""
-
-    reached: int | float | None = None
-    """The latest recording time of the events that were listed, of any kind."""
-
+    since: int  # events recorded earlier are not delivered, in seconds since the Unix epoch
+    newest: int | float | None = None  # the latest recording time of the events that were delivered
+    reached: int | float | None = None  # the same of those that were listed, of any kind
+    # The events that were delivered and may be listed again; a dict, since it is the quickest to copy.
     delivered: Mapping[EventKey, None] = field(factory=dict)
-    """The events that were delivered and may be listed again; a dict, since it is the quickest to copy."""
 
     def window(self, overlap: float, now: float) -> TimeWindow:
-        """Return the window to list: from ``overlap`` before the watermark until a day from now.
-
-        Args:
-            overlap: Seconds; infinite for everything that may be listed again.
-            now: Seconds since the Unix epoch. The watermark counts as no later than that: an appliance whose clock is
-                ahead may be corrected.
-        """
+        """Return the window to list: from ``overlap`` seconds, or all that may come again, until a day from now."""
+        # No later than now: an appliance whose clock is ahead may be corrected.
         mark = min(self.since if self.reached is None else self.reached, now)
         begin = self.since if math.isinf(overlap) else max(self.since, math.floor(mark - overlap))
         # A second early: whether bounds are inclusive is not known.
-        return TimeWindow(begin - 1, math.ceil(now) + MAX_CLOCK_AHEAD_S)
+        return TimeWindow(begin - 1, math.ceil(now) + _MAX_CLOCK_AHEAD_S)
 
     def undelivered(self, events: Iterable[EventMetadata]) -> list[EventMetadata]:
         """Return the events that are not covered yet, ascending and once each."""
@@ -57,7 +46,6 @@ class Watermark:
         return [missing[key] for key in sorted(missing)]
 
     def is_late(self, event: EventMetadata) -> bool:
-        """Return whether a newer event was delivered before."""
         return self.newest is not None and event.recorded_ts < self.newest
 
     def after(self, events: Iterable[EventMetadata]) -> "Watermark":
@@ -67,20 +55,18 @@ class Watermark:
             return self
         newest_ts = max(recorded_ts for recorded_ts, _ in keys)
         newest = newest_ts if self.newest is None else max(self.newest, newest_ts)
-        mark = evolve(self, newest=newest, delivered={**self.delivered, **keys})
-        return mark.with_reached(newest_ts)
+        return evolve(self, newest=newest, delivered={**self.delivered, **keys}).with_reached(newest_ts)
 
     def with_reached(self, recorded_ts: float) -> "Watermark":
         """Return the watermark once an event of that recording time was listed, of whatever kind."""
         return evolve(self, reached=recorded_ts if self.reached is None else max(self.reached, recorded_ts))
 
-    def prune_before(self, recorded_ts: float) -> "Watermark":
-        """Return the watermark without the keys of events that are too old to be listed again.
+    def to_dict(self) -> dict[str, Any]:
+        # One flat array of keys: it is the longest part by far.
+        return {**asdict(self, recurse=False), "delivered": [part for key in sorted(self.delivered) for part in key]}
 
-        Args:
-            recorded_ts: The caller has listed and delivered all that was recorded earlier, and nothing more of it can
-                be collected in time.
-        """
+    def prune_before(self, recorded_ts: float) -> "Watermark":
+        """Return the watermark without the events recorded earlier: nothing more of then can be collected in time."""
         since = math.floor(recorded_ts)
         if since <= self.since:
             return self
