@@ -115,12 +115,9 @@ class FileLock:
     """
 
     def __init__(self, path: Path, *, busy: str, owner: Path | None = None) -> None:
-        """Set what is locked; nothing is opened.
+        """Set the lock's file, and the error's message where another has the lock; nothing is opened.
 
-        Args:
-            path: The lock's file; it is created where it is missing.
-            busy: The error's message where another has the lock.
-            owner: A file. The lock is refused to any other owner as long as that file exists.
+        The owner is a file: as long as it exists, the lock is refused to any other owner.
         """
         require_extra("storage", "filelock")
         self._path, self._busy, self._owner = path, busy, owner

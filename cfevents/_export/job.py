@@ -49,7 +49,6 @@ class APISource:
     details: bool
 
     async def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
-        """Yield the events after the progress's position, a slice of the window at a time."""
         stream = self.client.list_events(
             connector_id,
             since=progress.since,
@@ -75,7 +74,6 @@ class ArchiveSource:
     details: bool
 
     async def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
-        """Yield the events after the progress's position, ascending."""
         last = None if progress.after is None else tuple(json.loads(progress.after))
         since = progress.since if last is None else max(last[0], progress.since)
         stream = self.archive.list_events(connector_id, since=since, until=progress.until, kind=self.kinds or None)

@@ -39,7 +39,6 @@ class ExportProgress:
 
     @property
     def is_complete(self) -> bool:
-        """True when every connector is complete."""
         return self.done == len(self.connectors)
 
 
@@ -147,9 +146,8 @@ class Staging:
             self.folder.rmdir()
 
     def _close_data(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _damaged(self, reason: str) -> ArchiveError:
         return ArchiveError(f"{self.folder} is damaged ({reason}): --restart throws it away")

@@ -144,17 +144,11 @@ def plan_sync(
     """Decide for each connector whether it goes on or restarts, and store that in the open transaction.
 
     Otherwise a process that is killed before the first event comes would later start at another time. A sync with
-    payloads has checkpoints of its own, so that payloads that are missing come.
-
-    Args:
-        connection: The connection.
-        request: The connectors, the kinds, and the time from which they are followed.
-        is_since_given: Whether the caller gave that time, or it is now.
-        details: Whether payloads are stored too.
+    payloads has checkpoints of its own, so that payloads that are missing come. Where `is_since_given` is false, the
+    request's time is now.
 
     Returns:
-        The checkpoint to follow from, and by connector the time from which it is followed, in seconds since the Unix
-        epoch.
+        The checkpoint to follow from, and when each connector begins, in seconds since the Unix epoch.
     """
     known = _stored_checkpoints(connection, request, details=details)
     since = request.since
@@ -180,14 +174,9 @@ def plan_sync(
 def select_events(
     connection: sqlite3.Connection, account_id: str | None, columns: tuple[str, ...], rest: str, values: Row
 ) -> list[EventDetail]:
-    """Return events of a connector.
+    """Return events of a connector, by the rest of the statement after the connector, and all values from it on.
 
-    Args:
-        connection: The connection.
-        account_id: The account; None where the archive has one alone.
-        columns: `LISTED`, with `PAYLOAD` or without.
-        rest: The rest of the statement, after the connector.
-        values: The values of its parameters, from the connector on.
+    The columns are `LISTED`, with `PAYLOAD` or without. Without an account the archive must have one alone.
     """
     statement = f"SELECT {', '.join(columns)} FROM events WHERE {_KEY} {rest}"  # noqa: S608 - all of it is ours
     rows = connection.execute(statement, (_account(connection, account_id), *values)).fetchall()
