@@ -1,1 +1,1 @@
-"""What the other packages pass around: plain attrs classes, no I/O, no parsing."""
+"""The plain attrs classes that the other packages pass around; no I/O, no parsing."""

@@ -17,15 +17,11 @@ from cfevents.events import Event
 # Not compiled here: importing has to be quick, and re caches what it compiled.
 _ID = r"(0|-?[1-9][0-9]{0,18})\.(0|-?[1-9][0-9]{0,18})"
 
-INT64 = range(-(2**63), 2**63)
-"""The whole numbers that databases and data frames can hold."""
-
-SUMMARY_FIELDS = ("kind", "recorded_at", "collected_at", "sequence")
-"""The columns of listed events in a notebook."""
+INT64 = range(-(2**63), 2**63)  # what databases and data frames can hold
+SUMMARY_FIELDS = ("kind", "recorded_at", "collected_at", "sequence")  # of a listed event in a notebook
 
 
 def _as_datetime(seconds: float, name: str) -> datetime:
-    """Convert seconds since the Unix epoch to an aware UTC datetime."""
     try:
         return EPOCH + timedelta(seconds=seconds)
     except OverflowError:
@@ -37,18 +33,15 @@ def whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _finite(_instance: object, attribute: Any, value: Any) -> None:
+def _validate_number(_instance: object, attribute: Any, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{attribute.name} must be a number, not {type(value).__name__}")
     if isinstance(value, int) and value not in INT64:
         raise ValueError(f"{attribute.name} must be a number of 64 bits")
     if not math.isfinite(value):
         raise ValueError(f"{attribute.name} must be finite, not {value}")
-
-
-def _is_whole(_instance: object, attribute: Any, value: Any) -> None:
-    if not isinstance(value, int):
-        raise ValueError(f"{attribute.name} must be a whole number, not {value}")
+    if attribute.name == "sequence" and not isinstance(value, int):
+        raise ValueError(f"sequence must be a whole number, not {value}")
 
 
 @frozen(order=True)
@@ -64,10 +57,10 @@ class EventId:
 
     __module__ = "cfevents"
 
-    recorded_ts: int | float = field(converter=whole, validator=_finite)
+    recorded_ts: int | float = field(converter=whole, validator=_validate_number)
     """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
 
-    sequence: int = field(converter=whole, validator=[_finite, _is_whole])
+    sequence: int = field(converter=whole, validator=_validate_number)
     """Sequence number, which orders events with the same timestamp (``n``)."""
 
     def __str__(self) -> str:
@@ -206,36 +199,29 @@ class RecordedEvent:
     def _repr_html_(self) -> str:
         from cfevents._html import fields_of, format_date  # noqa: PLC0415 - for notebooks only
 
-        summary = {
+        names = [field.name for field in fields(type(self.event)) if field.name != "kind"]
+        values = {
             "kind": self.kind,
             "description": getattr(self.event, "description", "not documented"),
             "recorded_at": format_date(self.recorded_ts),
             "sequence": self.sequence,
             "version": self.version,
+            **{f"event.{name}": getattr(self.event, name) or None for name in names},
+            "extra": self.extra or None,
         }
-        names = [field.name for field in fields(type(self.event))]
-        payload = {f"event.{name}": getattr(self.event, name) or None for name in names}
-        payload.pop("event.kind", None)
-        return fields_of(f"Recorded event {self.id}", {**summary, **payload, "extra": self.extra or None})
+        return fields_of(f"Recorded event {self.id}", values)
 
 
+# The API's names of attributes, where they differ from ours.
 WIRE_NAMES: Mapping[type, Mapping[str, str]] = {
     EventMetadata: {"kind": "k", "recorded_ts": "t", "sequence": "n", "collected_ts": "a"},
     RecordedEvent: {"event": "e", "recorded_ts": "t", "sequence": "n", "version": "v"},
 }
-"""The API's names of attributes, where they differ from ours, by class."""
-
 EventReference: TypeAlias = EventMetadata | RecordedEvent | EventId | str
-"""An event as an argument: a listed or recorded one, its id, or the id as text."""
 
 
 def event_id(event: EventReference) -> EventId:
-    """Return the id of an event.
-
-    Raises:
-        TypeError: It is of none of those types.
-        ValueError: It is text and not an event id.
-    """
+    """Return the id of an event; raises as `EventId.parse` does."""
     if isinstance(event, EventMetadata | RecordedEvent):
         return event.id
     return event if isinstance(event, EventId) else EventId.parse(event)
@@ -312,7 +298,6 @@ class Latest:
 
 
 def summary_fields(event: EventMetadata) -> dict[str, Any]:
-    """Return the columns of a listed event in a notebook."""
     from cfevents._html import format_date  # noqa: PLC0415 - for notebooks only
 
     values = (event.kind, format_date(event.recorded_ts), format_date(event.collected_ts), event.sequence)

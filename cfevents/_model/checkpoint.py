@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
+# The key of an event of one connector: its recording time, and its sequence number.
 EventKey: TypeAlias = tuple[int | float, int]
-"""The key of an event of one connector: its recording time, and its sequence number."""
 
 _LISTING_VERSION = 1
 _MAX_REASON_CHARS = 300
@@ -96,18 +96,12 @@ class Checkpoint:
 def read_state(text: str, version: int, cls: type[S], *, partial: bool = False) -> S:
     """Parse saved state: a JSON object with the fields of an attrs class, and its ``version``.
 
-    Nothing is converted and nothing is ignored: each value has exactly the type of its field.
-
-    Args:
-        text: The JSON text.
-        version: The version that is understood.
-        cls: The attrs class.
-        partial: Whether fields that have a default may be missing.
+    Nothing is converted and nothing is ignored: each value has exactly the type of its field. If the state is
+    ``partial``, fields that have a default may be missing.
 
     Raises:
         TypeError: The argument is not text.
-        ValueError: The text is something else; the message is one line that ends with the place, as in
-            ``expected int, not '5' @ $.since``.
+        ValueError: It is something else; the one line ends with the place, as in ``expected int, not '5' @ $.since``.
     """
     if not isinstance(text, str):
         raise TypeError(f"a checkpoint must be text, not {type(text).__name__}")
@@ -144,10 +138,7 @@ def _strict_converter(partial: bool) -> "Converter":
     for field_type, hook in _HOOKS.items():
         converter.register_structure_hook_func(functools.partial(operator.eq, field_type), hook)
 
-    @converter.register_structure_hook_factory(has)
-    def _(cls: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-        return _object_hook(cls, converter, partial)
-
+    converter.register_structure_hook_factory(has, lambda cls: _object_hook(cls, converter, partial))
     return converter
 
 
@@ -195,8 +186,7 @@ def _event_key(raw: Any) -> EventKey:
 
 
 def _flat_event_keys(raw: Any, _: Any) -> dict[EventKey, None]:
-    """Convert an array that holds a time and a sequence number by turns."""
-    flat = _require_type(raw, list)
+    flat = _require_type(raw, list)  # a time and a sequence number by turns
     return dict.fromkeys(_event_key([*pair]) for pair in zip(flat[::2], flat[1::2], strict=True))
 
 

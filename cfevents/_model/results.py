@@ -12,11 +12,9 @@ from cfevents.events import PAYLOAD_FIELDS
 
 E = TypeVar("E")
 
+# The columns that a table or a file has of a listed event, and besides those of a payload.
 EVENT_COLUMNS = ("connector_id", "id", "recorded_at", "collected_at", "sequence", "kind")
-"""The columns that a table or a file has of a listed event."""
-
 PAYLOAD_COLUMNS = ("version", *PAYLOAD_FIELDS, "extra")
-"""The columns that it has of a payload, besides those."""
 
 
 @frozen
@@ -101,9 +99,6 @@ class Page:
 class EventBatch(NamedTuple):
     """Events that were read together."""
 
-    connector_ids: str | Sequence[str]
-    """The connector of all events, or of each one."""
-
+    connector_ids: str | Sequence[str]  # the connector of all events, or of each one
     events: Sequence[EventMetadata]
-    recorded: Sequence[RecordedEvent | None] | None = None
-    """The payloads, where they are read."""
+    recorded: Sequence[RecordedEvent | None] | None = None  # the payloads, where they are read
