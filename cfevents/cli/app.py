@@ -14,6 +14,7 @@ from cfevents._version import __version__
 from cfevents.cli.console.errors import debug_option, exit_on_failure, log_to_stderr, print_causes
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.options import (
+    Options,
     archive_option,
     connectors_options,
     details_option,
@@ -29,8 +30,6 @@ from cfevents.cli.options import (
     window_options,
 )
 
-_SEVERITIES = ("info", "warning", "error", "critical")
-_EXPORT_FORMATS = ("parquet", "csv", "ndjson")
 _FILE = click.Path(dir_okay=False)
 
 
@@ -59,7 +58,7 @@ class Application(click.Group):
 
 def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
     """Run a function of a module of `cfevents.cli.commands`, on an event loop if it is a coroutine function."""
-    result = getattr(import_module(f"cfevents.cli.commands.{module}"), function)(**options)
+    result = getattr(import_module(f"cfevents.cli.commands.{module}"), function)(Options(**options))
     if result is not None:
         import asyncio  # noqa: PLC0415 - not needed for --help and --version
 
@@ -178,7 +177,11 @@ def fill_archive(**options: Any) -> None:
 @connectors_options
 @window_options
 @click.option("--details", is_flag=True, help="Name tunnel, bundle or version; one request per payload.")
-@click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 3 on a finding this severe or worse.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(("info", "warning", "error", "critical")),
+    help="Exit with 3 on a finding this severe or worse.",
+)
 @reading_options
 def report_events(**options: Any) -> None:
     """Report what failed, is stuck, crashed or was cut off, the worst first.
@@ -203,7 +206,7 @@ def report_events(**options: Any) -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(_EXPORT_FORMATS),
+    type=click.Choice(("parquet", "csv", "ndjson")),
     help="Default: the suffix of PATH; ndjson for -.",
 )
 @click.option("--restart", is_flag=True, help="Discard what an interrupted export gathered.")

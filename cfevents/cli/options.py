@@ -1,7 +1,7 @@
-"""Options and arguments that several commands share, and the checks of their combinations."""
+"""Options and arguments: those that several commands share, and the values that a command receives."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -11,6 +11,36 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Options(NamedTuple):
+    """The arguments and options of a command; those that it does not have keep these defaults."""
+
+    connectors: tuple[str, ...] = ()
+    all_: bool = False
+    connector: str | None = None
+    event_id: str | None = None
+    path: str = ""
+    archive: str | None = None
+    simulate: bool = False
+    speed: float | None = None
+    since: Any = None  # text; in UTC a datetime, after check_options
+    until: Any = None
+    zone: Zone | None = None
+    kinds: tuple[str, ...] = ()
+    details: bool = False
+    page_size: int | None = None
+    limit: int | None = None
+    follow: bool = False
+    interval: str = ""
+    lookback: str = ""
+    checkpoint: str | None = None
+    output: str | None = None
+    format_: str | None = None
+    restart: bool = False
+    fail_on: Any = None
+    as_json: bool = False
+    port: int = 0
 
 
 def _exclude_other_source(context: click.Context, _: click.Parameter, value: Any) -> Any:
@@ -133,26 +163,3 @@ def example(*lines: str) -> str:
 def usage_error(message: str) -> click.UsageError:
     """Return a usage error of the command that runs, whose ``--help`` the message then names."""
     return click.UsageError(message, ctx=click.get_current_context())
-
-
-def require_connectors(connectors: tuple[str, ...], all_: bool, *, optional: bool) -> None:
-    """Check that connectors or ``--all`` were given, not both.
-
-    Args:
-        connectors: The given ids.
-        all_: Whether ``--all`` was given.
-        optional: Whether both may be left out, as with ``--simulate``.
-
-    Raises:
-        UsageError: Both were given, or neither.
-    """
-    if connectors and all_:
-        raise usage_error("Give CONNECTOR or --all, not both.")
-    if not (connectors or all_ or optional):
-        raise usage_error("CONNECTOR is missing: 'cfevents connectors' lists them; --all selects all.")
-
-
-def require_simulate(speed: float | None, simulate: bool) -> None:
-    """Raise UsageError for ``--speed`` without ``--simulate``."""
-    if speed is not None and not simulate:
-        raise usage_error("--speed needs --simulate.")

@@ -2,35 +2,27 @@
 
 import heapq
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
-from datetime import datetime
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import aiohttp
 from stamina import instrumentation
 
-from cfevents import (
-    ArchiveError,
-    Budget,
-    Client,
-    EventStream,
-    Fleet,
-    FleetEvent,
-    FleetStream,
-    RecordedEvent,
-    _time,
-)
+from cfevents import ArchiveError, Budget, Client, EventStream, Fleet, FleetEvent, FleetStream, _time
+from cfevents._time import TimeLike
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
+from cfevents.cli.options import Options, usage_error
 from cfevents.storage import Archive, ArchivedStream
 from cfevents.testing import LiveHistory, Simulator
 
-Streams: TypeAlias = Mapping[str, EventStream | FleetStream | ArchivedStream]
-"""Streams by connector; the one of a fleet, whose events name their connectors, under an empty id."""
+_Stream: TypeAlias = EventStream | FleetStream | ArchivedStream
+_Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
+_Head: TypeAlias = tuple[tuple[float, int], int, FleetEvent[Any], AsyncGenerator[FleetEvent[Any], None]]
 
 # Events of a batch that is merged from several streams.
 _MERGED_BATCH_EVENTS = 1000
@@ -39,38 +31,56 @@ _MAX_PAYLOAD_REQUESTS = 8
 _MAX_NAMED_IDS = 5
 
 
-def simulated_account(port: int = 0, speed: float = 1) -> tuple[Simulator, str]:
-    """Create the simulated account: the past of a week up to now, which then goes on.
+def check_options(options: Options) -> Options:
+    """Check the source that the options name, and return them with times without an offset converted to UTC.
 
-    All processes of one UTC day see the same past, so that one can get what another has listed.
-
-    Args:
-        port: The port to listen on; 0 for a free one.
-        speed: How much faster than real time its appliances live from now on.
-
-    Returns:
-        The simulator, not yet started, and the id of its first connector.
+    Raises:
+        UsageError: There is no connector, or more than the command can mean; or ``--speed`` has nothing to speed up.
+        WrongUsage: A time has no offset, and there is no zone; or it is outside the years 1 to 9999.
     """
-    history = LiveHistory(speed=speed, clock=_time.now)
+    if options.connectors and options.all_:
+        raise usage_error("Give CONNECTOR or --all, not both.")
+    if not (options.connectors or options.all_ or options.simulate or options.archive is not None):
+        raise usage_error("CONNECTOR is missing: 'cfevents connectors' lists them; --all selects all.")
+    if options.speed is not None and not options.simulate:
+        raise usage_error("--speed needs --simulate.")
+    since, until = _to_utc(options.zone, "since", options.since), _to_utc(options.zone, "until", options.until)
+    return options._replace(since=since, until=until)
+
+
+def _to_utc(zone: Zone | None, name: str, bound: TimeLike | None) -> TimeLike | None:
+    time = _time.parse_naive(bound) if isinstance(bound, str) else None
+    if time is None:
+        return bound
+    if zone is None:
+        raise WrongUsage(
+            f"{name}={bound!r} has no time zone: write '{time.isoformat()}Z' for UTC, or an offset such as '+01:00', "
+            "or name the zone: --tz Europe/Berlin, or --tz local"
+        )
+    try:
+        return zone.to_utc(time, latest=name == "until")
+    except (OverflowError, OSError, ValueError):
+        raise WrongUsage(f"{name}={bound!r} is outside the years 1 to 9999") from None
+
+
+def simulated_account(port: int = 0, speed: float | None = None) -> tuple[Simulator, str]:
+    """Return the simulator of an account with the past week, not yet started, and the id of its first connector.
+
+    All processes of one UTC day see the same past, so that one can get what another has listed. Time goes on from now,
+    `speed` times as fast.
+    """
+    history = LiveHistory(speed=speed or 1, clock=_time.now)
     return Simulator(history=history, port=port), next(iter(history.events))
 
 
 @asynccontextmanager
-async def open_client(simulate: bool, speed: float | None = None) -> AsyncIterator[Client]:
-    """Open a client, and show its waits in the status line.
-
-    Args:
-        simulate: Whether to read from a simulated account, which runs as long as the client.
-        speed: How much faster than real time that account lives; None for real time.
-
-    Raises:
-        ConfigurationError: The environment lacks credentials or an account.
-    """
+async def open_client(options: Options) -> AsyncIterator[Client]:
+    """Open a client, of a simulated account if the options say so, and show its waits in the status line."""
     async with AsyncExitStack() as stack:
         stack.enter_context(_stamina_silenced())
         budget = Budget()
-        if simulate:
-            simulator = await stack.enter_async_context(simulated_account(speed=speed or 1)[0])
+        if options.simulate:
+            simulator = await stack.enter_async_context(simulated_account(speed=options.speed)[0])
             # A session of our own: the client's would use the environment's proxy, which cannot reach this machine.
             session = await stack.enter_async_context(aiohttp.ClientSession())
             client = Client(**simulator.client_options, session=session, budget=budget)
@@ -93,27 +103,16 @@ def _stamina_silenced() -> Iterator[None]:
         instrumentation.set_on_retry_hooks(before)
 
 
-async def connector_or_first(client: Client, connector: str | None) -> str:
-    """Return the given connector, by default the account's first."""
-    return (await client.list_connectors())[0].id if connector is None else connector
-
-
-async def connectors_or_first(client: Client, connectors: tuple[str, ...], all_: bool) -> list[str] | Fleet:
+async def connectors_or_first(client: Client, options: Options) -> list[str] | Fleet:
     """Return all connectors, the given ones, or by default the account's first."""
-    if all_:
+    if options.all_:
         return client.fleet()
-    with arguments_checked():
-        return list(dict.fromkeys(connectors)) or [await connector_or_first(client, None)]
+    return list(dict.fromkeys(options.connectors)) or [(await client.list_connectors())[0].id]
 
 
 @asynccontextmanager
 async def open_archive(path: str) -> AsyncIterator[Archive]:
-    """Open an archive for reading: the environment's account, or, if that is not in it, the only one that is.
-
-    Raises:
-        ArchiveError: The archive cannot be opened.
-        WrongUsage: The archive has several other accounts.
-    """
+    """Open an archive for reading: the environment's account, or, if that is not in it, the only one that is."""
     account = os.environ.get("CLOUDFLARE_ACCOUNT_ID", "").strip() or None
     async with AsyncExitStack() as stack:
         archive = await stack.enter_async_context(Archive(path, account_id=account))
@@ -127,16 +126,13 @@ async def open_archive(path: str) -> AsyncIterator[Archive]:
         yield archive
 
 
-async def archived_connectors(
-    archive: Archive, connectors: tuple[str, ...], all_: bool = False, hint: str = "; --all selects all"
-) -> tuple[list[str], str]:
-    """Return the given connectors of an archive, all, or by default its only one.
+def open_reader(options: Options) -> AbstractAsyncContextManager[Client | Archive]:
+    """Open the archive, or else the API."""
+    return open_client(options) if options.archive is None else open_archive(options.archive)
 
-    Args:
-        archive: The archive.
-        connectors: The given ids.
-        all_: Whether all are meant.
-        hint: What the message adds if none was given and there are several.
+
+async def archived_connectors(archive: Archive, options: Options) -> tuple[list[str], str]:
+    """Return the given connectors of an archive, all, or by default its only one.
 
     Returns:
         Those that the archive has; and a message about the others, which is empty if there are none.
@@ -148,10 +144,11 @@ async def archived_connectors(
     ids = await archive.list_connectors()
     if not ids:
         raise Failure("the archive is empty: 'cfevents archive PATH' fills it")
-    if not connectors and len(ids) > 1 and not all_:
+    if not options.connectors and len(ids) > 1 and not options.all_:
+        hint = "" if options.event_id else "; --all selects all"
         raise WrongUsage(f"CONNECTOR is missing: the archive has {_id_list(ids)}{hint}")
-    known = [connector_id for connector_id in dict.fromkeys(connectors or ids) if connector_id in ids]
-    unknown = [connector_id for connector_id in connectors if connector_id not in ids]
+    known = [connector_id for connector_id in dict.fromkeys(options.connectors or ids) if connector_id in ids]
+    unknown = [connector_id for connector_id in options.connectors if connector_id not in ids]
     message = f"the archive has nothing of {', '.join(unknown)}; it has {_id_list(ids)}" if unknown else ""
     if not known:
         raise Failure(message)
@@ -163,106 +160,54 @@ def _id_list(ids: list[str]) -> str:
     return ", ".join(ids[:_MAX_NAMED_IDS]) + (f", and {more} more" if more > 0 else "")
 
 
-@asynccontextmanager
-async def open_source(
-    archive: str | None, simulate: bool, connectors: tuple[str, ...], all_: bool
-) -> AsyncIterator["ClientSource | ArchivedSource"]:
-    """Open the archive, or else the API.
+class Source(NamedTuple):
+    """An open client or archive, and the connectors to read: all of an account and several as a fleet."""
 
-    Raises:
-        Failure: The archive lacks a connector; raised at the end, when the others were read.
-    """
-    if archive is None:
-        async with open_client(simulate) as client:
-            yield ClientSource(client, await connectors_or_first(client, connectors, all_))
-        return
-    async with open_archive(archive) as opened:
-        known, message = await archived_connectors(opened, connectors, all_)
-        yield ArchivedSource(opened, known)
+    reader: Client | Archive
+    connectors: list[str]
+    fleet: Fleet | None = None
+
+    @property
+    def several(self) -> bool:
+        """Whether there may be more than one connector."""
+        return self.fleet is not None or len(self.connectors) > 1
+
+
+@asynccontextmanager
+async def open_source(options: Options) -> AsyncIterator[Source]:
+    """Open the archive, or else the API; raise Failure at the end if the archive lacks a connector."""
+    message = ""
+    async with open_reader(options) as reader:
+        if isinstance(reader, Archive):
+            known, message = await archived_connectors(reader, options)
+            yield Source(reader, known)
+        elif isinstance(chosen := await connectors_or_first(reader, options), Fleet):
+            yield Source(reader, [], chosen)
+        elif len(chosen) == 1:
+            yield Source(reader, chosen)
+        else:
+            with arguments_checked():
+                fleet = reader.fleet(chosen)
+            yield Source(reader, [], fleet)
     if message:
         raise Failure(message)
 
 
-class ClientSource:
-    """The events of some connectors, from the API."""
-
-    def __init__(self, client: Client, connectors: list[str] | Fleet) -> None:
-        """Read from an open client; `several` is whether there may be more than one connector.
-
-        Raises:
-            WrongUsage: Several ids were given, and one is invalid.
-        """
-        self._client, self._connector_id = client, ""
-        self.several = isinstance(connectors, Fleet) or len(connectors) > 1
-        if isinstance(connectors, Fleet):
-            self._fleet = connectors
-        elif self.several:
-            with arguments_checked():
-                self._fleet = client.fleet(connectors)
-        else:
-            [self._connector_id] = connectors
-
-    def list_events(self, *, limit: int | None, page_size: int | None, **window: Any) -> Streams:
-        """Return the streams of a window; raise ValueError or TypeError for a window without meaning."""
-        if self.several:
-            return {"": self._fleet.list_events(page_size=page_size, **window)}
-        # With a limit, the next page may not be needed.
-        prefetch = 1 if limit is None else 0
-        stream = self._client.list_events(self._connector_id, page_size=page_size, prefetch=prefetch, **window)
-        return {self._connector_id: stream}
-
-    async def latest_events(self) -> AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]:
-        """Yield the latest events, connector by connector."""
-        if self.several:
-            async with aclosing(self._fleet.latest_events()) as events:
-                async for event in events:
-                    yield [event]
-            return
-        with arguments_checked():
-            latest = await self._client.latest_events(self._connector_id)
-        yield [FleetEvent(self._connector_id, event) for event in latest]
-
-
-class ArchivedSource:
-    """The events of some connectors, from an archive."""
-
-    def __init__(self, archive: Archive, connectors: list[str]) -> None:
-        """Read from an open archive; `several` is whether there is more than one connector."""
-        self._archive, self._connectors = archive, connectors
-        self.several = len(connectors) > 1
-
-    def list_events(self, *, limit: int | None, page_size: int | None, **window: Any) -> Streams:
-        """Return the streams of a window; raise ValueError or TypeError for a window without meaning."""
-        del limit, page_size  # they save requests, and an archive needs none
-        return {name: self._archive.list_events(name, **window) for name in self._connectors}
-
-    async def latest_events(self) -> AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]:
-        """Yield the latest events, connector by connector."""
-        for connector_id in self._connectors:
-            yield [FleetEvent(connector_id, event) for event in await self._archive.latest_events(connector_id)]
-
-
-async def read_batches(
-    streams: Streams, *, details: bool, limit: int | None = None
-) -> AsyncGenerator[Sequence[FleetEvent[Any]], None]:
-    """Yield the events of a stream as they come, or those of several ascending streams merged into one.
-
-    Args:
-        streams: At least one.
-        details: Whether to read the payloads.
-        limit: How many events are needed, if not all.
-    """
-    batches = [_read_stream(name, stream, details, limit) for name, stream in streams.items()]
+async def read_batches(source: Source, streams: Sequence[_Stream], options: Options) -> _Batches:
+    """Yield the events of one stream as they come, or those of several ascending streams merged into one."""
+    # A fleet's events name their connectors.
+    batches = [
+        _read_stream(connector_id, stream, options)
+        for connector_id, stream in zip(source.connectors or [""], streams, strict=True)
+    ]
     async with aclosing(_merge(batches) if len(batches) > 1 else batches[0]) as merged:
         async for batch in merged:
             yield batch
 
 
-async def _read_stream(
-    connector_id: str, stream: EventStream | FleetStream | ArchivedStream, details: bool, limit: int | None
-) -> AsyncGenerator[Sequence[FleetEvent[Any]], None]:
-    if details:
-        concurrency = min(_MAX_PAYLOAD_REQUESTS, limit or _MAX_PAYLOAD_REQUESTS)
+async def _read_stream(connector_id: str, stream: _Stream, options: Options) -> _Batches:
+    if options.details:
+        concurrency = min(_MAX_PAYLOAD_REQUESTS, options.limit or _MAX_PAYLOAD_REQUESTS)
         async with aclosing(stream.details(concurrency=concurrency)) as items:
             async for item in items:
                 yield [item if isinstance(item, FleetEvent) else FleetEvent(connector_id, item)]
@@ -271,10 +216,6 @@ async def _read_stream(
         async for batch in batches:
             ids = batch.connector_ids
             yield list(map(FleetEvent, repeat(ids) if isinstance(ids, str) else ids, batch.events))
-
-
-_Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
-_Head: TypeAlias = tuple[tuple[float, int], int, FleetEvent[Any], AsyncGenerator[FleetEvent[Any], None]]
 
 
 async def _merge(sources: list[_Batches]) -> _Batches:
@@ -309,27 +250,3 @@ async def _next_head(number: int, source: AsyncGenerator[FleetEvent[Any], None])
         return None
     event = metadata_of(item)
     return (event.recorded_ts, event.sequence), number, item, source
-
-
-def resolve_bounds(zone: Zone | None, **bounds: str | None) -> dict[str, Any]:
-    """Return the bounds of a window, with times without an offset converted from a zone to UTC.
-
-    Raises:
-        WrongUsage: A time has no offset, and there is no zone; or it is outside the years 1 to 9999.
-    """
-    return {name: _resolve(zone, name, text) for name, text in bounds.items()}
-
-
-def _resolve(zone: Zone | None, name: str, text: str | None) -> str | datetime | None:
-    time = None if text is None else _time.parse_naive(text)
-    if time is None:
-        return text
-    if zone is None:
-        raise WrongUsage(
-            f"{name}={text!r} has no time zone: write '{time.isoformat()}Z' for UTC, or an offset such as '+01:00', or "
-            "name the zone: --tz Europe/Berlin, or --tz local"
-        )
-    try:
-        return zone.to_utc(time, latest=name == "until")
-    except (OverflowError, OSError, ValueError):
-        raise WrongUsage(f"{name}={text!r} is outside the years 1 to 9999") from None

@@ -9,7 +9,8 @@ import pytest
 from click.testing import Result
 
 from cfevents.cli.console.output import Zone
-from cfevents.cli.sources import resolve_bounds
+from cfevents.cli.options import Options
+from cfevents.cli.sources import check_options
 
 if TYPE_CHECKING:
     from cfevents.testing import Simulator
@@ -111,7 +112,8 @@ def test_ambiguous_hour_widens_the_window(account: "Simulator", invoke: Invoke) 
 
 @pytest.mark.parametrize("text", ["24h", "1767225600", "20260101123", "2026-01-01T00:00Z", "yesterday", "1"])
 def test_what_is_no_time_without_a_zone_is_left_to_the_library(text: str) -> None:
-    assert resolve_bounds(None, since=text, until=None) == {"since": text, "until": None}
+    options = Options(simulate=True, since=text)
+    assert check_options(options) == options
 
 
 def test_time_at_the_edge_of_the_calendar(account: "Simulator", invoke: Invoke) -> None:

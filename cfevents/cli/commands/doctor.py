@@ -1,6 +1,6 @@
 """The command that checks what works, and how the API behaves."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
 import click
 from attrs import evolve
@@ -9,17 +9,20 @@ import cfevents
 from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import Colour, Row, View, write_stdout
 from cfevents.cli.console.views import severity_colour, writer
+from cfevents.cli.options import Options
 from cfevents.cli.sources import open_client
-from cfevents.doctor import Check, DoctorReport, examine, misconfigured
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from cfevents.doctor import Check, examine, misconfigured
 
 
-async def print_diagnosis(*, connector: str | None, as_json: bool, simulate: bool) -> None:
+async def print_diagnosis(options: Options) -> None:
     """Print a row for each check, or all of them as JSON; the status is 1 if a check failed."""
-    report = await _examine(connector, simulate)
-    if as_json:
+    try:
+        async with open_client(options) as client:
+            with arguments_checked():
+                report = await examine(client, options.connector, from_environment=not options.simulate)
+    except cfevents.ConfigurationError as error:
+        report = misconfigured(error)
+    if options.as_json:
         write_stdout(report.to_json() + "\n")
     else:
         writer(_CHECKS, "table")([*_merge_unknown(report.checks)])
@@ -28,16 +31,7 @@ async def print_diagnosis(*, connector: str | None, as_json: bool, simulate: boo
         raise click.exceptions.Exit(1)
 
 
-async def _examine(connector: str | None, simulate: bool) -> DoctorReport:
-    try:
-        async with open_client(simulate) as client:
-            with arguments_checked():
-                return await examine(client, connector, from_environment=not simulate)
-    except cfevents.ConfigurationError as error:
-        return misconfigured(error)
-
-
-def _merge_unknown(checks: "Sequence[Check]") -> "Iterator[Check]":
+def _merge_unknown(checks: Sequence[Check]) -> Iterator[Check]:
     """Yield the checks, those that are unknown for the same reason as one."""
     unknown: dict[str, list[str]] = {}
     for check in checks:

@@ -1,15 +1,14 @@
 """The command that writes events to a file."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-from cfevents import Client, NotFoundError
+from cfevents import Client, Fleet, NotFoundError
 from cfevents._export.formats import Format, format_named
 from cfevents._export.job import APISource, ArchiveSource, Chunk, ChunkSource, export, gather, require_same
 from cfevents._export.staging import ExportProgress, Staging
@@ -17,16 +16,10 @@ from cfevents._html import counted
 from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeLike, TimeWindow
 from cfevents.cli.console.errors import Failure, arguments_checked, window_text
-from cfevents.cli.console.output import Zone, printable, write_stdout
+from cfevents.cli.console.output import printable, write_stdout
 from cfevents.cli.console.progress import clear_status_line, show_progress
-from cfevents.cli.options import require_connectors, usage_error
-from cfevents.cli.sources import (
-    archived_connectors,
-    connectors_or_first,
-    open_archive,
-    open_client,
-    resolve_bounds,
-)
+from cfevents.cli.options import Options, usage_error
+from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
 from cfevents.events import kind_names
 from cfevents.storage import Archive
 
@@ -34,76 +27,28 @@ _STDOUT = "-"
 _FORMATS_BY_SUFFIX = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
 
-class _ExportRequest(NamedTuple):
-    """The arguments of an export, but for its path."""
-
-    connectors: tuple[str, ...]
-    all_: bool
-    since: TimeLike
-    until: TimeLike | None
-    kinds: tuple[str, ...]
-    details: bool
-    archive: str | None
-    simulate: bool
-    format_: str
-
-    def options(self, account: str | None) -> dict[str, Any]:
-        """Return the options as JSON values, by which an interrupted export is recognised."""
-        return {
-            "CONNECTOR": ["--all"] if self.all_ else [*self.connectors],
-            "--since": _json_bound(self.since),
-            "--until": _json_bound(self.until),
-            "--kind": [*self.kinds],
-            "--details": self.details,
-            "--format": self.format_,
-            "--archive": None if self.archive is None else str(Path(self.archive).absolute()),
-            "CLOUDFLARE_ACCOUNT_ID": account,
-        }
-
-
-def _json_bound(bound: TimeLike | None) -> Any:
-    return bound.isoformat() if isinstance(bound, datetime) else bound
-
-
-class _Origin(NamedTuple):
-    source: ChunkSource
-    list_connectors: Callable[[], Awaitable[list[str]]]
-    account: str | None = None
-
-
-async def export_events(
-    *,
-    path: str,
-    restart: bool,
-    format_: str | None,
-    since: str,
-    until: str | None,
-    kinds: tuple[str, ...],
-    zone: Zone | None,
-    **options: Any,
-) -> None:
-    """Write events to a file or to stdout; the other options are those of `_ExportRequest`."""
-    bounds = resolve_bounds(zone, since=since, until=until)
-    request = _ExportRequest(**bounds, **options, kinds=tuple(sorted(set(kinds))), format_=format_ or _format_of(path))
-    require_connectors(request.connectors, request.all_, optional=request.simulate or request.archive is not None)
-    if path == _STDOUT and request.format_ == "parquet":
+async def export_events(options: Options) -> None:
+    """Write events to a file or to stdout."""
+    format_ = options.format_ or _format_of(options.path)
+    options = check_options(options)._replace(format_=format_, kinds=tuple(sorted(set(options.kinds))))
+    if options.path == _STDOUT and format_ == "parquet":
         raise usage_error("Parquet needs a file: name one instead of -.")
-    if path == _STDOUT and restart:
+    if options.path == _STDOUT and options.restart:
         raise usage_error("--restart needs a file: an export to stdout keeps nothing.")
     with arguments_checked():
         # Wrong arguments fail here, before a file is created.
-        kind_names(request.kinds or None)
-        window = TimeWindow.of(request.since, request.until)
-    form = format_named(request.format_, details=request.details)
-    async with _open_origin(request) as origin:
-        if path == _STDOUT:
-            await _print(origin, form, await _start(origin, request, window))
+        kind_names(options.kinds or None)
+        window = TimeWindow.of(options.since, options.until)
+    form = format_named(format_, details=options.details)
+    async with open_reader(options) as reader:
+        if options.path == _STDOUT:
+            await _print(reader, options, window, form)
             return
-        with Staging(Path(path)) as staging:
-            if restart:
+        with Staging(Path(options.path)) as staging:
+            if options.restart:
                 staging.discard()
-            count = await _write_file(staging, origin, form, request, window)
-    write_stdout(f"{count} event{'' if count == 1 else 's'} in {printable(path)}\n")
+            count = await _write_file(staging, reader, options, window, form)
+    write_stdout(f"{count} event{'' if count == 1 else 's'} in {printable(options.path)}\n")
 
 
 def _format_of(path: str) -> str:
@@ -115,65 +60,65 @@ def _format_of(path: str) -> str:
     return name
 
 
-@asynccontextmanager
-async def _open_origin(request: _ExportRequest) -> AsyncIterator[_Origin]:
-    chosen = request.connectors, request.all_
-    if request.archive is not None:
-        async with open_archive(request.archive) as archive:
-            archived = ArchiveSource(archive, request.kinds, request.details)
-            yield _Origin(archived, partial(_archived_connectors, archive, *chosen))
-        return
-    async with open_client(request.simulate) as client:
-        account = client.follow_events(client.fleet()).checkpoint.account_id
-        source = APISource(client, request.kinds, request.details)
-        yield _Origin(source, partial(_account_connectors, client, *chosen), account)
+async def _print(reader: Client | Archive, options: Options, window: TimeWindow, form: Format) -> None:
+    def print_data(data: bytes, _: ExportProgress) -> None:
+        clear_status_line()
+        click.echo(data, nl=False)
 
-
-async def _archived_connectors(archive: Archive, connectors: tuple[str, ...], all_: bool) -> list[str]:
-    known, missing = await archived_connectors(archive, connectors, all_)
-    if missing:
-        raise Failure(missing)
-    return known
-
-
-async def _account_connectors(client: Client, connectors: tuple[str, ...], all_: bool) -> list[str]:
-    chosen = await connectors_or_first(client, connectors, all_)
-    if isinstance(chosen, list):
-        with arguments_checked():
-            client.fleet(chosen)
-        return chosen
-    return [connector.id for connector in await client.list_connectors()]
-
-
-async def _start(origin: _Origin, request: _ExportRequest, window: TimeWindow) -> ExportProgress:
-    """Return the start of an export, whose connectors and window stay the same when it is resumed."""
-    connectors = await origin.list_connectors()
-    return ExportProgress(request.options(origin.account), tuple(connectors), window.since, window.until)
-
-
-async def _print(origin: _Origin, form: Format, progress: ExportProgress) -> None:
-    source = _WatchedSource(origin.source, progress)
+    progress = await _start(reader, options, window)
+    source = _WatchedSource(reader, options, progress)
     with show_progress(source.progress):
-        await gather(_print_data, progress, source, form)
-
-
-def _print_data(data: bytes, _: ExportProgress) -> None:
-    clear_status_line()
-    click.echo(data, nl=False)
+        await gather(print_data, progress, source, form)
 
 
 async def _write_file(
-    staging: Staging, origin: _Origin, form: Format, request: _ExportRequest, window: TimeWindow
+    staging: Staging, reader: Client | Archive, options: Options, window: TimeWindow, form: Format
 ) -> int:
     if progress := staging.read():
-        require_same(staging, progress, request.options(origin.account), window)
-        options = window_text(progress.since, progress.until)
-        click.echo(f"cfevents: resuming after {progress.events} events, {options}", err=True)
+        require_same(staging, progress, _identity(reader, options), window)
+        resumed = window_text(progress.since, progress.until)
+        click.echo(f"cfevents: resuming after {progress.events} events, {resumed}", err=True)
     else:
-        progress = await _start(origin, request, window)
-    source = _WatchedSource(origin.source, progress)
+        progress = await _start(reader, options, window)
+    source = _WatchedSource(reader, options, progress)
     with _kept_message(staging), show_progress(source.progress, prints=False):
         return await export(staging, progress, source, form)
+
+
+async def _start(reader: Client | Archive, options: Options, window: TimeWindow) -> ExportProgress:
+    """Return the start of an export, whose connectors and window stay the same when it is resumed."""
+    if isinstance(reader, Archive):
+        connectors, missing = await archived_connectors(reader, options)
+        if missing:
+            raise Failure(missing)
+    elif isinstance(chosen := await connectors_or_first(reader, options), Fleet):
+        connectors = [connector.id for connector in await reader.list_connectors()]
+    else:
+        connectors = chosen
+        with arguments_checked():
+            reader.fleet(connectors)
+    return ExportProgress(_identity(reader, options), tuple(connectors), window.since, window.until)
+
+
+def _identity(reader: Client | Archive, options: Options) -> dict[str, Any]:
+    """Return the options as JSON values, by which an interrupted export is recognised."""
+    account = None
+    if isinstance(reader, Client):
+        account = reader.follow_events(reader.fleet()).checkpoint.account_id
+    return {
+        "CONNECTOR": ["--all"] if options.all_ else [*options.connectors],
+        "--since": _json_bound(options.since),
+        "--until": _json_bound(options.until),
+        "--kind": [*options.kinds],
+        "--details": options.details,
+        "--format": options.format_,
+        "--archive": None if options.archive is None else str(Path(options.archive).absolute()),
+        "CLOUDFLARE_ACCOUNT_ID": account,
+    }
+
+
+def _json_bound(bound: TimeLike | None) -> Any:
+    return bound.isoformat() if isinstance(bound, datetime) else bound
 
 
 @contextmanager
@@ -183,20 +128,22 @@ def _kept_message(staging: Staging) -> Iterator[None]:
         yield
     except BaseException as error:
         if staging.progress is not None and staging.progress.events:
-            message = (
-                f"{staging.progress.events} events are kept in {staging.folder.name}; run the same command to resume"
-            )
-            if isinstance(error, NotFoundError):
-                message += ", or add --restart to change the ids"
-            click.echo(f"cfevents: {printable(message)}", err=True)
+            hint = ", or add --restart to change the ids" if isinstance(error, NotFoundError) else ""
+            kept = f"{staging.progress.events} events are kept in {staging.folder.name}"
+            click.echo(printable(f"cfevents: {kept}; run the same command to resume{hint}"), err=True)
         raise
 
 
 class _WatchedSource:
     """A source that reports the progress of the export: the part of the window, connector after connector."""
 
-    def __init__(self, source: ChunkSource, progress: ExportProgress) -> None:
-        self._source, self._export = source, progress
+    def __init__(self, reader: Client | Archive, options: Options, progress: ExportProgress) -> None:
+        self._export = progress
+        self._source: ChunkSource = (
+            ArchiveSource(reader, options.kinds, options.details)
+            if isinstance(reader, Archive)
+            else APISource(reader, options.kinds, options.details)
+        )
         self._coverage = Coverage(progress.since, progress.until)
         self._events = progress.events
 

@@ -1,10 +1,10 @@
 """The command that lists the documented kinds of events. It sends no request."""
 
 from cfevents.cli.console import views
+from cfevents.cli.options import Options
 from cfevents.events import KINDS
 
 
-def list_kinds(*, format_: str | None, simulate: bool) -> None:
+def list_kinds(options: Options) -> None:
     """Print the documented kinds of events."""
-    del simulate
-    views.writer(views.kinds(), format_)([*KINDS.values()])
+    views.writer(views.kinds(), options.format_)([*KINDS.values()])

@@ -7,17 +7,19 @@ import click
 
 from cfevents.cli.console.errors import Failure
 from cfevents.cli.console.signals import end_on_signal
+from cfevents.cli.options import Options
 from cfevents.cli.sources import simulated_account
 
 
-async def serve(*, port: int, speed: float | None) -> None:
+async def serve(options: Options) -> None:
     """Serve the simulated account until a signal."""
     with end_on_signal():
-        simulator, connector_id = simulated_account(port=port, speed=speed or 1)
+        simulator, connector_id = simulated_account(options.port, options.speed)
         try:
             await simulator.start()
         except OSError as error:
-            raise Failure(f"cannot listen on port {port}: {error.strerror or error}; try another --port") from error
+            reason = error.strerror or error
+            raise Failure(f"cannot listen on port {options.port}: {reason}; try another --port") from error
         try:
             click.echo("# Paste into another terminal:")
             for name, value in simulator.environment.items():
