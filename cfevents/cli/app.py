@@ -14,7 +14,7 @@ from cfevents._version import __version__
 from cfevents.cli.console.errors import debug_option, exit_on_failure, log_to_stderr, print_causes
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.options import (
-    Options,
+    CommandOptions,
     archive_option,
     connectors_options,
     details_option,
@@ -58,7 +58,7 @@ class Application(click.Group):
 
 def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
     """Run a function of a module of `cfevents.cli.commands`, on an event loop if it is a coroutine function."""
-    result = getattr(import_module(f"cfevents.cli.commands.{module}"), function)(Options(**options))
+    result = getattr(import_module(f"cfevents.cli.commands.{module}"), function)(CommandOptions(**options))
     if result is not None:
         import asyncio  # noqa: PLC0415 - not needed for --help and --version
 

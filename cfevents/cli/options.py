@@ -1,4 +1,4 @@
-"""Options and arguments: those that several commands share, and the values that a command receives."""
+"""CommandOptions and arguments: those that several commands share, and the values that a command receives."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Options(NamedTuple):
+class CommandOptions(NamedTuple):
     """The arguments and options of a command; those that it does not have keep these defaults."""
 
     connectors: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
-from cfevents.cli.options import Options, usage_error
+from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.storage import Archive, ArchivedStream
 from cfevents.testing import LiveHistory, Simulator
 
@@ -31,7 +31,7 @@ _MAX_PAYLOAD_REQUESTS = 8
 _MAX_NAMED_IDS = 5
 
 
-def check_options(options: Options) -> Options:
+def check_options(options: CommandOptions) -> CommandOptions:
     """Check the source that the options name, and return them with times without an offset converted to UTC.
 
     Raises:
@@ -74,7 +74,7 @@ def simulated_account(port: int = 0, speed: float | None = None) -> tuple[Simula
 
 
 @asynccontextmanager
-async def open_client(options: Options) -> AsyncIterator[Client]:
+async def open_client(options: CommandOptions) -> AsyncIterator[Client]:
     """Open a client, of a simulated account if the options say so, and show its waits in the status line."""
     async with AsyncExitStack() as stack:
         stack.enter_context(_stamina_silenced())
@@ -103,7 +103,7 @@ def _stamina_silenced() -> Iterator[None]:
         instrumentation.set_on_retry_hooks(before)
 
 
-async def connectors_or_first(client: Client, options: Options) -> list[str] | Fleet:
+async def connectors_or_first(client: Client, options: CommandOptions) -> list[str] | Fleet:
     """Return all connectors, the given ones, or by default the account's first."""
     if options.all_:
         return client.fleet()
@@ -126,12 +126,12 @@ async def open_archive(path: str) -> AsyncIterator[Archive]:
         yield archive
 
 
-def open_reader(options: Options) -> AbstractAsyncContextManager[Client | Archive]:
+def open_reader(options: CommandOptions) -> AbstractAsyncContextManager[Client | Archive]:
     """Open the archive, or else the API."""
     return open_client(options) if options.archive is None else open_archive(options.archive)
 
 
-async def archived_connectors(archive: Archive, options: Options) -> tuple[list[str], str]:
+async def archived_connectors(archive: Archive, options: CommandOptions) -> tuple[list[str], str]:
     """Return the given connectors of an archive, all, or by default its only one.
 
     Returns:
@@ -169,12 +169,12 @@ class Source(NamedTuple):
 
     @property
     def several(self) -> bool:
-        """Whether there may be more than one connector."""
+        """True if there may be more than one connector."""
         return self.fleet is not None or len(self.connectors) > 1
 
 
 @asynccontextmanager
-async def open_source(options: Options) -> AsyncIterator[Source]:
+async def open_source(options: CommandOptions) -> AsyncIterator[Source]:
     """Open the archive, or else the API; raise Failure at the end if the archive lacks a connector."""
     message = ""
     async with open_reader(options) as reader:
@@ -193,7 +193,7 @@ async def open_source(options: Options) -> AsyncIterator[Source]:
         raise Failure(message)
 
 
-async def read_batches(source: Source, streams: Sequence[_Stream], options: Options) -> _Batches:
+async def read_batches(source: Source, streams: Sequence[_Stream], options: CommandOptions) -> _Batches:
     """Yield the events of one stream as they come, or those of several ascending streams merged into one."""
     # A fleet's events name their connectors.
     batches = [
@@ -205,7 +205,7 @@ async def read_batches(source: Source, streams: Sequence[_Stream], options: Opti
             yield batch
 
 
-async def _read_stream(connector_id: str, stream: _Stream, options: Options) -> _Batches:
+async def _read_stream(connector_id: str, stream: _Stream, options: CommandOptions) -> _Batches:
     if options.details:
         concurrency = min(_MAX_PAYLOAD_REQUESTS, options.limit or _MAX_PAYLOAD_REQUESTS)
         async with aclosing(stream.details(concurrency=concurrency)) as items:

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from cfevents.cli.console.output import Zone
-from cfevents.cli.options import Options
+from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import check_options
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def test_ambiguous_hour_widens_the_window(account: "Simulator", invoke: Invoke) 
 
 @pytest.mark.parametrize("text", ["24h", "1767225600", "20260101123", "2026-01-01T00:00Z", "yesterday", "1"])
 def test_what_is_no_time_without_a_zone_is_left_to_the_library(text: str) -> None:
-    options = Options(simulate=True, since=text)
+    options = CommandOptions(simulate=True, since=text)
     assert check_options(options) == options
 
 

@@ -12,7 +12,7 @@ from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import printable, write_stdout
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
-from cfevents.cli.options import Options
+from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import check_options, connectors_or_first, open_client
 from cfevents.storage import Archive
 from cfevents.storage.archive import followers_of
@@ -20,7 +20,7 @@ from cfevents.storage.archive import followers_of
 _FIRST_SINCE = "24h"
 
 
-async def fill_archive(options: Options) -> None:
+async def fill_archive(options: CommandOptions) -> None:
     """Store events in an archive, and print how many are new."""
     options = check_options(options)
     with end_on_signal() as ending:
@@ -29,7 +29,7 @@ async def fill_archive(options: Options) -> None:
     write_stdout(f"{new} new event{'' if new == 1 else 's'} in {printable(options.path)}\n")
 
 
-async def _fill(client: Client, connectors: list[str] | Fleet, options: Options, ending: Ending) -> int:
+async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandOptions, ending: Ending) -> int:
     since, follow = options.since, options.follow
     pace: dict[str, Any] = {"interval": options.interval, "lookback": options.lookback}
     with arguments_checked():

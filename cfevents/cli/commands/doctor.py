@@ -9,12 +9,12 @@ import cfevents
 from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import Colour, Row, View, write_stdout
 from cfevents.cli.console.views import severity_colour, writer
-from cfevents.cli.options import Options
+from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import open_client
 from cfevents.doctor import Check, examine, misconfigured
 
 
-async def print_diagnosis(options: Options) -> None:
+async def print_diagnosis(options: CommandOptions) -> None:
     """Print a row for each check, or all of them as JSON; the status is 1 if a check failed."""
     try:
         async with open_client(options) as client:

@@ -18,7 +18,7 @@ from cfevents._time import TimeLike, TimeWindow
 from cfevents.cli.console.errors import Failure, arguments_checked, window_text
 from cfevents.cli.console.output import printable, write_stdout
 from cfevents.cli.console.progress import clear_status_line, show_progress
-from cfevents.cli.options import Options, usage_error
+from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
 from cfevents.events import kind_names
 from cfevents.storage import Archive
@@ -27,7 +27,7 @@ _STDOUT = "-"
 _FORMATS_BY_SUFFIX = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
 
-async def export_events(options: Options) -> None:
+async def export_events(options: CommandOptions) -> None:
     """Write events to a file or to stdout."""
     format_ = options.format_ or _format_of(options.path)
     options = check_options(options)._replace(format_=format_, kinds=tuple(sorted(set(options.kinds))))
@@ -60,7 +60,7 @@ def _format_of(path: str) -> str:
     return name
 
 
-async def _print(reader: Client | Archive, options: Options, window: TimeWindow, form: Format) -> None:
+async def _print(reader: Client | Archive, options: CommandOptions, window: TimeWindow, form: Format) -> None:
     def print_data(data: bytes, _: ExportProgress) -> None:
         clear_status_line()
         click.echo(data, nl=False)
@@ -72,7 +72,7 @@ async def _print(reader: Client | Archive, options: Options, window: TimeWindow,
 
 
 async def _write_file(
-    staging: Staging, reader: Client | Archive, options: Options, window: TimeWindow, form: Format
+    staging: Staging, reader: Client | Archive, options: CommandOptions, window: TimeWindow, form: Format
 ) -> int:
     if progress := staging.read():
         require_same(staging, progress, _identity(reader, options), window)
@@ -85,7 +85,7 @@ async def _write_file(
         return await export(staging, progress, source, form)
 
 
-async def _start(reader: Client | Archive, options: Options, window: TimeWindow) -> ExportProgress:
+async def _start(reader: Client | Archive, options: CommandOptions, window: TimeWindow) -> ExportProgress:
     """Return the start of an export, whose connectors and window stay the same when it is resumed."""
     if isinstance(reader, Archive):
         connectors, missing = await archived_connectors(reader, options)
@@ -100,7 +100,7 @@ async def _start(reader: Client | Archive, options: Options, window: TimeWindow)
     return ExportProgress(_identity(reader, options), tuple(connectors), window.since, window.until)
 
 
-def _identity(reader: Client | Archive, options: Options) -> dict[str, Any]:
+def _identity(reader: Client | Archive, options: CommandOptions) -> dict[str, Any]:
     """Return the options as JSON values, by which an interrupted export is recognised."""
     account = None
     if isinstance(reader, Client):
@@ -137,7 +137,7 @@ def _kept_message(staging: Staging) -> Iterator[None]:
 class _WatchedSource:
     """A source that reports the progress of the export: the part of the window, connector after connector."""
 
-    def __init__(self, reader: Client | Archive, options: Options, progress: ExportProgress) -> None:
+    def __init__(self, reader: Client | Archive, options: CommandOptions, progress: ExportProgress) -> None:
         self._export = progress
         self._source: ChunkSource = (
             ArchiveSource(reader, options.kinds, options.details)

@@ -13,7 +13,7 @@ from cfevents.cli.console import views
 from cfevents.cli.console.errors import arguments_checked, name_checkpoint, name_file
 from cfevents.cli.console.output import View, Zone
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
-from cfevents.cli.options import Options, usage_error
+from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, connectors_or_first, open_client
 from cfevents.storage import NDJSONFile
 
@@ -24,7 +24,7 @@ class _PrintedEvents:
     The first checkpoint is stored, and the header of a table printed, at once: the first event may come long after.
     """
 
-    def __init__(self, view: View[Any], options: Options) -> None:
+    def __init__(self, view: View[Any], options: CommandOptions) -> None:
         self._write, self._path = views.writer(view, options.format_), options.checkpoint
         self.checkpoint = None if self._path is None else _read_checkpoint(self._path)
         self._write(())
@@ -55,7 +55,7 @@ def _read_checkpoint(path: str) -> str | None:
             return None
 
 
-async def follow_events(options: Options) -> None:
+async def follow_events(options: CommandOptions) -> None:
     """Print or store events until a signal."""
     options = check_options(options)
     _check_output(options.output, options)
@@ -65,14 +65,14 @@ async def follow_events(options: Options) -> None:
             await _follow(client, await connectors_or_first(client, options), options, ending)
 
 
-def _check_output(path: str | None, options: Options) -> None:
+def _check_output(path: str | None, options: CommandOptions) -> None:
     if path is not None and options.format_ == "table":
         raise usage_error("--output is NDJSON, not a table: leave out --format table.")
     if path and options.checkpoint and os.path.realpath(path) == os.path.realpath(options.checkpoint):
         raise usage_error("--output and --checkpoint are the same file: give each its own.")
 
 
-async def _follow(client: Client, connectors: list[str] | Fleet, options: Options, ending: Ending) -> None:
+async def _follow(client: Client, connectors: list[str] | Fleet, options: CommandOptions, ending: Ending) -> None:
     pace: dict[str, Any] = {"interval": options.interval, "lookback": options.lookback}
     follow = partial(client.follow_events, connectors, kind=options.kinds or None, **pace)
     with arguments_checked():
@@ -91,7 +91,7 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Option
 
 
 @asynccontextmanager
-async def _open_destination(options: Options, ending: Ending) -> AsyncIterator[_PrintedEvents | NDJSONFile]:
+async def _open_destination(options: CommandOptions, ending: Ending) -> AsyncIterator[_PrintedEvents | NDJSONFile]:
     if options.output:
         async with NDJSONFile(options.output, checkpoint=options.checkpoint) as file:
             with call_on_hangup(file.reopen):

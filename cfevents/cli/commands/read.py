@@ -12,12 +12,12 @@ from cfevents.cli.console import views
 from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_progress
-from cfevents.cli.options import Options, usage_error
+from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import Source, check_options, open_reader, open_source, read_batches
 from cfevents.storage import Archive, ArchivedStream
 
 
-async def list_events(options: Options) -> None:
+async def list_events(options: CommandOptions) -> None:
     """Print the events of a window."""
     options = check_options(options)
     if options.page_size is not None and options.archive is not None:
@@ -38,7 +38,7 @@ async def list_events(options: Options) -> None:
                         return
 
 
-def _list_streams(source: Source, options: Options) -> Sequence[EventStream | FleetStream | ArchivedStream]:
+def _list_streams(source: Source, options: CommandOptions) -> Sequence[EventStream | FleetStream | ArchivedStream]:
     window: dict[str, Any] = {"since": options.since, "until": options.until, "kind": options.kinds or None}
     if source.fleet is not None:
         return [source.fleet.list_events(page_size=options.page_size, **window)]
@@ -50,7 +50,7 @@ def _list_streams(source: Source, options: Options) -> Sequence[EventStream | Fl
     return [source.reader.list_events(connector_id, page_size=options.page_size, prefetch=prefetch, **window)]
 
 
-async def get_event(options: Options) -> None:
+async def get_event(options: CommandOptions) -> None:
     """Print one event; a single argument is its id, which is enough with ``--simulate`` and ``--archive``."""
     connector, event_id = options.connector, options.event_id
     if event_id is None:
@@ -67,7 +67,7 @@ async def get_event(options: Options) -> None:
         views.writer(views.one(connector_id, options.zone or Zone()), options.format_)([event])
 
 
-async def latest_events(options: Options) -> None:
+async def latest_events(options: CommandOptions) -> None:
     """Print the latest events of connectors."""
     count = 0
     async with open_source(check_options(options)) as source:
@@ -92,7 +92,7 @@ async def _read_latest(source: Source) -> AsyncGenerator[Sequence[FleetEvent[Rec
         yield [FleetEvent(connector_id, event) for event in latest]
 
 
-async def list_connectors(options: Options) -> None:
+async def list_connectors(options: CommandOptions) -> None:
     """Print the connectors of the account, or the ids of those in an archive."""
     async with open_reader(options) as reader:
         listed = await reader.list_connectors()

@@ -14,7 +14,7 @@ from cfevents._time import TimeWindow, format_iso
 from cfevents.cli.console.errors import Failure, arguments_checked
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
-from cfevents.cli.options import Options
+from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
 from cfevents.operations import Finding, Journal, Report, report
 from cfevents.operations.report import kinds_with_details
@@ -33,7 +33,7 @@ class _Reported(NamedTuple):
     missing: str = ""  # the message about connectors that an archive lacks
 
 
-async def report_events(options: Options) -> None:
+async def report_events(options: CommandOptions) -> None:
     """Print the findings; the status is 3 if one is as severe as ``--fail-on``."""
     options = check_options(options)
     with arguments_checked():
@@ -54,7 +54,7 @@ async def report_events(options: Options) -> None:
         raise click.exceptions.Exit(_FINDINGS_STATUS)
 
 
-async def _report_archive(archive: Archive, options: Options, window: TimeWindow) -> _Reported:
+async def _report_archive(archive: Archive, options: CommandOptions, window: TimeWindow) -> _Reported:
     journal = Journal()
     known, missing = await archived_connectors(archive, options)
     for connector_id in known:
@@ -64,7 +64,7 @@ async def _report_archive(archive: Archive, options: Options, window: TimeWindow
     return _Reported(report(journal, until=window.until), {}, missing=missing)
 
 
-async def _report_account(client: Client, options: Options, window: TimeWindow) -> _Reported:
+async def _report_account(client: Client, options: CommandOptions, window: TimeWindow) -> _Reported:
     chosen = await connectors_or_first(client, options)
     with arguments_checked():
         fleet = client.fleet(chosen if isinstance(chosen, list) else None, on_error="collect")

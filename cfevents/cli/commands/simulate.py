@@ -7,11 +7,11 @@ import click
 
 from cfevents.cli.console.errors import Failure
 from cfevents.cli.console.signals import end_on_signal
-from cfevents.cli.options import Options
+from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import simulated_account
 
 
-async def serve(options: Options) -> None:
+async def serve(options: CommandOptions) -> None:
     """Serve the simulated account until a signal."""
     with end_on_signal():
         simulator, connector_id = simulated_account(options.port, options.speed)

@@ -145,14 +145,11 @@ def _failure(error: Exception) -> Failure:
     if isinstance(error, cfevents.FleetError):
         connector_id, first = next(iter(error.errors.items()))
         return Failure("; ".join(filter(None, (error.message, f"{connector_id}: {first}", _advice(first)))))
-    message = "; ".join(filter(None, (str(error), _window(error), _advice(error))))
+    window = ""
+    if error.since is not None and error.until is not None:
+        window = f"the window was {window_text(error.since, error.until)}"
+    message = "; ".join(filter(None, (str(error), window, _advice(error))))
     return WrongUsage(message) if isinstance(error, cfevents.ConfigurationError) else Failure(message)
-
-
-def _window(error: "CfEventsError") -> str:
-    if error.since is None or error.until is None:
-        return ""
-    return f"the window was {window_text(error.since, error.until)}"
 
 
 def window_text(since: int, until: int) -> str:
@@ -174,12 +171,10 @@ def _advice(error: "CfEventsError") -> str:
     return next((_ADVICE_BY_ERROR[name] for name in names if name in _ADVICE_BY_ERROR), "")
 
 
-class _OneLine(logging.Formatter):
+class _Stderr(logging.StreamHandler[Any]):
     def format(self, record: logging.LogRecord) -> str:
         return f"cfevents: {printable(record.getMessage())}"
 
-
-class _Stderr(logging.StreamHandler[Any]):
     def emit(self, record: logging.LogRecord) -> None:
         progress.clear_status_line()
         super().emit(record)
@@ -200,8 +195,7 @@ def debug_option() -> click.Option:
 def log_to_stderr(meta: Mapping[str, Any]) -> Iterator[None]:
     """Print log records on stderr, one line each without traceback: warnings, and from INFO on those of the library.
 
-    Args:
-        meta: The ``meta`` of the command's context; with ``--debug``, all records of the library are printed.
+    With ``--debug``, which the meta of the command's context has, all records of the library are printed.
     """
 
     def is_shown(record: logging.LogRecord) -> bool:
@@ -211,7 +205,6 @@ def log_to_stderr(meta: Mapping[str, Any]) -> Iterator[None]:
 
     # On the root logger: other libraries' records would otherwise reach logging's last resort, with tracebacks.
     handler = _Stderr()
-    handler.setFormatter(_OneLine())
     handler.addFilter(is_shown)
     root, library = logging.getLogger(), logging.getLogger("cfevents")
     level = library.level

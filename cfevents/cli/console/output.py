@@ -35,17 +35,9 @@ class View(NamedTuple, Generic[T]):
     """The two forms of a kind of items: a JSON object, and rows of a table."""
 
     record: Callable[[T], dict[str, Any]]
-    """The JSON object of an item."""
-
     titles: Row
-    """The table's header."""
-
     rows: Callable[[T], Sequence[Row]]
-    """The rows of an item, cell by cell."""
-
-    colours: tuple[Colour | Callable[[str], Colour], ...]
-    """The columns' colours: a constant, or a function of the cell."""
-
+    colours: tuple[Colour | Callable[[str], Colour], ...]  # of the columns: a constant, or a function of the cell
     widths: tuple[int, ...] = ()
     """The least widths of all columns but the last; if empty, the first items written decide."""
 
@@ -59,11 +51,7 @@ class Zone(NamedTuple):
 
     @classmethod
     def named(cls, name: str) -> "Zone":
-        """Return a zone by its IANA name, ``UTC``, or ``local`` for that of this machine.
-
-        Raises:
-            KeyError: There is no such zone; also an OSError or a ValueError.
-        """
+        """Return a zone by its IANA name, ``UTC``, or ``local``; raise KeyError, OSError or ValueError for others."""
         if name.lower() == "local":
             return cls("local", None)
         if name.upper() == "UTC":

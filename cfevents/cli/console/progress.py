@@ -106,12 +106,7 @@ def show_waits(wait: Callable[[], float]) -> Iterator[None]:
 
 @contextmanager
 def show_progress(progress: "Callable[[], Progress]", *, prints: bool = True) -> Iterator[None]:
-    """Show a command's progress in the status line of `show_waits`.
-
-    Args:
-        progress: Called for each drawing.
-        prints: Whether the command prints meanwhile; the progress is then shown only if stdout is a file.
-    """
+    """Show a command's progress in the status line of `show_waits`; if it `prints`, only while stdout is a file."""
     line = _status_line
     if line is not None and (not prints or _stdout_is(stat.S_ISREG)):
         line.progress = progress

@@ -35,7 +35,8 @@ class Table(Generic[T]):
         styled = [(row, self._styles(row)) for row in rows]
         if self._widths is None:
             titles = self._view.titles
-            self._widths = self._view.widths or _widths([titles, *rows])
+            columns = zip(titles, *rows, strict=True)
+            self._widths = self._view.widths or tuple(max(map(cell_len, column)) for column in columns)[:-1]
             styled = [(titles, ["bold"] * len(titles)), *styled]
         write_stdout("".join(f"{line}\n" for row, styles in styled for line in self._lines(row, styles)))
 
@@ -71,10 +72,6 @@ def _wrap(text: str, width: int) -> list[str]:
     if width < _MIN_WRAP_CHARS or cell_len(text) <= width:
         return [text]
     return [line.plain for line in Text(text).wrap(_console(), width)]
-
-
-def _widths(rows: Sequence[Row]) -> tuple[int, ...]:
-    return tuple(max(map(cell_len, column)) for column in list(zip(*rows, strict=True))[:-1])
 
 
 def _safe(row: Row) -> Row:

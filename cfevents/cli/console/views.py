@@ -50,16 +50,13 @@ class _Column(NamedTuple):
     title: str
     width: int
     colour: Colour | Callable[[str], Colour]
-    cell: "Callable[[Item, Any], str]"
-    """Returns the text for an item and its event without payload."""
+    cell: "Callable[[Item, Any], str]"  # the text for an item and its event without payload
 
 
 def writer(view: View[T], format_: str | None) -> Callable[[Sequence[T]], None]:
-    """Return a function that prints items on stdout; each call appends to what it has printed.
+    """Return a function that prints items on stdout, and at each call appends to what it has printed.
 
-    Args:
-        view: The form of the items.
-        format_: One of `FORMATS`; None for a table on a terminal, and NDJSON elsewhere.
+    The format is one of `FORMATS`; None is a table on a terminal, and NDJSON elsewhere.
     """
     if (format_ or ("table" if is_terminal(sys.stdout) else "ndjson")) == "table":
         from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded for tables only
@@ -84,13 +81,7 @@ def event_colour(cell: str) -> Colour:
 
 
 def listed(zone: Zone, *, several: bool, details: bool) -> "View[FleetEvent[EventMetadata] | FleetEvent[EventDetail]]":
-    """Return the view of a listing's events.
-
-    Args:
-        zone: The zone of the times.
-        several: Whether there may be several connectors, so that a column names them.
-        details: Whether the events come with their payloads.
-    """
+    """Return the view of a listing's events, in which a column names the connectors if there may be several."""
     line = detailed_line if details else listed_line
     columns = _event_columns(zone, several=several, details=details, last="EVENT" if details else "KIND")
     return _event_view(lambda item: line(item.connector_id, item.event), columns)
@@ -99,23 +90,25 @@ def listed(zone: Zone, *, several: bool, details: bool) -> "View[FleetEvent[Even
 def followed(
     zone: Zone, *, several: bool, details: bool
 ) -> "View[FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]]":
-    """Return the view of followed events; the arguments are those of `listed`."""
+    """Return the view of followed events, with a column as in `listed`."""
     return _event_view(followed_line, _event_columns(zone, several=several, details=details, last="EVENT"))
 
 
 def recorded(zone: Zone, *, several: bool) -> "View[FleetEvent[RecordedEvent]]":
-    """Return the view of events with their payloads, a row each; the arguments are those of `listed`."""
+    """Return the view of events with their payloads, a row each."""
 
     def line(item: "FleetEvent[RecordedEvent]") -> dict[str, Any]:
         return recorded_line(item.connector_id, item.event)
 
     if several:
-        event_column = _Column("EVENT", 0, event_colour, lambda _, event: _words(event.kind, *_payload_words(event)))
+        event_column = _Column(
+            "EVENT", 0, event_colour, lambda _, event: "  ".join([event.kind, *_payload_words(event)])
+        )
         return _event_view(line, [_connector_column(_is_narrow()), _time_column(zone), _ID_COLUMN, event_column])
 
     def rows(item: "FleetEvent[RecordedEvent]") -> list[Row]:
         event = item.event
-        return [(_recorded_time(event, zone), str(event.id), event.kind, _words(*_payload_words(event)))]
+        return [(_recorded_time(event, zone), str(event.id), event.kind, "  ".join(_payload_words(event)))]
 
     titles = (zone.titled("RECORDED"), "ID", "KIND", "PAYLOAD")
     return View(line, titles, rows, (Colour.NONE, Colour.NONE, event_colour, Colour.NONE))
@@ -220,11 +213,7 @@ _ID_COLUMN = _Column("ID", 13, Colour.NONE, lambda _, event: str(event.id))
 def _event_words(item: "Item", event: "EventMetadata") -> str:
     recorded = getattr(item.event, "recorded", None)
     late = ["(late)"] if getattr(item, "late", False) else []
-    return _words(event.kind, *late, *([] if recorded is None else _payload_words(recorded)))
-
-
-def _words(*words: str) -> str:
-    return "  ".join(words)
+    return "  ".join([event.kind, *late, *([] if recorded is None else _payload_words(recorded))])
 
 
 def _payload_words(event: "RecordedEvent") -> list[str]:
