@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 import aiohttp
@@ -43,7 +42,8 @@ class Client:
     credentials, and the token wins over the key.
 
     Every method raises a TypeError for an argument of a wrong type, and a ValueError for one without meaning, before
-    anything is sent; the message says what to write instead.
+    anything is sent; the message says what to write instead. A request that does not succeed raises a `CfEventsError`.
+    The ``timeout`` of a call is in seconds, and for its requests and waits together.
     """
 
     __module__ = "cfevents"
@@ -96,7 +96,7 @@ class Client:
         self._retry = validate_type("retry", Retry() if retry is None else retry, Retry)
         self._budget = validate_type("budget", Budget() if budget is None else budget, Budget)
         self._counters = Counters()
-        self._transport_options = TransportOptions(session, timeout, max_body_size, hidden_headers)
+        self._transport_options = TransportOptions.of(session, timeout, max_body_size, hidden_headers)
 
     async def open(self) -> Self:
         """Open the client on the running event loop, also after `close`. An open client stays open.
@@ -122,9 +122,7 @@ class Client:
     async def __aenter__(self) -> Self:
         return await self.open()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         await self.close()
 
     def list_events(
@@ -143,6 +141,8 @@ class Client:
     ) -> EventStream:
         """List the events of a connector in a window of time, and follow the cursor to its end.
 
+        Nothing is sent until the stream is iterated.
+
         Args:
             connector_id: The connector.
             since: The window's lower bound: an aware ``datetime``, seconds since the Unix epoch, a ``timedelta`` or
@@ -157,9 +157,6 @@ class Client:
             concurrency: How many slices of the window are listed side by side. From 2 on the events come in ascending
                 order, a page for each slice, without a cursor.
             timeout: Seconds to wait for the API over the whole listing; the caller's own time does not count.
-
-        Returns:
-            A stream. Nothing is sent until it is iterated.
 
         Raises:
             CheckpointError: The checkpoint is of another listing, or damaged.
@@ -212,6 +209,7 @@ class Client:
 
         An appliance that was cut off delivers its events afterwards, with their old times. So each poll begins some
         time before the newest event that was delivered, and from time to time as long before it as events may be late.
+        Nothing is sent until the follower is iterated.
 
         Args:
             connector_ids: One connector's id, several, or a fleet.
@@ -224,9 +222,6 @@ class Client:
             lookback: The longest time between the recording and the collection of an event.
             deep_interval: The time between two polls that begin a whole lookback earlier.
             kind: A kind's name, its class in `cfevents.events`, or a collection of them.
-
-        Returns:
-            A follower. Nothing is sent until it is iterated.
 
         Raises:
             CheckpointError: The checkpoint is of other connectors or kinds, or damaged.
@@ -259,33 +254,17 @@ class Client:
 
         Raises:
             NotFoundError: There is no such event.
-            CfEventsError: The request did not succeed.
         """
         timeout, request = validate_timeout(timeout), self._endpoints.get_event(connector_id, event_id(event))
         return (await self._get_connection().request(request, timeout)).result
 
     async def latest_events(self, connector_id: str, *, timeout: float | None = None) -> list[RecordedEvent]:
-        """Get the latest events of a connector with their payloads, in the API's order.
-
-        Args:
-            connector_id: The connector.
-            timeout: The timeout of the whole call, in seconds.
-
-        Raises:
-            CfEventsError: The request did not succeed.
-        """
+        """Get the latest events of a connector with their payloads, in the API's order."""
         timeout, request = validate_timeout(timeout), self._endpoints.latest_events(connector_id)
         return list((await self._get_connection().request(request, timeout)).result.items)
 
     async def list_connectors(self, *, timeout: float | None = None) -> list[Connector]:
-        """List the connectors of the account.
-
-        Args:
-            timeout: The timeout of the whole call, in seconds.
-
-        Raises:
-            CfEventsError: The request did not succeed.
-        """
+        """List the connectors of the account."""
         timeout, request = validate_timeout(timeout), self._endpoints.list_connectors()
         return (await self._get_connection().request(request, timeout)).result
 

@@ -30,8 +30,6 @@ _LONGEST_BLOCK_S = 300.0
 # What is waited beyond the duration of a block.
 _MARGIN_FRACTION = 0.1
 _LONGEST_MARGIN_S = 1800.0
-# The part of a quota that is left free where others use it too.
-_HEADROOM_FRACTION = 10
 
 LOG_WAIT_S = 5.0
 """Waits that are longer, in seconds, are logged once each."""
@@ -48,19 +46,13 @@ class _Block:
     """
 
     def __init__(self, min_margin: float = 0.0) -> None:
-        """Start without a block; ``min_margin`` is the least margin in seconds."""
-        self.min_margin = min_margin
+        self.min_margin = min_margin  # in seconds
         self._margin = 0.0
         self._default_duration = 0.0
         self.until = -math.inf
 
     def extend(self, seconds: float | None, now: float) -> None:
-        """Record a refusal.
-
-        Args:
-            seconds: The duration that the API named; None or 0 where it named none: twice the previous one.
-            now: The time.
-        """
+        """Record a refusal at a time, for the duration that the API named; without one, twice the previous one."""
         if now >= self.until:
             self._margin *= 2
         if not seconds:
@@ -87,13 +79,9 @@ class _Window:
     """A quota of requests per period, and how many of them other programs used."""
 
     quota: int
-    allowed: int
-    """Our part of the quota."""
-
+    allowed: int  # our part of the quota
     period: float
-    expires_at: float = math.inf
-    """When it is forgotten, unless the headers name it again."""
-
+    expires_at: float = math.inf  # when it is forgotten, unless the headers name it again
     others_used: int = 0
     others_expire_at: float = 0.0
 
@@ -114,7 +102,7 @@ class _Window:
         if not self.others_used:
             return 0
         not_ours = self.quota - self.allowed
-        headroom = min(not_ours, max(1, self.quota // _HEADROOM_FRACTION))
+        headroom = min(not_ours, max(1, self.quota // 10))
         return max(0, self.others_used - not_ours + headroom)
 
     def free_at(self, now: float, in_flight: int, answered: list[float]) -> float:
@@ -147,16 +135,6 @@ class _Waiter(NamedTuple):
     def can_wait(self, block: float, now: float) -> bool:
         # Rounded first: (now + 330) - now may be a little more than 330.
         return round(block, 6) <= self.max_block and now + block <= self.deadline
-
-
-class BudgetStats(NamedTuple):
-    """The state of a budget at one moment."""
-
-    in_flight: int
-    """Requests that were sent and not answered yet."""
-
-    waiting: int
-    """Requests that wait for their turn."""
 
 
 class Budget:
@@ -204,17 +182,10 @@ class Budget:
         self._single_flight = True
 
     async def acquire(self, max_block: float = math.inf, deadline: float = math.inf) -> int:
-        """Wait for a slot, which the caller must `release`.
+        """Wait for a slot, which the caller must `release`, and return the request's number in the order of sending.
 
-        Args:
-            max_block: The longest block to wait for, in seconds.
-            deadline: When the wait must be over at the latest, on the event loop's clock.
-
-        Returns:
-            The request's number, in the order of sending.
-
-        Raises:
-            BlockedError: The API refuses requests for longer than that.
+        Raise a BlockedError where the API refuses requests for more than ``max_block`` seconds, or beyond the deadline
+        on the event loop's clock.
         """
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
@@ -250,12 +221,9 @@ class Budget:
             self._serve_waiters(loop)
 
     def update_from_headers(self, limits: RateLimits, number: int, *, settled: bool = True) -> None:
-        """Update the quotas from the headers of a response.
+        """Update the quotas from the headers of a response to the request of a number.
 
-        Args:
-            limits: The headers.
-            number: The number of the request.
-            settled: Whether the response is the API's own, and not of something that failed in front of it.
+        A response that is not ``settled`` is of something that failed in front of the API.
         """
         now = asyncio.get_running_loop().time()
         for name, policy in limits.policies.items():
@@ -278,11 +246,7 @@ class Budget:
             self._block.clear()
 
     def block_for(self, seconds: float | None) -> None:
-        """Send nothing for a while, since the API refuses everything.
-
-        Args:
-            seconds: How long; None or 0 where the API did not say: twice as long as the previous time.
-        """
+        """Send nothing for a while, since the API refuses everything: twice the previous time without seconds."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._block.extend(seconds, now)
@@ -292,9 +256,9 @@ class Budget:
                 waiter.slot.set_exception(BlockedError(self._block.until - now))
         self._serve_waiters(loop)
 
-    def stats(self) -> BudgetStats:
-        """Return the number of requests in flight and waiting."""
-        return BudgetStats(len(self._in_flight), len(self._waiters))
+    def stats(self) -> tuple[int, int]:
+        """Return the number of requests in flight, and of those that wait for their turn."""
+        return len(self._in_flight), len(self._waiters)
 
     @property
     def rate(self) -> float:
@@ -351,14 +315,11 @@ class Budget:
             else:
                 if free_at < math.inf:
                     self._timer = loop.call_at(free_at, self._serve_waiters, loop)
-                    self._log_wait(free_at, now)
+                if self._logged_until + LOG_WAIT_S < free_at < math.inf and free_at - now > LOG_WAIT_S:
+                    self._logged_until = free_at
+                    why = "the API refuses requests" if free_at == self._block.until else "the request quota is used up"
+                    _log.warning("%s: waiting %.0f s", why, free_at - now)
                 return
-
-    def _log_wait(self, until: float, now: float) -> None:
-        if until > self._logged_until + LOG_WAIT_S and until - now > LOG_WAIT_S:
-            self._logged_until = until
-            why = "the API refuses requests" if until == self._block.until else "the request quota is used up"
-            _log.warning("%s: waiting %.0f s", why, until - now)
 
     def _free_at(self, now: float) -> float:
         if self._single_flight and self._in_flight:

@@ -13,8 +13,6 @@ from cfevents._validation import validate_path_segment
 from cfevents.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
-# The API's documentation: account_id, maxLength 32.
-_MAX_ACCOUNT_ID_LENGTH = 32
 
 TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
 """A function, plain or async, that returns the current API token."""
@@ -29,36 +27,29 @@ class Credentials:
     key: Secret | None = None
 
     async def headers(self) -> dict[str, str]:
-        """Return the headers that authenticate one request.
-
-        Raises:
-            ConfigurationError: The token's source failed, or returned what cannot be a token.
-        """
+        """Return the headers that authenticate one request."""
         if self.email is not None and self.key is not None:
             return {"X-Auth-Email": self.email, "X-Auth-Key": self.key}
-        token = await _call_token_source(self.token) if callable(self.token) else self.token
+        token = self.token
+        if callable(token):
+            text = await _call_masked(token)
+            if isinstance(text, NonText):
+                raise ConfigurationError(f"the api_token callable returned {text.type_name}, not text")
+            token = _validate_secret("the token from the api_token callable", text)
+            if token is None:
+                raise ConfigurationError("the api_token callable returned no token")
         return {"Authorization": Secret(f"Bearer {token}")}
 
 
 def resolve_credentials(api_token: str | TokenSource | None, api_email: str | None, api_key: str | None) -> Credentials:
     """Return the scheme to use: arguments before the environment as a whole, the token before the key.
 
-    Args:
-        api_token: The token or its source, masked by `mask` as the others are: a traceback shows the variables of
-            every function that it passes.
-        api_email: The email.
-        api_key: The key that belongs to it.
-
-    Raises:
-        ConfigurationError: There is none, or only half a scheme.
-        TypeError: An argument is not text (for the token: nor callable).
+    The caller masks the arguments by `mask`: a traceback shows the variables of every function that it passes.
     """
-    passed = _whole_scheme(api_token, api_email, api_key, ("api_token", "api_email", "api_key"))
-    if passed is not None:
+    if passed := _whole_scheme(("api_token", "api_email", "api_key"), api_token, api_email, api_key):
         return passed
     token, email, key = names = "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY"
-    from_environment = _whole_scheme(mask(environment(token)), mask(environment(email)), mask(environment(key)), names)
-    if from_environment is not None:
+    if from_environment := _whole_scheme(names, *(mask(environment(name)) for name in names)):
         return from_environment
     raise ConfigurationError(
         f"no credentials: set {token} (or {email} and {key}), or pass api_token= (or api_email= and api_key=)"
@@ -66,7 +57,7 @@ def resolve_credentials(api_token: str | TokenSource | None, api_email: str | No
 
 
 def _whole_scheme(
-    api_token: str | TokenSource | None, api_email: str | None, api_key: str | None, names: tuple[str, str, str]
+    names: tuple[str, str, str], api_token: str | TokenSource | None, api_email: str | None, api_key: str | None
 ) -> Credentials | None:
     token_name, email_name, key_name = names
     token = api_token if callable(api_token) else _validate_secret(token_name, api_token)
@@ -94,16 +85,6 @@ def _validate_secret(name: str, value: object) -> Secret | None:
     return secret or None
 
 
-async def _call_token_source(source: TokenSource) -> Secret:
-    token = await _call_masked(source)
-    if isinstance(token, NonText):
-        raise ConfigurationError(f"the api_token callable returned {token.type_name}, not text")
-    secret = _validate_secret("the token from the api_token callable", token)
-    if secret is None:
-        raise ConfigurationError("the api_token callable returned no token")
-    return secret
-
-
 async def _call_masked(source: TokenSource) -> Any:
     # Apart, so that no frame of a later error holds the token unmasked.
     try:
@@ -114,30 +95,22 @@ async def _call_masked(source: TokenSource) -> Any:
 
 
 def resolve_endpoints(base_url: str | None, account_id: str | None) -> Endpoints:
-    """Return the endpoints of the account: from the arguments, or from the environment.
-
-    Raises:
-        ConfigurationError: The account is missing, or one of them is unusable.
-    """
+    """Return the endpoints of the account: from the arguments, or from the environment."""
     account_id = _strip(account_id) or environment("CLOUDFLARE_ACCOUNT_ID")
     if account_id is None:
         raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
-    masked_url = mask(_strip(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL)
-    return Endpoints(_validate_base_url(masked_url), _validate_account_id(account_id))
+    url = _validate_base_url(mask(_strip(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL))
+    try:
+        validate_path_segment("account_id", account_id)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"account_id is unusable: {error}") from None
+    if len(account_id) > 32:  # the API's documentation: maxLength
+        raise ConfigurationError(f"account_id has {len(account_id)} characters; the API takes at most 32")
+    return Endpoints(url, account_id)
 
 
 def _strip(value: str | None) -> str | None:
     return (value.strip() or None) if isinstance(value, str) else value
-
-
-def _validate_account_id(value: str) -> str:
-    try:
-        validate_path_segment("account_id", value)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"account_id is unusable: {error}") from None
-    if len(value) > _MAX_ACCOUNT_ID_LENGTH:
-        raise ConfigurationError(f"account_id has {len(value)} characters; the API takes at most 32")
-    return value
 
 
 def _validate_base_url(value: str) -> URL:

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from copy import copy
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import stamina
 from attrs import define, evolve, field
@@ -20,9 +20,6 @@ from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, 
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-# Shorter than any block.
-_NO_BLOCK_WAIT_S = 1e-3
 
 _log = logging.getLogger("cfevents")
 
@@ -47,28 +44,12 @@ Usage.__module__ = "cfevents"
 
 
 class Counters:
-    """The running totals of a client, which outlive a connection, and how many of its requests wait now."""
+    """The running totals of a client, which outlive a connection, and the requests that wait now."""
 
     sent = 0
     repeated = 0
     waited = 0.0
     waiting = 0
-
-
-class ConnectionStats(NamedTuple):
-    """The state of a connection at one moment."""
-
-    tasks: int
-    """Tasks that have not ended."""
-
-    waiting: int
-    """Requests that wait for the budget."""
-
-
-class SupportsSend(Protocol):
-    """Anything that sends a request once, as `Transport` does."""
-
-    async def send(self, request: Request[Any]) -> Response: ...
 
 
 @define(eq=False)
@@ -89,7 +70,7 @@ class Connection:
         self.loop = asyncio.get_running_loop()
         self.transport = transport
         self.endpoints = endpoints
-        self._send = transport.send
+        self._send: Callable[[Request[Any]], Awaitable[Response]] = transport.send
         self._budget = budget
         self._retry = retry
         self._counters = counters
@@ -112,9 +93,9 @@ class Connection:
         """Seconds until the budget lets the next request leave; 0 while no request of this client waits."""
         return self._budget.wait if self._counters.waiting else 0.0
 
-    def stats(self) -> ConnectionStats:
-        """Return the number of tasks and of requests that wait."""
-        return ConnectionStats(sum(not task.done() for task in self._tasks), self._counters.waiting)
+    def stats(self) -> tuple[int, int]:
+        """Return the number of tasks that have not ended, and of requests that wait for the budget."""
+        return sum(not task.done() for task in self._tasks), self._counters.waiting
 
     def without_retries(self) -> "Connection":
         """Return the same connection, except that each request is sent once."""
@@ -122,11 +103,11 @@ class Connection:
         connection._retry = evolve(self._retry, attempts=1)
         return connection
 
-    def with_transport(self, transport: SupportsSend) -> "Connection":
-        """Return the same connection over another transport, without retries and without waiting for a block."""
-        connection = self.without_retries()
-        connection._send = transport.send
-        connection._retry = evolve(connection._retry, max_block_wait=_NO_BLOCK_WAIT_S)
+    def with_sender(self, send: Callable[[Request[Any]], Awaitable[Response]]) -> "Connection":
+        """Return the same connection with another way to send, without retries and without waiting for a block."""
+        connection = copy(self)
+        connection._send = send
+        connection._retry = evolve(self._retry, attempts=1, max_block_wait=1e-3)  # shorter than any block
         return connection
 
     def create_task(self, coroutine: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
@@ -142,11 +123,7 @@ class Connection:
         _ = task.cancelled() or task.exception()
 
     async def result_of(self, task: "asyncio.Task[R]") -> R:
-        """Return the result of a task that `create_task` made.
-
-        Raises:
-            ConfigurationError: The client was closed meanwhile.
-        """
+        """Return the result of a task of `create_task`, or raise a ConfigurationError once the client is closed."""
         try:
             return await task
         except asyncio.CancelledError:
@@ -161,14 +138,9 @@ class Connection:
         return (await self.fetch(request, timeout)).read()
 
     async def fetch(self, request: Request[T], timeout: float | None = None) -> RawResult[T]:
-        """Send a request until it succeeds or may not be repeated.
+        """Send a request until it succeeds or may not be repeated. Errors name its method and path.
 
-        Args:
-            request: The request.
-            timeout: Seconds for the whole call, waits included; 0 or less fails at once. None for no limit.
-
-        Raises:
-            CfEventsError: The request did not succeed; the error names its method and path.
+        The timeout is for the whole call, waits included; 0 or less fails at once.
         """
         call = _CallState(math.inf if timeout is None else self.loop.time() + timeout)
         with request_context(request):
@@ -213,9 +185,8 @@ class Connection:
             try:
                 return await self._attempt(request, max_wait, call)
             except BlockedError as error:
-                refusal = refusal or RateLimitError(
-                    "the request quota is used up, for longer than this call waits", status=429
-                )
+                message = "the request quota is used up, for longer than this call waits"
+                refusal = refusal or RateLimitError(message, status=429)
                 # Rounded first: (now + 300) - now may be a little more than 300.
                 refusal.retry_after = math.ceil(round(error.seconds, 6))
                 raise refusal from None
@@ -224,7 +195,16 @@ class Connection:
                 give_up_at = min(give_up_at, self.loop.time() + self._retry.max_block_wait)
 
     async def _attempt(self, request: Request[T], max_block_wait: float, call: _CallState) -> RawResult[T]:
-        number = await self._acquire(max_block_wait, call)
+        counters, began = self._counters, self.loop.time()
+        counters.waiting += 1
+        try:
+            number = await self._budget.acquire(max_block_wait, call.deadline)
+        finally:
+            counters.waiting -= 1
+        counters.waited += self.loop.time() - began
+        counters.sent += 1
+        counters.repeated += 1 if call.sent else 0
+        call.sent += 1
         try:
             response = await self._send(request)
             try:
@@ -237,25 +217,10 @@ class Connection:
         finally:
             self._budget.release(number)
 
-    async def _acquire(self, max_block_wait: float, call: _CallState) -> int:
-        counters, began = self._counters, self.loop.time()
-        counters.waiting += 1
-        try:
-            number = await self._budget.acquire(max_block_wait, call.deadline)
-        finally:
-            counters.waiting -= 1
-        counters.waited += self.loop.time() - began
-        counters.sent += 1
-        counters.repeated += 1 if call.sent else 0
-        call.sent += 1
-        return number
-
 
 GetConnection: TypeAlias = Callable[[], Connection]
-"""Returns the open connection of a client. Called for every request, since the client may have been closed meanwhile.
-
-Raises ConfigurationError where the client is not open, or is open on another event loop.
-"""
+"""Returns the open connection of a client. Called for every request, since the client may have been closed meanwhile:
+it then raises a ConfigurationError."""
 
 
 async def cancel_all(tasks: "Iterable[asyncio.Task[Any]]") -> None:

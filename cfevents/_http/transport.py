@@ -9,11 +9,11 @@ import warnings
 import weakref
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
-from attrs import field, frozen
+from attrs import frozen
 from yarl import URL
 
 from cfevents._http.config import Credentials
@@ -21,7 +21,7 @@ from cfevents._protocol.rate_limits import RateLimits, parse_retry_after
 from cfevents._protocol.requests import Request, is_loopback
 from cfevents._protocol.responses import Response
 from cfevents._secrets import MASK, NonText, Secret, mask
-from cfevents._validation import validate_int, validate_seconds
+from cfevents._validation import validate_int, validate_seconds, validate_type
 from cfevents._version import __version__
 from cfevents.errors import (
     APIConnectionError,
@@ -33,22 +33,9 @@ from cfevents.errors import (
 
 _HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
 _CREDENTIAL_HEADERS = {"authorization", "x-auth-email", "x-auth-key"}
-_CHUNK_BYTES = 64 * 1024
 
 _log = logging.getLogger("cfevents")
 _request_log = logging.getLogger("cfevents.requests")
-
-
-def _to_client_timeout(timeout: float | aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
-    if isinstance(timeout, aiohttp.ClientTimeout):
-        return timeout
-    return aiohttp.ClientTimeout(total=validate_seconds("timeout", timeout))
-
-
-def _validate_session(session: aiohttp.ClientSession | None) -> aiohttp.ClientSession | None:
-    if session is not None and not isinstance(session, aiohttp.ClientSession):
-        raise TypeError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
-    return session
 
 
 def _validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -67,44 +54,47 @@ def _validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return valid
 
 
-def _validate_body_size(size: int) -> int:
-    return validate_int("max_body_size", size)
-
-
 @frozen(eq=False, repr=False)
 class TransportOptions:
-    """The arguments of a client that concern sending, validated."""
+    """The arguments of a client that concern sending."""
 
-    session: aiohttp.ClientSession | None = field(converter=_validate_session)
-    """The caller's session, or None for our own."""
+    session: aiohttp.ClientSession | None  # the caller's, or None for our own
+    timeout: aiohttp.ClientTimeout  # of one attempt
+    max_body_size: int  # in bytes after decompression
+    headers: dict[str, str]  # the caller's
 
-    timeout: aiohttp.ClientTimeout = field(converter=_to_client_timeout)
-    """The timeout of one attempt."""
-
-    max_body_size: int = field(converter=_validate_body_size)
-    """The largest response body, in bytes after decompression."""
-
-    headers: dict[str, str] = field(converter=_validate_headers)
-    """The caller's headers, sent with each request."""
+    @classmethod
+    def of(
+        cls,
+        session: aiohttp.ClientSession | None,
+        timeout: float | aiohttp.ClientTimeout,
+        max_body_size: int,
+        headers: Mapping[str, str],
+    ) -> Self:
+        """Validate the arguments."""
+        if session is not None:
+            validate_type("session", session, aiohttp.ClientSession)
+        if not isinstance(timeout, aiohttp.ClientTimeout):
+            timeout = aiohttp.ClientTimeout(total=validate_seconds("timeout", timeout))
+        return cls(session, timeout, validate_int("max_body_size", max_body_size), _validate_headers(headers))
 
 
 class Transport:
     """An aiohttp session on one event loop, which sends each request once, with credentials."""
 
     def __init__(self, base_url: URL, credentials: Credentials, options: TransportOptions) -> None:
-        """Open a session on the running event loop, unless the caller brought one.
-
-        Raises:
-            ConfigurationError: The caller's session is closed, on another loop, or has credentials of its own; or the
-                proxy of the environment is not a URL.
-        """
+        """Open a session on the running event loop, unless the caller brought one. It must be open here too."""
         self._credentials = credentials
         self._options = options
         self._is_ours = options.session is None
         headers = _HEADERS | options.headers
         if options.session is None:
             self._proxy, self._headers = _proxy_arguments(base_url), dict[str, str]()
-            self._session = _new_session(headers)
+            # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request is complete by itself.
+            self._session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+            # aiohttp would repeat a request by itself when a kept-alive connection turns out dead, and the API may
+            # have counted it: tests/http/test_budget.py keeps every request in the budget.
+            self._session._retry_connection = False
         else:
             # Our own session sends the headers by itself; with the caller's each request has to bring them.
             self._proxy, self._headers = {}, headers
@@ -121,18 +111,12 @@ class Transport:
         return bool(self._proxy)
 
     async def send(self, request: Request[Any]) -> Response:
-        """Send a request once, and read the response whole.
-
-        Raises:
-            CfEventsError: There was no whole response. Nothing of aiohttp's is raised.
-        """
+        """Send a request once, and read the response whole. Nothing of aiohttp's is raised."""
         began = asyncio.get_running_loop().time()
         try:
-            if callable(self._credentials.token):
-                # The caller's function may take long; aiohttp's timeout is for the request alone.
-                async with asyncio.timeout(self._options.timeout.total):
-                    response = await self._send(request)
-            else:
+            # The caller's function may take long; aiohttp's timeout is for the request alone.
+            is_limited = callable(self._credentials.token)
+            async with asyncio.timeout(self._options.timeout.total if is_limited else None):
                 response = await self._send(request)
         except BaseException as error:
             _log_request(request, began, error)
@@ -164,16 +148,13 @@ class Transport:
             )
 
     def warn_if_unclosed(self, client: object, account_id: str) -> "weakref.finalize[..., object]":
-        """Warn, and close the session, when a client is garbage-collected before ``detach`` is called.
-
-        A session of the caller's is the caller's to close, without a warning.
-        """
+        """Warn, and close a session of our own, when a client is garbage-collected before ``detach`` is called."""
         return weakref.finalize(client, _warn_unclosed, account_id, self._session if self._is_ours else None)
 
 
 async def _read(response: aiohttp.ClientResponse, max_size: int) -> bytes:
     chunks, size = [], 0
-    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+    async for chunk in response.content.iter_chunked(64 * 1024):
         chunks.append(chunk)
         size += len(chunk)
         if size > max_size:
@@ -183,15 +164,6 @@ async def _read(response: aiohttp.ClientResponse, max_size: int) -> bytes:
                 ray_id=response.headers.get("CF-Ray"),
             )
     return b"".join(chunks)
-
-
-def _new_session(headers: dict[str, str]) -> aiohttp.ClientSession:
-    # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request is complete by itself.
-    session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
-    # aiohttp would repeat a request by itself when a kept-alive connection turns out dead, and the API may have
-    # counted it: tests/http/test_budget.py keeps every request in the budget.
-    session._retry_connection = False
-    return session
 
 
 def _validate_open_session(session: aiohttp.ClientSession, base_url: URL) -> aiohttp.ClientSession:
@@ -265,7 +237,11 @@ def _raise_translated(error: BaseException) -> NoReturn:
     """Raise aiohttp's errors as ours; raise anything else as it is."""
     if isinstance(error, CfEventsError):
         raise error
-    _drop_frames(error)
+    # Drop the frames of the error and its causes: their variables hold the request's headers.
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
     match error:
         case TimeoutError():
             raise APITimeoutError("no whole response within the client's timeout for one attempt") from error
@@ -276,23 +252,22 @@ def _raise_translated(error: BaseException) -> NoReturn:
             detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise APIConnectionError(f"the connection failed: {detail}") from error
         case RuntimeError() | ValueError():
-            raise ConfigurationError(
-                f"the request could not be sent: {error}; was the client or its session closed?"
-            ) from error
+            message = f"the request could not be sent: {error}; was the client or its session closed?"
+            raise ConfigurationError(message) from error
     raise error
-
-
-def _drop_frames(error: BaseException | None) -> None:
-    """Drop the frames of a foreign error and of its causes: their variables hold the request's headers."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
 
 
 def _warn_unclosed(account_id: str, session: aiohttp.ClientSession | None) -> None:
     if session is None:
         return
-    _close_nowait(session)
+    connector, loop = session.connector, session._loop
+    session.detach()  # aiohttp then does not warn
+    # Its public close() must be awaited. tests/http/test_unclosed.py keeps it true that this is its name.
+    close = getattr(connector, "_close", None) or getattr(connector, "_close_immediately", None)
+    if close and loop.is_running():  # possibly on another thread than the one that collects the client
+        loop.call_soon_threadsafe(close)
+    elif close:
+        close()
     text = (
         f"a client of account {account_id} was forgotten open: write 'async with Client() as client', or "
         "await client.close() when it is no longer needed"
@@ -300,17 +275,3 @@ def _warn_unclosed(account_id: str, session: aiohttp.ClientSession | None) -> No
     # Python shows a ResourceWarning to those who test, and to nobody in a notebook.
     _log.warning("%s", text)
     warnings.warn(text, ResourceWarning, stacklevel=2)
-
-
-def _close_nowait(session: aiohttp.ClientSession) -> None:
-    """Close a session's connections where nobody is left to await that. aiohttp then does not warn either."""
-    connector, loop = session.connector, session._loop
-    session.detach()
-    # Its public close() must be awaited. tests/http/test_unclosed.py keeps it true that this is its name.
-    close = getattr(connector, "_close", None) or getattr(connector, "_close_immediately", None)
-    if close is None:
-        return
-    if loop.is_running():  # possibly on another thread than the one that collects the client
-        loop.call_soon_threadsafe(close)
-    else:
-        close()

@@ -10,9 +10,6 @@ from typing import NamedTuple
 _ITEM = r'\s*"(?P<name>[^"]*)"\s*(?P<parameters>(?:;\s*[a-z]+\s*=\s*[0-9]{1,9}\s*)+)'
 _PARAMETER = r"([a-z]+)\s*=\s*([0-9]+)"
 
-# A client cannot keep to a longer one.
-_MAX_PERIOD_S = 86_400
-
 _log = logging.getLogger("cfevents")
 
 
@@ -58,7 +55,8 @@ def parse_retry_after(text: str | None) -> int | None:
 @lru_cache(maxsize=64)  # it is the same on every answer
 def _policies(text: str | None) -> Mapping[str, Policy]:
     items = _items("Ratelimit-Policy", text, "q", "w")
-    return {name: Policy(*pair) for name, pair in items.items() if all(pair) and pair[1] <= _MAX_PERIOD_S}
+    # A client cannot keep to a period of more than a day.
+    return {name: Policy(*pair) for name, pair in items.items() if all(pair) and pair[1] <= 86_400}
 
 
 @lru_cache(maxsize=64)

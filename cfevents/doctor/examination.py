@@ -94,7 +94,7 @@ class Probe:
     def __init__(self, client: "Client") -> None:
         connection = client._get_connection()
         self._client, self._transport = client, connection.transport
-        self._connection = connection.with_transport(self)
+        self._connection = connection.with_sender(self.send)
         self.api, self.is_proxied = connection.endpoints, connection.transport.is_proxied
         self.requests = 0
         self.responses: list[TimedResponse] = []

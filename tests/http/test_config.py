@@ -208,7 +208,7 @@ def test_impossible_and_credential_headers_are_refused(headers: Any, error: type
 @pytest.mark.parametrize(
     ("options", "error", "says"),
     [
-        ({"session": "x"}, TypeError, "session must be an aiohttp.ClientSession, not str"),
+        ({"session": "x"}, TypeError, "session must be a ClientSession, not str"),
         ({"timeout": 10**400}, ValueError, "must be finite and above 0"),
         ({"timeout": 0}, ValueError, "timeout=0 must be finite and above 0"),
         ({"timeout": None}, TypeError, "timeout=None is not a number of seconds"),
