@@ -1,6 +1,6 @@
 """Listed events with their payloads: one request for each event."""
 
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, NamedTuple, Self, TypeVar
 
@@ -11,7 +11,7 @@ from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
-from cfevents._progress import PageCounter, ProgressUpdate
+from cfevents._progress import PageCounter, Update
 from cfevents.errors import CfEventsError, NotFoundError
 from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
@@ -24,28 +24,19 @@ class ListedEvent(NamedTuple):
 
 
 def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
-    """Return the names of the kinds whose payloads are wanted; none for all.
-
-    Raises:
-        TypeError: A kind is neither text nor one of the documented classes.
-        ValueError: A name is empty, or the collection is.
-    """
+    """Return the names of the kinds whose payloads are wanted; none for all. Raises as `kind_names`."""
     names = kind_names(kinds, "kinds")
     for name in names:
         warn_unknown_kind(name)
     return names
 
 
-async def get_details(
+def get_details(
     get_connection: GetConnection, events: AsyncGenerator[ListedEvent, None], concurrency: int, kinds: tuple[str, ...]
 ) -> AsyncGenerator[tuple[ListedEvent, EventDetail | CfEventsError], None]:
     """Yield each event with its detail, in order, or with the error that the request raised.
 
-    Args:
-        get_connection: Returns the open connection.
-        events: The events; the generator is closed at the end.
-        concurrency: How many payloads are requested at a time.
-        kinds: The kinds whose payloads are wanted; none for all.
+    ``concurrency`` payloads are requested at a time: of the given kinds, or of all if none are given.
     """
 
     async def get(listed: ListedEvent) -> EventDetail:
@@ -59,9 +50,7 @@ async def get_details(
         except NotFoundError:
             return EventDetail(event, None)
 
-    async with aclosing(ordered_map(get_connection, events, get, concurrency)) as details:
-        async for detail in details:
-            yield detail
+    return ordered_map(get_connection, events, get, concurrency)
 
 
 def detail_or_raise(listed: ListedEvent, detail: EventDetail | CfEventsError) -> EventDetail:
@@ -88,7 +77,6 @@ class Details(BaseStream, AsyncGenerator[D, None]):
     _has_payloads = True
 
     def __init__(self, stream: BaseStream, details: AsyncGenerator[D, None], counter: PageCounter) -> None:
-        """Wrap a stream's details; the counter has the pages that were listed for them."""
         super().__init__(stream._query, stream._label, stream._get_wait)
         self._stream, self._counter = stream, counter
         self._shows_progress, self._unit = stream._shows_progress, stream._unit
@@ -103,10 +91,6 @@ class Details(BaseStream, AsyncGenerator[D, None]):
     def __aiter__(self) -> AsyncGenerator[D, None]:
         """Yield event by event."""
         return self._events
-
-    def __anext__(self) -> Coroutine[Any, Any, D]:
-        """Return the next event."""
-        return self._events.__anext__()
 
     async def asend(self, value: None) -> D:
         """Return the next event, as Python's own generators do."""
@@ -126,16 +110,14 @@ class Details(BaseStream, AsyncGenerator[D, None]):
             async for detail in details:
                 batch.append(detail)
                 if len(batch) == _BATCH_EVENTS:
-                    yield self._batch(batch)
+                    yield self._to_batch(batch)
                     batch = []
-        yield self._batch(batch)
+        yield self._to_batch(batch)
 
-    def _batch(self, items: list[D]) -> EventBatch:
-        connector_ids = [item.connector_id if isinstance(item, FleetEvent) else self._label for item in items]
+    def _to_batch(self, items: list[D]) -> EventBatch:
+        ids = [item.connector_id if isinstance(item, FleetEvent) else self._label for item in items]
         details = [_without_owner(item) for item in items]
-        return EventBatch(
-            connector_ids, [detail.metadata for detail in details], [detail.recorded for detail in details]
-        )
+        return EventBatch(ids, [detail.metadata for detail in details], [detail.recorded for detail in details])
 
     def __repr__(self) -> str:
         return f"<Details of {self._stream!r}>"
@@ -145,5 +127,5 @@ def _without_owner(item: EventDetail | FleetEvent[EventDetail]) -> EventDetail:
     return item.event if isinstance(item, FleetEvent) else item
 
 
-def _detail_progress(item: EventDetail | FleetEvent[EventDetail]) -> ProgressUpdate:
-    return ProgressUpdate([_without_owner(item).metadata])
+def _detail_progress(item: EventDetail | FleetEvent[EventDetail]) -> Update:
+    return [_without_owner(item).metadata], None

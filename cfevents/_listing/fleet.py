@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from attrs import define, evolve, field
 
@@ -14,13 +14,11 @@ from cfevents._listing.query import ListQuery
 from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata, RecordedEvent
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
-from cfevents._progress import PageCounter, ProgressUpdate
+from cfevents._progress import PageCounter, Update
 from cfevents._time import TimeLike
 from cfevents._validation import short_repr, validate_int, validate_path_segment
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
 from cfevents.events import KindFilter
-
-OnError: TypeAlias = Literal["raise", "collect"]
 
 
 @define(eq=False)
@@ -33,18 +31,14 @@ class FleetMembers:
     """The connectors' ids; None for all of the account."""
 
     concurrency: int
-    on_error: OnError
+    on_error: Literal["raise", "collect"]
     errors: dict[str, CfEventsError] = field(factory=dict)
     """The errors of the reading that began last, by connector id."""
 
     async def resolve(
         self, get_connection: GetConnection | None = None
     ) -> tuple[tuple[str, ...], dict[str, CfEventsError]]:
-        """Return the connectors' ids, from the API if they are not named, and where to put this reading's errors.
-
-        Raises:
-            CfEventsError: The connectors could not be listed.
-        """
+        """Return the connectors' ids, from the API if they are not named, and where to put this reading's errors."""
         self.errors = errors = dict[str, CfEventsError]()
         if self.named is not None:
             return self.named, errors
@@ -76,7 +70,7 @@ class Fleet:
         account_id: str,
         connector_ids: Iterable[str] | None,
         concurrency: int,
-        on_error: OnError,
+        on_error: Literal["raise", "collect"],
     ) -> None:
         if on_error not in {"raise", "collect"}:
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'collect'")
@@ -252,5 +246,5 @@ class FleetStream(BaseStream):
         return f"<FleetStream since={self.since} until={self.until}>"
 
 
-def _round_progress(events: list[ListedEvent]) -> ProgressUpdate:
-    return ProgressUpdate([listed.event for listed in events])
+def _round_progress(events: list[ListedEvent]) -> Update:
+    return [listed.event for listed in events], None

@@ -10,7 +10,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import define, evolve, field
 
@@ -22,11 +22,8 @@ from cfevents._listing.planner import RateEstimate
 from cfevents._listing.query import ListQuery
 from cfevents._listing.slices import resume_keys
 from cfevents._model.api import EventMetadata, event_key
-from cfevents._model.checkpoint import Checkpoint
-from cfevents._model.results import Page
+from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents.errors import BadRequestError, CfEventsError, ConfigurationError
-
-T = TypeVar("T")
 
 # The shortest round: the seconds at its edges are listed by the next one too.
 _MIN_ROUND_S = 8
@@ -60,7 +57,6 @@ class Rounds:
         concurrency: int,
         errors: dict[str, CfEventsError],
     ) -> None:
-        """List the queries, ``concurrency`` at a time; errors are put into ``errors``, by connector id."""
         self._get_connection, self._concurrency, self.errors = get_connection, concurrency, errors
         self._connectors = {query.start.connector_id: _ConnectorListing(query, query.start) for query in queries}
         self._page_size = 1
@@ -70,13 +66,10 @@ class Rounds:
         if not self._connectors:
             return
         end, until = next(iter(self._connectors.values())).query.window  # the same for all
-        for connector, page in (await self._for_each(self._first_page, [*self._connectors.values()])).items():
-            self._on_first_page(connector, page)
+        await self._for_each(self._read_first_page, [*self._connectors.values()])
         while True:
             begin, end = end, self._round_end(end, until)
-            list_slice = partial(self._list_slice, begin, end)
-            for connector, events in (await self._for_each(list_slice, self._unfinished())).items():
-                self._on_slice(connector, events, begin, end)
+            await self._for_each(partial(self._read_slice, begin, end), self._unfinished())
             yield self._pop_round(math.inf if end == until else end)
             if end == until:
                 return
@@ -87,24 +80,20 @@ class Rounds:
         self._connectors.pop(connector_id, None)
 
     async def _for_each(
-        self, func: Callable[[_ConnectorListing], Coroutine[Any, Any, T]], connectors: list[_ConnectorListing]
-    ) -> dict[_ConnectorListing, T]:
-        """Return what a function returned for each connector; those for which it failed are dropped."""
-        results: dict[_ConnectorListing, T] = {}
-        # All results of a round are held anyway, so nothing waits for a slow connector.
-        every = ordered_map(self._get_connection, as_async(connectors), func, self._concurrency, math.inf)
-        async with aclosing(every) as outcomes:
-            async for connector, outcome in outcomes:
-                if isinstance(outcome, ConfigurationError):  # of the client, not of a connector
-                    raise outcome
-                if isinstance(outcome, CfEventsError):
-                    self.fail(connector.checkpoint.connector_id, outcome)
-                else:
-                    results[connector] = outcome
-        return results
+        self, read: Callable[[_ConnectorListing], Coroutine[Any, Any, None]], connectors: list[_ConnectorListing]
+    ) -> None:
+        """Read something of each connector; those for which it failed are dropped."""
+        # All events of a round are held anyway, so nothing waits for a slow connector.
+        outcomes = ordered_map(self._get_connection, as_async(connectors), read, self._concurrency, math.inf)
+        async with aclosing(outcomes):
+            async for connector, error in outcomes:
+                if isinstance(error, ConfigurationError):  # of the client, not of a connector
+                    raise error
+                if error is not None:
+                    self.fail(connector.checkpoint.connector_id, error)
 
-    async def _first_page(self, connector: _ConnectorListing) -> Page:
-        """Return the first page of the whole window that has events, or the last one."""
+    async def _read_first_page(self, connector: _ConnectorListing) -> None:
+        """Estimate from the first page of the whole window that has events, or the last one."""
         query = evolve(connector.query, prefetch=0)
         with resume_context(connector.checkpoint):
             async with aclosing(iter_pages(self._get_connection, query)) as pages:
@@ -112,9 +101,6 @@ class Rounds:
                 # Without a single event there is nothing to estimate from.
                 while not page.items and page.cursor is not None:
                     page = await anext(pages)
-                return page
-
-    def _on_first_page(self, connector: _ConnectorListing, page: Page) -> None:
         self._page_size = max(self._page_size, len(page.items))
         connector.rate = RateEstimate(event.recorded_ts for event in page.items)
         connector.fits_one_page = page.cursor is None
@@ -135,34 +121,31 @@ class Rounds:
         end = max(begin + _MIN_ROUND_S, math.ceil(fitting[-1] if fitting else ends[0]))
         return until if until - end < max(_MIN_ROUND_S, 0.25 * (end - begin)) else end
 
-    async def _list_slice(self, begin: int, end: int, connector: _ConnectorListing) -> list[EventMetadata]:
-        since = connector.query.window.since
+    async def _read_slice(self, begin: int, end: int, connector: _ConnectorListing) -> None:
+        checkpoint, since = connector.checkpoint, connector.query.window.since
         start = evolve(connector.query.start, since=begin - (begin > since), until=end, reached=None, delivered=())
         query = evolve(connector.query, start=start)
-        with resume_context(connector.checkpoint):
+        with resume_context(checkpoint):
             try:
-                return await self._list(query)
+                events = await self._list(query)
             except BadRequestError as error:
                 if error.cursor is None:
                     raise
                 # The cursor may have expired, and a slice is small enough to list again.
-                return await self._list(query)
+                events = await self._list(query)
+        delivered = set(checkpoint.delivered)
+        connector.rate.correct(begin, end, len(events))
+        connector.had_no_events = not events
+        connector.buffered += [ListedEvent(checkpoint, event) for key, event in events.items() if key not in delivered]
+        connector.checkpoint = evolve(checkpoint, reached=end, delivered=resume_keys(events, end))
 
-    async def _list(self, query: ListQuery) -> list[EventMetadata]:
-        events: list[EventMetadata] = []
+    async def _list(self, query: ListQuery) -> dict[EventKey, EventMetadata]:
+        events = dict[EventKey, EventMetadata]()
         async with aclosing(iter_pages(self._get_connection, query)) as pages:
             async for page in pages:
                 self._page_size = max(self._page_size, len(page.items))
-                events += page.items
+                events |= {event_key(event): event for event in page.items}
         return events
-
-    def _on_slice(self, connector: _ConnectorListing, events: list[EventMetadata], begin: int, end: int) -> None:
-        checkpoint, by_key = connector.checkpoint, {event_key(event): event for event in events}
-        delivered = set(checkpoint.delivered)
-        connector.rate.correct(begin, end, len(by_key))
-        connector.had_no_events = not by_key
-        connector.buffered += [ListedEvent(checkpoint, event) for key, event in by_key.items() if key not in delivered]
-        connector.checkpoint = evolve(checkpoint, reached=end, delivered=resume_keys(by_key, end))
 
     def _pop_round(self, end: float) -> list[ListedEvent]:
         """Return what was listed of each slice, and what lies before ``end`` of those that fit one page."""

@@ -28,16 +28,8 @@ async def ordered_map(
 ) -> AsyncGenerator[tuple[T, R | CfEventsError], None]:
     """Yield each item with what ``func`` returned for it, or with the error that it raised.
 
-    Args:
-        get_connection: Returns the open connection, whose tasks these are.
-        items: The items; the generator is closed at the end.
-        func: The coroutine function.
-        concurrency: How many run at a time.
-        max_buffered: How many results may wait for an earlier one, beyond those that run; 4 for each of these if it
-            is left out.
-
-    Raises:
-        CfEventsError: ``items`` raised it; the results of the items before it were yielded.
+    ``max_buffered`` results may wait for an earlier one, beyond the calls that run; 4 for each of these if it is left
+    out. ``items`` is closed at the end; an error that it raises is raised after the results of the items before it.
     """
     max_held = concurrency + (4 * concurrency if max_buffered is None else max_buffered)
     queue, failure = deque[tuple[T, asyncio.Task[R]]](), None

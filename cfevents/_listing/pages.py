@@ -23,23 +23,19 @@ async def iter_pages(get_connection: GetConnection, query: ListQuery) -> AsyncGe
         PaginationError: The API sent a cursor for the second time.
         CfEventsError: A page could not be read. The error's checkpoint continues at that page.
     """
-    fetcher, deduplicator, checkpoint = _PageFetcher(get_connection, query), _Deduplicator(query.start), query.start
+    start = checkpoint = query.start
+    fetcher, deduplicator = _PageFetcher(get_connection, query), _Deduplicator(start)
+    listing_args = start.connector_id, start.since, start.until, start.kind
     try:
         while not checkpoint.finished:
             with resume_context(checkpoint):
                 result = await fetcher.next()
             listing = result.result
             items = filter_kinds(deduplicator.without_repeats(listing.items), query.kinds)
-            checkpoint = _checkpoint_after(checkpoint, listing.cursor or None, deduplicator.delivered)
-            yield Page(
-                items=items,
-                cursor=checkpoint.cursor,
-                count=listing.count,
-                messages=result.messages,
-                errors=result.errors,
-                checkpoint=checkpoint,
-                extra=listing.extra,
-            )
+            cursor, delivered = listing.cursor or None, deduplicator.delivered
+            # Not by evolve, which takes as long as a dozen events.
+            checkpoint = Checkpoint(*listing_args, cursor, start.reached, delivered, cursor is None, start.account_id)
+            yield Page(items, cursor, listing.count, result.messages, result.errors, checkpoint, extra=listing.extra)
     finally:
         await fetcher.close()
 
@@ -95,11 +91,7 @@ class _PageFetcher:
         self._connection: Connection | None = None
 
     async def next(self) -> Result[Listing]:
-        """Return the next page, while those after it are requested.
-
-        Raises:
-            CfEventsError: It could not be read, or the client was closed.
-        """
+        """Return the next page, while those after it are requested."""
         # Not kept from the last page: the client may have been closed meanwhile.
         connection = self._get_connection()
         if self._task is None or self._connection is None:
@@ -117,7 +109,6 @@ class _PageFetcher:
         return page.read()
 
     async def close(self) -> None:
-        """Cancel the request that is under way."""
         if self._task is not None:
             await cancel_all([self._task])
 
@@ -149,13 +140,8 @@ class CursorGuard:
     def check(self, request: Request[Listing], cursor: str, ray_id: str | None) -> str:
         """Return the cursor of the next page, if it is text that can be sent and is new.
 
-        Args:
-            request: The request whose response has the cursor.
-            cursor: The cursor.
-            ray_id: The ``CF-Ray`` of the response.
-
         Raises:
-            APIResponseError: It cannot be sent.
+            APIResponseError: It cannot be sent; ``request`` and ``ray_id`` (``CF-Ray``) tell of which response it is.
             PaginationError: It was seen before.
         """
         with request_context(request):
@@ -165,9 +151,8 @@ class CursorGuard:
                 raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id) from None
             if (digest := _digest(cursor)) in self._seen:
                 ray = f" (CF-Ray {ray_id})" if ray_id else ""
-                raise PaginationError(
-                    f"the API sent the cursor {short_repr(cursor)} again; the listing would never end{ray}"
-                )
+                message = f"the API sent the cursor {short_repr(cursor)} again; the listing would never end{ray}"
+                raise PaginationError(message)
             self._seen.add(digest)
         return cursor
 
@@ -179,12 +164,6 @@ def _digest(cursor: str) -> bytes:
 def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[EventMetadata, ...]:
     """Return the events of some kinds, or all if none are given: the API's own filter takes one kind at most."""
     return tuple(event for event in items if event.kind in kinds) if kinds else items
-
-
-def _checkpoint_after(checkpoint: Checkpoint, cursor: str | None, delivered: tuple[EventKey, ...]) -> Checkpoint:
-    # Not by evolve, which takes as long as a dozen events.
-    listing = checkpoint.connector_id, checkpoint.since, checkpoint.until, checkpoint.kind
-    return Checkpoint(*listing, cursor, checkpoint.reached, delivered, cursor is None, checkpoint.account_id)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from collections.abc import Set as AbstractSet
+from operator import attrgetter
 from typing import NamedTuple
 
 from attrs import define, field
@@ -32,16 +33,15 @@ _RESERVED_PAGES = 0.4
 
 
 class CostLimit(NamedTuple):
-    """The most requests that a sliced listing may send."""
+    """The most requests that a sliced listing may send.
+
+    Their number is per request that a listing page by page needs at least, depending on the order in which the API
+    lists. To these are added some for each concurrent slice.
+    """
 
     in_order: float
-    """Requests per request that a listing page by page needs at least, where the API lists in order."""
-
     out_of_order: float
-    """The same where it does not."""
-
     per_slice: float
-    """Requests beyond those, for each concurrent slice."""
 
 
 STRICT = CostLimit(1.4, 1.85, 2)
@@ -58,18 +58,11 @@ class RequestCost:
     1/page_size requests to what may be spent. An event of a discarded slice is subtracted until it was listed again.
     """
 
-    page_size = 1
-    """The most events that a page had."""
-
-    per_page = 1
-    """Requests per page with events: some servers send empty pages in between."""
-
-    in_order = True
-    """False once the API was seen to list out of order: estimates are worth less then."""
-
+    page_size = 1  # the most events that a page had
+    per_page = 1  # requests per page with events: some servers send empty pages in between
+    in_order = True  # until the API was seen to list out of order: estimates are worth less then
     sent = 0
-    seen = 0
-    """Distinct events seen."""
+    seen = 0  # distinct events
 
     def __init__(self, concurrency: int, limit: CostLimit) -> None:
         self._concurrency, self._limit = concurrency, limit
@@ -114,14 +107,8 @@ class RateEstimate:
     """
 
     def __init__(self, times: Iterable[float] = (), scale: float = 1.0) -> None:
-        """Estimate from a sample.
-
-        Args:
-            times: When its events were recorded, in seconds since the Unix epoch.
-            scale: How many events to expect for each of them.
-        """
-        self._times = sorted(times)
-        self._scale = scale
+        """Estimate from the times of a sample, with so many events to expect for each of them."""
+        self._times, self._scale = sorted(times), scale
         self._rate, self._max_span = _densest_half(self._times)
         self._actual = self._expected = 1.0
 
@@ -131,7 +118,6 @@ class RateEstimate:
         return min(self._end_in_sample(begin, expected), begin + _MAX_SPAN_FACTOR * self._max_span)
 
     def estimate(self, begin: float, end: float) -> float:
-        """Return how many events to expect from ``begin`` to ``end``."""
         return self._sampled(begin, end) * self._actual / self._expected
 
     def slices_across_gap(self, seconds: float) -> float:
@@ -186,43 +172,26 @@ _MAX_WAITING_PAGES = 3
 
 @define(eq=False)
 class Segment:
-    """A part of the window, from ``begin`` to before ``end`` (seconds since the Unix epoch)."""
+    """A part of the window, from ``begin`` to before ``end`` (seconds since the Unix epoch): a slice or a gap."""
 
     begin: int
     end: int
     rate: RateEstimate
 
 
-class PlanGap(Segment):
-    """A segment that is not assigned to a slice yet."""
-
-
 @define(eq=False)
 class Slice(Segment):
     """A segment that is listed through a cursor of its own."""
 
-    planned: float = 0.0
-    """Pages that it should have."""
-
-    next_check: int = _OUTGROWN_FACTOR
-    """The number of pages at which its size is checked next."""
-
+    planned: float = 0.0  # pages that it should have
+    next_check: int = _OUTGROWN_FACTOR  # the number of pages at which its size is checked next
     events: dict[EventKey, EventMetadata] = field(factory=dict)
-    pages: int = 0
-    """Pages that had events."""
-
+    pages: int = 0  # that had events
     requests: int = 0
     cursor: str | None = None
     in_flight: bool = False
     finished: bool = False
     discarded: bool = False
-
-    def overlaps(self, other: Segment, least: int) -> bool:
-        """Return whether a third of the events, and more than ``least``, are in both: the cut is in a hot second."""
-        if not isinstance(other, Slice):
-            return False
-        shared = len(self.events.keys() & other.events.keys())
-        return shared > least and 3 * shared > max(len(self.events), len(other.events))
 
 
 class Planner:
@@ -233,11 +202,7 @@ class Planner:
     ) -> None:
         """Start with the whole window as one slice; if its first page is the last, that was all.
 
-        Args:
-            window: The window.
-            concurrency: How many slices are listed at a time.
-            limit: What they may cost.
-            quiet_from: When events become rare, in seconds since the Unix epoch: nothing is split after that.
+        From ``quiet_from`` on, in seconds since the Unix epoch, events are rare, and nothing is split.
         """
         self._window, self._concurrency, self._quiet_from = window, concurrency, quiet_from
         self._cost = RequestCost(concurrency, limit)
@@ -289,13 +254,12 @@ class Planner:
         """Finish with this slice, which failed, and discard those after it."""
         slice_.finished = True
         first = self._segments.index(slice_) + 1
-        for later in self._segments[first:]:
-            if isinstance(later, Slice):
-                later.discarded = True
+        for later in _slices(self._segments[first:]):
+            later.discarded = True
         del self._segments[first:]
 
     def _running(self) -> list[Slice]:
-        return [segment for segment in self._segments if isinstance(segment, Slice) and not segment.finished]
+        return [slice_ for slice_ in _slices(self._segments) if not slice_.finished]
 
     def _check_size(self, slice_: Slice) -> None:
         """Discard a slice that outgrew its plan, with the neighbours that list the same hot second."""
@@ -315,18 +279,19 @@ class Planner:
             part.discarded = True
         self._cost.mark_discarded(relisted)
         first = self._segments.index(outgrown[0])
-        gap = PlanGap(outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_))
+        gap = Segment(outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_))
         self._segments[first : first + len(outgrown)] = [gap]
 
     def _overlapping(self, slice_: Slice) -> list[Slice]:
-        """Return the slice, and the neighbours that list much of the same."""
-        index, least = self._segments.index(slice_), self._cost.page_size
-        neighbours = self._segments[max(0, index - 1) : index + 2]
-        return [
-            segment
-            for segment in neighbours
-            if isinstance(segment, Slice) and (segment is slice_ or slice_.overlaps(segment, least))
-        ]
+        """Return the slice, and the neighbours with a third of its events, a page at least: they share a hot second."""
+
+        def overlaps(other: Slice) -> bool:
+            shared = len(slice_.events.keys() & other.events.keys())
+            return shared > self._cost.page_size and 3 * shared > max(len(slice_.events), len(other.events))
+
+        index = self._segments.index(slice_)
+        neighbours = _slices(self._segments[max(0, index - 1) : index + 2])
+        return [other for other in neighbours if other is slice_ or overlaps(other)]
 
     def _is_worth_splitting(self, slice_: Slice) -> bool:
         outgrown = slice_.pages >= min(_OUTGROWN_FACTOR * slice_.planned, 2 * _MAX_SLICE_PAGES)
@@ -339,15 +304,13 @@ class Planner:
 
     def _note_hot_seconds(self, slice_: Slice) -> None:
         """Remember the seconds with much of a page, by either time that the bounds may compare."""
-        collected = (event.collected_ts for event in slice_.events.values())
-        for times in ((time for time, _ in slice_.events), collected):
-            counts = Counter(map(math.floor, times))
+        for time in attrgetter("recorded_ts"), attrgetter("collected_ts"):
+            counts = Counter(math.floor(time(event)) for event in slice_.events.values())
             self._hot_seconds.update(second for second, count in counts.items() if 4 * count > self._cost.page_size)
 
     def _rate_of(self, slice_: Slice) -> RateEstimate:
-        keys = list(slice_.events)
+        keys, scale = list(slice_.events), 1.0
         ascending = sorted(keys)
-        scale = 1.0
         if keys not in (ascending, ascending[::-1]):
             self._cost.in_order = False
             # The events are a sample of an unknown whole: assume what is worth a few slices.
@@ -355,37 +318,31 @@ class Planner:
         return RateEstimate((time for time, _ in keys), scale)
 
     def _gaps(self) -> int:
-        return sum(isinstance(segment, PlanGap) for segment in self._segments)
+        return len(self._segments) - len(_slices(self._segments))
 
     def _allows(self, pages: float, relisted: Collection[EventKey] = (), without: Collection[Slice] = ()) -> bool:
         """Return whether the cost limit allows it beside what the running slices still need."""
-        per_page = self._cost.per_page
-        running = sum(
-            max(0, per_page * (slice_.pages + 1) - slice_.requests)
-            for slice_ in self._running()
-            if slice_ not in without
-        )
-        return self._cost.allows(pages + running / per_page, relisted)
+        per_page, running = self._cost.per_page, [slice_ for slice_ in self._running() if slice_ not in without]
+        needed = sum(max(0, per_page * (slice_.pages + 1) - slice_.requests) for slice_ in running)
+        return self._cost.allows(pages + needed / per_page, relisted)
 
     def _cut(self) -> Slice | None:
         """Cut a slice off the first gap, if there is one and its events would not wait too long."""
-        index = next((index for index, segment in enumerate(self._segments) if isinstance(segment, PlanGap)), None)
-        if index is None or not self._may_wait(self._segments[:index]):
+        index = next((index for index, part in enumerate(self._segments) if not isinstance(part, Slice)), None)
+        if index is None or not self._may_wait(_slices(self._segments[:index])):
             return None
         gap = self._segments[index]
-        end = self._cut_at(gap)
-        if end is None:
+        if (end := self._cut_at(gap)) is None:
             return None
         planned = max(1.0, gap.rate.estimate(gap.begin, end) / self._cost.page_size)
         slice_ = Slice(gap.begin, end, gap.rate, planned)
-        self._segments[index : index + 1] = [slice_] if end == gap.end else [slice_, PlanGap(end, gap.end, gap.rate)]
+        self._segments[index : index + 1] = [slice_] if end == gap.end else [slice_, Segment(end, gap.end, gap.rate)]
         return slice_
 
-    def _may_wait(self, before: list[Segment]) -> bool:
-        """Return whether more may be listed that waits until the segments before it are popped."""
-        slices = [segment for segment in before if isinstance(segment, Slice)]
-        waiting = sum(slice_.pages for slice_ in slices if slice_.finished)
-        slow_consumer = bool(slices) and slices[0].finished
+    def _may_wait(self, before: list[Slice]) -> bool:
+        """Return whether more may be listed that waits until the slices before it are popped."""
+        waiting = sum(slice_.pages for slice_ in before if slice_.finished)
+        slow_consumer = bool(before) and before[0].finished
         return waiting < self._concurrency * (1 if slow_consumer else _MAX_WAITING_PAGES)
 
     def _cut_at(self, gap: Segment) -> int | None:
@@ -428,3 +385,7 @@ class Planner:
         targets = [capacity - 1.3 * math.sqrt(capacity) for capacity in capacities]
         efficient = (target for capacity, target in zip(capacities, targets, strict=True) if target >= 0.8 * capacity)
         return max(1.0, next(efficient, targets[-1]))
+
+
+def _slices(segments: list[Segment]) -> list[Slice]:
+    return [segment for segment in segments if isinstance(segment, Slice)]

@@ -20,13 +20,8 @@ class ListQuery:
 
     page_size: int | None = None
     prefetch: int = 1
-    """Pages that are requested ahead of the caller."""
-
     concurrency: int = 1
-    """Slices of the window that are listed at a time."""
-
-    timeout: float | None = None
-    """Seconds that the API may take for the whole listing; the caller's own time does not count."""
+    timeout: float | None = None  # seconds
 
     @classmethod
     def of(
@@ -70,11 +65,10 @@ class ListQuery:
     @property
     def window(self) -> TimeWindow:
         """The window that is left to list. It begins a second early: whether bounds are inclusive is not documented."""
-        since, until, reached = self.start.since, self.start.until, self.start.reached
-        return TimeWindow(since if reached is None else max(since, reached - 1), until)
+        start = self.start
+        return TimeWindow(start.since if start.reached is None else max(start.since, start.reached - 1), start.until)
 
     def request(self, api: Endpoints, window: TimeWindow, cursor: str | None) -> Request[Listing]:
-        """Return the request for the page at a cursor."""
         return api.list_events(self.start.connector_id, window, kinds=self.kinds, limit=self.page_size, cursor=cursor)
 
 

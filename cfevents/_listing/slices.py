@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping
+from itertools import compress
 
 from attrs import define, evolve, field
 
@@ -27,14 +28,9 @@ async def iter_slices(
     quiet_from: float = math.inf,
     every_kind: bool = False,
 ) -> AsyncGenerator[Page, None]:
-    """Yield a listing's events in ascending order, one page for each slice.
+    """Yield a listing's events in ascending order, one page for each slice; with ``every_kind`` all that the API sends.
 
-    Args:
-        get_connection: Returns the open connection.
-        query: The listing.
-        limit: How many requests it may send.
-        quiet_from: When events become rare, in seconds since the Unix epoch.
-        every_kind: Yield events of other kinds too, as the API sends them.
+    From ``quiet_from`` on, in seconds since the Unix epoch, events are rare.
 
     Raises:
         CfEventsError: A slice could not be read. What comes before it was yielded; the error's checkpoint continues
@@ -67,13 +63,8 @@ def checkpoint_after(slice_: Slice, checkpoint: Checkpoint) -> Checkpoint:
 
 def resume_keys(events: Mapping[EventKey, EventMetadata], end: int) -> tuple[EventKey, ...]:
     """Return the events that a slice from ``end`` on lists again, by either time that the bounds may compare."""
-    return tuple(
-        sorted(
-            key
-            for key, event in events.items()
-            if end - 1 <= event.recorded_ts <= end or end - 1 <= event.collected_ts <= end
-        )
-    )
+    edge = (end - 1 <= event.recorded_ts <= end or end - 1 <= event.collected_ts <= end for event in events.values())
+    return tuple(sorted(compress(events, edge)))
 
 
 @define(eq=False)
@@ -94,15 +85,11 @@ class _SliceFetcher:
     def __init__(self, get_connection: GetConnection, query: ListQuery, planner: Planner) -> None:
         self.tasks = dict[asyncio.Task[Result[Listing]], Slice]()
         self._get_connection, self._query, self._planner = get_connection, query, planner
-        self._patience = query.timeout
+        self._patience = query.timeout  # seconds
         self._responses: defaultdict[Slice, _SliceResponses] = defaultdict(_SliceResponses)
 
     async def next(self) -> tuple[Slice, _SliceResponses]:
-        """Return the first slice that is left, while others are requested.
-
-        Raises:
-            CfEventsError: It could not be read, or the client was closed.
-        """
+        """Return the first slice that is left, while others are requested."""
         while True:
             connection = self._get_connection()
             for task in [task for task in self.tasks if task.done()]:

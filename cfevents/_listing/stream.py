@@ -13,7 +13,7 @@ from cfevents._listing.slices import iter_slices
 from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventBatch, EventDetail, Page
-from cfevents._progress import PageCounter, ProgressUpdate
+from cfevents._progress import PageCounter, Update
 from cfevents._validation import validate_int
 from cfevents.events import KindFilter
 
@@ -89,9 +89,9 @@ class ConnectorStream(BaseStream):
         return f"<{type(self).__name__} of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"
 
 
-def _page_progress(page: Page) -> ProgressUpdate:
+def _page_progress(page: Page) -> Update:
     # Slices are ascending: everything before their checkpoint was read.
-    return ProgressUpdate(page.items, None if page.checkpoint is None else page.checkpoint.reached)
+    return page.items, None if page.checkpoint is None else page.checkpoint.reached
 
 
 class EventStream(ConnectorStream):
@@ -111,9 +111,8 @@ class EventStream(ConnectorStream):
 
     def _read_pages(self) -> AsyncGenerator[Page, None]:
         # From a cursor on a listing can only be followed page by page.
-        if self._query.concurrency > 1 and self._query.start.cursor is None:
-            return iter_slices(self._get_connection, self._query)
-        return iter_pages(self._get_connection, self._query)
+        in_slices = self._query.concurrency > 1 and self._query.start.cursor is None
+        return (iter_slices if in_slices else iter_pages)(self._get_connection, self._query)
 
     async def _read_details(
         self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 from cfevents._extras import require_extra
 from cfevents._listing.query import ListQuery
 from cfevents._model.results import EventBatch
-from cfevents._progress import Coverage, PageCounter, ProgressBar, ProgressUpdate, is_visible
+from cfevents._progress import Coverage, PageCounter, ProgressBar, Update, is_visible
 
 if TYPE_CHECKING:
     import pandas
@@ -33,13 +33,7 @@ class BaseStream(ABC):
     _shows_progress = False
 
     def __init__(self, query: ListQuery, label: str | None = None, get_wait: Callable[[], float] = lambda: 0.0) -> None:
-        """Set what is read.
-
-        Args:
-            query: The listing.
-            label: The name that a progress bar shows; the connector's id if it is left out.
-            get_wait: Returns for how many seconds the request budget makes everything wait.
-        """
+        """Set the listing, its name in a progress bar, and for how many seconds the request budget makes it wait."""
         self._query, self._label, self._get_wait = query, label or query.start.connector_id, get_wait
 
     @property
@@ -53,8 +47,7 @@ class BaseStream(ABC):
         return self._query.start.until
 
     @abstractmethod
-    def _batches(self) -> AsyncGenerator[EventBatch, None]:
-        """Yield the events in batches, each as soon as it was read."""
+    def _batches(self) -> AsyncGenerator[EventBatch, None]: ...
 
     async def to_arrow(self) -> "pyarrow.Table":
         """Read everything into an Arrow table, page by page. Needs the extra ``arrow``.
@@ -119,13 +112,13 @@ class BaseStream(ABC):
         return stream
 
     def _with_progress(
-        self, items: AsyncGenerator[T, None], update: Callable[[T], ProgressUpdate], counter: PageCounter | None = None
+        self, items: AsyncGenerator[T, None], update: Callable[[T], Update], counter: PageCounter | None = None
     ) -> AsyncGenerator[T, None]:
         """Return the items, with a bar if that is wanted and seen. Without a counter each item counts as a page."""
         if not (self._shows_progress and is_visible()):
             return items
-        bar = ProgressBar(self._label, Coverage(self.since, self.until), self._unit, self._get_wait, counter)
-        return bar.show(items, update)
+        coverage = Coverage(self.since, self.until)
+        return ProgressBar(self._label, coverage, self._unit, self._get_wait, counter).show(items, update)
 
     def _repr_html_(self) -> str:
         from cfevents._html import fields_of, format_date  # noqa: PLC0415 - only a notebook asks for it

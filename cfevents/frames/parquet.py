@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cfevents._files import AtomicFile
@@ -32,62 +31,36 @@ async def write(
     group_events: int = ROW_GROUP_EVENTS,
     batch_events: int = BATCH_EVENTS,
 ) -> int:
-    """Write events to a file, which takes its name when it is complete.
+    """Write events to a file, which takes its name when it is complete, and return their number.
 
-    Args:
-        events: The events; the generator is closed at the end.
-        path: The file.
-        payloads: Whether the file has columns for payloads.
-        group_events: The least number of events of a row group, except the last.
-        batch_events: The least number of events that are converted together.
-
-    Returns:
-        The number of events in the file.
+    Row groups have ``group_events`` at least, except the last; ``batch_events`` at least are converted together.
 
     Raises:
         ArchiveError: The file cannot be written. What was there before stays.
     """
     target, columns, count = Path(path), Columns(payloads=payloads), 0
-    file = _ParquetFile(target, columns.schema)
+    file, stack = AtomicFile(target), ExitStack()
+
+    def create() -> pq.ParquetWriter:
+        # Not opened by Arrow, which takes a name with a colon for an address.
+        return stack.enter_context(pq.ParquetWriter(file.open(), columns.schema))
+
+    def commit() -> None:
+        stack.close()
+        file.commit()
+
     try:
-        await _run_blocking(target, file.open)
+        writer = await _run_blocking(target, create)
         async with aclosing(gather(batches(events, columns, batch_events), len, group_events)) as groups:
             async for group in groups:
-                await _run_blocking(target, partial(file.write, columns.table(group)))
+                await _run_blocking(target, partial(writer.write_table, columns.table(group)))
                 count += sum(map(len, group))
-        await _run_blocking(target, file.commit)
+        await _run_blocking(target, commit)
     finally:
+        with suppress(OSError):
+            stack.close()
         file.discard()
     return count
-
-
-class _ParquetFile:
-    """A Parquet file that takes its name when it is complete. Blocking; raises OSError."""
-
-    def __init__(self, target: Path, schema: pa.Schema) -> None:
-        """Set the file's name and columns."""
-        self._file, self._schema = AtomicFile(target), schema
-        self._stack = ExitStack()
-
-    def open(self) -> None:
-        """Create the file, before anything is requested."""
-        # Not opened by Arrow, which takes a name with a colon for an address.
-        self._writer = self._stack.enter_context(pq.ParquetWriter(self._file.open(), self._schema))
-
-    def write(self, group: pa.Table) -> None:
-        """Append a row group."""
-        self._writer.write_table(group)
-
-    def commit(self) -> None:
-        """Write the footer, and put the file in its place."""
-        self._stack.close()
-        self._file.commit()
-
-    def discard(self) -> None:
-        """Remove the file, unless it was committed."""
-        with suppress(OSError):
-            self._stack.close()
-        self._file.discard()
 
 
 async def _run_blocking(target: Path, func: Callable[[], T]) -> T:

@@ -5,7 +5,6 @@ from array import array
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -54,23 +53,18 @@ class Columns:
     def batch(self, batches: "Sequence[EventBatch]") -> pa.RecordBatch:
         """Return the rows of some batches, which have at least one event."""
         events = batches[0].events if len(batches) == 1 else [event for batch in batches for event in batch.events]
-        columns = [_connector_id_column(batches), *_event_columns(events), self._kind_numbers(events)]
+        numbers = array("i", [self._kinds[event.kind] for event in events])
+        kinds = pa.Array.from_buffers(pa.int32(), len(events), [None, pa.py_buffer(numbers)])
+        columns = [_connector_id_column(batches), *_event_columns(events), kinds]
         if self._payloads:
             columns += _payload_columns([recorded for batch in batches for recorded in batch.recorded or ()])
         return pa.RecordBatch.from_arrays(columns, names=self.schema.names)
 
-    def _kind_numbers(self, events: Sequence[EventMetadata]) -> pa.Array:
-        kinds = self._kinds
-        numbers = array("i", [kinds[event.kind] for event in events])
-        return pa.Array.from_buffers(pa.int32(), len(events), [None, pa.py_buffer(numbers)])
-
     def table(self, batches: "Sequence[pa.RecordBatch]") -> pa.Table:
         """Return a table of batches, their kinds with one dictionary."""
         column, names = self.schema.get_field_index("kind"), pa.array([*self._kinds.names], pa.string())
-        with_names = [
-            batch.set_column(column, "kind", pa.DictionaryArray.from_arrays(batch.column(column), names))
-            for batch in batches
-        ]
+        kinds = (pa.DictionaryArray.from_arrays(batch.column(column), names) for batch in batches)
+        with_names = [batch.set_column(column, "kind", kind) for batch, kind in zip(batches, kinds, strict=True)]
         return pa.Table.from_batches(with_names, self.schema)
 
 
@@ -89,24 +83,23 @@ def _connector_id_column(batches: "Sequence[EventBatch]") -> pa.Array:
     first = batches[0].connector_ids
     if isinstance(first, str) and all(batch.connector_ids == first for batch in batches):
         return pa.repeat(pa.scalar(first, pa.string()), sum(len(batch.events) for batch in batches))
-    ids = (
-        [batch.connector_ids] * len(batch.events) if isinstance(batch.connector_ids, str) else batch.connector_ids
-        for batch in batches
-    )
-    return _strings(list(chain.from_iterable(ids)))
+    ids = list[str]()
+    for batch in batches:
+        ids += (
+            [batch.connector_ids] * len(batch.events) if isinstance(batch.connector_ids, str) else batch.connector_ids
+        )
+    return _strings(ids)
 
 
 def _event_columns(events: Sequence[EventMetadata]) -> list[pa.Array]:
     """Return the columns from the id to the sequence number."""
     sequences = _integers([event.sequence for event in events])
     recorded = [event.recorded_ts for event in events]
-    seconds = _integers_or_none(recorded)
-    if seconds is None:
-        ids, times = pa.array([str(event.id) for event in events], pa.string()), _timestamps(recorded)
-    else:
-        ids = pc.binary_join_element_wise(seconds.cast(pa.string()), sequences.cast(pa.string()), ".")
-        times = _whole_timestamps(seconds)
-    return [ids, times, _timestamps([event.collected_ts for event in events]), sequences]
+    try:
+        ids = pc.binary_join_element_wise(_integers(recorded).cast(pa.string()), sequences.cast(pa.string()), ".")
+    except TypeError:  # a time is fractional
+        ids = pa.array([str(event.id) for event in events], pa.string())
+    return [ids, _timestamps(recorded), _timestamps([event.collected_ts for event in events]), sequences]
 
 
 def _integers(numbers: Sequence[Any]) -> pa.Array:
@@ -114,21 +107,11 @@ def _integers(numbers: Sequence[Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(array("q", numbers))])
 
 
-def _integers_or_none(numbers: Sequence[float]) -> pa.Array | None:
+def _timestamps(times: Sequence[float]) -> pa.Array:
     try:
-        return _integers(numbers)
+        seconds = _integers(times)
     except TypeError:
-        return None
-
-
-def _timestamps(seconds: Sequence[float]) -> pa.Array:
-    whole = _integers_or_none(seconds)
-    if whole is not None:
-        return _whole_timestamps(whole)
-    return pa.array([_microseconds(number) for number in seconds], pa.int64()).cast(_TIMESTAMP)
-
-
-def _whole_timestamps(seconds: pa.Array) -> pa.Array:
+        return pa.array(map(_microseconds, times), pa.int64()).cast(_TIMESTAMP)
     extent = pc.min_max(seconds)
     if extent["min"].as_py() < _MIN_S or extent["max"].as_py() > _MAX_S:
         has_date = pc.and_(pc.greater_equal(seconds, _MIN_S), pc.less_equal(seconds, _MAX_S))
