@@ -49,9 +49,7 @@ class Coverage:
     def add(self, events: Sequence[EventMetadata], reached: float | None = None) -> float:
         """Add the events that were read next, and return the fraction of the window that is covered now.
 
-        Args:
-            events: The events.
-            reached: Until when everything was read, in seconds since the Unix epoch, where that is known.
+        Everything before ``reached`` was read, in seconds since the Unix epoch, where that is known.
         """
         self.events += len(events)
         covered = 0.0 if reached is None else reached - self._since
@@ -70,13 +68,10 @@ class _CandidateOrder:
 
     time: Callable[[EventMetadata], float]
     sign: int
-    start: float
-    """The bound of the window where the order begins. This and ``last`` are times multiplied by the sign."""
-
+    start: float  # the bound of the window where the order begins; this and ``last`` are multiplied by the sign
     last: float = -math.inf
 
     def continues(self, events: Sequence[EventMetadata]) -> bool:
-        """Return whether these events, which come next, are in this order."""
         times = [self.sign * self.time(event) for event in events]
         in_order = self.last <= times[0] and times == sorted(times)
         self.last = times[-1]
@@ -115,7 +110,6 @@ class ProgressBar:
         self._counter, self._counts_items = counter or PageCounter(), counter is None
 
     async def show(self, items: AsyncGenerator[T, None], update: Callable[[T], Update]) -> AsyncGenerator[T, None]:
-        """Yield the items, and show what each of them adds."""
         self._bar = _tqdm()(desc=shortened(self._label), file=sys.stderr, **_TQDM_OPTIONS)
         try:
             async with aclosing(items):

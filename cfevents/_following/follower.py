@@ -12,9 +12,8 @@ from cfevents._following.poll import FollowOptions, PollResult
 from cfevents._following.poller import Poller
 from cfevents._following.schedule import Intervals
 from cfevents._following.status import ConnectorStatus
-from cfevents._listing.details import wanted_kinds
 from cfevents._listing.fleet import Fleet, FleetMembers
-from cfevents._listing.query import ListQuery
+from cfevents._listing.query import ListQuery, wanted_kinds
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._time import DurationLike, TimeLike, is_relative, now, parse_duration, parse_time

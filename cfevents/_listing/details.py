@@ -1,19 +1,21 @@
 """Listed events with their payloads: one request for each event."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from cfevents._http.connection import GetConnection
 from cfevents._listing.ordered import ordered_map
 from cfevents._listing.pages import resume_context
+from cfevents._listing.query import wanted_kinds
 from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
 from cfevents._progress import PageCounter, Update
+from cfevents._validation import validate_int
 from cfevents.errors import CfEventsError, NotFoundError
-from cfevents.events import KindFilter, kind_names, warn_unknown_kind
+from cfevents.events import KindFilter
 
 
 class ListedEvent(NamedTuple):
@@ -21,14 +23,6 @@ class ListedEvent(NamedTuple):
 
     checkpoint: Checkpoint
     event: EventMetadata
-
-
-def wanted_kinds(kinds: KindFilter | None) -> tuple[str, ...]:
-    """Return the names of the kinds whose payloads are wanted; none for all. Raises as `kind_names`."""
-    names = kind_names(kinds, "kinds")
-    for name in names:
-        warn_unknown_kind(name)
-    return names
 
 
 def get_details(
@@ -62,7 +56,7 @@ def detail_or_raise(listed: ListedEvent, detail: EventDetail | CfEventsError) ->
 
 
 D = TypeVar("D", bound=EventDetail | FleetEvent[EventDetail])
-
+Read: TypeAlias = Callable[[int, tuple[str, ...], PageCounter], AsyncGenerator[D, None]]
 _BATCH_EVENTS = 1000
 
 
@@ -73,14 +67,14 @@ class Details(BaseStream, AsyncGenerator[D, None]):
     """
 
     __module__ = "cfevents"
-
     _has_payloads = True
 
-    def __init__(self, stream: BaseStream, details: AsyncGenerator[D, None], counter: PageCounter) -> None:
+    def __init__(self, stream: BaseStream, read: Read[D], concurrency: int, kinds: KindFilter | None) -> None:
         super().__init__(stream._query, stream._label, stream._get_wait)
-        self._stream, self._counter = stream, counter
+        self._stream, self._counter = stream, PageCounter()
         self._shows_progress, self._unit = stream._shows_progress, stream._unit
-        self._events = self._with_progress(details, _detail_progress, counter)
+        details = read(validate_int("concurrency", concurrency), wanted_kinds(kinds), self._counter)
+        self._events = self._with_progress(details, _detail_progress, self._counter)
 
     def progress(self) -> Self:
         details = super().progress()

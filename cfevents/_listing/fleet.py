@@ -7,7 +7,7 @@ from typing import Literal
 from attrs import define, evolve, field
 
 from cfevents._http.connection import GetConnection
-from cfevents._listing.details import Details, ListedEvent, detail_or_raise, get_details, wanted_kinds
+from cfevents._listing.details import Details, ListedEvent, detail_or_raise, get_details
 from cfevents._listing.fleet_rounds import Rounds
 from cfevents._listing.ordered import as_async, ordered_map
 from cfevents._listing.query import ListQuery
@@ -27,13 +27,10 @@ class FleetMembers:
 
     get_connection: GetConnection
     account_id: str
-    named: tuple[str, ...] | None
-    """The connectors' ids; None for all of the account."""
-
+    named: tuple[str, ...] | None  # the connectors' ids; None for all of the account
     concurrency: int
     on_error: Literal["raise", "collect"]
-    errors: dict[str, CfEventsError] = field(factory=dict)
-    """The errors of the reading that began last, by connector id."""
+    errors: dict[str, CfEventsError] = field(factory=dict)  # of the reading that began last, by connector id
 
     async def resolve(
         self, get_connection: GetConnection | None = None
@@ -74,7 +71,13 @@ class Fleet:
     ) -> None:
         if on_error not in {"raise", "collect"}:
             raise ValueError(f"on_error={on_error!r} must be 'raise' or 'collect'")
-        ids = None if connector_ids is None else _validate_ids(connector_ids)
+        if isinstance(connector_ids, str | bytes) or not isinstance(connector_ids, Iterable | None):
+            raise TypeError(f"connector_ids is {short_repr(connector_ids)}: write a list of ids, also for one")
+        ids = None
+        if connector_ids is not None:
+            ids = tuple(dict.fromkeys(validate_path_segment("connector_ids", value) for value in connector_ids))
+        if ids == ():
+            raise ValueError("connector_ids is empty: all connectors of the account are client.fleet(), without it")
         validate_int("concurrency", concurrency)
         self._members = FleetMembers(get_connection, account_id, ids, concurrency, on_error)
 
@@ -133,15 +136,6 @@ class Fleet:
         return (await connection.request(connection.endpoints.latest_events(connector_id))).result.items
 
 
-def _validate_ids(connector_ids: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(connector_ids, str | bytes) or not isinstance(connector_ids, Iterable):
-        raise TypeError(f"connector_ids is {short_repr(connector_ids)}: write a list of ids, also for one")
-    ids = tuple(dict.fromkeys(validate_path_segment("connector_ids", value) for value in connector_ids))
-    if not ids:
-        raise ValueError("connector_ids is empty: all connectors of the account are client.fleet(), without it")
-    return ids
-
-
 class FleetStream(BaseStream):
     """The events of several connectors in a window of time, ascending. Made by `Fleet.list_events`.
 
@@ -149,7 +143,6 @@ class FleetStream(BaseStream):
     """
 
     __module__ = "cfevents"
-
     _unit = "round"
 
     def __init__(self, members: FleetMembers, query: ListQuery) -> None:
@@ -173,9 +166,7 @@ class FleetStream(BaseStream):
 
         If a payload cannot be read, its connector ends there, as if it could not be listed.
         """
-        validate_int("concurrency", concurrency)
-        counter = PageCounter()
-        return Details(self, self._read_fleet_details(concurrency, wanted_kinds(kinds), counter), counter)
+        return Details(self, self._read_fleet_details, concurrency, kinds)
 
     async def __aiter__(self) -> AsyncGenerator[FleetEvent[EventMetadata], None]:
         """Yield event by event.

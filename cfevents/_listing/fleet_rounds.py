@@ -7,7 +7,7 @@ each connector is held. Cost: one request per connector and round; none for one 
 """
 
 import math
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -38,12 +38,8 @@ class _ConnectorListing:
     query: ListQuery
     checkpoint: Checkpoint
     rate: RateEstimate = field(factory=RateEstimate)
-    fits_one_page: bool = False
-    """Its window fits the first page, which is buffered, and it is not listed again."""
-
-    had_no_events: bool = False
-    """It had none in the last round, so it has no say in where the next one ends."""
-
+    fits_one_page: bool = False  # the whole window: the page is buffered, and not listed again
+    had_no_events: bool = False  # in the last round, so it has no say in where the next one ends
     buffered: list[ListedEvent] = field(factory=list)
 
 
@@ -53,7 +49,7 @@ class Rounds:
     def __init__(
         self,
         get_connection: GetConnection,
-        queries: Iterable[ListQuery],
+        queries: list[ListQuery],
         concurrency: int,
         errors: dict[str, CfEventsError],
     ) -> None:
@@ -75,7 +71,6 @@ class Rounds:
                 return
 
     def fail(self, connector_id: str, error: CfEventsError) -> None:
-        """Drop a connector, and keep the error."""
         self.errors[connector_id] = error
         self._connectors.pop(connector_id, None)
 

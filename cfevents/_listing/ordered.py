@@ -45,11 +45,9 @@ async def ordered_map(
                     break
                 queue.append((item, get_connection().create_task(func(item))))
                 while queue and await _is_first_due(queue, concurrency, max_held):
-                    result = await _first_result(get_connection, queue)
-                    yield result
+                    yield await _first_result(get_connection, queue)
         while queue:
-            late_result = await _first_result(get_connection, queue)
-            yield late_result
+            yield await _first_result(get_connection, queue)
         if failure is not None:
             raise failure
     finally:
@@ -57,7 +55,6 @@ async def ordered_map(
 
 
 async def as_async(items: Iterable[T]) -> AsyncGenerator[T, None]:
-    """Yield the items."""
     for item in items:
         yield item
 
@@ -70,9 +67,7 @@ async def _is_first_due(queue: "deque[tuple[T, asyncio.Task[R]]]", concurrency: 
     return first.done() or len(queue) >= max_held
 
 
-async def _first_result(
-    get_connection: GetConnection, queue: "deque[tuple[T, asyncio.Task[R]]]"
-) -> tuple[T, R | CfEventsError]:
+async def _first_result(get_connection: GetConnection, queue: "deque[tuple[T, asyncio.Task[Any]]]") -> tuple[T, Any]:
     item, task = queue[0]
     try:
         return item, await get_connection().result_of(task)

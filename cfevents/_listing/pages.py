@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterator, Set
 from contextlib import contextmanager
 from hashlib import blake2b
 
-from cfevents._http.connection import Connection, GetConnection, cancel_all
+from cfevents._http.connection import GetConnection, cancel_all
 from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, Listing, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey
@@ -17,14 +17,12 @@ from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 
 
 async def iter_pages(get_connection: GetConnection, query: ListQuery) -> AsyncGenerator[Page, None]:
-    """Yield a listing's pages, empty ones included, until one has no cursor.
-
-    Raises:
-        PaginationError: The API sent a cursor for the second time.
-        CfEventsError: A page could not be read. The error's checkpoint continues at that page.
-    """
+    """Yield a listing's pages, empty ones included, until one has no cursor; an error has its page's checkpoint."""
     start = checkpoint = query.start
-    fetcher, deduplicator = _PageFetcher(get_connection, query), _Deduplicator(start)
+    if start.finished:
+        return
+    with resume_context(start):
+        fetcher, deduplicator = _PageFetcher(get_connection, query), _Deduplicator(start)
     listing_args = start.connector_id, start.since, start.until, start.kind
     try:
         while not checkpoint.finished:
@@ -37,7 +35,7 @@ async def iter_pages(get_connection: GetConnection, query: ListQuery) -> AsyncGe
             checkpoint = Checkpoint(*listing_args, cursor, start.reached, delivered, cursor is None, start.account_id)
             yield Page(items, cursor, listing.count, result.messages, result.errors, checkpoint, extra=listing.extra)
     finally:
-        await fetcher.close()
+        await cancel_all([fetcher.task])
 
 
 class _Deduplicator:
@@ -87,35 +85,29 @@ class _PageFetcher:
         self._get_connection, self._query = get_connection, query
         self._may_request = asyncio.Semaphore(query.prefetch)
         self._pages: asyncio.Queue[RawResult[Listing] | None] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = None
-        self._connection: Connection | None = None
+        self._connection = get_connection()
+        self.task = self._connection.create_task(self._request_pages())
+        # Not in the task itself: one that is cancelled before it began runs no `finally`.
+        self.task.add_done_callback(lambda _: self._pages.put_nowait(None))
 
     async def next(self) -> Result[Listing]:
-        """Return the next page, while those after it are requested."""
-        # Not kept from the last page: the client may have been closed meanwhile.
-        connection = self._get_connection()
-        if self._task is None or self._connection is None:
-            self._connection, self._task = connection, connection.create_task(self._request_pages())
-            # Not in the task itself: one that is cancelled before it began runs no `finally`.
-            self._task.add_done_callback(lambda _: self._pages.put_nowait(None))
+        self._get_connection()  # raises if the client was closed meanwhile
         self._may_request.release()
         was_waiting = self._pages.empty()
         if (page := await self._pages.get()) is None:
-            await self._connection.result_of(self._task)
+            await self._connection.result_of(self.task)
             raise AssertionError("the task ends with the last page, or with an error")  # pragma: no cover
         if not was_waiting:
             # Structuring blocks the loop: let the next request leave before it.
             await asyncio.sleep(0)
         return page.read()
 
-    async def close(self) -> None:
-        if self._task is not None:
-            await cancel_all([self._task])
-
     async def _request_pages(self) -> None:
         query, cursor, patience = self._query, self._query.start.cursor, self._query.timeout
         first = query.request(self._get_connection().endpoints, query.window, None)
-        guard = CursorGuard(cursor)
+        guard = CursorGuard()
+        if cursor is not None:
+            guard.check(first, cursor, None)
         while True:
             await self._may_request.acquire()
             request = first if cursor is None else first.at(cursor)
@@ -134,31 +126,23 @@ class _PageFetcher:
 class CursorGuard:
     """Raises when a listing repeats a cursor, and so would never end. It remembers 16 bytes of each cursor."""
 
-    def __init__(self, start: str | None = None) -> None:
-        self._seen = set() if start is None else {_digest(start)}
+    def __init__(self) -> None:
+        self._seen = set[bytes]()
 
     def check(self, request: Request[Listing], cursor: str, ray_id: str | None) -> str:
-        """Return the cursor of the next page, if it is text that can be sent and is new.
-
-        Raises:
-            APIResponseError: It cannot be sent; ``request`` and ``ray_id`` (``CF-Ray``) tell of which response it is.
-            PaginationError: It was seen before.
-        """
+        """Return the cursor that a request's response has, or raise if it cannot be sent or was seen before."""
         with request_context(request):
             try:
                 validate_text("cursor", cursor)
             except ValueError as error:
                 raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id) from None
-            if (digest := _digest(cursor)) in self._seen:
+            digest = blake2b(cursor.encode(), digest_size=16).digest()
+            if digest in self._seen:
                 ray = f" (CF-Ray {ray_id})" if ray_id else ""
                 message = f"the API sent the cursor {short_repr(cursor)} again; the listing would never end{ray}"
                 raise PaginationError(message)
             self._seen.add(digest)
         return cursor
-
-
-def _digest(cursor: str) -> bytes:
-    return blake2b(cursor.encode(), digest_size=16).digest()
 
 
 def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[EventMetadata, ...]:

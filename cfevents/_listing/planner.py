@@ -33,15 +33,11 @@ _RESERVED_PAGES = 0.4
 
 
 class CostLimit(NamedTuple):
-    """The most requests that a sliced listing may send.
-
-    Their number is per request that a listing page by page needs at least, depending on the order in which the API
-    lists. To these are added some for each concurrent slice.
-    """
+    """The most requests of a sliced listing, per request that a listing page by page needs at least."""
 
     in_order: float
     out_of_order: float
-    per_slice: float
+    per_slice: float  # requests beyond those, for each concurrent slice
 
 
 STRICT = CostLimit(1.4, 1.85, 2)
@@ -70,18 +66,15 @@ class RequestCost:
         self._discarded: set[EventKey] = set()
 
     def record(self, keys: AbstractSet[EventKey]) -> None:
-        """Record the events of a page."""
         self.page_size = max(self.page_size, len(keys))
         self._discarded -= keys
         self.seen += len(keys - self._known)
         self._known |= keys
 
     def mark_discarded(self, keys: AbstractSet[EventKey]) -> None:
-        """Record that these events were seen, and have to be listed again."""
         self._discarded |= keys
 
     def release(self, keys: AbstractSet[EventKey]) -> None:
-        """Forget events that will not be listed again."""
         self._known -= keys
         self._discarded -= keys
 
@@ -109,7 +102,11 @@ class RateEstimate:
     def __init__(self, times: Iterable[float] = (), scale: float = 1.0) -> None:
         """Estimate from the times of a sample, with so many events to expect for each of them."""
         self._times, self._scale = sorted(times), scale
-        self._rate, self._max_span = _densest_half(self._times)
+        middle = len(self._times) // 2
+        halves = self._times[: middle + 1], self._times[middle:]
+        # Of the half that is closer together.
+        self._max_span = min((max(1.0, half[-1] - half[0]) for half in halves if half), default=1.0)
+        self._rate = (middle + 1) / self._max_span if self._times else 0.0
         self._actual = self._expected = 1.0
 
     def end(self, begin: float, events: float) -> float:
@@ -149,13 +146,6 @@ class RateEstimate:
         sampled = bisect_left(times, end) - bisect_left(times, begin)
         outside = max(0.0, min(end, times[0]) - begin) + max(0.0, end - max(begin, times[-1]))
         return self._scale * sampled + self._rate * outside
-
-
-def _densest_half(times: list[float]) -> tuple[float, float]:
-    """Return the events per second and the length in seconds of the half that is closer together."""
-    middle = len(times) // 2
-    spans = [max(1.0, half[-1] - half[0]) for half in (times[: middle + 1], times[middle:]) if half]
-    return ((middle + 1) / min(spans), min(spans)) if spans else (0.0, 1.0)
 
 
 # The narrowest slice, also where it has many pages: its neighbour lists the seconds at its edges again.
@@ -200,10 +190,7 @@ class Planner:
     def __init__(
         self, window: TimeWindow, concurrency: int, limit: CostLimit = STRICT, quiet_from: float = math.inf
     ) -> None:
-        """Start with the whole window as one slice; if its first page is the last, that was all.
-
-        From ``quiet_from`` on, in seconds since the Unix epoch, events are rare, and nothing is split.
-        """
+        """Start with one slice. After ``quiet_from`` (seconds since the Unix epoch) events are rare: no more cuts."""
         self._window, self._concurrency, self._quiet_from = window, concurrency, quiet_from
         self._cost = RequestCost(concurrency, limit)
         self._segments: list[Segment] = [Slice(*window, RateEstimate(), next_check=1)]
@@ -247,7 +234,6 @@ class Planner:
             self._check_size(slice_)
 
     def restart(self, slice_: Slice) -> None:
-        """List a slice from its beginning again."""
         slice_.in_flight, slice_.cursor, slice_.pages = False, None, 0
 
     def end_with(self, slice_: Slice) -> None:
@@ -297,10 +283,9 @@ class Planner:
         outgrown = slice_.pages >= min(_OUTGROWN_FACTOR * slice_.planned, 2 * _MAX_SLICE_PAGES)
         if slice_.end - slice_.begin < 2 * _MIN_SLICE_S or not outgrown:
             return False
-        if slice_.pages > 1:
-            return True
         # If the second page seems to be the last, no split is quicker.
-        return self._rate_of(slice_).estimate(slice_.begin, self._quiet_end(slice_)) > 2 * self._cost.page_size
+        end = self._quiet_end(slice_)
+        return slice_.pages > 1 or self._rate_of(slice_).estimate(slice_.begin, end) > 2 * self._cost.page_size
 
     def _note_hot_seconds(self, slice_: Slice) -> None:
         """Remember the seconds with much of a page, by either time that the bounds may compare."""
@@ -329,21 +314,18 @@ class Planner:
     def _cut(self) -> Slice | None:
         """Cut a slice off the first gap, if there is one and its events would not wait too long."""
         index = next((index for index, part in enumerate(self._segments) if not isinstance(part, Slice)), None)
-        if index is None or not self._may_wait(_slices(self._segments[:index])):
+        if index is None:
             return None
-        gap = self._segments[index]
-        if (end := self._cut_at(gap)) is None:
+        before, gap = _slices(self._segments[:index]), self._segments[index]
+        waiting = sum(slice_.pages for slice_ in before if slice_.finished)
+        slow_consumer = bool(before) and before[0].finished
+        may_wait = waiting < self._concurrency * (1 if slow_consumer else _MAX_WAITING_PAGES)
+        if not may_wait or (end := self._cut_at(gap)) is None:
             return None
         planned = max(1.0, gap.rate.estimate(gap.begin, end) / self._cost.page_size)
         slice_ = Slice(gap.begin, end, gap.rate, planned)
         self._segments[index : index + 1] = [slice_] if end == gap.end else [slice_, Segment(end, gap.end, gap.rate)]
         return slice_
-
-    def _may_wait(self, before: list[Slice]) -> bool:
-        """Return whether more may be listed that waits until the slices before it are popped."""
-        waiting = sum(slice_.pages for slice_ in before if slice_.finished)
-        slow_consumer = bool(before) and before[0].finished
-        return waiting < self._concurrency * (1 if slow_consumer else _MAX_WAITING_PAGES)
 
     def _cut_at(self, gap: Segment) -> int | None:
         """Return where the next slice of a gap ends: the less may be spent, the later. None: not now.

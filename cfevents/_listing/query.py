@@ -11,13 +11,19 @@ from cfevents.errors import CheckpointError
 from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 
 
+def wanted_kinds(kinds: KindFilter | None, argument: str = "kinds") -> tuple[str, ...]:
+    """Return the names of the kinds that are wanted; none for all. Raises as `kind_names`."""
+    names = kind_names(kinds, argument)
+    for name in names:
+        warn_unknown_kind(name)
+    return names
+
+
 @frozen(eq=False, repr=False)
 class ListQuery:
     """A listing of one connector. `Client.list_events` explains the arguments."""
 
-    start: Checkpoint
-    """The connector, the window and the kinds, and where in them to begin."""
-
+    start: Checkpoint  # the connector, the window and the kinds, and where in them to begin
     page_size: int | None = None
     prefetch: int = 1
     concurrency: int = 1
@@ -88,9 +94,7 @@ def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | N
 
 
 def _validate_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
-    names = [validate_text("kind", name) for name in kind_names(kind)]
-    for name in names:
-        warn_unknown_kind(name)
+    names = [validate_text("kind", name) for name in wanted_kinds(kind, "kind")]
     if len(names) == 1:
         return names[0]
     # Sorted: a set has another order in each process, and its checkpoint has to be of the same listing.

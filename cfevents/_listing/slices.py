@@ -30,11 +30,8 @@ async def iter_slices(
 ) -> AsyncGenerator[Page, None]:
     """Yield a listing's events in ascending order, one page for each slice; with ``every_kind`` all that the API sends.
 
-    From ``quiet_from`` on, in seconds since the Unix epoch, events are rare.
-
-    Raises:
-        CfEventsError: A slice could not be read. What comes before it was yielded; the error's checkpoint continues
-            there.
+    From ``quiet_from`` on, in seconds since the Unix epoch, events are rare. If a slice cannot be read, the checkpoint
+    of the error continues there; what comes before it was yielded.
     """
     fetcher = _SliceFetcher(get_connection, query, Planner(query.window, query.concurrency, limit, quiet_from))
     checkpoint, previous = query.start, set(query.start.delivered)
@@ -43,13 +40,9 @@ async def iter_slices(
             with resume_context(checkpoint):
                 slice_, responses = await fetcher.next()
             events = tuple(event for key, event in sorted(slice_.events.items()) if key not in previous)
+            items = events if every_kind else filter_kinds(events, query.kinds)
             checkpoint, previous = checkpoint_after(slice_, checkpoint), set(slice_.events)
-            yield Page(
-                items=events if every_kind else filter_kinds(events, query.kinds),
-                messages=tuple(responses.messages),
-                errors=tuple(responses.errors),
-                checkpoint=checkpoint,
-            )
+            yield Page(items, messages=responses.messages, errors=responses.errors, checkpoint=checkpoint)
     finally:
         await cancel_all(fetcher.tasks)
 
@@ -69,12 +62,11 @@ def resume_keys(events: Mapping[EventKey, EventMetadata], end: int) -> tuple[Eve
 
 @define(eq=False)
 class _SliceResponses:
-    """The requests and responses of one slice, besides their events."""
+    """The responses of one slice, besides their events."""
 
     guard: CursorGuard = field(factory=CursorGuard)
-    request: Request[Listing] | None = None
-    messages: list[CodedMessage] = field(factory=list)
-    errors: list[CodedMessage] = field(factory=list)
+    messages: tuple[CodedMessage, ...] = ()
+    errors: tuple[CodedMessage, ...] = ()
     restarted: bool = False
     failure: CfEventsError | None = None
 
@@ -83,7 +75,7 @@ class _SliceFetcher:
     """Requests the pages of the slices that the planner chooses, up to ``query.concurrency`` at a time."""
 
     def __init__(self, get_connection: GetConnection, query: ListQuery, planner: Planner) -> None:
-        self.tasks = dict[asyncio.Task[Result[Listing]], Slice]()
+        self.tasks = dict[asyncio.Task[Result[Listing]], tuple[Slice, Request[Listing]]]()
         self._get_connection, self._query, self._planner = get_connection, query, planner
         self._patience = query.timeout  # seconds
         self._responses: defaultdict[Slice, _SliceResponses] = defaultdict(_SliceResponses)
@@ -108,7 +100,7 @@ class _SliceFetcher:
                 self._patience -= connection.loop.time() - began
 
     def _send_requests(self, connection: Connection) -> None:
-        for task, slice_ in list(self.tasks.items()):
+        for task, (slice_, _) in list(self.tasks.items()):
             if slice_.discarded:
                 task.cancel()
                 del self.tasks[task]
@@ -116,20 +108,17 @@ class _SliceFetcher:
             del self._responses[slice_]
         for slice_, window in self._planner.next_requests():
             request = self._query.request(connection.endpoints, window, slice_.cursor)
-            self._responses[slice_].request = request
-            self.tasks[connection.create_task(connection.request(request, self._patience))] = slice_
+            self.tasks[connection.create_task(connection.request(request, self._patience))] = slice_, request
 
     async def _on_response(self, connection: Connection, task: "asyncio.Task[Result[Listing]]") -> None:
-        slice_ = self.tasks.pop(task)
+        slice_, request = self.tasks.pop(task)
         if slice_.discarded:  # by a response of the same moment
             return
         responses = self._responses[slice_]
         try:
             result = await connection.result_of(task)
-            cursor = result.result.cursor or None
-            if cursor is not None:
-                assert responses.request is not None  # noqa: S101 - this is its response
-                responses.guard.check(responses.request, cursor, result.ray_id)
+            if cursor := result.result.cursor or None:
+                responses.guard.check(request, cursor, result.ray_id)
         except CfEventsError as error:
             # The cursor may have expired, and a slice is small enough to list again.
             if isinstance(error, BadRequestError) and slice_.cursor and not responses.restarted:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from cfevents._http.connection import GetConnection
-from cfevents._listing.details import Details, ListedEvent, detail_or_raise, get_details, wanted_kinds
+from cfevents._listing.details import Details, ListedEvent, detail_or_raise, get_details
 from cfevents._listing.ordered import as_async
 from cfevents._listing.pages import iter_pages
 from cfevents._listing.query import ListQuery
@@ -14,11 +14,7 @@ from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventBatch, EventDetail, Page
 from cfevents._progress import PageCounter, Update
-from cfevents._validation import validate_int
 from cfevents.events import KindFilter
-
-# Payloads of a page that are requested at a time.
-_PAGE_CONCURRENCY = 8
 
 
 class ConnectorStream(BaseStream):
@@ -51,9 +47,7 @@ class ConnectorStream(BaseStream):
             TypeError: An argument is of the wrong type.
             ValueError: An argument has no meaning.
         """
-        validate_int("concurrency", concurrency)
-        counter = PageCounter()
-        return Details(self, self._read_details(concurrency, wanted_kinds(kinds), counter), counter)
+        return Details(self, self._read_details, concurrency, kinds)
 
     async def collect(self) -> list[EventMetadata]:
         """Read everything into a list.
@@ -133,5 +127,5 @@ class EventStream(ConnectorStream):
     async def _page_details(self, page: Page) -> list[EventDetail]:
         """Return the events of one of its pages with their payloads."""
         events = as_async(ListedEvent(self._query.start, event) for event in page.items)
-        async with aclosing(get_details(self._get_connection, events, _PAGE_CONCURRENCY, ())) as details:
+        async with aclosing(get_details(self._get_connection, events, concurrency=8, kinds=())) as details:
             return [detail_or_raise(listed, detail) async for listed, detail in details]

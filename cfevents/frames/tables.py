@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from cfevents._model.api import EventMetadata, RecordedEvent
-from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS
+from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS, EventBatch
 from cfevents._time import EPOCH
 from cfevents._validation import escape_surrogates
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
@@ -19,8 +19,6 @@ from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
-
-    from cfevents._model.results import EventBatch
 
 T = TypeVar("T")
 
@@ -48,46 +46,36 @@ class Columns:
     def __init__(self, *, payloads: bool) -> None:
         self.schema = schema(payloads=payloads)
         self._payloads = payloads
-        self._kinds = _KindNumbers()
+        self._kinds = dict[str, int]()  # with their numbers
 
-    def batch(self, batches: "Sequence[EventBatch]") -> pa.RecordBatch:
+    def batch(self, batches: Sequence[EventBatch]) -> pa.RecordBatch:
         """Return the rows of some batches, which have at least one event."""
         events = batches[0].events if len(batches) == 1 else [event for batch in batches for event in batch.events]
-        numbers = array("i", [self._kinds[event.kind] for event in events])
-        kinds = pa.Array.from_buffers(pa.int32(), len(events), [None, pa.py_buffer(numbers)])
-        columns = [_connector_id_column(batches), *_event_columns(events), kinds]
+        kinds = self._kinds
+        distinct = dict.fromkeys(event.kind for event in events)
+        numbers = {kind: kinds.setdefault(escape_surrogates(kind), len(kinds)) for kind in distinct}
+        column = array("i", [numbers[event.kind] for event in events])
+        kind_numbers = pa.Array.from_buffers(pa.int32(), len(events), [None, pa.py_buffer(column)])
+        columns = [_connector_id_column(batches), *_event_columns(events), kind_numbers]
         if self._payloads:
             columns += _payload_columns([recorded for batch in batches for recorded in batch.recorded or ()])
         return pa.RecordBatch.from_arrays(columns, names=self.schema.names)
 
-    def table(self, batches: "Sequence[pa.RecordBatch]") -> pa.Table:
+    def table(self, batches: Sequence[pa.RecordBatch]) -> pa.Table:
         """Return a table of batches, their kinds with one dictionary."""
-        column, names = self.schema.get_field_index("kind"), pa.array([*self._kinds.names], pa.string())
+        column, names = self.schema.get_field_index("kind"), pa.array([*self._kinds], pa.string())
         kinds = (pa.DictionaryArray.from_arrays(batch.column(column), names) for batch in batches)
         with_names = [batch.set_column(column, "kind", kind) for batch, kind in zip(batches, kinds, strict=True)]
         return pa.Table.from_batches(with_names, self.schema)
 
 
-class _KindNumbers(dict[str, int]):
-    """The number of each kind, assigned when it is first looked up."""
-
-    def __init__(self) -> None:
-        self.names: dict[str, int] = {}
-
-    def __missing__(self, kind: str) -> int:
-        number = self[kind] = self.names.setdefault(escape_surrogates(kind), len(self.names))
-        return number
-
-
-def _connector_id_column(batches: "Sequence[EventBatch]") -> pa.Array:
+def _connector_id_column(batches: Sequence[EventBatch]) -> pa.Array:
     first = batches[0].connector_ids
     if isinstance(first, str) and all(batch.connector_ids == first for batch in batches):
         return pa.repeat(pa.scalar(first, pa.string()), sum(len(batch.events) for batch in batches))
     ids = list[str]()
-    for batch in batches:
-        ids += (
-            [batch.connector_ids] * len(batch.events) if isinstance(batch.connector_ids, str) else batch.connector_ids
-        )
+    for batch_ids, events, _ in batches:
+        ids += [batch_ids] * len(events) if isinstance(batch_ids, str) else batch_ids
     return _strings(ids)
 
 
@@ -164,7 +152,7 @@ async def gather(items: AsyncGenerator[T, None], size: Callable[[T], int], least
 
 
 async def batches(
-    events: "AsyncGenerator[EventBatch, None]", columns: Columns, batch_events: int = BATCH_EVENTS
+    events: AsyncGenerator[EventBatch, None], columns: Columns, batch_events: int = BATCH_EVENTS
 ) -> AsyncGenerator[pa.RecordBatch, None]:
     """Yield the events as batches of rows, each of ``batch_events`` at least, except the last."""
     async with aclosing(gather(events, lambda batch: len(batch.events), batch_events)) as groups:
@@ -173,19 +161,19 @@ async def batches(
 
 
 async def to_arrow(
-    events: "AsyncGenerator[EventBatch, None]", *, payloads: bool, batch_events: int = BATCH_EVENTS
+    events: AsyncGenerator[EventBatch, None], *, payloads: bool, batch_events: int = BATCH_EVENTS
 ) -> pa.Table:
     """Read everything into an Arrow table."""
     columns = Columns(payloads=payloads)
     return columns.table([batch async for batch in batches(events, columns, batch_events)])
 
 
-async def to_pandas(events: "AsyncGenerator[EventBatch, None]", **options: Any) -> "pd.DataFrame":
+async def to_pandas(events: AsyncGenerator[EventBatch, None], **options: Any) -> "pd.DataFrame":
     """Read everything into a pandas data frame: kinds are categories, times are of microseconds in UTC."""
     return (await to_arrow(events, **options)).to_pandas()
 
 
-async def to_polars(events: "AsyncGenerator[EventBatch, None]", **options: Any) -> "pl.DataFrame":
+async def to_polars(events: AsyncGenerator[EventBatch, None], **options: Any) -> "pl.DataFrame":
     """Read everything into a polars data frame: kinds are categorical, times are of microseconds in UTC."""
     import polars as pl  # noqa: PLC0415 - another extra
 

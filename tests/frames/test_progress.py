@@ -254,7 +254,7 @@ async def test_a_stream_that_is_left_early_leaves_no_task_and_no_timer(terminal:
         await client.close()
         assert not client_tasks()
     scheduled = getattr(asyncio.get_running_loop(), "_scheduled", [])
-    assert [each for each in scheduled if not each.cancelled() and "_Timer" in repr(each)] == []
+    assert [each for each in scheduled if not each.cancelled() and "_show_wait" in repr(each)] == []
     assert terminal.drawn()
 
 
