@@ -17,6 +17,7 @@ from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import EventStream
 from cfevents._model.api import Connector, EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents._model.checkpoint import Checkpoint
+from cfevents._public import set_module
 from cfevents._secrets import mask, mask_values
 from cfevents._time import DurationLike, TimeLike
 from cfevents._validation import validate_timeout, validate_type
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from cfevents._following.follower import Follower
 
 
+@set_module("cfevents")
 class Client:
     """Reads the telemetry events of an account's connectors.
 
@@ -45,8 +47,6 @@ class Client:
     anything is sent; the message says what to write instead. A request that does not succeed raises a `CfEventsError`.
     The ``timeout`` of a call is in seconds, and for its requests and waits together.
     """
-
-    __module__ = "cfevents"
 
     _connection: Connection | None = None
     _closed = False

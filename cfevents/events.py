@@ -17,16 +17,8 @@ from attrs import field, fields, frozen
 _log = logging.getLogger("cfevents")
 
 
-class _Slotted(type):
-    """The metaclass of the kinds: one without fields of its own has slots too, so that its events stay small."""
-
-    @classmethod
-    def __prepare__(cls, name: str, bases: tuple[type, ...], /, **_: Any) -> dict[str, object]:
-        return {"__slots__": ()}
-
-
 @frozen
-class DocumentedEvent(metaclass=_Slotted):
+class DocumentedEvent:
     """An event of a documented kind."""
 
     kind: ClassVar[str]
@@ -53,37 +45,48 @@ class TunnelEvent(DocumentedEvent):
     """Tunnel identifier."""
 
 
-class Init(DocumentedEvent, description="Initialized process"): ...
+class Init(DocumentedEvent, description="Initialized process"):
+    __slots__ = ()
 
 
-class Leave(DocumentedEvent, description="Stopped process"): ...
+class Leave(DocumentedEvent, description="Stopped process"):
+    __slots__ = ()
 
 
-class StartAttestation(DocumentedEvent, description="Started attestation"): ...
+class StartAttestation(DocumentedEvent, description="Started attestation"):
+    __slots__ = ()
 
 
-class FinishAttestationSuccess(DocumentedEvent, description="Finished attestation"): ...
+class FinishAttestationSuccess(DocumentedEvent, description="Finished attestation"):
+    __slots__ = ()
 
 
-class FinishAttestationFailure(DocumentedEvent, description="Failed attestation"): ...
+class FinishAttestationFailure(DocumentedEvent, description="Failed attestation"):
+    __slots__ = ()
 
 
-class StartRotateCryptKey(DocumentedEvent, description="Started crypt key rotation"): ...
+class StartRotateCryptKey(DocumentedEvent, description="Started crypt key rotation"):
+    __slots__ = ()
 
 
-class FinishRotateCryptKeySuccess(DocumentedEvent, description="Finished crypt key rotation"): ...
+class FinishRotateCryptKeySuccess(DocumentedEvent, description="Finished crypt key rotation"):
+    __slots__ = ()
 
 
-class FinishRotateCryptKeyFailure(DocumentedEvent, description="Failed crypt key rotation"): ...
+class FinishRotateCryptKeyFailure(DocumentedEvent, description="Failed crypt key rotation"):
+    __slots__ = ()
 
 
-class StartRotatePki(DocumentedEvent, description="Started PKI rotation"): ...
+class StartRotatePki(DocumentedEvent, description="Started PKI rotation"):
+    __slots__ = ()
 
 
-class FinishRotatePkiSuccess(DocumentedEvent, description="Finished PKI rotation"): ...
+class FinishRotatePkiSuccess(DocumentedEvent, description="Finished PKI rotation"):
+    __slots__ = ()
 
 
-class FinishRotatePkiFailure(DocumentedEvent, description="Failed PKI rotation"): ...
+class FinishRotatePkiFailure(DocumentedEvent, description="Failed PKI rotation"):
+    __slots__ = ()
 
 
 @frozen
@@ -92,55 +95,72 @@ class StartUpgrade(DocumentedEvent, description="Started upgrade"):
     """Location of upgrade bundle."""
 
 
-class FinishUpgradeSuccess(DocumentedEvent, description="Finished upgrade"): ...
+class FinishUpgradeSuccess(DocumentedEvent, description="Finished upgrade"):
+    __slots__ = ()
 
 
-class FinishUpgradeFailure(DocumentedEvent, description="Failed upgrade"): ...
+class FinishUpgradeFailure(DocumentedEvent, description="Failed upgrade"):
+    __slots__ = ()
 
 
-class Reconcile(DocumentedEvent, description="Reconciled"): ...
+class Reconcile(DocumentedEvent, description="Reconciled"):
+    __slots__ = ()
 
 
-class ConfigureCloudflaredTunnel(DocumentedEvent, description="Configured Cloudflared tunnel"): ...
+class ConfigureCloudflaredTunnel(DocumentedEvent, description="Configured Cloudflared tunnel"):
+    __slots__ = ()
 
 
-class RekeyInstallBoth(TunnelEvent, description="Installed initial inbound and outbound keys"): ...
+class RekeyInstallBoth(TunnelEvent, description="Installed initial inbound and outbound keys"):
+    __slots__ = ()
 
 
-class RekeyStart(TunnelEvent, description="Installed new inbound key, kept old outbound"): ...
+class RekeyStart(TunnelEvent, description="Installed new inbound key, kept old outbound"):
+    __slots__ = ()
 
 
-class RekeyAdvance(TunnelEvent, description="Confirmed traffic on new inbound key, swapped outbound to new"): ...
+class RekeyAdvance(TunnelEvent, description="Confirmed traffic on new inbound key, swapped outbound to new"):
+    __slots__ = ()
 
 
-class RekeyComplete(TunnelEvent, description="Deleted old keys"): ...
+class RekeyComplete(TunnelEvent, description="Deleted old keys"):
+    __slots__ = ()
 
 
-class RekeyReset(TunnelEvent, description="Deleted all keys after receiving an unexpected key"): ...
+class RekeyReset(TunnelEvent, description="Deleted all keys after receiving an unexpected key"):
+    __slots__ = ()
 
 
-class RekeyRestart(DocumentedEvent, description="Restarted in-progress rekey with newer key material"): ...
+class RekeyRestart(DocumentedEvent, description="Restarted in-progress rekey with newer key material"):
+    __slots__ = ()
 
 
-class BlessSlotSuccess(DocumentedEvent, description="Blessed boot entry slot"): ...
+class BlessSlotSuccess(DocumentedEvent, description="Blessed boot entry slot"):
+    __slots__ = ()
 
 
-class BlessSlotPending(DocumentedEvent, description="Boot entry slot is not yet blessed"): ...
+class BlessSlotPending(DocumentedEvent, description="Boot entry slot is not yet blessed"):
+    __slots__ = ()
 
 
-class BlessSlotFailure(DocumentedEvent, description="Failed to bless boot entry slot"): ...
+class BlessSlotFailure(DocumentedEvent, description="Failed to bless boot entry slot"):
+    __slots__ = ()
 
 
-class HaTransition(DocumentedEvent, description="Completed HA state transition"): ...
+class HaTransition(DocumentedEvent, description="Completed HA state transition"):
+    __slots__ = ()
 
 
-class HaError(DocumentedEvent, description="Received unexpected HA error"): ...
+class HaError(DocumentedEvent, description="Received unexpected HA error"):
+    __slots__ = ()
 
 
-class HaInit(DocumentedEvent, description="Initialized HA subsystem"): ...
+class HaInit(DocumentedEvent, description="Initialized HA subsystem"):
+    __slots__ = ()
 
 
-class HaLeave(DocumentedEvent, description="Stopped HA subsystem"): ...
+class HaLeave(DocumentedEvent, description="Stopped HA subsystem"):
+    __slots__ = ()
 
 
 @frozen

@@ -7,6 +7,7 @@ from attrs import evolve, field, frozen
 
 from cfevents._following.watermark import Watermark
 from cfevents._model.checkpoint import Checkpoint, read_state
+from cfevents._public import set_module
 from cfevents.errors import CheckpointError
 
 _FOLLOW_VERSION = 1
@@ -18,6 +19,7 @@ _RESUME_ADVICE = {
 }
 
 
+@set_module("cfevents")
 @frozen(eq=False, repr=False)
 class FollowCheckpoint:
     """The events that a follower has delivered: `Client.follow_events` resumes after them.
@@ -26,8 +28,6 @@ class FollowCheckpoint:
     `Follower.checkpoint` is the state before the present event: a program that stores it gets that event again, and
     loses none. A checkpoint belongs to its account, connectors and kinds: resume with the same.
     """
-
-    __module__ = "cfevents"
 
     account_id: str
     """The account."""

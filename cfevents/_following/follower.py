@@ -16,6 +16,7 @@ from cfevents._listing.fleet import Fleet, FleetMembers
 from cfevents._listing.query import ListQuery, wanted_kinds
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventDetail, FollowedEvent
+from cfevents._public import set_module
 from cfevents._time import DurationLike, TimeLike, is_relative, now, parse_duration, parse_time
 from cfevents._validation import validate_int
 from cfevents.errors import ConfigurationError
@@ -26,11 +27,10 @@ T = TypeVar("T")
 _POLL_SLICES = 4  # that a poll lists side by side where it is behind
 
 
+@set_module("cfevents")
 @frozen(eq=False)
 class Batch(Generic[T]):
     """The new events of one poll of a connector, ascending; those of a large poll come in several batches."""
-
-    __module__ = "cfevents"
 
     items: tuple[FollowedEvent[T], ...]
 
@@ -38,14 +38,13 @@ class Batch(Generic[T]):
     """The state after the batch: store it in the same transaction as the items."""
 
 
+@set_module("cfevents")
 class Follower(Generic[T]):
     """New events of connectors as they come, and late ones, once each. Made by `Client.follow_events`.
 
     Nothing is sent before it is iterated. One ``async for`` iterates it at a time; the next one resumes where that
     ended.
     """
-
-    __module__ = "cfevents"
 
     def __init__(self, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
         self._members, self._options, self._reached = members, options, start

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from attrs import define
 
 from cfevents._model.api import EventMetadata
+from cfevents._public import set_module
 from cfevents._time import now, to_timedelta
 from cfevents.errors import CfEventsError
 
@@ -15,11 +16,10 @@ _WARN_LAG_FRACTION = 0.5  # of the lookback; a lag above it is logged, before an
 _log = logging.getLogger("cfevents")
 
 
+@set_module("cfevents")
 @define(eq=False)
 class ConnectorStatus:
     """The state of a connector that is followed."""
-
-    __module__ = "cfevents"
 
     last_good_at: datetime | None = None
     """The time of the last successful poll."""

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from attrs import define
 
 from cfevents._protocol.rate_limits import RateLimits
+from cfevents._public import set_module
 from cfevents._validation import validate_int, validate_seconds
 
 # A block whose duration the API does not say: the first, doubled with each further one, and the longest.
@@ -137,14 +138,13 @@ class _Waiter(NamedTuple):
         return round(block, 6) <= self.max_block and now + block <= self.deadline
 
 
+@set_module("cfevents")
 class Budget:
     """The requests that may be sent to the API with one token.
 
     Never more than ``share * requests`` leave in any window of ``period``, and fewer where the headers of responses say
     that fewer are left. The clients of one process and event loop can share a budget. First come, first served.
     """
-
-    __module__ = "cfevents"
 
     def __init__(self, requests: int = 1200, period: float = 300.0, share: float = 0.9) -> None:
         """Set the quota.

@@ -16,6 +16,7 @@ from cfevents._http.retry import Retry, is_transient
 from cfevents._http.transport import Transport
 from cfevents._protocol.requests import Endpoints, Request, request_context
 from cfevents._protocol.responses import RawResult, Response, Result, parse_envelope
+from cfevents._public import set_module
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 
 T = TypeVar("T")
@@ -24,6 +25,7 @@ R = TypeVar("R")
 _log = logging.getLogger("cfevents")
 
 
+@set_module("cfevents")
 class Usage(NamedTuple):
     """Requests and waits of a client so far, and what its budget still allows."""
 
@@ -38,9 +40,6 @@ class Usage(NamedTuple):
 
     left: int
     """Requests that the budget lets leave at this moment."""
-
-
-Usage.__module__ = "cfevents"
 
 
 class Counters:

@@ -4,6 +4,7 @@ import random
 
 from attrs import frozen
 
+from cfevents._public import set_module
 from cfevents._validation import validate_int, validate_seconds
 from cfevents.errors import APIConnectionError, APIResponseError, APIStatusError
 
@@ -11,6 +12,7 @@ from cfevents.errors import APIConnectionError, APIResponseError, APIStatusError
 _TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527), 530})
 
 
+@set_module("cfevents")
 @frozen
 class Retry:
     """The patience with which a request is repeated.
@@ -19,8 +21,6 @@ class Retry:
         TypeError: An argument is not a number.
         ValueError: An argument has no meaning.
     """
-
-    __module__ = "cfevents"
 
     attempts: int = 6
     """How often a request is sent at most. A block that was waited out does not count."""

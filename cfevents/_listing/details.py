@@ -13,6 +13,7 @@ from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
 from cfevents._progress import PageCounter, Update
+from cfevents._public import set_module
 from cfevents._validation import validate_int
 from cfevents.errors import CfEventsError, NotFoundError
 from cfevents.events import KindFilter
@@ -60,13 +61,13 @@ Read: TypeAlias = Callable[[int, tuple[str, ...], PageCounter], AsyncGenerator[D
 _BATCH_EVENTS = 1000
 
 
+@set_module("cfevents")
 class Details(BaseStream, AsyncGenerator[D, None]):
     """The events of a stream with their payloads. Made by the ``details`` of a stream.
 
     An async generator, which is read once: event by event, or into a table.
     """
 
-    __module__ = "cfevents"
     _has_payloads = True
 
     def __init__(self, stream: BaseStream, read: Read[D], concurrency: int, kinds: KindFilter | None) -> None:

@@ -15,6 +15,7 @@ from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata, RecordedEvent
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
 from cfevents._progress import PageCounter, Update
+from cfevents._public import set_module
 from cfevents._time import TimeLike
 from cfevents._validation import short_repr, validate_int, validate_path_segment
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
@@ -56,10 +57,9 @@ class FleetMembers:
             raise FleetError(errors)
 
 
+@set_module("cfevents")
 class Fleet:
     """Several connectors of an account. Made by `Client.fleet`."""
-
-    __module__ = "cfevents"
 
     def __init__(
         self,
@@ -136,13 +136,13 @@ class Fleet:
         return (await connection.request(connection.endpoints.latest_events(connector_id))).result.items
 
 
+@set_module("cfevents")
 class FleetStream(BaseStream):
     """The events of several connectors in a window of time, ascending. Made by `Fleet.list_events`.
 
     Nothing is sent before it is read; every ``async for`` starts again at the beginning, over the same window.
     """
 
-    __module__ = "cfevents"
     _unit = "round"
 
     def __init__(self, members: FleetMembers, query: ListQuery) -> None:

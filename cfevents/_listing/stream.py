@@ -14,6 +14,7 @@ from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventBatch, EventDetail, Page
 from cfevents._progress import PageCounter, Update
+from cfevents._public import set_module
 from cfevents.events import KindFilter
 
 
@@ -88,6 +89,7 @@ def _page_progress(page: Page) -> Update:
     return page.items, None if page.checkpoint is None else page.checkpoint.reached
 
 
+@set_module("cfevents")
 class EventStream(ConnectorStream):
     """The events of one connector in a window of time, in the API's order, its cursor followed.
 
@@ -95,8 +97,6 @@ class EventStream(ConnectorStream):
     `Client.list_events`, to which a page's ``checkpoint`` can be given to continue after that page. Nothing is sent
     before it is read; every ``async for`` starts again at the beginning, over the same window.
     """
-
-    __module__ = "cfevents"
 
     def __init__(self, query: ListQuery, get_connection: GetConnection) -> None:
         # First, so that pickle meets the client, which says why it cannot be copied.

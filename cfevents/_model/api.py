@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from attrs import field, fields, frozen
 
 from cfevents._model.checkpoint import EventKey
+from cfevents._public import set_module
 from cfevents._time import EPOCH
 from cfevents._validation import short_repr
 from cfevents.events import Event
@@ -44,6 +45,7 @@ def _validate_number(_instance: object, attribute: Any, value: Any) -> None:
         raise ValueError(f"sequence must be a whole number, not {value}")
 
 
+@set_module("cfevents")
 @frozen(order=True)
 class EventId:
     """The identity of an event within its connector: when it was recorded, and its sequence number.
@@ -54,8 +56,6 @@ class EventId:
         TypeError: A part is not a number.
         ValueError: A part is not finite or not of 64 bits, or the sequence number is not whole.
     """
-
-    __module__ = "cfevents"
 
     recorded_ts: int | float = field(converter=whole, validator=_validate_number)
     """Time the event was recorded, in seconds since the Unix epoch (``t``)."""
@@ -109,11 +109,10 @@ class EventSlots:
     __slots__ = ("__weakref__", "collected_ts", "extra", "kind", "recorded_ts", "sequence")
 
 
+@set_module("cfevents")
 @frozen
 class EventMetadata(EventSlots):
     """An event as a listing shows it, without its payload (the schema ``event_metadata``)."""
-
-    __module__ = "cfevents"
 
     kind: str
     """Event kind (``k``), such as ``"Init"``; see `events.KINDS`."""
@@ -160,11 +159,10 @@ class EventMetadata(EventSlots):
 EventMetadata.extra = _LazyExtra(EventSlots.extra)  # type: ignore[assignment, attr-defined]
 
 
+@set_module("cfevents")
 @frozen
 class RecordedEvent:
     """An event with its payload (the schema ``recorded_event``)."""
-
-    __module__ = "cfevents"
 
     event: Event
     """The event itself: one attrs class for each kind (``e``)."""
@@ -227,11 +225,10 @@ def event_id(event: EventReference) -> EventId:
     return event if isinstance(event, EventId) else EventId.parse(event)
 
 
+@set_module("cfevents")
 @frozen
 class Device:
     """The appliance behind a connector."""
-
-    __module__ = "cfevents"
 
     id: str | None = None
     """Device identifier."""
@@ -243,11 +240,10 @@ class Device:
     """Everything else that was sent with it."""
 
 
+@set_module("cfevents")
 @frozen
 class Connector:
     """A Magic WAN Connector of the account. Times are text, as the API sends them."""
-
-    __module__ = "cfevents"
 
     id: str
     """Connector identifier, the ``connector_id`` of the other calls."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from attrs import NOTHING, asdict, fields, frozen, has
 
+from cfevents._public import set_module
 from cfevents._validation import short_repr
 from cfevents.errors import CheckpointError
 
@@ -24,6 +25,7 @@ _LISTING_VERSION = 1
 _MAX_REASON_CHARS = 300
 
 
+@set_module("cfevents")
 @frozen(repr=False)
 class Checkpoint:
     """The part of a listing that was delivered: `Client.list_events` resumes after it and lists only the rest.
@@ -35,8 +37,6 @@ class Checkpoint:
         client.list_events(checkpoint.connector_id, since=checkpoint.since, until=checkpoint.until,
                            kind=checkpoint.kind, checkpoint=checkpoint)
     """
-
-    __module__ = "cfevents"
 
     connector_id: str
     """The listing's connector."""

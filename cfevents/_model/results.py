@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from cfevents._model.api import SUMMARY_FIELDS, EventMetadata, RecordedEvent, summary_fields
 from cfevents._model.checkpoint import Checkpoint
+from cfevents._public import set_module
 from cfevents.errors import CodedMessage
 from cfevents.events import PAYLOAD_FIELDS
 
@@ -17,11 +18,10 @@ EVENT_COLUMNS = ("connector_id", "id", "recorded_at", "collected_at", "sequence"
 PAYLOAD_COLUMNS = ("version", *PAYLOAD_FIELDS, "extra")
 
 
+@set_module("cfevents")
 @frozen
 class EventDetail:
     """A listed event with its payload."""
-
-    __module__ = "cfevents"
 
     metadata: EventMetadata
     """The event as the listing shows it."""
@@ -30,11 +30,10 @@ class EventDetail:
     """The event with its payload; None where the API no longer has it, or where it was not requested."""
 
 
+@set_module("cfevents")
 @frozen
 class FleetEvent(Generic[E]):
     """An event of one of several connectors."""
-
-    __module__ = "cfevents"
 
     connector_id: str
     """The event's connector."""
@@ -43,11 +42,10 @@ class FleetEvent(Generic[E]):
     """`EventMetadata` of a listing, `EventDetail` of its details, `RecordedEvent` of the latest events."""
 
 
+@set_module("cfevents")
 @frozen
 class FollowedEvent(Generic[E]):
     """An event that was delivered while its connector was followed."""
-
-    __module__ = "cfevents"
 
     connector_id: str
     """The event's connector."""
@@ -59,11 +57,10 @@ class FollowedEvent(Generic[E]):
     """True where a newer event of its connector was delivered before it."""
 
 
+@set_module("cfevents")
 @frozen
 class Page:
     """One page of a listing."""
-
-    __module__ = "cfevents"
 
     items: tuple[EventMetadata, ...]
     """Its events, without those that the page before it had already: in the API's order, or ascending where slices of

@@ -12,6 +12,7 @@ from attrs import asdict, define, field, frozen
 from cfevents._http.connection import Usage
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent, event_key
 from cfevents._protocol.responses import Response
+from cfevents._public import set_module
 from cfevents._time import TimeWindow
 from cfevents._version import __version__
 
@@ -118,11 +119,10 @@ class Findings:
         return "not seen: not enough events" if self.known else "not seen: no event of the last 30 days"
 
 
+@set_module("cfevents.doctor")
 @frozen
 class Check:
     """One line of the report."""
-
-    __module__ = "cfevents.doctor"
 
     name: str
     verdict: Verdict
@@ -157,11 +157,10 @@ class CheckSpec(NamedTuple):
         return Check(self.name, result.verdict, result.found, result.advice, values)
 
 
+@set_module("cfevents.doctor")
 @frozen
 class DoctorReport:
     """Everything that an examination found."""
-
-    __module__ = "cfevents.doctor"
 
     checks: tuple[Check, ...]  # each rests on those before it
     requests: int = 0

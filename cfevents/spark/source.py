@@ -14,6 +14,7 @@ from pyspark.sql.datasource import (  # pyright: ignore[reportMissingImports]
 )
 from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow  # pyright: ignore[reportMissingImports]
 
+from cfevents._public import set_module
 from cfevents._time import TimeWindow, now
 from cfevents.errors import CfEventsError
 from cfevents.spark import partitions
@@ -22,13 +23,12 @@ from cfevents.spark.partitions import Offset
 from cfevents.spark.reader import find_connectors, read, spark_columns
 
 
+@set_module("cfevents.spark")
 class EventsDataSource(DataSource):
     """The events of connectors as a data source of Spark, for batch and for Structured Streaming.
 
     Register it once in a session, and read the format ``cfevents``; the page on Spark has its options.
     """
-
-    __module__ = "cfevents.spark"
 
     @classmethod
     def name(cls) -> str:

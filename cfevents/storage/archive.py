@@ -13,6 +13,7 @@ from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents._model.results import EventDetail
+from cfevents._public import set_module
 from cfevents._time import DurationLike, TimeLike, parse_time
 from cfevents._validation import validate_int, validate_path_segment, validate_seconds, validate_type
 from cfevents.errors import ArchiveError
@@ -67,6 +68,7 @@ def followers_of(archive: "Archive") -> list[Follower[Any]]:
     return [sync.follower for sync in archive._syncs if sync.follower is not None]
 
 
+@set_module("cfevents.storage")
 class Archive:
     """Events in a SQLite database, each event once, whatever happens to the process.
 
@@ -79,8 +81,6 @@ class Archive:
 
     Other processes may read it while it is written, and write it too, one after the other.
     """
-
-    __module__ = "cfevents.storage"
 
     def __init__(self, path: str | os.PathLike[str], *, account_id: str | None = None, timeout: float = 60.0) -> None:
         """Set the file and the account; nothing is opened.

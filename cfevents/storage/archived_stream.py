@@ -8,12 +8,14 @@ from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import ConnectorStream
 from cfevents._model.results import EventDetail, Page
 from cfevents._progress import PageCounter
+from cfevents._public import set_module
 from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
 
 # Reads columns of a connector's events, given the rest of the statement and the values from the connector on.
 _Select: TypeAlias = Callable[[tuple[str, ...], str, Row], Awaitable[list[EventDetail]]]
 
 
+@set_module("cfevents.storage")
 class ArchivedStream(ConnectorStream):
     """The events of one connector in a window of time as they are in an archive, ascending.
 
@@ -24,8 +26,6 @@ class ArchivedStream(ConnectorStream):
 
     Reading raises `ArchiveError` if the archive cannot be read, or has events of several accounts and none was given.
     """
-
-    __module__ = "cfevents.storage"
 
     def __init__(self, query: ListQuery, select: _Select, page_events: int = 1000) -> None:
         """Set the query, the function that reads from the archive, and how many events it reads at once."""

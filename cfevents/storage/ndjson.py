@@ -12,6 +12,7 @@ from cfevents._files import FileLock, write_errors
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
+from cfevents._public import set_module
 from cfevents._validation import validate_type
 from cfevents.errors import ArchiveError
 from cfevents.storage.append_log import AppendLog
@@ -20,6 +21,7 @@ from cfevents.storage.append_log import AppendLog
 _PREFIX = b'{"connector_id": '
 
 
+@set_module("cfevents.storage")
 class NDJSONFile:
     """A file of events, a JSON object a line, each event once, whatever happens to the process.
 
@@ -35,8 +37,6 @@ class NDJSONFile:
     a lock against other processes, which needs the extra ``storage``. A file that was moved away, as log rotation does,
     is followed by a new one.
     """
-
-    __module__ = "cfevents.storage"
 
     def __init__(self, path: str | os.PathLike[str], *, checkpoint: str | os.PathLike[str] | None = None) -> None:
         """Set the paths; nothing is opened.

@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from random import Random
 from typing import TypeAlias
 
+from cfevents._public import set_module
 from cfevents.testing import scenarios
 from cfevents.testing.appliance_life import ApplianceTimeline
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS, SLOTS_PER_DAY, Incident, RawEvent
@@ -23,6 +24,7 @@ _MAX_SPEED = 86_400
 _Record: TypeAlias = tuple[int, str, RawEvent]
 
 
+@set_module("cfevents.testing")
 class History:
     """The events of some appliances, about 300 a day for each, always the same for the same arguments.
 
@@ -34,8 +36,6 @@ class History:
         events: By connector id the events as JSON, ascending by `(t, n)`.
         incidents: Everything that went wrong, oldest first.
     """
-
-    __module__ = "cfevents.testing"
 
     def __init__(
         self,
@@ -91,6 +91,7 @@ class History:
         return f"History(seed={self.seed}, connectors={len(self.events)}, days={self.days}, until={self.until})"
 
 
+@set_module("cfevents.testing")
 class LiveHistory(History):
     """A history that goes on: what its appliances record from now on is served as soon as it is collected.
 
@@ -101,8 +102,6 @@ class LiveHistory(History):
     Attributes:
         until: When it was made: its past, which has the `events` and `incidents`, ends and its future begins there.
     """
-
-    __module__ = "cfevents.testing"
 
     def __init__(
         self,

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from attrs import define, field, frozen
 
+from cfevents._public import set_module
+
 # The incident that changes nothing but the time at which events are collected.
 OUTAGE = "outage"
 
@@ -66,6 +68,7 @@ def random_id(random: Random) -> str:
     return str(UUID(int=random.getrandbits(128), version=4))
 
 
+@set_module("cfevents.testing")
 @frozen
 class Incident:
     """Something that went wrong in a history.
@@ -77,8 +80,6 @@ class Incident:
         event_ids: The ids, `"t.n"`, of the events that show it, oldest first.
         details: Other facts, such as `url` or `tunnel_id`.
     """
-
-    __module__ = "cfevents.testing"
 
     kind: str
     connector_id: str

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, cast
 from aiohttp import web
 from attrs import define, field, frozen
 
+from cfevents._public import set_module
 from cfevents.testing.backend import Backend, Refusal, malformed, not_found
 from cfevents.testing.faults.rules import Exchange, Fault, Faults
 from cfevents.testing.quota import Quota
@@ -24,6 +25,7 @@ _EVENTS = _CONNECTORS + "/{connector_id}/telemetry/events"
 _Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+@set_module("cfevents.testing")
 @frozen
 class AskedRequest:
     """One request as it arrived, without its headers, so without secrets.
@@ -33,8 +35,6 @@ class AskedRequest:
         path: The whole path, decoded, such as `"/client/v4/accounts/…"`.
         query: The decoded query; of a parameter given twice, the last value.
     """
-
-    __module__ = "cfevents.testing"
 
     method: str
     path: str

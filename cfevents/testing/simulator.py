@@ -9,6 +9,7 @@ from typing import Any, Self, TypedDict
 from aiohttp import web
 from attrs import Factory, define, field
 
+from cfevents._public import set_module
 from cfevents.testing.backend import Backend
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.history import History
@@ -29,6 +30,7 @@ class ClientOptions(TypedDict):
     api_token: str
 
 
+@set_module("cfevents.testing")
 @define(kw_only=True, eq=False, slots=False)
 class Simulator(SimulatorSettings):
     """A local API on a real HTTP server; an async context manager.
@@ -55,8 +57,6 @@ class Simulator(SimulatorSettings):
         ValueError: A setting is not allowed, an event is incomplete or there twice, or both events and a
             history are given.
     """
-
-    __module__ = "cfevents.testing"
 
     events: Mapping[str, Iterable[Mapping[str, Any]]] | None = field(default=None, repr=False)
     history: History | None = None
@@ -153,6 +153,7 @@ class Simulator(SimulatorSettings):
         await self.stop()
 
 
+@set_module("cfevents.testing")
 class SimulatorThread:
     """A context manager that runs a simulator on a thread and an event loop of its own, for code without a loop.
 
@@ -161,8 +162,6 @@ class SimulatorThread:
         with SimulatorThread(Simulator(events={"site-1": []})) as simulator:
             simulator.add("site-1", {"e": {"k": "Init"}, "t": 1700000000, "n": 0})
     """
-
-    __module__ = "cfevents.testing"
 
     def __init__(self, simulator: Simulator | None = None) -> None:
         self._simulator = simulator or Simulator()

@@ -78,6 +78,13 @@ def test_public_names() -> None:
         getattr(cfevents, "Nothing")  # noqa: B009
 
 
+def test_public_classes_live_in_the_package() -> None:
+    """A public class names the package, and has no line number of another file, by which `inspect` would find it."""
+    classes = [value for name in NAMES if isinstance(value := getattr(cfevents, name), type)]
+    assert {cls.__module__ for cls in classes} == {"cfevents"}
+    assert [cls for cls in classes if "__firstlineno__" in vars(cls)] == []
+
+
 def test_a_star_import_brings_the_public_names() -> None:
     found: dict[str, object] = {}
     exec("from cfevents import *", found)

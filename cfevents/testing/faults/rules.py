@@ -13,7 +13,10 @@ from typing import Any, Concatenate, ParamSpec
 from aiohttp import web
 from attrs import Factory, define, field, frozen
 
+from cfevents._public import set_module
 
+
+@set_module("cfevents.testing.faults")
 @define(eq=False)
 class Exchange:
     """One request and its true answer, which a fault changes before it leaves.
@@ -24,8 +27,6 @@ class Exchange:
         follow: Returns the page that a cursor leads to.
         aliases: The true cursors by the cursors that a fault gave out in their place.
     """
-
-    __module__ = "cfevents.testing.faults"
 
     request: web.Request
     status: int
@@ -49,6 +50,7 @@ class Exchange:
         return web.Response(status=self.status, headers=self.headers, body=self.body)
 
 
+@set_module("cfevents.testing.faults")
 @frozen(eq=False, repr=False)
 class Fault:
     """Something that goes wrong with one answer.
@@ -57,8 +59,6 @@ class Fault:
         name: The name in a test's id, such as `reset('in body')`.
         strike: Changes the exchange; may be a coroutine function.
     """
-
-    __module__ = "cfevents.testing.faults"
 
     name: str
     strike: Callable[[Exchange], Awaitable[None] | None]
@@ -115,6 +115,7 @@ class _FaultRule:
         return fault if due and self.struck < self.times and now - self.began < self.seconds else None
 
 
+@set_module("cfevents.testing.faults")
 @define(eq=False)
 class Faults:
     """The faults that strike a simulator's answers; see ``Simulator.faults``.
@@ -122,8 +123,6 @@ class Faults:
     Attributes:
         struck: The faults that struck, oldest first. A test may clear it.
     """
-
-    __module__ = "cfevents.testing.faults"
 
     struck: list[Fault] = Factory(list)
     _rules: list[_FaultRule] = field(factory=list, init=False)
