@@ -14,6 +14,9 @@ def set_module(name: str) -> Callable[[C], C]:
 
     def decorate(cls: C) -> C:
         cls.__module__ = name
+        # The assignment removes the line number, unless the metaclass is written in Python, as ABCMeta is.
+        if "__firstlineno__" in vars(cls):
+            delattr(cls, "__firstlineno__")
         return cls
 
     return decorate

@@ -7,9 +7,12 @@
 # and returns lines from there, beginning at the number of the line in the other file. No error, no warning: whichever lines
 # stand there. The docs say that assigning `__module__` removes `__firstlineno__`; an assignment in the body does not, and
 # neither does what attrs copies into a class with slots.
+# An assignment after the class is made removes the number, and inspect is honest again, but only for plain classes. Where
+# the metaclass is written in Python (an ABC, an Enum), the metaclass has a `__module__` of its own, which hides the setter of
+# `type`: the number stays, and so do the wrong lines.
 # Who meets it: readers of `Class??` in IPython, documentation tools and debuggers, with every library that moves its public
-# names this way; attrs classes, NamedTuples and plain ones alike. Assign `__module__` after the class is made: then it is an
-# honest OSError again.
+# names this way; attrs classes, NamedTuples, ABCs and plain ones alike. Assign `__module__` after the class is made, and delete
+# `__firstlineno__` if it is still there: then it is an honest OSError again.
 # Source: https://docs.python.org/3.13/reference/datamodel.html#type.__firstlineno__ and Lib/inspect.py, `_ClassFinder` (3.12)
 # and `findsource` (3.13). Seen with CPython 3.12.1, 3.13.0 and attrs 26.1.0.
 set -euo pipefail
@@ -25,6 +28,7 @@ cat > "$folder/package/__init__.py" <<'PYTHON'
 """The public names."""
 
 from package._shapes import (
+    Abstract,
     Late,
     Plain,
     Slotted,
@@ -32,8 +36,22 @@ from package._shapes import (
 
 COLOURS = ["red", "green"]
 SIZES = [1, 2, 3]
+
+
+def area(side: int) -> int:
+    return side * side
+
+
+def border(side: int) -> int:
+    return 4 * side
+
+
+def diagonal(side: int) -> float:
+    return side * 2**0.5
 PYTHON
 cat > "$folder/package/_shapes.py" <<'PYTHON'
+from abc import ABC
+
 import attrs
 
 
@@ -52,7 +70,11 @@ class Late:
     side: int
 
 
-Late.__module__ = "package"
+class Abstract(ABC):
+    side: int
+
+
+Late.__module__ = Abstract.__module__ = "package"
 PYTHON
 cat > "$folder/look.py" <<'PYTHON'
 import inspect
@@ -63,7 +85,7 @@ import package
 
 print("Python", sys.version.split()[0], "attrs", attrs.__version__)
 seen = {}
-for name in ("Plain", "Slotted", "Late"):
+for name in ("Plain", "Slotted", "Late", "Abstract"):
     cls = getattr(package, name)
     try:
         seen[name] = inspect.getsource(cls).splitlines()[0]
@@ -77,6 +99,9 @@ assert not any(line.startswith(("class ", "@")) for line in seen.values()), "ins
 assert not seen["Plain"].startswith("OSError"), "a class in whose body __module__ stands is an honest error now"
 assert not seen["Slotted"].startswith("OSError"), "a slotted class is an honest error now"
 assert seen["Late"].startswith("OSError"), "an assignment afterwards is no honest error any more"
-print("as described: the wrong lines twice, and an honest error once")
+assert "__firstlineno__" not in vars(package.Late), "an assignment does not remove the number any more"
+assert "__firstlineno__" in vars(package.Abstract), "an assignment removes the number of an ABC now"
+assert not seen["Abstract"].startswith("OSError"), "an ABC is an honest error now"
+print("as described: the wrong lines three times, and an honest error once")
 PYTHON
 cd "$folder" && "$folder/venv/bin/python" look.py
