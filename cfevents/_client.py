@@ -40,8 +40,8 @@ class Client:
                 print(event.recorded_at, event.id, event.kind)
 
     Arguments that are left out come from the environment: ``CLOUDFLARE_API_TOKEN``, or ``CLOUDFLARE_EMAIL`` and
-    ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``; ``CLOUDFLARE_BASE_URL``. Arguments win as a whole scheme of
-    credentials, and the token wins over the key.
+    ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``; ``CLOUDFLARE_BASE_URL``. Credentials are not
+    mixed: if an argument has one, the environment's are ignored. The token is preferred to the key.
 
     Every method raises a TypeError for an argument of a wrong type, and a ValueError for one without meaning, before
     anything is sent; the message says what to write instead. A request that does not succeed raises a `CfEventsError`.
@@ -207,8 +207,8 @@ class Client:
     ) -> "Follower[EventMetadata]":
         """Follow connectors: new and late events, once each.
 
-        An appliance that was cut off delivers its events afterwards, with their old times. So each poll begins some
-        time before the newest event that was delivered, and from time to time as long before it as events may be late.
+        An appliance that was offline delivers its events afterwards, with their old times. So each poll begins some
+        time before the newest event that was delivered, and from time to time a whole lookback earlier.
         Nothing is sent until the follower is iterated.
 
         Args:

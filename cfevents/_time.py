@@ -177,7 +177,7 @@ def _text_to_seconds(name: str, text: str, reference: float) -> float:
         raise ValueError(f"{name}={short_repr(text)} is not a time: write {_EXAMPLES} of nine digits or more") from None
     if parsed.utcoffset() is None:
         raise ValueError(
-            f"{name}={text!r} has no time zone: write '{parsed.isoformat()}Z' for UTC, or an offset as '+01:00'"
+            f"{name}={text!r} has no time zone: write '{parsed.isoformat()}Z' for UTC, or an offset such as '+01:00'"
         )
     return (parsed - EPOCH).total_seconds()
 

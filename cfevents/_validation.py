@@ -50,7 +50,7 @@ def validate_int(name: str, value: int, *, least: int = 1) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name}={short_repr(value)} is not a whole number")
     if not least <= value < 2**63:
-        raise ValueError(f"{name}={short_repr(value)} must be at least {least}, and a number of 64 bits")
+        raise ValueError(f"{name}={short_repr(value)} must be at least {least}, and fit into 64 bits")
     return value
 
 

@@ -227,7 +227,7 @@ def warn_unknown_kind(name: str) -> None:
 
     known = {kind.lower(): kind for kind in KINDS}
     (nearest,) = get_close_matches(name.lower(), known, n=1, cutoff=0)
-    _log.warning("asking for the unknown kind %r; the nearest known one is %r", name, known[nearest])
+    _log.warning("unknown kind %r is requested all the same; the nearest known kind is %r", name, known[nearest])
 
 
 def _kind_name(kind: object, argument: str) -> str:

@@ -137,7 +137,7 @@ def require_same(staging: Staging, progress: ExportProgress, options: dict[str, 
         if theirs != ours and not (is_window and name in {"--since", "--until"}):
             raise ArchiveError(
                 f"{staging.folder} has {progress.events} events of another export: there {_written(name, theirs)}, "
-                f"here {_written(name, ours)}. Write it as it was there, to go on; or --restart, to throw that away; "
+                f"here {_written(name, ours)}. Use the same options to resume, or --restart to discard it; "
                 "or name another file"
             )
 

@@ -25,7 +25,7 @@ class FollowCheckpoint:
     """The events that a follower has delivered: `Client.follow_events` resumes after them.
 
     The checkpoint of a batch is the state after it: store both in one transaction, and each event is stored once.
-    `Follower.checkpoint` is the state before the present event: a program that stores it gets that event again, and
+    `Follower.checkpoint` is the state before the current event: a program that stores it gets that event again, and
     loses none. A checkpoint belongs to its account, connectors and kinds: resume with the same.
     """
 
@@ -97,6 +97,6 @@ def require_same_following(
         theirs, ours = getattr(checkpoint, name), getattr(start, name)
         if theirs != ours and (name != "since" or absolute):
             raise CheckpointError(
-                f"the checkpoint is of following something else: its {name} is {theirs!r}, not {ours!r}; {advice}"
+                f"the checkpoint belongs to another follower: its {name} is {theirs!r}, not {ours!r}; {advice}"
             )
     return checkpoint

@@ -59,7 +59,7 @@ class Follower(Generic[T]):
 
     @property
     def checkpoint(self) -> FollowCheckpoint:
-        """The state before the present event or batch: a follower that resumes from it delivers that one again."""
+        """The state before the current event or batch: a follower that resumes from it delivers that one again."""
         if self._present is None:
             return self._reached
         result, delivered = self._present
@@ -76,7 +76,7 @@ class Follower(Generic[T]):
 
         Raises:
             TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
+            ValueError: An argument is invalid.
         """
         payloads = validate_int("concurrency", concurrency), wanted_kinds(kinds)
         return Follower(self._members, self._options._replace(payloads=payloads), self.checkpoint)

@@ -156,7 +156,7 @@ class Budget:
 
         Raises:
             TypeError: An argument is not a number.
-            ValueError: An argument has no meaning.
+            ValueError: An argument is invalid.
         """
         if isinstance(share, bool) or not isinstance(share, int | float):
             raise TypeError(f"share={share!r} is not a number")

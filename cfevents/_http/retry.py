@@ -15,11 +15,11 @@ _TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527),
 @set_module("cfevents")
 @frozen
 class Retry:
-    """The patience with which a request is repeated.
+    """How often, and how long, a request is retried.
 
     Raises:
         TypeError: An argument is not a number.
-        ValueError: An argument has no meaning.
+        ValueError: An argument is invalid.
     """
 
     attempts: int = 6

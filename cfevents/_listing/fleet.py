@@ -31,7 +31,7 @@ class FleetMembers:
     named: tuple[str, ...] | None  # the connectors' ids; None for all of the account
     concurrency: int
     on_error: Literal["raise", "collect"]
-    errors: dict[str, CfEventsError] = field(factory=dict)  # of the reading that began last, by connector id
+    errors: dict[str, CfEventsError] = field(factory=dict)  # of the most recent reading, by connector id
 
     async def resolve(
         self, get_connection: GetConnection | None = None
@@ -83,7 +83,7 @@ class Fleet:
 
     @property
     def errors(self) -> dict[str, CfEventsError]:
-        """The errors of the reading that began last, by connector id."""
+        """The errors of the most recent reading, by connector id."""
         return self._members.errors
 
     def list_events(
@@ -103,7 +103,7 @@ class Fleet:
 
         Raises:
             TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning; the message says what to write instead.
+            ValueError: An argument is invalid; the message says what to write instead.
         """
         # One query for all: which connectors they are may not be known yet.
         account_id = self._members.account_id

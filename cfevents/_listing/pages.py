@@ -103,7 +103,7 @@ class _PageFetcher:
         return page.read()
 
     async def _request_pages(self) -> None:
-        query, cursor, patience = self._query, self._query.start.cursor, self._query.timeout
+        query, cursor, time_left = self._query, self._query.start.cursor, self._query.timeout
         first = query.request(self._get_connection().endpoints, query.window, None)
         guard = CursorGuard()
         if cursor is not None:
@@ -113,9 +113,9 @@ class _PageFetcher:
             request = first if cursor is None else first.at(cursor)
             connection = self._get_connection()
             began = connection.loop.time()
-            page = await connection.fetch(request, patience)
-            if patience is not None:
-                patience -= connection.loop.time() - began
+            page = await connection.fetch(request, time_left)
+            if time_left is not None:
+                time_left -= connection.loop.time() - began
             self._pages.put_nowait(page)
             if not page.cursor:
                 return

@@ -77,7 +77,7 @@ class _SliceFetcher:
     def __init__(self, get_connection: GetConnection, query: ListQuery, planner: Planner) -> None:
         self.tasks = dict[asyncio.Task[Result[Listing]], tuple[Slice, Request[Listing]]]()
         self._get_connection, self._query, self._planner = get_connection, query, planner
-        self._patience = query.timeout  # seconds
+        self._time_left = query.timeout  # seconds
         self._responses: defaultdict[Slice, _SliceResponses] = defaultdict(_SliceResponses)
 
     async def next(self) -> tuple[Slice, _SliceResponses]:
@@ -96,8 +96,8 @@ class _SliceFetcher:
                 return slice_, responses
             began = connection.loop.time()
             await asyncio.wait(self.tasks, return_when=asyncio.FIRST_COMPLETED)
-            if self._patience is not None:
-                self._patience -= connection.loop.time() - began
+            if self._time_left is not None:
+                self._time_left -= connection.loop.time() - began
 
     def _send_requests(self, connection: Connection) -> None:
         for task, (slice_, _) in list(self.tasks.items()):
@@ -108,7 +108,7 @@ class _SliceFetcher:
             del self._responses[slice_]
         for slice_, window in self._planner.next_requests():
             request = self._query.request(connection.endpoints, window, slice_.cursor)
-            self.tasks[connection.create_task(connection.request(request, self._patience))] = slice_, request
+            self.tasks[connection.create_task(connection.request(request, self._time_left))] = slice_, request
 
     async def _on_response(self, connection: Connection, task: "asyncio.Task[Result[Listing]]") -> None:
         slice_, request = self.tasks.pop(task)

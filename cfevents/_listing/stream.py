@@ -46,7 +46,7 @@ class ConnectorStream(BaseStream):
             CfEventsError: While it is read: a page or a payload could not be read. The error's ``checkpoint`` continues
                 at the page of the event.
             TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
+            ValueError: An argument is invalid.
         """
         return Details(self, self._read_details, concurrency, kinds)
 

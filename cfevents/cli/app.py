@@ -96,7 +96,7 @@ app.params.append(debug_option())
 def list_events(**options: Any) -> None:
     """List the events of connectors in a window of time.
 
-    The events of one connector are in the API's order, those of several ascend in time.
+    The events of one connector are in the API's order, those of several are sorted by time.
     """
     _run_command("read", "list_events", options)
 
@@ -171,7 +171,7 @@ def fill_archive(**options: Any) -> None:
 
 @app.command(
     "report",
-    short_help="Report what failed, is stuck, crashed or was cut off.",
+    short_help="Report what failed, got stuck, crashed or was offline.",
     epilog=example("cfevents report --all --simulate --since 7d"),
 )
 @connectors_options
@@ -184,7 +184,7 @@ def fill_archive(**options: Any) -> None:
 )
 @reading_options
 def report_events(**options: Any) -> None:
-    """Report what failed, is stuck, crashed or was cut off, the worst first.
+    """Report what failed, got stuck, crashed or was offline, the worst first.
 
     The report reads all kinds of events in the window. With --details, it also reads the payloads that name the tunnel,
     bundle or version of a finding; those of an archive are always read. If some connectors cannot be read, the findings

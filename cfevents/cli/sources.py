@@ -39,7 +39,7 @@ def check_options(options: CommandOptions) -> CommandOptions:
         WrongUsage: A time has no offset, and there is no zone; or it is outside the years 1 to 9999.
     """
     if options.connectors and options.all_:
-        raise usage_error("Give CONNECTOR or --all, not both.")
+        raise usage_error("CONNECTOR and --all exclude each other.")
     if not (options.connectors or options.all_ or options.simulate or options.archive is not None):
         raise usage_error("CONNECTOR is missing: 'cfevents connectors' lists them; --all selects all.")
     if options.speed is not None and not options.simulate:

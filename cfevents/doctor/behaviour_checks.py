@@ -84,7 +84,7 @@ def _check_page_size(findings: Findings) -> Answer | None:
         return Answer("ok", f"{largest:,} without a limit; a limit of {refused:,} is refused", kept=True)
     if largest == wide.limit:
         return Answer("ok", f"{largest:,}, as requested; larger pages may be possible", kept=True)
-    found = f"at most {largest:,}: {wide.limit:,} were requested, and there were more"
+    found = f"at most {largest:,}: {wide.limit:,} were requested, and more exist"
     return Answer("ok", found, largest=largest, kept=True)
 
 
@@ -141,7 +141,7 @@ def _check_page_time(findings: Findings) -> Answer | None:
     if not pages:
         return None
     slowest, typical = max(pages, key=attrgetter("seconds")), median(page.seconds for page in pages)
-    times = f"{typical * 1000:,.0f} ms as a rule, at most {slowest.seconds * 1000:,.0f} ms"
+    times = f"{typical * 1000:,.0f} ms typically, at most {slowest.seconds * 1000:,.0f} ms"
     found = f"{times}, for {len(slowest.items):,} events"
     values = {"median_seconds": round(typical, 3), "longest_seconds": round(slowest.seconds, 3)}
     if slowest.seconds > _WARN_PAGE_S:
@@ -203,7 +203,7 @@ _ASSUMPTIONS: dict[str, tuple[str, Callable[[Findings], bool | None]]] = {
     "paths": ("a listed id finds its event", _id_finds_event),
     "cursors": ("no cursor comes twice", _cursors_differ),
     "ends": ("without a cursor a listing is over", _ends_are_ends),
-    "windows": ("a window has what a longer one has in it", _windows_agree),
+    "windows": ("a short window lists the same events as a longer one", _windows_agree),
 }
 
 

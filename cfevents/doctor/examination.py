@@ -26,7 +26,7 @@ ResultT = TypeVar("ResultT")
 MAX_REQUESTS = 12
 """The most requests of an examination, failed ones included."""
 
-_PROBE_TIMEOUT_S = 60.0  # for one call: as a rule the client's own timeout for an attempt is shorter
+_PROBE_TIMEOUT_S = 60.0  # for one call: usually the client's own timeout for an attempt is shorter
 _WIDE_WINDOW_S = 30 * 86_400
 _PAGE_LIMIT = 1000  # more than a page may hold, presumably, and a small burden: 70 kB
 _ENOUGH_EVENTS = 8  # these are not in order by chance

@@ -217,7 +217,7 @@ def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Itera
 
 _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
     "device": ("device_gap", "error", "nothing recorded for {}"),
-    "collection": ("collection_gap", "warning", "cut off for {}: what was recorded meanwhile was collected afterwards"),
+    "collection": ("collection_gap", "warning", "offline for {}: events of that time were collected afterwards"),
     "unknown": ("silence", "error", "nothing received for {}, and still nothing"),
 }
 _DOWNTIME: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and not started again for {}")

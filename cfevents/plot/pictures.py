@@ -165,7 +165,7 @@ _TICKS = {1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 21_600:
 def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes":
     """Draw how long after recording each event was collected, over the time it was recorded.
 
-    A connector that was cut off is a falling line: the event recorded last waited shortest. Up to six connectors have
+    A connector that was offline is a falling line: the event recorded last waited shortest. Up to six connectors have
     their own colours.
 
     Args:

@@ -181,7 +181,7 @@ class Archive:
             FleetError: Some connectors failed; the events of the others are stored.
             CfEventsError: No connector could be read.
             TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
+            ValueError: An argument is invalid.
         """
         if not hasattr(client, "follow_events"):
             raise TypeError(f"client must be a Client that is open, not {type(client).__name__}")
@@ -226,7 +226,7 @@ class Archive:
 
         Raises:
             TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning; the message says what to write instead.
+            ValueError: An argument is invalid; the message says what to write instead.
         """
         return ArchivedStream(ListQuery.of(connector_id, since=since, until=until, kind=kind), self._select)
 
@@ -240,7 +240,7 @@ class Archive:
         Raises:
             ArchiveError: The event is not there, or without its payload; or the archive cannot be read.
             TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
+            ValueError: An argument is invalid.
         """
         key = event_id(event)
         values = validate_path_segment("connector_id", connector_id), key.recorded_ts, key.sequence
@@ -264,7 +264,7 @@ class Archive:
         Raises:
             ArchiveError: The archive cannot be read.
             TypeError: An argument is of the wrong type.
-            ValueError: An argument has no meaning.
+            ValueError: An argument is invalid.
         """
         values = validate_path_segment("connector_id", connector_id), validate_int("limit", limit)
         rest = "AND event IS NOT NULL ORDER BY recorded_ts DESC, sequence DESC LIMIT ?"

@@ -69,7 +69,7 @@ class NDJSONFile:
         return self._log.checkpoint
 
     def open(self) -> Self:
-        """Open the file, and cut off what a killed process had only begun to write; once more is no harm.
+        """Open the file, and truncate what a killed process had only begun to write. Opening it again has no effect.
 
         Raises:
             ArchiveError: Another process writes it, it cannot be opened, or it is shorter than what was written.

@@ -64,7 +64,7 @@ _ERROR_ADVICE = {
     sqlite3.SQLITE_PERM: "access is denied; make the file and its directory writable",
     sqlite3.SQLITE_IOERR: "the disk reported an error; see to the disk, and try again",
     sqlite3.SQLITE_CORRUPT: "it is damaged; save what can be saved with the command sqlite3 and its .recover",
-    sqlite3.SQLITE_NOTADB: "it is damaged, or no SQLite database; move it away, or give another path",
+    sqlite3.SQLITE_NOTADB: "it is damaged, or not a SQLite database; move it away, or give another path",
 }
 
 

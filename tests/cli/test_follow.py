@@ -321,7 +321,7 @@ def test_what_the_library_warns_of_is_told_on_stderr(account: "Simulator", start
     ("args", "told"),
     [
         ((), "--all selects all"),
-        (("site-1", "--all"), "not both"),
+        (("site-1", "--all"), "exclude each other"),
         (("site-1", "--speed", "60"), "--speed needs --simulate"),
         (("--simulate", "--speed", "0.5"), "--speed"),
         (("--simulate", "--speed", "inf"), "--speed"),

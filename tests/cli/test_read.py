@@ -93,7 +93,7 @@ def test_an_unknown_kind_is_asked_for_all_the_same_with_a_hint(
 ) -> None:
     result = invoke("list", "site-1", *WINDOW, "--kind", kind)
     assert (result.exit_code, result.stdout) == (0, "")
-    hint = f"cfevents: asking for the unknown kind '{kind}'; the nearest known one is '{nearest}'\n"
+    hint = f"cfevents: unknown kind '{kind}' is requested all the same; the nearest known kind is '{nearest}'\n"
     assert result.stderr == hint
     assert account.requests[-1].query["k"] == kind
 

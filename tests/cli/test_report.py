@@ -232,7 +232,7 @@ def test_an_archive_without_events_says_how_it_is_filled(account: Simulator, inv
     ("args", "told"),
     [
         ((), "CONNECTOR is missing"),
-        (("site-1", "--all"), "not both"),
+        (("site-1", "--all"), "exclude each other"),
         (("site-1", "--fail-on", "fatal"), "'critical'"),
         (("site-1", "--since", "yesterday"), "since='yesterday' is not a time"),
         (("..",), "connector_ids"),

@@ -188,7 +188,7 @@ def test_what_an_archive_has_no_use_for_is_wrong_usage(
 
 @pytest.mark.parametrize("command", ["list", "latest"])
 def test_connectors_and_all_cannot_be_meant_together(account: "Simulator", invoke: Invoke, command: str) -> None:
-    for args, told in ((("site-1", "--all"), "not both"), ((), "--all selects all")):
+    for args, told in ((("site-1", "--all"), "exclude each other"), ((), "--all selects all")):
         result = invoke(command, *args)
         assert (result.exit_code, result.stdout) == (2, "")
         assert told in result.stderr.replace("\n", " ")

@@ -164,7 +164,7 @@ def a_directory(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        (of_text, "it is damaged, or no SQLite database; move it away, or give another path"),
+        (of_text, "it is damaged, or not a SQLite database; move it away, or give another path"),
         (of_something_else, "is a SQLite database of something else; give another path"),
         (of_a_named_program, "is a SQLite database of something else; give another path"),
         (a_directory, "it cannot be opened; make sure that its directory is there"),
