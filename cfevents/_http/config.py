@@ -80,7 +80,7 @@ def _validate_secret(name: str, value: object) -> Secret | None:
     secret = Secret(str(value).strip())
     if not (secret.isascii() and secret.isprintable()) or " " in secret:
         raise ConfigurationError(
-            f"{name} holds white space or another character that no credential has: set the credential alone, without 'Bearer '"
+            f"{name} holds white space or another character that no credential has; leave out 'Bearer '"
         )
     return secret or None
 

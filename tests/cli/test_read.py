@@ -101,7 +101,7 @@ def test_an_unknown_kind_is_asked_for_all_the_same_with_a_hint(
 def test_a_kind_unlike_any_other_has_a_nearest_one_too(account: "Simulator", invoke: Invoke) -> None:
     result = invoke("list", "site-1", *WINDOW, "--kind", "Novelty", "--kind", "\x1b[31m")
     assert [json.loads(line)["kind"] for line in result.stdout.splitlines()] == ["Novelty"]
-    assert result.stderr.count("the nearest known one is '") == 2
+    assert result.stderr.count("the nearest known kind is '") == 2
     assert "\x1b" not in result.stderr
 
 
