@@ -41,8 +41,8 @@ def _groups(session: nox.Session, *names: str) -> None:
 def _install_wheel(session: nox.Session, extra: str = "all") -> None:
     """Build the wheel and install it, so that the tests run on what users get."""
     # pip always builds a folder again; uv would reuse a wheel of the same version.
-    anew = ["--reinstall-package", "cfevents"] if session.venv_backend == "uv" else []
-    session.install(*anew, f".[{extra}]")
+    rebuild = ["--reinstall-package", "cfevents"] if session.venv_backend == "uv" else []
+    session.install(*rebuild, f".[{extra}]")
 
 
 @nox.session

@@ -186,7 +186,7 @@ class Client:
         """Return several connectors as one.
 
         Args:
-            connector_ids: The connectors. The default is all of the account, listed anew each time.
+            connector_ids: The connectors. The default is all of the account, listed again each time.
             concurrency: How many connectors are read at a time.
             on_error: Report connectors that fail, after the others have been read, by a `FleetError` (``"raise"``) or
                 in `Fleet.errors` only (``"collect"``).

@@ -170,7 +170,7 @@ class Layers(SphinxDirective):
 def _example_as_typed(app: Sphinx, ctx: Any, lines: list[str]) -> None:
     """Show the examples with which a command's help ends as what is typed."""
     if lines:
-        typed = [f"   $ {told}" for line in lines if (told := line.strip("| ")) not in {"", "Example:"}]
+        typed = [f"   $ {command}" for line in lines if (command := line.strip("| ")) not in {"", "Example:"}]
         lines[:] = ["Example:", "", ".. code-block:: console", "", *typed, ""]
 
 

@@ -1,4 +1,4 @@
-"""The folder beside an export's target, in which it is gathered: data that grows, and how far it came. Blocking.
+"""The folder beside an export's target that holds its data and its progress until it is complete. Blocking.
 
 The progress, which has the committed length of the data, is written after the data. So after a crash the data may be
 longer, and is cut back.
@@ -46,7 +46,7 @@ class Staging:
     """The data of an export and its progress, locked against other processes. A context manager."""
 
     progress: ExportProgress | None = None
-    """How far it came; None where no event is gathered."""
+    """The progress; None if no event is gathered."""
 
     def __init__(self, target: Path) -> None:
         """Set the file that is exported to; nothing is opened."""
@@ -126,11 +126,13 @@ class Staging:
             self._progress_file.unlink(missing_ok=True)
 
     def __exit__(self, *_: object) -> None:
-        self._close_data()
-        if self._is_empty:
-            with write_errors(self.data):
-                self._remove()
-        self._lock.release()
+        try:
+            self._close_data()
+            if self._is_empty:
+                with write_errors(self.data):
+                    self._remove()
+        finally:
+            self._lock.release()
 
     def _set_progress(self, progress: ExportProgress) -> None:
         # Without an event nothing is lost by a new beginning.

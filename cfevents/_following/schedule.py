@@ -12,7 +12,7 @@ from attrs import define
 # only that one: at most one request a minute.
 _RETRY_S = 60.0
 _OUTAGE_CONNECTORS = 3  # in a row without an answer
-_JITTER = 0.1  # part by which an interval varies, so that many followers do not poll at the same moment
+_JITTER_FRACTION = 0.1  # part by which an interval varies, so that many followers do not poll at the same moment
 
 
 class Intervals(NamedTuple):
@@ -55,15 +55,15 @@ class Schedule:
     when they reach the top. A connector that is being polled is not in the heap, so no two polls of it overlap. Every
     operation costs O(log n) amortized, also with 10,000 connectors; the end of an outage costs O(n) once.
 
-    An outage is told from connectors that fail by themselves::
+    An outage is distinguished from single connectors that fail::
 
         health    meaning                                        left by
         OK        the last poll was answered                     a poll without answer -> SUSPECT
         SUSPECT   no answer, and none for any other since        any answer of the API -> FAILING
-        FAILING   no answer, although the API answers others     its own answer        -> OK
+        FAILING   no answer, although the API answers others     a successful poll     -> OK
 
-    If as many as 3 connectors are SUSPECT, or all that are not FAILING, the API is down: one connector a minute is
-    polled until an answer comes.
+    A refusal by the API is an answer, but leaves the connector's own health as it is. If as many as 3 connectors are
+    SUSPECT, or all that are not FAILING, the API is down: one connector a minute is polled until an answer comes.
     """
 
     def __init__(self, intervals: Intervals, random: Callable[[], float]) -> None:
@@ -172,7 +172,7 @@ class Schedule:
             heapq.heappush(self._heap, (due_at, entry.ticket, entry))
 
     def _jittered(self, seconds: float) -> float:
-        return seconds * (1 + _JITTER * (2 * self._random() - 1))
+        return seconds * (1 + _JITTER_FRACTION * (2 * self._random() - 1))
 
     def _delayed(self, seconds: float) -> float:
-        return seconds * (1 + _JITTER * self._random())
+        return seconds * (1 + _JITTER_FRACTION * self._random())

@@ -39,7 +39,7 @@ _log = logging.getLogger("cfevents")
 
 
 class _Block:
-    """When requests may be sent again, on the event loop's clock.
+    """When requests may be sent again, in seconds on the event loop's clock.
 
     A request during a block seems to restart it, so clients that were blocked at different times can keep each other
     blocked. We therefore wait ``Retry-After`` plus a margin of 10 %, and double the margin each time we are still
@@ -77,7 +77,10 @@ class BlockedError(Exception):
 
 @define(eq=False, repr=False)
 class _Window:
-    """A quota of requests per period, and how many of them other programs used."""
+    """A quota of requests per period, and how many of them other programs used.
+
+    The period is in seconds. Moments are seconds on the event loop's clock.
+    """
 
     quota: int
     allowed: int  # our part of the quota
@@ -223,7 +226,7 @@ class Budget:
     def update_from_headers(self, limits: RateLimits, number: int, *, settled: bool = True) -> None:
         """Update the quotas from the headers of a response to the request of a number.
 
-        A response that is not ``settled`` is of something that failed in front of the API.
+        A response that is not ``settled`` came from a server in front of the API that failed.
         """
         now = asyncio.get_running_loop().time()
         for name, policy in limits.policies.items():

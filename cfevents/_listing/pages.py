@@ -146,7 +146,7 @@ class CursorGuard:
 
 
 def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[EventMetadata, ...]:
-    """Return the events of some kinds, or all if none are given: the API's own filter takes one kind at most."""
+    """Return the events of some kinds, or all if none are given. The API can filter one kind only."""
     return tuple(event for event in items if event.kind in kinds) if kinds else items
 
 

@@ -328,7 +328,7 @@ class Planner:
         return slice_
 
     def _cut_at(self, gap: Segment) -> int | None:
-        """Return where the next slice of a gap ends: the less may be spent, the later. None: not now.
+        """Return where the next slice of a gap ends, later if fewer requests may be spent; None to wait.
 
         The requests that it may take to cross a silence are kept back, so that the rest need not become one slice.
         """

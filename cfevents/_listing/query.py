@@ -15,6 +15,8 @@ def wanted_kinds(kinds: KindFilter | None, argument: str = "kinds") -> tuple[str
     """Return the names of the kinds that are wanted; none for all. Raises as `kind_names`."""
     names = kind_names(kinds, argument)
     for name in names:
+        validate_text(argument, name)
+    for name in names:
         warn_unknown_kind(name)
     return names
 
@@ -94,7 +96,7 @@ def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | N
 
 
 def _validate_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
-    names = [validate_text("kind", name) for name in wanted_kinds(kind, "kind")]
+    names = wanted_kinds(kind, "kind")
     if len(names) == 1:
         return names[0]
     # Sorted: a set has another order in each process, and its checkpoint has to be of the same listing.

@@ -5,7 +5,7 @@ import json
 import operator
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NewType, TypeAlias, TypeVar, cast
 
 from attrs import NOTHING, asdict, fields, frozen, has
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 S = TypeVar("S")
 
 # The key of an event of one connector: its recording time, and its sequence number.
+FileNumber = NewType("FileNumber", int)
+"""The number of a device or an inode, which some file systems give 128 bits."""
+
 EventKey: TypeAlias = tuple[int | float, int]
 
 _LISTING_VERSION = 1
@@ -163,8 +166,8 @@ def _require_type(raw: Any, cls: type[S]) -> S:
     return raw
 
 
-def _integer(raw: Any, _: Any) -> int:
-    if _require_type(raw, int).bit_length() > 128:  # the inode of a file may be that long
+def _integer(raw: Any, _: Any, max_bits: int = 63) -> int:
+    if _require_type(raw, int).bit_length() > max_bits:
         raise ValueError(f"expected a smaller number than {short_repr(raw)}")
     return cast("int", raw)
 
@@ -195,6 +198,7 @@ def _kinds(raw: Any, _: Any) -> str | tuple[str, ...] | None:
 
 
 _HOOKS: dict[Any, Callable[[Any, Any], Any]] = {
+    FileNumber: functools.partial(_integer, max_bits=128),
     int | float | None: lambda raw, _: None if raw is None else _event_time(raw),
     str | tuple[str, ...] | None: _kinds,
     tuple[str, ...]: _texts,

@@ -1,1 +1,1 @@
-"""The API without its transport: what is asked, and what an answer means. No I/O."""
+"""Requests and responses of the API: bytes to model and back. No I/O."""

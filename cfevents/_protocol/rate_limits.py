@@ -24,7 +24,7 @@ class Remainder(NamedTuple):
     """One item of ``Ratelimit``."""
 
     requests: int
-    resets_in: int  # seconds until the window begins anew
+    resets_in: int  # seconds until the window resets
 
 
 class RateLimits(NamedTuple):
@@ -35,7 +35,7 @@ class RateLimits(NamedTuple):
 
     @property
     def resets_in(self) -> int | None:
-        """Seconds until every window that is used up begins anew; None where there is none."""
+        """Seconds until every exhausted window has reset; None if no window is exhausted."""
         return max((left.resets_in for left in self.remainders.values() if left.requests == 0), default=None)
 
     @classmethod

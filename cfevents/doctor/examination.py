@@ -28,7 +28,7 @@ MAX_REQUESTS = 12
 
 _PROBE_TIMEOUT_S = 60.0  # for one call: usually the client's own timeout for an attempt is shorter
 _WIDE_WINDOW_S = 30 * 86_400
-_PAGE_LIMIT = 1000  # more than a page may hold, presumably, and a small burden: 70 kB
+_PAGE_LIMIT_EVENTS = 1000  # more than a page may hold, presumably, and a small burden: 70 kB
 _ENOUGH_EVENTS = 8  # these are not in order by chance
 _MAX_CONNECTORS = 3  # tried until one has as many
 _MAX_WINDOWS = 4  # listed to find the rule by which a window takes events
@@ -176,11 +176,11 @@ async def _list_wide(probe: Probe, findings: Findings) -> None:
     findings.connector_id = next(iter(candidates), "")
     for connector_id in candidates:
         try:
-            listing = await probe.list_pages(connector_id, window, limit=_PAGE_LIMIT, enough=_ENOUGH_EVENTS)
+            listing = await probe.list_pages(connector_id, window, limit=_PAGE_LIMIT_EVENTS, enough=_ENOUGH_EVENTS)
         except errors.BadRequestError:
             # The documentation does not say how large a limit may be.
             listing = await probe.list_pages(connector_id, window, enough=_ENOUGH_EVENTS)
-            findings.refused_limit = _PAGE_LIMIT
+            findings.refused_limit = _PAGE_LIMIT_EVENTS
         if findings.wide is None or len(listing.items) > len(findings.wide.items):
             findings.wide, findings.connector_id = listing, connector_id
         if len(listing.items) >= _ENOUGH_EVENTS:

@@ -19,7 +19,7 @@ GapCause: TypeAlias = Literal["device", "collection", "unknown"]
 _Pause: TypeAlias = tuple[GapCause, float, float, float, list[Record]]
 
 # The longest pauses, which do not count as usual: they may be gaps themselves.
-_OUTLIERS = 3
+_OUTLIER_PAUSES = 3
 
 
 @frozen
@@ -133,6 +133,6 @@ def _usual_pause(moments: list[int | float], limits: Limits) -> float:
     pauses = sorted(after - before for before, after in pairwise(moments))
     if len(pauses) < limits.gap_pauses:
         return math.inf
-    ordinary = pauses[:-_OUTLIERS]
+    ordinary = pauses[:-_OUTLIER_PAUSES]
     half = sum(ordinary) / 2
     return next(pause for pause, total in zip(ordinary, accumulate(ordinary), strict=True) if total >= half)

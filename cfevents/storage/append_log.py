@@ -30,7 +30,7 @@ from attrs import asdict, field, frozen
 from attrs.validators import ge
 
 from cfevents._files import BINARY, atomic_write, require_regular, sync_directory
-from cfevents._model.checkpoint import read_state
+from cfevents._model.checkpoint import FileNumber, read_state
 from cfevents.errors import ArchiveError
 
 _SIDECAR_VERSION = 1
@@ -44,8 +44,8 @@ _CLOSED = -1
 class _SidecarState:
     """The sidecar's content."""
 
-    device: int
-    inode: int
+    device: FileNumber
+    inode: FileNumber
     length: int = field(validator=ge(0))  # bytes that are committed
     tail: int  # checksum of the last of them
     checkpoint: str | None
@@ -119,8 +119,8 @@ class AppendLog:
             raise ArchiveError(f"{self._path} is no plain file: events can be kept in a plain file only")
         if state is None and status.st_size:
             raise ArchiveError(
-                f"{self._path} has data, and {self._sidecar}, which tells how much of it counts, is not there: put "
-                "that back; or move the data away, to begin afresh"
+                f"{self._path} has data, and {self._sidecar}, which records its committed length, is missing: put "
+                "that back, or move the data away to start again"
             )
         self.checkpoint = state.checkpoint if state else None
         if state is not None:
@@ -165,7 +165,9 @@ class AppendLog:
 
     def _commit(self, length: int, checkpoint: str | None) -> None:
         status = self._status()
-        state = _SidecarState(status.st_dev, status.st_ino, length, _tail(self._descriptor, length), checkpoint)
+        state = _SidecarState(
+            FileNumber(status.st_dev), FileNumber(status.st_ino), length, _tail(self._descriptor, length), checkpoint
+        )
         text = json.dumps({"version": _SIDECAR_VERSION, **asdict(state)}) + "\n"
         atomic_write(self._sidecar, text.encode())
         self._length, self.checkpoint = length, checkpoint
@@ -178,8 +180,8 @@ class AppendLog:
             return None
         except ValueError as error:
             raise ArchiveError(
-                f"{self._sidecar} does not tell what was written to {self._path}: it is damaged, or of a newer "
-                f"version, or something else ({error}). Move both away to begin afresh"
+                f"{self._sidecar} cannot be read, so the committed length of {self._path} is unknown: damaged, of "
+                f"a newer version, or something else ({error}). Move both away to start again"
             ) from error
 
 

@@ -101,7 +101,7 @@ class Archive:
         self._syncs: set[_Sync] = set()
 
     async def open(self) -> Self:
-        """Open the file, and create or migrate its tables where that is needed; once more is no harm.
+        """Open the file, and create or migrate its tables if needed. Does nothing if it is open.
 
         Raises:
             ArchiveError: The file cannot be opened, or it is no archive.
@@ -158,8 +158,8 @@ class Archive:
     ) -> int:
         """Store new events, late ones too.
 
-        A connector goes on where its last sync ended; where that never began as early as ``since``, it is read from
-        there again.
+        A connector resumes where its last sync ended. If ``since`` is earlier than ever before, it is read again from
+        there.
 
         Args:
             client: An open client.

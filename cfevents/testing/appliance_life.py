@@ -1,7 +1,7 @@
 """The timeline of a simulated appliance, day by day.
 
 A day has 240 slots of six minutes. One episode runs in each slot and ends before the slot does, so a timeline can be
-cut at any day without leaving anything unfinished, except by an incident. The random generator is seeded anew for
+cut at any day without leaving anything unfinished, except by an incident. The random generator is seeded again for
 each day: the same seed, connector and incidents give the same events.
 """
 

@@ -111,7 +111,7 @@ class Backend:
         """Serve a store's events, and those that the history collects later."""
         self._settings, self._store, self._history = settings, store, history
         self._connectors = None if connectors is None else [dict(connector) for connector in connectors]
-        # Pages of a long listing do not sort it anew.
+        # Pages of a long listing do not sort it again.
         self._sorted_events = lru_cache(maxsize=16)(self._sort_events)
 
     def collect_new_events(self) -> None:

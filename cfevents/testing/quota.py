@@ -7,7 +7,7 @@ from cfevents.testing.backend import Refusal
 from cfevents.testing.settings import SimulatorSettings
 
 # The documented limit: 1,200 requests in five minutes.
-_DOCUMENTED_QUOTA = 1200
+_DOCUMENTED_QUOTA_REQUESTS = 1200
 _DOCUMENTED_PERIOD_S = 300.0
 
 
@@ -59,5 +59,5 @@ class Quota:
 
     def _policy(self) -> tuple[int, float]:
         if self._settings.quota is None:
-            return _DOCUMENTED_QUOTA, _DOCUMENTED_PERIOD_S
+            return _DOCUMENTED_QUOTA_REQUESTS, _DOCUMENTED_PERIOD_S
         return self._settings.quota, self._settings.period

@@ -273,11 +273,13 @@ def test_development_page_lists_every_module() -> None:
     text = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
     modules = [module.name for module in pkgutil.iter_modules(cfevents.__path__)]
     assert [name for name in modules if not re.search(rf"`{name}[`./]", text)] == []
+    support = [module.name for module in pkgutil.iter_modules([str(ROOT / "tests" / "support")])]
+    assert [name for name in support if f"`{name}`" not in text] == []
 
 
-def test_development_page_names_existing_tests() -> None:
-    """Each test and file of tests that the pages for contributors name exists."""
-    pages = (ROOT / "docs" / "development.md", ROOT / "CONTRIBUTING.md")
+def test_pages_name_existing_tests() -> None:
+    """Each test and file of tests that a page names exists."""
+    pages = (*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md")
     text = "".join(page.read_text(encoding="utf-8") for page in pages)
     tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     assert [name for name in re.findall(r"`(test_\w+)`", text) if f"def {name}(" not in tests] == []

@@ -122,6 +122,8 @@ GOOD = json.loads(FollowCheckpoint("a", ("c",), None, 5, {"c": Watermark(5, 7, 8
         {"connectors": []},
         {"connectors": {"c": {}}},
         {"connectors": {"c": MARK | {"since": 10**400}}},
+        {"connectors": {"c": MARK | {"since": 2**63}}},
+        {"since": 2**63},
         {"connectors": {"c": MARK | {"since": 5.5}}},
         {"connectors": {"c": MARK | {"delivered": [7]}}},
         {"connectors": {"c": MARK | {"newest": "7"}}},
