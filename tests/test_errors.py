@@ -42,8 +42,8 @@ def test_fleet_error_survives_pickling() -> None:
     )
     error.since = 1
     back = pickle.loads(pickle.dumps(error))
-    assert {name: repr(each) for name, each in back.errors.items()} == {
-        name: repr(each) for name, each in error.errors.items()
+    assert {name: repr(exception) for name, exception in back.errors.items()} == {
+        name: repr(exception) for name, exception in error.errors.items()
     }
     assert (str(back), back.since, back.errors["c1"].status) == (str(error), 1, 404)
     assert str(error) == "could not read 2 of the connectors: c1, c2 (2 sub-exceptions)"

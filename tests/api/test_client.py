@@ -119,11 +119,11 @@ def test_ended_listing_leaves_nothing_behind(stop: Any) -> None:
             server_tasks = [task for task in left if "web_protocol" in task or "RequestHandler" in task]
             return sorted(set(left) - set(server_tasks))
 
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         left = asyncio.run(main())
         gc.collect()
-    assert [str(each.message) for each in told] == []
+    assert [str(warning.message) for warning in warned] == []
     assert left == []
 
 
@@ -159,7 +159,7 @@ async def test_a_callers_cancellation_arrives_as_itself() -> None:
 async def test_many_tasks_share_one_client() -> None:
     async with Simulator(history=HISTORY) as simulator, Client(**simulator.client_options) as client:
         listings = await asyncio.gather(*(client.list_events("c1", **WINDOW).collect() for _ in range(50)))
-        assert all(each == listings[0] for each in listings)
+        assert all(listing == listings[0] for listing in listings)
 
 
 async def test_connectors_are_listed_as_the_simulator_has_them() -> None:

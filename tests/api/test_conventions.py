@@ -67,11 +67,11 @@ def test_private_functions_are_named_by_what_they_are() -> None:
 @pytest.mark.parametrize("word", ["each", "told"])
 def test_variables_are_named_after_what_they_hold(word: str) -> None:
     """No variable or argument has a name that fits everything."""
-    found = []
+    violations = []
     for path, node in nodes():
         if (isinstance(node, ast.Name) and node.id == word) or (isinstance(node, ast.arg) and node.arg == word):
-            found.append(f"{path}:{node.lineno}")
-    assert found == []
+            violations.append(f"{path}:{node.lineno}")
+    assert violations == []
 
 
 def test_docstrings_begin_with_the_subject() -> None:

@@ -50,8 +50,8 @@ class Block(NamedTuple):
 def blocks(page: Path, language: str) -> list[Block]:
     """The blocks of one language on a page."""
     text = page.read_text(encoding="utf-8")
-    found = [match for match in _BLOCK.finditer(text) if match[1] == language]
-    return [Block(page, text.count("\n", 0, match.start(2)) + 1, match[2]) for match in found]
+    matches = [match for match in _BLOCK.finditer(text) if match[1] == language]
+    return [Block(page, text.count("\n", 0, match.start(2)) + 1, match[2]) for match in matches]
 
 
 def is_test(block: Block) -> bool:

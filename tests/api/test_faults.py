@@ -109,7 +109,7 @@ def keys(events: list[EventMetadata]) -> list[tuple[float, int]]:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_each_fault_ends_in_the_events_or_in_its_error(row: Row) -> None:
     async def main() -> tuple[list[EventMetadata], list[EventMetadata], Any, int]:
-        found: list[EventMetadata] = []
+        events: list[EventMetadata] = []
         failure: Any = None
         async with Simulator(history=HISTORY, max_page_size=80) as simulator:
             async with Client(**simulator.client_options) as client:
@@ -117,20 +117,20 @@ def test_each_fault_ends_in_the_events_or_in_its_error(row: Row) -> None:
                 simulator.faults.add(row.fault, on=None if row.lasting else 2)
                 try:
                     async for event in client.list_events("c1", **WINDOW):
-                        found.append(event)  # noqa: PERF401
+                        events.append(event)  # noqa: PERF401
                 except cfevents.CfEventsError as error:
                     failure = error
-            return whole, found, failure, len(simulator.faults.struck)
+            return whole, events, failure, len(simulator.faults.struck)
 
-    whole, found, failure, struck = run_jumping(main())
+    whole, events, failure, struck = run_jumping(main())
     assert struck >= 1
     if row.seen == EVENTS:
         assert failure is None
-        assert keys(found) == keys(whole)
+        assert keys(events) == keys(whole)
     else:
         assert type(failure).__name__ == row.seen
         assert (failure.since, failure.until) == (WINDOW["since"], WINDOW["until"])
-        assert row.seen == "PaginationError" or keys(found) == keys(whole)[: len(found)]
+        assert row.seen == "PaginationError" or keys(events) == keys(whole)[: len(events)]
         assert row.lasting or struck == 1
 
 
@@ -176,11 +176,11 @@ def test_a_wall_clock_that_jumps_changes_no_wait_and_no_window(monkeypatch: pyte
             stream = client.list_events("c1", since="24h", page_size=100)
             monkeypatch.setattr(_time, "now", lambda: 5e9)
             began = asyncio.get_running_loop().time()
-            found = await stream.collect()
-            return len(found), stream.until, asyncio.get_running_loop().time() - began
+            events = await stream.collect()
+            return len(events), stream.until, asyncio.get_running_loop().time() - began
 
-    found, until, passed = run_jumping(main())
-    assert found > 250
+    count, until, passed = run_jumping(main())
+    assert count > 250
     assert until == HISTORY.until
     assert 330 <= passed < 340
 
@@ -205,8 +205,8 @@ def test_an_event_loop_that_is_busy_for_seconds_costs_nothing() -> None:
             finally:
                 hog.cancel()
 
-    whole, found = run_jumping(main())
-    assert whole == found > 250
+    whole, count = run_jumping(main())
+    assert whole == count > 250
 
 
 def test_200_tasks_share_a_client_despite_faults() -> None:
@@ -249,12 +249,12 @@ def test_long_listing_is_exact_despite_faults(seed: int) -> None:
         async with Simulator(events={"c1": raw}, max_page_size=500) as simulator:
             simulator.faults.add(PASSING, chance=0.2, seed=seed)
             async with Client(**simulator.client_options, retry=Retry(attempts=12)) as client:
-                found = await client.list_events("c1", since=1_700_000_000, until=1_700_099_999).collect()
-            return found, len(simulator.faults.struck)
+                events = await client.list_events("c1", since=1_700_000_000, until=1_700_099_999).collect()
+            return events, len(simulator.faults.struck)
 
-    found, struck = run_jumping(main())
+    events, struck = run_jumping(main())
     assert struck > 25
-    assert keys(found) == [(each["t"], each["n"]) for each in raw]
+    assert keys(events) == [(event["t"], event["n"]) for event in raw]
 
 
 def test_faults_page_shows_every_fault() -> None:
@@ -263,8 +263,8 @@ def test_faults_page_shows_every_fault() -> None:
     shown = {
         tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in page.splitlines() if line.startswith("| ")
     }
-    told = {(row.name.split(", ")[0] if row.name[:3].isdigit() else row.name, row.seen) for row in ROWS}
-    assert told <= shown
+    documented = {(row.name.split(", ")[0] if row.name[:3].isdigit() else row.name, row.seen) for row in ROWS}
+    assert documented <= shown
 
 
 _MEASURED = """

@@ -86,9 +86,9 @@ def test_public_classes_live_in_the_package() -> None:
 
 
 def test_a_star_import_brings_the_public_names() -> None:
-    found: dict[str, object] = {}
-    exec("from cfevents import *", found)
-    assert found.keys() - {"__builtins__"} == set(NAMES)
+    namespace: dict[str, object] = {}
+    exec("from cfevents import *", namespace)
+    assert namespace.keys() - {"__builtins__"} == set(NAMES)
 
 
 def test_public_parameters() -> None:

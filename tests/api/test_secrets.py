@@ -104,8 +104,8 @@ async def test_token_echoed_in_html_is_not_shown() -> None:
         parse_result(Request(URL("https://api.example.com"), Listing), response)
     inner = raised.value.__traceback__
     assert inner is not None
-    told = traceback.TracebackException(type(raised.value), raised.value, inner.tb_next, capture_locals=True)
-    assert TOKEN not in "".join(told.format())
+    trace = traceback.TracebackException(type(raised.value), raised.value, inner.tb_next, capture_locals=True)
+    assert TOKEN not in "".join(trace.format())
 
 
 async def test_token_echoed_beside_a_result_is_masked() -> None:

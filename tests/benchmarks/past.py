@@ -12,7 +12,7 @@ Shape: TypeAlias = Literal["even", "clustered"]
 Order: TypeAlias = Literal["ascending", "descending"]
 
 _UNTIL = 1_760_000_000
-# A made-up connector has about 308 events a day.
+# A generated connector has about 308 events a day.
 _EVENTS_PER_DAY = 300
 # Half of a clustered past lies in this part of its time.
 _CLUSTER = 0.01
@@ -28,7 +28,7 @@ class Past:
 
     def __init__(self, events: int, order: Order = "ascending", shape: Shape = "even") -> None:
         """Make the events, and render every item."""
-        raw = _made_up(events)
+        raw = _generated(events)
         if shape == "clustered":
             raw = _clustered(raw)
         self._times: list[int] = [event["t"] for event in raw]
@@ -63,7 +63,7 @@ class Past:
         return self._recorded[event_id]
 
 
-def _made_up(events: int) -> Sequence[dict[str, Any]]:
+def _generated(events: int) -> Sequence[dict[str, Any]]:
     history = History(seed=1, connectors=["site"], days=events // _EVENTS_PER_DAY + 2, until=_UNTIL, incidents=())
     return history.events["site"][:events]
 

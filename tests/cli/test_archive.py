@@ -33,9 +33,9 @@ def path(tmp_path: Path) -> str:
 def filled(result: Result) -> int:
     """How many events were new."""
     assert (result.exit_code, result.stderr) == (0, "")
-    found = re.fullmatch(r"(\d+) new events? in .*events\.db\n", result.stdout)
-    assert found is not None
-    return int(found[1])
+    match = re.fullmatch(r"(\d+) new events? in .*events\.db\n", result.stdout)
+    assert match is not None
+    return int(match[1])
 
 
 def offline(account: "Simulator", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +64,9 @@ def test_archive_prints_the_same_without_credentials(
         ("get", "site-1", "1767225660.0"),
         ("latest", "site-1"),
     )
-    told = [invoke(*call).stdout for call in calls]
+    outputs = [invoke(*call).stdout for call in calls]
     offline(account, monkeypatch)
-    for call, expected in zip(calls, told, strict=True):
+    for call, expected in zip(calls, outputs, strict=True):
         result = invoke(*call, "--archive", path)
         assert (result.exit_code, result.stdout, result.stderr) == (0, expected, "")
     assert account.requests == []
@@ -109,14 +109,14 @@ def test_what_an_archive_has_not_is_said_in_one_line(account: "Simulator", invok
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "cfevents: the archive is empty: 'cfevents archive PATH' fills it\n"
     invoke("archive", path, "site-1", *SINCE)
-    for args, told in (
+    for args, message in (
         (("list", "nobody"), "the archive has nothing of nobody; it has site-1"),
         (("get", "site-1", "1.0"), "has no event 1.0 of site-1"),
         (("get", "site-1", "1767225660.0"), "without its payload"),
     ):
         result = invoke(*args, "--archive", path)
         assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-        assert told in result.stderr
+        assert message in result.stderr
 
 
 def test_a_file_that_is_no_archive_is_refused(invoke: Invoke, tmp_path: Path) -> None:
@@ -150,9 +150,9 @@ def test_archive_follow_ends_with_0_and_a_count(
             break
         time.sleep(0.1)
     process.send_signal(number)
-    printed, told = process.communicate(timeout=30)
+    printed, stderr = process.communicate(timeout=30)
     stored = invoke("list", *window["args"]).stdout.count("\n")
-    assert (process.returncode, printed, told) == (0, f"{stored} new events in {path}\n", "")
+    assert (process.returncode, printed, stderr) == (0, f"{stored} new events in {path}\n", "")
 
 
 @pytest.mark.parametrize("more", [(), ("--follow",)])
@@ -168,8 +168,8 @@ def test_ctrl_c_ends_it_while_the_api_gives_no_answer(
             break
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    printed, told = process.communicate(timeout=30)
-    assert (process.returncode, printed, told) == (0, f"0 new events in {path}\n", "")
+    printed, stderr = process.communicate(timeout=30)
+    assert (process.returncode, printed, stderr) == (0, f"0 new events in {path}\n", "")
 
 
 def test_archive_is_read_by_the_environments_account(
@@ -185,5 +185,5 @@ def test_archive_is_read_by_the_environments_account(
     assert filled(invoke("archive", path, "site-1", *SINCE)) == 4
     assert invoke("list", "--archive", path, "site-1", *WINDOW).stdout
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "nobody")
-    told = invoke("list", "--archive", path, "site-1", *WINDOW)
-    assert (told.exit_code, "set CLOUDFLARE_ACCOUNT_ID" in told.stderr) == (2, True)
+    result = invoke("list", "--archive", path, "site-1", *WINDOW)
+    assert (result.exit_code, "set CLOUDFLARE_ACCOUNT_ID" in result.stderr) == (2, True)

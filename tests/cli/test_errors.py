@@ -73,9 +73,9 @@ def test_a_network_that_is_down_is_a_failure(
     monkeypatch.setenv("CLOUDFLARE_BASE_URL", f"http://127.0.0.1:{port}")
     result = invoke("connectors")
     assert result.exit_code == 1
-    told = result.stderr.splitlines()
-    assert ["retrying in" in line for line in told] == [True] * 5 + [False]
-    assert "check the network" in told[-1]
+    lines = result.stderr.splitlines()
+    assert ["retrying in" in line for line in lines] == [True] * 5 + [False]
+    assert "check the network" in lines[-1]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_missing_connector_is_wrong_usage_with_advice(
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (("--since", "2026-03-01"), "write '2026-03-01T00:00:00Z' for UTC"),
         (("--since", "yesterday"), "is not a time"),
@@ -106,12 +106,12 @@ def test_missing_connector_is_wrong_usage_with_advice(
     ],
 )
 def test_invalid_argument_is_wrong_usage_before_any_request(
-    account: "Simulator", invoke: Invoke, args: tuple[str, ...], told: str
+    account: "Simulator", invoke: Invoke, args: tuple[str, ...], message: str
 ) -> None:
     """An argument without meaning is wrong usage, before anything is sent."""
     result = invoke("list", *(args if len(args) == 1 else ("site-1", *args)))
     assert result.exit_code == 2
-    assert told in one_line(result)
+    assert message in one_line(result)
     assert account.requests == []
 
 
@@ -123,7 +123,7 @@ def test_a_malformed_event_id_is_wrong_usage(account: "Simulator", invoke: Invok
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (("list", "--simulate", "-n", "0"), "0 is not in the range x>=1 (see 'cfevents list --help')"),
         (("list", "--simulate", "--page-size", "0"), "'--page-size'"),
@@ -137,10 +137,12 @@ def test_a_malformed_event_id_is_wrong_usage(account: "Simulator", invoke: Invok
         (("--nonsense",), "(see 'cfevents --help')"),
     ],
 )
-def test_what_click_cannot_parse_is_wrong_usage_in_one_line(invoke: Invoke, args: tuple[str, ...], told: str) -> None:
+def test_what_click_cannot_parse_is_wrong_usage_in_one_line(
+    invoke: Invoke, args: tuple[str, ...], message: str
+) -> None:
     result = invoke(*args)
     assert result.exit_code == 2
-    assert told in one_line(result)
+    assert message in one_line(result)
 
 
 def test_without_a_command_the_help_is_shown(invoke: Invoke) -> None:

@@ -85,10 +85,10 @@ def test_export_with_a_wrong_id_says_how_to_restart(many: Simulator, invoke: Inv
     del many
     result = invoke("export", "events.csv", "many-1", "nobody", *WINDOW)
     assert result.exit_code == 1
-    kept = (
+    message = (
         "60 events are kept in events.csv.export; run the same command to resume, or add --restart to change the ids\n"
     )
-    assert result.stderr.startswith(f"cfevents: {kept}")
+    assert result.stderr.startswith(f"cfevents: {message}")
     assert invoke("export", "events.csv", "many-1", *WINDOW, "--restart").exit_code == 0
     assert len((folder / "events.csv").read_text().splitlines()) == 61
 
@@ -96,13 +96,13 @@ def test_export_with_a_wrong_id_says_how_to_restart(many: Simulator, invoke: Inv
 def test_ndjson_has_the_lines_that_list_prints(many: Simulator, invoke: Invoke, folder: Path) -> None:
     assert export(invoke, "events.ndjson", "many-1", *WINDOW) == "60 events in events.ndjson\n"
     assert (folder / "events.ndjson").read_text() == invoke("list", "many-1", *WINDOW).stdout
-    assert [each.name for each in folder.iterdir()] == ["events.ndjson"]
+    assert [path.name for path in folder.iterdir()] == ["events.ndjson"]
 
 
 def test_ndjson_has_payloads_if_they_are_wanted(account: Simulator, invoke: Invoke, folder: Path) -> None:
     export(invoke, "events.jsonl", "site-1", *WINDOW, "--details")
     listed = [json.loads(line) for line in invoke("list", "site-1", *WINDOW).stdout.splitlines()]
-    recorded = [json.loads(invoke("get", "site-1", each["id"]).stdout) for each in listed]
+    recorded = [json.loads(invoke("get", "site-1", event["id"]).stdout) for event in listed]
     lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     assert lines == [one | other for one, other in zip(listed, recorded, strict=True)]
 
@@ -161,7 +161,7 @@ def test_without_events_there_is_a_file_all_the_same(
 ) -> None:
     account.add("silent")
     assert export(invoke, name, "silent", *WINDOW) == f"0 events in {name}\n"
-    assert [each.name for each in folder.iterdir()] == [name]
+    assert [path.name for path in folder.iterdir()] == [name]
     if name == "events.parquet":
         assert len(pq.read_table(name)) == 0
 
@@ -173,7 +173,7 @@ def test_connectors_come_one_after_the_other_and_each_once(many: Simulator, invo
     ids = [json.loads(line)["id"] for line in invoke("connectors").stdout.splitlines()]
     export(invoke, "all.csv", "--all", *WINDOW, "--kind", "StartUpgrade", "--kind", "Init")
     owners = [line.split(",")[0] for line in (folder / "all.csv").read_text().splitlines()[1:]]
-    assert list(dict.fromkeys(owners)) == [each for each in ids if each in owners]
+    assert list(dict.fromkeys(owners)) == [connector_id for connector_id in ids if connector_id in owners]
     assert {"site-1", "many-1", "many-2"} <= {*owners}
 
 
@@ -200,18 +200,18 @@ def test_failed_export_resumes_to_the_same_file(
     assert (failed.exit_code, failed.stdout) == (1, "")
     assert f" events are kept in {name}.export; run the same command to resume\n" in failed.stderr
     assert not (folder / name).exists()
-    kept = int(failed.stderr.split()[1])
-    assert 60 <= kept < 120
+    count = int(failed.stderr.split()[1])
+    assert 60 <= count < 120
     many.faults.clear()
     many.requests.clear()
     again = invoke("export", name, *args)
     assert (again.exit_code, again.stdout) == (0, f"120 events in {name}\n")
     assert again.stderr == (
-        f"cfevents: resuming after {kept} events, --since 2026-01-01T00:00:00Z --until 2026-01-01T06:00:00Z\n"
+        f"cfevents: resuming after {count} events, --since 2026-01-01T00:00:00Z --until 2026-01-01T06:00:00Z\n"
     )
     assert not any("many-1" in request.path for request in many.requests)
     assert (folder / name).read_bytes() == (folder / f"undisturbed-{name}").read_bytes()
-    assert sorted(each.name for each in folder.iterdir()) == sorted([name, f"undisturbed-{name}"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([name, f"undisturbed-{name}"])
 
 
 TODAY = ("today", "tonight", "--since", "24h")
@@ -243,7 +243,7 @@ def test_the_window_stays_what_it_was_at_first(
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         ((*TODAY[:3], "48h"), "there --since 24h, here --since 48h"),
         ((*TODAY, "--until", "1h"), "there no --until, here --until 1h"),
@@ -256,11 +256,11 @@ def test_the_window_stays_what_it_was_at_first(
     ],
 )
 def test_what_goes_on_has_to_be_what_was_begun(
-    halfway: Simulator, invoke: Invoke, folder: Path, args: tuple[str, ...], told: str
+    halfway: Simulator, invoke: Invoke, folder: Path, args: tuple[str, ...], message: str
 ) -> None:
     result = invoke("export", "events.csv", *args)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert told in result.stderr
+    assert message in result.stderr
     assert "--restart" in result.stderr
     assert result.stderr.count("\n") == 1
     assert invoke("export", "events.csv", *TODAY).stdout == "40 events in events.csv\n"
@@ -283,8 +283,8 @@ def test_on_a_terminal_it_shows_how_far_it_came(many: Simulator, folder: Path) -
 
 def test_the_window_may_be_given_as_a_failure_tells_it(halfway: Simulator, invoke: Invoke) -> None:
     halfway.faults.add(faults.status(403), path="/tonight/telemetry/events")
-    told = invoke("export", "events.csv", *TODAY).stderr.splitlines()[0]
-    window = told.partition(" events, ")[2].split()
+    message = invoke("export", "events.csv", *TODAY).stderr.splitlines()[0]
+    window = message.partition(" events, ")[2].split()
     assert [window[0], window[2]] == ["--since", "--until"]
     halfway.faults.clear()
     assert invoke("export", "events.csv", *TODAY[:2], *window).stdout == "40 events in events.csv\n"
@@ -328,11 +328,11 @@ def test_what_was_only_half_written_does_not_count(invoke: Invoke, folder: Path)
 @pytest.mark.parametrize("damage", ["cut", "gone", "no JSON", "newer", "other"])
 def test_what_is_damaged_is_told_with_what_to_do(halfway: Simulator, invoke: Invoke, folder: Path, damage: str) -> None:
     data, progress = (folder / "events.csv.export" / name for name in ("data", "progress.json"))
-    told = json.loads(progress.read_text())
+    saved = json.loads(progress.read_text())
     if damage in {"cut", "gone"}:
         os.truncate(data, 100) if damage == "cut" else data.unlink()
     else:
-        newer, other = json.dumps(told | {"version": 2}), json.dumps(told | {"connectors": [1]})
+        newer, other = json.dumps(saved | {"version": 2}), json.dumps(saved | {"connectors": [1]})
         progress.write_text({"newer": newer, "other": other}.get(damage, "{"))
     before = progress.read_text()
     result = invoke("export", "events.csv", *TODAY)
@@ -361,14 +361,14 @@ def test_what_was_put_in_its_place_and_not_tidied_away_is_whole(
     assert (result.exit_code, result.stdout) == (0, f"60 events in {name}\n")
     assert many.requests == []
     assert (folder / name).read_bytes() == data
-    assert [each.name for each in folder.iterdir()] == [name]
+    assert [path.name for path in folder.iterdir()] == [name]
 
 
 def test_a_folder_of_the_same_name_keeps_what_is_not_the_exports(many: Simulator, invoke: Invoke, folder: Path) -> None:
     (folder / "events.csv.export").mkdir()
     (folder / "events.csv.export" / "mine").touch()
     assert export(invoke, "events.csv", "many-1", *WINDOW) == "60 events in events.csv\n"
-    assert [each.name for each in (folder / "events.csv.export").iterdir()] == ["mine"]
+    assert [path.name for path in (folder / "events.csv.export").iterdir()] == ["mine"]
 
 
 def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke, folder: Path) -> None:
@@ -383,7 +383,7 @@ def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke
 
 
 @pytest.mark.parametrize(
-    ("args", "status", "told"),
+    ("args", "status", "message"),
     [
         (("events.txt", "many-1"), 2, "does not tell its format: use the suffix .parquet, .csv, .ndjson, .jsonl"),
         (("events.csv.gz", "many-1"), 2, "or --format"),
@@ -397,12 +397,12 @@ def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke
     ],
 )
 def test_what_cannot_be_done_is_told_before_anything_is_asked(
-    many: Simulator, invoke: Invoke, args: tuple[str, ...], status: int, told: str
+    many: Simulator, invoke: Invoke, args: tuple[str, ...], status: int, message: str
 ) -> None:
     folder = Path.cwd()
     result = invoke("export", *args)
     assert (result.exit_code, result.stdout) == (status, "")
-    assert told in result.stderr
+    assert message in result.stderr
     assert (many.requests, [*folder.iterdir()]) == ([], [])
 
 
@@ -485,9 +485,9 @@ def test_ctrl_c_ends_it_with_130_and_says_how_to_go_on(many: Simulator, start: S
     while not many.faults.struck:
         time.sleep(0.01)
     exporting.send_signal(signal.SIGINT)
-    printed, told = exporting.communicate(timeout=30)
+    printed, stderr = exporting.communicate(timeout=30)
     assert (exporting.returncode, printed) == (130, "")
-    assert told == "cfevents: 60 events are kept in events.csv.export; run the same command to resume\n"
+    assert stderr == "cfevents: 60 events are kept in events.csv.export; run the same command to resume\n"
     assert not (folder / "events.csv").exists()
 
 
@@ -507,8 +507,8 @@ def test_export_killed_repeatedly_ends_the_same(
 ) -> None:
     """An export that was killed again and again ends as if it had not been."""
     random, simulator = Random(name), Simulator(events={"c1": [], "c2": [], "c3": []}, quota=10**7, max_page_size=10)
-    for connector, each in crowd():
-        simulator.add(connector, each)
+    for connector, events in crowd():
+        simulator.add(connector, events)
     with SimulatorThread(simulator):
         for variable, value in simulator.environment.items():
             monkeypatch.setenv(variable, value)
@@ -524,4 +524,4 @@ def test_export_killed_repeatedly_ends_the_same(
         ended = run("export", name, *args)
     assert ended.returncode == 0, ended.stderr
     assert (folder / name).read_bytes() == (folder / f"undisturbed-{name}").read_bytes()
-    assert sorted(each.name for each in folder.iterdir()) == sorted([name, f"undisturbed-{name}"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted([name, f"undisturbed-{name}"])

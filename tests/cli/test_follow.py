@@ -42,7 +42,7 @@ def event(number: int, ago: int = 60, lag: int = 1, **payload: str) -> dict[str,
 def add(account: "Simulator", *events: dict[str, Any], connector: str = "site-2") -> list[str]:
     """Let events be collected, and give their ids."""
     account.add(connector, *events)
-    return [f"{each['t']}.{each['n']}" for each in events]
+    return [f"{event['t']}.{event['n']}" for event in events]
 
 
 def lines(process: "subprocess.Popen[str]", count: int) -> list[str]:
@@ -57,8 +57,8 @@ def ids(printed: list[str]) -> list[str]:
 def ended(process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGINT) -> tuple[int, list[str], str]:
     """End a process by a signal: its status, and what it printed and told meanwhile."""
     process.send_signal(number)
-    printed, told = process.communicate(timeout=30)
-    return process.returncode, printed.splitlines(), told
+    printed, stderr = process.communicate(timeout=30)
+    return process.returncode, printed.splitlines(), stderr
 
 
 def wait_until(happens: Callable[[], bool]) -> None:
@@ -164,8 +164,8 @@ def test_batch_under_way_is_finished_on_a_signal(
     process.send_signal(signal.SIGTERM)
     time.sleep(0.2)  # it is waiting for its reader, signal or not
     assert '"connectors":{}' in path.read_text()
-    status, printed, told = ended(process, signal.SIGTERM)
-    assert (status, ids(printed), told) == (0, known, "")
+    status, printed, stderr = ended(process, signal.SIGTERM)
+    assert (status, ids(printed), stderr) == (0, known, "")
     stored = json.loads(path.read_text())
     assert len(stored["connectors"]["site-2"]["delivered"]) == 2 * len(known)
 
@@ -309,16 +309,16 @@ def test_what_the_library_warns_of_is_told_on_stderr(account: "Simulator", start
     process = start("follow", "nobody", "site-2", "--since", "1h", "--lookback", "5min", *QUICKLY)
     assert ids(lines(process, 1)) == known
     assert process.stderr is not None
-    told = sorted(process.stderr.readline() for _ in range(2))
-    assert told[0].startswith("cfevents: cannot read connector nobody")
-    assert told[1].startswith("cfevents: connector site-2: an event was collected 0:04:59 after it was recorded; ")
+    messages = sorted(process.stderr.readline() for _ in range(2))
+    assert messages[0].startswith("cfevents: cannot read connector nobody")
+    assert messages[1].startswith("cfevents: connector site-2: an event was collected 0:04:59 after it was recorded; ")
     assert ended(process)[:2] == (0, [])
 
 
 @pytest.mark.usefixtures("_in_folder")
 @pytest.mark.parametrize("command", [("follow",), ("archive", "events.db")])
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         ((), "--all selects all"),
         (("site-1", "--all"), "exclude each other"),
@@ -332,12 +332,12 @@ def test_what_the_library_warns_of_is_told_on_stderr(account: "Simulator", start
     ],
 )
 def test_wrong_usage_is_reported_before_any_request(
-    account: "Simulator", invoke: Invoke, command: tuple[str, ...], args: tuple[str, ...], told: str
+    account: "Simulator", invoke: Invoke, command: tuple[str, ...], args: tuple[str, ...], message: str
 ) -> None:
     """Arguments without meaning are wrong usage before anything is sent."""
     result = invoke(*command, *args)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert told in result.stderr.replace("\n", " ")
+    assert message in result.stderr.replace("\n", " ")
     assert account.requests == []
     assert list(Path.cwd().iterdir()) == []
 
@@ -351,12 +351,12 @@ def test_wrong_usage_creates_no_output_file(account: "Simulator", invoke: Invoke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_made_up_history_goes_on_as_fast_as_it_is_told(start: Start) -> None:
+def test_the_generated_history_goes_on_as_fast_as_it_is_told(start: Start) -> None:
     process = start("follow", "--simulate", "--speed", "3600", "--interval", "0.3s")
     printed = [json.loads(line) for line in lines(process, 20)]
     assert ended(process)[::2] == (0, "")
-    assert len({each["connector_id"] for each in printed}) == 1
-    keys = [(each["recorded_ts"], each["sequence"]) for each in printed]
+    assert len({event["connector_id"] for event in printed}) == 1
+    keys = [(event["recorded_ts"], event["sequence"]) for event in printed]
     assert keys == sorted(set(keys))
 
 

@@ -95,8 +95,8 @@ def test_missing_click_or_rich_names_the_extra(missing: str) -> None:
     """Without click or rich, one line says which extra to install."""
     code = f"import sys; sys.modules['{missing}'] = None; from cfevents.cli import main; sys.exit(main())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
-    told = f"cfevents: the command line needs {missing}: pip install 'cfevents[cli]'\n"
-    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", told)
+    message = f"cfevents: the command line needs {missing}: pip install 'cfevents[cli]'\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", message)
 
 
 def test_broken_installation_is_not_reported_as_missing_click() -> None:
@@ -125,8 +125,8 @@ def test_ctrl_c_while_it_loads_ends_with_130() -> None:
 @pytest.mark.once
 @pytest.mark.parametrize("name", app.commands)
 def test_every_help_ends_with_an_example_that_runs(invoke: Invoke, tmp_path: Path, name: str) -> None:
-    told = invoke(name, "--help").stdout
-    example = told.partition("\n  Example:\n")[2]
+    help_text = invoke(name, "--help").stdout
+    example = help_text.partition("\n  Example:\n")[2]
     assert example, f"{name} has no example"
     if name != "simulate":
         ended = shell(example, tmp_path)
@@ -208,8 +208,8 @@ def test_ctrl_c_ends_a_listing_with_130_and_without_a_word(
         with connection:
             connection.recv(1)
             listing.send_signal(signal.SIGINT)
-            printed, told = listing.communicate(timeout=30)
-    assert (listing.returncode, printed, told) == (130, "", "")
+            printed, stderr = listing.communicate(timeout=30)
+    assert (listing.returncode, printed, stderr) == (130, "", "")
 
 
 def test_exit_status_tells_failure_from_wrong_usage(

@@ -55,8 +55,8 @@ def findings(result: Result) -> list[dict[str, Any]]:
 
 def test_each_finding_is_a_json_line_with_its_events(troubled: Simulator, invoke: Invoke) -> None:
     """Each finding is one JSON object per line, with the events that show it."""
-    (found,) = findings(invoke("report", CONNECTOR, *WINDOW))
-    assert list(found.items()) == [
+    (finding,) = findings(invoke("report", CONNECTOR, *WINDOW))
+    assert list(finding.items()) == [
         ("severity", "error"),
         ("kind", "failed_upgrade"),
         ("connector_id", CONNECTOR),
@@ -94,7 +94,7 @@ def test_what_is_open_has_been_so_until_the_window_ends(account: Simulator, invo
 def test_payloads_are_read_only_for_findings(troubled: Simulator, invoke: Invoke) -> None:
     """Payloads are read where they add to a finding, and nowhere else."""
     result = findings(invoke("report", CONNECTOR, "site-2", *WINDOW, "--details"))
-    assert [found["details"] for found in result] == [
+    assert [finding["details"] for finding in result] == [
         {"tunnel_id": "tunnel-7"},
         {"url": "https://u/1.bundle", "version": "1.2.3"},
     ]
@@ -184,8 +184,8 @@ def test_no_findings_are_a_summary_or_silence(account: Simulator, invoke: Invoke
     """Without findings a table has a summary, and NDJSON nothing."""
     account.add("site-4", event(0, "Init"), event(1, "Leave"))
     table = invoke("report", "site-4", *WINDOW[:2], "--until", "2026-01-01T00:10:00Z", "--format", "table")
-    told = "2 events of 1 connector, 2026-01-01 00:00 to 2026-01-01 00:10 UTC: no findings\n"
-    assert (table.exit_code, table.stdout) == (0, told)
+    summary = "2 events of 1 connector, 2026-01-01 00:00 to 2026-01-01 00:10 UTC: no findings\n"
+    assert (table.exit_code, table.stdout) == (0, summary)
     account.add("silent")
     assert invoke("report", "silent", *WINDOW, "--format", "table").stdout == "no events\n"
     assert invoke("report", "silent", *WINDOW).stdout == ""
@@ -196,12 +196,12 @@ def test_an_archive_is_reported_of_without_asking_anyone(
 ) -> None:
     path = str(tmp_path / "events.db")
     invoke("archive", path, CONNECTOR, "site-2", *WINDOW[:2], "--details")
-    asked = findings(invoke("report", CONNECTOR, "site-2", *WINDOW, "--details"))
+    expected = findings(invoke("report", CONNECTOR, "site-2", *WINDOW, "--details"))
     for name in troubled.environment:
         monkeypatch.delenv(name)
     troubled.requests.clear()
-    assert findings(invoke("report", "--all", "--archive", path, *WINDOW)) == asked
-    assert findings(invoke("report", CONNECTOR, "--archive", path, *WINDOW)) == asked[1:]
+    assert findings(invoke("report", "--all", "--archive", path, *WINDOW)) == expected
+    assert findings(invoke("report", CONNECTOR, "--archive", path, *WINDOW)) == expected[1:]
     assert troubled.requests == []
 
 
@@ -229,7 +229,7 @@ def test_an_archive_without_events_says_how_it_is_filled(account: Simulator, inv
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         ((), "CONNECTOR is missing"),
         (("site-1", "--all"), "exclude each other"),
@@ -239,19 +239,19 @@ def test_an_archive_without_events_says_how_it_is_filled(account: Simulator, inv
     ],
 )
 def test_wrong_usage_is_told_before_anything_is_asked(
-    account: Simulator, invoke: Invoke, args: tuple[str, ...], told: str
+    account: Simulator, invoke: Invoke, args: tuple[str, ...], message: str
 ) -> None:
     result = invoke("report", *args)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert told in result.stderr
+    assert message in result.stderr
     assert account.requests == []
 
 
 def test_summary_goes_to_the_terminal_beside_a_file(troubled: Simulator, tmp_path: Path) -> None:
     """The summary goes to the terminal where the findings go to a file."""
     with (tmp_path / "found").open("w") as file:
-        told = shown_by(("report", CONNECTOR, *WINDOW), {"stdout": file, "stderr": None}, {})
-    assert told == "2 events of 1 connector, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 1 finding\n"
+        output = shown_by(("report", CONNECTOR, *WINDOW), {"stdout": file, "stderr": None}, {})
+    assert output == "2 events of 1 connector, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 1 finding\n"
     assert json.loads((tmp_path / "found").read_text())["kind"] == "failed_upgrade"
 
 

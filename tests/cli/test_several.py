@@ -92,10 +92,10 @@ def test_details_have_the_payload_beside_what_is_listed(invoke: Invoke) -> None:
     result = invoke("list", "site-1", *WINDOW, "--details")
     assert (result.exit_code, result.stderr) == (0, "")
     detailed = records(result.stdout)
-    assert [{**each, "version": None, "event": None} for each in plain] == [
-        {**each, "version": None, "event": None} for each in detailed
+    assert [{**event, "version": None, "event": None} for event in plain] == [
+        {**event, "version": None, "event": None} for event in detailed
     ]
-    assert [each["version"] for each in detailed] == ["1.2.3", None, None, "1.2.3"]
+    assert [event["version"] for event in detailed] == ["1.2.3", None, None, "1.2.3"]
     assert detailed[1]["event"] == {"k": "RekeyStart", "tunnel_id": "tunnel-1", "peer": None}
     table = invoke("list", "site-1", *WINDOW, "--details", "--format", "table").stdout.splitlines()
     assert table[0].split()[-1] == "EVENT"
@@ -135,11 +135,11 @@ def test_an_event_whose_payload_is_gone_is_listed_without(account: "Simulator", 
 def test_an_archive_is_printed_as_the_api_is(
     account: "Simulator", invoke: Invoke, archived: tuple[str, str], command: tuple[str, ...]
 ) -> None:
-    told = invoke(*command)
-    assert (told.exit_code, told.stderr) == (0, "")
+    expected = invoke(*command)
+    assert (expected.exit_code, expected.stderr) == (0, "")
     account.requests.clear()
     result = invoke(*command, *archived)
-    assert (result.exit_code, result.stderr, result.stdout) == (0, "", told.stdout)
+    assert (result.exit_code, result.stderr, result.stdout) == (0, "", expected.stdout)
     assert account.requests == []
 
 
@@ -152,7 +152,7 @@ def test_all_of_an_archive_is_what_it_has(invoke: Invoke, archived: tuple[str, s
 def test_merged_archive_is_complete_and_ascends(account: "Simulator", invoke: Invoke, tmp_path: Path) -> None:
     """A merged archive is complete and ascends, however long it is."""
     for number, site in enumerate(("site-3", "site-4", "site-5")):
-        events = ({"e": {"k": "Init"}, "t": 1767225600 + 3 * each + number, "n": 0} for each in range(800))
+        events = ({"e": {"k": "Init"}, "t": 1767225600 + 3 * index + number, "n": 0} for index in range(800))
         account.add(site, *events)
     account.add("site-6")
     sites, path = ("site-3", "site-4", "site-5"), str(tmp_path / "long.db")
@@ -169,7 +169,7 @@ def test_a_connector_that_an_archive_lacks_hides_no_other(invoke: Invoke, archiv
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (("list", "--simulate"), "--simulate and --archive exclude each other"),
         (("get", "site-1", "1767225600.0", "--simulate"), "--simulate and --archive exclude each other"),
@@ -178,20 +178,20 @@ def test_a_connector_that_an_archive_lacks_hides_no_other(invoke: Invoke, archiv
     ],
 )
 def test_what_an_archive_has_no_use_for_is_wrong_usage(
-    invoke: Invoke, archived: tuple[str, str], args: tuple[str, ...], told: str
+    invoke: Invoke, archived: tuple[str, str], args: tuple[str, ...], message: str
 ) -> None:
     for given in ((*args, *archived), (args[0], *archived, *args[1:])):
         result = invoke(*given)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert told in result.stderr
+        assert message in result.stderr
 
 
 @pytest.mark.parametrize("command", ["list", "latest"])
 def test_connectors_and_all_cannot_be_meant_together(account: "Simulator", invoke: Invoke, command: str) -> None:
-    for args, told in ((("site-1", "--all"), "exclude each other"), ((), "--all selects all")):
+    for args, message in ((("site-1", "--all"), "exclude each other"), ((), "--all selects all")):
         result = invoke(command, *args)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert told in result.stderr.replace("\n", " ")
+        assert message in result.stderr.replace("\n", " ")
     assert account.requests == []
 
 

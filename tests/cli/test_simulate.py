@@ -79,16 +79,16 @@ def test_served_account_answers_until_a_signal(
     lines = [server.stdout.readline().rstrip() for _ in range(5)]
     assert lines[0] == "# Paste into another terminal:"
     for line in lines[1:4]:
-        if found := re.fullmatch(r"export (CLOUDFLARE_\w+)=(\S+)", line):
-            monkeypatch.setenv(found[1], found[2])
+        if match := re.fullmatch(r"export (CLOUDFLARE_\w+)=(\S+)", line):
+            monkeypatch.setenv(match[1], match[2])
     program, *args = shlex.split(lines[4])
     printed = run(*args)
     assert program == "cfevents"
     assert (printed.returncode, printed.stderr) == (0, "")
     assert printed.stdout.count("\n") > 200
     server.send_signal(number)
-    rest, told = server.communicate(timeout=30)
-    assert (server.returncode, rest, told) == (0, "", "# serving until Ctrl-C\n")
+    rest, stderr = server.communicate(timeout=30)
+    assert (server.returncode, rest, stderr) == (0, "", "# serving until Ctrl-C\n")
 
 
 def test_a_port_in_use_is_one_line_and_status_1(invoke: Invoke) -> None:

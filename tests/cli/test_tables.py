@@ -37,7 +37,7 @@ def test_each_colour_can_be_read_on_black_and_on_white(colour: Colour) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "colour"),
+    ("text", "colour"),
     [
         ("FinishUpgradeFailure", Colour.BAD),
         ("RekeyReset  tunnel_id=one", Colour.BAD),
@@ -49,8 +49,8 @@ def test_each_colour_can_be_read_on_black_and_on_white(colour: Colour) -> None:
         ("Init", Colour.NONE),
     ],
 )
-def test_an_event_has_the_colour_of_what_it_means(told: str, colour: Colour) -> None:
-    assert event_colour(told) == colour
+def test_an_event_has_the_colour_of_what_it_means(text: str, colour: Colour) -> None:
+    assert event_colour(text) == colour
 
 
 def test_colours_on_a_terminal_unless_unwanted(run: Run) -> None:

@@ -30,7 +30,7 @@ def _in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def asked(account: "Simulator") -> tuple[str, str]:
+def requested_window(account: "Simulator") -> tuple[str, str]:
     query = account.requests[-1].query
     return query["from"], query["to"]
 
@@ -64,7 +64,7 @@ def test_local_is_the_zone_of_this_machine(account: "Simulator", invoke: Invoke)
     table = invoke("list", "site-1", *since, "--tz", "local", "--format", "table").stdout
     assert table.startswith("RECORDED (local)  ")
     assert "2025-12-31 19:00:00-05  1767225600.0" in table
-    assert asked(account) == ("1767225600", "1767229200")
+    assert requested_window(account) == ("1767225600", "1767229200")
 
 
 def test_ndjson_stays_in_utc(account: "Simulator", invoke: Invoke) -> None:
@@ -77,10 +77,10 @@ def test_times_without_a_zone_are_read_in_the_one_that_is_named(
 ) -> None:
     window = ("--since", "2026-01-01T01:00", "--until", "2026-01-01 02:00:00")
     assert invoke("list", "site-1", *window, "--tz", "Europe/Berlin").exit_code == 0
-    assert asked(account) == ("1767225600", "1767229200")
+    assert requested_window(account) == ("1767225600", "1767229200")
     monkeypatch.setenv("CFEVENTS_TZ", "utc")
     assert invoke("list", "site-1", "--since", "20260101", "--until", "2026-01-01T02:00:00+01:00").exit_code == 0
-    assert asked(account) == ("1767225600", "1767229200")
+    assert requested_window(account) == ("1767225600", "1767229200")
 
 
 @pytest.mark.parametrize("args", [("list", "site-1"), ("follow", "site-1"), ("archive", "events.db", "site-1")])
@@ -104,10 +104,10 @@ def test_ambiguous_hour_widens_the_window(account: "Simulator", invoke: Invoke) 
     """An hour that comes twice, or never, makes the window wider."""
     twice = ("--since", "2025-10-26T02:30", "--until", "2025-10-26T02:30")
     assert invoke("list", "site-1", *twice, "--tz", "Europe/Berlin").exit_code == 0
-    assert asked(account) == (seconds("2025-10-26T02:30+02:00"), seconds("2025-10-26T02:30+01:00"))
+    assert requested_window(account) == (seconds("2025-10-26T02:30+02:00"), seconds("2025-10-26T02:30+01:00"))
     never = ("--since", "2025-03-30T02:30", "--until", "2025-03-30T02:30")
     assert invoke("list", "site-1", *never, "--tz", "Europe/Berlin").exit_code == 0
-    assert asked(account) == (seconds("2025-03-30T01:30+01:00"), seconds("2025-03-30T03:30+02:00"))
+    assert requested_window(account) == (seconds("2025-03-30T01:30+01:00"), seconds("2025-03-30T03:30+02:00"))
 
 
 @pytest.mark.parametrize("text", ["24h", "1767225600", "20260101123", "2026-01-01T00:00Z", "yesterday", "1"])

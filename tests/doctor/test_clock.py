@@ -26,10 +26,10 @@ def test_clock_offset_is_never_exaggerated(offset: float, answers: list[tuple[fl
         answered(moment - before + offset, before + after, formatdate(int(moment), usegmt=True))
         for before, after, moment in answers
     ]
-    found = clock_offset(came)
-    assert found is not None
-    assert abs(found) <= abs(offset) + 1e-3
-    assert abs(found - offset) <= min(before + after for before, after, _ in answers) + 1.001
+    measured = clock_offset(came)
+    assert measured is not None
+    assert abs(measured) <= abs(offset) + 1e-3
+    assert abs(measured - offset) <= min(before + after for before, after, _ in answers) + 1.001
 
 
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])

@@ -48,24 +48,27 @@ async def examined(api: "Simulator | ScriptedAPI", connector_id: str | None = No
 def answers(report: DoctorReport) -> dict[str, Any]:
     """What was found of the API's habits."""
     names = ("window", "from", "to")
-    found = {name: report[name].values["is"] for name in names}
-    found |= {"order": report["order"].values["direction"], "by": report["order"].values["by"]}
-    found |= {"ending": report["ending"].values["spelled"], "empties": report["empty pages"].values["in_a_row"]}
-    return found | {"cap": report["page size"].values["largest"], "default": report["default size"].values["default"]}
+    inferred = {name: report[name].values["is"] for name in names}
+    inferred |= {"order": report["order"].values["direction"], "by": report["order"].values["by"]}
+    inferred |= {"ending": report["ending"].values["spelled"], "empties": report["empty pages"].values["in_a_row"]}
+    return inferred | {
+        "cap": report["page size"].values["largest"],
+        "default": report["default size"].values["default"],
+    }
 
 
 def check_settings(report: DoctorReport, simulator: Simulator) -> None:
     """Compare what was found with what is set."""
-    found = answers(report)
+    inferred = answers(report)
     direction, keys = ORDERS[simulator.order]
-    assert found["order"] == direction
+    assert inferred["order"] == direction
     # Some pages have the same order by both times: that is said, and not guessed.
-    assert found["by"] in keys or (found["by"] is None and "in order by both" in report["order"].found)
-    assert found["window"] == simulator.compare
-    assert found["from"] == found["to"] == simulator.bounds
-    assert found["ending"] == simulator.ending
-    assert found["cap"] == CAPS[simulator.max_page_size]
-    assert found["empties"] == simulator.empty_pages
+    assert inferred["by"] in keys or (inferred["by"] is None and "in order by both" in report["order"].found)
+    assert inferred["window"] == simulator.compare
+    assert inferred["from"] == inferred["to"] == simulator.bounds
+    assert inferred["ending"] == simulator.ending
+    assert inferred["cap"] == CAPS[simulator.max_page_size]
+    assert inferred["empties"] == simulator.empty_pages
     assert report["assumptions"].verdict == "ok"
     assert not report.failed
 
@@ -122,8 +125,8 @@ async def test_what_requests_do_not_show_is_unknown(
     settings: Any = {"order": order, "compare": "a", "bounds": "exclusive", "ending": "null", **setting}
     async with Simulator(history=history(5), **settings) as simulator:
         report = await examined(simulator)
-    found = {name: value for name, value in answers(report).items() if value is not None}
-    assert found == {name: truth[name] for name in found}
+    inferred = {name: value for name, value in answers(report).items() if value is not None}
+    assert inferred == {name: truth[name] for name in inferred}
     assert "unknown" in {check.verdict for check in report.checks}
     assert report["assumptions"].verdict != "failed"
     assert not report.failed
@@ -175,8 +178,8 @@ class Listings:
 async def test_each_bound_is_told_by_itself(rule: tuple[str, str, str]) -> None:
     async with ScriptedAPI(Listings(rule)) as api:
         report = await examined(api)
-    found = answers(report)
-    assert (found["window"], found["from"], found["to"]) == rule
+    inferred = answers(report)
+    assert (inferred["window"], inferred["from"], inferred["to"]) == rule
 
 
 async def test_empty_last_page_is_reported() -> None:
@@ -230,9 +233,9 @@ async def test_last_heartbeat_is_examined_first() -> None:
     ]
     async with Simulator(events=events, connectors=connectors) as simulator:
         report = await examined(simulator)
-        asked = [request.path.split("/")[7] for request in simulator.requests[1:]]
-    assert asked[0] == "silent"
-    assert set(asked[1:]) == {"loud"}
+        requested = [request.path.split("/")[7] for request in simulator.requests[1:]]
+    assert requested[0] == "silent"
+    assert set(requested[1:]) == {"loud"}
     assert "loud was examined" in report["connectors"].found
 
 

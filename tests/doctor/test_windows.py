@@ -28,9 +28,9 @@ def answer(
 def narrowed(rule: WindowRule, events: Sequence[EventMetadata], *, complete: bool = True) -> tuple[WindowRule, ...]:
     """The rules that are left when four windows were listed, or windows tell no more."""
     rules: tuple[WindowRule, ...] = RULES
-    asked: list[TimeWindow] = []
-    while len(asked) < 4 and (window := most_telling_window(rules, events, asked)) is not None:
-        asked.append(window)
+    requested: list[TimeWindow] = []
+    while len(requested) < 4 and (window := most_telling_window(rules, events, requested)) is not None:
+        requested.append(window)
         rules = consistent_rules(rules, answer(rule, events, window, complete=complete), events)
     return rules
 

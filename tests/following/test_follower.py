@@ -65,21 +65,21 @@ def run(scenario: Scenario, events: dict[str, list[Arriving]], page_size: int = 
 
 async def until(moment: float, follower: Follower[Any]) -> list[Any]:
     """Everything that following brings until then."""
-    found: list[Any] = []
+    events: list[Any] = []
 
     async def read() -> None:
-        async for each in follower:
-            found.append(each)  # noqa: PERF401 - what has come stays, also where it ends in an error
+        async for event in follower:
+            events.append(event)  # noqa: PERF401 - what has come stays, also where it ends in an error
 
     task = asyncio.create_task(read())
     await asyncio.wait([task], timeout=moment - _time.now())
     await follower.aclose()
     await task
-    return found
+    return events
 
 
-def keys(found: list[Any]) -> list[tuple[str, int, int]]:
-    return [(each.connector_id, each.event.recorded_ts, each.event.sequence) for each in found]
+def keys(events: list[Any]) -> list[tuple[str, int, int]]:
+    return [(event.connector_id, event.event.recorded_ts, event.event.sequence) for event in events]
 
 
 def fails_by_chance(seed: int) -> Callable[[web.Request], int | None]:
@@ -105,12 +105,12 @@ def test_followed_late_events_come_once_each(seed: int, failing: bool) -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = fails_by_chance(seed) if failing else api.fails
         follower = client.follow_events(list(api.events), since=BEGIN, interval="15min")
-        found = await until(BEGIN + (DAYS + 1) * DAY, follower)
-        assert sorted(keys(found)) == api.keys()
+        events = await until(BEGIN + (DAYS + 1) * DAY, follower)
+        assert sorted(keys(events)) == api.keys()
         newest: dict[str, int] = {}
-        for each in found:
-            assert each.late == (each.event.recorded_ts < newest.get(each.connector_id, 0))
-            newest[each.connector_id] = max(newest.get(each.connector_id, 0), each.event.recorded_ts)
+        for event in events:
+            assert event.late == (event.event.recorded_ts < newest.get(event.connector_id, 0))
+            newest[event.connector_id] = max(newest.get(event.connector_id, 0), event.event.recorded_ts)
 
     run(scenario, events)
 
@@ -123,16 +123,16 @@ def test_only_events_later_than_the_lookback_are_lost(seed: int, caplog: pytest.
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN, interval="15min", lookback="4h")
-        found = await until(BEGIN + (DAYS + 1) * DAY, follower)
-        assert len(found) == len(set(keys(found)))
+        events = await until(BEGIN + (DAYS + 1) * DAY, follower)
+        assert len(events) == len(set(keys(events)))
         lag = {(t, n): a - t for t, n, a in api.events["a"]}
-        lost = {(t, n) for _, t, n in set(api.keys()) - set(keys(found))}
+        lost = {(t, n) for _, t, n in set(api.keys()) - set(keys(events))}
         assert lost
         assert min(lag[key] for key in lost) > 4 * 3600
-        (told,) = [record for record in caplog.records if "later than the lookback" in record.getMessage()]
+        (warning,) = [record for record in caplog.records if "later than the lookback" in record.getMessage()]
         # When it was told, the event that it was told of had come, and none was lost yet.
-        first = next(each for each in found if each.event.lag >= timedelta(hours=2))
-        assert str(first.event.lag) in told.getMessage()
+        first = next(event for event in events if event.event.lag >= timedelta(hours=2))
+        assert str(first.event.lag) in warning.getMessage()
         collected = {(t, n): a for t, n, a in api.events["a"]}
         assert first.event.collected_ts < min(collected[key] for key in lost)
 
@@ -150,8 +150,8 @@ def test_late_event_during_a_long_listing_is_not_lost() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.latency = 240
         follower = client.follow_events("a", since=BEGIN - 2 * DAY, lookback="24h")
-        found = await until(BEGIN + 14 * 3600, follower)
-        assert sorted(keys(found)) == api.keys()
+        events = await until(BEGIN + 14 * 3600, follower)
+        assert sorted(keys(events)) == api.keys()
 
     run(scenario, {"a": [*backlog, late]}, page_size=10, timeout=600)
 
@@ -165,28 +165,28 @@ def test_outage_is_probed_once_a_minute_and_nothing_is_missing(
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda _: 503 if begin <= _time.now() < end else None
-        found = await until(BEGIN + 1.2 * DAY, client.follow_events(list(api.events), since=BEGIN, interval="5min"))
-        assert sorted(keys(found)) == api.keys()
+        events = await until(BEGIN + 1.2 * DAY, client.follow_events(list(api.events), since=BEGIN, interval="5min"))
+        assert sorted(keys(events)) == api.keys()
         # In the first few minutes it is found to be down.
-        asked = [at for at, _ in api.asked if begin + 400 < at < end]
-        assert len(asked) >= 300
-        assert all(later - earlier >= 60 for earlier, later in pairwise(asked))
+        times = [at for at, _ in api.asked if begin + 400 < at < end]
+        assert len(times) >= 300
+        assert all(later - earlier >= 60 for earlier, later in pairwise(times))
         assert sum(begin <= at < end for at, _ in api.asked) <= 360
 
     run(scenario, {name: late_history(seed, 1, 30, 4 * 3600) for seed, name in enumerate("abcd")})
-    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert sum("API unreachable" in each for each in told) == 1
-    assert sum("API reachable again" in each for each in told) == 1
+    messages = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert sum("API unreachable" in message for message in messages) == 1
+    assert sum("API reachable again" in message for message in messages) == 1
 
 
 def test_idle_poll_is_one_request() -> None:
     """An idle poll is one request for each connector, at jittered intervals."""
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        found = await until(BEGIN + 6 * 3600, client.follow_events(["a", "b"], interval=60))
-        assert found == []
+        events = await until(BEGIN + 6 * 3600, client.follow_events(["a", "b"], interval=60))
+        assert events == []
         for connector in "ab":
-            times = [at for at, asked in api.asked if asked == connector]
+            times = [at for at, name in api.asked if name == connector]
             gaps = [later - earlier for earlier, later in pairwise([*times, BEGIN + 6 * 3600])]
             assert all(53 <= gap <= 67 for gap in gaps[:-1])
             assert gaps[-1] <= 67
@@ -228,8 +228,8 @@ def test_watermark_does_not_grow_with_time() -> None:
 
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN, interval="5min", lookback="2h")
-        found = await until(BEGIN + 3 * DAY, follower)
-        assert len(found) == 3 * 288
+        events = await until(BEGIN + 3 * DAY, follower)
+        assert len(events) == 3 * 288
         # Three hours of them at most: the lookback, the overlap, and the time between two deep rounds.
         assert len(follower.checkpoint.of("a").delivered) <= 36
 
@@ -251,8 +251,8 @@ def test_watermark_shrinks_without_late_events() -> None:
 
 def test_following_begins_now_without_since() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        found = await until(BEGIN + 600, client.follow_events("a"))
-        assert keys(found) == [("a", BEGIN + 5, 0)]
+        events = await until(BEGIN + 600, client.follow_events("a"))
+        assert keys(events) == [("a", BEGIN + 5, 0)]
 
     run(scenario, {"a": [(BEGIN - 5, 0, BEGIN - 5), (BEGIN - 1, 0, BEGIN + 60), (BEGIN + 5, 0, BEGIN + 6)]})
 
@@ -263,8 +263,8 @@ def test_clock_ahead_loses_and_delays_nothing() -> None:
     events += [(BEGIN + i, 0, BEGIN + i) for i in range(600, 9000, 60)]  # and then it was put right
 
     async def scenario(_: ArrivingAPI, client: Client) -> None:
-        found = await until(BEGIN + 2.6 * 3600, client.follow_events("a", since=BEGIN, lookback="1h"))
-        assert sorted(keys(found)) == sorted(("a", t, n) for t, n, _ in events)
+        received = await until(BEGIN + 2.6 * 3600, client.follow_events("a", since=BEGIN, lookback="1h"))
+        assert sorted(keys(received)) == sorted(("a", t, n) for t, n, _ in events)
 
     run(scenario, {"a": events})
 
@@ -278,7 +278,7 @@ def test_poll_is_one_ascending_batch() -> None:
         async with aclosing(follower.batches()) as batches:
             batch = await anext(batches)
         assert keys(list(batch.items)) == api.keys()
-        assert not any(each.late for each in batch.items)
+        assert not any(item.late for item in batch.items)
 
     run(scenario, {"a": events}, page_size=60)
 
@@ -288,14 +288,14 @@ def test_large_poll_comes_in_several_batches() -> None:
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
-        found: list[Any] = []
+        received: list[Any] = []
         async with aclosing(follower.batches()) as batches:
             sizes = []
-            while len(found) < len(events):
-                found += (items := (await anext(batches)).items)
+            while len(received) < len(events):
+                received += (items := (await anext(batches)).items)
                 sizes.append(len(items))
         assert sizes == [10_000, 10_000, 1_000]
-        assert keys(found) == api.keys()
+        assert keys(received) == api.keys()
 
     run(scenario, {"a": events})
 
@@ -339,8 +339,8 @@ async def test_poll_is_complete_whatever_the_api_leaves_open(order: Order, bound
     ):
         (connector,) = history.events
         follower = client.follow_events(connector, since=history.since).once()
-        found = keys([each async for each in follower])
-        assert found == [(connector, event["t"], event["n"]) for event in history.events[connector]]
+        received = keys([event async for event in follower])
+        assert received == [(connector, event["t"], event["n"]) for event in history.events[connector]]
 
 
 def test_connector_that_is_behind_is_polled_again_at_once() -> None:
@@ -388,7 +388,7 @@ def test_batch_checkpoint_is_the_state_after_it() -> None:
     history = late_history(1, 1, 100)
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        found: list[Any] = []
+        events: list[Any] = []
         stored: str | None = None
         random = Random(1)
         while _time.now() < BEGIN + 2 * DAY:
@@ -402,9 +402,9 @@ def test_batch_checkpoint_is_the_state_after_it() -> None:
                         break
                     if random.random() < 0.3:
                         break  # the process dies before the batch is stored
-                    found += batch.items
+                    events += batch.items
                     stored = batch.checkpoint.to_json()
-        assert sorted(keys(found)) == api.keys()
+        assert sorted(keys(events)) == api.keys()
 
     run(scenario, {"a": history, "b": late_history(2, 1, 50)})
 
@@ -413,8 +413,8 @@ def test_follower_checkpoint_excludes_the_present_event() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         count = 0
-        async with aclosing(aiter(follower)) as found:
-            async for _ in found:
+        async with aclosing(aiter(follower)) as iterator:
+            async for _ in iterator:
                 count += 1
                 rest = client.follow_events("a", checkpoint=follower.checkpoint.to_json()).once()
                 assert [key async for key in _keys_of(rest)] == api.keys()[count - 1 :]
@@ -423,15 +423,15 @@ def test_follower_checkpoint_excludes_the_present_event() -> None:
         # Whoever reads on gets the present event again.
         again = client.follow_events("a", checkpoint=follower.checkpoint).once()
         assert [key async for key in _keys_of(again)] == api.keys()[4:]
-        async with aclosing(aiter(follower)) as found:
-            assert [keys([await anext(found)])[0] for _ in range(5)] == api.keys()[4:]
+        async with aclosing(aiter(follower)) as iterator:
+            assert [keys([await anext(iterator)])[0] for _ in range(5)] == api.keys()[4:]
 
     run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(9)]})
 
 
 async def _keys_of(follower: Follower[Any]) -> AsyncGenerator[tuple[str, int, int], None]:
-    async for each in follower:
-        yield keys([each])[0]
+    async for event in follower:
+        yield keys([event])[0]
 
 
 def test_follower_checkpoint_excludes_the_present_batch() -> None:
@@ -440,7 +440,7 @@ def test_follower_checkpoint_excludes_the_present_batch() -> None:
         async with aclosing(follower.batches()) as batches:
             batch = await anext(batches)
             assert not follower.checkpoint.of("a").delivered
-            assert [each async for each in batches] == []
+            assert [batch async for batch in batches] == []
         assert follower.checkpoint.to_json() == batch.checkpoint.to_json()
 
     run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(9)]})
@@ -461,11 +461,11 @@ def test_checkpoint_of_other_following_is_refused(others: dict[str, Any], says: 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         checkpoint = client.follow_events("a", since=BEGIN - DAY).checkpoint
         assert client.follow_events({"b", "a"}, checkpoint=client.follow_events(["b", "a"]).checkpoint)
-        asked: dict[str, Any] = {"connector_ids": "a", "checkpoint": checkpoint.to_json()} | others
-        account = asked.pop("account_id", None)
+        arguments: dict[str, Any] = {"connector_ids": "a", "checkpoint": checkpoint.to_json()} | others
+        account = arguments.pop("account_id", None)
         options: dict[str, Any] = {"base_url": "https://a.example", "api_token": "t", "account_id": account}
         with pytest.raises(CheckpointError, match=says):
-            (Client(**options) if account else client).follow_events(**asked)
+            (Client(**options) if account else client).follow_events(**arguments)
         assert api.asked == []
 
     run(scenario, {"a": []})
@@ -524,14 +524,14 @@ def test_once_reads_what_there_is() -> None:
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         first = client.follow_events(client.fleet(), since=BEGIN - DAY).once()
-        found = [each async for each in first]
-        assert sorted(keys(found)) == api.keys()
-        assert [asked for _, asked in api.asked] == ["", "a", "b"]
+        events = [event async for event in first]
+        assert sorted(keys(events)) == api.keys()
+        assert [connector for _, connector in api.asked] == ["", "a", "b"]
         api.add("a", (BEGIN - 50, 7, BEGIN))
         more = client.follow_events(client.fleet(), checkpoint=first.checkpoint).once()
-        found = [each async for each in more]
-        assert keys(found) == [("a", BEGIN - 50, 7)]
-        assert found[0].late
+        events = [event async for event in more]
+        assert keys(events) == [("a", BEGIN - 50, 7)]
+        assert events[0].late
 
     run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)], "b": [(BEGIN - 6, 0, BEGIN)]})
 
@@ -540,14 +540,14 @@ def test_once_raises_failures_after_serving_the_others() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda request: 404 if "/a/" in request.path else None
         follower = client.follow_events(["a", "b"], since=BEGIN - DAY).once()
-        found = []
+        events = []
         with pytest.raises(FleetError) as caught:
-            async for each in follower:
-                found.append(each)  # noqa: PERF401 - it ends in an error
-        assert keys(found) == [("b", BEGIN - 6, 0)]
+            async for event in follower:
+                events.append(event)  # noqa: PERF401 - it ends in an error
+        assert keys(events) == [("b", BEGIN - 6, 0)]
         assert isinstance(caught.value.errors["a"], NotFoundError)
         lenient = client.fleet(["a", "b"], on_error="collect")
-        assert len([each async for each in client.follow_events(lenient, since=BEGIN - DAY).once()]) == 1
+        assert len([event async for event in client.follow_events(lenient, since=BEGIN - DAY).once()]) == 1
         assert list(lenient.errors) == ["a"]
 
     run(scenario, {"a": [(BEGIN - 5, 0, BEGIN)], "b": [(BEGIN - 6, 0, BEGIN)]})
@@ -569,15 +569,15 @@ def test_failed_payloads_lose_no_event() -> None:
 
         api.fails = fails
         follower = client.follow_events("a", since=BEGIN, interval="5min").details(concurrency=3)
-        found = await until(BEGIN + 1.1 * DAY, follower)
-        assert sorted((each.event.metadata.recorded_ts, each.event.metadata.sequence) for each in found) == [
+        events = await until(BEGIN + 1.1 * DAY, follower)
+        assert sorted((event.event.metadata.recorded_ts, event.event.metadata.sequence) for event in events) == [
             (t, n)
             for _, t, n in api.keys()  # noqa: SIM118
         ]
-        for each in found:
-            assert isinstance(each.event, EventDetail)
-            assert each.event.recorded is not None
-            assert each.event.recorded.id == each.event.metadata.id
+        for event in events:
+            assert isinstance(event.event, EventDetail)
+            assert event.event.recorded is not None
+            assert event.event.recorded.id == event.event.metadata.id
 
     run(scenario, {"a": history})
 
@@ -588,8 +588,8 @@ def test_events_without_payload() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda request: 404 if request.path.endswith(f"{BEGIN - 5}.0") else None
         follower = client.follow_events("a", since=BEGIN - DAY)
-        assert [each.event.recorded async for each in follower.details().once()] == [None]
-        assert [each.event.recorded async for each in follower.details(kinds="Leave").once()] == [None]
+        assert [event.event.recorded async for event in follower.details().once()] == [None]
+        assert [event.event.recorded async for event in follower.details(kinds="Leave").once()] == [None]
         assert sum(path.endswith(".0") for path in _paths(api)) == 1
 
     def _paths(api: ArrivingAPI) -> list[str]:
@@ -607,16 +607,16 @@ def test_refused_connector_is_polled_rarely(
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda request: 403 if "/a/" in request.path and _time.now() < BEGIN + 7200 else None
         follower = client.follow_events(["a", "b"], since=BEGIN)
-        found = await until(BEGIN + 7000, follower)
-        assert {each.connector_id for each in found} == {"b"}
+        events = await until(BEGIN + 7000, follower)
+        assert {event.connector_id for event in events} == {"b"}
         assert 7 <= sum(connector == "a" for _, connector in api.asked) <= 10
         assert sum(connector == "b" for _, connector in api.asked) > 200
         assert sum("cannot read connector a" in record.getMessage() for record in caplog.records) == 1
         assert type(follower.status["a"].error).__name__ == "PermissionDeniedError"
         assert follower.status["b"].error is None
         rest = client.follow_events(["a", "b"], checkpoint=follower.checkpoint)
-        found += await until(BEGIN + 4 * 3600, rest)
-        assert sorted(keys(found)) == api.keys()
+        events += await until(BEGIN + 4 * 3600, rest)
+        assert sorted(keys(events)) == api.keys()
         assert rest.status["a"].error is None
 
     run(scenario, {"a": late_history(1, 0.1, 20, 600), "b": late_history(2, 0.1, 20, 600)})
@@ -630,8 +630,8 @@ def test_only_credentials_that_never_worked_end_following() -> None:
         with pytest.raises(AuthenticationError):
             await anext(aiter(client.follow_events("a", since=BEGIN)))
         api.fails = lambda _: 401 if BEGIN + 100 < _time.now() < BEGIN + 4000 else None
-        found = await until(BEGIN + 9000, client.follow_events("a", since=BEGIN))
-        assert keys(found) == api.keys()
+        events = await until(BEGIN + 9000, client.follow_events("a", since=BEGIN))
+        assert keys(events) == api.keys()
 
     run(scenario, {"a": [(BEGIN + i, 0, BEGIN + i) for i in range(0, 8000, 500)]})
 
@@ -683,7 +683,7 @@ async def waiting(client: Client) -> AsyncGenerator[tuple[Follower[Any], "asynci
     follower = client.follow_events(["a", "b", "c"])
 
     async def read() -> list[Any]:
-        return [each async for each in follower]
+        return [event async for event in follower]
 
     task = asyncio.create_task(read())
     await asyncio.sleep(45)
@@ -706,7 +706,7 @@ def test_closing_or_cancelling_ends_at_once() -> None:
                 await task
         assert _time.now() - began < 1
         # The server keeps a task for each connection.
-        assert [each for each in asyncio.all_tasks() - before if "web_protocol" not in repr(each)] == []
+        assert [task for task in asyncio.all_tasks() - before if "web_protocol" not in repr(task)] == []
 
     run(scenario, {"a": [], "b": [], "c": []})
 
@@ -725,7 +725,7 @@ def test_closed_follower_stays_closed() -> None:
     async def scenario(_: ArrivingAPI, client: Client) -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         await follower.aclose()
-        assert [each async for each in follower] == []
+        assert [event async for event in follower] == []
 
     run(scenario, {"a": [(BEGIN - 1, 0, BEGIN)]})
 
@@ -741,7 +741,7 @@ def test_500_connectors_are_polled_fairly() -> None:
         for at, name in api.asked:
             times[name].append(at)
         assert min(map(len, times.values())) >= 3
-        gaps = [later - earlier for each in times.values() for earlier, later in pairwise(each)]
+        gaps = [later - earlier for moments in times.values() for earlier, later in pairwise(moments)]
         assert max(gaps) < 2 * sum(gaps) / len(gaps)
         # Following leaves others a part of the budget.
         assert max(Counter(int(at) // 300 for at, _ in api.asked).values()) < 0.9 * 1200
@@ -757,7 +757,7 @@ def test_bounds_of_collection_times_lose_nothing() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.compares = 2
         follower = client.follow_events("a", since=BEGIN - 12 * 3600, lookback="1h").once()
-        assert sorted(keys([each async for each in follower])) == api.keys()
+        assert sorted(keys([event async for event in follower])) == api.keys()
 
     run(scenario, {"a": events}, page_size=50)
 
@@ -768,8 +768,8 @@ def test_busy_connector_keeps_the_interval() -> None:
     busy = [(BEGIN + i // 2, i % 2, BEGIN + i // 2) for i in range(7200)]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        found = await until(BEGIN + 3700, client.follow_events("a", interval="60s"))
-        assert sorted(keys(found)) == api.keys()
+        events = await until(BEGIN + 3700, client.follow_events("a", interval="60s"))
+        assert sorted(keys(events)) == api.keys()
         assert len({round(at) for at, _ in api.asked}) < 100
 
     run(scenario, {"a": busy}, page_size=1000)
@@ -796,8 +796,8 @@ def test_account_is_followed_once_it_can_be_listed(
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         api.fails = lambda _: 503 if _time.now() < BEGIN + 7200 else None
-        found = await until(BEGIN + 3 * 3600, client.follow_events(client.fleet(), since=BEGIN))
-        assert sorted(keys(found)) == api.keys()
+        events = await until(BEGIN + 3 * 3600, client.follow_events(client.fleet(), since=BEGIN))
+        assert sorted(keys(events)) == api.keys()
         down = [at for at, _ in api.asked if at < BEGIN + 7200]
         assert len(down) <= 130
         assert all(later - earlier >= 59 for earlier, later in pairwise(down[10:]))
@@ -811,7 +811,7 @@ def test_connectors_of_checkpoint_are_followed_meanwhile() -> None:
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         first = client.follow_events(client.fleet(), since=BEGIN - DAY).once()
-        assert len([each async for each in first]) == 1
+        assert len([event async for event in first]) == 1
         api.add("a", (BEGIN + 1, 0, BEGIN + 1))
         api.fails = lambda request: 500 if request.path.endswith("/connectors") else None
         rest = client.follow_events(client.fleet(), checkpoint=first.checkpoint)
@@ -882,10 +882,10 @@ def test_closed_follower_sends_nothing() -> None:
             await anext(batches)
             await follower.aclose()
             await asyncio.sleep(1)
-            asked = len(api.asked)
+            count = len(api.asked)
             await asyncio.sleep(3600)
-            assert len(api.asked) == asked
-            assert [each async for each in batches] == []
+            assert len(api.asked) == count
+            assert [batch async for batch in batches] == []
 
     run(scenario, {"a": [(BEGIN - 1, 0, BEGIN)], "b": []})
 
@@ -897,13 +897,13 @@ def test_new_loop_takes_over() -> None:
         follower = client.follow_events("a", since=BEGIN - DAY)
         async with asyncio.timeout(3600):
             first = aiter(follower)
-            found = [await anext(first)]
-            async for each in follower:  # the first was not closed
-                found.append(each)
-                if len(found) == 4:
+            events = [await anext(first)]
+            async for event in follower:  # the first was not closed
+                events.append(event)
+                if len(events) == 4:
                     break
-        assert keys(found[1:]) == api.keys()
-        assert keys(found[:1]) == api.keys()[:1]
+        assert keys(events[1:]) == api.keys()
+        assert keys(events[:1]) == api.keys()[:1]
 
     run(scenario, {"a": [(BEGIN - i, 0, BEGIN) for i in range(3)]})
 
@@ -913,8 +913,8 @@ def test_absurd_times_do_not_end_following() -> None:
     events = [(BEGIN - 5, 0, BEGIN - 5), (BEGIN - 4, 0, -(2**60))]
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        found = [each async for each in client.follow_events("a", since=BEGIN - DAY).once()]
-        assert sorted(keys(found)) == api.keys()
+        events = [event async for event in client.follow_events("a", since=BEGIN - DAY).once()]
+        assert sorted(keys(events)) == api.keys()
 
     run(scenario, {"a": events})
 

@@ -68,7 +68,7 @@ def test_outage_is_probed_once_a_minute() -> None:
         assert not schedule.is_down
         schedule.failed(turn, moment)
     assert schedule.is_down
-    asked = set()
+    probed = set()
     for begin in (5, 68, 131):
         now = begin + 63.0
         assert schedule.next(now - 0.1) is None
@@ -78,8 +78,8 @@ def test_outage_is_probed_once_a_minute() -> None:
         assert schedule.next(now) is None
         assert schedule.wait(now) is None
         schedule.failed(probe, now)
-        asked.add(probe.connector_id)
-    assert asked == {"a", "b", "c"}  # one of them may be what is at fault
+        probed.add(probe.connector_id)
+    assert probed == {"a", "b", "c"}  # one of them may be what is at fault
 
 
 def test_failing_connector_is_polled_once_a_minute() -> None:
@@ -87,15 +87,15 @@ def test_failing_connector_is_polled_once_a_minute() -> None:
     schedule = scheduled("a", "b")
     schedule.failed(taken(schedule, 0), 1)
     schedule.done(taken(schedule, 0), 0, 1)
-    asked = []
+    polls = []
     for now in range(1, 600):
         while turn := schedule.next(now):
             assert not schedule.is_down
-            asked.append((now, turn))
+            polls.append((now, turn))
             schedule.failed(turn, now) if turn.connector_id == "a" else schedule.done(turn, now, now)
-    assert [now for now, turn in asked if turn.connector_id == "a"] == list(range(64, 600, 63))
-    assert all(turn.deep for _, turn in asked if turn.connector_id == "a")
-    assert len([turn for _, turn in asked if turn.connector_id == "b"]) == 599 // 30
+    assert [now for now, turn in polls if turn.connector_id == "a"] == list(range(64, 600, 63))
+    assert all(turn.deep for _, turn in polls if turn.connector_id == "a")
+    assert len([turn for _, turn in polls if turn.connector_id == "b"]) == 599 // 30
 
 
 def test_occasional_failures_are_no_outage() -> None:
@@ -111,14 +111,14 @@ def test_occasional_failures_are_no_outage() -> None:
 def test_failing_connectors_are_no_outage() -> None:
     """Connectors that never answer make one outage at most."""
     schedule = scheduled(*"abcdefgh")
-    told, was_down = 0, False
+    outages, was_down = 0, False
     for now in range(0, 7200, 5):
         while turn := schedule.next(now):
             bad = turn.connector_id in "abcd"
             schedule.failed(turn, now) if bad else schedule.done(turn, now, now)
-            told += schedule.is_down and not was_down
+            outages += schedule.is_down and not was_down
             was_down = schedule.is_down
-    assert told <= 1  # when they fail for the first time
+    assert outages <= 1  # when they fail for the first time
 
 
 def test_failing_connector_is_suspect() -> None:
@@ -184,13 +184,13 @@ def test_refused_connector_is_due_rarely() -> None:
     schedule = scheduled("a", "b")
     schedule.refused(taken(schedule, 0), 1)
     schedule.done(taken(schedule, 0), 0, 1)
-    asked = []
+    polls = []
     for now in range(1, 2000):
         while turn := schedule.next(now):
-            asked.append((now, turn.connector_id))
+            polls.append((now, turn.connector_id))
             schedule.refused(turn, now) if turn.connector_id == "a" else schedule.done(turn, now, now)
-    assert [now for now, connector in asked if connector == "a"] == [901, 1801]
-    assert len(asked) == 2 + 2000 // 30
+    assert [now for now, connector in polls if connector == "a"] == [901, 1801]
+    assert len(polls) == 2 + 2000 // 30
 
 
 @given(st.integers(1, 50), st.lists(st.floats(0, 1), min_size=1))

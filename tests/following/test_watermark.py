@@ -21,7 +21,7 @@ def event(t: float, n: int = 0) -> EventMetadata:
 
 
 def keys(events: list[EventMetadata]) -> list[Any]:
-    return [(each.recorded_ts, each.sequence) for each in events]
+    return [(event.recorded_ts, event.sequence) for event in events]
 
 
 def test_window_overlaps_and_ends_a_day_ahead() -> None:
@@ -84,7 +84,7 @@ def test_each_event_within_the_lookback_is_delivered_once(rounds: list[list[tupl
     st.none() | st.text(min_size=1) | st.tuples(st.text(), st.text()),
 )
 def test_follow_checkpoint_round_trips(connectors: dict[str, list[Any]], kind: Any) -> None:
-    marks = {each: Watermark(5).after([event(t, n) for t, n in keys]) for each, keys in connectors.items()}
+    marks = {connector: Watermark(5).after([event(t, n) for t, n in keys]) for connector, keys in connectors.items()}
     checkpoint = FollowCheckpoint("account", tuple(connectors) or None, kind, 5, marks)
     read = FollowCheckpoint.from_json(checkpoint.to_json())
     assert read.to_json() == checkpoint.to_json()
@@ -94,14 +94,14 @@ def test_follow_checkpoint_round_trips(connectors: dict[str, list[Any]], kind: A
         kind,
         5,
     )
-    for each, mark in marks.items():
-        again = read.of(each)
+    for connector, mark in marks.items():
+        again = read.of(connector)
         assert (again.since, again.newest, set(again.delivered)) == (mark.since, mark.newest, set(mark.delivered))
 
 
 def test_5000_events_make_less_than_100_kb() -> None:
     """A checkpoint of 5,000 events within the lookback has less than 100 kB."""
-    mark = Watermark(NOW).after([event(NOW + each, each % 7) for each in range(5000)])
+    mark = Watermark(NOW).after([event(NOW + offset, offset % 7) for offset in range(5000)])
     assert len(FollowCheckpoint("a" * 32, ("c" * 32,), None, NOW, {"c" * 32: mark}).to_json()) < 100_000
 
 

@@ -102,10 +102,10 @@ def split(draw: st.DrawFn) -> tuple[list[EventDetail], list[list[EventDetail]]]:
 def test_all_frames_agree_with_the_events(made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int) -> None:
     """All three frames agree with each other and with the events."""
     these, pages = made
-    blocks = [EventBatch("c1", [each.metadata for each in page]) for page in pages]
+    blocks = [EventBatch("c1", [event.metadata for event in page]) for page in pages]
     frames = frames_of(blocks, batch_events=rows)
     for frame in frames:
-        assert rows_of(frame) == [listed_row("c1", each.metadata) for each in these]
+        assert rows_of(frame) == [listed_row("c1", event.metadata) for event in these]
 
 
 @pytest.mark.once
@@ -118,13 +118,13 @@ def test_all_frames_of_details_agree_with_the_events(
     _, pages = made
     blocks = [
         EventBatch(
-            [f"site-{len(page)}"] * len(page), [each.metadata for each in page], [each.recorded for each in page]
+            [f"site-{len(page)}"] * len(page), [event.metadata for event in page], [event.recorded for event in page]
         )
         for page in pages
     ]
     frames = frames_of(blocks, payloads=True, batch_events=rows)
     for frame in frames:
-        assert rows_of(frame) == [detailed_row(f"site-{len(page)}", each) for page in pages for each in page]
+        assert rows_of(frame) == [detailed_row(f"site-{len(page)}", event) for page in pages for event in page]
 
 
 @pytest.mark.once
@@ -134,8 +134,8 @@ def test_any_split_into_pages_gives_the_same_table(
     made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int
 ) -> None:
     these, pages = made
-    whole, *_ = frames_of([EventBatch("c1", [each.metadata for each in these])])
-    cut, *_ = frames_of([EventBatch("c1", [each.metadata for each in page]) for page in pages], batch_events=rows)
+    whole, *_ = frames_of([EventBatch("c1", [event.metadata for event in these])])
+    cut, *_ = frames_of([EventBatch("c1", [event.metadata for event in page]) for page in pages], batch_events=rows)
     assert cut.equals(whole)
     assert cut.schema == whole.schema
 
@@ -151,7 +151,7 @@ def test_column_types_do_not_depend_on_events() -> None:
     for blocks in ([], [EventBatch("c1", [])], some):
         arrow, pandas, polars = frames_of(blocks)
         assert arrow.schema == expected
-        assert [str(each) for each in pandas.dtypes][2:] == ["datetime64[us, UTC]"] * 2 + ["int64", "category"]
+        assert [str(dtype) for dtype in pandas.dtypes][2:] == ["datetime64[us, UTC]"] * 2 + ["int64", "category"]
         assert pandas["id"].dtype == frames_of(some)[1]["id"].dtype
         assert polars.dtypes == [pl.String, pl.String, *[pl.Datetime("us", "UTC")] * 2, pl.Int64, pl.Categorical]
     for blocks in ([], some_detailed):
@@ -209,7 +209,7 @@ def test_events_keep_their_connectors_in_one_batch() -> None:
 
 
 def test_pages_of_few_events_go_together_and_a_page_is_a_batch() -> None:
-    blocks = [EventBatch("c1", [listed(BEGIN + each)]) for each in range(1999)]
+    blocks = [EventBatch("c1", [listed(BEGIN + offset)]) for offset in range(1999)]
     arrow, *_ = frames_of([*blocks, EventBatch("c1", [listed(BEGIN)] * 3000)])
     assert [len(batch) for batch in arrow.to_batches()] == [1000, 3999]
 
@@ -222,7 +222,7 @@ def test_large_table_needs_little_extra_memory() -> None:
     async def blocks() -> AsyncGenerator[EventBatch, None]:
         nonlocal peak
         for number in range(100):
-            yield EventBatch("0123456789abcdef" * 2, [listed(BEGIN + number * 1000 + each) for each in range(1000)])
+            yield EventBatch("0123456789abcdef" * 2, [listed(BEGIN + number * 1000 + offset) for offset in range(1000)])
             peak = max(peak, pa.total_allocated_bytes() - before + tracemalloc.get_traced_memory()[1])
 
     tracemalloc.start()
@@ -251,7 +251,7 @@ WINDOW: dict[str, Any] = {"since": 1_780_000_000 - 86_400, "until": 1_780_000_00
 async def test_a_stream_becomes_the_tables_of_its_events(options: dict[str, Any]) -> None:
     async with opened(max_page_size=20) as (_, client):
         stream = client.list_events("a", **WINDOW, **options)
-        expected = [listed_row("a", each) for each in await stream.collect()]
+        expected = [listed_row("a", event) for event in await stream.collect()]
         assert expected
         for frame in (await stream.to_arrow(), await stream.to_pandas(), await stream.to_polars()):
             assert rows_of(frame) == expected
@@ -261,7 +261,7 @@ async def test_details_become_tables_with_payloads() -> None:
     """The details of a stream become the tables of its events with payloads."""
     async with opened(max_page_size=20) as (_, client):
         stream = client.list_events("a", since=1_780_000_000 - 20_000, until=1_780_000_000)
-        expected = [detailed_row("a", each) async for each in stream.details()]
+        expected = [detailed_row("a", event) async for event in stream.details()]
         assert expected
         for frame in (
             await stream.details().to_arrow(),
@@ -275,23 +275,23 @@ async def test_fleet_becomes_tables_with_connectors() -> None:
     """A fleet and its details become tables that tell whose each event is."""
     async with opened() as (_, client):
         stream = client.fleet().list_events(since=1_780_000_000 - 9_000, until=1_780_000_000)
-        expected = [listed_row(each.connector_id, each.event) for each in await stream.collect()]
+        expected = [listed_row(event.connector_id, event.event) for event in await stream.collect()]
         assert {row["connector_id"] for row in expected} == {"a", "b"}
         for frame in (await stream.to_arrow(), await stream.to_pandas(), await stream.to_polars()):
             assert rows_of(frame) == expected
-        found = [each async for each in stream.details()]
+        events = [event async for event in stream.details()]
         assert rows_of(await stream.details().to_polars()) == [
-            detailed_row(each.connector_id, each.event) for each in found
+            detailed_row(event.connector_id, event.event) for event in events
         ]
 
 
 async def test_an_archive_becomes_the_same_tables(tmp_path: Path) -> None:
-    these = [with_payload(listed(BEGIN + each)) for each in range(5)] + [EventDetail(listed(BEGIN + 9), None)]
+    these = [with_payload(listed(BEGIN + offset)) for offset in range(5)] + [EventDetail(listed(BEGIN + 9), None)]
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch(these))
         stream = archive.list_events("c1", since=BEGIN, until=BEGIN + 9)
-        assert rows_of(await stream.to_arrow()) == [listed_row("c1", each.metadata) for each in these]
-        assert rows_of(await stream.details().to_pandas()) == [detailed_row("c1", each) for each in these]
+        assert rows_of(await stream.to_arrow()) == [listed_row("c1", event.metadata) for event in these]
+        assert rows_of(await stream.details().to_pandas()) == [detailed_row("c1", event) for event in these]
         assert len(await archive.list_events("other", since=BEGIN).to_polars()) == 0
 
 
@@ -334,9 +334,9 @@ async def test_what_lacks_its_extra_names_it_before_anything_is_sent(
     arguments = ["events.parquet"] if method == "to_parquet" else []
     async with ScriptedAPI(page(item(1))) as api, Client(**api.client_options) as client:
         stream: Any = client.list_events("c1", since=1, until=9)
-        for each in (stream, stream.details(), client.fleet(["c1"]).list_events(since=1, until=9)):
+        for reader in (stream, stream.details(), client.fleet(["c1"]).list_events(since=1, until=9)):
             with pytest.raises(ConfigurationError) as raised:
-                made = getattr(each, method)(*arguments)
+                made = getattr(reader, method)(*arguments)
                 await made
             assert str(raised.value) == f"{library} is not installed: pip install 'cfevents[{extra}]'"
         assert api.requests == []
@@ -358,9 +358,9 @@ async def test_details_are_an_async_generator_still() -> None:
         assert [await details.asend(None), await anext(details)] == (await first_of(stream))[:2]
         with pytest.raises(KeyError, match="the caller's own"):
             await details.athrow(KeyError("the caller's own"))
-        assert [each async for each in details] == []
+        assert [event async for event in details] == []
         await details.aclose()
 
 
 async def first_of(stream: cfevents.EventStream) -> list[EventDetail]:
-    return [each async for each in stream.details()]
+    return [event async for event in stream.details()]

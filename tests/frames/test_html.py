@@ -42,8 +42,8 @@ def cells(value: Any) -> list[str]:
 @given(details())
 def test_whatever_an_event_has_stands_there_as_text(detail: Any) -> None:
     shown: list[Any] = [detail.metadata, Page((detail.metadata,)), *filter(None, [detail.recorded])]
-    for each in shown:
-        html = each._repr_html_()
+    for value in shown:
+        html = value._repr_html_()
         html.encode()
         assert Reader(html).tags <= {"table", "caption", "tr", "th", "td"}
         assert "colspan" not in html
@@ -75,7 +75,7 @@ def test_a_recorded_event_shows_its_payload() -> None:
 
 
 def test_a_page_shows_its_first_events_and_how_many_there_are() -> None:
-    page = Page(tuple(listed(BEGIN + each) for each in range(25)), cursor="<next>")
+    page = Page(tuple(listed(BEGIN + offset) for offset in range(25)), cursor="<next>")
     assert cells(page)[0] == "Page of 25 events, next cursor <next> (the first 10 of 25)"
     assert cells(page)[1:5] == ["kind", "recorded_at", "collected_at", "sequence"]
     assert len(cells(page)) == 1 + 4 + 10 * 4

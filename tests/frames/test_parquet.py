@@ -21,7 +21,7 @@ from cfevents.storage import Archive
 
 
 async def test_a_file_has_the_events_of_the_stream_in_row_groups(tmp_path: Path) -> None:
-    these = [with_payload(listed(BEGIN + each, kind=f"Kind{each % 9}")) for each in range(40)]
+    these = [with_payload(listed(BEGIN + offset, kind=f"Kind{offset % 9}")) for offset in range(40)]
     path = tmp_path / "events.parquet"
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch(these))
@@ -29,7 +29,7 @@ async def test_a_file_has_the_events_of_the_stream_in_row_groups(tmp_path: Path)
         for make in (lambda: stream, stream.details):
             assert await make().to_parquet(path) == 40
             assert pq.read_table(path).equals(await make().to_arrow())
-    assert [each.name for each in tmp_path.glob("events.parquet*")] == ["events.parquet"]
+    assert [path.name for path in tmp_path.glob("events.parquet*")] == ["events.parquet"]
 
 
 async def test_events_are_written_in_row_groups(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ async def test_unwritable_file_is_refused_before_any_request(tmp_path: Path) -> 
             with pytest.raises(ArchiveError, match=r" cannot be written: Is a directory; what was there stays"):
                 await stream.to_parquet(folder)
         assert api.requests == []
-    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there it is no name")
@@ -182,4 +182,4 @@ resource.setrlimit(resource.RLIMIT_FSIZE, before)  # for what is written when it
         "",
     )
     assert (tmp_path / "events.parquet").read_bytes() == b"as it was"
-    assert [each.name for each in tmp_path.iterdir()] == ["events.parquet"]
+    assert [path.name for path in tmp_path.iterdir()] == ["events.parquet"]

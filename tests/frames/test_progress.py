@@ -94,10 +94,10 @@ class Terminal(io.StringIO):
 
     def drawn(self) -> list[str]:
         """What was drawn since it was asked last: the label, the part covered, and what is told beside it."""
-        told = re.findall(r"([^\r\n]*?): +(\d+)%\|[^\r\n]*\| [^,\r\n]*, ([^\r\n]*)", self.getvalue())
+        matches = re.findall(r"([^\r\n]*?): +(\d+)%\|[^\r\n]*\| [^,\r\n]*, ([^\r\n]*)", self.getvalue())
         self.seek(0)
         self.truncate()
-        return [f"{label} {part}% {more.strip()}" for label, part, more in told]
+        return [f"{label} {part}% {more.strip()}" for label, part, more in matches]
 
 
 @pytest.fixture
@@ -126,10 +126,10 @@ async def test_bar_shows_coverage_events_and_pages(
     async with served(max_page_size=25) as (_, client):
         stream = client.list_events("a", since=0, until=200)
         assert [event async for event in stream.progress()] == await stream.collect()
-    told = terminal.drawn()
-    assert "a 12% 25 events, 1 page" in told
-    assert "a 37% 75 events, 3 pages" in told
-    assert told[-1] == "a 100% 100 events, 4 pages"
+    lines = terminal.drawn()
+    assert "a 12% 25 events, 1 page" in lines
+    assert "a 37% 75 events, 3 pages" in lines
+    assert lines[-1] == "a 100% 100 events, 4 pages"
 
 
 async def test_what_is_drawn_already_is_not_drawn_twice(terminal: Terminal) -> None:
@@ -157,9 +157,9 @@ async def test_whatever_the_order_all_is_covered_at_the_end(terminal: Terminal, 
     async with served(max_page_size=25, order=order) as (_, client):
         table = await client.list_events("a", since=0, until=200).progress().to_arrow()
     assert len(table) == 100
-    told = terminal.drawn()
-    assert told[-1] == "a 100% 100 events, 4 pages"
-    assert ("a 0% 75 events, 3 pages" in told) == (order == "shuffled")
+    lines = terminal.drawn()
+    assert lines[-1] == "a 100% 100 events, 4 pages"
+    assert ("a 0% 75 events, 3 pages" in lines) == (order == "shuffled")
 
 
 async def test_slices_fleets_and_details_are_drawn_too(terminal: Terminal) -> None:
@@ -168,7 +168,7 @@ async def test_slices_fleets_and_details_are_drawn_too(terminal: Terminal) -> No
         stream = client.list_events("a", **window)
         assert len(await client.list_events("a", **window, concurrency=3).progress().collect()) == 100
         assert re.fullmatch(r"a 100% 100 events, \d+ pages", terminal.drawn()[-1])
-        assert len([each async for each in stream.details().progress()]) == 100
+        assert len([event async for event in stream.details().progress()]) == 100
         assert terminal.drawn()[-1] == "a 100% 100 events, 4 pages"
         assert len(await stream.progress().details().progress().to_arrow()) == 100
         assert terminal.drawn()[-1] == "a 100% 100 events, 4 pages"
@@ -192,14 +192,14 @@ def test_while_the_budget_makes_it_wait_it_says_for_how_long(terminal: Terminal,
         async with served(max_page_size=25) as (simulator, _):
             budget = Budget(2, share=1)
             async with Client(**simulator.client_options, budget=budget) as client:
-                return len([each async for each in ways(client)])
+                return len([event async for event in ways(client)])
 
     assert run_jumping(read()) == 100
-    told = terminal.drawn()
-    waits = [int(match[1]) for each in told if (match := re.search(r", waiting (\d+) s$", each))]
+    lines = terminal.drawn()
+    waits = [int(match[1]) for line in lines if (match := re.search(r", waiting (\d+) s$", line))]
     assert waits[0] in {299, 300}
     assert {*range(2, 299)} <= {*waits}
-    assert re.match(r"a 100% 100 events, \d+ (pages|rounds?)$", told[-1])
+    assert re.match(r"a 100% 100 events, \d+ (pages|rounds?)$", lines[-1])
 
 
 async def test_a_listing_that_fails_leaves_the_bar_where_it_was(terminal: Terminal) -> None:
@@ -254,7 +254,7 @@ async def test_a_stream_that_is_left_early_leaves_no_task_and_no_timer(terminal:
         await client.close()
         assert not client_tasks()
     scheduled = getattr(asyncio.get_running_loop(), "_scheduled", [])
-    assert [each for each in scheduled if not each.cancelled() and "_show_wait" in repr(each)] == []
+    assert [handle for handle in scheduled if not handle.cancelled() and "_show_wait" in repr(handle)] == []
     assert terminal.drawn()
 
 
@@ -262,7 +262,7 @@ async def test_nothing_is_drawn_where_nobody_would_see_it(capfd: pytest.CaptureF
     async with served() as (_, client):
         stream = client.list_events("a", since=0, until=100)
         assert await stream.progress().collect() == await stream.collect()
-        assert len([each async for each in stream.progress().details()]) == 100
+        assert len([event async for event in stream.progress().details()]) == 100
         assert len(await client.fleet().list_events(since=0, until=100).progress().collect()) == 100
     assert capfd.readouterr() == ("", "")
 
@@ -305,6 +305,6 @@ def test_it_is_drawn_on_a_real_terminal() -> None:
 async def test_pages_are_drawn_too_and_are_the_same(terminal: Terminal) -> None:
     async with served(max_page_size=25) as (_, client):
         stream = client.list_events("a", since=0, until=100)
-        plain = [each.items async for each in stream.pages()]
-        assert [each.items async for each in stream.progress().pages()] == plain
+        plain = [page.items async for page in stream.pages()]
+        assert [page.items async for page in stream.progress().pages()] == plain
     assert terminal.drawn()[-1] == "a 100% 100 events, 4 pages"

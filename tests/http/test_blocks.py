@@ -7,14 +7,14 @@ import pytest
 from cfevents._http.budget import _Block
 
 
-def waits(blocked: _Block, *told: float | None) -> list[float]:
+def waits(blocked: _Block, *retry_after: float | None) -> list[float]:
     """How long each of some blocks is waited out, each met as soon as the one before it is over."""
-    found, now = [], max(1000.0, blocked.until)
-    for seconds in told:
+    durations, now = [], max(1000.0, blocked.until)
+    for seconds in retry_after:
         blocked.extend(seconds, now)
-        found.append(blocked.until - now)
+        durations.append(blocked.until - now)
         now = blocked.until
-    return found
+    return durations
 
 
 def test_before_the_first_nothing_is_blocked() -> None:

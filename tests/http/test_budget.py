@@ -116,7 +116,7 @@ def test_in_no_window_do_more_requests_leave_than_the_share(
                 spans.append((began, loop.time()))
                 budget.update_from_headers(RateLimits.of(None, None), number)
 
-        await asyncio.gather(*(send(*each) for each in work))
+        await asyncio.gather(*(send(*arguments) for arguments in work))
         return spans
 
     spans = run_jumping(main())
@@ -228,7 +228,7 @@ def test_block_stops_every_call(max_block_wait: float) -> None:
             return list(done), times, loop.time() - began
 
     done, times, passed = run_jumping(main())
-    failed = [each for each in done if isinstance(each, BaseException)]
+    failed = [result for result in done if isinstance(result, BaseException)]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     if max_block_wait > 300:
         assert failed == []
@@ -282,8 +282,8 @@ def test_waiting_for_a_turn_is_told_once_and_counted(caplog: pytest.LogCaptureFi
     usage = run_jumping(main())
     assert (usage.sent, usage.repeated, usage.left) == (4, 0, 0)
     assert usage.waited == pytest.approx(120, abs=1)
-    told = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
-    assert told == ["the request quota is used up: waiting 60 s"]
+    messages = [record.getMessage() for record in caplog.records if "waiting" in record.getMessage()]
+    assert messages == ["the request quota is used up: waiting 60 s"]
 
 
 def test_a_cancelled_wait_keeps_no_slot() -> None:
@@ -400,7 +400,7 @@ def test_cancelled_call_leaves_no_task_connection_or_slot() -> None:
 
     async def main() -> tuple[int, set[int]]:
         loop: Any = asyncio.get_running_loop()
-        moment, asked = 0, set()
+        moment, counts = 0, set()
         while True:
             moment += 1
             budget = Budget(5, 1.0, share=1.0)
@@ -413,15 +413,15 @@ def test_cancelled_call_leaves_no_task_connection_or_slot() -> None:
                 tasks = asyncio.all_tasks() - {asyncio.current_task()}
                 left_over = [task for task in tasks if not any(name in repr(task) for name in _SERVERS)]
                 assert (left_over, budget.stats()) == ([], (0, 0))
-                asked.add(len(api.requests))
+                counts.add(len(api.requests))
             if result == []:
-                return moment, asked
+                return moment, counts
             assert isinstance(result, asyncio.CancelledError)
 
     with asyncio.Runner(loop_factory=_CancellingLoop) as runner:
-        moments, asked = runner.run(main())
+        moments, counts = runner.run(main())
     assert moments > 20
-    assert asked == {0, 1, 2, 3, 4}
+    assert counts == {0, 1, 2, 3, 4}
 
 
 def test_every_request_is_counted_on_a_dead_connection() -> None:
@@ -501,9 +501,9 @@ def test_requests_before_the_window_hide_no_others() -> None:
 class Prolonged:
     """An API that refuses everything from a moment on, until nobody asked for five minutes."""
 
-    def __init__(self, since: float, told: str | None) -> None:
+    def __init__(self, since: float, retry_after: str | None) -> None:
         self.since, self.until, self.refusals = since, math.inf, list[float]()
-        self.headers = {"Retry-After": told} if told else {}
+        self.headers = {"Retry-After": retry_after} if retry_after else {}
 
     async def __call__(self, request: Any) -> Any:
         now = asyncio.get_running_loop().time()
@@ -515,7 +515,7 @@ class Prolonged:
 
 
 @pytest.mark.parametrize(
-    ("programs", "interval", "told", "each"),
+    ("programs", "interval", "retry_after", "per_program"),
     [
         (1, 12, "300", 1),
         (4, 12, "300", 1),
@@ -529,7 +529,7 @@ class Prolonged:
     ],
 )
 def test_programs_get_over_a_block_that_requests_prolong(
-    programs: int, interval: float, told: str | None, each: int
+    programs: int, interval: float, retry_after: str | None, per_program: int
 ) -> None:
     """Programs that know nothing of each other get over a block that each request prolongs."""
     end = 100 + max(1200, 20 * interval)
@@ -547,15 +547,15 @@ def test_programs_get_over_a_block_that_requests_prolong(
         return failed
 
     async def main() -> tuple[Prolonged, list[int]]:
-        api = Prolonged(since=100, told=told)
+        api = Prolonged(since=100, retry_after=retry_after)
         async with ScriptedAPI(api) as server:
             failed = await asyncio.gather(*(program(number, server.client_options) for number in range(programs)))
         return api, failed
 
     api, failed = run_jumping(main(), StillLoop)
-    assert 1 <= len(api.refusals) <= each * programs
+    assert 1 <= len(api.refusals) <= per_program * programs
     assert api.until < end
-    if each == 1:
+    if per_program == 1:
         assert not any(failed)
 
 
@@ -606,7 +606,7 @@ def test_refusal_names_the_rest_of_the_block() -> None:
     """A refusal says how long the block lasts, also where the response did not."""
 
     async def main() -> list[Any]:
-        told = []
+        errors = []
         limits = {"Ratelimit": '"default";r=0;t=300'}
         body = {"success": False, "errors": [{"code": 10100, "message": "limit"}]}
         hasty = Retry(max_block_wait=10)
@@ -615,8 +615,8 @@ def test_refusal_names_the_rest_of_the_block() -> None:
                 try:
                     await client.list_connectors()
                 except cfevents.RateLimitError as error:
-                    told.append((error.retry_after, error.status, client.usage.sent, client.usage.repeated))
-        return told
+                    errors.append((error.retry_after, error.status, client.usage.sent, client.usage.repeated))
+        return errors
 
     assert run_jumping(main()) == [(330, 429, 1, 0), (330, 429, 1, 0)]
 
@@ -670,17 +670,17 @@ def test_call_during_a_longer_block_fails_at_once() -> None:
         loop, budget = asyncio.get_running_loop(), Budget()
         began = loop.time()
         budget.block_for(300)
-        told = []
+        outcomes = []
         for patience, deadline in ((10.0, math.inf), (400.0, began + 50)):
             try:
                 async with slot(budget, patience, deadline):
-                    told.append("went")
+                    outcomes.append("went")
             except BlockedError as error:
-                told.append(f"{error.seconds:.0f} s")
-        return told, loop.time() - began
+                outcomes.append(f"{error.seconds:.0f} s")
+        return outcomes, loop.time() - began
 
-    told, passed = run_jumping(main())
-    assert told == ["330 s", "330 s"]
+    outcomes, passed = run_jumping(main())
+    assert outcomes == ["330 s", "330 s"]
     assert passed < 1
 
 

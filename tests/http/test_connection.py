@@ -74,7 +74,7 @@ def ask(*steps: Any, timeout: float | None = None, **options: Any) -> tuple[Any,
 )
 def test_a_passing_fault_is_outlived(fault: Any) -> None:
     result, requests, passed = ask(fault, fault, CONNECTORS)
-    assert [each.id for each in result] == ["c1"]
+    assert [connector.id for connector in result] == ["c1"]
     # aiohttp repeats a request by itself where a kept-alive connection turns out dead.
     assert 3 <= requests <= 5
     assert passed < 15
@@ -115,11 +115,11 @@ def test_what_would_fail_again_is_not_repeated(fault: Any, name: str) -> None:
 def test_block_is_waited_out_with_a_margin(caplog: pytest.LogCaptureFixture) -> None:
     """A block is waited out longer than the API says, and logged once."""
     result, requests, passed = ask(failure(429, 971, headers={"Retry-After": "300"}), CONNECTORS)
-    assert [each.id for each in result] == ["c1"]
+    assert [connector.id for connector in result] == ["c1"]
     assert requests == 2
     assert 330 <= passed < 340
-    told = [record for record in caplog.records if record.name == "cfevents" and record.levelno >= logging.WARNING]
-    assert [record.getMessage() for record in told] == ["the API refuses requests: waiting 330 s"]
+    records = [record for record in caplog.records if record.name == "cfevents" and record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in records] == ["the API refuses requests: waiting 330 s"]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_block_is_waited_out_with_a_margin(caplog: pytest.LogCaptureFixture) -> 
 def test_block_without_duration_doubles_each_time(fault: Any) -> None:
     """Blocks whose duration the API does not name are waited out twice as long each time."""
     result, requests, passed = ask(fault, fault, fault, CONNECTORS)
-    assert [each.id for each in result] == ["c1"]
+    assert [connector.id for connector in result] == ["c1"]
     assert requests == 4
     assert 7.6 <= passed < 8.2  # 1.1, 2.2 and 4.4
 
@@ -141,20 +141,20 @@ def test_endless_block_ends_in_an_error() -> None:
     assert passed < 61
 
 
-@pytest.mark.parametrize(("retry_after", "timeout", "told"), [("300", 60, 330), ("370", None, 407)])
+@pytest.mark.parametrize(("retry_after", "timeout", "expected"), [("300", 60, 330), ("370", None, 407)])
 def test_a_block_longer_than_the_patience_is_an_error_at_once(
-    retry_after: str, timeout: float | None, told: int
+    retry_after: str, timeout: float | None, expected: int
 ) -> None:
     error, requests, passed = ask(failure(429, headers={"Retry-After": retry_after}), timeout=timeout)
     assert type(error) is cfevents.RateLimitError
-    assert error.retry_after == told
+    assert error.retry_after == expected
     assert requests == 1
     assert passed < 1
 
 
 def test_each_attempt_has_its_own_time() -> None:
     result, requests, passed = ask(stall, stall, CONNECTORS, timeout=None)
-    assert [each.id for each in result] == ["c1"]
+    assert [connector.id for connector in result] == ["c1"]
     assert requests == 3
     assert 60 < passed < 70
 

@@ -23,14 +23,14 @@ TEXT = (
 
 
 @contextmanager
-def told() -> Iterator[list[str]]:
+def captured_warnings() -> Iterator[list[str]]:
     """What was warned of, also where something was collected."""
-    found: list[str] = []
+    messages: list[str] = []
     with warnings.catch_warnings(record=True) as every:
         warnings.simplefilter("always")
-        yield found
+        yield messages
         gc.collect()
-    found += [f"{each.category.__name__}: {each.message}" for each in every]
+    messages += [f"{warning.category.__name__}: {warning.message}" for warning in every]
 
 
 def test_a_client_that_is_forgotten_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -48,10 +48,10 @@ def test_a_client_that_is_forgotten_says_so_once(caplog: pytest.LogCaptureFixtur
 
     for in_a_circle in (False, True):
         caplog.clear()
-        with told() as warned:
+        with captured_warnings() as warned:
             asyncio.run(forget(in_a_circle))
         assert warned == [f"ResourceWarning: {TEXT}"]
-        assert [(each.name, each.message) for each in caplog.records if each.levelname != "DEBUG"] == [
+        assert [(record.name, record.message) for record in caplog.records if record.levelname != "DEBUG"] == [
             ("cfevents", TEXT)
         ]
 
@@ -64,11 +64,11 @@ def test_a_client_that_outlives_its_loop_says_so_too(caplog: pytest.LogCaptureFi
             await client.list_connectors()
             return client
 
-    with told() as warned:
+    with captured_warnings() as warned:
         client = asyncio.run(use())
         del client
     assert warned[-1] == f"ResourceWarning: {TEXT}"
-    assert not any("Unclosed client" in each or "Unclosed connector" in each for each in warned)
+    assert not any("Unclosed client" in message or "Unclosed connector" in message for message in warned)
 
 
 def test_a_client_that_was_closed_or_never_opened_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -80,7 +80,7 @@ def test_a_client_that_was_closed_or_never_opened_says_nothing(caplog: pytest.Lo
         await client.open()
         await client.close()
 
-    with told() as warned:
+    with captured_warnings() as warned:
         asyncio.run(use())
         Client(**OPTIONS)
     assert warned == []
@@ -95,7 +95,7 @@ def test_a_client_on_the_callers_session_leaves_it_to_the_caller() -> None:
             gc.collect()
             return session.closed
 
-    with told() as warned:
+    with captured_warnings() as warned:
         assert asyncio.run(use()) is False
     assert warned == []
 

@@ -45,12 +45,12 @@ def at(times: Iterable[int], n: int = 0) -> list[dict[str, Any]]:
     return [{"e": {"k": "StartUpgrade", "url": f"{t}.{n}"}, "t": t, "n": n} for t in times]
 
 
-def urls(found: Iterable[EventDetail]) -> list[str | None]:
-    return [getattr(each.recorded.event, "url", None) if each.recorded else None for each in found]
+def urls(events: Iterable[EventDetail]) -> list[str | None]:
+    return [getattr(event.recorded.event, "url", None) if event.recorded else None for event in events]
 
 
-def ids(found: Iterable[EventDetail]) -> list[str]:
-    return [str(each.metadata.id) for each in found]
+def ids(events: Iterable[EventDetail]) -> list[str]:
+    return [str(event.metadata.id) for event in events]
 
 
 def payloads_asked(simulator: Simulator) -> list[str]:
@@ -102,11 +102,11 @@ def test_details_come_in_order_and_run_concurrently(seed: int, concurrency: int,
             delays = Delays(seed=seed)
             simulator.faults.add(delays.fault)
             stream = client.list_events("a", since=5, until=55, concurrency=slices)
-            found = [each async for each in stream.details(concurrency=concurrency)]
+            events = [event async for event in stream.details(concurrency=concurrency)]
             assert delays.most == concurrency
-            assert [each.metadata for each in found] == await stream.collect()
-            assert urls(found) == ids(found)
-            assert len(payloads_asked(simulator)) == len(found) == 51
+            assert [event.metadata for event in events] == await stream.collect()
+            assert urls(events) == ids(events)
+            assert len(payloads_asked(simulator)) == len(events) == 51
 
     run_jumping(read())
 
@@ -117,18 +117,18 @@ def test_payloads_behind_a_late_one_are_bounded() -> None:
     async def read() -> tuple[int, float]:
         loop = asyncio.get_running_loop()
         async with served({"a": at(range(100))}) as (simulator, client):
-            simulator.faults.add(Delays(lambda each: 20.0 * each.request.path.endswith("/0.0")).fault)
+            simulator.faults.add(Delays(lambda exchange: 20.0 * exchange.request.path.endswith("/0.0")).fault)
             began = loop.time()
             details = client.list_events("a", since=0, until=100).details(concurrency=3)
             first = await anext(details)
-            asked = len(payloads_asked(simulator))
+            count = len(payloads_asked(simulator))
             assert str(first.metadata.id) == "0.0"
-            rest = [each async for each in details]
+            rest = [event async for event in details]
             assert len(rest) == 99
-            return asked, loop.time() - began
+            return count, loop.time() - began
 
-    asked, seconds = run_jumping(read())
-    assert 3 < asked <= 3 + 3 * 4
+    count, seconds = run_jumping(read())
+    assert 3 < count <= 3 + 3 * 4
     assert seconds < 21
 
 
@@ -136,11 +136,11 @@ def test_no_event_waits_for_a_later_one() -> None:
     async def read() -> float:
         loop = asyncio.get_running_loop()
         async with served({"a": at(range(9))}) as (simulator, client):
-            simulator.faults.add(Delays(lambda each: 20.0 * each.request.path.endswith("/5.0")).fault)
+            simulator.faults.add(Delays(lambda exchange: 20.0 * exchange.request.path.endswith("/5.0")).fault)
             began = loop.time()
             details = client.list_events("a", since=0, until=100).details(concurrency=3)
-            async for each in details:
-                if each.metadata.recorded_ts == 2:
+            async for event in details:
+                if event.metadata.recorded_ts == 2:
                     break
             seconds = loop.time() - began
             await details.aclose()
@@ -153,9 +153,9 @@ async def test_event_gone_from_the_api_has_no_payload() -> None:
     """An event that the API has no longer comes without payload."""
     async with served({"a": at(range(9))}) as (simulator, client):
         simulator.faults.add(faults.status(404), path="/[37].0")
-        found = [each async for each in client.list_events("a", since=0, until=9).details()]
-    assert ids(found) == [f"{t}.0" for t in range(9)]
-    assert [each.metadata.recorded_ts for each in found if each.recorded is None] == [3, 7]
+        events = [event async for event in client.list_events("a", since=0, until=9).details()]
+    assert ids(events) == [f"{t}.0" for t in range(9)]
+    assert [event.metadata.recorded_ts for event in events if event.recorded is None] == [3, 7]
 
 
 async def test_only_payloads_of_named_kinds_are_requested() -> None:
@@ -171,19 +171,19 @@ async def test_only_payloads_of_named_kinds_are_requested() -> None:
         ]
         for kinds, wanted in cases:
             simulator.requests.clear()
-            found = [each async for each in stream.details(kinds=kinds)]
-            assert [each.metadata for each in found] == await stream.collect()
-            with_payload = [each for each in found if each.recorded]
-            assert {each.metadata.kind for each in with_payload} == wanted
+            received = [event async for event in stream.details(kinds=kinds)]
+            assert [event.metadata for event in received] == await stream.collect()
+            with_payload = [event for event in received if event.recorded]
+            assert {event.metadata.kind for event in with_payload} == wanted
             assert len(payloads_asked(simulator)) == len(with_payload) == 3 * len(wanted)
-            assert all(each.recorded and each.recorded.kind == each.metadata.kind for each in with_payload)
+            assert all(event.recorded and event.recorded.kind == event.metadata.kind for event in with_payload)
 
 
 async def test_fractional_time_has_no_payload_and_no_request() -> None:
     """An event with a fractional time comes without payload and is not requested."""
     async with ScriptedAPI(page(item(1.5, 2), item(2.5))) as api, Client(**api.client_options) as client:
-        found = [each async for each in client.list_events("c1", since=1, until=9).details()]
-        assert [(each.metadata.recorded_ts, each.recorded) for each in found] == [(1.5, None), (2.5, None)]
+        events = [event async for event in client.list_events("c1", since=1, until=9).details()]
+        assert [(event.metadata.recorded_ts, event.recorded) for event in events] == [(1.5, None), (2.5, None)]
         assert len(api.requests) == 1
 
 
@@ -195,23 +195,23 @@ async def test_error_of_details_resumes_without_loss(failing: int, slices: int, 
     window: dict[str, Any] = {"since": 0, "until": 60, "kind": ["StartUpgrade"], "concurrency": slices}
     async with served({"a": at(range(60))}, max_page_size=13, order=order) as (simulator, client):
         stream = client.list_events("a", **window)
-        whole = [str(each.id) for each in await stream.collect()]
+        whole = [str(event.id) for event in await stream.collect()]
         simulator.faults.add(faults.status(500), path=f"/{failing}.0", times=1)
-        found: list[EventDetail] = []
+        events: list[EventDetail] = []
         with pytest.raises(InternalServerError) as raised:
-            async for each in stream.details():
-                found.append(each)  # noqa: PERF401
+            async for event in stream.details():
+                events.append(event)  # noqa: PERF401
         error = raised.value
         assert error.path is not None
         assert error.path.endswith(f"/{failing}.0")
         assert (error.since, error.until, error.kind) == (0, 60, "StartUpgrade")
-        assert ids(found) == whole[: whole.index(f"{failing}.0")]
+        assert ids(events) == whole[: whole.index(f"{failing}.0")]
         again = client.list_events("a", **window, checkpoint=str(error.checkpoint))
-        rest = ids([each async for each in again.details()])
-    assert {*ids(found), *rest} == {*whole}
+        rest = ids([event async for event in again.details()])
+    assert {*ids(events), *rest} == {*whole}
     assert f"{failing}.0" in rest
     if slices == 1:
-        assert len(found) + len(rest) - len(whole) == len(found) % 13
+        assert len(events) + len(rest) - len(whole) == len(events) % 13
 
 
 @pytest.mark.parametrize("slices", [1, 3])
@@ -222,17 +222,17 @@ def test_failed_page_comes_after_earlier_details(failing: int, slices: int) -> N
     async def read() -> None:
         async with served({"a": at(range(60))}, max_page_size=13) as (simulator, client):
             simulator.faults.add(faults.status(500), path="/a/telemetry/events", on=failing)
-            simulator.faults.add(Delays(lambda each: 3.0 * (not each.request.path.endswith("/events"))).fault)
+            simulator.faults.add(Delays(lambda exchange: 3.0 * (not exchange.request.path.endswith("/events"))).fault)
             stream = client.list_events("a", since=0, until=60, concurrency=slices)
-            found: list[EventDetail] = []
+            events: list[EventDetail] = []
             with pytest.raises(InternalServerError) as raised:
-                async for each in stream.details():
-                    found.append(each)  # noqa: PERF401
+                async for event in stream.details():
+                    events.append(event)  # noqa: PERF401
             checkpoint = raised.value.checkpoint
             again = client.list_events("a", since=0, until=60, checkpoint=checkpoint, concurrency=slices)
-            rest = [each async for each in again.details()]
-            assert ids(found) + ids(rest) == [f"{t}.0" for t in range(60)]
-            assert urls(found) == ids(found)
+            rest = [event async for event in again.details()]
+            assert ids(events) + ids(rest) == [f"{t}.0" for t in range(60)]
+            assert urls(events) == ids(events)
             assert nothing_is_left(client)
 
     run_jumping(read())
@@ -256,7 +256,7 @@ async def test_details_left_early_leave_nothing(on_a_fleet: bool) -> None:
         window: dict[str, Any] = {"since": 0, "until": 60}
         stream: Any = client.fleet().list_events(**window) if on_a_fleet else client.list_events("a", **window)
         async with aclosing(stream.details()) as details:
-            async for _each in details:
+            async for _event in details:
                 break
         assert nothing_is_left(client)
         unread = stream.details()
@@ -291,8 +291,8 @@ def test_details_go_through_the_budget() -> None:
             client = Client(**simulator.client_options, budget=Budget(20, share=1))
             await stack.enter_async_context(client)
             began = loop.time()
-            found = [each async for each in client.list_events("a", since=0, until=60).details()]
-            assert urls(found) == ids(found)
+            events = [event async for event in client.list_events("a", since=0, until=60).details()]
+            assert urls(events) == ids(events)
             return client.usage.sent, len(simulator.requests), simulator.refused, loop.time() - began
 
     sent, arrived, refused, seconds = run_jumping(read())
@@ -320,8 +320,8 @@ async def test_details_refuse_wrong_arguments(options: dict[str, Any], error: ty
         assert simulator.requests == []
 
 
-def of(connector_id: str, found: Iterable[FleetEvent[EventDetail]]) -> list[EventDetail]:
-    return [each.event for each in found if each.connector_id == connector_id]
+def of(connector_id: str, events: Iterable[FleetEvent[EventDetail]]) -> list[EventDetail]:
+    return [event.event for event in events if event.connector_id == connector_id]
 
 
 @settings(max_examples=6, deadline=None)
@@ -333,13 +333,13 @@ def test_the_details_of_a_fleet_come_in_its_listings_order(seed: int, concurrenc
             delays = Delays(seed=seed)
             simulator.faults.add(delays.fault)
             stream = client.fleet().list_events(since=5, until=80)
-            found = [each async for each in stream.details(concurrency=concurrency)]
+            received = [event async for event in stream.details(concurrency=concurrency)]
             assert delays.most == concurrency
             listed = await stream.collect()
-            assert [(each.connector_id, each.event.metadata) for each in found] == [
-                (each.connector_id, each.event) for each in listed
+            assert [(event.connector_id, event.event.metadata) for event in received] == [
+                (event.connector_id, event.event) for event in listed
             ]
-            assert urls(each.event for each in found) == ids(each.event for each in found)
+            assert urls(event.event for event in received) == ids(event.event for event in received)
 
     run_jumping(read())
 
@@ -349,10 +349,10 @@ async def test_fleet_payloads_by_kind_from_the_right_connector() -> None:
     events = {"a": [*at([1]), {"e": {"k": "Init"}, "t": 2, "n": 0}], "b": at([1])}
     async with served(events) as (simulator, client):
         stream = client.fleet(["a", "b"]).list_events(since=0, until=9)
-        found = [each async for each in stream.details(kinds="StartUpgrade")]
-        asked = [request.path.split("/")[-4:] for request in simulator.requests[2:]]
-    assert [each.event.recorded is None for each in found] == [False, False, True]
-    assert sorted(asked) == [[name, "telemetry", "events", "1.0"] for name in ("a", "b")]
+        received = [event async for event in stream.details(kinds="StartUpgrade")]
+        paths = [request.path.split("/")[-4:] for request in simulator.requests[2:]]
+    assert [event.event.recorded is None for event in received] == [False, False, True]
+    assert sorted(paths) == [[name, "telemetry", "events", "1.0"] for name in ("a", "b")]
 
 
 @pytest.mark.parametrize("failing", [0, 14, 30, 59])
@@ -362,19 +362,19 @@ async def test_failed_payload_ends_its_connector_alone(failing: int, max_page_si
     async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=max_page_size) as (simulator, client):
         simulator.faults.add(faults.status(500), path=f"/a/telemetry/events/{failing}.0", times=1)
         fleet = client.fleet()
-        found: list[FleetEvent[EventDetail]] = []
+        events: list[FleetEvent[EventDetail]] = []
         with pytest.raises(FleetError) as raised:
-            async for each in fleet.list_events(since=0, until=60).details():
-                found.append(each)  # noqa: PERF401
+            async for event in fleet.list_events(since=0, until=60).details():
+                events.append(event)  # noqa: PERF401
         assert [*raised.value.errors] == ["a"]
-        assert ids(of("b", found)) == [f"{t}.0" for t in range(60)]
-        assert ids(of("a", found)) == [f"{t}.0" for t in range(failing)]
+        assert ids(of("b", events)) == [f"{t}.0" for t in range(60)]
+        assert ids(of("a", events)) == [f"{t}.0" for t in range(failing)]
         checkpoint = raised.value.errors["a"].checkpoint
         assert checkpoint is not None
         assert (checkpoint.reached or 0) <= failing + 1
         again = client.list_events("a", since=0, until=60, checkpoint=checkpoint)
-        rest = [each async for each in again.details()]
-    assert {*ids(of("a", found)), *ids(rest)} == {f"{t}.0" for t in range(60)}
+        rest = [event async for event in again.details()]
+    assert {*ids(of("a", events)), *ids(rest)} == {f"{t}.0" for t in range(60)}
 
 
 def test_events_listed_before_a_failure_get_payloads() -> None:
@@ -383,15 +383,15 @@ def test_events_listed_before_a_failure_get_payloads() -> None:
     async def read(failing: int) -> None:
         async with served({"a": at(range(60)), "b": at(range(60))}, max_page_size=13) as (simulator, client):
             simulator.faults.add(faults.status(500), path="/a/telemetry/events", on=range(failing, 99))
-            simulator.faults.add(Delays(lambda each: 3.0 * (not each.request.path.endswith("/events"))).fault)
+            simulator.faults.add(Delays(lambda exchange: 3.0 * (not exchange.request.path.endswith("/events"))).fault)
             fleet = client.fleet(on_error="collect")
-            found = [each async for each in fleet.list_events(since=0, until=60).details()]
+            events = [event async for event in fleet.list_events(since=0, until=60).details()]
             simulator.faults.clear()
             checkpoint = fleet.errors["a"].checkpoint
             again = client.list_events("a", since=0, until=60, checkpoint=checkpoint)
-            rest = [each async for each in again.details()]
-            assert ids(of("a", found)) + ids(rest) == [f"{t}.0" for t in range(60)]
-            assert ids(of("b", found)) == [f"{t}.0" for t in range(60)]
+            rest = [event async for event in again.details()]
+            assert ids(of("a", events)) + ids(rest) == [f"{t}.0" for t in range(60)]
+            assert ids(of("b", events)) == [f"{t}.0" for t in range(60)]
 
     for failing in range(1, 6):
         run_jumping(read(failing))
@@ -408,16 +408,16 @@ def test_fleet_checkpoint_is_of_the_first_failure(seed: int, failing: int) -> No
             simulator.faults.add(faults.status(500), path="/a/telemetry/events/*", chance=0.05, seed=seed)
             simulator.faults.add(Delays(seed=seed).fault)
             fleet = client.fleet(on_error="collect")
-            found = [each async for each in fleet.list_events(since=0, until=60).details()]
+            events = [event async for event in fleet.list_events(since=0, until=60).details()]
             rest: list[EventDetail] = []
             simulator.faults.clear()
             if error := fleet.errors.get("a"):
                 again = client.list_events("a", since=0, until=60, checkpoint=error.checkpoint)
-                rest = [each async for each in again.details()]
-            mine = ids(of("a", found))
+                rest = [event async for event in again.details()]
+            mine = ids(of("a", events))
             assert mine == [f"{t}.0" for t in range(len(mine))]
             assert {*mine, *ids(rest)} == {f"{t}.0" for t in range(60)}
-            assert ids(of("b", found)) == [f"{t}.0" for t in range(60)]
+            assert ids(of("b", events)) == [f"{t}.0" for t in range(60)]
 
     run_jumping(read())
 
@@ -430,7 +430,7 @@ async def test_closed_client_ends_fleet_details() -> None:
         await anext(details)
         await client.close()
         with pytest.raises(ConfigurationError, match="closed"):
-            [each async for each in details]
+            [event async for event in details]
         assert fleet.errors == {}
 
 

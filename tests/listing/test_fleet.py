@@ -52,12 +52,12 @@ def at(times: Iterable[float], kind: str = "Init", n: int = 0) -> list[dict[str,
     return [{"e": {"k": kind}, "t": t, "n": n} for t in times]
 
 
-def keys(found: Iterable[FleetEvent[EventMetadata]]) -> Keys:
-    return [(each.connector_id, each.event.recorded_ts, each.event.sequence) for each in found]
+def keys(events: Iterable[FleetEvent[EventMetadata]]) -> Keys:
+    return [(event.connector_id, event.event.recorded_ts, event.event.sequence) for event in events]
 
 
-def own(connector_id: str, found: Iterable[EventMetadata]) -> Keys:
-    return [(connector_id, event.recorded_ts, event.sequence) for event in found]
+def own(connector_id: str, events: Iterable[EventMetadata]) -> Keys:
+    return [(connector_id, event.recorded_ts, event.sequence) for event in events]
 
 
 def nothing_is_left(client: Client) -> bool:
@@ -91,7 +91,7 @@ raw_events = st.lists(
     st.tuples(
         st.integers(0, 60) | st.integers(30, 33), st.integers(0, 3), st.sampled_from(["Init", "Leave", "NewKind"]),
         st.integers(0, 20),
-    ).map(lambda each: {"t": each[0], "n": each[1], "e": {"k": each[2]}, "a": each[0] + each[3]}),
+    ).map(lambda parts: {"t": parts[0], "n": parts[1], "e": {"k": parts[2]}, "a": parts[0] + parts[3]}),
     max_size=50,
     unique_by=lambda raw: (raw["t"], raw["n"]),
 )  # fmt: skip
@@ -128,14 +128,14 @@ def test_fleet_yields_each_listing_ascending(
 
     async def read() -> tuple[Keys, Keys]:
         async with served(events, **options) as (_, client):
-            each = [own(name, await client.list_events(name, **window).collect()) for name in events]
-            found = await client.fleet(concurrency=concurrency).list_events(**window).collect()
-            return keys(found), [key for part in each for key in part]
+            by_connector = [own(name, await client.list_events(name, **window).collect()) for name in events]
+            received = await client.fleet(concurrency=concurrency).list_events(**window).collect()
+            return keys(received), [key for part in by_connector for key in part]
 
-    found, expected = asyncio.run(read())
-    assert sorted(found) == sorted(expected)
+    received, expected = asyncio.run(read())
+    assert sorted(received) == sorted(expected)
     if options["compare"] == "t":
-        assert [t for _, t, _ in found] == sorted(t for _, t, _ in expected)
+        assert [t for _, t, _ in received] == sorted(t for _, t, _ in expected)
 
 
 @pytest.mark.once
@@ -147,24 +147,24 @@ async def test_three_failures_of_200_connectors_are_named() -> None:
         simulator.faults.add(faults.status(500), path="/site-7/*")
         simulator.faults.add(faults.status(500), path="/site-9/*", on=range(3, 999))
         fleet = client.fleet([*events, "unknown"])
-        found = []
+        received = []
         with pytest.raises(FleetError) as raised:
-            async for each in fleet.list_events(since=0, until=1000):
-                found.append(each)  # noqa: PERF401
+            async for event in fleet.list_events(since=0, until=1000):
+                received.append(event)  # noqa: PERF401
         simulator.faults.clear()
         late = raised.value.errors["site-9"].checkpoint
         rest = await client.list_events("site-9", since=0, until=1000, checkpoint=late).collect()
     assert late is not None
     assert len(late.delivered) <= 1
-    told = {name: type(error) for name, error in raised.value.errors.items()}
-    assert told == {"unknown": NotFoundError, "site-7": InternalServerError, "site-9": InternalServerError}
-    assert all(name in str(raised.value) for name in told)
-    of_late = [key for key in keys(found) if key[0] == "site-9"]
+    error_types = {name: type(error) for name, error in raised.value.errors.items()}
+    assert error_types == {"unknown": NotFoundError, "site-7": InternalServerError, "site-9": InternalServerError}
+    assert all(name in str(raised.value) for name in error_types)
+    of_late = [key for key in keys(received) if key[0] == "site-9"]
     assert 0 < len(of_late) < len(events["site-9"])
-    assert of_late + own("site-9", rest) == [("site-9", each["t"], 0) for each in events["site-9"]]
-    expected = [(name, each["t"], 0) for name in events.keys() - {"site-7", "site-9"} for each in events[name]]
-    assert sorted(key for key in keys(found) if key[0] != "site-9") == sorted(expected)
-    assert [t for _, t, _ in keys(found)] == sorted(t for _, t, _ in keys(found))
+    assert of_late + own("site-9", rest) == [("site-9", event["t"], 0) for event in events["site-9"]]
+    expected = [(name, event["t"], 0) for name in events.keys() - {"site-7", "site-9"} for event in events[name]]
+    assert sorted(key for key in keys(received) if key[0] != "site-9") == sorted(expected)
+    assert [t for _, t, _ in keys(received)] == sorted(t for _, t, _ in keys(received))
 
 
 async def test_collected_errors_last_until_the_next_reading() -> None:
@@ -200,13 +200,13 @@ async def test_concurrent_readings_keep_their_own_errors() -> None:
         second = await fleet.list_events(since=0, until=9).collect()
         assert len(second) == 3
         with pytest.raises(FleetError, match="b"):
-            [each async for each in first]
+            [event async for event in first]
         simulator.faults.add(faults.status(500), path="/b/*/latest", times=1)
         latest = fleet.latest_events()
         await anext(latest)
         await fleet.list_events(since=0, until=9).collect()
         with pytest.raises(FleetError, match="b"):
-            [each async for each in latest]
+            [event async for event in latest]
 
 
 @settings(max_examples=25, deadline=None)
@@ -226,7 +226,7 @@ def test_failed_connector_resumes_exactly(failing: int, number: int, **options: 
             whole = await client.list_events("a", since=5, until=55, kind="Init").collect()
             simulator.faults.add(faults.status(number), path="/a/*", on=range(failing, 999))
             fleet = client.fleet(on_error="collect")
-            found = await fleet.list_events(since=5, until=55, kind="Init").collect()
+            received = await fleet.list_events(since=5, until=55, kind="Init").collect()
             simulator.faults.clear()
             if error := fleet.errors.get("a"):
                 assert (error.since, error.until, error.kind, error.cursor) == (5, 55, "Init", None)
@@ -234,11 +234,11 @@ def test_failed_connector_resumes_exactly(failing: int, number: int, **options: 
                 rest = own("a", await again.collect())
             else:
                 rest = []
-            return [key for key in keys(found) if key[0] == "a"], rest, own("a", whole)
+            return [key for key in keys(received) if key[0] == "a"], rest, own("a", whole)
 
-    found, rest, whole = asyncio.run(read())
-    assert sorted(found + rest) == sorted(whole)
-    assert failing > 1 or not found
+    received, rest, whole = asyncio.run(read())
+    assert sorted(received + rest) == sorted(whole)
+    assert failing > 1 or not received
 
 
 def fleet_error() -> FleetError:
@@ -255,7 +255,7 @@ def test_except_star_splits_a_fleet_error() -> None:
         groups.append(group)
     except* InternalServerError as group:
         groups.append(group)
-    assert [[*each.errors] for each in groups if isinstance(each, FleetError)] == [["a", "c"], ["b"]]
+    assert [[*group.errors] for group in groups if isinstance(group, FleetError)] == [["a", "c"], ["b"]]
     with pytest.raises(FleetError) as raised:
         try:
             raise fleet_error()
@@ -276,7 +276,7 @@ def test_part_of_a_fleet_error_names_its_connectors() -> None:
     assert some.exceptions == (error.errors["a"], error.errors["c"])
     assert some.__notes__ == ["at night"]
     assert some.message == "could not read 2 of the connectors: a, c"
-    only = error.subgroup(lambda each: each is error.errors["b"])
+    only = error.subgroup(lambda exception: exception is error.errors["b"])
     assert isinstance(only, FleetError)
     assert [*only.errors] == ["b"]
     assert error.subgroup(AuthenticationError) is None
@@ -302,14 +302,14 @@ async def test_closed_client_is_no_connectors_failure() -> None:
     """A client that is closed ends a fleet at once and is no connectors failure."""
     async with served({"a": at(range(0, 900, 9)), "b": at(range(0, 900, 9))}, max_page_size=20) as (_, client):
         fleet = client.fleet(on_error="collect")
-        found = aiter(fleet.list_events(since=0, until=900))
+        listed = aiter(fleet.list_events(since=0, until=900))
         latest, details = fleet.latest_events(), fleet.list_events(since=0, until=900).details()
-        for each in (found, latest, details):
-            await anext(each)
+        for iterator in (listed, latest, details):
+            await anext(iterator)
         await client.close()
-        for each in (found, latest, details):
+        for iterator in (listed, latest, details):
             with pytest.raises(ConfigurationError, match="closed"):
-                [_ async for _ in each]
+                [_ async for _ in iterator]
         with pytest.raises(ConfigurationError, match="the client is closed"):
             await client.fleet(["a"]).list_events(since=0, until=900).collect()
         assert fleet.errors == {}
@@ -325,7 +325,7 @@ def test_client_closed_while_waiting_is_no_failure() -> None:
             asyncio.get_running_loop().call_later(0.5, lambda: closing.append(asyncio.ensure_future(client.close())))
             closing: list[Any] = []
             with pytest.raises(ConfigurationError, match="closed"):
-                [each async for each in call(fleet)]
+                [event async for event in call(fleet)]
             await closing[0]
             assert fleet.errors == {}
 
@@ -344,21 +344,21 @@ async def test_failing_token_source_is_no_connectors_failure() -> None:
 
     async with served({"a": at([1]), "b": at([2])}, client_options={"api_token": token}) as (simulator, client):
         fleet = client.fleet(["a", "b"], on_error="collect", concurrency=1)
-        for asked in range(2):
-            tokens += [simulator.api_token] * asked
+        for number in range(2):
+            tokens += [simulator.api_token] * number
             simulator.requests.clear()
             with pytest.raises(ConfigurationError):
                 await fleet.list_events(since=0, until=9).collect()
-            assert len(simulator.requests) == asked
+            assert len(simulator.requests) == number
         with pytest.raises(ConfigurationError):
-            [each async for each in fleet.latest_events()]
+            [event async for event in fleet.latest_events()]
         assert fleet.errors == {}
 
 
 @pytest.mark.parametrize(("times", "failed"), [(1, []), (2, ["a"])])
 async def test_an_expired_cursor_lets_its_slice_be_listed_again_once(times: int, failed: list[str]) -> None:
     events = {
-        "a": [*at(range(0, 300, 3)), *at([200] * 1, n=1), *[each for n in range(2, 40) for each in at([201], n=n)]]
+        "a": [*at(range(0, 300, 3)), *at([200] * 1, n=1), *[event for n in range(2, 40) for event in at([201], n=n)]]
     }
     async with served(events, max_page_size=10) as (simulator, client):
         struck = 0
@@ -371,15 +371,15 @@ async def test_an_expired_cursor_lets_its_slice_be_listed_again_once(times: int,
 
         simulator.faults.add(Fault("a cursor expires", expire))
         fleet = client.fleet(on_error="collect")
-        found = keys(await fleet.list_events(since=0, until=300).collect())
+        received = keys(await fleet.list_events(since=0, until=300).collect())
         assert [*fleet.errors] == failed
         assert struck == times
         if failed:
             error = fleet.errors["a"]
             assert isinstance(error, BadRequestError)
             rest = client.list_events("a", since=0, until=300, checkpoint=error.checkpoint)
-            found += own("a", await rest.collect())
-        assert sorted(found) == sorted(("a", each["t"], each["n"]) for each in events["a"])
+            received += own("a", await rest.collect())
+        assert sorted(received) == sorted(("a", event["t"], event["n"]) for event in events["a"])
 
 
 async def test_slice_refused_without_cursor_is_not_repeated() -> None:
@@ -401,10 +401,10 @@ def test_no_more_connectors_are_asked_at_a_time_than_was_said(concurrency: int) 
             traffic = Traffic(lambda exchange: 0.1 + len(exchange.body) % 7)
             simulator.faults.add(traffic.fault)
             fleet = client.fleet(concurrency=concurrency)
-            found = await fleet.list_events(since=0, until=300).collect()
+            received = await fleet.list_events(since=0, until=300).collect()
             listing, traffic.most = traffic.most, 0
-            assert len([each async for each in fleet.latest_events()]) == 200
-            return len(found), listing, traffic.most
+            assert len([event async for event in fleet.latest_events()]) == 200
+            return len(received), listing, traffic.most
 
     assert run_jumping(read()) == (1200, concurrency, concurrency)
 
@@ -461,22 +461,22 @@ async def test_quiet_connectors_cost_one_request_each() -> None:
     events = {f"site-{number}": at(range(number, 86400, 4000)) for number in range(20)} | {"empty": []}
     events["crowded"] = at(range(0, 86400, 60))
     async with served(events) as (simulator, client):
-        found = keys(await client.fleet([*events]).list_events(since=0, until=86400).collect())
-        asked = [request.path.split("/")[-3] for request in simulator.requests]
-    assert [t for _, t, _ in found] == sorted(each["t"] for part in events.values() for each in part)
-    assert len(found) == sum(map(len, events.values()))
-    assert {name: asked.count(name) for name in events if name != "crowded"} == dict.fromkeys(
+        received = keys(await client.fleet([*events]).list_events(since=0, until=86400).collect())
+        requested = [request.path.split("/")[-3] for request in simulator.requests]
+    assert [t for _, t, _ in received] == sorted(event["t"] for part in events.values() for event in part)
+    assert len(received) == sum(map(len, events.values()))
+    assert {name: requested.count(name) for name in events if name != "crowded"} == dict.fromkeys(
         events.keys() - {"crowded"}, 1
     )
-    assert asked.count("crowded") <= 2.5 * 15
+    assert requested.count("crowded") <= 2.5 * 15
 
 
 async def test_few_pages_of_each_connector_are_held() -> None:
     """What is held of a long listing is some pages for each connector."""
     most = count = 0
     events = {f"site-{number}": at(range(number, 86400, 60 + 20 * number)) for number in range(5)}
-    async with served(events, max_page_size=50) as (_, client), aclosing(read_all(client)) as found:
-        async for _event in found:
+    async with served(events, max_page_size=50) as (_, client), aclosing(read_all(client)) as iterator:
+        async for _event in iterator:
             count += 1
             if count % 200 == 1:
                 most = max(most, sum(isinstance(value, EventMetadata) for value in gc.get_objects()))
@@ -492,11 +492,11 @@ async def test_next_round_waits_for_the_consumer() -> None:
     """Nobody waits for the consumer who gets a round before the next is requested."""
     events = {f"site-{number}": at(range(0, 900, 5)) for number in range(3)}
     async with served(events, max_page_size=30) as (simulator, client), AsyncExitStack() as stack:
-        found = await stack.enter_async_context(aclosing(aiter(client.fleet().list_events(since=0, until=900))))
-        await anext(found)
-        asked = len(simulator.requests)
+        iterator = await stack.enter_async_context(aclosing(aiter(client.fleet().list_events(since=0, until=900))))
+        await anext(iterator)
+        sent = len(simulator.requests)
         await asyncio.sleep(0.02)
-        assert len(simulator.requests) == asked < 15
+        assert len(simulator.requests) == sent < 15
         assert nothing_is_left(client)
 
 
@@ -513,8 +513,8 @@ async def test_fleet_left_early_leaves_nothing(call: Any) -> None:
     """A fleet that is left early leaves no task and no slot of the budget."""
     async with served({f"site-{n}": at(range(0, 900, 9)) for n in range(9)}, max_page_size=20) as (_, client):
         fleet = client.fleet(concurrency=2)
-        async with aclosing(call(fleet)) as found:
-            async for _each in found:
+        async with aclosing(call(fleet)) as iterator:
+            async for _event in iterator:
                 break
         assert nothing_is_left(client)
         unread = call(fleet)
@@ -534,8 +534,8 @@ def test_cancelled_fleet_leaves_nothing(call: Any, after: float) -> None:
             fleet = client.fleet([*events], concurrency=2)
 
             async def consume() -> None:
-                async with aclosing(call(fleet)) as found:
-                    async for _ in found:
+                async with aclosing(call(fleet)) as iterator:
+                    async for _ in iterator:
                         pass
 
             with pytest.raises(TimeoutError):
@@ -560,15 +560,15 @@ async def test_a_fleet_without_connectors_yields_nothing() -> None:
     async with served({}) as (simulator, client):
         stream = client.fleet().list_events(since=0, until=9)
         assert await stream.collect() == []
-        assert [each async for each in stream.details()] == []
-        assert [each async for each in client.fleet().latest_events()] == []
+        assert [event async for event in stream.details()] == []
+        assert [event async for event in client.fleet().latest_events()] == []
         assert len(simulator.requests) == 3
 
 
 async def test_a_connector_that_the_account_lists_twice_is_read_once() -> None:
     async with served({"a": at([1])}, connectors=[{"id": "a"}, {"id": "a"}]) as (_, client):
         assert keys(await client.fleet().list_events(since=0, until=9).collect()) == [("a", 1, 0)]
-        assert len([each async for each in client.fleet().latest_events()]) == 1
+        assert len([event async for event in client.fleet().latest_events()]) == 1
 
 
 async def test_unlistable_account_is_no_connectors_failure() -> None:
@@ -586,19 +586,19 @@ async def test_unlistable_account_is_no_connectors_failure() -> None:
 @pytest.mark.parametrize("bounds", ["inclusive", "exclusive"])
 @pytest.mark.parametrize("max_page_size", [2, 100])
 async def test_a_window_of_one_moment_is_listed(bounds: Any, max_page_size: int) -> None:
-    events = {"a": [each for n in range(5) for each in at([7], n=n)], "b": at([6, 7, 8])}
+    events = {"a": [event for n in range(5) for event in at([7], n=n)], "b": at([6, 7, 8])}
     async with served(events, bounds=bounds, max_page_size=max_page_size) as (_, client):
-        found = keys(await client.fleet().list_events(since=7, until=7).collect())
+        received = keys(await client.fleet().list_events(since=7, until=7).collect())
     moment = [*[("a", 7, n) for n in range(5)], ("b", 7, 0)]
-    assert sorted(found) == (moment if bounds == "inclusive" else [])
+    assert sorted(received) == (moment if bounds == "inclusive" else [])
 
 
 async def test_events_between_two_seconds_come_once_and_in_their_place() -> None:
     events = {"a": at([t / 7 for t in range(1, 400)]), "b": at([20.25, 20, 21])}
     for bounds in ("inclusive", "exclusive"):
         async with served(events, bounds=bounds, max_page_size=20) as (_, client):
-            found = keys(await client.fleet().list_events(since=0, until=60).collect())
-        assert [t for _, t, _ in found] == sorted(each["t"] for part in events.values() for each in part)
+            received = keys(await client.fleet().list_events(since=0, until=60).collect())
+        assert [t for _, t, _ in received] == sorted(event["t"] for part in events.values() for event in part)
 
 
 async def test_connectors_may_be_named_by_any_iterable_each_once() -> None:
@@ -607,7 +607,7 @@ async def test_connectors_may_be_named_by_any_iterable_each_once() -> None:
         for _ in range(2):
             assert keys(await fleet.list_events(since=0, until=9).collect()) == [("a", 1, 0), ("b", 2, 0)]
         assert len(simulator.requests) == 4
-        assert [each.connector_id async for each in fleet.latest_events()] == ["b", "a"]
+        assert [event.connector_id async for event in fleet.latest_events()] == ["b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -655,10 +655,10 @@ async def test_fleet_listing_refuses_wrong_arguments(options: dict[str, Any], er
 async def test_fleet_sends_kind_and_page_size() -> None:
     """The kind and page size of a fleets listing are requested."""
     async with served({"a": at([1, 2]), "b": at([3], "Leave")}) as (simulator, client):
-        found = await client.fleet(["a", "b"]).list_events(since=0, until=9, kind="Init", page_size=7).collect()
-        assert keys(found) == [("a", 1, 0), ("a", 2, 0)]
-        asked = [request.query for request in simulator.requests]
-    assert asked == [{"from": "0", "to": "9", "k": "Init", "limit": "7"}] * 2
+        events = await client.fleet(["a", "b"]).list_events(since=0, until=9, kind="Init", page_size=7).collect()
+        assert keys(events) == [("a", 1, 0), ("a", 2, 0)]
+        queries = [request.query for request in simulator.requests]
+    assert queries == [{"from": "0", "to": "9", "k": "Init", "limit": "7"}] * 2
 
 
 async def test_latest_events_come_connector_by_connector() -> None:
@@ -667,14 +667,14 @@ async def test_latest_events_come_connector_by_connector() -> None:
     async with served(events) as (simulator, client):
         simulator.faults.add(faults.status(500), path="/a/*")
         fleet = client.fleet(["c", "a", "b"], concurrency=2)
-        found: list[FleetEvent[RecordedEvent]] = []
+        received: list[FleetEvent[RecordedEvent]] = []
         with pytest.raises(FleetError, match="a") as raised:
-            async for each in fleet.latest_events():
-                found.append(each)  # noqa: PERF401
+            async for event in fleet.latest_events():
+                received.append(event)  # noqa: PERF401
         assert [*raised.value.errors] == [*fleet.errors] == ["a"]
         alone = await client.latest_events("c")
-    assert [each.event for each in found if each.connector_id == "c"] == alone
-    assert [each.connector_id for each in found] == ["c"] * len(alone) + ["b"] * len(alone)
+    assert [event.event for event in received if event.connector_id == "c"] == alone
+    assert [event.connector_id for event in received] == ["c"] * len(alone) + ["b"] * len(alone)
 
 
 def test_latest_events_behind_a_slow_one_are_bounded() -> None:
@@ -684,12 +684,12 @@ def test_latest_events_behind_a_slow_one_are_bounded() -> None:
         events = {f"site-{number:02}": at([number]) for number in range(60)}
         async with served(events) as (simulator, client):
             simulator.faults.add(Traffic(lambda exchange: 20.0 * ("/site-05/" in exchange.request.path)).fault)
-            asked, found = 0, list[str]()
-            async for each in client.fleet([*events], concurrency=2).latest_events():
-                found.append(each.connector_id)
-                asked = len(simulator.requests) if each.connector_id == "site-05" else asked
-            assert found == [*events]
-            return asked
+            sent, connectors = 0, list[str]()
+            async for event in client.fleet([*events], concurrency=2).latest_events():
+                connectors.append(event.connector_id)
+                sent = len(simulator.requests) if event.connector_id == "site-05" else sent
+            assert connectors == [*events]
+            return sent
 
     assert 5 + 2 < run_jumping(read()) <= 5 + 2 * (1 + 4)
 
@@ -699,14 +699,14 @@ async def test_closing_a_fleet_closes_what_it_reads() -> None:
     hooks, abandoned = sys.get_asyncgen_hooks(), list[AsyncGenerator[Any, Any]]()
     async with served({"a": at(range(9))}, max_page_size=2) as (_, client):
         stream = client.fleet().list_events(since=0, until=9)
-        found, details = aiter(stream), stream.details(concurrency=1)
-        await anext(found)
+        iterator, details = aiter(stream), stream.details(concurrency=1)
+        await anext(iterator)
         await anext(details)
         sys.set_asyncgen_hooks(finalizer=abandoned.append)
         try:
-            await found.aclose()
+            await iterator.aclose()
             await details.aclose()
-            del found, details
+            del iterator, details
             gc.collect()
         finally:
             sys.set_asyncgen_hooks(*hooks)
@@ -727,9 +727,9 @@ async def test_cursor_cycle_fails_its_connector_alone() -> None:
     async with served({"a": CROWDED, "b": CROWDED[:30]}, max_page_size=5, empty_pages=2) as (simulator, client):
         simulator.faults.add(faults.cursor_cycle(), path="/a/*")
         fleet = client.fleet(on_error="collect")
-        found = keys(await fleet.list_events(since=0, until=60).collect())
+        events = keys(await fleet.list_events(since=0, until=60).collect())
         assert [(name, type(error).__name__) for name, error in fleet.errors.items()] == [("a", "PaginationError")]
-        assert len([key for key in found if key[0] == "b"]) == 30
+        assert len([key for key in events if key[0] == "b"]) == 30
 
 
 def test_the_budget_is_kept_by_a_fleet_and_nobody_is_refused() -> None:
@@ -738,9 +738,9 @@ def test_the_budget_is_kept_by_a_fleet_and_nobody_is_refused() -> None:
         events = {f"site-{number}": at([number]) for number in range(50)}
         async with served(events, quota=20, client_options={"budget": Budget(20, share=1)}) as (simulator, client):
             began = loop.time()
-            found = await client.fleet([*events]).list_events(since=0, until=99).collect()
-            return len(found), simulator.refused, loop.time() - began
+            received = await client.fleet([*events]).list_events(since=0, until=99).collect()
+            return len(received), simulator.refused, loop.time() - began
 
-    found, refused, seconds = run_jumping(read())
-    assert (found, refused) == (50, 0)
+    count, refused, seconds = run_jumping(read())
+    assert (count, refused) == (50, 0)
     assert 600 <= seconds < 620

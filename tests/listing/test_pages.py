@@ -31,11 +31,11 @@ SINCE, UNTIL = HISTORY.until - 86400, HISTORY.until
 async def listed(*steps: Any, **options: Any) -> list[Page]:
     """The pages that a scripted API's answers make."""
     async with ScriptedAPI(*steps) as api, Client(**api.client_options) as client:
-        return [each async for each in client.list_events("c1", since=1, until=9, **options).pages()]
+        return [page async for page in client.list_events("c1", since=1, until=9, **options).pages()]
 
 
-def ids(found: list[EventMetadata]) -> list[tuple[float, int]]:
-    return [(event.recorded_ts, event.sequence) for event in found]
+def ids(events: list[EventMetadata]) -> list[tuple[float, int]]:
+    return [(event.recorded_ts, event.sequence) for event in events]
 
 
 raw_events = st.lists(
@@ -70,7 +70,7 @@ def test_any_split_of_a_history_into_pages_gives_the_same_events(
             return await client.list_events("c1", since=10, until=30, page_size=page_size).collect()
 
     inside = range(11, 30) if settings["bounds"] == "exclusive" else range(10, 31)
-    expected = sorted((each["t"], each["n"]) for each in raw if each[settings["compare"]] in inside)
+    expected = sorted((event["t"], event["n"]) for event in raw if event[settings["compare"]] in inside)
     assert sorted(ids(asyncio.run(read()))) == expected
 
 
@@ -78,7 +78,7 @@ async def test_a_thousand_empty_pages_in_a_row_are_survived() -> None:
     empty = [page(cursor=f"c{number}") for number in range(1000)]
     pages = await listed(*empty, page(item(5)))
     assert len(pages) == 1001
-    assert ids([event for each in pages for event in each.items]) == [(5, 0)]
+    assert ids([event for page in pages for event in page.items]) == [(5, 0)]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 17])
@@ -89,13 +89,13 @@ async def test_cursor_cycle_raises_after_its_events(length: int) -> None:
         position = int(request.query.get("cursor", "-1"))
         return await page(item(position + 1), cursor=str((position + 1) % length))(request)
 
-    found = []
+    events = []
     async with ScriptedAPI(answer) as api, Client(**api.client_options) as client:
         with pytest.raises(PaginationError, match="again; the listing would never end") as raised:
             async for event in client.list_events("c1", since=1, until=9, kind="Init"):
-                found.append(event)  # noqa: PERF401
+                events.append(event)  # noqa: PERF401
     assert len(api.requests) == length + 1
-    assert len(found) == length + 1
+    assert len(events) == length + 1
     error = raised.value
     assert (error.since, error.until, error.kind, error.cursor) == (1, 9, "Init", "0")
     assert error.path == "/client/v4/accounts/0123456789abcdef0123456789abcdef/magic/connectors/c1/telemetry/events"
@@ -106,7 +106,7 @@ async def test_only_repeats_of_the_previous_page_are_dropped() -> None:
     pages = await listed(
         page(item(1), item(2), cursor="a"), page(item(2), item(3), cursor="b"), page(item(1), item(3), item(4))
     )
-    assert [ids(list(each.items)) for each in pages] == [[(1, 0), (2, 0)], [(3, 0)], [(1, 0), (4, 0)]]
+    assert [ids(list(page.items)) for page in pages] == [[(1, 0), (2, 0)], [(3, 0)], [(1, 0), (4, 0)]]
 
 
 @settings(max_examples=40, deadline=None)
@@ -128,13 +128,13 @@ async def test_a_long_cursor_is_sent_whole() -> None:
 
 async def test_unsendable_cursor_raises_after_its_events() -> None:
     """A cursor that cannot be sent back is told after its events."""
-    found = []
+    events = []
     odd = page(item(1), cursor="\ud800")
     async with ScriptedAPI(Reply(odd.body, headers={"CF-Ray": "ray9"})) as api, Client(**api.client_options) as client:
         with pytest.raises(APIResponseError, match="lone surrogate") as raised:
             async for event in client.list_events("c1", since=1, until=9):
-                found.append(event)  # noqa: PERF401
-    assert ids(found) == [(1, 0)]
+                events.append(event)  # noqa: PERF401
+    assert ids(events) == [(1, 0)]
     assert (raised.value.place, raised.value.ray_id) == ("result.cursor", "ray9")
 
 
@@ -142,16 +142,16 @@ async def test_every_page_is_requested_with_the_same_query() -> None:
     """The window kind and page size are requested on every page."""
     async with ScriptedAPI(page(cursor="a"), page(cursor="b"), page()) as api, Client(**api.client_options) as client:
         await client.list_events("c1", since=1.5, until=8.5, kind=events.Init, page_size=7).collect()
-    asked = [dict(request.query) for request in api.requests]
+    queries = [dict(request.query) for request in api.requests]
     first = {"from": "1", "to": "9", "k": "Init", "limit": "7"}
-    assert asked == [first, first | {"cursor": "a"}, first | {"cursor": "b"}]
+    assert queries == [first, first | {"cursor": "a"}, first | {"cursor": "b"}]
 
 
 async def test_several_kinds_are_filtered_here_over_one_listing() -> None:
     steps = [page(item(1, k="Init"), item(2, k="Leave"), cursor="a"), page(item(3, k="New"), item(4, k="Init"))]
     async with ScriptedAPI(*steps) as api, Client(**api.client_options) as client:
-        found = await client.list_events("c1", since=1, until=9, kind=[events.Init, "New", "Init"]).collect()
-    assert [event.kind for event in found] == ["Init", "New", "Init"]
+        received = await client.list_events("c1", since=1, until=9, kind=[events.Init, "New", "Init"]).collect()
+    assert [event.kind for event in received] == ["Init", "New", "Init"]
     assert all("k" not in request.query for request in api.requests)
 
 
@@ -161,14 +161,14 @@ async def test_unknown_kind_is_sent_and_logged_once(
     """A kind that is not in the catalogue is requested and told once with the nearest that is."""
     for _ in range(2):
         await listed(page(), kind=["Initt", "Leave"])
-    told = [record.getMessage() for record in caplog.records if record.name == "cfevents"]
-    assert told == ["unknown kind 'Initt' is requested all the same; the nearest known kind is 'Init'"]
+    messages = [record.getMessage() for record in caplog.records if record.name == "cfevents"]
+    assert messages == ["unknown kind 'Initt' is requested all the same; the nearest known kind is 'Init'"]
 
 
 async def test_kind_is_filtered_if_the_api_does_not() -> None:
     """One kind is kept to also where the API knows no filter yet."""
     pages = await listed(page(item(1, k="Init"), item(2, k="Leave")), kind="Leave")
-    assert [event.kind for each in pages for event in each.items] == ["Leave"]
+    assert [event.kind for page in pages for event in page.items] == ["Leave"]
 
 
 @pytest.mark.parametrize("spelled", ["absent", "null", "empty"])
@@ -190,21 +190,21 @@ async def test_error_in_the_middle_resumes_exactly() -> None:
         async with Client(**simulator.client_options) as client:
             stream = client.list_events("c1", since=SINCE, until=UNTIL, kind=["Reconcile", "RekeyStart"])
             whole = await stream.collect()
-            found = []
+            events = []
             simulator.requests.clear()
             with pytest.raises(Exception, match="401") as raised:
                 async for event in stream:
-                    found.append(event)
+                    events.append(event)
                     if len(simulator.requests) == 3:
                         simulator.api_token = "changed"
             error: Any = raised.value
             simulator.api_token = client_token = simulator.client_options["api_token"]
-        assert 0 < len(found) < len(whole)
+        assert 0 < len(events) < len(whole)
         options: dict[str, Any] = {**simulator.client_options, "api_token": client_token}
         async with Client(**options) as client:
             rest = client.list_events("c1", since=error.since, until=error.until, kind=error.kind, cursor=error.cursor)
-            found += await rest.collect()
-    assert found == whole
+            events += await rest.collect()
+    assert events == whole
 
 
 async def test_stream_restarts_over_the_same_window() -> None:
@@ -213,7 +213,9 @@ async def test_stream_restarts_over_the_same_window() -> None:
         stream = client.list_events("c1", since=SINCE, until=UNTIL)
         assert simulator.requests == []
         assert await stream.collect() == await stream.collect()
-        assert {(each.query["from"], each.query["to"]) for each in simulator.requests} == {(str(SINCE), str(UNTIL))}
+        assert {(request.query["from"], request.query["to"]) for request in simulator.requests} == {
+            (str(SINCE), str(UNTIL))
+        }
         assert (stream.since, stream.until) == (SINCE, UNTIL)
         assert repr(stream) == f"<EventStream of 'c1' since={SINCE} until={UNTIL}>"
 
@@ -230,9 +232,9 @@ async def test_closing_events_closes_pages_at_once() -> None:
 
     stream = Client(api_token="t", account_id="a").list_events("c1", since=1, until=9)
     stream.pages = pages  # type: ignore[method-assign]
-    found = aiter(stream)
-    await anext(found)
-    await found.aclose()
+    iterator = aiter(stream)
+    await anext(iterator)
+    await iterator.aclose()
     assert ended == [asyncio.current_task()]
 
 

@@ -131,8 +131,8 @@ def test_every_slices_checkpoint_resumes_exactly(case: Case, where: float, other
     begun = case.listed(slices=cut) if case.differing is None else whole
     reached = ([case.start, *begun.checkpoints])[cut]
     rest = list_virtually(case.api, reached, others)
-    found = [key for keys in begun.keys[:cut] for key in keys] + rest.events
-    assert sorted(found) == case.expected
+    received = [key for keys in begun.keys[:cut] for key in keys] + rest.events
+    assert sorted(received) == case.expected
 
 
 def uniform(pages: float, size: int, width: int = 7 * DAY, seed: int = 0) -> list[EventMetadata]:
@@ -175,7 +175,7 @@ def test_half_of_the_events_in_a_hundredth_is_fast_too(order: str, at: float, si
 
 
 @pytest.mark.parametrize(
-    ("seconds", "each", "size", "concurrency", "width"),
+    ("seconds", "per_second", "size", "concurrency", "width"),
     [
         ([23_191, 31_940, 60_126, 67_053], 10, 5, 4, DAY),
         ([1998, 15_718, 21_734, 29_464, 30_960], 15, 5, 3, DAY),
@@ -183,10 +183,10 @@ def test_half_of_the_events_in_a_hundredth_is_fast_too(order: str, at: float, si
     ],
 )
 def test_hot_seconds_out_of_order_stay_within_the_limit(
-    seconds: list[int], each: int, size: int, concurrency: int, width: int
+    seconds: list[int], per_second: int, size: int, concurrency: int, width: int
 ) -> None:
     """A few crowded seconds listed in no order stay within the account."""
-    events = made(BEGIN + second for second in seconds for _ in range(each))
+    events = made(BEGIN + second for second in seconds for _ in range(per_second))
     case = Case(VirtualAPI(events, "shuffled", page_size=size), width, concurrency)
     listed = case.listed()
     assert listed.events == case.expected
@@ -271,19 +271,19 @@ def test_few_slices_hold_a_bounded_number_of_events(order: str, concurrency: int
     assert max(held) <= 16 * concurrency * size
 
 
-def bursts(days: int, each: int, gaps: Random | None = None) -> list[EventMetadata]:
+def bursts(days: int, per_burst: int, gaps: Random | None = None) -> list[EventMetadata]:
     """A burst of a minute on each of so many days, or at as many moments of them."""
     random = Random(0)
     begins = [gaps.randrange(days * DAY - 60) if gaps else day * DAY for day in range(days)]
-    return made(BEGIN + begin + random.randint(1, 59) for begin in begins for _ in range(each))
+    return made(BEGIN + begin + random.randint(1, 59) for begin in begins for _ in range(per_burst))
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
 @pytest.mark.parametrize(("concurrency", "faster"), [(3, 1.8), (8, 4), (32, 5)])
-@pytest.mark.parametrize("each", [30, 99])
-def test_daily_bursts_are_fast_and_not_held_whole(order: str, concurrency: int, faster: float, each: int) -> None:
+@pytest.mark.parametrize("per_burst", [30, 99])
+def test_daily_bursts_are_fast_and_not_held_whole(order: str, concurrency: int, faster: float, per_burst: int) -> None:
     """A burst a day is listed faster too and is not held whole."""
-    case = Case(VirtualAPI(bursts(200, each), order), 200 * DAY, concurrency)
+    case = Case(VirtualAPI(bursts(200, per_burst), order), 200 * DAY, concurrency)
     listed = case.listed()
     assert listed.events == case.expected
     assert listed.requests <= case.allowed
@@ -292,10 +292,10 @@ def test_daily_bursts_are_fast_and_not_held_whole(order: str, concurrency: int, 
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
-@pytest.mark.parametrize("each", [50, 99, 130])
+@pytest.mark.parametrize("per_burst", [50, 99, 130])
 @pytest.mark.parametrize("seed", range(3))
-def test_bursts_at_any_time_are_not_held_whole(order: str, each: int, seed: int) -> None:
-    case = Case(VirtualAPI(bursts(200, each, Random(seed)), order), 200 * DAY, 8)
+def test_bursts_at_any_time_are_not_held_whole(order: str, per_burst: int, seed: int) -> None:
+    case = Case(VirtualAPI(bursts(200, per_burst, Random(seed)), order), 200 * DAY, 8)
     listed = case.listed()
     assert listed.events == case.expected
     assert listed.requests <= case.allowed
@@ -339,10 +339,10 @@ def test_a_slow_consumer_stops_the_requests(order: str, concurrency: int) -> Non
     case = Case(VirtualAPI(uniform(400, 100), order), 7 * DAY, concurrency)
     listed = case.listed(work=1000)
     delivered = 0.0
-    for keys, asked in zip(listed.keys, listed.asked, strict=True):
+    for keys, requests in zip(listed.keys, listed.asked, strict=True):
         delivered += len(keys) / 100
         # A page in flight, and one that waits, for each slice at a time.
-        assert asked <= 1.3 * delivered + 2.5 * concurrency
+        assert requests <= 1.3 * delivered + 2.5 * concurrency
     assert listed.held <= 2 * concurrency * 100
     assert listed.events == case.expected
 
@@ -350,14 +350,14 @@ def test_a_slow_consumer_stops_the_requests(order: str, concurrency: int) -> Non
 def size_of(root: object) -> int:
     """How many tuples, such as the keys of events, an object refers to."""
     seen, todo = {id(root)}, [root]
-    found = 0
+    count = 0
     while todo:
         for referent in gc.get_referents(todo.pop()):
             if id(referent) not in seen and not isinstance(referent, type | EventMetadata):
                 seen.add(id(referent))
                 todo.append(referent)
-                found += isinstance(referent, tuple)
-    return found
+                count += isinstance(referent, tuple)
+    return count
 
 
 def test_planner_forgets_what_was_delivered() -> None:

@@ -124,9 +124,9 @@ def test_next_page_is_requested_while_the_caller_works(prefetch: int, passed: in
 @pytest.mark.parametrize("prefetch", [0, 1, 3])
 async def test_the_pages_are_the_same_however_many_are_asked_for_ahead(prefetch: int) -> None:
     async with served(numbered(20)) as (api, client):
-        found = [each async for each in pages_of(client, prefetch=prefetch)]
-        assert [each.items[0].recorded_ts for each in found] == list(range(20))
-        assert [each.cursor for each in found] == [*map(str, range(1, 20)), None]
+        pages = [page async for page in pages_of(client, prefetch=prefetch)]
+        assert [page.items[0].recorded_ts for page in pages] == list(range(20))
+        assert [page.cursor for page in pages] == [*map(str, range(1, 20)), None]
         assert [request.query.get("cursor") for request in api.requests] == [None, *map(str, range(1, 20))]
 
 

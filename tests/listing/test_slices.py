@@ -41,8 +41,8 @@ def raw(count: int = 400, apart: int = 100) -> list[dict[str, Any]]:
     return [{"e": {"k": KINDS[number % 3]}, "t": BEGIN + apart * number, "n": number % 2} for number in range(count)]
 
 
-def ids(found: list[EventMetadata]) -> list[tuple[float, int]]:
-    return [(event.recorded_ts, event.sequence) for event in found]
+def ids(events: list[EventMetadata]) -> list[tuple[float, int]]:
+    return [(event.recorded_ts, event.sequence) for event in events]
 
 
 def lasting(seconds: float) -> Fault:
@@ -109,9 +109,9 @@ def test_slices_over_http_list_what_pages_list_sorted(
             stream = client.list_events("c1", **window, concurrency=concurrency)
             pages = [page async for page in stream.pages()]
             assert all(ids(list(page.items)) == sorted(ids(list(page.items))) for page in pages)
-            found = [event for page in pages for event in page.items]
-            assert sorted(ids(found)) == sorted(ids(one_by_one))
-            assert options["compare"] == "a" or ids(found) == sorted(ids(one_by_one))
+            received = [event for page in pages for event in page.items]
+            assert sorted(ids(received)) == sorted(ids(one_by_one))
+            assert options["compare"] == "a" or ids(received) == sorted(ids(one_by_one))
 
     run_jumping(read())
 
@@ -124,8 +124,8 @@ def test_slices_are_many_times_faster(order: Any, concurrency: int, faster: floa
     async def took(client: Client, **options: Any) -> tuple[float, list[EventMetadata]]:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        found = await client.list_events("c1", **WINDOW, **options).collect()
-        return loop.time() - began, found
+        events = await client.list_events("c1", **WINDOW, **options).collect()
+        return loop.time() - began, events
 
     async def main() -> None:
         async with served(raw(4000, 10), order=order) as (simulator, client):
@@ -133,8 +133,8 @@ def test_slices_are_many_times_faster(order: Any, concurrency: int, faster: floa
             one, expected = await took(client)
             assert len(simulator.requests) == 200
             simulator.requests.clear()
-            many, found = await took(client, concurrency=concurrency)
-            assert found == sorted(expected, key=lambda event: (event.recorded_ts, event.sequence))
+            many, events = await took(client, concurrency=concurrency)
+            assert events == sorted(expected, key=lambda event: (event.recorded_ts, event.sequence))
             assert one == pytest.approx(20)
             assert one >= faster * many
             assert len(simulator.requests) <= 300 + 2 * concurrency
@@ -148,7 +148,7 @@ async def test_window_of_one_page_takes_one_request(count: int) -> None:
     async with served(raw(count)) as (simulator, client):
         pages = [page async for page in client.list_events("c1", **WINDOW, concurrency=32).pages()]
         assert [len(page.items) for page in pages] == [count]
-        assert [asked.query for asked in simulator.requests] == [{"from": str(BEGIN), "to": str(END)}]
+        assert [request.query for request in simulator.requests] == [{"from": str(BEGIN), "to": str(END)}]
 
 
 async def test_slice_pages_have_checkpoints_and_no_cursor() -> None:
@@ -158,10 +158,10 @@ async def test_slice_pages_have_checkpoints_and_no_cursor() -> None:
     assert len(pages) > 4
     assert {page.cursor for page in pages} == {None}
     checkpoints: list[Any] = [page.checkpoint for page in pages]
-    assert [each.finished for each in checkpoints] == [False] * (len(pages) - 1) + [True]
-    reached = [each.reached for each in checkpoints[:-1]]
+    assert [checkpoint.finished for checkpoint in checkpoints] == [False] * (len(pages) - 1) + [True]
+    reached = [checkpoint.reached for checkpoint in checkpoints[:-1]]
     assert reached == sorted(reached)
-    assert all(each.cursor is None for each in checkpoints)
+    assert all(checkpoint.cursor is None for checkpoint in checkpoints)
 
 
 @pytest.mark.parametrize("concurrency", [2, 8])
@@ -193,10 +193,10 @@ async def test_senseless_numbers_are_refused(options: dict[str, Any], error: typ
 async def test_the_kinds_that_were_asked_for_are_given_in_order() -> None:
     async with served() as (simulator, client):
         one = await client.list_events("c1", **WINDOW, kind="Leave", concurrency=4).collect()
-        assert {asked.query["k"] for asked in simulator.requests} == {"Leave"}
+        assert {request.query["k"] for request in simulator.requests} == {"Leave"}
         simulator.requests.clear()
         two = await client.list_events("c1", **WINDOW, kind=["Init", "Leave"], concurrency=4).collect()
-        assert not any("k" in asked.query for asked in simulator.requests)
+        assert not any("k" in request.query for request in simulator.requests)
     every = sorted((event["t"], event["n"], event["e"]["k"]) for event in raw())
     assert ids(one) == [(t, n) for t, n, kind in every if kind == "Leave"]
     assert ids(two) == [(t, n) for t, n, kind in every if kind != "Reconcile"]
@@ -205,7 +205,7 @@ async def test_the_kinds_that_were_asked_for_are_given_in_order() -> None:
 async def test_the_page_size_is_asked_for_in_every_slice() -> None:
     async with served() as (simulator, client):
         await client.list_events("c1", **WINDOW, page_size=15, concurrency=4).collect()
-        assert {asked.query["limit"] for asked in simulator.requests} == {"15"}
+        assert {request.query["limit"] for request in simulator.requests} == {"15"}
 
 
 @pytest.mark.parametrize("kind", [None, "Leave", ["Init", "Reconcile"]])
@@ -222,7 +222,7 @@ def test_messages_and_errors_are_kept_on_slice_pages(kind: Any) -> None:
         async with served() as (simulator, client):
             simulator.faults.add(Fault("talking", strike))
             stream = client.list_events("c1", **WINDOW, kind=kind, concurrency=4)
-            return [each async for each in stream.pages()]
+            return [page async for page in stream.pages()]
 
     pages = run_jumping(main())
     begins: list[list[Any]] = [[message.code for message in page.messages] for page in pages]
@@ -241,26 +241,26 @@ async def test_expired_cursor_restarts_its_slice_once() -> None:
     """A cursor that expired starts its slice again once and nothing is lost or doubled."""
     async with served(max_page_size=5) as (simulator, client):
         simulator.faults.add(refusing(400, chained, times=1))
-        found = await client.list_events("c1", **WINDOW, concurrency=4).collect()
-        assert ids(found) == sorted((event["t"], event["n"]) for event in raw())
-        asked = [str(sorted(each.query.items())) for each in simulator.requests]
-        assert len(asked) == len(set(asked)) + 2  # the slice's first page, and the page that was refused
+        events = await client.list_events("c1", **WINDOW, concurrency=4).collect()
+        assert ids(events) == sorted((event["t"], event["n"]) for event in raw())
+        queries = [str(sorted(request.query.items())) for request in simulator.requests]
+        assert len(queries) == len(set(queries)) + 2  # the slice's first page, and the page that was refused
 
 
 async def test_cursor_that_expires_again_raises_in_place() -> None:
     """A cursor that expires again is told after the slices before it."""
     async with served(max_page_size=5) as (simulator, client):
         simulator.faults.add(refusing(400, chained))
-        found = []
+        events = []
         with pytest.raises(BadRequestError) as raised:
             async for event in client.list_events("c1", **WINDOW, concurrency=4):
-                found.append(event)  # noqa: PERF401
+                events.append(event)  # noqa: PERF401
         everything = sorted((event["t"], event["n"]) for event in raw())
-        assert ids(found) == everything[: len(found)]
-        assert len(found) >= 190
+        assert ids(events) == everything[: len(events)]
+        assert len(events) >= 190
         simulator.faults.clear()
         rest = client.list_events("c1", **WINDOW, checkpoint=raised.value.checkpoint)
-        assert ids([*found, *await rest.collect()]) == everything
+        assert ids([*events, *await rest.collect()]) == everything
 
 
 async def test_a_first_page_that_is_refused_is_told_at_once() -> None:
@@ -281,13 +281,13 @@ def test_error_of_a_slice_resumes_exactly(other: int, order: Any) -> None:
     async def main() -> None:
         async with served(order=order) as (simulator, client):
             simulator.faults.add(refusing(404, lambda query: int(query["from"]) > BEGIN + 20_000))
-            found = []
+            events = []
             with pytest.raises(NotFoundError) as raised:
                 async for event in client.list_events("c1", **WINDOW, kind=["Init", "Leave"], concurrency=4):
-                    found.append(event)  # noqa: PERF401
+                    events.append(event)  # noqa: PERF401
             error: Any = raised.value
-            everything = sorted((each["t"], each["n"]) for each in raw() if each["e"]["k"] != "Reconcile")
-            assert ids(found) == everything[: len(found)]
+            everything = sorted((event["t"], event["n"]) for event in raw() if event["e"]["k"] != "Reconcile")
+            assert ids(events) == everything[: len(events)]
             assert BEGIN + 20_000 <= error.checkpoint.reached <= BEGIN + 24_000
             assert (error.since, error.until, error.kind) == (BEGIN, END, ("Init", "Leave"))
             simulator.faults.clear()
@@ -295,8 +295,8 @@ def test_error_of_a_slice_resumes_exactly(other: int, order: Any) -> None:
             rest = client.list_events(
                 "c1", **WINDOW, kind=error.kind, checkpoint=str(error.checkpoint), concurrency=other
             )
-            assert sorted(ids(found + await rest.collect())) == everything
-            assert min(int(each.query["from"]) for each in simulator.requests) == error.checkpoint.reached - 1
+            assert sorted(ids(events + await rest.collect())) == everything
+            assert min(int(request.query["from"]) for request in simulator.requests) == error.checkpoint.reached - 1
 
     run_jumping(main())
 
@@ -332,7 +332,7 @@ def test_error_cancels_later_slices() -> None:
                 await client.list_events("c1", **WINDOW, concurrency=8).collect()
             await asyncio.sleep(1)
             assert client_tasks() == set()
-            assert max(int(each.query["from"]) for each in simulator.requests) > BEGIN + 18_400
+            assert max(int(request.query["from"]) for request in simulator.requests) > BEGIN + 18_400
 
     run_jumping(main(), StillLoop)
 
@@ -359,8 +359,8 @@ def test_response_of_a_discarded_slice_is_ignored() -> None:
         for order in ("ascending", "descending", "shuffled"):
             async with served([*raw(), *crowd], order=order) as (simulator, client):
                 simulator.faults.add(lasting(1))
-                found = await client.list_events("c1", **WINDOW, concurrency=8).collect()
-                assert ids(found) == sorted((each["t"], each["n"]) for each in [*raw(), *crowd])
+                events = await client.list_events("c1", **WINDOW, concurrency=8).collect()
+                assert ids(events) == sorted((event["t"], event["n"]) for event in [*raw(), *crowd])
 
     run_jumping(main())
 
@@ -376,16 +376,16 @@ async def test_cursor_cycle_of_a_slice_raises_in_place() -> None:
                 exchange.document = document
 
         simulator.faults.add(Fault("circle", strike))
-        found = []
+        events = []
         with pytest.raises(PaginationError, match="the listing would never end") as raised:
             async for event in client.list_events("c1", **WINDOW, concurrency=4):
-                found.append(event)  # noqa: PERF401
+                events.append(event)  # noqa: PERF401
         everything = sorted((event["t"], event["n"]) for event in raw())
-        assert ids(found) == everything[: len(found)]
+        assert ids(events) == everything[: len(events)]
         assert raised.value.path is not None
         simulator.faults.clear()
         rest = client.list_events("c1", **WINDOW, checkpoint=raised.value.checkpoint, concurrency=4)
-        assert ids([*found, *await rest.collect()]) == everything
+        assert ids([*events, *await rest.collect()]) == everything
 
 
 async def test_invalid_slice_response_names_its_place() -> None:
@@ -562,9 +562,9 @@ def test_the_calls_patience_counts_the_api_and_not_the_caller() -> None:
 
 
 async def _slowly(pages: Any) -> AsyncIterator[Page]:
-    async for each in pages:
+    async for received in pages:
         await asyncio.sleep(10)
-        yield each
+        yield received
 
 
 @pytest.mark.once
@@ -573,9 +573,9 @@ def test_what_was_given_up_is_not_held_until_the_end() -> None:
         left = 4000
         held: list[tuple[int, int]] = []
         async with served(raw(4000, 10), order="shuffled") as (_, client):
-            async for each in client.list_events("c1", **WINDOW, concurrency=8).pages():
-                left -= len(each.items)
-                del each
+            async for page in client.list_events("c1", **WINDOW, concurrency=8).pages():
+                left -= len(page.items)
+                del page
                 if left == 0 or (left < 1500 and not held):
                     gc.collect()
                     held.append((sum(type(thing) is EventMetadata for thing in gc.get_objects()), left))

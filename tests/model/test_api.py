@@ -28,7 +28,7 @@ def test_id_of_floats_has_the_form_of_the_api() -> None:
 @given(st.lists(st.tuples(whole, whole)))
 def test_ids_order_by_time_then_sequence_and_hash(pairs: list[tuple[int, int]]) -> None:
     ids = [EventId(t, n) for t, n in pairs]
-    assert [(each.recorded_ts, each.sequence) for each in sorted(ids)] == sorted(pairs)
+    assert [(event_id.recorded_ts, event_id.sequence) for event_id in sorted(ids)] == sorted(pairs)
     assert len(set(ids)) == len(set(pairs))
 
 

@@ -50,8 +50,8 @@ checkpoints = st.builds(
 ).filter(lambda made: made.reached is None or made.since <= made.reached <= made.until)
 
 
-def ids(found: Any) -> list[tuple[float, int]]:
-    return [(event.recorded_ts, event.sequence) for event in found]
+def ids(events: Any) -> list[tuple[float, int]]:
+    return [(event.recorded_ts, event.sequence) for event in events]
 
 
 def everything(connector: str = "c1") -> list[tuple[float, int]]:
@@ -97,7 +97,7 @@ def test_arbitrary_text_is_refused(text: str) -> None:
 @settings(max_examples=120)
 @given(
     st.dictionaries(
-        st.sampled_from([*(each.name for each in attrs.fields(Checkpoint)), "version", "new"]),
+        st.sampled_from([*(field.name for field in attrs.fields(Checkpoint)), "version", "new"]),
         json_values | st.sampled_from([1, "c1", [[1, 2]], [[1.5, 2]], ["Init"], True]),
     )
 )
@@ -198,17 +198,17 @@ async def test_checkpoint_of_another_listing_is_refused(
 ) -> None:
     """A checkpoint of another listing is refused, with what to write instead."""
     checkpoint = Checkpoint("c1", 1, 9, "Init")
-    asked: dict[str, Any] = {"connector_id": "c1", "since": 1, "until": 9, "kind": "Init"} | others
+    arguments: dict[str, Any] = {"connector_id": "c1", "since": 1, "until": 9, "kind": "Init"} | others
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
         says = f"another listing: there {name} is {there}, here {here}; write {name}=checkpoint.{name}"
         with pytest.raises(CheckpointError, match=says):
-            client.list_events(**asked, checkpoint=str(checkpoint) if as_text else checkpoint)
+            client.list_events(**arguments, checkpoint=str(checkpoint) if as_text else checkpoint)
         assert api.requests == []
 
 
 async def test_checkpoint_of_another_account_is_refused() -> None:
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
-        (first,) = [each async for each in client.list_events("c1", since=1, until=9).pages()]
+        (first,) = [page async for page in client.list_events("c1", since=1, until=9).pages()]
         assert first.checkpoint is not None
         assert first.checkpoint.account_id == api.client_options["account_id"]
         options: dict[str, Any] = api.client_options | {"account_id": "another"}
@@ -238,7 +238,7 @@ async def test_checkpoint_has_the_arguments_of_its_listing() -> None:
     async with listing() as (_, client):
         kinds = ["Reconcile", "RekeyStart"]
         stream = client.list_events("c1", **WINDOW, kind=kinds)
-        pages = [each async for each in stream.pages()]
+        pages = [page async for page in stream.pages()]
         checkpoint = Checkpoint.from_json(str(pages[3].checkpoint))
         rest = client.list_events(
             checkpoint.connector_id,
@@ -247,20 +247,20 @@ async def test_checkpoint_has_the_arguments_of_its_listing() -> None:
             kind=checkpoint.kind,
             checkpoint=checkpoint,
         )
-        assert await rest.collect() == [event for each in pages[4:] for event in each.items]
+        assert await rest.collect() == [event for page in pages[4:] for event in page.items]
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_finished_checkpoint_sends_nothing(concurrency: int) -> None:
     async with listing() as (simulator, client):
         stream = client.list_events("c1", **WINDOW, concurrency=concurrency)
-        *_, last = [each async for each in stream.pages()]
+        *_, last = [page async for page in stream.pages()]
         assert last.checkpoint is not None
         assert last.checkpoint.finished
         simulator.requests.clear()
         for others in (1, 4):
             again = client.list_events("c1", **WINDOW, checkpoint=str(last.checkpoint), concurrency=others)
-            assert [each async for each in again.pages()] == []
+            assert [page async for page in again.pages()] == []
         assert simulator.requests == []
 
 
@@ -268,12 +268,12 @@ async def test_finished_checkpoint_sends_nothing(concurrency: int) -> None:
 @pytest.mark.parametrize("order", ["ascending", "shuffled"])
 async def test_checkpoints_are_small(concurrency: int, order: Any) -> None:
     async with listing(order=order, max_page_size=100) as (_, client):
-        async for each in client.list_events("c1", **WINDOW, concurrency=concurrency).pages():
-            assert len(str(each.checkpoint)) < 500
+        async for page in client.list_events("c1", **WINDOW, concurrency=concurrency).pages():
+            assert len(str(page.checkpoint)) < 500
 
 
 async def pages_of(client: Client, **options: Any) -> list[Page]:
-    return [each async for each in client.list_events("c1", **WINDOW, **options).pages()]
+    return [page async for page in client.list_events("c1", **WINDOW, **options).pages()]
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending", "shuffled", "grouped"])
@@ -286,12 +286,12 @@ def test_listing_resumes_after_any_page(before: int, after: int, order: Any, bou
     async def main() -> None:
         async with listing(max_page_size=60, order=order, bounds=bounds, compare=compare) as (_, client):
             pages = await pages_of(client, concurrency=before)
-            found = sorted(ids(event for each in pages for event in each.items))
-            for number, each in enumerate(pages, 1):
+            expected = sorted(ids(event for page in pages for event in page.items))
+            for number, last_page in enumerate(pages, 1):
                 delivered = ids(event for page in pages[:number] for event in page.items)
-                rest = await pages_of(client, concurrency=after, checkpoint=str(each.checkpoint))
+                rest = await pages_of(client, concurrency=after, checkpoint=str(last_page.checkpoint))
                 missing = ids(event for page in rest for event in page.items)
-                assert sorted(delivered + missing) == found
+                assert sorted(delivered + missing) == expected
 
     run_jumping(main())
 
@@ -306,29 +306,29 @@ async def test_listing_resumes_in_a_busy_window(after: int, bounds: Any, compare
     simulator = Simulator(events={"c1": raw}, max_page_size=20, bounds=bounds, compare=compare)
     async with simulator, Client(**simulator.client_options) as client:
         window: dict[str, Any] = {"since": begin + 50, "until": begin + 350}
-        pages = [each async for each in client.list_events("c1", **window, concurrency=4).pages()]
+        pages = [page async for page in client.list_events("c1", **window, concurrency=4).pages()]
         assert len(pages) > 4
-        found = sorted(ids(event for each in pages for event in each.items))
+        expected = sorted(ids(event for page in pages for event in page.items))
         delivered: list[tuple[float, int]] = []
-        for each in pages:
-            delivered += ids(each.items)
-            rest = client.list_events("c1", **window, concurrency=after, checkpoint=each.checkpoint)
-            assert sorted(delivered + ids(await rest.collect())) == found
+        for page in pages:
+            delivered += ids(page.items)
+            rest = client.list_events("c1", **window, concurrency=after, checkpoint=page.checkpoint)
+            assert sorted(delivered + ids(await rest.collect())) == expected
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
 async def test_listing_resumes_again_and_again(concurrency: int) -> None:
     async with listing() as (_, client):
-        found: list[EventMetadata] = []
+        events: list[EventMetadata] = []
         checkpoint: Any = None
         while checkpoint is None or not checkpoint.finished:
             stream = client.list_events("c1", **WINDOW, concurrency=concurrency, checkpoint=checkpoint)
             pages = stream.pages()
             first = await anext(pages)
             await pages.aclose()
-            found += first.items
+            events += first.items
             checkpoint, concurrency = first.checkpoint, 5 - concurrency if first.cursor is None else concurrency
-        assert sorted(ids(found)) == everything()
+        assert sorted(ids(events)) == everything()
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
@@ -337,14 +337,14 @@ async def test_error_checkpoint_resumes_after_the_delivered(concurrency: int, on
     """An error's checkpoint resumes after what was delivered."""
     async with listing() as (simulator, client):
         simulator.faults.add(faults.status(404), on=on)
-        found: list[EventMetadata] = []
+        events: list[EventMetadata] = []
         with pytest.raises(NotFoundError) as raised:
             async for event in client.list_events("c1", **WINDOW, concurrency=concurrency):
-                found.append(event)  # noqa: PERF401
+                events.append(event)  # noqa: PERF401
         error = pickle.loads(pickle.dumps(raised.value))
         rest = client.list_events("c1", **WINDOW, checkpoint=error.checkpoint, concurrency=concurrency)
-        found += await rest.collect()
-        assert sorted(ids(found)) == everything()
+        events += await rest.collect()
+        assert sorted(ids(events)) == everything()
 
 
 async def test_resumed_listing_requests_only_the_rest() -> None:
@@ -358,9 +358,9 @@ async def test_resumed_listing_requests_only_the_rest() -> None:
         simulator.requests.clear()
         middle: Any = side_by_side[len(side_by_side) // 2].checkpoint
         await pages_of(client, checkpoint=middle, concurrency=4)
-        assert {asked.query["from"] for asked in simulator.requests} >= {str(middle.reached - 1)}
-        assert min(int(asked.query["from"]) for asked in simulator.requests) == middle.reached - 1
-        assert {asked.query["to"] for asked in simulator.requests} >= {str(WINDOW["until"])}
+        assert {request.query["from"] for request in simulator.requests} >= {str(middle.reached - 1)}
+        assert min(int(request.query["from"]) for request in simulator.requests) == middle.reached - 1
+        assert {request.query["to"] for request in simulator.requests} >= {str(WINDOW["until"])}
 
 
 async def test_first_error_has_a_checkpoint_of_the_start() -> None:
@@ -378,8 +378,8 @@ async def test_repeats_at_a_slice_checkpoint_are_dropped() -> None:
     reached = Checkpoint("c1", 1, 90, reached=50, delivered=((49, 0), (50, 0)))
     pages = [page(item(50), item(60), cursor="a"), page(item(70), cursor="b"), page(item(49), item(80))]
     async with ScriptedAPI(*pages) as api, Client(**api.client_options) as client:
-        found = await client.list_events("c1", since=1, until=90, checkpoint=reached).collect()
-        assert ids(found) == [(60, 0), (70, 0), (80, 0)]
+        events = await client.list_events("c1", since=1, until=90, checkpoint=reached).collect()
+        assert ids(events) == [(60, 0), (70, 0), (80, 0)]
         assert {(request.query["from"], request.query["to"]) for request in api.requests} == {("49", "90")}
 
 
@@ -387,9 +387,9 @@ async def test_order_of_kinds_does_not_matter() -> None:
     async with listing() as (_, client):
         first, *rest = await pages_of(client, kind=["Reconcile", "RekeyStart", "Init"])
         again = await pages_of(client, kind={"RekeyStart", "Init", "Reconcile"}, checkpoint=str(first.checkpoint))
-        assert [each.items for each in again] == [each.items for each in rest]
+        assert [page.items for page in again] == [page.items for page in rest]
         again = await pages_of(client, kind=["Init", "RekeyStart", "Reconcile"], checkpoint=first.checkpoint)
-        assert [each.items for each in again] == [each.items for each in rest]
+        assert [page.items for page in again] == [page.items for page in rest]
 
 
 async def test_late_delivery_keeps_checkpoints_small() -> None:
@@ -399,7 +399,7 @@ async def test_late_delivery_keeps_checkpoints_small() -> None:
     raw = [{"e": {"k": "Init"}, "t": begin + 10 * number, "n": 0, "a": collected} for number in range(4000)]
     async with Simulator(events={"c1": raw}) as simulator, Client(**simulator.client_options) as client:
         stream = client.list_events("c1", since=begin, until=begin + 60_000, concurrency=4)
-        assert max([len(str(each.checkpoint)) async for each in stream.pages()]) < 300
+        assert max([len(str(page.checkpoint)) async for page in stream.pages()]) < 300
 
 
 async def test_repeats_of_the_page_before_are_dropped() -> None:
@@ -408,7 +408,7 @@ async def test_repeats_of_the_page_before_are_dropped() -> None:
         simulator.faults.add(faults.overlap(3))
         pages = await pages_of(client)
         rest = await pages_of(client, checkpoint=pages[4].checkpoint)
-        assert [each.items for each in rest] == [each.items for each in pages[5:]]
+        assert [page.items for page in rest] == [page.items for page in pages[5:]]
 
 
 @pytest.mark.parametrize("cursor", ["\ud800", ""])
@@ -444,17 +444,17 @@ def test_listing_resumes_in_a_new_process(before: int, after: int) -> None:
         async with Client(**simulator.client_options) as client:
             stream = client.list_events("c1", **WINDOW, kind=["Reconcile", "RekeyStart"], concurrency=before)
             pages = stream.pages()
-            found = [event for _ in range(2) for event in (await anext(pages)).items]
+            events = [event for _ in range(2) for event in (await anext(pages)).items]
             error_or_page = await anext(pages)
             await pages.aclose()
-            return ids([*found, *error_or_page.items]), str(error_or_page.checkpoint)
+            return ids([*events, *error_or_page.items]), str(error_or_page.checkpoint)
 
     with SimulatorThread(Simulator(history=HISTORY, max_page_size=20)) as simulator:
-        found, text = asyncio.run(begin(simulator))
-        told = {"CHECKPOINT": text, "CONCURRENCY": str(after), **simulator.environment}
+        received, text = asyncio.run(begin(simulator))
+        environment = {"CHECKPOINT": text, "CONCURRENCY": str(after), **simulator.environment}
         command = [sys.executable, "-c", _READ]
-        done = subprocess.run(command, env=os.environ | told, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
     rest = [(int(time), int(sequence)) for time, sequence in map(str.split, done.stdout.splitlines())]
     kinds = {(raw["t"], raw["n"]) for raw in HISTORY.events["c1"] if raw["e"]["k"] in {"Reconcile", "RekeyStart"}}
-    assert sorted([*found, *rest]) == sorted(kinds)
-    assert 0 < len(found) < len(kinds)
+    assert sorted([*received, *rest]) == sorted(kinds)
+    assert 0 < len(received) < len(kinds)

@@ -1,4 +1,4 @@
-"""The report finds what went wrong in made-up histories, and nothing else."""
+"""The report finds what went wrong in generated histories, and nothing else."""
 
 from collections.abc import Callable
 from random import Random

@@ -29,7 +29,7 @@ CASES = int(os.environ.get("CFEVENTS_FUZZ_CASES", "20000"))
 TOKEN = "repeated-by-the-answer"
 REQUEST: Request[Listing] = Request(URL("https://api.example.com/accounts/a"), Listing)
 HISTORY = History(seed=3, connectors=["c1"], days=1, until=1_780_000_000).events["c1"][:12]
-ITEMS = [{"a": each["a"], "k": each["e"]["k"], "n": each["n"], "t": each["t"]} for each in HISTORY]
+ITEMS = [{"a": event["a"], "k": event["e"]["k"], "n": event["n"], "t": event["t"]} for event in HISTORY]
 LISTING = {"count": 12, "items": ITEMS, "cursor": "abc+/="}
 ITEM = '{"k":"Init","t":1,"n":0,"a":2}'
 # Values that change little: most pages with one of them are still as documented.

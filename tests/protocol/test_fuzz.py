@@ -24,11 +24,11 @@ from cfevents.testing import History
 CASES = int(os.environ.get("CFEVENTS_FUZZ_CASES", "20000"))
 SHAPES: list[Any] = [Listing, RecordedEvent, Latest, list[Connector]]
 HISTORY = History(seed=3, connectors=["c1"], days=1, until=1_780_000_000).events["c1"][:12]
-ITEMS = [{"a": each["a"], "k": each["e"]["k"], "n": each["n"], "t": each["t"]} for each in HISTORY]
+ITEMS = [{"a": event["a"], "k": event["e"]["k"], "n": event["n"], "t": event["t"]} for event in HISTORY]
 RESULTS: list[Any] = [
     {"count": 12, "items": ITEMS, "cursor": "abc+/="},
     {"e": HISTORY[0]["e"], "n": 0, "t": 1, "v": "1.2"},
-    {"count": 12, "items": [{name: each[name] for name in ("e", "n", "t")} for each in HISTORY]},
+    {"count": 12, "items": [{name: event[name] for name in ("e", "n", "t")} for event in HISTORY]},
     [{"id": "c1", "activated": True, "device": {"id": "d", "serial_number": "s"}, "notes": TOKEN}],
 ]
 
@@ -46,9 +46,9 @@ def read(body: bytes, status: int, shape: Any) -> str:
 
 
 def checked(answer: Any) -> str:
-    for each in getattr(answer.result, "items", ()):
-        assert isinstance(each, EventMetadata | RecordedEvent)
-        json.dumps(unstructure(each))
+    for item in getattr(answer.result, "items", ()):
+        assert isinstance(item, EventMetadata | RecordedEvent)
+        json.dumps(unstructure(item))
     return "result"
 
 

@@ -55,15 +55,15 @@ def general_way() -> Converter:
     return made
 
 
-def told(raw: Any, cls: type, converter: Converter) -> str:
+def structured_text(raw: Any, cls: type, converter: Converter) -> str:
     """What becomes of a value, to the last type and word."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wire, "converter", lambda: converter)
         try:
-            found: Any = wire.structure_at("result", raw, cls)
+            result: Any = wire.structure_at("result", raw, cls)
         except APIResponseError as error:
             return f"{error.place} {error}"
-    return repr((found.items, found.cursor, found.count, found.extra) if cls is Listing else found)
+    return repr((result.items, result.cursor, result.count, result.extra) if cls is Listing else result)
 
 
 def refused(raw: Any, _: Any) -> Any:
@@ -77,7 +77,9 @@ def refused(raw: Any, _: Any) -> Any:
 @example(ITEM | {"t": 2**70 - 1, "a": -(2**70)})
 def test_any_event_is_the_same_by_both_decoders(raw: Any) -> None:
     """Both decoders give the same event, or the same error."""
-    assert told({"items": [raw]}, Listing, wire.converter()) == told({"items": [raw]}, Listing, general_way())
+    assert structured_text({"items": [raw]}, Listing, wire.converter()) == structured_text(
+        {"items": [raw]}, Listing, general_way()
+    )
 
 
 @settings(max_examples=300)
@@ -85,7 +87,7 @@ def test_any_event_is_the_same_by_both_decoders(raw: Any) -> None:
 def test_any_listing_is_the_same_by_both_decoders(raw: list[Any], cursor: Any) -> None:
     """Both decoders give the same listing, or an error at the same place."""
     result = {"items": raw, "cursor": cursor, "count": cursor}
-    assert told(result, Listing, wire.converter()) == told(result, Listing, general_way())
+    assert structured_text(result, Listing, wire.converter()) == structured_text(result, Listing, general_way())
 
 
 @pytest.mark.parametrize("kind", ["Init", "NotYetDocumented"])

@@ -62,7 +62,7 @@ def test_errors_and_messages_may_be_absent_null_or_empty(spelled: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("raw", "told"),
+    ("raw", "expected"),
     [
         (["text"], ["text"]),
         ("text", ["text"]),
@@ -71,8 +71,8 @@ def test_errors_and_messages_may_be_absent_null_or_empty(spelled: dict[str, Any]
         ({"code": 1, "message": "m"}, ["1: m"]),
     ],
 )
-def test_messages_of_any_form_are_kept(raw: Any, told: list[str]) -> None:
-    assert [str(message) for message in read(envelope({"items": []}, messages=raw)).messages] == told
+def test_messages_of_any_form_are_kept(raw: Any, expected: list[str]) -> None:
+    assert [str(message) for message in read(envelope({"items": []}, messages=raw)).messages] == expected
 
 
 @pytest.mark.parametrize(

@@ -95,8 +95,8 @@ def test_invalid_token_is_not_shown(option: dict[str, str], tmp_path: Path, monk
     Path("broken").write_text("arg-token-33bb and more")
     with pytest.raises(ConfigurationError) as caught:
         asyncio.run(ask(Options(connectors=None, account_id=ACCOUNT, **option)))  # type: ignore[arg-type]
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    assert "arg-token-33bb" not in "".join(told.format())
+    trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert "arg-token-33bb" not in "".join(trace.format())
 
 
 def test_share_applies_to_quotas_of_the_api() -> None:
@@ -147,7 +147,7 @@ async def read_all(options: Options, tasks: int) -> None:
     async def slot(numbers: Iterator[int]) -> None:
         for number in numbers:
             async with open_client(options) as client:
-                _ = [each async for each in read_events(client, EventPartition(f"c{number}", WINDOW), options)]
+                _ = [batch async for batch in read_events(client, EventPartition(f"c{number}", WINDOW), options)]
 
     waiting = iter(range(tasks))
     await asyncio.gather(*(slot(waiting) for _ in range(options.slots)))
@@ -175,7 +175,7 @@ def test_successive_tasks_keep_the_quota(slots: int) -> None:
 
 
 class Blocking(Arrivals):
-    """An API that another program made block, and that blocks anew with each request that comes meanwhile."""
+    """An API that another program made block, and that blocks again with each request that comes meanwhile."""
 
     def __init__(self, since: float) -> None:
         super().__init__()

@@ -75,14 +75,14 @@ def test_foreign_offset_is_refused() -> None:
     mine: Offset = {"since": NOW, "until": NOW + 60}
     others: list[Any] = [{"index": 3}, {"since": NOW, "until": None}, {"since": 0.5, "until": 1}, mine | {"more": 1}, 3]
     for other in others:
-        for asked in (
+        for call in (
             lambda other: batch_window(FIRST_OFFSET, other, stream()),
             lambda other: batch_window(other, mine, stream()),
             lambda other: is_due(other, stream(), NOW),
             lambda other: next_offset(other, stream(), NOW),
         ):
             with pytest.raises(ValueError, match=r"offset .* is not of the format 'cfevents'"):
-                asked(other)
+                call(other)
 
 
 @given(
@@ -108,5 +108,5 @@ def test_batches_cover_all_events_within_the_lookback(
         if time + lag < reads[-1]:
             # Bounds may be exclusive, and whether the stream's own is, the API says.
             asked_for = [window for window, read in zip(windows, reads, strict=True) if read >= time + lag]
-            own = [each for each in asked_for if each.until >= time + lag]
+            own = [window for window in asked_for if window.until >= time + lag]
             assert any(since < time < until + AHEAD_S or time == NOW for since, until in own)

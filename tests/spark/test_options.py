@@ -74,9 +74,9 @@ def test_option_is_parsed(given: dict[str, str], option: str, value: object) -> 
 
 def test_faults_of_either_mode_are_reported() -> None:
     """If the mode is not known yet, what is wrong in either is reported."""
-    told = faults({"connectors": "a", "slots": "x"})
-    assert told[1].startswith("since is missing, unless this is a stream: write a length of time")
-    assert [each[:5] for each in faults({"connectors": "a", "slots": "x", "interval": "5s"})] == ["slots"]
+    messages = faults({"connectors": "a", "slots": "x"})
+    assert messages[1].startswith("since is missing, unless this is a stream: write a length of time")
+    assert [fault[:5] for fault in faults({"connectors": "a", "slots": "x", "interval": "5s"})] == ["slots"]
     (both,) = faults({"connectors": "a", "until": "1h", "interval": "5s"})
     assert both == "until is for read, and interval for readStream: leave one of them out"
     assert parse_options({"connectors": "a"}).since is None
@@ -89,11 +89,11 @@ def test_stream_has_interval_and_lookback() -> None:
 
 def test_all_faults_are_reported_at_once() -> None:
     """All faults are reported at once, each by its option's name."""
-    told = faults({"conectors": "a", "kind": "a,,b", "slots": "two", "details": "yes", "share": "2", "path": "/x"})
-    assert [each.split(":")[0].split(" ")[0].split("=")[0] for each in told] == [
+    messages = faults({"conectors": "a", "kind": "a,,b", "slots": "two", "details": "yes", "share": "2", "path": "/x"})
+    assert [message.split(":")[0].split(" ")[0].split("=")[0] for message in messages] == [
         "conectors", "path", "kind", "slots", "details", "share", "connectors", "since",
     ]  # fmt: skip
-    assert told[0] == "conectors: there is no such option; did you mean connectors?"
+    assert messages[0] == "conectors: there is no such option; did you mean connectors?"
     (unlike,) = faults({"connectors": "a", "since": "1d", "xyz": ""})
     assert unlike.startswith("xyz: there is no such option; there are connectors, since")
 
@@ -101,8 +101,8 @@ def test_all_faults_are_reported_at_once() -> None:
 def test_contradictions_are_reported_too() -> None:
     """Contradictions are reported too, but not of options that could not be parsed."""
     both = {"connectors": "a", "token_env": "A", "token_file": "/t"}
-    told = faults({**both, "slots": "2000", "since": "1h", "until": "1d", "kind": ","}, "read")
-    assert [each.split("=")[0].split(" ")[0] for each in told] == ["kind", "token_env", "slots", "the"]
+    messages = faults({**both, "slots": "2000", "since": "1h", "until": "1d", "kind": ","}, "read")
+    assert [message.split("=")[0].split(" ")[0] for message in messages] == ["kind", "token_env", "slots", "the"]
     for unread in ({"requests": "x"}, {"share": "x"}):
         (fault,) = faults({"connectors": "a", "since": "1d", "slots": "2000", **unread})
         assert fault.startswith(f"{next(iter(unread))}=")
@@ -143,9 +143,9 @@ def test_contradictions_are_reported_too() -> None:
     ],
 )
 def test_fault_of_an_option_is_reported(given: dict[str, str], mode: Mode | None, fault: str) -> None:
-    told, *more = faults(given, mode)
-    assert told.startswith(fault)
-    assert [each for each in more if not each.startswith("since is missing, unless this is a stream")] == []
+    message, *more = faults(given, mode)
+    assert message.startswith(fault)
+    assert [message for message in more if not message.startswith("since is missing, unless this is a stream")] == []
 
 
 @pytest.mark.parametrize("secret", ["arg-token-33bb", "0a1b" * 9, "Abcdefghij_0123456789_klmnopqrstuvwxyzAB"])
@@ -154,10 +154,10 @@ def test_fault_of_an_option_is_reported(given: dict[str, str], mode: Mode | None
 )
 def test_secret_option_is_refused_and_not_shown(name: str, secret: str) -> None:
     """A secret that is given as an option is refused, and not shown."""
-    (told,) = faults({"connectors": "a", "since": "1d", name: secret})
-    assert told.startswith(name)
-    assert secret not in told
-    assert ("none takes a secret" in told) == (name != "token_env")
+    (message,) = faults({"connectors": "a", "since": "1d", name: secret})
+    assert message.startswith(name)
+    assert secret not in message
+    assert ("none takes a secret" in message) == (name != "token_env")
 
 
 @pytest.mark.parametrize(

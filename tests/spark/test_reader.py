@@ -95,8 +95,8 @@ def test_seam_is_listed_only_if_needed(simulator: Simulator) -> None:
         simulator.requests.clear()
         part = EventPartition("c1", TimeWindow(begin - 1, begin + 600), TimeWindow(begin - 1, begin))
         _ = rows_of([part], fast(page_size=1000))
-        asked = [(int(request.query["from"]), int(request.query["to"])) for request in simulator.requests]
-        assert asked == [part.window, TimeWindow(begin - 1, begin)][:requests]
+        windows = [(int(request.query["from"]), int(request.query["to"])) for request in simulator.requests]
+        assert windows == [part.window, TimeWindow(begin - 1, begin)][:requests]
 
 
 def test_fractional_times_at_a_seam_come_once() -> None:
@@ -110,8 +110,8 @@ def test_fractional_times_at_a_seam_come_once() -> None:
     async def main() -> list[float]:
         async with ScriptedAPI(rounding) as api, Client(**api.client_options) as client:
             parts = partition_window(["c1"], TimeWindow(CUTS[0] - DAY, CUTS[0] + DAY), slots=1)
-            found = [block for part in parts async for block in read_events(client, part, fast())]
-        return sorted(event.recorded_ts for block in found for event in block.events)
+            blocks = [block for part in parts async for block in read_events(client, part, fast())]
+        return sorted(event.recorded_ts for block in blocks for event in block.events)
 
     assert run_jumping(main(), StillLoop) == times
 
@@ -150,9 +150,9 @@ def test_abandoned_task_ends_cleanly(simulator: Simulator, caplog: pytest.LogCap
     simulator.requests.clear()
     reading = read(EventPartition("c1", WINDOW), fast(page_size=10))
     assert next(iter(reading)).num_rows
-    asked = len(simulator.requests)
+    sent = len(simulator.requests)
     reading.close()  # type: ignore[attr-defined]
-    assert len(simulator.requests) == asked
+    assert len(simulator.requests) == sent
     assert [record for record in caplog.records if record.name == "asyncio" and record.levelname != "DEBUG"] == []
 
 
@@ -163,9 +163,9 @@ def test_nothing_is_prefetched(simulator: Simulator) -> None:
         simulator.requests.clear()
         async with (
             Client() as client,
-            aclosing(read_events(client, EventPartition("c1", WINDOW), fast(page_size=10))) as each,
+            aclosing(read_events(client, EventPartition("c1", WINDOW), fast(page_size=10))) as iterator,
         ):
-            await anext(each)
+            await anext(iterator)
             await asyncio.sleep(0.05)
             return len(simulator.requests)
 
@@ -182,9 +182,9 @@ def test_error_names_connector_and_window() -> None:
 def test_error_has_no_traceback_of_ours() -> None:
     with pytest.raises(NotFoundError) as caught:
         rows_of([EventPartition("gone", TimeWindow(0, 60))], fast())
-    told = traceback.format_exception(caught.value)
-    assert sum("site-packages" in line or "cfevents" in line for line in told) < 8
-    assert told[-1].startswith("connector 'gone', from")
+    lines = traceback.format_exception(caught.value)
+    assert sum("site-packages" in line or "cfevents" in line for line in lines) < 8
+    assert lines[-1].startswith("connector 'gone', from")
 
 
 def test_error_names_bounds_without_a_date() -> None:

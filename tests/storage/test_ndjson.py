@@ -386,7 +386,7 @@ def test_shorter_file_is_an_error_with_advice(path: Path, is_open: bool) -> None
     assert seconds(path) == [1]
 
 
-def test_reopening_takes_the_path_anew(path: Path) -> None:
+def test_reopening_takes_the_path_again(path: Path) -> None:
     first, second, third = following(0, 1, 2)
 
     async def main() -> None:

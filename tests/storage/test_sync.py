@@ -141,7 +141,7 @@ async def test_payloads_come_when_first_requested(client: Client, archive: Archi
 
 
 async def test_later_since_goes_on_and_earlier_restarts(simulator: Simulator, client: Client, archive: Archive) -> None:
-    """A later time does not begin anew and an earlier one does."""
+    """A later time does not begin again and an earlier one does."""
     simulator.add("c1", *made(-40_000, 40_000))
     await archive.sync(client, "c1", since=BEGIN, lookback=60)
     assert listed_from(simulator, "c1")[0] == -1

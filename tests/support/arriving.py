@@ -89,7 +89,7 @@ class ArrivingAPI:
         known = self.events[connector]
         collected = known[: bisect_right(known, _time.now(), key=lambda event: event[2])]
         bounds = range(int(query["from"]), int(query["to"]) + 1)
-        within = sorted(each for each in collected if each[self.compares] in bounds)
+        within = sorted(event for event in collected if event[self.compares] in bounds)
         if query.get("k", self.kind) != self.kind:
             within = []
         at = int(query.get("cursor", 0))

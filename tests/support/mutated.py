@@ -30,5 +30,7 @@ def with_a_value_replaced(random: Random, text: str, by: str) -> str:
     if not spots:
         return text
     start = random.choice(spots) + 1
-    end = min((place for place in (text.find(each, start) for each in ",}]") if place >= 0), default=len(text))
+    end = min(
+        (place for place in (text.find(delimiter, start) for delimiter in ",}]") if place >= 0), default=len(text)
+    )
     return text[:start] + by + text[end:]

@@ -108,9 +108,9 @@ class _Poller(NamedTuple):
 
         async def work() -> None:
             for connector in todo:
-                asked = loop.time() - began
+                sent_at = loop.time() - began
                 await self.client.list_events(connector, since=_MOMENT, until=_MOMENT + 60).collect()
-                calls.append(Call(self.number, asked, loop.time() - began))
+                calls.append(Call(self.number, sent_at, loop.time() - began))
 
         await asyncio.gather(*(work() for _ in range(self.tasks)))
         return calls

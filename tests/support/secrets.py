@@ -147,8 +147,8 @@ PUBLIC_CALLS = [
 def _texts(error: BaseException) -> list[str]:
     # From the library's own frames inward: the caller's variables are the caller's.
     inner = error.__traceback__.tb_next if error.__traceback__ else None
-    told = traceback.TracebackException(type(error), error, inner, capture_locals=True)
-    texts = [repr(error), str(error), "".join(told.format())]
+    trace = traceback.TracebackException(type(error), error, inner, capture_locals=True)
+    texts = [repr(error), str(error), "".join(trace.format())]
     if isinstance(error, CfEventsError):
         texts.append(pickle.dumps(error).decode("latin-1"))
     return texts

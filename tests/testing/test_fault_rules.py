@@ -61,8 +61,8 @@ async def test_path_matches_by_its_end(path: str, expected: list[int]) -> None:
     """A path is given by its end; a star stands for anything."""
     async with made() as simulator:
         simulator.faults.add(FAILING, path=path)
-        asked = (LISTING, f"{EVENTS}/latest", f"{EVENTS}/1700000000.0", "")
-        assert await statuses(simulator, *asked) == expected
+        paths = (LISTING, f"{EVENTS}/latest", f"{EVENTS}/1700000000.0", "")
+        assert await statuses(simulator, *paths) == expected
 
 
 async def test_on_counts_requests_of_the_path() -> None:
@@ -103,21 +103,21 @@ def test_other_rules_do_not_change_chance() -> None:
     simulator = made()
     simulator.faults.add(FAILING, on=range(1, 200, 2))
     simulator.faults.add([FAILING, faults.reset(), faults.hang_up()], chance=0.3, seed=1)
-    found = [repr(simulator.faults.due("/", 0.0)) for _ in range(200)]
-    assert found[1::2] == drawn(1)[1::2]
+    outcomes = [repr(simulator.faults.due("/", 0.0)) for _ in range(200)]
+    assert outcomes[1::2] == drawn(1)[1::2]
 
 
 def test_seconds_count_from_the_first_request() -> None:
     """The `seconds` of a fault count on the loop's clock from the first request."""
 
     async def main() -> list[int]:
-        found = []
+        codes = []
         async with made() as simulator:
             simulator.faults.add(faults.status(429, retry_after=300), seconds=60)
             for wait in (100, 59, 2):
                 await asyncio.sleep(wait)
-                found += await statuses(simulator, LISTING)
-        return found
+                codes += await statuses(simulator, LISTING)
+        return codes
 
     assert run_jumping(main()) == [429, 429, 200]
 

@@ -125,19 +125,19 @@ async def test_where_there_is_no_event_the_envelope_is_changed() -> None:
 
 async def pages(simulator: Simulator, most: int = 9) -> list[dict[str, Any]]:
     """Follow the cursor to the end, or for a while; a refusal ends it too."""
-    found: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     query = {"from": str(START), "to": str(START + 1000)}
     headers = {"Authorization": f"Bearer {simulator.api_token}"}
     url = f"{simulator.base_url}/accounts/{simulator.account_id}/magic/connectors{EVENTS}"
     async with aiohttp.ClientSession(headers=headers) as session:
-        while len(found) < most:
+        while len(result) < most:
             async with session.get(URL(url).with_query(query)) as response:
                 document = await response.json()
-                found.append(document["result"] or document)
-            if not found[-1].get("cursor"):
+                result.append(document["result"] or document)
+            if not result[-1].get("cursor"):
                 break
-            query["cursor"] = found[-1]["cursor"]
-    return found
+            query["cursor"] = result[-1]["cursor"]
+    return result
 
 
 def times(page: dict[str, Any]) -> list[int]:
@@ -160,8 +160,8 @@ async def test_cursor_cycle_of_three_from_nth_request() -> None:
         assert [times(page) for page in await pages(simulator, 8)] == [[0], [1], [2], [3], [1], [2], [3], [1]]
         simulator.faults.clear()
         simulator.faults.add(faults.cursor_cycle(1), on=3)
-        found = await pages(simulator)
-        assert [times(page) for page in found] == [[0], [1], [2], [2], [3], [4], [5]]
+        listing = await pages(simulator)
+        assert [times(page) for page in listing] == [[0], [1], [2], [2], [3], [4], [5]]
 
 
 async def test_long_cursor_leads_where_the_true_one_does() -> None:
@@ -169,21 +169,21 @@ async def test_long_cursor_leads_where_the_true_one_does() -> None:
     async with made() as simulator:
         true = await pages(simulator)
         simulator.faults.add(faults.long_cursor(), times=2)
-        found = await pages(simulator)
-        assert [page["items"] for page in found] == [page["items"] for page in true]
-        for page in found[:2]:
+        listing = await pages(simulator)
+        assert [page["items"] for page in listing] == [page["items"] for page in true]
+        for page in listing[:2]:
             assert len(page["cursor"].encode()) == 10_000
             assert set("+%& /=?#ü€\N{SNOWMAN}") <= set(page["cursor"])
-        query = {"from": str(START), "to": str(START + 1000), "cursor": found[0]["cursor"][:-1]}
+        query = {"from": str(START), "to": str(START + 1000), "cursor": listing[0]["cursor"][:-1]}
         assert (await ask(simulator, str(URL(EVENTS).with_query(query)))).status == 400
 
 
 async def test_a_cursor_is_expired() -> None:
     async with made() as simulator:
         simulator.faults.add(faults.expired_cursor(), on={1, 3})
-        found = await pages(simulator)
-        assert [times(page) for page in found[:2]] == [[0, 1], [2, 3]]
-        assert found[2]["errors"] == [{"code": 1400, "message": "cursor: expired"}]
+        listing = await pages(simulator)
+        assert [times(page) for page in listing[:2]] == [[0, 1], [2, 3]]
+        assert listing[2]["errors"] == [{"code": 1400, "message": "cursor: expired"}]
 
 
 async def test_neighbouring_pages_have_the_same_events() -> None:
@@ -193,9 +193,9 @@ async def test_neighbouring_pages_have_the_same_events() -> None:
         assert [times(page) for page in await pages(simulator)] == [[0, 1], [2, 3, 4], [4, 5]]
         simulator.faults.clear()
         simulator.faults.add(faults.overlap(2), on=1)
-        found = await pages(simulator)
-        assert [times(page) for page in found] == [[0, 1, 2, 3], [2, 3], [4, 5]]
-        assert found[0]["count"] == 4
+        listing = await pages(simulator)
+        assert [times(page) for page in listing] == [[0, 1, 2, 3], [2, 3], [4, 5]]
+        assert listing[0]["count"] == 4
 
 
 PAGING = [faults.cursor_cycle(), faults.long_cursor(), faults.expired_cursor(), faults.overlap()]

@@ -61,12 +61,12 @@ async def test_stopping_does_not_wait_for_what_stalls() -> None:
     loop = asyncio.get_running_loop()
     async with made() as simulator:
         simulator.faults.add(faults.stall("in body"))
-        asked = asyncio.create_task(ask(simulator))
+        pending = asyncio.create_task(ask(simulator))
         while not simulator.faults.struck:  # noqa: ASYNC110 - what is waited for is in the simulator
             await asyncio.sleep(0)
         began = loop.time()
     assert loop.time() - began < 0.9
-    assert (await asked).ending == "closed"
+    assert (await pending).ending == "closed"
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
 
@@ -90,11 +90,11 @@ def test_a_body_comes_byte_by_byte() -> None:
 async def test_hang_up_closes_after_the_answer() -> None:
     """A connection that was to be kept alive is closed after the answer."""
     async with made() as simulator:
-        kept = await ask(simulator, patience=0.05, keep=True)
+        kept_alive = await ask(simulator, patience=0.05, keep=True)
         simulator.faults.add(faults.hang_up())
         heard = await ask(simulator, keep=True)
-    assert (kept.ending, heard.ending) == ("silence", "closed")
-    assert heard.document == kept.document
+    assert (kept_alive.ending, heard.ending) == ("silence", "closed")
+    assert heard.document == kept_alive.document
     assert "connection" not in heard.headers
 
 

@@ -55,11 +55,11 @@ def test_headers_have_the_rest_and_its_time() -> None:
     """The headers have the requests left, and the seconds until the window ends."""
     for counting, following in (("fixed", ["r=1;t=3", "r=0;t=1"]), ("sliding", ["r=1;t=3", "r=0;t=1"])):
         quota = over(counting=counting, period=2.5)
-        found = []
+        headers = []
         for now in (0.0, 2.0):
             quota.count_request(now) if now else answered(quota, [0.0, 0.0])
-            found.append(quota.headers(now)["Ratelimit"].removeprefix('"default";'))
-        assert found == following
+            headers.append(quota.headers(now)["Ratelimit"].removeprefix('"default";'))
+        assert headers == following
         assert quota.headers(2.0)["Ratelimit-Policy"] == '"default";q=3;w=3'
 
 

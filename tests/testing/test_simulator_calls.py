@@ -47,8 +47,8 @@ class Answer:
         assert document == {"result": None, "success": False, "errors": document["errors"], "messages": []}
         (error,) = document["errors"]
         assert set(error) == {"code", "message"}
-        found: dict[str, Any] = error
-        return found
+        message: dict[str, Any] = error
+        return message
 
 
 @frozen
@@ -136,7 +136,7 @@ async def test_latest_of_a_silent_connector_is_empty(ask: Asker) -> None:
     assert (await ask("/site-2/telemetry/events/latest")).result == {"count": 0, "items": []}
 
 
-async def test_connectors_are_made_up_from_their_ids(ask: Asker) -> None:
+async def test_connectors_are_generated_from_their_ids(ask: Asker) -> None:
     first, second = (await ask("")).result
     assert (first["id"], second["id"]) == (SITE, "site-2")
     assert first["last_seen_version"] == "1.2.3"

@@ -1,4 +1,4 @@
-"""Made-up histories: always the same, plausible, and true about what went wrong."""
+"""Generated histories: always the same, plausible, and true about what went wrong."""
 
 import hashlib
 import itertools

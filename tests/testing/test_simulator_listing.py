@@ -35,19 +35,19 @@ def listed(page: dict[str, Any]) -> list[tuple[int, int]]:
 def pages(served: Backend, **query: str) -> list[dict[str, Any]]:
     """Follow the cursor to the end."""
     query = {"from": "0", "to": "9999"} | query
-    found: list[dict[str, Any]] = []
+    result: list[dict[str, Any]] = []
     for _ in range(1000):
-        found.append(json.loads(json.dumps(served.list_events(SITE, query))))
-        cursor = found[-1].get("cursor")
+        result.append(json.loads(json.dumps(served.list_events(SITE, query))))
+        cursor = result[-1].get("cursor")
         if not cursor:
-            return found
+            return result
         query["cursor"] = cursor
     raise AssertionError("the listing does not end")
 
 
 def everything(served: Backend, **query: str) -> list[tuple[int, int]]:
     """List the ids on all pages."""
-    return [found for page in pages(served, **query) for found in listed(page)]
+    return [event for page in pages(served, **query) for event in listed(page)]
 
 
 @given(
@@ -62,8 +62,8 @@ def test_every_way_of_listing_gives_the_same_events_once(
     *, size: int, order: Order, ending: Ending, compare: Compare, empty_pages: int, seed: int
 ) -> None:
     served = backend(order=order, ending=ending, compare=compare, empty_pages=empty_pages, seed=seed)
-    found = everything(served, limit=str(size))
-    assert sorted(found) == IDS
+    result = everything(served, limit=str(size))
+    assert sorted(result) == IDS
 
 
 @given(
@@ -119,14 +119,14 @@ def test_last_page_spells_its_cursor_by_setting(ending: Ending, last: dict[str, 
 
 
 def test_empty_pages_with_a_cursor_come_before_every_page() -> None:
-    found = pages(backend(empty_pages=2), limit="20")
-    assert [page["count"] for page in found] == [0, 0, 20, 0, 0, 20]
-    assert len({page["cursor"] for page in found[:-1]}) == 5
+    listing = pages(backend(empty_pages=2), limit="20")
+    assert [page["count"] for page in listing] == [0, 0, 20, 0, 0, 20]
+    assert len({page["cursor"] for page in listing[:-1]}) == 5
 
 
 def test_a_listing_of_nothing_has_its_empty_pages_too_and_ends() -> None:
-    found = pages(backend(empty_pages=3), k="unheard of")
-    assert [page["count"] for page in found] == [0, 0, 0, 0]
+    listing = pages(backend(empty_pages=3), k="unheard of")
+    assert [page["count"] for page in listing] == [0, 0, 0, 0]
 
 
 def test_cursors_hold_their_place_while_events_are_added() -> None:
@@ -213,7 +213,7 @@ def counting_sorts(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return read
 
 
-def test_pages_of_a_long_listing_do_not_sort_it_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_of_a_long_listing_do_not_sort_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store()
     store.add(SITE, ({"e": {"k": "A"}, "t": t, "n": 0} for t in range(3000)))
     read = counting_sorts(store, monkeypatch)

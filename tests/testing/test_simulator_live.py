@@ -30,13 +30,13 @@ class Clock:
 
 def followed(history: LiveHistory, clock: Clock, seconds: int, step: int = 60) -> dict[str, list[Event]]:
     """Everything that comes within some seconds, asked for in steps; nothing comes before it was collected."""
-    found: dict[str, list[Event]] = {name: [] for name in history.events}
+    arrived: dict[str, list[Event]] = {name: [] for name in history.events}
     for _ in range(0, seconds, step):
         before, clock.time = clock.time, clock.time + step
         for name, events in history.news().items():
             assert all(before < event["a"] <= clock.time for event in events)
-            found[name] += events
-    return found
+            arrived[name] += events
+    return arrived
 
 
 def event_key(event: Event) -> tuple[int, int]:
@@ -73,10 +73,10 @@ def test_its_past_is_served_alone_until_something_is_collected() -> None:
 def test_at_its_own_speed_it_goes_on_as_the_day_was_made() -> None:
     day, clock = History(until=MIDNIGHT + DAY, days=8), Clock()
     history = LiveHistory(clock=clock)
-    found = followed(history, clock, DAY // 2 - 1)
+    arrived = followed(history, clock, DAY // 2 - 1)
     for name, events in day.events.items():
-        assert sorted(ids(history.events[name] + found[name])) == ids(events)
-        assert all(event in events for event in found[name])
+        assert sorted(ids(history.events[name] + arrived[name])) == ids(events)
+        assert all(event in events for event in arrived[name])
 
 
 @pytest.mark.parametrize("speed", [1, 60.5, 600, 86_400])
@@ -85,14 +85,14 @@ def test_at_its_own_speed_it_goes_on_as_the_day_was_made() -> None:
 def test_ids_are_unique_and_ascending_as_recorded_at_any_speed(speed: float, seed: int, began: int) -> None:
     clock = Clock(began)
     history = LiveHistory(seed=seed, connectors=2, days=3, speed=speed, incidents=["outage", "crash"], clock=clock)
-    found = followed(history, clock, int(4 * DAY / speed) + 1, step=max(1, int(3600 / speed)))
+    arrived = followed(history, clock, int(4 * DAY / speed) + 1, step=max(1, int(3600 / speed)))
     for name, past in history.events.items():
         known = ids(past)
-        assert len({*known, *ids(found[name])}) == len(known) + len(found[name])
-        ahead = sorted(key for key in ids(found[name]) if key[0] > began)
+        assert len({*known, *ids(arrived[name])}) == len(known) + len(arrived[name])
+        ahead = sorted(key for key in ids(arrived[name]) if key[0] > began)
         # Of the last day, what was recorded before may yet be collected.
         assert all((t, n - 1) in ahead for t, n in ahead if n and t < began + 3 * DAY / speed)
-        assert all(event["t"] <= event["a"] for event in found[name])
+        assert all(event["t"] <= event["a"] for event in arrived[name])
 
 
 def test_faster_future_is_the_same_but_closer() -> None:
@@ -116,8 +116,8 @@ def test_faster_future_is_the_same_but_closer() -> None:
 def test_it_has_no_end_and_incidents_go_on_to_happen() -> None:
     clock = Clock()
     history = LiveHistory(days=4, speed=86_400, incidents=["unfinished_upgrade", "failed_upgrade"], clock=clock)
-    found = followed(history, clock, 40, step=1)
-    kinds = [event["e"]["k"] for events in found.values() for event in events]
+    arrived = followed(history, clock, 40, step=1)
+    kinds = [event["e"]["k"] for events in arrived.values() for event in events]
     assert len(kinds) > 40 * 3 * 250
     assert kinds.count("FinishUpgradeFailure") in range(9, 12)
 

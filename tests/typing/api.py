@@ -96,10 +96,10 @@ async def frames(client: Client) -> None:
 async def following(client: Client) -> None:
     follower = client.follow_events(["c"], since="1h", interval=30, lookback=timedelta(hours=24), kind=events.Init)
     assert_type(follower, Follower[EventMetadata])
-    async for each in follower:
-        assert_type(each, FollowedEvent[EventMetadata])
-        assert_type(each.connector_id, str)
-        assert_type(each.late, bool)
+    async for event in follower:
+        assert_type(event, FollowedEvent[EventMetadata])
+        assert_type(event.connector_id, str)
+        assert_type(event.late, bool)
     async for batch in follower.once().batches():
         assert_type(batch, Batch[EventMetadata])
         assert_type(batch.items, tuple[FollowedEvent[EventMetadata], ...])
@@ -170,15 +170,15 @@ async def archive(client: Client) -> None:
         assert_type(await archive.prune(before="90d"), int)
 
 
-def checkpoint(client: Client, kept: Checkpoint) -> None:
-    assert_type(Checkpoint.from_json(kept.to_json()), Checkpoint)
-    assert_type(kept.connector_id, str)
-    assert_type(kept.since, int)
-    assert_type(kept.until, int)
-    assert_type(kept.kind, str | tuple[str, ...] | None)
-    assert_type(kept.cursor, str | None)
-    assert_type(kept.finished, bool)
-    client.list_events(kept.connector_id, since=kept.since, until=kept.until, kind=kept.kind, checkpoint=kept)
+def checkpoint(client: Client, saved: Checkpoint) -> None:
+    assert_type(Checkpoint.from_json(saved.to_json()), Checkpoint)
+    assert_type(saved.connector_id, str)
+    assert_type(saved.since, int)
+    assert_type(saved.until, int)
+    assert_type(saved.kind, str | tuple[str, ...] | None)
+    assert_type(saved.cursor, str | None)
+    assert_type(saved.finished, bool)
+    client.list_events(saved.connector_id, since=saved.since, until=saved.until, kind=saved.kind, checkpoint=saved)
 
 
 async def failing_fleet(client: Client) -> None:
@@ -187,9 +187,9 @@ async def failing_fleet(client: Client) -> None:
     except FleetError as error:
         assert_type(error.errors, Mapping[str, CfEventsError])
         assert_type(error.exceptions, tuple[CfEventsError | ExceptionGroup[CfEventsError], ...])
-        for name, each in error.errors.items():
+        for name, exception in error.errors.items():
             assert_type(name, str)
-            assert_type(each.checkpoint, Checkpoint | None)
+            assert_type(exception.checkpoint, Checkpoint | None)
 
 
 async def single(client: Client, event: EventMetadata) -> str:

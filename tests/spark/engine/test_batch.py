@@ -34,7 +34,7 @@ def listed(simulator: Simulator, connectors: list[str], **window: Any) -> pa.Tab
 
     async def main() -> list[pa.Table]:
         async with Client(**simulator.client_options) as client:
-            return [await client.list_events(each, **window).to_arrow() for each in connectors]
+            return [await client.list_events(connector, **window).to_arrow() for connector in connectors]
 
     return in_order(pa.concat_tables(asyncio.run(main()), promote_options="permissive"))
 

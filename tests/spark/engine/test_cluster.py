@@ -47,7 +47,7 @@ def expected(simulator: Simulator) -> list[list[str]]:
     """All that there is to read."""
     assert simulator.history is not None
     events = simulator.history.events
-    return sorted([connector, f"{each['t']}.{each['n']}"] for connector in events for each in events[connector])
+    return sorted([connector, f"{event['t']}.{event['n']}"] for connector in events for event in events[connector])
 
 
 def test_executors_share_the_quota_and_hide_the_token(small: Simulator, two: Cluster, tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_executors_share_the_quota_and_hide_the_token(small: Simulator, two: Clu
     assert rows(start(small, two, tmp_path, requests=60, period="3s")) == expected(small)
     assert small.refused == 0
     logs = [list(worker.folder.glob("work/app-*/*/stderr")) for worker in two.workers]
-    assert all(any("Finished task" in log.read_text() for log in each) for each in logs)
+    assert all(any("Finished task" in log.read_text() for log in paths) for paths in logs)
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in written if small.api_token.encode() in path.read_bytes()] == []
 

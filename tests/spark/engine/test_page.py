@@ -14,8 +14,8 @@ PAGE = Path(__file__).parents[3] / "docs" / "spark.md"
 
 
 def test_examples_of_the_page_run(tmp_path: Path) -> None:
-    found = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    (tmp_path / "page.py").write_text("\n".join(found))
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "page.py").write_text("\n".join(blocks))
     history = History(connectors=["connector-id", "another-one"], days=3)
     with SimulatorThread(Simulator(history=history, quota=10**7, max_page_size=1000)) as simulator:
         (tmp_path / "secrets").mkdir()
@@ -29,5 +29,5 @@ def test_examples_of_the_page_run(tmp_path: Path) -> None:
             check=False,
         )
     assert done.returncode == 0, done.stderr[-5000:]
-    assert len(found) >= 5
+    assert len(blocks) >= 5
     assert "Reconcile" in done.stdout

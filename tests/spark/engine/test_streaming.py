@@ -31,7 +31,7 @@ def history(begin: int, count: int) -> Iterator[tuple[str, dict[str, Any]]]:
         lag = random.uniform(5, 300) if random.random() < 1 / 3 else random.uniform(0, 2)
         event = {"e": {"k": "Init"}, "t": recorded, "n": number, "a": int(recorded + lag)}
         events.append((random.choice(CONNECTORS), event))
-    return iter(sorted(events, key=lambda each: each[1]["a"]))
+    return iter(sorted(events, key=lambda pair: pair[1]["a"]))
 
 
 class Run:
@@ -66,7 +66,7 @@ class Run:
 
     def batches(self, what: str) -> int:
         """How many batches have got as far as a log of the checkpoint."""
-        return len([each for each in (self.folder / "checkpoint" / what).glob("*") if each.name.isdecimal()])
+        return len([path for path in (self.folder / "checkpoint" / what).glob("*") if path.name.isdecimal()])
 
     def kill_one(self, number: int) -> None:
         """Start one and kill it: at a moment at random, or between a batch's read and its commit."""
