@@ -504,3 +504,20 @@ def test_estimate_without_events_expects_none() -> None:
     """Without a sample no events are expected."""
     rate = RateEstimate()
     assert (rate.estimate(0, 10**9), rate.end(7, 100)) == (0, 7)
+
+
+def test_quiet_part_costs_no_request() -> None:
+    """The part of a window in which events are rare is not cut into slices."""
+    case = Case(VirtualAPI(made(BEGIN + number for number in range(0, DAY, 40))), DAY, 8)
+    longer = Case(case.api, 2 * DAY, 8)
+    assert longer.listed(quiet_from=BEGIN + DAY).requests <= case.listed().requests + 1
+
+
+def test_quiet_part_that_is_crowded_is_cut() -> None:
+    """A part that was taken for quiet and is not, such as that of a clock that is ahead, is listed in slices too."""
+    times = [BEGIN + number for number in range(0, DAY, 400)] + [BEGIN + DAY + number for number in range(0, DAY, 10)]
+    case = Case(VirtualAPI(made(times)), 2 * DAY, 8)
+    listed = case.listed(quiet_from=BEGIN + DAY)
+    assert listed.events == case.expected
+    assert listed.requests <= case.allowed
+    assert listed.rounds <= case.api.pages(case.window) / 2

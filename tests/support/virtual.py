@@ -146,6 +146,7 @@ def list_virtually(
     differing: Random | None = None,
     work: float = 0.0,
     slices: int | None = None,
+    quiet_from: float = math.inf,
 ) -> Listed:
     """List as `iter_slices` does.
 
@@ -156,9 +157,10 @@ def list_virtually(
         differing: Where the requests' lengths come from; each takes one round without it.
         work: Rounds that the caller works on each slice.
         slices: After how many slices the caller ends it.
+        quiet_from: From when on events are said to be rare, in seconds since the Unix epoch.
     """
     since = start.since if start.reached is None else max(start.since, start.reached - 1)
-    run = _Run(api, Planner(TimeWindow(since, start.until), concurrency), Listed(), differing)
+    run = _Run(api, Planner(TimeWindow(since, start.until), concurrency, quiet_from=quiet_from), Listed(), differing)
     reached, before, listed = start, set(start.delivered), run.listed
     while not reached.finished and len(listed.keys) != slices:
         run.receive(listed.rounds)
