@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cfevents._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from cfevents import events as events
     from cfevents._client import Client
     from cfevents._following.checkpoint import FollowCheckpoint
     from cfevents._following.follower import Batch, Follower

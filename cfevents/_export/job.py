@@ -38,6 +38,7 @@ class ChunkSource(Protocol):
 
     def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
         """Yield the events of a connector after the progress's position, ascending."""
+        raise NotImplementedError
 
 
 @frozen

@@ -72,7 +72,8 @@ class Answer:
     """The answer to a check's question, with its values."""
 
     def __init__(self, verdict: Verdict, found: str, advice: str | None = None, /, **values: Any) -> None:
-        self.verdict, self.found, self.advice, self.values = verdict, found, advice, values
+        self.verdict: Verdict = verdict
+        self.found, self.advice, self.values = found, advice, values
 
 
 @define(eq=False)

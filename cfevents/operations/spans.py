@@ -88,7 +88,8 @@ def _pairs(records: list[Record]) -> Iterator[tuple[Operation, Record | None, Re
             starts[operation] = record
         elif finish := _FINISHES.get(record.kind):
             yield finish[0], starts.pop(finish[0], None), record
-    yield from ((operation, start, None) for operation, start in starts.items())
+    for operation, start in starts.items():
+        yield operation, start, None
 
 
 def _to_span(operation: Operation, connector_id: str | None, start: Record | None, finish: Record | None) -> Span:

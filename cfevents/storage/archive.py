@@ -33,10 +33,12 @@ class SupportsFollow(Protocol):
     @property
     def fleet(self) -> Callable[[], Fleet]:
         """All connectors of the account."""
+        raise NotImplementedError
 
     @property
     def follow_events(self) -> Callable[..., Follower[EventMetadata]]:
         """A function that follows connectors."""
+        raise NotImplementedError
 
 
 class _Databases(NamedTuple):
