@@ -167,7 +167,7 @@ def _require_type(raw: Any, cls: type[S]) -> S:
 
 
 def _integer(raw: Any, _: Any, max_bits: int = 63) -> int:
-    if _require_type(raw, int).bit_length() > max_bits:
+    if not -(2**max_bits) <= _require_type(raw, int) < 2**max_bits:
         raise ValueError(f"expected a smaller number than {short_repr(raw)}")
     return cast("int", raw)
 
