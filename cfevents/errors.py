@@ -210,4 +210,4 @@ class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):
 # Users import the classes from cfevents, and a traceback names that.
 for _class in [value for value in globals().values() if isinstance(value, type) and value.__module__ == __name__]:
     _class.__module__ = "cfevents"
-del _class  # pyright: ignore[reportPossiblyUnbound]
+del _class  # pyright: ignore[reportPossiblyUnboundVariable]
