@@ -15,7 +15,7 @@ _TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527),
 @set_module("cfevents")
 @frozen
 class Retry:
-    """How often, and how long, a request is retried.
+    """The number of attempts of a request, and the waits between them.
 
     Raises:
         TypeError: An argument is not a number.
