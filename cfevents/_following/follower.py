@@ -99,11 +99,9 @@ class Follower(Generic[T]):
             AuthenticationError: The API has not accepted the credentials for anything so far.
             ConfigurationError: The client was closed.
         """
-        async with aclosing(self._results()) as results:
-            async for result in results:
-                after = self._reached.with_connector(result.connector_id, result.after)
-                yield Batch(result.items, after)
-                self._reached = after
+        async with aclosing(self._polls()) as polls:
+            async for _, batch in polls:
+                yield batch
 
     async def __aiter__(self) -> AsyncGenerator[FollowedEvent[T], None]:
         """Yield event by event; raises as `batches` does."""
@@ -113,6 +111,17 @@ class Follower(Generic[T]):
                     self._present = result, delivered
                     yield event
                 self._reached, self._present = self._reached.with_connector(result.connector_id, result.after), None
+
+    def _with_poll_ends(self) -> "Follower[T]":
+        """Return a follower whose `_polls` yield the end of each poll too, as a result without events."""
+        return Follower(self._members, self._options._replace(has_poll_ends=True), self.checkpoint)
+
+    async def _polls(self) -> AsyncGenerator[tuple[PollResult, Batch[T]], None]:
+        async with aclosing(self._results()) as results:
+            async for result in results:
+                after = self._reached.with_connector(result.connector_id, result.after)
+                yield result, Batch(result.items, after)
+                self._reached = after
 
     async def aclose(self) -> None:
         """End it: a loop that iterates it ends too."""

@@ -37,6 +37,7 @@ class FollowOptions(NamedTuple):
     lookback: float  # how late an event may be collected
     payloads: tuple[int, tuple[str, ...]] | None = None  # how many to get at a time, and the kinds that have one
     once: bool = False  # whether following ends after one poll of each connector
+    has_poll_ends: bool = False  # whether the end of a poll is a result too
     random: Callable[[], float] = random
 
 
@@ -47,6 +48,9 @@ class PollResult(NamedTuple):
     events: Sequence[EventMetadata]
     items: tuple[FollowedEvent[Any], ...]  # the same events as they are delivered
     after: Watermark
+    ended: float | None = None
+    """Where the result stands for the end of its poll, without events: when the poll began. What was collected by then
+    has been delivered."""
 
 
 class Poll:
@@ -64,8 +68,8 @@ class Poll:
         self.mark = mark  # the watermark once the events that were yielded are delivered
         self.pages = 0  # that were listed
         self.is_behind = False  # whether there may be more events: more than a page was listed, and most of it was new
-        self._began = now()
-        since, until = mark.window(math.inf if due.deep else options.overlap, self._began)
+        self.began = now()
+        since, until = mark.window(math.inf if due.deep else options.overlap, self.began)
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)
         self._query = evolve(options.query, start=start)
         self._get_connection, self._payloads = get_connection, options.payloads
@@ -104,7 +108,7 @@ class Poll:
         loop, mark, pending, failure = asyncio.get_running_loop(), self.mark, list[EventMetadata](), None
         max_events, yielded_at = MAX_BATCH_EVENTS if self._payloads is None else MAX_BATCH_DETAILS, loop.time()
         # The future is listed too, where few appliances have events.
-        slices = iter_slices(self._get_connection, self._query, limit=LENIENT, quiet_from=self._began, every_kind=True)
+        slices = iter_slices(self._get_connection, self._query, limit=LENIENT, quiet_from=self.began, every_kind=True)
         async with aclosing(slices) as pages:
             try:
                 async for page in pages:
@@ -147,7 +151,7 @@ class Poll:
 
     def _prune(self, mark: Watermark, until: float) -> Watermark:
         # What is collected from the beginning of this poll on is left to the next one.
-        return mark if self._keep_s is None else mark.prune_before(min(until, self._began) - self._keep_s)
+        return mark if self._keep_s is None else mark.prune_before(min(until, self.began) - self._keep_s)
 
 
 def _pop_batch(pending: list[EventMetadata], max_events: int) -> list[EventMetadata]:

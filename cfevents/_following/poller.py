@@ -167,6 +167,8 @@ class Poller:
                 await self._results.put(result)
                 self._marks[connector_id] = result.after
         self._marks[connector_id] = poll.mark
+        if self._options.has_poll_ends:
+            await self._results.put(PollResult(connector_id, (), (), poll.mark, poll.began))
 
     def _on_poll_failed(
         self, due: DueConnector, status: ConnectorStatus, error: errors.CfEventsError, *, answered: bool

@@ -2,6 +2,7 @@
 
 from cfevents.storage.archive import Archive
 from cfevents.storage.archived_stream import ArchivedStream
+from cfevents.storage.extents import Extent
 from cfevents.storage.ndjson import NDJSONFile
 
-__all__ = ["Archive", "ArchivedStream", "NDJSONFile"]
+__all__ = ["Archive", "ArchivedStream", "Extent", "NDJSONFile"]

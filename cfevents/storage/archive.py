@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from cfevents.errors import ArchiveError
 from cfevents.events import KindFilter
 from cfevents.storage import queries
 from cfevents.storage.archived_stream import ArchivedStream
+from cfevents.storage.extents import Extent, store_extent
 from cfevents.storage.queries import LISTED, PAYLOAD, Row
 from cfevents.storage.sqlite import Database
 
@@ -143,8 +144,7 @@ class Archive:
             ArchiveError: The batch could not be stored; nothing of it is.
         """
         self._check_account(validate_type("batch", batch, Batch).checkpoint.account_id)
-        store = partial(queries.store_batch, batch=batch, since={}, details=False)
-        return await self._require_open().writer.write(store)
+        return await self._require_open().writer.write(partial(queries.append_batch, batch=batch))
 
     async def sync(
         self,
@@ -196,20 +196,25 @@ class Archive:
         self._syncs.add(sync := _Sync())
         try:
             checkpoint, starts = await self._require_open().writer.write(plan_sync)
-            follower: Follower[Any] = follow_events(checkpoint=checkpoint)
+            follower: Follower[Any] = follow_events(checkpoint=checkpoint)._with_poll_ends()
             follower = follower.details() if details else follower
             sync.follower = follower if follow else follower.once()
-            store = partial(queries.store_batch, since=starts, details=details)
-            return 0 if sync.is_ended else await self._fill(sync.follower, store)
+            return 0 if sync.is_ended else await self._fill(sync.follower, starts, details=details)
         finally:
             self._syncs.discard(sync)
             sync.has_ended.set()
 
-    async def _fill(self, follower: Follower[Any], store: Callable[..., int]) -> int:
-        new = 0
-        async with aclosing(follower.batches()) as batches:
-            async for batch in batches:
-                new += await self._require_open().writer.write(partial(store, batch=batch))
+    async def _fill(self, follower: Follower[Any], starts: Mapping[str, int], *, details: bool) -> int:
+        store, new = partial(queries.store_batch, since=starts, details=details), 0
+        async with aclosing(follower._polls()) as polls:
+            async for result, batch in polls:
+                write = self._require_open().writer.write
+                if result.ended is None:
+                    new += await write(partial(store, batch=batch))
+                else:
+                    name, request = result.connector_id, batch.checkpoint
+                    since, until = starts.get(name, request.since), result.ended
+                    await write(partial(store_extent, request=request, connector_id=name, since=since, until=until))
         return new
 
     def list_events(
@@ -274,12 +279,23 @@ class Archive:
         return [detail.recorded for detail in details if detail.recorded is not None]
 
     async def list_connectors(self) -> list[str]:
-        """Return the ids of the connectors that have events.
+        """Return the ids of the connectors that have events, or had none when they were asked.
 
         Raises:
             ArchiveError: The archive cannot be read.
         """
         return await self._require_open().reader.run(partial(queries.connectors, account_id=self._account_id))
+
+    async def extents(self) -> dict[str, Extent | None]:
+        """Return the time of which the archive has all events, for each connector that `list_connectors` returns.
+
+        None stands for a connector whose first fill did not end: it is under way, was interrupted, or was of some
+        kinds only. After `append`, an extent ends with the last event that came.
+
+        Raises:
+            ArchiveError: The archive cannot be read.
+        """
+        return await self._require_open().reader.run(partial(queries.extents, account_id=self._account_id))
 
     async def prune(self, *, before: TimeLike) -> int:
         """Remove the events that were recorded before a time, of all accounts where none was given; the file shrinks.

@@ -15,6 +15,7 @@ from cfevents._protocol.converter import structure, unstructure
 from cfevents._protocol.fast_path import OWN_TEXT
 from cfevents.errors import ArchiveError, CfEventsError
 from cfevents.events import Event
+from cfevents.storage.extents import Extent, extend_extent, forget_extent, read_extents
 
 Value: TypeAlias = str | bytes | int | float | None
 Row: TypeAlias = tuple[Value, ...]
@@ -96,6 +97,18 @@ def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mappin
     return new
 
 
+def append_batch(connection: sqlite3.Connection, batch: Batch[Any]) -> int:
+    """Store a batch of a follower of the user's in the open transaction; return how many of its events are new."""
+    new = store_batch(connection, batch, {}, details=False)
+    collected = {item.connector_id: 0.0 for item in batch.items}
+    for item in batch.items:
+        event = item.event.metadata if isinstance(item.event, EventDetail) else item.event
+        collected[item.connector_id] = max(collected[item.connector_id], event.collected_ts)
+    for connector_id, until in collected.items():
+        extend_extent(connection, batch.checkpoint, connector_id, until)
+    return new
+
+
 def _listed_row(account_id: str, item: FollowedEvent[Any]) -> Row:
     event = item.event.metadata if isinstance(item.event, EventDetail) else item.event
     times = event.recorded_ts, event.sequence, event.collected_ts
@@ -162,6 +175,8 @@ def plan_sync(
         # One that is known from a later time on lacks the events before it, and restarts.
         if name not in known or (is_since_given and known[name].since > since):
             plan[name] = _checkpoint_of(name, request, since)
+            if name in known:
+                forget_extent(connection, request, name)
             store_checkpoint(connection, plan[name], details=details)
     if account := plan.get(_ACCOUNT_ROW):
         # A connector without a row is new, or it was silent since the account was followed.
@@ -189,10 +204,11 @@ def select_events(
 def _account(connection: sqlite3.Connection, account_id: str | None) -> str | None:
     if account_id is not None:
         return account_id
-    # Those that have events: an id that was mistyped once has none.
+    # Those that have events, or were asked with success: an id that was mistyped once was not.
     rows = connection.execute(
         "SELECT DISTINCT account_id FROM checkpoints AS known "
-        "WHERE EXISTS (SELECT 1 FROM events WHERE account_id = known.account_id)"
+        "WHERE EXISTS (SELECT 1 FROM events WHERE account_id = known.account_id) "
+        "UNION SELECT account_id FROM extents"
     )
     accounts = [name for (name,) in rows]
     if len(accounts) > 1:
@@ -201,13 +217,21 @@ def _account(connection: sqlite3.Connection, account_id: str | None) -> str | No
 
 
 def connectors(connection: sqlite3.Connection, account_id: str | None) -> list[str]:
-    """Return the connectors of an account that have events."""
+    """Return the connectors of an account that have events, or were asked with success."""
+    account = _account(connection, account_id)
     rows = connection.execute(
         "SELECT DISTINCT connector_id FROM checkpoints AS known WHERE account_id = ? AND EXISTS (SELECT 1 FROM events "
-        "WHERE account_id = known.account_id AND connector_id = known.connector_id) ORDER BY connector_id",
-        (_account(connection, account_id),),
+        "WHERE account_id = known.account_id AND connector_id = known.connector_id) "
+        "UNION SELECT connector_id FROM extents WHERE account_id = ? ORDER BY connector_id",
+        (account, account),
     )
     return [name for (name,) in rows]
+
+
+def extents(connection: sqlite3.Connection, account_id: str | None) -> dict[str, Extent | None]:
+    """Return the extent of each of `connectors`; None where reading it has not ended once."""
+    known = read_extents(connection, _account(connection, account_id))
+    return {connector_id: known.get(connector_id) for connector_id in connectors(connection, account_id)}
 
 
 def account_connectors(connection: sqlite3.Connection, account_id: str | None) -> list[tuple[str, str]]:

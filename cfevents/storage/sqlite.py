@@ -42,6 +42,16 @@ _VERSION_1 = (
         PRIMARY KEY (account_id, connector_id, kind, details)
     ) WITHOUT ROWID
     """,
+    """
+    CREATE TABLE extents (
+        account_id TEXT NOT NULL,
+        connector_id TEXT NOT NULL,
+        kind TEXT NOT NULL,  -- JSON, as above
+        since_ts NOT NULL,  -- seconds since the Unix epoch: events recorded earlier were not requested
+        until_ts NOT NULL,  -- likewise: what was collected by then is stored
+        PRIMARY KEY (account_id, connector_id, kind)
+    ) WITHOUT ROWID
+    """,
 )
 
 MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1,)

@@ -127,7 +127,7 @@ def test_the_parameters_of_the_places_to_put_events_are_these() -> None:
     def parameters(call: object) -> list[str]:
         return [name for name in inspect.signature(call).parameters if name != "self"]  # type: ignore[arg-type]
 
-    assert storage.__all__ == ["Archive", "ArchivedStream", "NDJSONFile"]
+    assert storage.__all__ == ["Archive", "ArchivedStream", "Extent", "NDJSONFile"]
     assert parameters(storage.NDJSONFile) == ["path", "checkpoint"]
     assert parameters(storage.Archive) == ["path", "account_id", "timeout"]
     assert parameters(storage.Archive.sync) == [

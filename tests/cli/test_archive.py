@@ -100,11 +100,10 @@ def test_get_from_an_archive_of_several_does_not_offer_all(account: "Simulator",
 
 
 def test_what_an_archive_has_not_is_said_in_one_line(account: "Simulator", invoke: Invoke, path: str) -> None:
-    account.add("site-2")
     result = invoke("list", "--archive", path)
     assert result.exit_code == 2
     assert "does not exist" in result.stderr
-    invoke("archive", path, "site-2")
+    invoke("archive", path, "mistyped")
     result = invoke("list", "--archive", path)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "cfevents: the archive is empty: 'cfevents archive PATH' fills it\n"

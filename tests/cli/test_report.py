@@ -221,8 +221,7 @@ def test_archive_of_several_needs_a_connector(troubled: Simulator, invoke: Invok
 
 
 def test_an_archive_without_events_says_how_it_is_filled(account: Simulator, invoke: Invoke, tmp_path: Path) -> None:
-    account.add("silent")
-    invoke("archive", str(tmp_path / "events.db"), "silent")
+    invoke("archive", str(tmp_path / "events.db"), "mistyped")
     result = invoke("report", "--all", "--archive", str(tmp_path / "events.db"))
     assert (result.exit_code, result.stdout) == (1, "")
     assert "'cfevents archive PATH' fills it" in result.stderr

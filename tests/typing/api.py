@@ -36,7 +36,7 @@ from cfevents import (
     structure,
     unstructure,
 )
-from cfevents.storage import Archive, ArchivedStream, NDJSONFile
+from cfevents.storage import Archive, ArchivedStream, Extent, NDJSONFile
 from cfevents.testing import History, Simulator
 
 
@@ -151,6 +151,7 @@ async def storing(client: Client) -> None:
 async def archive(client: Client) -> None:
     async with Archive("events.db", account_id="a", timeout=5) as archive:
         assert_type(archive, Archive)
+        assert_type(await archive.extents(), dict[str, Extent | None])
         assert_type(await archive.sync(client, since="30d", details=True), int)
         await archive.sync(client, "c", kind=events.Init, follow=True, interval="1min", lookback=timedelta(days=2))
         await archive.sync(client, client.fleet(["c"]))

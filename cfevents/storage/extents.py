@@ -1,0 +1,65 @@
+"""The time of which an archive has all events of a connector: from when on, and when it was last asked with success.
+
+Invariant: an extent ends where a poll began that listed everything, so whatever was collected by then is stored. One
+that does not touch the extent before it replaces that, since nothing is known of the time between them. A fill that
+did not end has no extent.
+"""
+
+import json
+import sqlite3
+from datetime import datetime
+
+from attrs import frozen
+
+from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._public import set_module
+from cfevents._time import to_datetime
+
+_ALL_KINDS = json.dumps(None)
+_EXTENT_KEY = "account_id = ? AND connector_id = ? AND kind = ?"
+
+
+@set_module("cfevents.storage")
+@frozen
+class Extent:
+    """The time of which an archive has all events of a connector."""
+
+    since: datetime
+    """Events recorded earlier were not requested."""
+
+    until: datetime
+    """When the connector was last asked with success. What was collected by then is in the archive."""
+
+
+def store_extent(
+    connection: sqlite3.Connection, request: FollowCheckpoint, connector_id: str, since: int, until: float
+) -> None:
+    """Store that everything of a connector was read that was recorded from a time on and collected by another."""
+    key = request.account_id, connector_id, json.dumps(request.kind)
+    known = connection.execute(f"SELECT since_ts, until_ts FROM extents WHERE {_EXTENT_KEY}", key).fetchone()  # noqa: S608
+    if known is not None and since <= known[1]:
+        since = min(since, known[0])
+    connection.execute("INSERT OR REPLACE INTO extents VALUES (?, ?, ?, ?, ?)", (*key, since, until))
+
+
+def extend_extent(connection: sqlite3.Connection, request: FollowCheckpoint, connector_id: str, until: float) -> None:
+    """Store that a connector was read by a follower of the user's up to an event that was collected at a time."""
+    key = request.account_id, connector_id, json.dumps(request.kind)
+    known = connection.execute(f"SELECT until_ts FROM extents WHERE {_EXTENT_KEY}", key).fetchone()  # noqa: S608
+    end = until if known is None else max(until, known[0])
+    store_extent(connection, request, connector_id, request.since, end)
+
+
+def forget_extent(connection: sqlite3.Connection, request: FollowCheckpoint, connector_id: str) -> None:
+    """Remove the extent of a connector that is read again from an earlier time on."""
+    key = request.account_id, connector_id, json.dumps(request.kind)
+    connection.execute(f"DELETE FROM extents WHERE {_EXTENT_KEY}", key)  # noqa: S608
+
+
+def read_extents(connection: sqlite3.Connection, account_id: str | None) -> dict[str, Extent]:
+    """Return the extents of an account's connectors, for events of all kinds."""
+    rows = connection.execute(
+        "SELECT connector_id, since_ts, until_ts FROM extents WHERE account_id = ? AND kind = ?",
+        (account_id, _ALL_KINDS),
+    )
+    return {name: Extent(to_datetime(since), to_datetime(until)) for name, since, until in rows}
