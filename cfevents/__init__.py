@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from cfevents._listing.details import Details
     from cfevents._listing.fleet import Fleet, FleetStream
     from cfevents._listing.stream import EventStream
-    from cfevents._model.api import Connector, Device, EventId, EventMetadata, RecordedEvent
+    from cfevents._model.api import (
+        Connector,
+        Device,
+        EventId,
+        EventMetadata,
+        Interrupt,
+        InterruptOptions,
+        RecordedEvent,
+    )
     from cfevents._model.checkpoint import Checkpoint
     from cfevents._model.results import EventDetail, FleetEvent, FollowedEvent, Page
     from cfevents._protocol.converter import structure, unstructure
@@ -82,6 +90,8 @@ __all__ = [
     "FollowedEvent",
     "Follower",
     "InternalServerError",
+    "Interrupt",
+    "InterruptOptions",
     "NotFoundError",
     "Page",
     "PaginationError",
@@ -107,7 +117,7 @@ _MODULES = {
     "_listing.details": ["Details"],
     "_listing.fleet": ["Fleet", "FleetStream"],
     "_listing.stream": ["EventStream"],
-    "_model.api": ["Connector", "Device", "EventId", "EventMetadata", "RecordedEvent"],
+    "_model.api": ["Connector", "Device", "EventId", "EventMetadata", "Interrupt", "InterruptOptions", "RecordedEvent"],
     "_model.checkpoint": ["Checkpoint"],
     "_model.results": ["EventDetail", "FleetEvent", "FollowedEvent", "Page"],
     "_protocol.converter": ["structure", "unstructure"],

@@ -15,7 +15,7 @@ from cfevents._http.transport import Transport, TransportOptions
 from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import EventStream
-from cfevents._model.api import Connector, EventMetadata, EventReference, RecordedEvent, event_id
+from cfevents._model.api import Connector, EventMetadata, EventReference, Interrupt, RecordedEvent, event_id
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._public import set_module
 from cfevents._secrets import mask, mask_values
@@ -266,6 +266,14 @@ class Client:
     async def list_connectors(self, *, timeout: float | None = None) -> list[Connector]:
         """List the connectors of the account."""
         timeout, request = validate_timeout(timeout), self._endpoints.list_connectors()
+        return (await self._get_connection().request(request, timeout)).result
+
+    async def list_interrupts(self, connector_id: str, *, timeout: float | None = None) -> list[Interrupt]:
+        """List the restarts, reboots and shutdowns of a connector that somebody ordered, in the API's order.
+
+        Events alone cannot say whether a start without a stop was a crash or an order; `operations.report` takes these.
+        """
+        timeout, request = validate_timeout(timeout), self._endpoints.list_interrupts(connector_id)
         return (await self._get_connection().request(request, timeout)).result
 
     def _get_connection(self) -> Connection:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import field, fields, frozen
 
@@ -271,6 +271,51 @@ class Connector:
 
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Everything else that was sent with it, the ``interrupt_window_*`` fields among them."""
+
+
+@set_module("cfevents")
+@frozen
+class InterruptOptions:
+    """The options of an operation that somebody ordered."""
+
+    purge: bool | None = None
+    """True where the connector's persistent state is deleted too."""
+
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    """Everything else that was sent with them."""
+
+
+InterruptOperation: TypeAlias = Literal["restart", "reboot", "shutdown"]
+
+
+@set_module("cfevents")
+@frozen
+class Interrupt:
+    """A restart, reboot or shutdown of a connector that somebody ordered. Times are text, as the API sends them."""
+
+    submitted_at: str
+    """Time it was ordered, ISO 8601."""
+
+    triggered_at: str | None = None
+    """Time the connector executed it, ISO 8601; None while it is pending."""
+
+    restart: InterruptOptions | None = None
+    """The options of a restart of its services."""
+
+    reboot: InterruptOptions | None = None
+    """The options of a reboot."""
+
+    shutdown: InterruptOptions | None = None
+    """The options of a shutdown, which lasts until somebody turns it on again."""
+
+    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    """Everything else that was sent with it, such as an operation that is not documented."""
+
+    @property
+    def operation(self) -> InterruptOperation | None:
+        """The operation: ``"restart"``, ``"reboot"`` or ``"shutdown"``; None for one that is not documented."""
+        names: tuple[InterruptOperation, ...] = get_args(InterruptOperation)
+        return next((name for name in names if getattr(self, name) is not None), None)
 
 
 @frozen(eq=False, repr=False)

@@ -17,7 +17,7 @@ from cattrs import AttributeValidationNote, BaseValidationError, Converter, Iter
 from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from cfevents._model.api import INT64, WIRE_NAMES, Connector, EventMetadata, Listing, RecordedEvent, whole
+from cfevents._model.api import INT64, WIRE_NAMES, Connector, EventMetadata, Interrupt, Listing, RecordedEvent, whole
 from cfevents._protocol.fast_path import listing_hook
 from cfevents.errors import APIResponseError, CodedMessage
 from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
@@ -26,7 +26,7 @@ T = TypeVar("T")
 _Hook: TypeAlias = Callable[[Any, Any], Any]
 
 _KIND = "k"
-_STRUCTURED = (EventMetadata, RecordedEvent, Connector, CodedMessage, Event)
+_STRUCTURED = (EventMetadata, RecordedEvent, Connector, Interrupt, CodedMessage, Event)
 
 _log = logging.getLogger("cfevents")
 
@@ -40,7 +40,8 @@ def structure(raw: Any, cls: Any) -> Any:
 
     Args:
         raw: A JSON value as ``json.loads`` returns it.
-        cls: `EventMetadata`, `RecordedEvent`, `Connector`, `CodedMessage`, or `events.Event`, or a list of one.
+        cls: `EventMetadata`, `RecordedEvent`, `Connector`, `Interrupt`, `CodedMessage`, or `events.Event`, or a list
+            of one.
 
     Raises:
         APIResponseError: The value is not of the documented shape; ``place`` says where.

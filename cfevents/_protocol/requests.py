@@ -10,7 +10,7 @@ from urllib.parse import quote
 from attrs import define, frozen
 from yarl import URL
 
-from cfevents._model.api import Connector, EventId, Latest, Listing, RecordedEvent
+from cfevents._model.api import Connector, EventId, Interrupt, Latest, Listing, RecordedEvent
 from cfevents._time import TimeWindow
 from cfevents._validation import validate_path_segment
 from cfevents.errors import CfEventsError, ConfigurationError
@@ -88,6 +88,11 @@ class Endpoints:
     def list_connectors(self) -> Request[list[Connector]]:
         """List the account's connectors."""
         return Request(self._connectors_url(), list[Connector])
+
+    def list_interrupts(self, connector_id: str) -> Request[list[Interrupt]]:
+        """List the restarts, reboots and shutdowns of a connector that somebody ordered."""
+        path = validate_path_segment("connector_id", connector_id), "interrupts"
+        return Request(self._connectors_url(*path), list[Interrupt])
 
     def _events_url(self, connector_id: str, *rest: str) -> URL:
         return self._connectors_url(validate_path_segment("connector_id", connector_id), "telemetry", "events", *rest)

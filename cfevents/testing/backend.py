@@ -1,4 +1,4 @@
-"""The four calls of the API, from a decoded query to the result's JSON. No HTTP."""
+"""The calls of the API, from a decoded query to the result's JSON. No HTTP."""
 
 import base64
 import hashlib
@@ -107,9 +107,10 @@ class Backend:
         store: Store,
         connectors: Sequence[Mapping[str, Any]] | None = None,
         history: History | None = None,
+        interrupts: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     ) -> None:
         """Serve a store's events, and those that the history collects later."""
-        self._settings, self._store, self._history = settings, store, history
+        self._settings, self._store, self._history, self._interrupts = settings, store, history, interrupts or {}
         self._connectors = None if connectors is None else [dict(connector) for connector in connectors]
         # Pages of a long listing do not sort it again.
         self._sorted_events = lru_cache(maxsize=16)(self._sort_events)
@@ -125,6 +126,12 @@ class Backend:
         if self._connectors is not None:
             return self._connectors
         return [_describe_connector(name, self._store.newest(name, 3)) for name in self._store.connector_ids()]
+
+    def list_interrupts(self, connector_id: str) -> list[Mapping[str, Any]]:
+        """Return the result of List Interrupts: the history's, and those of the settings."""
+        self._check_connector(connector_id)
+        of_history = self._history.interrupts(connector_id) if self._history else []
+        return [*of_history, *self._interrupts.get(connector_id, ())]
 
     def list_events(self, connector_id: str, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the result of List Events."""

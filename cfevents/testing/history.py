@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cfevents._public import set_module
+from cfevents._time import format_iso, to_datetime
 from cfevents.testing import scenarios
 from cfevents.testing.appliance_life import ApplianceTimeline
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS, SLOTS_PER_DAY, Incident, RawEvent
@@ -78,6 +79,19 @@ class History:
     def news(self) -> Mapping[str, list[RawEvent]]:
         """Return the events that were collected since the last call, by connector id; a past has none."""
         return {}
+
+    def interrupts(self, connector_id: str) -> list[dict[str, Any]]:
+        """Return what was ordered of a connector so far, as *List Interrupts* sends it, oldest first."""
+        timeline, interrupts = self._timelines.get(connector_id), list[dict[str, Any]]()
+        for details in (incident.details for incident in (timeline.incidents if timeline else ())):
+            if "submitted_ts" in details and (submitted_at := self._text_if_past(details["submitted_ts"])):
+                triggered_at = self._text_if_past(details["triggered_ts"])
+                interrupt = {details["operation"]: {"purge": False}, "submitted_at": submitted_at}
+                interrupts.append(interrupt | ({"triggered_at": triggered_at} if triggered_at else {}))
+        return interrupts
+
+    def _text_if_past(self, ts: int) -> str | None:
+        return format_iso(to_datetime(ts))
 
     def _place_incidents(
         self, connector_ids: Collection[str], names: Collection[str], repeat: int = 0
@@ -176,6 +190,10 @@ class LiveHistory(History):
             timeline.plan_incidents(planned[connector_id])
             for _ in range(self.days):
                 yield from timeline.next_day()
+
+    def _text_if_past(self, ts: int) -> str | None:
+        moved = ts if ts <= self.until else self._closer(ts)
+        return super()._text_if_past(moved) if moved <= self._clock() else None
 
     def _closer(self, ts: int) -> int:
         # Rounded up: nothing moves into a second of the past, whose sequence numbers are taken.

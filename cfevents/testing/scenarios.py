@@ -95,8 +95,12 @@ class Incident:
 
 
 def boot(appliance: Appliance) -> RawEvent:
-    """Start the process; return its `Init`."""
+    """Boot the version that is blessed; return the `Init` of its process."""
     appliance.version = appliance.blessed
+    return _start_process(appliance)
+
+
+def _start_process(appliance: Appliance) -> RawEvent:
     init = appliance.record("Init")
     _start_up(appliance)
     return init
@@ -144,13 +148,14 @@ def upgrade(appliance: Appliance) -> None:
     appliance.blessed = appliance.version
 
 
-def _upgrade_on_trial(appliance: Appliance) -> _Evidence:
-    """Upgrade to the next version, which runs, but is not blessed yet."""
+def _upgrade_on_trial(appliance: Appliance, *, stops: bool = True) -> _Evidence:
+    """Upgrade to the next version, which runs, but is not blessed yet. The old one stops, or is just replaced."""
     version, url = _next_version(appliance)
     start = appliance.record("StartUpgrade", url=url)
     finish = appliance.record("FinishUpgradeSuccess", (20, 60))
-    appliance.record("HaLeave", (1, 3))
-    appliance.record("Leave", (0, 2))
+    if stops:
+        appliance.record("HaLeave", (1, 3))
+        appliance.record("Leave", (0, 2))
     appliance.version = version
     appliance.record("Init", (15, 30))
     pending = appliance.record("BlessSlotPending", (0, 1))
@@ -163,6 +168,30 @@ def _next_version(appliance: Appliance) -> tuple[str, str]:
     major, minor, patch = appliance.version.split(".")
     version = f"{major}.{int(minor) + 1}.{patch}"
     return version, f"https://updates.example.com/appliance/{version}.bundle"
+
+
+def _upgrade_restart(appliance: Appliance) -> _Evidence:
+    (_, finish, _), _ = _upgrade_on_trial(appliance, stops=False)
+    init = appliance.log[appliance.log.index(finish) + 1]
+    appliance.record("BlessSlotSuccess", (5, 30))
+    appliance.blessed = appliance.version
+    return [finish, init], {"version": appliance.version}
+
+
+def _ordered(operation: str, down: tuple[int, int], start: Callable[[Appliance], RawEvent] = boot) -> _Act:
+    """Return an act in which the appliance executes an order without a `Leave`, and is down for some seconds."""
+
+    def act(appliance: Appliance) -> _Evidence:
+        triggered_ts = appliance.time
+        submitted_ts = triggered_ts - appliance.random.randint(30, 60)
+        appliance.time += appliance.random.randint(*down)
+        return [start(appliance)], {
+            "operation": operation,
+            "submitted_ts": submitted_ts,
+            "triggered_ts": triggered_ts,
+        }
+
+    return act
 
 
 def _crash_loop(appliance: Appliance) -> _Evidence:
@@ -242,6 +271,11 @@ INCIDENTS: Mapping[str, Scenario] = {
     "stuck_rekey": Scenario(1, _stuck_rekey),
     "rekey_reset": Scenario(1, _rekey_reset),
     "ha_flapping": Scenario(2, _ha_flapping),
+    "upgrade_restart": Scenario(1, _upgrade_restart),
+    "ordered_restart": Scenario(1, _ordered("restart", (5, 30), _start_process)),
+    "ordered_reboot": Scenario(1, _ordered("reboot", (60, 120))),
+    # Two hours, until somebody turns it on.
+    "ordered_shutdown": Scenario(20, _ordered("shutdown", (6840, 6900))),
     OUTAGE: Scenario(60),
 }
 

@@ -60,6 +60,9 @@ class Server:
         backend = self._backend
         calls: dict[str, Callable[[web.Request], object]] = {
             _CONNECTORS: lambda _: backend.list_connectors(),
+            _CONNECTORS + "/{connector_id}/interrupts": lambda request: backend.list_interrupts(
+                request.match_info["connector_id"]
+            ),
             _EVENTS: lambda request: self._list_events(request, request.query.get("cursor")),
             _EVENTS + "/latest": lambda request: backend.latest_events(request.match_info["connector_id"]),
             _EVENTS + "/{event_id}": lambda request: backend.get_event(

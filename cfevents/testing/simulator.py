@@ -48,6 +48,7 @@ class Simulator(SimulatorSettings):
         history: The history that is served instead, a `LiveHistory` as it goes on; a `History` is made with `seed`
             where neither is given.
         connectors: The connectors' descriptions as JSON; None makes them up.
+        interrupts: By connector id what somebody ordered, as JSON, beside what the history has; a test may change it.
         host: The address to listen on.
         port: The port to listen on; 0 is any free one.
         requests: The requests that arrived, oldest first. A test may clear it.
@@ -61,6 +62,7 @@ class Simulator(SimulatorSettings):
     events: Mapping[str, Iterable[Mapping[str, Any]]] | None = field(default=None, repr=False)
     history: History | None = None
     connectors: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
+    interrupts: dict[str, list[dict[str, Any]]] = field(factory=dict, repr=False)
     host: str = "127.0.0.1"
     port: int = 0
     requests: list[AskedRequest] = field(factory=list, init=False, repr=False)
@@ -120,7 +122,7 @@ class Simulator(SimulatorSettings):
         if self._runner is not None:
             raise RuntimeError("the simulator is running already")
         self._quota = Quota(self)
-        backend = Backend(self, self._store, self.connectors, self.history)
+        backend = Backend(self, self._store, self.connectors, self.history, self.interrupts)
         self._runner = runner = web.AppRunner(
             Server(self, backend, self.requests, self._quota, self.faults).application(),
             access_log=None,

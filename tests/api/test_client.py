@@ -169,3 +169,25 @@ async def test_connectors_are_listed_as_the_simulator_has_them() -> None:
         assert connector.device is not None
         assert connector.device.serial_number
         assert connector.activated is True
+
+
+async def test_interrupts_are_listed_one_request_each() -> None:
+    """What was ordered of a connector is one request, as the API sends it."""
+    orders = [
+        {"reboot": {"purge": False}, "submitted_at": "2026-07-12T06:00:00Z", "triggered_at": "2026-07-12T06:00:10Z"},
+        {"shutdown": {"purge": True}, "submitted_at": "2026-07-12T07:00:00Z"},
+    ]
+    simulator = Simulator(events={"c 1": [], "c2": []}, interrupts={"c 1": orders})
+    async with simulator, Client(**simulator.client_options) as client:
+        reboot, shutdown = await client.list_interrupts("c 1", timeout=10)
+        assert (reboot.operation, reboot.submitted_at, reboot.triggered_at) == (
+            "reboot", "2026-07-12T06:00:00Z", "2026-07-12T06:00:10Z",
+        )  # fmt: skip
+        assert (shutdown.operation, shutdown.triggered_at) == ("shutdown", None)
+        assert shutdown.shutdown == cfevents.InterruptOptions(purge=True)
+        assert await client.list_interrupts("c2") == []
+        assert len(simulator.requests) == 2
+        with pytest.raises(cfevents.NotFoundError, match="connector not found"):
+            await client.list_interrupts("c3")
+        with pytest.raises(ValueError, match="connector_id"):
+            await client.list_interrupts("..")

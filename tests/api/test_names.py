@@ -47,6 +47,8 @@ NAMES = [
     "FollowedEvent",
     "Follower",
     "InternalServerError",
+    "Interrupt",
+    "InterruptOptions",
     "NotFoundError",
     "Page",
     "PaginationError",
@@ -121,6 +123,7 @@ def test_public_parameters() -> None:
     assert parameters(cfevents.Client.get_event) == ["connector_id", "event", "timeout"]
     assert parameters(cfevents.Client.latest_events) == ["connector_id", "timeout"]
     assert parameters(cfevents.Client.list_connectors) == ["timeout"]
+    assert parameters(cfevents.Client.list_interrupts) == ["connector_id", "timeout"]
 
 
 def test_the_parameters_of_the_places_to_put_events_are_these() -> None:

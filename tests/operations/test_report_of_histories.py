@@ -15,7 +15,11 @@ from cfevents.testing.scenarios import INCIDENTS
 UNTIL = 1_750_000_000
 ALL = tuple(INCIDENTS)
 # As the findings are called where they are not called as the incidents.
-CALLED = {"crash_loop": "restart_loop", "outage": "collection_gap"}
+CALLED = {
+    "crash_loop": "restart_loop",
+    "outage": "collection_gap",
+    **dict.fromkeys(["upgrade_restart", "ordered_restart", "ordered_reboot", "ordered_shutdown"], "crash"),
+}
 
 
 def shows(finding: Finding, incident: Incident) -> bool:

@@ -15,14 +15,14 @@ from support.scripted import TOKEN
 from yarl import URL
 
 from cfevents import CfEventsError, EventMetadata, RecordedEvent, unstructure
-from cfevents._model.api import Connector, Latest, Listing
+from cfevents._model.api import Connector, Interrupt, Latest, Listing
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response, parse_result
 from cfevents._secrets import Secret
 from cfevents.testing import History
 
 CASES = int(os.environ.get("CFEVENTS_FUZZ_CASES", "20000"))
-SHAPES: list[Any] = [Listing, RecordedEvent, Latest, list[Connector]]
+SHAPES: list[Any] = [Listing, RecordedEvent, Latest, list[Connector], list[Interrupt]]
 HISTORY = History(seed=3, connectors=["c1"], days=1, until=1_780_000_000).events["c1"][:12]
 ITEMS = [{"a": event["a"], "k": event["e"]["k"], "n": event["n"], "t": event["t"]} for event in HISTORY]
 RESULTS: list[Any] = [
@@ -30,6 +30,7 @@ RESULTS: list[Any] = [
     {"e": HISTORY[0]["e"], "n": 0, "t": 1, "v": "1.2"},
     {"count": 12, "items": [{name: event[name] for name in ("e", "n", "t")} for event in HISTORY]},
     [{"id": "c1", "activated": True, "device": {"id": "d", "serial_number": "s"}, "notes": TOKEN}],
+    [{"reboot": {"purge": False}, "submitted_at": TOKEN, "triggered_at": "2026-07-12T06:00:00Z"}],
 ]
 
 

@@ -12,8 +12,8 @@ from support.json_values import json_values
 from yarl import URL
 
 import cfevents
-from cfevents import CfEventsError, CodedMessage, EventMetadata, structure
-from cfevents._model.api import Connector, Latest, Listing, RecordedEvent
+from cfevents import CfEventsError, CodedMessage, EventMetadata, structure, unstructure
+from cfevents._model.api import Connector, Interrupt, Latest, Listing, RecordedEvent
 from cfevents._protocol import fast_path
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response, parse_result
@@ -119,6 +119,8 @@ def test_a_wrong_shape_is_an_error_that_names_the_place(result: Any, place: str,
         (Latest, {"items": [RECORDED, {"e": {"k": "Init"}, "t": 1}]}, "result.items[1].n"),
         (list[Connector], [{"id": "c"}, {"notes": ""}], "result[1].id"),
         (list[Connector], {"id": "c"}, "result"),
+        (list[Interrupt], [{"submitted_at": ""}, {"reboot": {}}], "result[1].submitted_at"),
+        (list[Interrupt], {"submitted_at": ""}, "result"),
     ],
 )
 def test_the_other_results_name_the_place_too(shape: Any, result: Any, place: str) -> None:
@@ -213,7 +215,7 @@ def test_any_depth_of_nesting_gives_an_error_of_the_family(spelled: str) -> None
 
 
 @settings(max_examples=400)
-@given(st.sampled_from([Listing, RecordedEvent, Latest, list[Connector]]), json_values)
+@given(st.sampled_from([Listing, RecordedEvent, Latest, list[Connector], list[Interrupt]]), json_values)
 def test_any_json_value_gives_a_result_or_an_error_of_the_family(shape: Any, value: Any) -> None:
     for body in (value, envelope(value), envelope({"items": value}), envelope({"items": [value], "cursor": value})):
         with suppress(CfEventsError):
@@ -251,6 +253,26 @@ def test_odd_fields_of_a_connector_are_kept() -> None:
     assert (connector.activated, connector.notes, connector.extra) == (None, None, {"activated": "yes", "notes": 1})
     assert connector.device is not None
     assert connector.device.extra == {"id": 5}
+
+
+@pytest.mark.parametrize(
+    ("raw", "operation", "purge", "extra"),
+    [
+        ({"restart": {"purge": False}}, "restart", False, {}),
+        ({"reboot": {"purge": True}, "triggered_at": None}, "reboot", True, {}),
+        ({"restart": None, "shutdown": {"grace": 9}, "by": "someone"}, "shutdown", None, {"by": "someone"}),
+        ({"hibernate": {"purge": True}}, None, None, {"hibernate": {"purge": True}}),
+        ({"reboot": True, "triggered_at": 5}, None, None, {"reboot": True, "triggered_at": 5}),
+    ],
+)
+def test_an_interrupt_has_its_operation_and_the_rest(raw: Any, operation: Any, purge: Any, extra: Any) -> None:
+    """An interrupt names its operation, keeps what is unknown, and becomes the same JSON again."""
+    raw = {**raw, "submitted_at": "2026-07-12T06:00:00Z"}
+    interrupt = structure(raw, Interrupt)
+    assert (interrupt.operation, interrupt.submitted_at, interrupt.extra) == (operation, raw["submitted_at"], extra)
+    options = interrupt.restart or interrupt.reboot or interrupt.shutdown
+    assert (options and options.purge) == purge
+    assert unstructure(interrupt) == {name: value for name, value in raw.items() if value is not None}
 
 
 @pytest.mark.parametrize("cls", [object, 5])

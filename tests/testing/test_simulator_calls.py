@@ -153,6 +153,17 @@ async def test_given_connectors_are_served_as_they_are() -> None:
         assert (await ask("/bare/telemetry/events", WINDOW)).result == {"count": 0, "items": []}
 
 
+async def test_interrupts_can_be_ordered_while_it_is_served(ask: Asker) -> None:
+    path = f"/{SITE}/interrupts"
+    assert (await ask(path)).result == []
+    order = {"reboot": {"purge": False}, "submitted_at": "2026-07-12T06:00:00Z"}
+    ask.simulator.interrupts[SITE] = [order]
+    assert (await ask(path)).result == [order]
+    order["triggered_at"] = "2026-07-12T06:00:10Z"
+    assert (await ask(path)).result == [order]
+    assert (await ask("/nobody/interrupts")).status == 404
+
+
 async def test_events_can_be_added_while_it_is_served(ask: Asker) -> None:
     await ask(EVENTS, WINDOW)
     ask.simulator.add(SITE, {"e": {"k": "Leave"}, "t": 1700000099, "n": 0})

@@ -1,6 +1,8 @@
 """Histories that go on: the same past all day, and a future that comes as it is collected."""
 
 from collections.abc import Callable
+from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -170,6 +172,26 @@ async def test_collected_event_is_served_from_then_on() -> None:
         clock.time += 3600
         (after,) = await client.list_connectors()
         assert (before.last_heartbeat or "") < (after.last_heartbeat or "")
+
+
+def test_an_order_is_pending_until_it_is_executed() -> None:
+    """An order to come is listed from the moment it is submitted, and executed before the start that it causes."""
+    clock, states = Clock(MIDNIGHT), list[list[bool]]()
+    history = LiveHistory(connectors=["site-1"], incidents=["ordered_reboot"], days=1, clock=clock)
+    for _ in range(0, 2 * DAY, 10):
+        clock.time += 10
+        history.news()
+        states.append(["triggered_at" in item for item in history.interrupts("site-1")])
+    assert [state for state, _ in groupby(states)] == [[], [False], [True], [True, False], [True, True]]
+
+
+def test_orders_to_come_come_faster_too() -> None:
+    clock = Clock(MIDNIGHT)
+    history = LiveHistory(connectors=["site-1"], incidents=["ordered_reboot"], days=1, speed=60, clock=clock)
+    starts = [event["t"] for event in followed(history, clock, DAY // 60)["site-1"] if event["e"]["k"] == "Init"]
+    (order,) = history.interrupts("site-1")
+    triggered = datetime.fromisoformat(order["triggered_at"]).timestamp()
+    assert min(abs(start - triggered - 1.5) for start in starts) <= 1.5
 
 
 @pytest.mark.parametrize("make", [lambda event: event, lambda event: event | {"e": {"k": "Mine"}}])

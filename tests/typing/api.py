@@ -28,6 +28,8 @@ from cfevents import (
     FollowCheckpoint,
     FollowedEvent,
     Follower,
+    Interrupt,
+    InterruptOptions,
     Page,
     RateLimitError,
     RecordedEvent,
@@ -200,6 +202,11 @@ async def single(client: Client, event: EventMetadata) -> str:
     assert_type(await client.get_event("c", "1700000000.3"), RecordedEvent)
     assert_type(await client.latest_events("c"), list[RecordedEvent])
     assert_type(await client.list_connectors(), list[Connector])
+    (interrupt, *interrupts) = await client.list_interrupts("c", timeout=10)
+    assert_type(interrupts, list[Interrupt])
+    assert_type(interrupt.operation, Literal["restart", "reboot", "shutdown"] | None)
+    assert_type(interrupt.reboot, InterruptOptions | None)
+    assert_type(interrupt.triggered_at, str | None)
     assert_type(recorded.version, str | None)
     match recorded.event:
         case events.StartUpgrade(url=url):
