@@ -130,6 +130,9 @@ class APIStatusError(APIError):
     errors: tuple[CodedMessage, ...] = ()
     """The API's own reasons."""
 
+    retry_after: int | None = None
+    """The number of seconds in the response's ``Retry-After``; None where it had none."""
+
 
 class BadRequestError(APIStatusError):
     """400: the query was not understood. With a cursor: it has probably expired."""
@@ -153,8 +156,8 @@ class RateLimitError(APIStatusError):
     The API then refuses every call of this user for a while, up to five minutes.
     """
 
-    retry_after: int | None = None
-    """Seconds until the next request may be sent: ``Retry-After``, or else what is known, and a tenth or more added."""
+    resume_after: int | None = None
+    """Seconds until the next request may be sent: what the API asked for, by any call, and a tenth or more added."""
 
 
 class InternalServerError(APIStatusError):

@@ -187,7 +187,7 @@ class Connection:
                 message = "the request quota is used up, for longer than this call waits"
                 refusal = refusal or RateLimitError(message, status=429)
                 # Rounded first: (now + 300) - now may be a little more than 300.
-                refusal.retry_after = math.ceil(round(error.seconds, 6))
+                refusal.resume_after = math.ceil(round(error.seconds, 6))
                 raise refusal from None
             except RateLimitError as error:
                 refusal = error

@@ -237,9 +237,8 @@ def _raise_status_error(response: Response, envelope: dict[str, Any]) -> NoRetur
     reason = _joined(errors)
     if not reason and 300 <= status < 400 and status != 304:
         reason = "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
-    retry_after = {"retry_after": response.retry_after} if cls is RateLimitError else {}
     message = f"refused with status {status}: {reason or 'the response gives no reason'}"
-    raise cls(message, status=status, errors=errors, **retry_after)
+    raise cls(message, status=status, errors=errors, retry_after=response.retry_after)
 
 
 def _joined(errors: tuple[CodedMessage, ...]) -> str:

@@ -75,8 +75,8 @@ def diagnose(error: errors.CfEventsError, body: bytes | None, *, proxied: bool) 
         # The proxy resolves the API's name.
         category = "proxy"
     summary, advice = _TEXTS[category]
-    if isinstance(error, errors.RateLimitError) and error.retry_after:
-        summary, advice = f"{summary}, for {error.retry_after} s from now", f"{advice}; then run it again"
+    if isinstance(error, errors.RateLimitError) and error.resume_after:
+        summary, advice = f"{summary}, for {error.resume_after} s from now", f"{advice}; then run it again"
     ray = f" (CF-Ray {error.ray_id})" if isinstance(error, errors.APIError) and error.ray_id else ""
     # The bare message: the error's text has the path, and with it the account.
     message = str(error.args[0]).removeprefix("the connection failed: ")

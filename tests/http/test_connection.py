@@ -136,7 +136,7 @@ def test_block_without_duration_doubles_each_time(fault: Any) -> None:
 def test_endless_block_ends_in_an_error() -> None:
     """A block that never ends is an error once the longest wait has passed."""
     error, requests, passed = ask(failure(429, headers={"Retry-After": "10"}), retry=Retry(max_block_wait=60))
-    assert (type(error), error.retry_after) == (cfevents.RateLimitError, 10 + 16)
+    assert (type(error), error.retry_after, error.resume_after) == (cfevents.RateLimitError, 10, 10 + 16)
     assert requests == 5
     assert passed < 61
 
@@ -147,7 +147,7 @@ def test_a_block_longer_than_the_patience_is_an_error_at_once(
 ) -> None:
     error, requests, passed = ask(failure(429, headers={"Retry-After": retry_after}), timeout=timeout)
     assert type(error) is cfevents.RateLimitError
-    assert error.retry_after == expected
+    assert (error.retry_after, error.resume_after) == (int(retry_after), expected)
     assert requests == 1
     assert passed < 1
 

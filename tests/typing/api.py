@@ -250,6 +250,7 @@ def failing(client: Client, error: APIStatusError) -> None:
     client.list_events("c", since=error.since, until=error.until, kind=error.kind, checkpoint=error.checkpoint)
     if isinstance(error, RateLimitError):
         assert_type(error.retry_after, int | None)
+        assert_type(error.resume_after, int | None)
 
 
 async def meaning(client: Client, archive: Archive) -> None:

@@ -27,7 +27,6 @@ _ADVICE_BY_ERROR = {
     "AuthenticationError": "check CLOUDFLARE_API_TOKEN; the token needs the permission 'Magic WAN Read' on the account",
     "PermissionDeniedError": "the token needs the permission 'Magic WAN Read' on the account",
     "NotFoundError": "check the ids ('cfevents connectors' lists the connectors) and CLOUDFLARE_ACCOUNT_ID",
-    "RateLimitError": "wait six minutes before the next request",
     "APIConnectionError": "check the network, and CLOUDFLARE_BASE_URL if it is set",
     "ResponseTooLargeError": "try a smaller --page-size",
 }
@@ -167,6 +166,8 @@ def _time_text(seconds: int) -> str:
 def _advice(error: "CfEventsError") -> str:
     if getattr(error, "extra", None):  # the message is the advice
         return ""
+    if isinstance(error, cfevents.RateLimitError):
+        return f"wait {error.resume_after or 360} s before the next request"
     names = (cls.__name__ for cls in type(error).__mro__)
     return next((_ADVICE_BY_ERROR[name] for name in names if name in _ADVICE_BY_ERROR), "")
 
