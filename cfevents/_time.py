@@ -104,6 +104,16 @@ def parse_naive(text: str) -> datetime | None:
     return parsed if parsed.utcoffset() is None else None
 
 
+def parse_http_date(text: str | None) -> float | None:
+    """Parse a ``Date`` header, in seconds since the Unix epoch; None where it is missing or no date."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - aiohttp has loaded it by then
+
+    try:
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def is_relative(value: object) -> bool:
     """Return whether a time depends on when it is parsed."""
     return isinstance(value, timedelta) or (isinstance(value, str) and _parse_duration_text(value) is not None)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -12,6 +13,7 @@ import stamina
 from attrs import define, evolve, field
 
 from cfevents._http.budget import LOG_WAIT_S, BlockedError, Budget
+from cfevents._http.clock import APIClock
 from cfevents._http.retry import Retry, is_transient
 from cfevents._http.transport import Transport
 from cfevents._protocol.requests import Endpoints, Request, request_context
@@ -69,6 +71,8 @@ class Connection:
         self.loop = asyncio.get_running_loop()
         self.transport = transport
         self.endpoints = endpoints
+        self.clock = APIClock()
+        self._gate: AbstractAsyncContextManager[object] = nullcontext()
         self._send: Callable[[Request[Any]], Awaitable[Response]] = transport.send
         self._budget = budget
         self._retry = retry
@@ -107,6 +111,12 @@ class Connection:
         connection = copy(self)
         connection._send = send
         connection._retry = evolve(self._retry, attempts=1, max_block_wait=1e-3)  # shorter than any block
+        return connection
+
+    def with_gate(self, gate: AbstractAsyncContextManager[object]) -> "Connection":
+        """Return the same connection, except that each request passes a gate before it is sent."""
+        connection = copy(self)
+        connection._gate = gate
         return connection
 
     def create_task(self, coroutine: Coroutine[Any, Any, R]) -> "asyncio.Task[R]":
@@ -197,17 +207,21 @@ class Connection:
         counters, began = self._counters, self.loop.time()
         counters.waiting += 1
         try:
-            number = await self._budget.acquire(max_block_wait, call.deadline)
+            async with self._gate:
+                number = await self._budget.acquire(max_block_wait, call.deadline)
         finally:
             counters.waiting -= 1
-        counters.waited += self.loop.time() - began
+        sent_at = self.loop.time()
+        counters.waited += sent_at - began
         counters.sent += 1
         counters.repeated += 1 if call.sent else 0
         call.sent += 1
         try:
             response = await self._send(request)
             try:
-                return parse_envelope(request, response)
+                result = parse_envelope(request, response)
+                self.clock.update(response.date, sent_at)
+                return result
             except RateLimitError as error:
                 self._budget.block_for(error.retry_after or response.limits.resets_in)
                 raise

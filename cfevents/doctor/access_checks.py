@@ -1,11 +1,11 @@
 """The checks of the way to the API: settings, connection, permissions, calls, clock and budget."""
 
 from collections.abc import Iterable, Mapping
-from email.utils import parsedate_to_datetime
 from functools import partial
 
 from cfevents._protocol.rate_limits import RateLimits
 from cfevents._secrets import environment
+from cfevents._time import parse_http_date
 from cfevents.doctor.diagnosis import Category
 from cfevents.doctor.findings import Answer, Check, CheckSpec, DoctorReport, Findings, TimedResponse, Verdict
 from cfevents.errors import ConfigurationError
@@ -86,17 +86,10 @@ def clock_offset(responses: Iterable[TimedResponse]) -> float | None:
     """
     lowest, highest = float("-inf"), float("inf")
     for timed in responses:
-        date = _parse_date(timed.response.date)
+        date = parse_http_date(timed.response.date)
         if date is not None:
             lowest, highest = max(lowest, timed.sent_at - date - 1), min(highest, timed.received_at - date)
     return None if lowest == float("-inf") else max(min(0.0, highest), lowest)
-
-
-def _parse_date(text: str | None) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 def check_clock(findings: Findings) -> Answer:
