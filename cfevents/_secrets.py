@@ -1,22 +1,61 @@
-"""Secrets: kept out of every repr, log line and traceback."""
+"""Secrets: kept out of every repr, log line, error and traceback, also where a response repeats what was sent.
 
+One place masks all text that leaves the library: the values of the headers that were sent are remembered here, in
+each encoding that a response may repeat them in, and `clean` masks them in messages, attributes of errors and log
+records. Data is left alone: an event with the text of a credential stays as it was sent.
+"""
+
+import logging
 import os
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple, SupportsIndex, TypeVar
+
+from cfevents._validation import printable
+
+ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 MASK = "**********"
+
+# A shorter text is no secret, and could be part of any word.
+_MIN_SECRET_CHARS = 8
+# A token that is rotated leaves another secret behind each time.
+_MAX_REMEMBERED_SECRETS = 256
+# A cursor or an id may be as long as a response.
+_MAX_TEXT_CHARS = 2000
+
+
+class _Forms(NamedTuple):
+    """The texts by which a response may repeat a secret."""
+
+    encoded: tuple[str, ...]
+    quoted: re.Pattern[str] | None  # any of its characters percent-encoded
+
+
+_forms_by_secret: dict[str, _Forms] = {}
 
 
 class Secret(str):
     """Text that stays out of every ``repr``, and so out of tracebacks with locals, other libraries' frames included.
 
-    It goes into a header as the ``str`` that it is. tests/api/test_secrets.py keeps it from leaking elsewhere.
+    It goes into a header as the ``str`` that it is. A part of it is a secret too, since some printers cut a text before
+    they call ``repr``. tests/api/test_secrets.py keeps it from leaking elsewhere.
     """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         return f"'{MASK}'"
+
+    def __getitem__(self, key: "SupportsIndex | slice[Any, Any, Any]") -> "Secret":
+        return Secret(super().__getitem__(key))
+
+    def __iter__(self) -> Iterator[str]:
+        return map(Secret, super().__iter__())
+
+    def __format__(self, spec: str) -> str:
+        return str.__format__(MASK if spec else self, spec)
 
 
 class NonText:
@@ -46,3 +85,93 @@ def environment(name: str) -> str | None:
     """Read an environment variable, stripped; None where it is empty or not set."""
     # Never hold os.environ in a variable: its repr shows everything.
     return os.environ.get(name, "").strip() or None
+
+
+def remember(values: Iterable[str]) -> None:
+    """Remember the values of headers that are sent, so that `hide` masks them in what comes back."""
+    for value in values:
+        _forms_by_secret[value] = _forms_by_secret.pop(value, None) or _forms(value)
+    while len(_forms_by_secret) > _MAX_REMEMBERED_SECRETS:
+        _forms_by_secret.pop(next(iter(_forms_by_secret)), None)
+
+
+def hide(text: str) -> str:
+    """Return text with each remembered secret masked, in whichever encoding it is repeated."""
+    for forms in (*_forms_by_secret.values(),):
+        for form in forms.encoded:
+            if form in text:
+                text = text.replace(form, MASK)
+        if "%" in text and forms.quoted is not None:
+            text = forms.quoted.sub(MASK, text)
+    return text
+
+
+def mask_repeated(text: str) -> str:
+    """Return text that has to stay as it is, such as a cursor: as a `Secret` where it repeats one."""
+    return text if hide(text) == text else Secret(text)
+
+
+def hide_in(error: ErrorT) -> ErrorT:
+    """Mask what another library's exception and its causes repeat; drop their frames, whose variables hold headers."""
+    cause: BaseException | None = error
+    while cause is not None:
+        cause.__traceback__ = None
+        cause.args = tuple(map(_without_secrets, cause.args))
+        for name, value in list(vars(cause).items()):
+            with suppress(AttributeError):
+                setattr(cause, name, _without_secrets(value))
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
+def clean(text: str) -> str:
+    """Return text of any origin as one line that is safe to show: of bounded length, without secrets and controls."""
+    text, half = hide(text), _MAX_TEXT_CHARS // 2
+    return printable(text if len(text) <= _MAX_TEXT_CHARS else f"{text[:half]} … {text[-half:]}")
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, str):
+        return hide(value)
+    return value if hide(text := repr(value)) == text else None
+
+
+def _forms(sent: str) -> _Forms:
+    """Return how a response may repeat a header's value."""
+    from base64 import b64decode  # noqa: PLC0415 - importing has to be quick
+
+    scheme, _, credential = str(sent).partition(" ")
+    texts = {credential if scheme in {"Bearer", "Basic"} else str(sent)}
+    if scheme == "Basic":
+        with suppress(ValueError):
+            pair = b64decode(credential).decode()
+            texts |= {pair, pair.partition(":")[2]}
+    texts = {text for text in texts if len(text) >= _MIN_SECRET_CHARS}
+    # The longest first: one may be a part of another.
+    encoded = sorted({form for text in texts for form in _encodings(text)}, key=len, reverse=True)
+    quoted = ("".join(f"(?:{re.escape(chr(code))}|(?i:%{code:02x}))" for code in text.encode()) for text in texts)
+    return _Forms(tuple(encoded), re.compile("|".join(quoted)) if texts else None)
+
+
+def _encodings(text: str) -> Iterator[str]:
+    import html  # noqa: PLC0415 - as above
+    import json  # noqa: PLC0415 - as above
+    from base64 import b64encode  # noqa: PLC0415 - as above
+
+    yield from (text, html.escape(text), json.dumps(text)[1:-1])
+    for shift in range(3):
+        # Base64 of a longer text shows this one from the first to the last character that no neighbour takes part in.
+        raw = bytes(shift) + text.encode()
+        core = b64encode(raw).decode()[(4 * shift + 2) // 3 : 8 * len(raw) // 6]
+        yield from (core, core.replace("+", "-").replace("/", "_"))
+
+
+class _CleanArguments(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(clean(value) if isinstance(value, str) else value for value in record.args)
+        return True
+
+
+for _name in ("cfevents", "cfevents.requests"):
+    logging.getLogger(_name).addFilter(_CleanArguments())

@@ -26,6 +26,16 @@ def escape_surrogates(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+def printable(text: str) -> str:
+    """Return text that is safe to print in a line: spaces for white space, replacement characters for controls."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
 def is_number(value: object) -> bool:
     """Return whether a value is a number, numpy's and fractions included. A bool is none."""
     return not isinstance(value, bool) and hasattr(type(value), "__float__")

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from cfevents._secrets import clean, hide
 from cfevents._validation import escape_surrogates
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class CodedMessage:
     """Everything else that was sent with it."""
 
     def __str__(self) -> str:
-        return escape_surrogates(": ".join(str(part) for part in (self.code, self.message) if part is not None))
+        return clean(escape_surrogates(": ".join(str(part) for part in (self.code, self.message) if part is not None)))
 
 
 class CfEventsError(Exception):
@@ -84,12 +85,15 @@ class CfEventsError(Exception):
     """The position from which the listing can be resumed."""
 
     def __init__(self, message: str = "", **details: Any) -> None:
-        super().__init__(message)
+        super().__init__(clean(message))
         for name, value in details.items():
             setattr(self, name, value)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, hide(value) if isinstance(value, str) else value)
+
     def __str__(self) -> str:
-        request = f"{self.method} {self.path}: " if self.path else ""
+        request = clean(f"{self.method} {self.path}: ") if self.path else ""
         return request + super().__str__()
 
 
@@ -110,7 +114,7 @@ class APIError(CfEventsError):
     """The response's ``CF-Ray`` header, which the vendor's support asks for; None where there was none."""
 
     def __str__(self) -> str:
-        return super().__str__() + (f" (CF-Ray {self.ray_id})" if self.ray_id else "")
+        return super().__str__() + (clean(f" (CF-Ray {self.ray_id})") if self.ray_id else "")
 
 
 class APIConnectionError(APIError):
@@ -199,11 +203,12 @@ class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):
     def __new__(cls, errors: Mapping[str, CfEventsError]) -> "FleetError":
         """Return the group of the errors."""
         shown = ", ".join(list(errors)[:5]) + (", …" if len(errors) > 5 else "")
-        return super().__new__(cls, f"could not read {len(errors)} of the connectors: {shown}", list(errors.values()))
+        message = clean(f"could not read {len(errors)} of the connectors: {shown}")
+        return super().__new__(cls, message, list(errors.values()))
 
     def __init__(self, errors: Mapping[str, CfEventsError]) -> None:
-        BaseException.__init__(self, errors)
-        self.errors = dict(errors)
+        self.errors = {hide(connector_id): error for connector_id, error in errors.items()}
+        BaseException.__init__(self, self.errors)
 
     def derive(self, excs: Sequence[CfEventsError]) -> "FleetError":  # type: ignore[override]
         """Return the group of some of the errors, as ``except*`` needs it."""

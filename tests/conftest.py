@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from support.secrets import PUBLIC_CALLS, Watch
 
-from cfevents import events
+from cfevents import _secrets, events
 from cfevents._protocol import converter
 
 IS_BRIEF = "CFEVENTS_TESTS_BRIEF" in os.environ
@@ -36,6 +36,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     monkeypatch.delenv("CFEVENTS_TZ", raising=False)
     monkeypatch.setenv("NETRC", os.devnull)
+    monkeypatch.setattr(_secrets, "_forms_by_secret", {})
     converter._warn_once.cache_clear()
     events.warn_unknown_kind.cache_clear()
 

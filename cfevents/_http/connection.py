@@ -16,8 +16,9 @@ from cfevents._http.budget import LOG_WAIT_S, BlockedError, Budget
 from cfevents._http.clock import APIClock
 from cfevents._http.retry import Retry, is_transient
 from cfevents._http.transport import Transport
+from cfevents._protocol.density import LARGE_BODY_BYTES
 from cfevents._protocol.requests import Endpoints, Request, request_context
-from cfevents._protocol.responses import RawResult, Response, Result, parse_envelope
+from cfevents._protocol.responses import RawResult, Response, Result, parse_at_once, parse_envelope
 from cfevents._public import set_module
 from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 
@@ -219,7 +220,7 @@ class Connection:
         try:
             response = await self._send(request)
             try:
-                result = parse_envelope(request, response)
+                result = await _parse(request, response)
                 self.clock.update(response.date, sent_at)
                 return result
             except RateLimitError as error:
@@ -229,6 +230,13 @@ class Connection:
                 self._budget.update_from_headers(response.limits, number, settled=response.status < 500)
         finally:
             self._budget.release(number)
+
+
+async def _parse(request: Request[T], response: Response) -> RawResult[T]:
+    """Parse a response, a large body on a thread: it would hold the loop for a second."""
+    if len(response.body) > LARGE_BODY_BYTES:
+        return await asyncio.to_thread(parse_at_once, request, response)
+    return parse_envelope(request, response)
 
 
 GetConnection: TypeAlias = Callable[[], Connection]

@@ -20,7 +20,7 @@ from cfevents._http.config import Credentials
 from cfevents._protocol.rate_limits import RateLimits, parse_retry_after
 from cfevents._protocol.requests import Request, is_loopback
 from cfevents._protocol.responses import Response
-from cfevents._secrets import MASK, NonText, Secret, mask
+from cfevents._secrets import NonText, Secret, hide, hide_in, mask, remember
 from cfevents._validation import validate_int, validate_seconds, validate_type
 from cfevents._version import __version__
 from cfevents.errors import (
@@ -32,6 +32,7 @@ from cfevents.errors import (
 )
 
 _HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
+_USED_HEADERS = ("CF-Ray", "Date", "Ratelimit", "Ratelimit-Policy", "Retry-After")
 _CREDENTIAL_HEADERS = {"authorization", "x-auth-email", "x-auth-key"}
 
 _log = logging.getLogger("cfevents")
@@ -118,6 +119,10 @@ class Transport:
             is_limited = callable(self._credentials.token)
             async with asyncio.timeout(self._options.timeout.total if is_limited else None):
                 response = await self._send(request)
+        except CfEventsError as error:
+            _log_request(request, began, error)
+            # Its frames hold the response, whose repr shows all headers.
+            raise error.with_traceback(None) from error.__cause__
         except BaseException as error:
             _log_request(request, began, error)
             _raise_translated(error)
@@ -126,6 +131,8 @@ class Transport:
 
     async def _send(self, request: Request[Any]) -> Response:
         credentials = await self._credentials.headers()
+        proxy_headers: dict[str, str] = self._proxy.get("proxy_headers", {})
+        remember((*credentials.values(), *self._options.headers.values(), *proxy_headers.values()))
         async with self._session.get(
             request.url,
             headers=self._headers | credentials,
@@ -136,14 +143,13 @@ class Transport:
             timeout=self._options.timeout,
             **self._proxy,
         ) as response:
-            headers = response.headers
+            headers = {name: hide(response.headers[name]) for name in _USED_HEADERS if name in response.headers}
             return Response(
                 status=response.status,
                 body=await _read(response, self._options.max_body_size),
                 ray_id=headers.get("CF-Ray"),
                 retry_after=parse_retry_after(headers.get("Retry-After")),
                 limits=RateLimits.of(headers.get("Ratelimit-Policy"), headers.get("Ratelimit")),
-                request_secrets=(*credentials.values(), *self._options.headers.values()),
                 date=headers.get("Date"),
             )
 
@@ -195,10 +201,20 @@ def _proxy_arguments(base_url: URL) -> dict[str, Any]:
     # A proxy elsewhere cannot reach this machine's own addresses, where a local API listens.
     if is_loopback(host) or proxy_bypass(f"{host}:{base_url.port}"):
         return {}
-    if not (proxy := mask(getproxies().get(base_url.scheme))):
+    proxies = getproxies()
+    name = base_url.scheme if base_url.scheme in proxies else "all"
+    if not (proxy := mask(proxies.get(name))):
         return {}
+    # A traceback shows variables, and a proxy's URL may hold a password.
+    del proxies
     if (arguments := _split_proxy(proxy)) is None:
-        raise ConfigurationError(f"the proxy that the environment names in {base_url.scheme}_proxy is not a URL")
+        raise ConfigurationError(f"the proxy that the environment names in {name}_proxy is not a URL")
+    if (scheme := arguments["proxy"].scheme) not in {"http", "https"}:
+        raise ConfigurationError(
+            f"the proxy that the environment names in {name}_proxy is of the sort {scheme}, not http or https; "
+            "for SOCKS install aiohttp-socks, and pass a session= with its ProxyConnector; or unset "
+            f"{name.upper()}_PROXY"
+        )
     return arguments
 
 
@@ -221,13 +237,9 @@ def _log_request(request: Request[Any], began: float, outcome: Response | BaseEx
     if not _request_log.isEnabledFor(logging.DEBUG):
         return
     seconds = asyncio.get_running_loop().time() - began
-    # A cursor is the server's text: it might repeat a credential, and so might the CF-Ray.
     url = request.url.without_query_params("cursor")
     if isinstance(outcome, Response):
-        ray_id = outcome.ray_id
-        if ray_id and any(secret in ray_id for secret in outcome.secrets if secret):
-            ray_id = MASK
-        what = f"{outcome.status}, {len(outcome.body)} bytes, CF-Ray {ray_id}"
+        what = f"{outcome.status}, {len(outcome.body)} bytes, CF-Ray {outcome.ray_id}"
     else:
         what = type(outcome).__name__
     _request_log.debug("%s %s: %s, %.3f s", request.method, url.raw_path_qs, what, seconds)
@@ -235,24 +247,18 @@ def _log_request(request: Request[Any], began: float, outcome: Response | BaseEx
 
 def _raise_translated(error: BaseException) -> NoReturn:
     """Raise aiohttp's errors as ours; raise anything else as it is."""
-    if isinstance(error, CfEventsError):
-        raise error
-    # Drop the frames of the error and its causes: their variables hold the request's headers.
-    cause: BaseException | None = error
-    while cause is not None:
-        cause.__traceback__ = None
-        cause = cause.__cause__ or cause.__context__
+    # Not the repr: that of a ClientResponseError shows the request's headers.
+    text = str(hide_in(error))
     match error:
         case TimeoutError():
             raise APITimeoutError("no whole response within the client's timeout for one attempt") from error
         case aiohttp.ClientPayloadError():
-            raise APIConnectionError(f"the response was cut short: {error}") from error
+            raise APIConnectionError(f"the response was cut short: {text}") from error
         case aiohttp.ClientError() | OSError():
-            # Not the repr: that of a ClientResponseError shows the request's headers.
-            detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            detail = f"{type(error).__name__}: {text}" if text else type(error).__name__
             raise APIConnectionError(f"the connection failed: {detail}") from error
         case RuntimeError() | ValueError():
-            message = f"the request could not be sent: {error}; was the client or its session closed?"
+            message = f"the request could not be sent: {text}; was the client or its session closed?"
             raise ConfigurationError(message) from error
     raise error
 

@@ -5,6 +5,8 @@ from collections.abc import AsyncGenerator, Iterator, Set
 from contextlib import contextmanager
 from hashlib import blake2b
 
+from attrs import evolve
+
 from cfevents._http.connection import GetConnection, cancel_all
 from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, Listing, event_key
@@ -12,6 +14,7 @@ from cfevents._model.checkpoint import Checkpoint, EventKey
 from cfevents._model.results import Page
 from cfevents._protocol.requests import Request, request_context
 from cfevents._protocol.responses import RawResult, Result
+from cfevents._secrets import Secret, hide
 from cfevents._validation import short_repr, validate_text
 from cfevents.errors import APIResponseError, CfEventsError, PaginationError
 
@@ -31,8 +34,10 @@ async def iter_pages(get_connection: GetConnection, query: ListQuery) -> AsyncGe
             listing = result.result
             items = filter_kinds(deduplicator.without_repeats(listing.items), query.kinds)
             cursor, delivered = listing.cursor or None, deduplicator.delivered
+            # A cursor that repeats a credential is followed, and never stored: a new start has to begin again.
+            stored = None if isinstance(cursor, Secret) else cursor
             # Not by evolve, which takes as long as a dozen events.
-            checkpoint = Checkpoint(*listing_args, cursor, start.reached, delivered, cursor is None, start.account_id)
+            checkpoint = Checkpoint(*listing_args, stored, start.reached, delivered, cursor is None, start.account_id)
             yield Page(items, cursor, listing.count, result.messages, result.errors, checkpoint, extra=listing.extra)
     finally:
         await cancel_all([fetcher.task])
@@ -157,5 +162,6 @@ def resume_context(checkpoint: Checkpoint) -> Iterator[None]:
         yield
     except CfEventsError as error:
         error.since, error.until, error.kind = checkpoint.since, checkpoint.until, checkpoint.kind
-        error.cursor, error.checkpoint = checkpoint.cursor, checkpoint
+        error.cursor = checkpoint.cursor
+        error.checkpoint = evolve(checkpoint, connector_id=hide(checkpoint.connector_id))
         raise

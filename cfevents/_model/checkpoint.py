@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NewType, TypeAlias, TypeVar, cast
 from attrs import NOTHING, asdict, fields, frozen, has
 
 from cfevents._public import set_module
+from cfevents._secrets import hide
 from cfevents._validation import short_repr
 from cfevents.errors import CheckpointError
 
@@ -77,7 +78,7 @@ class Checkpoint:
         return self.to_json()
 
     def __repr__(self) -> str:
-        return f"<Checkpoint {self}>"
+        return f"<Checkpoint {hide(str(self))}>"
 
     @classmethod
     def from_json(cls, text: str) -> "Checkpoint":

@@ -13,12 +13,12 @@ from types import UnionType
 from typing import Any, TypeAlias, TypeVar, cast, get_args, get_origin, overload
 
 import attrs
-from cattrs import AttributeValidationNote, BaseValidationError, Converter, IterableValidationNote
-from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory
+from cattrs import AttributeValidationNote, BaseValidationError, Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from cfevents._model.api import INT64, WIRE_NAMES, Connector, EventMetadata, Interrupt, Listing, RecordedEvent, whole
 from cfevents._protocol.fast_path import listing_hook
+from cfevents._secrets import hide
 from cfevents.errors import APIResponseError, CodedMessage
 from cfevents.events import KINDS, DocumentedEvent, Event, UnknownEvent
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 _Hook: TypeAlias = Callable[[Any, Any], Any]
 
 _KIND = "k"
+_MAX_VALUE_CHARS = 60  # of a value in a message
 _STRUCTURED = (EventMetadata, RecordedEvent, Connector, Interrupt, CodedMessage, Event)
 
 _log = logging.getLogger("cfevents")
@@ -52,6 +53,27 @@ def structure(raw: Any, cls: Any) -> Any:
     return structure_at("", raw, cls)
 
 
+def structure_at(place: str, raw: Any, cls: type[T]) -> T:
+    """Structure a value at a place in a larger response; raises as `structure` does."""
+    result = structured_or_fault(place, raw, cls)
+    if isinstance(result, APIResponseError):
+        raise result
+    return result
+
+
+def structured_or_fault(place: str, raw: Any, cls: type[T]) -> T | APIResponseError:
+    """Return the structured value, or the error to raise where no variable holds the value: a traceback shows those.
+
+    The first fault ends the work: a response can hold a million.
+    """
+    try:
+        return converter().structure(raw, cls)
+    except _FAULTS as error:
+        where, why = _first_fault(error)
+        where = (place + where).removeprefix(".")
+        return APIResponseError(f"{where or 'the value'}: {why}", place=where)
+
+
 def unstructure(value: Any) -> Any:
     """Return the API's JSON for an instance, or a list of instances, of the classes of `structure`.
 
@@ -59,16 +81,6 @@ def unstructure(value: Any) -> Any:
     Objects and arrays inside a payload are the instance's own, not copies.
     """
     return converter().unstructure(value)
-
-
-def structure_at(place: str, raw: Any, cls: type[T]) -> T:
-    """Structure a value at a place in a larger response; raises as `structure` does."""
-    try:
-        return converter().structure(raw, cls)
-    except (BaseValidationError, KeyError, TypeError, ValueError, RecursionError) as error:
-        where, why = _first_fault(error)
-        where = (place + where).removeprefix(".")
-        raise APIResponseError(f"{where or 'the value'}: {why}", place=where) from error
 
 
 def _wire_name(cls: type, attribute: str) -> str:
@@ -113,6 +125,17 @@ class _KindError(ValueError):
     """A kind that is missing or not text."""
 
 
+class _ItemError(ValueError):
+    """The first item of an array that is not of its documented shape."""
+
+    def __init__(self, index: int, fault: BaseException) -> None:
+        super().__init__(index)
+        self.index, self.fault = index, fault
+
+
+_FAULTS = (BaseValidationError, KeyError, TypeError, ValueError, RecursionError)
+
+
 def _event_hook(converter: Converter) -> _Hook:
     """Return the hook for ``e``: our own table by kind, which unknown kinds neither grow nor break."""
 
@@ -132,10 +155,22 @@ def _event_hook(converter: Converter) -> _Hook:
 
 
 def _array_hook(cls: Any, converter: Converter) -> _Hook:
-    factory: Any = list_structure_factory if get_origin(cls) is list else homogenous_tuple_structure_factory
-    build: _Hook = factory(cls, converter)
-    # cattrs takes any iterable here: an object would become the tuple of its names.
-    return lambda raw, _: build(_to_array(raw, list), cls)
+    """Return the hook for an array, which ends at the first wrong item; cattrs would make an error of each."""
+    make, element = get_origin(cls), get_args(cls)[0]
+    hook = converter.get_structure_hook(element)
+
+    def structure_array(raw: Any, _: Any) -> Any:
+        items: list[Any] = []
+        # cattrs takes any iterable here: an object would become the tuple of its names.
+        array = _to_array(raw, list)
+        try:
+            for item in array:
+                items.append(hook(item, element))  # noqa: PERF401 - its length is the place of a fault
+        except _FAULTS as error:
+            raise _ItemError(len(items), error) from None
+        return items if make is list else make(items)
+
+    return structure_array
 
 
 def _tolerant(hook: _Hook, cls: type, name: str) -> _Hook:
@@ -230,6 +265,9 @@ def _first_fault(error: BaseException) -> tuple[str, str]:
     """Return the place of the first fault in cattrs' error, and what was wrong there."""
     if isinstance(error, KeyError):
         return "", "is missing"
+    if isinstance(error, _ItemError):
+        where, why = _first_fault(error.fault)
+        return f"[{error.index}]{where}", why
     if not isinstance(error, BaseValidationError):
         return f".{_KIND}" if isinstance(error, _KindError) else "", str(error)
     fault = error.exceptions[0]
@@ -237,8 +275,6 @@ def _first_fault(error: BaseException) -> tuple[str, str]:
     for note in getattr(fault, "__notes__", ()):
         if isinstance(note, AttributeValidationNote):
             return f".{_wire_name(error.cl, note.name)}{where}", why
-        if isinstance(note, IterableValidationNote):
-            return f"[{note.index}]{where}", why
     return where, why
 
 
@@ -248,5 +284,6 @@ def _json_repr(value: Any) -> str:
         return "an object" if isinstance(value, dict) else "an array"
     if isinstance(value, int) and value not in INT64:
         return "a longer one"
-    text = json.dumps(value, default=repr)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    # Masked first: a part of a secret is one too.
+    text = json.dumps(hide(value)[:_MAX_VALUE_CHARS] if isinstance(value, str) else value, default=repr)
+    return text if len(text) <= _MAX_VALUE_CHARS else f"{text[: _MAX_VALUE_CHARS - 3]}..."

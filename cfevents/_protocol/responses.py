@@ -4,18 +4,18 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
-from cfevents._model.api import Listing
-from cfevents._protocol.converter import structure, structure_at
+from cfevents._model.api import Connector, Listing
+from cfevents._protocol.converter import structure, structured_or_fault
+from cfevents._protocol.density import is_too_dense
 from cfevents._protocol.fast_path import convert_listing, decode_listing
 from cfevents._protocol.rate_limits import NO_LIMITS, RateLimits
-from cfevents._protocol.requests import Request, request_context
-from cfevents._secrets import MASK, Secret
+from cfevents._protocol.requests import Request
+from cfevents._secrets import clean, hide, mask_repeated
 from cfevents.errors import (
     APIError,
     APIResponseError,
@@ -30,7 +30,7 @@ from cfevents.errors import (
 )
 
 T = TypeVar("T")
-R = TypeVar("R")
+ErrorT = TypeVar("ErrorT", bound=APIError)
 
 _BY_STATUS: Mapping[int, type[APIStatusError]] = {
     400: BadRequestError,
@@ -41,30 +41,24 @@ _BY_STATUS: Mapping[int, type[APIStatusError]] = {
 }
 # The quota is used up, although the status says success.
 _RATE_LIMIT_CODES = {971, 10100, 10300}
+_SHOWN_FIELDS: Mapping[type, str] = {Listing: "cursor", Connector: "id"}
+_MAX_MESSAGES_READ = 20
+_MAX_MESSAGE_CHARS = 50_000
 _MAX_MESSAGES_SHOWN = 5
-# A shorter text is no secret, and could be part of any word.
-_MIN_SECRET_LENGTH = 8
-_TOO_DEEP = "nested too deep"
 
 _log = logging.getLogger("cfevents")
 
 
 @define(eq=False, repr=False)
 class Response:
-    """A response: status, the headers that we use, and the whole body."""
+    """A response: status, the headers that we use, without secrets that they repeat, and the whole body."""
 
     status: int
     body: bytes
     ray_id: str | None = None
     retry_after: int | None = None  # whole seconds
     limits: RateLimits = NO_LIMITS
-    request_secrets: tuple[str, ...] = ()  # the values of the request's secret headers
     date: str | None = None
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        """The request's secrets, which are masked where a response repeats them."""
-        return tuple(Secret(header.removeprefix("Bearer ")) for header in self.request_secrets)
 
 
 class Result(NamedTuple, Generic[T]):
@@ -98,12 +92,26 @@ def parse_envelope(request: Request[T], response: Response) -> RawResult[T]:
         APIStatusError: The API refused; `RateLimitError` and the other children by status or code.
         APIResponseError: The response is not JSON, or its envelope not of the documented shape.
     """
-    # No variable for the CF-Ray: it may repeat a credential, and a traceback shows variables.
     if request.result is Listing and 200 <= response.status < 300 and (listing := decode_listing(response.body)):
         return RawResult(
-            listing.cursor, response.ray_id, lambda: Result(cast("T", convert_listing(listing)), ray_id=response.ray_id)
+            listing.cursor and mask_repeated(listing.cursor),
+            response.ray_id,
+            lambda: Result(cast("T", _with_masked_ids(convert_listing(listing))), ray_id=response.ray_id),
         )
-    return _with_masked_retry(_raw_result, request, response, _load_json(response.body))
+    return _raw_result(request, response, _load_json(response.body))
+
+
+def _raw_result(request: Request[T], response: Response, document: "_Document") -> RawResult[T]:
+    if error := _status_error(response, document) or _envelope_fault(document):
+        raise _of_request(error, request, response)
+    return RawResult(_cursor(document), response.ray_id, partial(_structured, request, response, document))
+
+
+def parse_at_once(request: Request[T], response: Response) -> RawResult[T]:
+    """Parse the envelope and structure the result, as `parse_result`, for a thread."""
+    raw = parse_envelope(request, response)
+    result = raw.read()
+    return RawResult(raw.cursor, raw.ray_id, lambda: result)
 
 
 def parse_result(request: Request[T], response: Response) -> Result[T]:
@@ -111,109 +119,99 @@ def parse_result(request: Request[T], response: Response) -> Result[T]:
     return parse_envelope(request, response).read()
 
 
-def _with_masked_retry(
-    step: Callable[[Request[T], Response, Any], R], request: Request[T], response: Response, document: Any
-) -> R:
-    """Run a step, and where it fails run it again on the masked document.
-
-    A response may repeat the credentials. They would stand in the error, or in the variables of its frames, so the
-    first error is dropped.
-    """
-    with suppress(APIError, RecursionError):
-        return step(request, response, document)
-    try:
-        document = _masked(document, response.secrets)
-    except RecursionError:
-        document = _NotJSON(_TOO_DEEP)
-    with request_context(request):
-        try:
-            return step(request, response, document)
-        except APIError as error:
-            error.ray_id = _masked(response.ray_id, response.secrets)
-            raise
-
-
 @frozen(eq=False, repr=False)
-class _NotJSON:
-    """The place of the document of a body that is not JSON."""
+class _Document:
+    """A parsed body, of which a traceback shows nothing: it may repeat the credentials.
 
-    reason: str
+    So what takes it apart returns errors, and they are raised where no variable holds a part.
+    """
+
+    value: Any = None
+    fault: APIResponseError | None = None  # the body cannot be parsed
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """The document where it is an object, or else an empty one."""
+        return self.value if isinstance(self.value, dict) else {}
 
 
-def _load_json(body: bytes) -> Any:
-    """Parse standard JSON, without NaN and numbers that become infinite; `_NotJSON` for anything else."""
+def _of_request(error: ErrorT, request: Request[Any], response: Response) -> ErrorT:
+    error.method, error.path, error.ray_id = request.method, request.path, response.ray_id
+    return error
+
+
+def _load_json(body: bytes) -> _Document:
+    """Parse standard JSON, without NaN and numbers that become infinite."""
+    if is_too_dense(body):
+        message = "the response has too many small values: reading them takes ten times its size; ask for smaller pages"
+        return _Document(fault=APIResponseError(message, place="body size"))
     try:
         # json.loads would make a decoder for each body.
-        return _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
+        return _Document(_DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass")))
     except RecursionError:
-        return _NotJSON(_TOO_DEEP)
+        reason = "nested too deep"
     except ValueError as error:
-        return _NotJSON(str(error))
+        reason = str(error)
+    return _Document(fault=APIResponseError(f"the response is not JSON: {reason}", place="body"))
 
 
-def _raw_result(request: Request[T], response: Response, envelope: Any) -> RawResult[T]:
-    # The status first: a proxy in front of the API responds with HTML, or with nothing.
-    if not 200 <= response.status < 300:
-        _raise_status_error(response, envelope if isinstance(envelope, dict) else {})
-    if isinstance(envelope, _NotJSON):
-        raise APIResponseError(f"the response is not JSON: {envelope.reason}", place="body")
-    if not isinstance(envelope, dict):
-        raise APIResponseError("envelope: an object was expected", place="envelope")
-    success = envelope.get("success")
-    if success is False:
-        _raise_status_error(response, envelope)
-    if success is not True:
-        raise APIResponseError("success: true or false was expected", place="success")
-    if envelope.get("result") is None:
-        raise APIResponseError("result: is missing or null although success is true", place="result")
-    cursor = envelope["result"].get("cursor") if isinstance(envelope["result"], dict) else None
-    structure = partial(_with_masked_retry, _structured, request, response, envelope)
-    return RawResult(cursor if isinstance(cursor, str) else None, response.ray_id, structure)
+def _envelope_fault(document: _Document) -> APIResponseError | None:
+    if document.fault is not None:
+        return document.fault
+    if not isinstance(document.value, dict):
+        return APIResponseError("envelope: an object was expected", place="envelope")
+    if document.value.get("success") is not True:
+        return APIResponseError("success: true or false was expected", place="success")
+    if document.value.get("result") is None:
+        return APIResponseError("result: is missing or null although success is true", place="result")
+    return None
 
 
-def _structured(request: Request[T], response: Response, envelope: Any) -> Result[T]:
-    if isinstance(envelope, _NotJSON):
-        raise APIResponseError(f"the response is not JSON: {envelope.reason}", place="body")
-    result = structure_at("result", envelope["result"], request.result)
-    messages, errors = (
-        _messages(_masked(raw, response.secrets)) if (raw := envelope.get(name)) else ()
-        for name in ("messages", "errors")
-    )
+def _cursor(document: _Document) -> str | None:
+    result = document.envelope["result"]
+    cursor = result.get("cursor") if isinstance(result, dict) else None
+    return mask_repeated(cursor) if isinstance(cursor, str) else None
+
+
+def _structured(request: Request[T], response: Response, document: _Document) -> Result[T]:
+    result = structured_or_fault("result", document.envelope["result"], request.result)
+    if isinstance(result, APIResponseError):
+        raise _of_request(result, request, response)
+    messages, errors = (_messages(document.envelope.get(name)) for name in ("messages", "errors"))
     if errors:
-        _log.warning("%s succeeded, and the API reported: %s", request.path, _joined(errors))
-    return Result(result, messages, errors, response.ray_id)
+        _log.warning("%s succeeded, and the API reported: %s", request.path, _joined(errors, len(errors)))
+    return Result(_with_masked_ids(result), messages, errors, response.ray_id)
+
+
+def _with_masked_ids(result: Any) -> Any:
+    """Return a result whose cursor and connector ids, which end up in variables and paths, repeat no secret openly."""
+    if isinstance(result, list):
+        return [*map(_with_masked_ids, result)]
+    name = _SHOWN_FIELDS.get(type(result), "")
+    if not (text := getattr(result, name, None)) or (masked := mask_repeated(text)) is text:
+        return result
+    return evolve(result, **{name: masked})
 
 
 def _messages(raw: Any) -> tuple[CodedMessage, ...]:
-    """Return ``errors`` or ``messages``, of whatever shape they are, since they only explain."""
+    """Return the first of ``errors`` or ``messages``, of whatever shape they are, since they only explain."""
     if raw is None:
         return ()
-    return tuple(map(_coded_message, raw if isinstance(raw, list) else [raw]))
+    return tuple(map(_coded_message, raw[:_MAX_MESSAGES_READ] if isinstance(raw, list) else [raw]))
 
 
 def _coded_message(raw: Any) -> CodedMessage:
-    if isinstance(raw, dict):
-        return structure(raw, CodedMessage)
     try:
-        return CodedMessage(message=raw if isinstance(raw, str) else json.dumps(raw))
+        text = json.dumps(raw)
     except RecursionError:  # writing takes more of the stack than reading
         return CodedMessage(message="nested too deep to show")
-
-
-def _masked(document: Any, secrets: tuple[Secret, ...]) -> Any:
-    """Return a JSON value with each credential in its texts replaced."""
-    if isinstance(document, str):
-        for secret in secrets:
-            if len(secret) >= _MIN_SECRET_LENGTH:
-                document = document.replace(secret, MASK)
-        return document
-    if isinstance(document, _NotJSON):
-        return _NotJSON(_masked(document.reason, secrets))
-    if isinstance(document, list):
-        return [_masked(item, secrets) for item in document]
-    if isinstance(document, dict):
-        return {_masked(name, secrets): _masked(value, secrets) for name, value in document.items()}
-    return document
+    if len(text) > _MAX_MESSAGE_CHARS:
+        return CodedMessage(message=clean(text[:_MAX_MESSAGE_CHARS]))
+    if (hidden := hide(text)) != text:
+        raw = json.loads(hidden)
+    if isinstance(raw, dict):
+        return structure(raw, CodedMessage)
+    return CodedMessage(message=raw if isinstance(raw, str) else hidden)
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -229,19 +227,25 @@ def _parse_finite(text: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite)
 
 
-def _raise_status_error(response: Response, envelope: dict[str, Any]) -> NoReturn:
-    status, errors = response.status, _messages(envelope.get("errors"))
+def _status_error(response: Response, document: _Document) -> APIStatusError | None:
+    """Return the error by which the API refuses, by status or ``success``; None where it does not refuse."""
+    status, envelope = response.status, document.envelope
+    # The status first: a proxy in front of the API responds with HTML, or with nothing.
+    if 200 <= status < 300 and envelope.get("success") is not False:
+        return None
+    errors = _messages(raw := envelope.get("errors"))
     cls = InternalServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
     if status < 300 and any(error.code in _RATE_LIMIT_CODES for error in errors):
         cls = RateLimitError
-    reason = _joined(errors)
+    reason = _joined(errors, len(raw) if isinstance(raw, list) else len(errors))
     if not reason and 300 <= status < 400 and status != 304:
         reason = "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
     message = f"refused with status {status}: {reason or 'the response gives no reason'}"
-    raise cls(message, status=status, errors=errors, retry_after=response.retry_after)
+    return cls(message, status=status, errors=errors, retry_after=response.retry_after)
 
 
-def _joined(errors: tuple[CodedMessage, ...]) -> str:
+def _joined(errors: tuple[CodedMessage, ...], count: int) -> str:
+    """Return the first of the errors as one text, and how many there are beside them."""
     shown = "; ".join(str(error)[:200] for error in errors[:_MAX_MESSAGES_SHOWN])
-    more = len(errors) - _MAX_MESSAGES_SHOWN
+    more = count - _MAX_MESSAGES_SHOWN
     return f"{shown}; and {more} more" if more > 0 else shown

@@ -1,20 +1,29 @@
 """That the search for credentials finds them: each test plants one and expects to see it found."""
 
+import asyncio
+import base64
 import json
 import logging
+import pickle
+import pprint
+import reprlib
 import traceback
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from support.scripted import TOKEN, Reply, ScriptedAPI, failure, success
-from support.secrets import Watch
+import rich.pretty
+from support.scripted import TOKEN, Reply, ScriptedAPI, failure, item, page, success
+from support.secrets import TRACES, Watch
 from yarl import URL
 
 import cfevents
 from cfevents._model.api import Listing
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response, parse_result
-from cfevents._secrets import Secret
+from cfevents._secrets import Secret, remember
 
 
 @pytest.fixture
@@ -28,6 +37,21 @@ def test_a_secret_is_masked_in_every_repr_and_sent_as_it_is() -> None:
     assert TOKEN not in shown
     assert f"Bearer {secret}" == f"Bearer {TOKEN}"
     assert secret == TOKEN
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda secret: repr(secret[:4]) + repr(secret[-8:]) + repr(secret[0]),
+        lambda secret: repr([*secret]),
+        lambda secret: f"{secret:.9}{secret:>40}",
+        lambda secret: pprint.pformat({"a": Secret(secret * 20)}, width=20),
+        reprlib.repr,
+        lambda secret: rich.pretty.pretty_repr({"a": [Secret(secret * 9)]}, max_string=80),
+    ],
+)
+def test_printers_that_cut_a_secret_show_no_part_of_it(show: Callable[[Secret], str]) -> None:
+    assert not set("scriptedtoken") <= set(show(Secret(TOKEN)))
 
 
 def test_a_credential_in_a_log_line_is_found(watch: Watch) -> None:
@@ -99,7 +123,8 @@ async def test_a_server_that_echoes_the_token_does_not_make_us_show_it(fault: Re
 
 async def test_token_echoed_in_html_is_not_shown() -> None:
     """A page that is not JSON and echoes the token does not make us show it."""
-    response = Response(200, f"<pre>Authorization: Bearer {TOKEN}</pre>".encode(), request_secrets=(Secret(TOKEN),))
+    remember([f"Bearer {TOKEN}"])
+    response = Response(200, f"<pre>Authorization: Bearer {TOKEN}</pre>".encode())
     with pytest.raises(cfevents.APIResponseError) as raised:
         parse_result(Request(URL("https://api.example.com"), Listing), response)
     inner = raised.value.__traceback__
@@ -123,3 +148,160 @@ async def test_events_with_a_credentials_text_are_kept() -> None:
     async with ScriptedAPI(connectors) as api, cfevents.Client(base_url=api.base_url, **options) as client:
         (connector,) = await client.list_connectors()
     assert connector.notes == "call arg@mail.example"
+
+
+ONCE = cfevents.Retry(attempts=1)
+ENCODINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 within": lambda text: base64.urlsafe_b64encode(f"u:{text}?".encode()).decode(),
+    "percent": lambda text: "".join(f"%{code:02x}" if code in b"-+/=" else chr(code) for code in text.encode()),
+}
+PLACES = {
+    "status line": "HTTP/1.1 4O3 {}\r\n\r\n",
+    "version": "HTP/{} 200 OK\r\n\r\n",
+    "reason": "HTTP/1.1 403 {}\r\nContent-Length: 0\r\n\r\n",
+    "header": "HTTP/1.1 200 OK\r\n{}\r\n\r\n",
+    "header name": "HTTP/1.1 200 OK\r\nX {}: 1\r\n\r\n",
+    "content length": "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+    "chunk size": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}\r\n",
+    "ray of a large answer": "HTTP/1.1 200 OK\r\nCF-Ray: {}\r\nContent-Length: 5000\r\n\r\n" + 5000 * "x",
+    "ray of a short answer": "HTTP/1.1 200 OK\r\nCF-Ray: {}\r\nContent-Length: 900\r\n\r\nx",
+    "ray of a refusal": "HTTP/1.1 403 No\r\nCF-Ray: {}\r\nContent-Length: 0\r\n\r\n",
+    "policy": 'HTTP/1.1 429 No\r\nRatelimit: "{}";r=0;t=9\r\nRetry-After: 500\r\nContent-Length: 0\r\n\r\n',
+    "encoding": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 40\r\n\r\n{:40.40}",
+    "redirect": "HTTP/1.1 302 No\r\nLocation: http://{}/\r\nContent-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("place", PLACES)
+async def test_no_place_outside_the_json_shows_what_was_sent(place: str, encoding: str) -> None:
+    """An answer that repeats the token, in any place and encoding, is an error without it; the fixture searches."""
+    answer = PLACES[place].format(ENCODINGS[encoding](TOKEN))
+    async with raw_server(answer.encode()) as port:
+        options: Any = {
+            "api_token": TOKEN,
+            "account_id": "a",
+            "max_body_size": 1000,
+            "retry": ONCE,
+        }
+        async with cfevents.Client(base_url=f"http://127.0.0.1:{port}", **options) as client:
+            with pytest.raises(cfevents.APIError) as raised:
+                await client.list_connectors()
+    assert_nothing_shows(raised.value)
+
+
+def assert_nothing_shows(error: BaseException) -> None:
+    shown = f"{error!r}{error}{vars(error)}{''.join(traceback.format_exception(error))}{pickle.dumps(error)!r}"
+    shown += f"{error.__cause__!r}{vars(error.__cause__) if error.__cause__ else ''}"
+    assert not [trace for trace in TRACES if trace in shown]
+
+
+@asynccontextmanager
+async def raw_server(answer: bytes) -> AsyncIterator[int]:
+    """A server on a free port that answers whatever comes with these bytes."""
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(send, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_cursor_with_a_credential_is_followed_not_shown(encoding: str) -> None:
+    """A cursor that repeats a credential is followed, and in no error, checkpoint, repr or pickle."""
+    cursor = ENCODINGS[encoding](TOKEN)
+    pages = page(item(1), cursor=cursor), page(item(2), cursor=cursor), failure(500)
+    for script in (pages, (pages[0], failure(400)), (page(item(1), cursor=f"{cursor}\ud800"),)):
+        async with ScriptedAPI(*script) as api, cfevents.Client(**api.client_options) as client:
+            read: list[cfevents.Page] = []
+            with pytest.raises(cfevents.CfEventsError) as raised:
+                async for one in client.list_events("c1", since=1, until=9).pages():
+                    read.append(one)  # noqa: PERF401 - it raises
+        assert_nothing_shows(raised.value)
+        checkpoint = raised.value.checkpoint
+        assert checkpoint is not None
+        assert (checkpoint.cursor, checkpoint.finished, raised.value.cursor) == (None, False, None)
+        assert not [trace for trace in TRACES if trace in f"{read}{[one.checkpoint for one in read]}"]
+        if len(script) > 1:
+            assert api.requests[1].query["cursor"] == cursor
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_connector_id_with_a_credential_is_not_shown(encoding: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A connector whose id repeats a credential is asked, and its id shown nowhere."""
+    connector_id = ENCODINGS[encoding](TOKEN)
+    script = success([{"id": connector_id}, {"id": "c2"}]), failure(404)
+    async with ScriptedAPI(*script) as api, cfevents.Client(**api.client_options) as client:
+        with pytest.raises(cfevents.FleetError) as raised:
+            await client.fleet().list_events(since=1, until=9).collect()
+        assert any(connector_id in request.path for request in api.requests)
+        connectors = await client.list_connectors() if len(api.steps) == 1 else []
+    assert_nothing_shows(raised.value)
+    assert not [trace for trace in TRACES if trace in f"{raised.value.errors}{connectors}{caplog.text}"]
+    for error in raised.value.errors.values():
+        assert_nothing_shows(error)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("repeated", ["user:header-secret-55dd", "header-secret-55dd", "+/pass/+word?&"])
+async def test_proxy_that_repeats_its_credentials_is_masked(
+    repeated: str, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that repeats the Proxy-Authorization that it got, or a part of it, makes nothing show it."""
+    password = repeated.rpartition(":")[2]
+    text = ENCODINGS[encoding](repeated)
+    async with raw_server(f"HTTP/1.1 407 Basic {text}\r\nX-Sent: {text}\r\nContent-Length: 0\r\n\r\n".encode()) as port:
+        monkeypatch.setenv("https_proxy", f"http://user:{quote(password, safe='')}@127.0.0.1:{port}")
+        async with cfevents.Client(api_token=TOKEN, account_id="a", retry=ONCE) as client:
+            with pytest.raises(cfevents.APIConnectionError, match=r"\*{10}") as raised:
+                await client.list_connectors()
+    assert_nothing_shows(raised.value)
+    assert text not in f"{raised.value}{raised.value.__cause__!r}{''.join(traceback.format_exception(raised.value))}"
+
+
+CONTROLS = "\x1b[2J\a\r\nfake: line\u202egnol\u009b1m\u2028\x00"
+
+
+async def test_controls_of_the_api_are_in_no_error_or_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Control characters of the API stand in no text of an error and in no log record."""
+    bad = [{"code": 1, "message": f"no{CONTROLS}"}]
+    scripts = [
+        (Reply({"success": False, "errors": bad}, 403),),
+        (Reply({"success": True, "result": {"items": []}, "errors": bad, "messages": bad}), failure(500)),
+        (success({"items": f"x{CONTROLS}"}),),
+        (success({"items": [], "cursor": f"x{CONTROLS}"}),),
+        (success([{"id": f"c{CONTROLS}"}]), failure(404)),
+    ]
+    errors: list[BaseException] = []
+    for script in scripts:
+        async with ScriptedAPI(*script) as api:
+            options = api.client_options | {"retry": ONCE}
+            async with cfevents.Client(**options) as client:
+                for call in (client.list_events("c", since=1, until=9), client.fleet().list_events(since=1, until=9)):
+                    try:
+                        await call.collect()
+                    except cfevents.FleetError as group:
+                        errors += [group, *group.exceptions]
+                    except cfevents.CfEventsError as error:
+                        errors.append(error)
+    messages = [message for error in errors for message in getattr(error, "errors", ()) if not isinstance(message, str)]
+    texts = [str(error) for error in [*errors, *messages]] + [record.getMessage() for record in caplog.records]
+    assert len(texts) > 10
+    assert [text for text in texts if not text.isprintable()] == []
+
+
+async def test_texts_of_a_megabyte_make_short_lines() -> None:
+    """An id, a cursor or a message of a megabyte makes an error of a few thousand characters at most."""
+    long = "x" * 2**20
+    refusal = cfevents.APIStatusError("no", path=f"/connectors/{long}", ray_id=long, method="GET")
+    texts = [str(refusal), str(cfevents.CfEventsError(long)), str(cfevents.CodedMessage(1, long))]
+    texts.append(str(cfevents.FleetError({long: refusal})))
+    assert max(map(len, texts)) < 7000
+    assert "GET /connectors/xxx" in texts[0]
+    assert texts[0].endswith("xxx)")

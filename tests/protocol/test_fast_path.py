@@ -20,7 +20,7 @@ from cfevents._model.api import Listing, RecordedEvent
 from cfevents._protocol import fast_path, responses
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response, Result, parse_envelope, parse_result
-from cfevents._secrets import Secret
+from cfevents._secrets import remember
 from cfevents.testing import History
 
 pytest.importorskip("msgspec")
@@ -41,7 +41,8 @@ def page(items: str = ITEM, result: str = "", envelope: str = '"success":true') 
 
 
 def response(body: bytes, status: int = 200) -> Response:
-    return Response(status, body, "ray", request_secrets=(Secret(TOKEN),))
+    remember([TOKEN])
+    return Response(status, body, "ray")
 
 
 def shown(answer: Result[Listing]) -> str:

@@ -17,7 +17,6 @@ from cfevents._model.api import Connector, Interrupt, Latest, Listing, RecordedE
 from cfevents._protocol import fast_path
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response, parse_result
-from cfevents._secrets import Secret
 
 URL_ = URL("https://api.example.com/client/v4/accounts/a")
 ITEM = {"a": 3, "k": "Init", "n": 0, "t": 1}
@@ -200,9 +199,9 @@ def test_the_codes_of_the_quota_count_as_429(code: int) -> None:
     assert error.retry_after == 300
 
 
-def test_a_thousand_errors_are_kept_and_a_few_are_shown() -> None:
+def test_a_few_of_a_thousand_errors_are_read_and_shown() -> None:
     error = error_of({"errors": [{"code": n, "message": "m" * 300} for n in range(1000)]}, 400)
-    assert len(error.errors) == 1000
+    assert len(error.errors) == 20
     assert str(error).endswith("; and 995 more")
     assert len(str(error)) < 1200
 
@@ -211,7 +210,7 @@ def test_a_thousand_errors_are_kept_and_a_few_are_shown() -> None:
 def test_any_depth_of_nesting_gives_an_error_of_the_family(spelled: str) -> None:
     for depth in [*range(150, 1010, 3), 100_000]:
         with pytest.raises(CfEventsError):
-            read((spelled % ("[" * depth + "]" * depth)).encode(), request_secrets=(Secret("scripted-token"),))
+            read((spelled % ("[" * depth + "]" * depth)).encode())
 
 
 @settings(max_examples=400)

@@ -1,18 +1,19 @@
 """The search for credentials in everything that a test lets out."""
 
+import base64
 import functools
 import inspect
 import logging
 import pickle
 import traceback
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import cfevents
 from cfevents.errors import CfEventsError
 from cfevents.storage import Archive, NDJSONFile
 from cfevents.testing import Simulator
-from support.scripted import TOKEN
+from support.scripted import ACCOUNT, TOKEN
 
 _SIMULATOR = Simulator(events={})
 # Every credential that the tests send; none of them is a word that stands anywhere else.
@@ -30,6 +31,15 @@ CREDENTIALS = (
     "rotated-token-44cc",
     "header-secret-55dd",
 )
+
+
+def traces(secret: str) -> set[str]:
+    """The texts that show a credential: its two ends, as a printer that cuts leaves them, and its base64 and hex."""
+    encoded = {base64.b64encode(bytes(shift) + secret.encode()).decode()[4:-4] for shift in range(3)}
+    return {secret[:12], secret[-12:], secret.encode().hex(), *encoded}
+
+
+TRACES = {trace for secret in CREDENTIALS for trace in traces(secret) if trace not in ACCOUNT}
 
 
 class Watch(logging.Handler):
@@ -50,7 +60,7 @@ class Watch(logging.Handler):
     def leaks(self) -> list[str]:
         """Say where a credential showed."""
         shown = self.told + [("log", logging.Formatter().format(record)) for record in self.records]
-        return [f"{where}: {text}" for where, text in shown if any(secret in text for secret in CREDENTIALS)]
+        return [f"{where}: {text}" for where, text in shown if any(trace in text for trace in TRACES)]
 
     def watched(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a public function, method, or maker of an async generator."""
@@ -151,4 +161,13 @@ def _texts(error: BaseException) -> list[str]:
     texts = [repr(error), str(error), "".join(trace.format())]
     if isinstance(error, CfEventsError):
         texts.append(pickle.dumps(error).decode("latin-1"))
-    return texts
+    return [*texts, *(text for frame, _ in traceback.walk_tb(inner) for text in _cut_texts([*frame.f_locals.values()]))]
+
+
+def _cut_texts(value: Any) -> Iterator[str]:
+    """Yield what printers show that cut a text before they call repr, as rich and structlog do."""
+    if isinstance(value, str):
+        yield from (repr(value[:40]), repr(value[-40:]))
+    elif isinstance(value, dict | list | tuple):
+        for inner in [*value.values()] if isinstance(value, dict) else value:
+            yield from _cut_texts(inner)

@@ -8,8 +8,9 @@ from cfevents import Client, Fleet
 from cfevents._html import counted
 from cfevents._progress import Progress
 from cfevents._time import now, parse_time
+from cfevents._validation import printable
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.output import printable, write_stdout
+from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
 from cfevents.cli.options import CommandOptions

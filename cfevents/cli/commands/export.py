@@ -15,8 +15,9 @@ from cfevents._export.staging import ExportProgress, Staging
 from cfevents._html import counted
 from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeLike, TimeWindow
+from cfevents._validation import printable
 from cfevents.cli.console.errors import Failure, arguments_checked, window_text
-from cfevents.cli.console.output import printable, write_stdout
+from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import clear_status_line, show_progress
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader

@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 import cfevents
+from cfevents._validation import printable
 from cfevents.cli.console import progress
-from cfevents.cli.console.output import printable
 
 if TYPE_CHECKING:
     from cfevents import CfEventsError

@@ -106,16 +106,6 @@ def write_stdout(text: str) -> None:
         rest = rest[stream.write(rest) or 0 :]
 
 
-def printable(text: str) -> str:
-    """Return text that is safe to print in a line: spaces for white space, replacement characters for controls."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
-        for character in text
-    )
-
-
 def is_terminal(stream: TextIO | None) -> bool:
     """Return True if the stream is a terminal."""
     # A process that was started with stdout closed has none.

@@ -11,7 +11,8 @@ from rich.console import COLOR_SYSTEMS, Console
 from rich.style import Style
 from rich.text import Text
 
-from cfevents.cli.console.output import Row, T, View, is_terminal, printable, terminal_width, write_stdout
+from cfevents._validation import printable
+from cfevents.cli.console.output import Row, T, View, is_terminal, terminal_width, write_stdout
 
 _GAP = "  "
 _MIN_WRAP_CHARS = 20

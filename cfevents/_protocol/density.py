@@ -1,0 +1,39 @@
+"""The memory that a body's JSON values take, estimated before they are made."""
+
+import re
+
+LARGE_BODY_BYTES = 2**20
+"""Larger bodies are checked by `is_too_dense`, and parsed on a thread."""
+
+# Of CPython's objects, with the place that each has in its container.
+_EMPTY_BYTES = 80
+_OBJECT_BYTES = 200
+_TEXT_BYTES = 60
+# With the body itself, and the text that it is decoded to, ten times its size.
+_MAX_RATIO = 8
+_MIN_BODY_BYTES_PER_NAME = 100
+_NAME = re.compile(rb'"([^"]{0,40})"\s*:')
+
+
+def is_too_dense(body: bytes) -> bool:
+    """Return whether a large body would become more than ten times its size.
+
+    The estimate counts objects, arrays and texts; numbers are never that much larger than their digits. Names of fields
+    are shared between objects, so of them only the different ones count. A body of events takes half of the limit.
+    """
+    if len(body) <= LARGE_BODY_BYTES:
+        return False
+    empty = body.count(b"{}")
+    names = body.count(b'":')
+    texts = max(0, body.count(b'"') // 2 - names)
+    size = _EMPTY_BYTES * (empty + body.count(b"[")) + _OBJECT_BYTES * (body.count(b"{") - empty) + _TEXT_BYTES * texts
+    return size > _MAX_RATIO * len(body) or _has_too_many_names(body)
+
+
+def _has_too_many_names(body: bytes) -> bool:
+    seen, most = set[bytes](), len(body) // _MIN_BODY_BYTES_PER_NAME
+    for match in _NAME.finditer(body):
+        seen.add(match[1])
+        if len(seen) > most:
+            return True
+    return False
