@@ -90,7 +90,10 @@ def environment(name: str) -> str | None:
 def remember(values: Iterable[str]) -> None:
     """Remember the values of headers that are sent, so that `hide` masks them in what comes back."""
     for value in values:
-        _forms_by_secret[value] = _forms_by_secret.pop(value, None) or _forms(value)
+        known = _forms_by_secret.get(value) or _forms(value)
+        # The one used last stays longest.
+        _forms_by_secret.pop(value, known)
+        _forms_by_secret[value] = known
     while len(_forms_by_secret) > _MAX_REMEMBERED_SECRETS:
         _forms_by_secret.pop(next(iter(_forms_by_secret)), None)
 
