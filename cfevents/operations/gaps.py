@@ -9,8 +9,9 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 from cfevents._model.api import EventId
-from cfevents._time import parse_timestamp, to_datetime, to_timedelta
+from cfevents._time import to_datetime, to_timedelta
 from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
+from cfevents.operations.judged import JudgedWindow, KnownUntil
 from cfevents.operations.limits import Limits, limits_or_default
 
 GapCause: TypeAlias = Literal["device", "collection", "unknown"]
@@ -47,7 +48,13 @@ class Gap(ConnectorResult):
 
 
 @accepts_any_events
-def gaps(events: Journal, *, until: datetime | float | None = None, limits: Limits | None = None) -> list[Gap]:
+def gaps(
+    events: Journal,
+    *,
+    until: datetime | float | None = None,
+    known_until: KnownUntil | None = None,
+    limits: Limits | None = None,
+) -> list[Gap]:
     """Find the times in which a connector was silent for much longer than usual.
 
     Half of a connector's time lies in pauses at least as long as its usual pause, the three longest left out. So a
@@ -57,27 +64,25 @@ def gaps(events: Journal, *, until: datetime | float | None = None, limits: Limi
     Args:
         events: Events in any order, of all kinds.
         until: When the events end, an aware datetime or seconds since the Unix epoch; by default when the last event of
-            all was collected. A silence may go on until then.
+            all was collected. A silence may go on until then, or if that is in the future, until now.
+        known_until: Until when the events are known, if not until now; see `report`.
         limits: What is much longer (``gap_factor``, ``gap_least`` and ``gap_pauses``).
 
     Returns:
         The gaps, by connector, ascending.
 
     Raises:
-        TypeError: `until` is neither a datetime nor a number.
-        ValueError: `until` has no time zone, or is not finite.
+        TypeError: A time is neither a datetime nor a number.
+        ValueError: A time has no time zone, or is not finite.
     """
-    end, limits = end_ts(events, until), limits_or_default(limits)
-    return [gap for connector in events.connectors() for gap in gaps_of(*connector, end, limits)]
-
-
-def end_ts(events: Journal, until: datetime | float | None) -> float:
-    """Return when the events end, in seconds since the Unix epoch."""
-    return (events.latest_ts() or 0) if until is None else parse_timestamp("until", until)
+    window, limits = JudgedWindow.of(events, until=until, known_until=known_until), limits_or_default(limits)
+    return [gap for connector in events.connectors() for gap in gaps_of(*connector, window.end_ts(*connector), limits)]
 
 
 def gaps_of(connector_id: str | None, records: list[Record], until: float, limits: Limits) -> list[Gap]:
     """Return a connector's gaps, ascending."""
+    if not records:
+        return []
     gaps = [
         Gap(
             connector_id,

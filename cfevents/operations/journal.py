@@ -171,6 +171,11 @@ class Journal:
         # Sorted first: of an event that came twice, only one time counts.
         return max((record.known_ts for _, records in self.connectors() for record in records), default=None)
 
+    def latest_collected_ts(self) -> int | float | None:
+        """Return the same without the events whose collection is unknown."""
+        known = (record.collected_ts for _, records in self.connectors() for record in records)
+        return max((time for time in known if time is not None), default=None)
+
     def __len__(self) -> int:
         """Return the number of events."""
         return sum(len(records) for _, records in self.connectors())

@@ -56,6 +56,9 @@ class Limits:
     gap_pauses: int = 20
     """Number of pauses that have to be known before one is called usual."""
 
+    silence: timedelta = timedelta(hours=12)
+    """How long a connector may be silent at the end of a window with too few events to know its usual pause."""
+
     def __attrs_post_init__(self) -> None:
         """Check the types and bounds."""
         for limit in fields(Limits):

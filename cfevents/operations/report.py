@@ -1,24 +1,26 @@
 """The report: all results of the events of a connector or a fleet, and the findings among them."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from attrs import evolve, field, frozen
 
 from cfevents._html import counted, rows_of
-from cfevents._model.api import EventId
+from cfevents._model.api import Connector, EventId
 from cfevents._time import to_datetime
 from cfevents.events import KINDS
 from cfevents.operations import rules
 from cfevents.operations.boot_slots import Slot, slots
-from cfevents.operations.gaps import Gap, end_ts, gaps_of
+from cfevents.operations.gaps import Gap, gaps_of
 from cfevents.operations.ha import HaActivity, ha
 from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
+from cfevents.operations.judged import AskedConnector, JudgedWindow, KnownUntil, parse_connectors
 from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits, limits_or_default
 from cfevents.operations.rekeys import Rekey, rekeys
 from cfevents.operations.rules import SEVERITIES, Finding, Severity
 from cfevents.operations.runs import Run, runs
+from cfevents.operations.silence import silence_of
 from cfevents.operations.spans import Span, spans
 from cfevents.operations.unknowns import Unknown, unknowns
 
@@ -30,11 +32,17 @@ class ConnectorReport(ConnectorResult):
     events: int
     """Number of events."""
 
-    first_at: datetime
-    """When the first was recorded."""
+    first_at: datetime | None
+    """When the first was recorded; None without events."""
 
-    last_at: datetime
-    """When the last was recorded."""
+    last_at: datetime | None
+    """When the last was recorded; None without events."""
+
+    until: datetime
+    """When the part of the window ends that is judged: the window's own end, or earlier, if it is not known so far."""
+
+    last_heartbeat: datetime | None
+    """When its last heartbeat came, if `report` was given the connectors as the account lists them."""
 
     spans: tuple[Span, ...] = field(repr=False)
     """Operations that were started and answered."""
@@ -68,8 +76,11 @@ class ConnectorReport(ConnectorResult):
 class Report:
     """The results of the events of a connector or a fleet. ``str()`` is a text of one line for each finding."""
 
+    since: datetime | None
+    """When the window begins; None if it was not given."""
+
     until: datetime
-    """When the events end."""
+    """When the part of the window ends that is judged."""
 
     connectors: tuple[ConnectorReport, ...]
     """The results of each connector."""
@@ -101,21 +112,49 @@ class Report:
     def _repr_html_(self) -> str:
         head = "severity", "first", "connector", "finding", "what happened"
         rows = ((item.severity, item.first_at, item.connector_id, item.kind, item.message) for item in self.findings)
-        return rows_of(str(self).partition("\n")[0], head, rows, most=50)  # enough for a bad week of a fleet
+        return rows_of(self.summary(), head, rows, most=50)  # enough for a bad week of a fleet
 
     def __str__(self) -> str:
         """Return a summary, and a line for each finding."""
+        return "\n".join([self.summary(), *map(str, self.findings)])
+
+    def summary(self, tz: tzinfo | None = UTC) -> str:
+        """Return the first line of the text: how much was read, of which time, and how many findings there are.
+
+        Args:
+            tz: The time zone of its times; None is that of this machine.
+        """
         if not self.connectors:
             return "no events"
         events, connectors = counted(self.events, "event"), counted(len(self.connectors), "connector")
-        since = min(connector.first_at for connector in self.connectors)
-        window = f"{since:%Y-%m-%d %H:%M} to {self.until:%Y-%m-%d %H:%M} UTC"
+        first = min((connector.first_at for connector in self.connectors if connector.first_at), default=self.since)
+        bounds = [_minute(moment, tz) for moment in (first, self.until) if moment is not None]
+        # A zone may have another name, and another offset, at the other end.
+        names = {name for _, name in bounds}
+        window = " to ".join(time if len(names) == 1 else f"{time} {name}" for time, name in bounds)
+        window += f" {names.pop()}" if len(names) == 1 else ""
         findings = counted(len(self.findings), "finding") if self.findings else "no findings"
-        return "\n".join([f"{events} of {connectors}, {window}: {findings}", *map(str, self.findings)])
+        return f"{events} of {connectors}, {window}: {findings}"
+
+
+def _minute(moment: datetime, tz: tzinfo | None) -> tuple[str, str]:
+    try:
+        moment = moment.astimezone(tz)
+    except (OverflowError, OSError, ValueError):  # at the edge of the calendar
+        moment = moment.astimezone(UTC)
+    return f"{moment:%Y-%m-%d %H:%M}", moment.tzname() or ""
 
 
 @accepts_any_events
-def report(events: Journal, *, until: datetime | float | None = None, limits: Limits | None = None) -> Report:
+def report(
+    events: Journal,
+    *,
+    since: datetime | float | None = None,
+    until: datetime | float | None = None,
+    connectors: Iterable[str | Connector] = (),
+    known_until: KnownUntil | None = None,
+    limits: Limits | None = None,
+) -> Report:
     """Compute all results of events, and find what is worth attention.
 
     The events should be of all kinds, those of a whole window. Whatever the window cuts off is not reported: neither an
@@ -124,30 +163,45 @@ def report(events: Journal, *, until: datetime | float | None = None, limits: Li
 
     Args:
         events: Events of one connector or several, in any order.
-        until: When the events end, an aware datetime or seconds since the Unix epoch; by default when the last event of
-            all was collected. Anything that has not ended by then has been open for that long.
+        since: When the window begins, as `until`.
+        until: When the window ends, an aware datetime or seconds since the Unix epoch; by default when the last event
+            of all was collected. Anything that has not ended by then has been open for that long.
+        connectors: The connectors that were asked for: ids, or what `cfevents.Client.list_connectors` returns, which
+            has their heartbeats. Who of them sent nothing is in the report all the same.
+        known_until: Until when the events are known, if that is earlier: nothing later is judged. By default it is
+            now: the future is not known. For an archive, it is a mapping from each connector to the end of its
+            `cfevents.storage.Extent`, or to None for the time of its last event.
         limits: The limits from which something is wrong.
 
     Returns:
         The report. It is the same in any order of the events, and however often each comes.
 
     Raises:
-        TypeError: `until` is neither a datetime nor a number.
-        ValueError: `until` has no time zone, or is not finite.
+        TypeError: A time is neither a datetime nor a number, or a connector is neither an id nor a `Connector`.
+        ValueError: A time has no time zone, or is not finite; or `connectors` are given, and events do not name theirs.
     """
-    end, limits = end_ts(events, until), limits_or_default(limits)
-    connectors = tuple(_connector(*connector, end, limits) for connector in events.connectors())
-    findings = (finding for connector in connectors for finding in connector.findings)
-    return Report(to_datetime(end), connectors, tuple(sorted(findings, key=_worst_first)))
+    window, limits = JudgedWindow.of(events, since, until, known_until), limits_or_default(limits)
+    of_connectors = dict(events.connectors())
+    reports = tuple(
+        _connector(connector, of_connectors.get(connector_id, []), window, limits)
+        for connector_id, connector in parse_connectors(connectors, events).items()
+    )
+    findings = sorted((finding for connector in reports for finding in connector.findings), key=_worst_first)
+    end = max((connector.until for connector in reports), default=to_datetime(window.until_ts))
+    begin = None if window.since_ts is None else to_datetime(window.since_ts)
+    return Report(begin, end, reports, tuple(findings))
 
 
-def _connector(connector_id: str | None, records: list[Record], end: float, limits: Limits) -> ConnectorReport:
-    events = Journal._of_connector(connector_id, records)
+def _connector(asked: AskedConnector, records: list[Record], window: JudgedWindow, limits: Limits) -> ConnectorReport:
+    connector_id, end = asked.connector_id, window.end_ts(asked.connector_id, records)
+    events = Journal._of_connector(connector_id, records) if records else Journal()
     results = ConnectorReport(
         connector_id=connector_id,
         events=len(records),
-        first_at=records[0].recorded_at,
-        last_at=records[-1].recorded_at,
+        first_at=records[0].recorded_at if records else None,
+        last_at=records[-1].recorded_at if records else None,
+        until=to_datetime(end),
+        last_heartbeat=asked.last_heartbeat,
         spans=tuple(spans(events)),
         rekeys=tuple(rekeys(events)),
         runs=tuple(runs(events, limits=limits)),
@@ -158,16 +212,23 @@ def _connector(connector_id: str | None, records: list[Record], end: float, limi
         unknowns=tuple(unknowns(events)),
         findings=(),
     )
-    return evolve(results, findings=tuple(sorted(_findings(results, to_datetime(end), limits), key=_worst_first)))
+    findings = [*_findings(results, limits)]
+    # A silence that the usual pause shows is a gap, and found as such.
+    if not any(gap.cause == "unknown" for gap in results.gaps) and (
+        silence := silence_of(asked, records, window, limits)
+    ):
+        findings += rules.judge_silence(silence, limits)
+    return evolve(results, findings=tuple(sorted(findings, key=_worst_first)))
 
 
-def _findings(results: ConnectorReport, until: datetime, limits: Limits) -> Iterator[Finding]:
-    yield from rules.judge_spans(results.spans, limits, until, results.first_at)
+def _findings(results: ConnectorReport, limits: Limits) -> Iterator[Finding]:
+    until = results.until
+    yield from rules.judge_spans(results.spans, limits, until, results.first_at or until)
     yield from rules.judge_rekeys(results.rekeys, limits, until)
     yield from (of_runs := [*rules.judge_runs(results.runs, limits)])
     yield from () if results.ha is None else rules.judge_ha(results.ha)
     yield from rules.judge_slots(results.slots, limits, until)
-    yield from rules.judge_gaps(results.gaps, results.runs, of_runs)
+    yield from rules.judge_gaps(results.gaps, results.runs, of_runs, results.last_heartbeat)
     yield from rules.judge_unknowns(results.unknowns)
 
 

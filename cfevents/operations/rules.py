@@ -18,6 +18,7 @@ from cfevents.operations.journal import split
 from cfevents.operations.limits import Limits
 from cfevents.operations.rekeys import Rekey
 from cfevents.operations.runs import Run, restart_loops
+from cfevents.operations.silence import Heartbeats, Silence
 from cfevents.operations.spans import Operation, Span
 from cfevents.operations.unknowns import Unknown
 
@@ -67,7 +68,7 @@ class Finding(HtmlRepr):
 def _finding(
     kind: str,
     severity: Severity,
-    results: Sequence[Span | Rekey | Run | HaActivity | Slot | Gap | Unknown],
+    results: Sequence[Span | Rekey | Run | HaActivity | Slot | Gap | Silence | Unknown],
     message: str,
     *,
     ids: Iterable[EventId] | None = None,
@@ -223,7 +224,9 @@ _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
 _DOWNTIME: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and not started again for {}")
 
 
-def judge_gaps(gaps: Sequence[Gap], runs: Sequence[Run], of_runs: Iterable[Finding]) -> Iterator[Finding]:
+def judge_gaps(
+    gaps: Sequence[Gap], runs: Sequence[Run], of_runs: Iterable[Finding], last_heartbeat: datetime | None
+) -> Iterator[Finding]:
     """Find gaps. One before the start after a crash is part of the crash."""
     in_crashes = {finding.event_ids for finding in of_runs if finding.kind == "crash"}
     stops = {run.event_ids[-1] for run in runs if run.outcome == "stopped"}
@@ -233,7 +236,40 @@ def judge_gaps(gaps: Sequence[Gap], runs: Sequence[Run], of_runs: Iterable[Findi
             kind, severity, text = _DOWNTIME if is_stopped else _GAPS[gap.cause]
             moments = [gap.started_at, gap.ended_at or gap.started_at]
             message = text.format(format_duration(gap.duration))
-            yield _finding(kind, severity, [gap], message, moments=moments, duration=gap.duration, usual=gap.usual)
+            details: dict[str, Any] = {"duration": gap.duration, "usual": gap.usual}
+            if gap.cause == "unknown" and last_heartbeat is not None:
+                details["last_heartbeat"] = last_heartbeat
+            yield _finding(kind, severity, [gap], message, moments=moments, **details)
+
+
+_HEARTBEATS: dict[Heartbeats, str] = {
+    "going on": ", though its heartbeats go on",
+    "stopped": ", and no heartbeat for {}",
+    "later": "; its heartbeats are of a later time",
+    "none": ", and no heartbeat so far",
+    "unknown": "",
+}
+
+
+def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
+    """Find connectors that sent nothing, and those that have stopped after a few events."""
+    since, until, heartbeats = silence.since, silence.until, silence.heartbeats
+    has_stopped, is_short = heartbeats == "stopped", since is not None and until - since <= limits.gap_least
+    severity: Severity = "error"
+    message, length = f"no event in the window{_HEARTBEATS[heartbeats]}", silence.duration
+    if silence.event_ids:
+        if heartbeats == "going on" or length <= (limits.gap_least if has_stopped else limits.silence):
+            return
+        _, severity, message = _GAPS["unknown"]
+    elif since is not None and until < since:
+        message, length = "last asked {} before the window begins: nothing is known of it", since - until
+    elif heartbeats == "going on" or (is_short and not has_stopped):
+        severity = "warning"
+    if not silence.is_in_service:
+        severity, message = "info", f"not in service: {message}"
+    message = message.format(format_duration(length))
+    details: dict[str, Any] = {"duration": silence.duration, "last_heartbeat": silence.last_heartbeat}
+    yield _finding("silence", severity, [silence], message, moments=[silence.started_at], **details)
 
 
 def judge_unknowns(unknowns: Sequence[Unknown]) -> Iterator[Finding]:

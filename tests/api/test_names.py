@@ -146,11 +146,11 @@ def test_the_parameters_of_the_places_to_put_events_are_these() -> None:
 def test_the_parameters_of_what_is_asked_of_events_are_these() -> None:
     functions = [getattr(operations, name) for name in operations.__all__ if name.islower()]
     assert {ask.__name__: [*inspect.signature(ask).parameters] for ask in functions} == {
-        "gaps": ["events", "until", "limits"],
+        "gaps": ["events", "until", "known_until", "limits"],
         "ha": ["events", "limits"],
         "lags": ["events", "percentages"],
         "rekeys": ["events"],
-        "report": ["events", "until", "limits"],
+        "report": ["events", "since", "until", "connectors", "known_until", "limits"],
         "runs": ["events", "limits"],
         "slots": ["events"],
         "spans": ["events"],

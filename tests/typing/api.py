@@ -271,6 +271,10 @@ async def meaning(client: Client, archive: Archive) -> None:
     report = operations.report(journal, until=1)
     assert_type(report, operations.Report)
     assert_type(await operations.report(stream, until=1.5), operations.Report)
+    known = {name: None if extent is None else extent.until for name, extent in (await archive.extents()).items()}
+    assert_type(operations.report(journal, since=1, connectors=known, known_until=known), operations.Report)
+    assert_type(operations.report(journal, connectors=await client.list_connectors()), operations.Report)
+    assert_type(report.connectors[0].last_heartbeat, datetime | None)
     assert_type(report.findings, tuple[operations.Finding, ...])
     assert_type(report.findings[0].event_ids, tuple[EventId, ...])
     assert_type(report.connectors[0].lags, operations.Lags | None)
