@@ -37,6 +37,9 @@ class Batch(Generic[T]):
     checkpoint: FollowCheckpoint
     """The state after the batch: store it in the same transaction as the items."""
 
+    before: FollowCheckpoint | None = None
+    """The state before the batch; None where it is not known."""
+
 
 @set_module("cfevents")
 class Follower(Generic[T]):
@@ -120,7 +123,7 @@ class Follower(Generic[T]):
         async with aclosing(self._results()) as results:
             async for result in results:
                 after = self._reached.with_connector(result.connector_id, result.after)
-                yield result, Batch(result.items, after)
+                yield result, Batch(result.items, after, self._reached)
                 self._reached = after
 
     async def aclose(self) -> None:

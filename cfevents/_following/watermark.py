@@ -45,6 +45,26 @@ class Watermark:
         }
         return [missing[key] for key in sorted(missing)]
 
+    @property
+    def complete_from(self) -> int:
+        """The time from which on nothing was delivered so far: a store that begins here has all of it."""
+        return max([self.since, *(math.floor(recorded_ts) + 1 for recorded_ts, _ in self.delivered)])
+
+    def covers(self, other: "Watermark") -> bool:
+        """Return whether all that counts as delivered there does so here: who goes on from there leaves no gap."""
+        return other.since <= self.since and all(
+            key[0] < self.since or key in self.delivered for key in other.delivered
+        )
+
+    def with_lookback(self, begin: int, seconds: float) -> "Watermark":
+        """Return the watermark back by a lookback, but not before ``begin``: another may have had a shorter one.
+
+        Events that are delivered again are in the store already.
+        """
+        if self.reached is None:
+            return self
+        return evolve(self, since=max(begin, min(self.since, math.floor(self.reached - seconds))))
+
     def is_late(self, event: EventMetadata) -> bool:
         return self.newest is not None and event.recorded_ts < self.newest
 

@@ -14,7 +14,7 @@ from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents._model.results import EventDetail
 from cfevents._public import set_module
-from cfevents._time import DurationLike, TimeLike, parse_time
+from cfevents._time import DurationLike, TimeLike, parse_duration, parse_time
 from cfevents._validation import validate_int, validate_path_segment, validate_seconds, validate_type
 from cfevents.errors import ArchiveError
 from cfevents.events import KindFilter
@@ -135,7 +135,8 @@ class Archive:
     async def append(self, batch: Batch[Any]) -> int:
         """Store a batch and its checkpoint in one transaction: for a follower of your own.
 
-        Events that are there already stay as they are; payloads that they lacked are filled in.
+        Events that are there already stay as they are; payloads that they lacked are filled in. `sync` resumes after
+        the batch only if the archive has all that the follower delivered before; else it reads that first.
 
         Returns:
             How many of the events are new.
@@ -160,8 +161,8 @@ class Archive:
     ) -> int:
         """Store new events, late ones too.
 
-        A connector resumes where its last sync ended. If ``since`` is earlier than ever before, it is read again from
-        there.
+        A connector resumes where its last sync ended. If ``since`` is earlier than ever before, or than the account's
+        first where all of it is archived, it is read again from there.
 
         Args:
             client: An open client.
@@ -192,7 +193,13 @@ class Archive:
         follow_events = partial(client.follow_events, ids, interval=interval, lookback=lookback, kind=kind)
         request = follow_events(since=since).checkpoint
         self._check_account(request.account_id)
-        plan_sync = partial(queries.plan_sync, request=request, is_since_given=since is not None, details=details)
+        plan_sync = partial(
+            queries.plan_sync,
+            request=request,
+            is_since_given=since is not None,
+            lookback=parse_duration("lookback", lookback),
+            details=details,
+        )
         self._syncs.add(sync := _Sync())
         try:
             checkpoint, starts = await self._require_open().writer.write(plan_sync)
@@ -290,7 +297,7 @@ class Archive:
         """Return the time of which the archive has all events, for each connector that `list_connectors` returns.
 
         None stands for a connector whose first fill did not end: it is under way, was interrupted, or was of some
-        kinds only. After `append`, an extent ends with the last event that came.
+        kinds only. After `append`, an extent ends with the last event that came without a gap before it.
 
         Raises:
             ArchiveError: The archive cannot be read.

@@ -42,12 +42,14 @@ def store_extent(
     connection.execute("INSERT OR REPLACE INTO extents VALUES (?, ?, ?, ?, ?)", (*key, since, until))
 
 
-def extend_extent(connection: sqlite3.Connection, request: FollowCheckpoint, connector_id: str, until: float) -> None:
-    """Store that a connector was read by a follower of the user's up to an event that was collected at a time."""
+def extend_extent(
+    connection: sqlite3.Connection, request: FollowCheckpoint, connector_id: str, since: int, until: float
+) -> None:
+    """Store that a follower of the user's read all that was recorded from a time on up to an event."""
     key = request.account_id, connector_id, json.dumps(request.kind)
     known = connection.execute(f"SELECT until_ts FROM extents WHERE {_EXTENT_KEY}", key).fetchone()  # noqa: S608
     end = until if known is None else max(until, known[0])
-    store_extent(connection, request, connector_id, request.since, end)
+    store_extent(connection, request, connector_id, since, end)
 
 
 def forget_extent(connection: sqlite3.Connection, request: FollowCheckpoint, connector_id: str) -> None:

@@ -2,14 +2,15 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from attrs import evolve
 
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
-from cfevents._model.api import EventMetadata, RecordedEvent
+from cfevents._following.watermark import Watermark
+from cfevents._model.api import EventMetadata, RecordedEvent, event_key
 from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._protocol.converter import structure, unstructure
 from cfevents._protocol.fast_path import OWN_TEXT
@@ -81,36 +82,66 @@ def _detail(row: tuple[Any, ...]) -> EventDetail:
 
 
 def store_batch(connection: sqlite3.Connection, batch: Batch[Any], since: Mapping[str, int], *, details: bool) -> int:
-    """Store events and the checkpoints of their connectors in the open transaction; return how many are new.
+    """Store the batch of a sync in the open transaction; return how many of its events are new.
 
-    Events that are there stay as they are; payloads that they lacked are filled in. `since` is the time from which each
-    connector is followed, in seconds since the Unix epoch, where that is not what the batch says.
+    `since` is the time from which each connector is followed, in seconds since the Unix epoch, where that is not what
+    the batch says.
     """
+    for name in _connectors_of(batch):
+        start = since.get(name, batch.checkpoint.since)
+        checkpoint = _checkpoint_of(name, batch.checkpoint, start, batch.checkpoint.of(name))
+        store_checkpoint(connection, checkpoint, details=details)
+    return _store_events(connection, batch)
+
+
+def append_batch(connection: sqlite3.Connection, batch: Batch[Any]) -> int:
+    """Store the batch of a follower that began anywhere, in the open transaction; return how many events are new.
+
+    Invariant: of a connector's events, the archive has all that were recorded from its checkpoint's ``since`` on and
+    that its watermark covers. So the checkpoint advances only if it covers all that the follower had delivered before.
+    Otherwise it stays, and the next sync reads what lies between. One that is stored first begins after that.
+    """
+    names = _connectors_of(batch)
+    stored = _stored_checkpoints(connection, batch.checkpoint, names, details=False)
+    for name in names:
+        known, before, after = stored.get(name), _watermark_before(batch, name), batch.checkpoint.of(name)
+        if known is None or known.of(name).covers(before):
+            start = before.complete_from if known is None else min(known.since, before.complete_from)
+            store_checkpoint(connection, _checkpoint_of(name, batch.checkpoint, start, after), details=False)
+            events = [_metadata(item) for item in batch.items if item.connector_id == name]
+            # Ascending: of a poll of several batches, later ones have events that were collected before this one's.
+            until = min(events[-1].recorded_ts, max(event.collected_ts for event in events))
+            extend_extent(connection, batch.checkpoint, name, start, until)
+    return _store_events(connection, batch)
+
+
+def _watermark_before(batch: Batch[Any], connector_id: str) -> Watermark:
+    if batch.before is not None:
+        return batch.before.of(connector_id)
+    after = batch.checkpoint.of(connector_id)
+    keys = {event_key(_metadata(item)) for item in batch.items if item.connector_id == connector_id}
+    return evolve(after, delivered={key: None for key in after.delivered if key not in keys})
+
+
+def _connectors_of(batch: Batch[Any]) -> Collection[str]:
+    return dict.fromkeys(item.connector_id for item in batch.items).keys()
+
+
+def _store_events(connection: sqlite3.Connection, batch: Batch[Any]) -> int:
+    """Store events and return how many are new. Those that are there stay; payloads that they lacked are filled in."""
     account_id, before = batch.checkpoint.account_id, connection.total_changes
     connection.executemany(_INSERT, (_listed_row(account_id, item) for item in batch.items))
     new = connection.total_changes - before
     connection.executemany(_FILL_IN, _payload_rows(account_id, batch.items))
-    for connector_id in {item.connector_id: None for item in batch.items}:
-        watermark, start = batch.checkpoint.of(connector_id), since.get(connector_id, batch.checkpoint.since)
-        checkpoint = _checkpoint_of(connector_id, batch.checkpoint, start)
-        store_checkpoint(connection, evolve(checkpoint, connectors={connector_id: watermark}), details=details)
     return new
 
 
-def append_batch(connection: sqlite3.Connection, batch: Batch[Any]) -> int:
-    """Store a batch of a follower of the user's in the open transaction; return how many of its events are new."""
-    new = store_batch(connection, batch, {}, details=False)
-    collected = {item.connector_id: 0.0 for item in batch.items}
-    for item in batch.items:
-        event = item.event.metadata if isinstance(item.event, EventDetail) else item.event
-        collected[item.connector_id] = max(collected[item.connector_id], event.collected_ts)
-    for connector_id, until in collected.items():
-        extend_extent(connection, batch.checkpoint, connector_id, until)
-    return new
+def _metadata(item: FollowedEvent[Any]) -> EventMetadata:
+    return item.event.metadata if isinstance(item.event, EventDetail) else item.event
 
 
 def _listed_row(account_id: str, item: FollowedEvent[Any]) -> Row:
-    event = item.event.metadata if isinstance(item.event, EventDetail) else item.event
+    event = _metadata(item)
     times = event.recorded_ts, event.sequence, event.collected_ts
     return account_id, item.connector_id, sql_text(event.kind), *times, _dump_extra(event.extra)
 
@@ -131,59 +162,77 @@ def store_checkpoint(connection: sqlite3.Connection, checkpoint: FollowCheckpoin
     connection.execute(_CHECKPOINT, (checkpoint.account_id, name, kind, details, checkpoint.to_json()))
 
 
-def _checkpoint_of(name: str, request: FollowCheckpoint, since: int) -> FollowCheckpoint:
+def _checkpoint_of(
+    name: str, request: FollowCheckpoint, since: int, watermark: Watermark | None = None
+) -> FollowCheckpoint:
     """Return the checkpoint of one connector, or of the account, that is followed from a time on."""
     ids = None if name == _ACCOUNT_ROW else (name,)
-    return evolve(request, connector_ids=ids, since=since, connectors={})
+    return evolve(request, connector_ids=ids, since=since, connectors={name: watermark} if watermark else {})
 
 
 def _stored_checkpoints(
-    connection: sqlite3.Connection, request: FollowCheckpoint, *, details: bool
+    connection: sqlite3.Connection, request: FollowCheckpoint, names: Collection[str] | None, *, details: bool
 ) -> dict[str, FollowCheckpoint]:
     rows = connection.execute(
         "SELECT connector_id, checkpoint FROM checkpoints WHERE account_id = ? AND kind = ? AND details = ?",
         (request.account_id, json.dumps(request.kind), details),
     ).fetchall()
-    wanted = None if request.connector_ids is None else set(request.connector_ids)
+    return {name: _parse_checkpoint(text) for name, text in rows if names is None or name in names}
+
+
+def _parse_checkpoint(text: Any) -> FollowCheckpoint:
     try:
-        return {name: FollowCheckpoint.from_json(text) for name, text in rows if wanted is None or name in wanted}
+        return FollowCheckpoint.from_json(text)
     except (CfEventsError, TypeError) as error:
         raise ArchiveError(f"it has a checkpoint that is damaged: {error}") from error
 
 
 def plan_sync(
-    connection: sqlite3.Connection, request: FollowCheckpoint, *, is_since_given: bool, details: bool
+    connection: sqlite3.Connection, request: FollowCheckpoint, *, is_since_given: bool, lookback: float, details: bool
 ) -> tuple[FollowCheckpoint, dict[str, int]]:
     """Decide for each connector whether it goes on or restarts, and store that in the open transaction.
 
     Otherwise a process that is killed before the first event comes would later start at another time. A sync with
     payloads has checkpoints of its own, so that payloads that are missing come. Where `is_since_given` is false, the
-    request's time is now.
+    request's time is now. The lookback is in seconds.
 
     Returns:
         The checkpoint to follow from, and when each connector begins, in seconds since the Unix epoch.
     """
-    known = _stored_checkpoints(connection, request, details=details)
-    since = request.since
-    if not is_since_given:
-        # A new connector starts where the others did, with payloads or without.
-        others = known or _stored_checkpoints(connection, request, details=not details)
-        since = min((checkpoint.since for checkpoint in others.values()), default=since)
-    plan = dict(known)
-    requested = (_ACCOUNT_ROW,) if request.connector_ids is None else request.connector_ids
-    for name in {**known, **dict.fromkeys(requested)}:
-        # One that is known from a later time on lacks the events before it, and restarts.
-        if name not in known or (is_since_given and known[name].since > since):
-            plan[name] = _checkpoint_of(name, request, since)
-            if name in known:
-                forget_extent(connection, request, name)
-            store_checkpoint(connection, plan[name], details=details)
-    if account := plan.get(_ACCOUNT_ROW):
-        # A connector without a row is new, or it was silent since the account was followed.
+    is_account = request.connector_ids is None
+    requested = {*(request.connector_ids or ()), _ACCOUNT_ROW}
+    known = _stored_checkpoints(connection, request, None if is_account else requested, details=details)
+    since = request.since if is_since_given else _others_start(connection, request, details=details)
+    if account := known.get(_ACCOUNT_ROW):
+        # All connectors were followed from there on, those without a checkpoint in silence.
         since = min(since, account.since)
-    watermarks = {name: checkpoint.of(name) for name, checkpoint in plan.items() if name != _ACCOUNT_ROW}
+    plan = dict[str, FollowCheckpoint]()
+    for name in {**known, _ACCOUNT_ROW: None} if request.connector_ids is None else request.connector_ids:
+        checkpoint = known.get(name)
+        # One that is known from a later time on lacks the events before it, and restarts.
+        if checkpoint is None or (checkpoint.since > since and (is_since_given or is_account or account)):
+            if checkpoint is not None:
+                forget_extent(connection, request, name)
+            checkpoint = _checkpoint_of(name, request, since)
+            store_checkpoint(connection, checkpoint, details=details)
+        plan[name] = checkpoint
     starts = {name: checkpoint.since for name, checkpoint in plan.items()}
+    watermarks = {
+        name: checkpoint.of(name).with_lookback(checkpoint.since, lookback)
+        for name, checkpoint in plan.items()
+        if name != _ACCOUNT_ROW
+    }
     return evolve(request, since=since, connectors=watermarks), starts
+
+
+def _others_start(connection: sqlite3.Connection, request: FollowCheckpoint, *, details: bool) -> int:
+    """Return when the account was first followed, else the first connector, with payloads or without; or now."""
+    row = connection.execute(
+        "SELECT checkpoint FROM checkpoints WHERE account_id = ? AND kind = ? "
+        "ORDER BY details != ?, connector_id != ?, json_extract(checkpoint, '$.since') LIMIT 1",
+        (request.account_id, json.dumps(request.kind), details, _ACCOUNT_ROW),
+    ).fetchone()
+    return request.since if row is None else _parse_checkpoint(row[0]).since
 
 
 def select_events(
