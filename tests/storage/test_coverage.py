@@ -11,7 +11,8 @@ import pytest
 from support.batches import batch, listed
 
 from cfevents import Client, _time
-from cfevents.storage import Archive
+from cfevents._time import to_datetime
+from cfevents.storage import Archive, Extent
 from cfevents.testing import Simulator
 
 HOUR = 3600
@@ -183,3 +184,17 @@ async def test_two_steps_after_a_sync_leave_no_gap(
                     await STEPS[step](client, archive, name)
             assert (await stored(archive))[1:] == await stored(archive, "silent"), second
             assert await stored(archive, "silent") == [1.5, 3.75, 4.5, 6.5, 6.75, 8.75], second
+
+
+async def test_extent_ends_where_a_gap_begins(
+    clock: SimpleNamespace, simulator: Simulator, client: Client, archive: Archive
+) -> None:
+    """What was appended after a gap belongs to no extent; what was appended without one does."""
+    await archive.sync(client, "c1", since=BEGIN)
+    before = (await archive.extents())["c1"]
+    simulator.add("c1", *made(1.5, 3.5))
+    clock.date = BEGIN + 4 * HOUR
+    await follow(client, archive, since="1h")
+    assert (await archive.extents())["c1"] == before
+    await follow(client, archive, since=BEGIN)
+    assert (await archive.extents())["c1"] == Extent(to_datetime(BEGIN), to_datetime(BEGIN + 3.5 * HOUR))
