@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -14,7 +15,16 @@ from cfevents.errors import ArchiveError
 BINARY = getattr(os, "O_BINARY", 0)
 """The flag of `os.open` that keeps Windows from changing line ends; 0 elsewhere."""
 
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | BINARY | getattr(os, "O_NOFOLLOW", 0)
+NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+"""The flag of `os.open` that refuses a symbolic link; 0 where there is none."""
+
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | BINARY | NOFOLLOW
+_NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NOFOLLOW
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+# Errors of file systems that cannot sync a directory, and of a directory that may be written but not read.
+_NO_DIRECTORY_SYNC = {
+    *(errno.EACCES, errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
+}
 
 
 @contextmanager
@@ -34,52 +44,100 @@ def require_regular(path: Path) -> None:
         raise ArchiveError(f"{path} is no plain file: a checkpoint can be kept in a plain file only")
 
 
+def follow_link(path: Path) -> Path:
+    """Return the file that a symbolic link leads to, which need not exist; any other path as it is.
+
+    Raises:
+        OSError: The link cannot be followed, or must not be: another user may have put it there.
+    """
+    if not path.is_symlink():
+        return path
+    if may_be_prepared(path):
+        raise PermissionError(errno.EPERM, "it is a link of another user, who may have prepared it", str(path))
+    with suppress(FileNotFoundError):
+        path.stat()  # fails where links make a circle, and where the system protects from links of others
+    return Path(os.path.realpath(path))
+
+
+def may_be_prepared(path: Path) -> bool:
+    """Return whether a path is another user's, in a directory where others may write."""
+    if sys.platform == "win32":
+        return False
+    folder = path.parent.stat()
+    trusted = {0, os.geteuid(), folder.st_uid}
+    return bool(folder.st_mode & _WRITABLE_BY_OTHERS) and path.lstat().st_uid not in trusted
+
+
 def sync_directory(path: Path) -> None:
-    """Make sure that the names in a directory survive a crash; Windows offers no way, and needs none."""
+    """Make sure that the names in a directory survive a crash, where the file system has a way to."""
     if sys.platform != "win32":
-        _sync(path, os.O_RDONLY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def atomic_write(path: Path, data: bytes) -> None:
-    """Replace a file's content: whatever happens, the file has the old content or the new, whole."""
-    new = path.with_name(f"{path.name}.new")
-    new.write_bytes(data)
-    move_into_place(new, path)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno not in _NO_DIRECTORY_SYNC:
+                raise
 
 
 def move_into_place(path: Path, target: Path) -> None:
-    """Rename a file so that a crash leaves the old target or the new one, whole."""
-    _sync(path, os.O_RDWR)
+    """Rename a file so that a crash leaves the old target or the new one, whole; the target keeps mode and owner."""
+    descriptor = os.open(path, os.O_RDWR | BINARY | NOFOLLOW)
+    try:
+        _copy_access(target, descriptor)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     path.replace(target)
     sync_directory(target.parent)
 
 
-class AtomicFile:
-    """A new file, written under its name and ``.part``, that takes its name when it is complete.
+def _copy_access(path: Path, descriptor: int) -> None:
+    """Set the mode and owner of an open file as those of another, if that exists, as far as the process may."""
+    if sys.platform != "win32" and path.exists():
+        status = path.stat()
+        with suppress(PermissionError):
+            os.fchown(descriptor, status.st_uid, status.st_gid)
+        with suppress(PermissionError):
+            os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
 
-    Two that write to one name do not mix: the later one gets a file of its own, and `commit` of the earlier one fails.
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Replace a file's content: whatever happens, the file has the old content or the new, whole."""
+    file = AtomicFile(path)
+    try:
+        file.open().write(data)
+        file.commit()
+    finally:
+        file.discard()
+
+
+class AtomicFile:
+    """A new file, written under its name and ``.new``, that takes its name when it is complete.
+
+    Where the name is a symbolic link, the file that it leads to is replaced. A file that is replaced keeps its mode and
+    owner. Two that write to one name do not mix: the later one gets a file of its own, and `commit` of the earlier one
+    fails.
     """
 
     def __init__(self, target: Path) -> None:
         """Set the name that the file takes in the end."""
-        self._target, self._part = target, target.parent / f"{target.name}.part"
+        self._target = target
         self._file: BinaryIO | None = None
 
     def open(self) -> BinaryIO:
         """Create the file."""
+        self._target = follow_link(self._target)
         if self._target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        self._part.unlink(missing_ok=True)
-        self._file = self._part.open("xb")
-        self._status = os.fstat(self._file.fileno())
+        self._new = self._target.with_name(f"{self._target.name}.new")
+        self._new.unlink(missing_ok=True)
+        # What replaces a file may be as secret as that one is.
+        descriptor = os.open(self._new, _NEW_FLAGS, 0o600 if self._target.exists() else 0o666)
+        self._file = os.fdopen(descriptor, "wb")
+        self._status = os.fstat(descriptor)
         return self._file
 
     def commit(self) -> None:
@@ -88,7 +146,7 @@ class AtomicFile:
         self._file.close()
         if not self._is_ours():
             raise OSError("another has begun to write it")
-        move_into_place(self._part, self._target)
+        move_into_place(self._new, self._target)
         self._file = None
 
     def discard(self) -> None:
@@ -98,11 +156,11 @@ class AtomicFile:
                 self._file.close()
             if self._is_ours():
                 with suppress(OSError):
-                    self._part.unlink()
+                    self._new.unlink()
 
     def _is_ours(self) -> bool:
         try:
-            return os.path.samestat(self._status, self._part.stat())
+            return os.path.samestat(self._status, self._new.stat())
         except OSError:
             return False
 
@@ -127,6 +185,7 @@ class FileLock:
         """Lock the file, or fail at once with an ArchiveError. A symbolic link is an OSError."""
         descriptor = os.open(self._path, _LOCK_FLAGS, 0o666)
         try:
+            self._require_own(os.fstat(descriptor))
             # A file without a name was removed by its last holder, in this moment: it keeps nobody else out.
             if not self._is_locked(descriptor) or not os.fstat(descriptor).st_nlink:
                 raise ArchiveError(self._busy)
@@ -136,6 +195,11 @@ class FileLock:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+
+    def _require_own(self, status: os.stat_result) -> None:
+        # One with a second name may be a file of value: what is in it would be replaced.
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            raise ArchiveError(f"{self._path} is no plain file of its own, so it cannot be the lock: remove it")
 
     def _is_locked(self, descriptor: int) -> bool:
         from filelock import lock_descriptor  # noqa: PLC0415 - an extra

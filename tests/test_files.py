@@ -2,14 +2,17 @@
 
 import errno
 import os
+import stat
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from cfevents import ArchiveError, ConfigurationError
-from cfevents._files import AtomicFile, FileLock
+from cfevents._files import AtomicFile, FileLock, atomic_write, follow_link
 from cfevents.storage import NDJSONFile
 
 HOLDER = """
@@ -139,3 +142,140 @@ def test_later_writer_of_one_name_wins(tmp_path: Path) -> None:
     second.discard()
     assert target.read_bytes() == b"second"
     assert [file.name for file in tmp_path.iterdir()] == ["target"]
+
+
+def write_atomic_file(path: Path, data: bytes) -> None:
+    file = AtomicFile(path)
+    file.open().write(data)
+    file.commit()
+
+
+REPLACING = pytest.mark.parametrize("replace", [atomic_write, write_atomic_file])
+Replace = Callable[[Path, bytes], None]
+
+
+@REPLACING
+@pytest.mark.parametrize("links", [1, 2])
+@pytest.mark.parametrize("before", [None, b"before"])
+def test_link_stays_and_its_target_is_replaced(
+    tmp_path: Path, replace: Replace, links: int, before: bytes | None
+) -> None:
+    """A link to a volume is written through, also where nothing is there yet."""
+    (tmp_path / "volume").mkdir()
+    real = tmp_path / "volume" / "data"
+    if before is not None:
+        real.write_bytes(before)
+    target = Path("volume", "data")
+    for number in range(links):
+        (tmp_path / f"link{number}").symlink_to(target)
+        target = Path(f"link{number}")
+    replace(tmp_path / target, b"after")
+    assert (tmp_path / target).is_symlink()
+    assert real.read_bytes() == b"after"
+    assert not real.is_symlink()
+    assert [path.name for path in real.parent.iterdir()] == ["data"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such modes")
+@REPLACING
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o664, 0o666])
+def test_replaced_file_keeps_mode_and_owner(tmp_path: Path, replace: Replace, mode: int) -> None:
+    path = tmp_path / "data"
+    path.touch()
+    is_root = os.geteuid() == 0
+    owner = (4321, 1234) if is_root else (os.geteuid(), os.getegid())
+    os.chown(path, *owner)
+    path.chmod(mode)
+    replace(path, b"after")
+    status = path.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (mode, *owner)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such modes")
+def test_secret_file_is_never_readable_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.touch(mode=0o600)
+    file = AtomicFile(path)
+    file.open()
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
+    file.discard()
+
+
+@REPLACING
+def test_prepared_link_is_not_written_through(tmp_path: Path, replace: Replace) -> None:
+    """What is made beside the target is made anew, whatever somebody put there."""
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    for name in ("link", "hard"):
+        prepared = tmp_path / f"{name}.new"
+        prepared.symlink_to(precious) if name == "link" else prepared.hardlink_to(precious)
+        replace(tmp_path / name, b"data")
+    assert precious.read_text() == "kept"
+
+
+@REPLACING
+def test_circle_of_links_is_an_error(tmp_path: Path, replace: Replace) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(OSError, match="symbolic links"):
+        replace(tmp_path / "a", b"data")
+    assert (tmp_path / "a").is_symlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such modes")
+@pytest.mark.parametrize(
+    ("mode", "owner", "is_followed"),
+    [(0o1777, 99, False), (0o770, 99, False), (0o755, 99, True), (0o1777, 0, True), (0o1777, None, True)],
+)
+def test_link_of_another_user_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, owner: int | None, is_followed: bool
+) -> None:
+    """In a directory where others may write, a link has to be the user's own, or root's."""
+    link, real = tmp_path / "link", tmp_path / "real"
+    link.symlink_to(real)
+    tmp_path.chmod(mode)
+    lstat = Path.lstat
+
+    def lstat_of_owner(path: Path) -> os.stat_result:
+        fields = [*lstat(path)]
+        fields[stat.ST_UID] = os.geteuid() if owner is None else owner
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(Path, "lstat", lstat_of_owner)
+    if is_followed:
+        assert follow_link(link) == real
+    else:
+        with pytest.raises(PermissionError, match="a link of another user"):
+            follow_link(link)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there directories are not synced")
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.ENOSYS, errno.EIO, errno.ENOSPC])
+@pytest.mark.parametrize("name", ["open", "fsync"])
+def test_directory_without_sync_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, name: str
+) -> None:
+    """A file system that cannot sync directories is no failure; one that fails to is."""
+    real = getattr(os, name)
+
+    def fail(what: object, *arguments: object) -> object:
+        is_directory = stat.S_ISDIR(os.fstat(what).st_mode) if isinstance(what, int) else what == tmp_path
+        if is_directory:
+            raise OSError(code, os.strerror(code))
+        return real(what, *arguments)
+
+    monkeypatch.setattr(os, name, fail)
+    is_failure = code in {errno.EIO, errno.ENOSPC}
+    with pytest.raises(OSError, match=os.strerror(code)) if is_failure else nullcontext():
+        atomic_write(tmp_path / "data", b"data")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes")
+@pytest.mark.parametrize("make", [os.link, lambda _, path: os.mkfifo(path)], ids=["second name", "pipe"])
+def test_lock_is_a_plain_file_of_its_own(path: Path, tmp_path: Path, make: Callable[[Path, Path], None]) -> None:
+    """A file with a second name is not the lock: the owner would be written into it."""
+    (tmp_path / "precious").write_text("kept")
+    make(tmp_path / "precious", path)
+    with pytest.raises(ArchiveError, match="is no plain file of its own"):
+        lock(path, "mine").acquire()
+    assert (tmp_path / "precious").read_text() == "kept"

@@ -13,15 +13,25 @@ from typing import Any, BinaryIO, Self
 
 from attrs import asdict, frozen
 
-from cfevents._files import BINARY, FileLock, atomic_write, move_into_place, sync_directory, write_errors
+from cfevents._files import (
+    BINARY,
+    NOFOLLOW,
+    FileLock,
+    atomic_write,
+    follow_link,
+    may_be_prepared,
+    move_into_place,
+    sync_directory,
+    write_errors,
+)
 from cfevents._model.checkpoint import read_state
 from cfevents.errors import ArchiveError
 
 _PROGRESS_VERSION = 1
-_DATA_FLAGS = os.O_RDWR | os.O_CREAT | BINARY
+_DATA_FLAGS = os.O_RDWR | os.O_CREAT | BINARY | NOFOLLOW
 # The folder's files in the order in which they are removed: as long as there is progress, it is known to be complete.
 _DATA, _PROGRESS, _LOCK = "data", "progress.json", "lock"
-_FILES = (_DATA, "whole.parquet", "whole.parquet.part", _PROGRESS, f"{_PROGRESS}.new")
+_FILES = (_DATA, "whole.parquet", "whole.parquet.new", _PROGRESS, f"{_PROGRESS}.new")
 
 
 @frozen
@@ -50,7 +60,8 @@ class Staging:
 
     def __init__(self, target: Path) -> None:
         """Set the file that is exported to; nothing is opened."""
-        self._target = target.absolute()
+        with write_errors(target):
+            self._target = follow_link(target.absolute())
         self.folder = self._target.with_name(f"{self._target.name}.export")
         self.data = self.folder / _DATA
         self._progress_file = self.folder / _PROGRESS
@@ -64,11 +75,23 @@ class Staging:
         if self._target.exists() and not self._target.is_file():
             raise ArchiveError(f"{self._target} is no plain file: name one, or - for stdout")
         with write_errors(self.data):
-            is_new = not self.folder.exists()
-            self.folder.mkdir(exist_ok=True)
+            is_new = self._make_folder()
             self._lock.acquire()
             self._is_empty = is_new
         return self
+
+    def _make_folder(self) -> bool:
+        """Create the folder, for this user alone, and return whether it is new."""
+        try:
+            self.folder.mkdir(mode=0o700)
+        except FileExistsError:
+            # Whoever put a link there chose the file that is written.
+            has_links = self.folder.is_symlink() or any(path.is_symlink() for path in self.folder.iterdir())
+            if has_links or may_be_prepared(self.folder):
+                reason = "it was not made by an export, or is another user's; remove it, or name another file"
+                raise ArchiveError(f"{self.folder} cannot be used: {reason}") from None
+            return False
+        return True
 
     def read(self) -> ExportProgress | None:
         """Read how far an earlier export came; None where no event is gathered."""

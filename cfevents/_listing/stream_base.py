@@ -78,7 +78,7 @@ class BaseStream(ABC):
     async def to_parquet(self, path: str | os.PathLike[str]) -> int:
         """Write everything to a Parquet file, row group by row group. Needs the extra ``arrow``.
 
-        While it is written its name ends in ``.part``. Only a complete file replaces another.
+        While it is written its name ends in ``.new``. Only a complete file replaces another.
 
         Args:
             path: The file.

@@ -50,8 +50,19 @@ class _SidecarState:
     tail: int  # checksum of the last of them
     checkpoint: str | None
 
-    def matches(self, status: os.stat_result) -> bool:
-        return (self.device, self.inode) == (status.st_dev, status.st_ino)
+    def is_same(self, descriptor: int, prefix: bytes) -> bool:
+        """Return whether an open file is the one that the state is of, by its inode and its content.
+
+        The device is looked at only where there is no content to compare: a disk may get another number.
+        """
+        status = os.fstat(descriptor)
+        if self.inode != status.st_ino:
+            return False
+        if 0 < self.length <= status.st_size:
+            return _tail(descriptor, self.length) == self.tail
+        # Nothing is committed to recognize it by; what a killed process may have left begins as everything does.
+        start = b"" if self.length else _read_before(descriptor, len(prefix), len(prefix))
+        return self.device == status.st_dev and start == prefix[: len(start)]
 
 
 class AppendLog:
@@ -124,8 +135,7 @@ class AppendLog:
             )
         self.checkpoint = state.checkpoint if state else None
         if state is not None:
-            is_shorter = status.st_size < state.length
-            if state.matches(status) and (is_shorter or _has_content(self._descriptor, state, self._prefix)):
+            if state.is_same(self._descriptor, self._prefix):
                 self._length = state.length
                 self._cut_back()
                 return
@@ -149,9 +159,12 @@ class AppendLog:
 
     def _cut_back_moved(self, state: _SidecarState) -> None:
         """Cut off what a killed process left in a file that was renamed since: the new file gets it again."""
-        for entry in os.scandir(self._path.resolve().parent):
-            if entry.inode() == state.inode:
-                with suppress(FileNotFoundError):  # compressed or removed meanwhile
+        with os.scandir(Path(os.path.realpath(self._path)).parent) as entries:
+            candidates = [entry for entry in entries if entry.inode() == state.inode]
+        for entry in candidates:
+            with suppress(FileNotFoundError):  # compressed or removed meanwhile
+                # Where nothing was left, it need not even be readable.
+                if entry.is_file(follow_symlinks=False) and entry.stat().st_size > state.length:
                     _cut_back_if_same(Path(entry.path), state, self._prefix)
 
     def _is_in_place(self) -> bool:
@@ -175,7 +188,10 @@ class AppendLog:
     def _read_sidecar(self) -> _SidecarState | None:
         try:
             require_regular(self._sidecar)
-            return read_state(self._sidecar.read_text(encoding="utf-8"), _SIDECAR_VERSION, _SidecarState)
+            text = self._sidecar.read_text(encoding="utf-8")
+            if not text and not self._path.stat().st_size:  # made beforehand, for its mode
+                return None
+            return read_state(text, _SIDECAR_VERSION, _SidecarState)
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -186,22 +202,13 @@ class AppendLog:
 
 
 def _cut_back_if_same(path: Path, state: _SidecarState, prefix: bytes) -> None:
+    with path.open("rb", buffering=0) as file:  # another's may be read-only
+        if not state.is_same(file.fileno(), prefix):
+            return
     with path.open("r+b", buffering=0) as file:
-        descriptor = file.fileno()
-        status = os.fstat(descriptor)
-        is_candidate = state.matches(status) and stat.S_ISREG(status.st_mode) and status.st_size > state.length
-        if is_candidate and _has_content(descriptor, state, prefix):
-            os.ftruncate(descriptor, state.length)
-            os.fsync(descriptor)
-
-
-def _has_content(descriptor: int, state: _SidecarState, prefix: bytes) -> bool:
-    """Return whether a file that has the inode has the content too: it may be another's by now."""
-    if state.length:
-        return _tail(descriptor, state.length) == state.tail
-    # Nothing is committed to recognize it by; what a killed process may have left begins as everything does.
-    start = _read_before(descriptor, len(prefix), len(prefix))
-    return start == prefix[: len(start)]
+        if state.is_same(file.fileno(), prefix):  # the name may be another's by now
+            file.truncate(state.length)
+            os.fsync(file.fileno())
 
 
 def _tail(descriptor: int, length: int) -> int:

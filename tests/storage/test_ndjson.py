@@ -363,6 +363,51 @@ def test_other_file_with_reused_inode_is_kept(path: Path) -> None:
     assert path.read_bytes().startswith(b"x" * (size + 9) + b"\n{")
 
 
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_disk_may_get_another_number(path: Path, is_moved: bool) -> None:
+    """After a power cut within a batch and another device number, each event is there once."""
+    first, second = following(0, 1)
+    asyncio.run(write(path, first))
+    with path.open("a") as file:
+        file.write(path.read_text() + '{"recorded')  # not in the checkpoint
+    sidecar = json.loads(beside(path).read_text())
+    beside(path).write_text(json.dumps(sidecar | {"device": sidecar["device"] + 1}))
+    moved = path.with_name("moved")
+    if is_moved:
+        path.rename(moved)
+    asyncio.run(write(path, second))
+    assert seconds(*([moved] if is_moved else []), path) == [0, 1]
+
+
+@pytest.mark.parametrize("moved_to", ["plain", "reused inode", "longer"])
+def test_rotated_file_may_be_read_only(path: Path, monkeypatch: pytest.MonkeyPatch, moved_to: str) -> None:
+    """A file that was moved is opened only if something is left in it, and to write only what is ours."""
+    first, second = following(0, 1)
+    asyncio.run(write(path, first))
+    moved = path.with_name("moved")
+    path.rename(moved)
+    if moved_to == "reused inode":
+        moved.write_bytes(b"x" * 2 * moved.stat().st_size)
+    elif moved_to == "longer":
+        moved.write_text(moved.read_text() * 2)
+    opened = Path.open
+
+    def open_read_only(self: Path, mode: str = "r", **more: Any) -> Any:
+        if self.name == "moved" and (moved_to == "plain" or "+" in mode):
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, mode, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", open_read_only)
+        if moved_to == "longer":
+            with pytest.raises(ArchiveError, match=r"moved cannot be written: Permission denied"):
+                asyncio.run(write(path, second))
+            return
+        for next_batch in (second, *following(0, 1, 2)[2:]):
+            asyncio.run(write(path, next_batch))
+    assert seconds(path) == [1, 2]
+
+
 @pytest.mark.parametrize("is_open", [False, True])
 def test_shorter_file_is_an_error_with_advice(path: Path, is_open: bool) -> None:
     """A file that is shorter than what was written is an error that says what to do."""
@@ -416,6 +461,18 @@ def test_a_second_process_on_the_same_file_is_told_so(path: Path) -> None:
 def test_a_file_that_is_not_open_says_so(path: Path) -> None:
     with pytest.raises(ArchiveError, match="is not open: write 'async with NDJSONFile"):
         asyncio.run(NDJSONFile(path).write(batch([listed(BEGIN)])))
+
+
+def test_empty_checkpoint_without_data_is_a_new_one(path: Path) -> None:
+    """Both files may be made beforehand, for their modes, and behind links."""
+    (path.parent / "volume").mkdir()
+    for name in (path.name, beside(path).name):
+        (path.parent / "volume" / name).touch(mode=0o600)
+        (path.parent / name).symlink_to(Path("volume", name))
+    asyncio.run(write(path, *following(0)))
+    asyncio.run(write(path, *following(0, 1)[1:]))
+    assert seconds(path) == [0, 1]
+    assert all(file.is_symlink() and file.stat().st_mode & 0o777 == 0o600 for file in (path, beside(path)))
 
 
 def test_the_checkpoint_may_be_elsewhere(path: Path, tmp_path: Path) -> None:
