@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow.parquet as pq
 
+from cfevents._cancellation import finish
 from cfevents._files import AtomicFile
 from cfevents.errors import ArchiveError
-from cfevents.frames.tables import BATCH_EVENTS, Columns, batches, gather
+from cfevents.frames.tables import BATCH_EVENTS, Columns, batches, gather, plain_schema
 
 if TYPE_CHECKING:
     from cfevents._model.results import EventBatch
@@ -39,37 +41,36 @@ async def write(
         ArchiveError: The file cannot be written. What was there before stays.
     """
     target, columns, count = Path(path), Columns(payloads=payloads), 0
-    file, stack = AtomicFile(target), ExitStack()
+    file, stack, schema = AtomicFile(target), ExitStack(), plain_schema(payloads=payloads)
+    # A thread of its own: those that the program shares may be busy.
+    run = partial(_run_blocking, target, thread := ThreadPoolExecutor(1, "cfevents-parquet"))
 
     def create() -> pq.ParquetWriter:
         # Not opened by Arrow, which takes a name with a colon for an address.
-        return stack.enter_context(pq.ParquetWriter(file.open(), columns.schema))
+        return stack.enter_context(pq.ParquetWriter(file.open(), schema))
 
     def commit() -> None:
         stack.close()
         file.commit()
 
     try:
-        writer = await _run_blocking(target, create)
+        writer = await run(create)
         async with aclosing(gather(batches(events, columns, batch_events), len, group_events)) as groups:
             async for group in groups:
-                await _run_blocking(target, partial(writer.write_table, columns.table(group)))
+                await run(partial(writer.write_table, columns.table(group).cast(schema)))
                 count += sum(map(len, group))
-        await _run_blocking(target, commit)
+        await run(commit)
     finally:
+        thread.shutdown(wait=False)
         with suppress(OSError):
             stack.close()
         file.discard()
     return count
 
 
-async def _run_blocking(target: Path, func: Callable[[], T]) -> T:
+async def _run_blocking(target: Path, thread: ThreadPoolExecutor, func: Callable[[], T]) -> T:
     """Return what a blocking function returns. If the caller is cancelled, wait until it ended: the file is removed."""
-    task = asyncio.ensure_future(asyncio.to_thread(func))
     try:
-        return await asyncio.shield(task)
+        return await finish(asyncio.get_running_loop().run_in_executor(thread, func))
     except OSError as error:
         raise ArchiveError(f"{target} cannot be written: {error.strerror or error}; what was there stays") from error
-    finally:
-        if not task.done():
-            await asyncio.wait([task])

@@ -40,6 +40,15 @@ def schema(*, payloads: bool) -> pa.Schema:
     return pa.schema(event_columns + [(name, pa.string()) for name in PAYLOAD_COLUMNS if payloads])
 
 
+def plain_schema(*, payloads: bool) -> pa.Schema:
+    """Return the same columns with the kinds as text.
+
+    In a file each row group would have a dictionary of its own, which pyarrow cannot group by; Spark reads none at all.
+    """
+    columns = schema(payloads=payloads)
+    return columns.set(columns.get_field_index("kind"), pa.field("kind", pa.string()))
+
+
 class Columns:
     """The columns of one table, made batch by batch. All batches share one dictionary of kinds."""
 
@@ -170,7 +179,10 @@ async def to_arrow(
 
 async def to_pandas(events: AsyncGenerator[EventBatch, None], **options: Any) -> "pd.DataFrame":
     """Read everything into a pandas data frame: kinds are categories, times are of microseconds in UTC."""
-    return (await to_arrow(events, **options)).to_pandas()
+    frame = (await to_arrow(events, **options)).to_pandas()
+    if frame.empty:  # without rows, pyarrow makes the categories objects instead of text
+        frame["kind"] = frame["kind"].cat.set_categories(frame["id"])
+    return frame
 
 
 async def to_polars(events: AsyncGenerator[EventBatch, None], **options: Any) -> "pl.DataFrame":

@@ -25,18 +25,13 @@ from cfevents.spark.options import Options
 from cfevents.spark.partitions import EventPartition
 
 _MAX_BLOCK_WAIT_S = 3600  # others may prolong a block, and a task that fails has to read everything again
-_SPARK_TYPES = {pa.string(): "string", pa.int64(): "bigint", pa.timestamp("us", tz="UTC"): "timestamp"}
-
-
-def arrow_schema(*, payloads: bool) -> pa.Schema:
-    """Return the columns of the tables, but with the kind as text: Spark takes no dictionaries."""
-    schema = tables.schema(payloads=payloads)
-    return schema.set(schema.get_field_index("kind"), pa.field("kind", pa.string()))
+# "timestamp" alone may mean one without a zone: the session's spark.sql.timestampType decides.
+_DDL_TYPES = {pa.string(): "string", pa.int64(): "bigint", pa.timestamp("us", tz="UTC"): "timestamp_ltz"}
 
 
 def spark_columns(*, payloads: bool) -> list[tuple[str, str]]:
-    """Return the names of the columns, and their types as Spark names them."""
-    return [(column.name, _SPARK_TYPES[column.type]) for column in arrow_schema(payloads=payloads)]
+    """Return the names of the columns, and their types as Spark names them in DDL."""
+    return [(column.name, _DDL_TYPES[column.type]) for column in tables.plain_schema(payloads=payloads)]
 
 
 async def find_connectors(options: Options) -> tuple[str, ...]:
@@ -52,7 +47,7 @@ async def find_connectors(options: Options) -> tuple[str, ...]:
 
 def read(partition: EventPartition, options: Options) -> Iterator[pa.RecordBatch]:
     """Yield a partition in batches; a note on a `CfEventsError` names the connector and the window."""
-    columns, schema = tables.Columns(payloads=options.details), arrow_schema(payloads=options.details)
+    columns, schema = tables.Columns(payloads=options.details), tables.plain_schema(payloads=options.details)
     try:
         with asyncio.Runner() as runner:
             batches = _record_batches(partition, options, columns)

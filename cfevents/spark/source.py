@@ -58,7 +58,8 @@ class EventsDataSource(DataSource):
     def _parse_options(self, schema: Any, mode: Mode) -> Options:
         options = parse_options(self.options, mode)
         columns = ",".join(map(":".join, spark_columns(payloads=options.details)))
-        if schema.simpleString() != f"struct<{columns}>":
+        # The type has another name here than in DDL.
+        if schema.simpleString() != f"struct<{columns}>".replace("timestamp_ltz", "timestamp"):
             raise ValueError("the columns of the format 'cfevents' are fixed: leave .schema(...) out, and .select(...)")
         return options
 

@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
+from cfevents._cancellation import finish
 from cfevents._files import FileLock, write_errors
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
@@ -51,7 +52,7 @@ class NDJSONFile:
         # Absolute, since a program may change its directory.
         self._path = Path(path).absolute()
         self._sidecar = Path(f"{self._path}.checkpoint" if checkpoint is None else checkpoint).absolute()
-        if self._sidecar.resolve() == self._path.resolve():
+        if os.path.realpath(self._sidecar) == os.path.realpath(self._path):
             raise ValueError(f"checkpoint={str(checkpoint)!r} is the file of the events: give it one of its own")
         self._log = AppendLog(self._path, self._sidecar, _PREFIX)
         self._lock: FileLock | None = None
@@ -83,10 +84,8 @@ class NDJSONFile:
 
     def close(self) -> None:
         """Wait until everything given is written, and close the file."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.shutdown()
-            self._close()
+        if (closing := self._begin_closing()) is not None:
+            closing.result()
 
     def reopen(self) -> None:
         """Open the path again before the next batch. A file that was moved away is noticed without it."""
@@ -127,7 +126,8 @@ class NDJSONFile:
 
     def _lock_and_open(self) -> None:
         busy = f"another process writes {self._path}: end it first, or write another file"
-        self._lock = FileLock(Path(f"{self._path.resolve()}.lock"), busy=busy, owner=self._sidecar.resolve())
+        path, owner = map(os.path.realpath, (self._path, self._sidecar))
+        self._lock = FileLock(Path(f"{path}.lock"), busy=busy, owner=Path(owner))
         try:
             self._lock.acquire()
             self._log.open()
@@ -135,10 +135,21 @@ class NDJSONFile:
             self._close()
             raise
 
+    def _begin_closing(self) -> "Future[None] | None":
+        """Close the file, once everything given is written, on its thread; None if it is not open."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return None
+        closing = thread.submit(self._close)
+        thread.shutdown(wait=False)
+        return closing
+
     def _close(self) -> None:
-        self._log.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            self._log.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
 
     def _require_open(self) -> ThreadPoolExecutor:
         if self._thread is None:
@@ -154,17 +165,19 @@ class NDJSONFile:
             work(*arguments)
 
     async def __aenter__(self) -> Self:
-        opening = asyncio.ensure_future(asyncio.to_thread(self.open))
+        # A thread of its own: those that the program shares may be busy.
+        thread = ThreadPoolExecutor(1, "cfevents-ndjson-open")
         try:
-            return await asyncio.shield(opening)
+            return await finish(asyncio.get_running_loop().run_in_executor(thread, self.open))
         except asyncio.CancelledError:
-            # The thread goes on: what it opens would stay open, and locked.
-            await asyncio.wait([opening])
             self.close()
             raise
+        finally:
+            thread.shutdown(wait=False)
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self.close)
+        if (closing := self._begin_closing()) is not None:
+            await finish(asyncio.wrap_future(closing))
 
     def __enter__(self) -> Self:
         return self.open()

@@ -153,6 +153,7 @@ def test_column_types_do_not_depend_on_events() -> None:
         assert arrow.schema == expected
         assert [str(dtype) for dtype in pandas.dtypes][2:] == ["datetime64[us, UTC]"] * 2 + ["int64", "category"]
         assert pandas["id"].dtype == frames_of(some)[1]["id"].dtype
+        assert pandas["kind"].cat.categories.dtype == pandas["id"].dtype
         assert polars.dtypes == [pl.String, pl.String, *[pl.Datetime("us", "UTC")] * 2, pl.Int64, pl.Categorical]
     for blocks in ([], some_detailed):
         arrow, pandas, polars = frames_of(blocks, payloads=True)

@@ -16,9 +16,10 @@ from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, item, page, success
 
 from cfevents import Client, FleetError, NotFoundError, events
 from cfevents._time import TimeWindow
+from cfevents.frames.tables import plain_schema
 from cfevents.spark.options import Options
 from cfevents.spark.partitions import EventPartition, partition_window
-from cfevents.spark.reader import arrow_schema, find_connectors, read, read_events
+from cfevents.spark.reader import find_connectors, read, read_events
 from cfevents.testing import Simulator, SimulatorThread
 
 DAY = 86_400
@@ -142,8 +143,8 @@ def test_kinds_and_payloads_are_read() -> None:
 @pytest.mark.parametrize("details", [False, True])
 def test_batches_have_the_declared_columns(details: bool) -> None:
     part = EventPartition("c1", TimeWindow(CUTS[0] - 5, CUTS[0] + 5))
-    assert {batch.schema for batch in read(part, fast(details=details))} == {arrow_schema(payloads=details)}
-    assert arrow_schema(payloads=False).field("kind").type == pa.string()
+    assert {batch.schema for batch in read(part, fast(details=details))} == {plain_schema(payloads=details)}
+    assert plain_schema(payloads=False).field("kind").type == pa.string()
 
 
 def test_abandoned_task_ends_cleanly(simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:

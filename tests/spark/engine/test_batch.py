@@ -11,7 +11,7 @@ import pytest
 from support.spark import load, options
 
 from cfevents import Client
-from cfevents.spark.reader import arrow_schema
+from cfevents.frames.tables import plain_schema
 from cfevents.testing import History, Simulator, SimulatorThread, faults
 
 SETTINGS = list(product(["ascending", "descending", "shuffled", "grouped"], ["inclusive", "exclusive"]))
@@ -26,7 +26,7 @@ def simulator() -> Iterator[Simulator]:
 
 def in_order(table: pa.Table) -> pa.Table:
     """The same rows, sorted, with kinds as text."""
-    return table.cast(arrow_schema(payloads=False)).sort_by([("connector_id", "ascending"), ("id", "ascending")])
+    return table.cast(plain_schema(payloads=False)).sort_by([("connector_id", "ascending"), ("id", "ascending")])
 
 
 def listed(simulator: Simulator, connectors: list[str], **window: Any) -> pa.Table:
