@@ -19,6 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # 1e11 seconds is the year 5138; as milliseconds it is 1973. Nobody means the former.
 _MILLISECONDS_FROM_S = 10**11
+_LAST_DATE = datetime(5138, 11, 16, tzinfo=UTC)  # as a whole second it is not taken for milliseconds
 _SECONDS_BY_WORD = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1),
     **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60),
@@ -164,11 +165,13 @@ def format_iso(moment: datetime) -> str:
 def _to_seconds(name: str, value: TimeLike, reference: float) -> float:
     """Convert a time to seconds since the Unix epoch; ``reference`` is the present, which relative times count from."""
     if isinstance(value, datetime):
+        if value != value:  # noqa: PLR0124 - pandas' NaT alone
+            raise ValueError(f"{name}={value!r} is not a time: write {_EXAMPLES}")
         if value.utcoffset() is None:
             raise ValueError(
                 f"{name}={value!r} has no time zone: write datetime(..., tzinfo=UTC), or .astimezone() for local time"
             )
-        return (value - EPOCH).total_seconds()
+        return _datetime_to_seconds(name, value)
     if isinstance(value, timedelta):
         return _before(name, value.total_seconds(), reference)
     if isinstance(value, str):
@@ -189,7 +192,14 @@ def _text_to_seconds(name: str, text: str, reference: float) -> float:
         raise ValueError(
             f"{name}={text!r} has no time zone: write '{parsed.isoformat()}Z' for UTC, or an offset such as '+01:00'"
         )
-    return (parsed - EPOCH).total_seconds()
+    return _datetime_to_seconds(name, parsed)
+
+
+def _datetime_to_seconds(name: str, value: datetime) -> float:
+    # A number later than this is refused, and a window has to be accepted again in numbers, as an error has them.
+    if value > _LAST_DATE:
+        raise ValueError(f"{name}={value} is later than the year 5138: leave it out for the present")
+    return (value - EPOCH).total_seconds()
 
 
 def _number_to_seconds(name: str, value: float) -> float:
@@ -199,7 +209,7 @@ def _number_to_seconds(name: str, value: float) -> float:
     seconds = int(value) if isinstance(value, int) else float(value)
     if isinstance(seconds, float) and not math.isfinite(seconds):
         raise ValueError(f"{name}={seconds} is not a time: write {_EXAMPLES}")
-    if abs(seconds) >= _MILLISECONDS_FROM_S:
+    if abs(seconds) > _MILLISECONDS_FROM_S - 1:  # it is rounded to whole seconds yet
         raise ValueError(f"{name}={short_repr(value)} looks like milliseconds: write seconds since the Unix epoch")
     return seconds
 

@@ -4,6 +4,9 @@ Each check returns the argument. Otherwise it raises a TypeError for a wrong typ
 meaning; the message says what to write instead.
 """
 
+import operator
+from enum import Enum
+from numbers import Number
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -37,8 +40,11 @@ def printable(text: str) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a number, numpy's and fractions included. A bool is none."""
-    return not isinstance(value, bool) and hasattr(type(value), "__float__")
+    """Return whether a value is a real number, numpy's and fractions included. A bool is none."""
+    if isinstance(value, bool) or not isinstance(value, Number) or not hasattr(type(value), "__float__"):
+        return False
+    # To numpy a length of time is an integer too, and its complex numbers lose a part.
+    return getattr(getattr(value, "dtype", None), "kind", "f") in "iuf"
 
 
 def validate_seconds(name: str, value: float) -> float:
@@ -56,9 +62,10 @@ def validate_timeout(timeout: float | None) -> float | None:
 
 
 def validate_int(name: str, value: int, *, least: int = 1) -> int:
-    """Return a whole number of at least ``least`` and at most 64 bits."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    """Return a whole number of at least ``least`` and at most 64 bits, numpy's and an enumeration's as an int."""
+    if not is_number(value) or not hasattr(type(value), "__index__"):
         raise TypeError(f"{name}={short_repr(value)} is not a whole number")
+    value = operator.index(value)
     if not least <= value < 2**63:
         raise ValueError(f"{name}={short_repr(value)} must be at least {least}, and fit into 64 bits")
     return value
@@ -72,7 +79,7 @@ def validate_type(name: str, value: T, kind: type[T]) -> T:
 
 
 def validate_text(name: str, value: str) -> str:
-    """Return text that a URL can carry: not empty, and without half of a surrogate pair."""
+    """Return text that a URL can carry: not empty, and without half of a surrogate pair; an enumeration's as a str."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text, not {type(value).__name__}")
     if not value:
@@ -81,14 +88,15 @@ def validate_text(name: str, value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise ValueError(f"{name}={value!a} holds a lone surrogate, which no URL can carry") from None
-    return value
+    # str() would return the member's name.
+    return str.__str__(value) if isinstance(value, Enum) else value
 
 
 def validate_path_segment(name: str, value: str) -> str:
     """Return an id that is exactly one path segment."""
     if isinstance(value, str) and (not value or value != value.strip()):
         raise ValueError(f"{name}={value!r} is empty or has white space around it: write the id alone")
-    validate_text(name, value)
+    value = validate_text(name, value)
     if value in {".", ".."} or "/" in value or "\\" in value:
         raise ValueError(f"{name}={value!r} is not one segment of a path: write the id alone, without slashes")
     return value

@@ -101,7 +101,7 @@ def resolve_endpoints(base_url: str | None, account_id: str | None) -> Endpoints
         raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
     url = _validate_base_url(mask(_strip(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL))
     try:
-        validate_path_segment("account_id", account_id)
+        account_id = validate_path_segment("account_id", account_id)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"account_id is unusable: {error}") from None
     if len(account_id) > 32:  # the API's documentation: maxLength

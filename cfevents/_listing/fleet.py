@@ -78,7 +78,7 @@ class Fleet:
             ids = tuple(dict.fromkeys(validate_path_segment("connector_ids", value) for value in connector_ids))
         if ids == ():
             raise ValueError("connector_ids is empty: all connectors of the account are client.fleet(), without it")
-        validate_int("concurrency", concurrency)
+        concurrency = validate_int("concurrency", concurrency)
         self._members = FleetMembers(get_connection, account_id, ids, concurrency, on_error)
 
     @property

@@ -14,8 +14,7 @@ from cfevents.events import KindFilter, kind_names, warn_unknown_kind
 def wanted_kinds(kinds: KindFilter | None, argument: str = "kinds") -> tuple[str, ...]:
     """Return the names of the kinds that are wanted; none for all. Raises as `kind_names`."""
     names = kind_names(kinds, argument)
-    for name in names:
-        validate_text(argument, name)
+    names = tuple(validate_text(argument, name) for name in names)
     for name in names:
         warn_unknown_kind(name)
     return names
@@ -53,7 +52,7 @@ class ListQuery:
             validate_path_segment("connector_id", connector_id),
             *window,
             kind=_validate_kind(kind),
-            cursor=cursor,
+            cursor=None if cursor is None else validate_text("cursor", cursor),
             account_id=account_id,
         )
         return cls(
@@ -84,7 +83,6 @@ def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | N
     """Return the argument that needs absolute bounds, if there is one."""
     if cursor is None:
         return None if checkpoint is None else "checkpoint"
-    validate_text("cursor", cursor)
     if checkpoint is not None:
         raise ValueError("cursor= and checkpoint= both say where to go on: give one of them")
     if validate_int("concurrency", concurrency) > 1:

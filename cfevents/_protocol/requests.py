@@ -33,7 +33,7 @@ class Request(Generic[T]):
 
     def at(self, cursor: str) -> "Request[T]":
         """Return the request for another page of the same listing."""
-        return Request(self.url.extend_query({"cursor": cursor}), self.result)
+        return Request(_with_query(self.url, {"cursor": cursor}), self.result)
 
 
 @contextmanager
@@ -72,7 +72,7 @@ class Endpoints:
             query["limit"] = str(limit)
         if cursor is not None:
             query["cursor"] = cursor
-        return Request(self._events_url(connector_id).with_query(query), Listing)
+        return Request(_with_query(self._events_url(connector_id), query), Listing)
 
     def get_event(self, connector_id: str, event_id: EventId) -> Request[RecordedEvent]:
         """Get one event with its payload."""
@@ -107,6 +107,13 @@ def _quoted(base_url: URL, *segments: str) -> URL:
     # Each segment is quoted as a whole: yarl's own "/" would let ".." and "/" leave the account's path.
     path = "/".join(quote(segment, safe="") for segment in segments)
     return base_url.with_path(f"{base_url.raw_path.rstrip('/')}/{path}", encoded=True)
+
+
+def _with_query(url: URL, query: dict[str, str]) -> URL:
+    """Return a URL with more in its query."""
+    path, _, encoded = str(url.extend_query(query)).partition("?")
+    # yarl writes a space as "+", which not every server reads as one; a plus itself is "%2B".
+    return URL(f"{path}?{encoded.replace('+', '%20')}", encoded=True)
 
 
 def is_loopback(host: str) -> bool:

@@ -158,6 +158,7 @@ def _draw_counts(ax: "Axes", by_kind: dict[str, Counter[int]], per: timedelta) -
 
 
 _MAX_COLOURED_CONNECTORS = 6
+_MAX_LAG_S = 1e15  # thirty million years
 _TICKS = {1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 21_600: "6 h", 86_400: "1 d", 604_800: "1 w"}
 
 
@@ -188,7 +189,10 @@ def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes
     colours = _axes.COLOURS if len(collected) <= _MAX_COLOURED_CONNECTORS else (GREY,) * len(collected)
     moments, lags = [], []
     for (connector_id, records), colour in zip(collected.items(), colours, strict=False):
-        xs, ys = [drawable(r.recorded_at) for r in records], [r.known_ts - r.recorded_ts for r in records]
+        xs, ys = (
+            [drawable(r.recorded_at) for r in records],
+            [_drawable_lag(r.known_ts - r.recorded_ts) for r in records],
+        )
         name = _axes.connector_label(connector_id)
         ax.scatter(xs, ys, s=9, color=colour, alpha=0.6, linewidths=0, rasterized=True, label=name)  # type: ignore[arg-type]
         moments += xs
@@ -196,6 +200,11 @@ def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes
     if lags:
         _scale(ax, lags)
     return _axes.finish(ax, moments, 3 if 1 < len(collected) <= _MAX_COLOURED_CONNECTORS else 0)
+
+
+def _drawable_lag(seconds: float) -> float:
+    # matplotlib has no integers beyond 64 bits, and needs room above and below.
+    return max(-_MAX_LAG_S, min(float(seconds), _MAX_LAG_S))
 
 
 def _scale(ax: "Axes", lags: Sequence[float]) -> None:

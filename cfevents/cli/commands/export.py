@@ -18,7 +18,7 @@ from cfevents._time import TimeLike, TimeWindow
 from cfevents._validation import printable
 from cfevents.cli.console.errors import Failure, arguments_checked, window_text
 from cfevents.cli.console.output import write_stdout
-from cfevents.cli.console.progress import clear_status_line, show_progress
+from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
 from cfevents.events import kind_names
@@ -63,8 +63,7 @@ def _format_of(path: str) -> str:
 
 async def _print(reader: Client | Archive, options: CommandOptions, window: TimeWindow, form: Format) -> None:
     def print_data(data: bytes, _: ExportProgress) -> None:
-        clear_status_line()
-        click.echo(data, nl=False)
+        write_stdout(data)
 
     progress = await _start(reader, options, window)
     source = _WatchedSource(reader, options, progress)

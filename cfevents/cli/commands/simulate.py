@@ -6,6 +6,7 @@ import shlex
 import click
 
 from cfevents.cli.console.errors import Failure
+from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.signals import end_on_signal
 from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import simulated_account
@@ -21,10 +22,10 @@ async def serve(options: CommandOptions) -> None:
             reason = error.strerror or error
             raise Failure(f"cannot listen on port {options.port}: {reason}; try another --port") from error
         try:
-            click.echo("# Paste into another terminal:")
+            write_stdout("# Paste into another terminal:\n")
             for name, value in simulator.environment.items():
-                click.echo(f"export {name}={shlex.quote(value)}")
-            click.echo(f"cfevents list {shlex.quote(connector_id)} --since 24h")
+                write_stdout(f"export {name}={shlex.quote(value)}\n")
+            write_stdout(f"cfevents list {shlex.quote(connector_id)} --since 24h\n")
             click.echo("# serving until Ctrl-C", err=True)
             await asyncio.get_running_loop().create_future()
         finally:

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import io
+import os
+import select
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -93,17 +95,37 @@ class Zone(NamedTuple):
         return max(meanings) if latest else min(meanings)
 
 
-def write_stdout(text: str) -> None:
-    """Print text on stdout, all of it."""
+def write_stdout(data: str | bytes) -> None:
+    """Print text or bytes on stdout, all of it; text that stdout cannot encode is escaped."""
     progress.clear_status_line()
-    stream = getattr(sys.stdout, "buffer", None)
-    if not isinstance(stream, io.RawIOBase):
-        click.echo(text, nl=False)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    if isinstance(data, str):
+        data = _encodable(data, encoding, getattr(sys.stdout, "errors", None) or "strict")
+    if (stream := _unbuffered_stdout()) is None:
+        click.echo(data, nl=False)
         return
-    # With PYTHONUNBUFFERED, Python drops the rest of a write that a signal interrupts.
-    rest = memoryview(text.encode(sys.stdout.encoding, sys.stdout.errors or "strict"))
+    sys.stdout.flush()
+    rest = memoryview(data.encode(encoding, sys.stdout.errors or "strict") if isinstance(data, str) else data)
     while rest:
-        rest = rest[stream.write(rest) or 0 :]
+        # Python's own buffer drops the rest where the pipe does not block, or a signal interrupts the write.
+        if (count := stream.write(rest)) is None:
+            select.select([], [stream], [])
+        rest = rest[count or 0 :]
+
+
+def _unbuffered_stdout() -> io.RawIOBase | None:
+    """Return the file below stdout; None for anything else, and on Windows, where line ends are converted above it."""
+    buffer = None if os.name == "nt" else getattr(sys.stdout, "buffer", None)
+    raw = buffer.raw if isinstance(buffer, io.BufferedWriter) else buffer
+    return raw if isinstance(raw, io.RawIOBase) else None
+
+
+def _encodable(text: str, encoding: str, errors: str) -> str:
+    try:
+        text.encode(encoding, errors)
+    except UnicodeEncodeError:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def is_terminal(stream: TextIO | None) -> bool:
