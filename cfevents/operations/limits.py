@@ -41,6 +41,12 @@ class Limits:
     loop_starts: int = 3
     """Number of starts that make a restart loop: two may be an upgrade and a crash."""
 
+    restart: timedelta = timedelta(minutes=15)
+    """How long after an upgrade's end, or after an order was executed, a start is its restart: a boot takes minutes."""
+
+    restart_series: timedelta = timedelta(days=1)
+    """Longest time between two unclean restarts in a row: one may be a power cut, several within a day are a fault."""
+
     flapping_window: timedelta = timedelta(minutes=15)
     """Time within which so many HA transitions are flapping."""
 

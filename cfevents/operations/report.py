@@ -1,12 +1,13 @@
 """The report: all results of the events of a connector or a fleet, and the findings among them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
+from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
 from cfevents._html import counted, rows_of
-from cfevents._model.api import Connector, EventId
+from cfevents._model.api import Connector, EventId, Interrupt
 from cfevents._time import to_datetime
 from cfevents.events import KINDS
 from cfevents.operations import rules
@@ -17,12 +18,18 @@ from cfevents.operations.journal import ConnectorResult, Journal, Record, accept
 from cfevents.operations.judged import AskedConnector, JudgedWindow, KnownUntil, parse_connectors
 from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits, limits_or_default
+from cfevents.operations.orders import Orders
 from cfevents.operations.rekeys import Rekey, rekeys
 from cfevents.operations.rules import SEVERITIES, Finding, Severity
 from cfevents.operations.runs import Run, runs
-from cfevents.operations.silence import silence_of
+from cfevents.operations.silence import Silence, silence_of
 from cfevents.operations.spans import Span, spans
 from cfevents.operations.unknowns import Unknown, unknowns
+
+InterruptsByConnector: TypeAlias = (
+    Mapping[str, Iterable[Interrupt]] | Mapping[None, Iterable[Interrupt]] | Mapping[str | None, Iterable[Interrupt]]
+)
+"""What somebody ordered, by connector id; the id is None for events that do not name their connector."""
 
 
 @frozen
@@ -153,6 +160,7 @@ def report(
     until: datetime | float | None = None,
     connectors: Iterable[str | Connector] = (),
     known_until: KnownUntil | None = None,
+    interrupts: InterruptsByConnector | None = None,
     limits: Limits | None = None,
 ) -> Report:
     """Compute all results of events, and find what is worth attention.
@@ -171,6 +179,8 @@ def report(
         known_until: Until when the events are known, if that is earlier: nothing later is judged. By default it is
             now: the future is not known. For an archive, it is a mapping from each connector to the end of its
             `cfevents.storage.Extent`, or to None for the time of its last event.
+        interrupts: What `cfevents.Client.list_interrupts` returned, by the ids of the connectors that were asked. What
+            somebody ordered is then no failure.
         limits: The limits from which something is wrong.
 
     Returns:
@@ -182,8 +192,9 @@ def report(
     """
     window, limits = JudgedWindow.of(events, since, until, known_until), limits_or_default(limits)
     of_connectors = dict(events.connectors())
+    by_connector = dict[str | None, Iterable[Interrupt]]((interrupts or {}).items())
     reports = tuple(
-        _connector(connector, of_connectors.get(connector_id, []), window, limits)
+        _connector(connector, of_connectors.get(connector_id, []), window, limits, by_connector.get(connector_id))
         for connector_id, connector in parse_connectors(connectors, events).items()
     )
     findings = sorted((finding for connector in reports for finding in connector.findings), key=_worst_first)
@@ -192,7 +203,13 @@ def report(
     return Report(begin, end, reports, tuple(findings))
 
 
-def _connector(asked: AskedConnector, records: list[Record], window: JudgedWindow, limits: Limits) -> ConnectorReport:
+def _connector(
+    asked: AskedConnector,
+    records: list[Record],
+    window: JudgedWindow,
+    limits: Limits,
+    interrupts: Iterable[Interrupt] | None,
+) -> ConnectorReport:
     connector_id, end = asked.connector_id, window.end_ts(asked.connector_id, records)
     events = Journal._of_connector(connector_id, records) if records else Journal()
     results = ConnectorReport(
@@ -212,20 +229,26 @@ def _connector(asked: AskedConnector, records: list[Record], window: JudgedWindo
         unknowns=tuple(unknowns(events)),
         findings=(),
     )
-    findings = [*_findings(results, limits)]
-    # A silence that the usual pause shows is a gap, and found as such.
-    if not any(gap.cause == "unknown" for gap in results.gaps) and (
-        silence := silence_of(asked, records, window, limits)
-    ):
-        findings += rules.judge_silence(silence, limits)
+    findings = _judge(results, silence_of(asked, records, window, limits), limits, interrupts)
     return evolve(results, findings=tuple(sorted(findings, key=_worst_first)))
 
 
-def _findings(results: ConnectorReport, limits: Limits) -> Iterator[Finding]:
+def _judge(
+    results: ConnectorReport, silence: Silence | None, limits: Limits, interrupts: Iterable[Interrupt] | None
+) -> Iterable[Finding]:
+    orders = None if interrupts is None else Orders.of(interrupts, results.runs, limits)
+    findings = [*_findings(results, limits, orders)]
+    # A silence that the usual pause shows is a gap, and found as such.
+    if silence is not None and not any(gap.cause == "unknown" for gap in results.gaps):
+        findings += rules.judge_silence(silence, limits)
+    return findings if orders is None else rules.explain_silences(findings, orders, results.until)
+
+
+def _findings(results: ConnectorReport, limits: Limits, orders: Orders | None) -> Iterator[Finding]:
     until = results.until
     yield from rules.judge_spans(results.spans, limits, until, results.first_at or until)
     yield from rules.judge_rekeys(results.rekeys, limits, until)
-    yield from (of_runs := [*rules.judge_runs(results.runs, limits)])
+    yield from (of_runs := [*rules.judge_runs(results.runs, limits, orders)])
     yield from () if results.ha is None else rules.judge_ha(results.ha)
     yield from rules.judge_slots(results.slots, limits, until)
     yield from rules.judge_gaps(results.gaps, results.runs, of_runs, results.last_heartbeat)
@@ -239,7 +262,7 @@ def _worst_first(finding: Finding) -> tuple[int, datetime, str, str, tuple[Event
 
 # By a word of the finding, a part of the names of the kinds whose payloads have its tunnel, its bundle or its version.
 # For a rekey these are all steps: one without a payload may be taken for another tunnel's.
-_KINDS_WITH_DETAILS = {"crash": "Init", "upgrade": "Upgrade", "rekey": "Rekey", "slot": "BlessSlot"}
+_KINDS_WITH_DETAILS = {"unclean_restart": "Init", "_upgrade": "Upgrade", "rekey": "Rekey", "slot": "BlessSlot"}
 
 
 def kinds_with_details(findings: Iterable[Finding]) -> dict[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from cfevents._html import HtmlRepr, counted
 from cfevents._model.api import EventId
@@ -16,6 +16,7 @@ from cfevents.operations.gaps import Gap, GapCause
 from cfevents.operations.ha import HaActivity
 from cfevents.operations.journal import split
 from cfevents.operations.limits import Limits
+from cfevents.operations.orders import Order, Orders
 from cfevents.operations.rekeys import Rekey
 from cfevents.operations.runs import Run, restart_loops
 from cfevents.operations.silence import Heartbeats, Silence
@@ -172,18 +173,63 @@ def _rekey_attempt(rekey: Rekey) -> _Attempt[Rekey]:
     return _Attempt(rekey, rekey.started_at, end, is_answered=rekey.state == "complete")
 
 
-def judge_runs(runs: Sequence[Run], limits: Limits) -> Iterator[Finding]:
-    """Find crashes and restart loops. The crashes of a loop are part of it."""
-    for loop in restart_loops(runs, limits):
+def judge_runs(runs: Sequence[Run], limits: Limits, orders: Orders | None) -> Iterator[Finding]:
+    """Find restarts that somebody ordered, those of upgrades, unclean ones, and loops, which have theirs."""
+    by_start = orders.by_start if orders else {}
+    loops = restart_loops((run for run in runs if run.event_ids[0] not in by_start), limits)
+    in_loops = {run.event_ids[0] for loop in loops for run in loop}
+    for loop in loops:
         starts = [run.event_ids[0] for run in loop]
         length = to_timedelta(starts[-1].recorded_ts - starts[0].recorded_ts)
         message = f"started {len(loop)} times within {format_duration(length)}"
         yield _finding("restart_loop", "critical", loop, message, ids=starts, starts=len(loop))
+    unclean: list[tuple[Run, Run]] = []
     for run, following in pairwise(runs):
-        if run.outcome == "crashed" and not following.in_loop and run.downtime is not None:
-            message = f"started again without having stopped, down for at most {format_duration(run.downtime)}"
-            ids = run.event_ids[-2:]
-            yield _finding("crash", "error", [run], message, ids=ids, version=run.version, downtime=run.downtime)
+        start = following.event_ids[0]
+        if order := by_start.get(start):
+            yield _judge_order(order, run, start, limits)
+        elif start not in in_loops and run.upgraded_at is not None:
+            message = f"started again without a stop, {format_duration(_at(start) - run.upgraded_at)} after an upgrade"
+            yield _finding("upgrade_restart", "info", [run], message, ids=run.event_ids[-2:], version=following.version)
+        elif start not in in_loops and run.outcome == "unclean":
+            unclean.append((run, following))
+    yield from _judge_unclean(unclean, limits, orders)
+
+
+def _judge_order(order: Order, run: Run, start: EventId, limits: Limits) -> Finding:
+    severity: Severity = "info"
+    message, delay = f"{order}, {_down(run)}", _at(start) - order.triggered_at
+    # What was shut down stays so until somebody turns it on.
+    if order.operation != "shutdown" and delay > limits.restart:
+        severity, message = "warning", f"{message}, started {format_duration(delay)} after the order"
+    # Without a stop, the start is among the events of the run that it ended.
+    ids = [*[event_id for event_id in run.event_ids if event_id != start][-1:], start]
+    details = {"downtime": run.downtime, **order.details}
+    return _finding(f"ordered_{order.operation}", severity, [run], message, ids=ids, **details)
+
+
+def _judge_unclean(unclean: Iterable[tuple[Run, Run]], limits: Limits, orders: Orders | None) -> Iterator[Finding]:
+    def begins(earlier: list[tuple[Run, Run]], restart: tuple[Run, Run]) -> bool:
+        run, following = restart
+        return earlier[-1][1] is not run or _at(following.event_ids[0]) - _at(run.event_ids[0]) > limits.restart_series
+
+    causes = "a crash, a power cut or an ordered restart" if orders is None else "a crash or a power cut, not ordered"
+    for series in split(unclean, begins):
+        severity: Severity = "warning" if len(series) == 1 else "error"
+        in_a_row = "" if len(series) == 1 else f", one of {len(series)} in a row"
+        for run, _ in series:
+            message, ids = f"started again without a stop{in_a_row}, {_down(run)}: {causes}", run.event_ids[-2:]
+            details: dict[str, Any] = {"version": run.version, "downtime": run.downtime}
+            yield _finding("unclean_restart", severity, [run], message, ids=ids, **details)
+
+
+def _at(event_id: EventId) -> datetime:
+    return to_datetime(event_id.recorded_ts)
+
+
+def _down(run: Run) -> str:
+    at_most = "" if run.outcome == "stopped" else "at most "
+    return f"down for {at_most}{format_duration(run.downtime or timedelta())}"
 
 
 def judge_ha(activity: HaActivity) -> Iterator[Finding]:
@@ -227,11 +273,11 @@ _DOWNTIME: tuple[str, Severity, str] = ("downtime", "error", "process stopped, a
 def judge_gaps(
     gaps: Sequence[Gap], runs: Sequence[Run], of_runs: Iterable[Finding], last_heartbeat: datetime | None
 ) -> Iterator[Finding]:
-    """Find gaps. One before the start after a crash is part of the crash."""
-    in_crashes = {finding.event_ids for finding in of_runs if finding.kind == "crash"}
+    """Find gaps. One before an unclean restart is its downtime."""
+    in_restarts = {finding.event_ids for finding in of_runs if finding.kind == "unclean_restart"}
     stops = {run.event_ids[-1] for run in runs if run.outcome == "stopped"}
     for gap in gaps:
-        if gap.event_ids not in in_crashes:
+        if gap.event_ids not in in_restarts:
             is_stopped = gap.cause != "collection" and gap.event_ids[0] in stops
             kind, severity, text = _DOWNTIME if is_stopped else _GAPS[gap.cause]
             moments = [gap.started_at, gap.ended_at or gap.started_at]
@@ -270,6 +316,31 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     message = message.format(format_duration(length))
     details: dict[str, Any] = {"duration": silence.duration, "last_heartbeat": silence.last_heartbeat}
     yield _finding("silence", severity, [silence], message, moments=[silence.started_at], **details)
+
+
+_SILENCES = {"silence", "device_gap", "downtime"}
+
+
+def explain_silences(findings: Iterable[Finding], orders: Orders, until: datetime) -> Iterator[Finding]:
+    """Replace the silences that an ordered shutdown explains. One that is over is part of its restart."""
+    for finding in findings:
+        is_over = len(finding.event_ids) > 1
+        order = orders.by_start.get(finding.event_ids[-1]) if is_over else orders.shutdown_before(until)
+        if order is None or finding.kind not in _SILENCES or not _is_explained(finding, order, orders.limits):
+            yield finding
+        elif not is_over:
+            message, details = f"{order}, and nothing since", {**finding.details, **order.details}
+            yield evolve(finding, kind="ordered_shutdown", severity="info", message=message, details=details)
+
+
+def _is_explained(silence: Finding, order: Order, limits: Limits) -> bool:
+    """Return whether a shutdown came before a silence was too long, and nothing came after it."""
+    usual: timedelta = silence.details.get("usual", timedelta())
+    usual_s = max(limits.gap_least.total_seconds(), limits.gap_factor * usual.total_seconds())
+    signs = [silence.details.get("last_heartbeat"), *map(_at, silence.event_ids[:1])]
+    went_on = any(sign - order.triggered_at > limits.restart for sign in signs if sign is not None)
+    is_early = (order.triggered_at - silence.first_at).total_seconds() <= usual_s
+    return order.operation == "shutdown" and is_early and not went_on
 
 
 def judge_unknowns(unknowns: Sequence[Unknown]) -> Iterator[Finding]:

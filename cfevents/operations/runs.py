@@ -1,9 +1,9 @@
-"""The runs of a connector's process, from each start to its stop or crash."""
+"""The runs of a connector's process, from each start to its stop or the next start."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from attrs import evolve, frozen
 
@@ -11,14 +11,17 @@ from cfevents._model.api import EventId
 from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events, split
 from cfevents.operations.limits import Limits, limits_or_default
 
+Outcome: TypeAlias = Literal["stopped", "upgraded", "unclean", "running"]
+
 
 @frozen
 class Run(ConnectorResult):
     """A run of the process, from ``Init`` to ``Leave``."""
 
-    outcome: Literal["stopped", "crashed", "running"]
-    """``"stopped"`` by a ``Leave``; ``"crashed"`` if the next ``Init`` came without one: a crash or a power cut;
-    ``"running"`` if neither has come."""
+    outcome: Outcome
+    """``"stopped"`` by a ``Leave``; ``"upgraded"`` if the next ``Init`` came without one, soon after an upgrade had
+    ended; ``"unclean"`` if it came without either: a crash, a power cut or a restart that somebody ordered;
+    ``"running"`` if none has come."""
 
     started_at: datetime | None
     """When its ``Init`` was recorded; None if it is not among the events."""
@@ -29,6 +32,9 @@ class Run(ConnectorResult):
     next_at: datetime | None
     """When the next run started; None without one."""
 
+    upgraded_at: datetime | None
+    """When the upgrade ended whose restart ended the run; None unless it was upgraded."""
+
     in_loop: bool
     """Whether it was started in a restart loop: several starts, none long after the other."""
 
@@ -36,16 +42,16 @@ class Run(ConnectorResult):
     """Version that its events came with; None without payloads."""
 
     event_ids: tuple[EventId, ...]
-    """Its ``Init``, its last event, and after a crash the next ``Init``, which shows it; as far as they are known."""
+    """Its ``Init``, its last event or its upgrade's end, and without a stop the next ``Init``; those that are known."""
 
     @property
     def uptime(self) -> timedelta | None:
-        """Time from its start to its last event; None if the start is not known."""
+        """Time from its start to its last event; without a stop it may have run longer. None without a start."""
         return None if self.started_at is None else self.last_at - self.started_at
 
     @property
     def downtime(self) -> timedelta | None:
-        """Time from its last event to the next start, after a crash the longest possible; None without a next start."""
+        """Time from its last event to the next start; without a stop it may be shorter. None without a next start."""
         return None if self.next_at is None else self.next_at - self.last_at
 
 
@@ -53,11 +59,12 @@ class Run(ConnectorResult):
 def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     """Split the events of each connector into the runs of its process.
 
-    The events have to be of all kinds: after a listing of ``Init`` alone, every run is a crash.
+    The events have to be of all kinds: in a listing of ``Init`` alone, every run ends unclean.
 
     Args:
         events: Events in any order.
-        limits: What a restart loop is (``loop_starts`` and ``loop_pause``).
+        limits: What a restart loop is (``loop_starts`` and ``loop_pause``), and how soon an upgrade restarts
+            (``restart``).
 
     Returns:
         The runs, by connector, ascending. The first may have begun before the events do.
@@ -65,7 +72,7 @@ def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     limits, runs = limits_or_default(limits), list[Run]()
     for connector_id, records in events.connectors():
         of_runs = pairwise([*split(records, _begins_run), []])
-        of_connector = [_to_run(connector_id, of_run, following) for of_run, following in of_runs]
+        of_connector = [_to_run(connector_id, of_run, following, limits.restart) for of_run, following in of_runs]
         looping = {id(run) for loop in restart_loops(of_connector, limits) for run in loop}
         runs += [evolve(run, in_loop=id(run) in looping) for run in of_connector]
     return runs
@@ -76,19 +83,27 @@ def _begins_run(of_run: list[Record], record: Record) -> bool:
     return record.kind == "Init" or (record.kind == "Leave" and any(earlier.kind == "Leave" for earlier in of_run))
 
 
-def _to_run(connector_id: str | None, records: list[Record], following: list[Record]) -> Run:
+_UPGRADE_ENDS = ("FinishUpgradeSuccess", "FinishUpgradeFailure")
+
+
+def _to_run(connector_id: str | None, records: list[Record], following: list[Record], restart: timedelta) -> Run:
     start, next_start = (of_run[0] if of_run and of_run[0].kind == "Init" else None for of_run in (records, following))
     stop = next((place for place, record in enumerate(records) if record.kind == "Leave"), None)
     # What follows a stop does not count.
     counted = records if stop is None else records[: stop + 1]
-    is_crashed = stop is None and next_start is not None
-    shown_by = [start, counted[-1], next_start if is_crashed else None]
+    restarted = next_start if stop is None else None
+    upgrade = next((record for record in reversed(counted) if record.kind in _UPGRADE_ENDS), None)
+    if not (upgrade and restarted and restarted.recorded_at - upgrade.recorded_at <= restart):
+        upgrade = None
+    shown_by = [start, upgrade or counted[-1], restarted]
+    unstopped: Outcome = "upgraded" if upgrade else "unclean" if restarted else "running"
     return Run(
         connector_id,
-        outcome="stopped" if stop is not None else "crashed" if is_crashed else "running",
+        outcome=unstopped if stop is None else "stopped",
         started_at=start and start.recorded_at,
         last_at=counted[-1].recorded_at,
         next_at=next_start and next_start.recorded_at,
+        upgraded_at=upgrade and upgrade.recorded_at,
         in_loop=False,
         version=next((record.payload.version for record in counted if record.payload.version), None),
         event_ids=tuple(dict.fromkeys(record.id for record in shown_by if record)),

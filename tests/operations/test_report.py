@@ -2,11 +2,13 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from support.appliance_events import BEGIN, DAY, HOUR, event, events_at, reconciles
 
 from cfevents import operations
+from cfevents._model.api import InterruptOperation
 
 TROUBLE = [
     *reconciles(-DAY, DAY),
@@ -86,8 +88,9 @@ def test_page_lists_every_kind_of_finding() -> None:
     spans = {f"{how}_{name}" for how in ("failed", "unfinished", "orphaned") for name in names}
     others = set(
         re.findall(
-            r'"((?:[a-z]+_)?(?:reset|rekey|loop|crash|flapping|error|slot|gap|silence|downtime|kind|field))"', source
+            r'"((?:[a-z]+_)?(?:reset|rekey|loop|restart|flapping|error|slot|gap|silence|downtime|kind|field))"', source
         )
     )
     assert len(spans) == 12
-    assert rows == spans | others - {"error", "reset", "field", "event_kind"}
+    orders = {f"ordered_{operation}" for operation in get_args(InterruptOperation)}
+    assert rows == spans | orders | others - {"error", "reset", "field", "event_kind"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support.appliance_events import DetailedEvent, history_events, without_payloads
 
-from cfevents import Client, operations
+from cfevents import Client, Interrupt, operations, structure
 from cfevents.operations import Finding, Report
 from cfevents.testing import History, Incident, Simulator
 from cfevents.testing.scenarios import INCIDENTS
@@ -15,26 +15,25 @@ from cfevents.testing.scenarios import INCIDENTS
 UNTIL = 1_750_000_000
 ALL = tuple(INCIDENTS)
 # As the findings are called where they are not called as the incidents.
-CALLED = {
-    "crash_loop": "restart_loop",
-    "outage": "collection_gap",
-    **dict.fromkeys(["upgrade_restart", "ordered_restart", "ordered_reboot", "ordered_shutdown"], "crash"),
-}
+CALLED = {"crash": "unclean_restart", "crash_loop": "restart_loop", "outage": "collection_gap"}
+UNASKED = dict.fromkeys(["ordered_restart", "ordered_reboot", "ordered_shutdown"], "unclean_restart")
 
 
-def shows(finding: Finding, incident: Incident) -> bool:
+def shows(finding: Finding, incident: Incident, called: dict[str, str]) -> bool:
     """Whether a finding is that incident: its kind, its place, and events that show it."""
     return (
-        finding.kind == CALLED.get(incident.kind, incident.kind)
+        finding.kind == called.get(incident.kind, incident.kind)
         and finding.connector_id == incident.connector_id
         and not {str(event_id) for event_id in finding.event_ids}.isdisjoint(incident.event_ids)
     )
 
 
-def assert_finds_just(history: History, report: Report) -> None:
-    """Each incident is found once, and each finding is an incident."""
+def assert_finds_just(history: History, report: Report, *, asked: bool = False) -> None:
+    """Each incident is found once, and each finding is an incident. Orders are known where they were asked for."""
+    called = CALLED if asked else CALLED | UNASKED
     shown = {
-        incident: [finding for finding in report.findings if shows(finding, incident)] for incident in history.incidents
+        incident: [finding for finding in report.findings if shows(finding, incident, called)]
+        for incident in history.incidents
     }
     assert {incident.kind: findings for incident, findings in shown.items() if len(findings) != 1} == {}
     expected = [finding for findings in shown.values() for finding in findings]
@@ -61,6 +60,17 @@ def test_report_finds_exactly_the_incidents(seed: int) -> None:
     reports = [operations.report(order(events, seed)) for order in ORDERS.values()]
     assert_finds_just(history, reports[0])
     assert reports[0] == reports[1] == reports[2]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_orders_are_told_from_crashes(seed: int) -> None:
+    """With the list of interrupts, a report tells what was ordered from what was not, on whatever connectors."""
+    history = History(seed=seed, connectors=2, days=1, until=UNTIL, incidents=ALL)
+    interrupts = {name: [structure(raw, Interrupt) for raw in history.interrupts(name)] for name in history.events}
+    report = operations.report(shuffled(history_events(history), seed), interrupts=interrupts)
+    assert_finds_just(history, report, asked=True)
+    assert sum(finding.kind.startswith("ordered_") for finding in report.at_least("info")) == 3
+    assert not any(finding.kind.startswith("ordered_") for finding in report.at_least("warning"))
 
 
 @pytest.mark.parametrize("seed", range(10))

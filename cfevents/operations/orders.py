@@ -1,0 +1,103 @@
+"""Orders: the restarts, reboots and shutdowns that somebody ordered, and the starts and silences that they explain."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from attrs import frozen
+
+from cfevents._model.api import EventId, Interrupt, InterruptOperation
+from cfevents.operations.limits import Limits
+from cfevents.operations.runs import Run
+
+EXPLAINABLE_FINDINGS = frozenset({"unclean_restart", "restart_loop", "downtime", "silence"})
+"""The findings that an order may explain."""
+
+
+class Order(NamedTuple):
+    """An order that the connector has executed."""
+
+    operation: InterruptOperation
+    triggered_at: datetime
+    interrupt: Interrupt
+
+    def __str__(self) -> str:
+        """Return what was ordered, and when."""
+        submitted_at = _parse_moment(self.interrupt.submitted_at)
+        ordered = "ordered" if submitted_at is None else f"ordered {submitted_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"{self.operation} {ordered}, executed {self.triggered_at:%Y-%m-%d %H:%M:%S} UTC"
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The details of a finding that it explains; times as the API sends them."""
+        options = getattr(self.interrupt, self.operation)
+        times = {"submitted_at": self.interrupt.submitted_at, "triggered_at": self.interrupt.triggered_at}
+        return {"operation": self.operation, **times, "purge": options.purge}
+
+
+class _Start(NamedTuple):
+    """The end of a run, and the start that followed it."""
+
+    last_at: datetime
+    started_at: datetime
+    id: EventId
+
+    def is_explained_by(self, order: Order, slack: timedelta) -> bool:
+        if order.triggered_at <= self.started_at:
+            return self.last_at - order.triggered_at <= slack
+        # Clocks differ: the start may seem to lie before its order. Nobody is quick to turn on what was shut down.
+        return order.operation != "shutdown" and order.triggered_at - self.started_at <= slack
+
+
+@frozen
+class Orders:
+    """The orders that a connector has executed, ascending, and the starts that they explain by their events' ids.
+
+    An order explains the start that follows it, if no event shows that the process ran on in between; no start is
+    explained twice. O(log n) for each order.
+    """
+
+    executed: tuple[Order, ...]
+    by_start: Mapping[EventId, Order]
+    limits: Limits
+
+    @classmethod
+    def of(cls, interrupts: Iterable[Interrupt], runs: Sequence[Run], limits: Limits) -> "Orders":
+        """Match the orders among some interrupts with a connector's runs."""
+        executed = sorted(_executed(interrupts), key=lambda order: order.triggered_at)
+        starts = [
+            _Start(run.last_at, following.started_at, following.event_ids[0])
+            for run, following in pairwise(runs)
+            if following.started_at is not None
+        ]
+        moments, by_start = [start.started_at for start in starts], dict[EventId, Order]()
+        for order in executed:
+            place = bisect_left(moments, order.triggered_at)
+            around = [start for start in starts[max(0, place - 1) : place + 1] if start.id not in by_start]
+            if explained := [start for start in around if start.is_explained_by(order, limits.restart)]:
+                by_start[min(explained, key=lambda start: abs(start.started_at - order.triggered_at)).id] = order
+        return cls(tuple(executed), by_start, limits)
+
+    def shutdown_before(self, until: datetime) -> Order | None:
+        """Return the shutdown that was the last order before a time, unless a start has followed it."""
+        last = next((order for order in reversed(self.executed) if order.triggered_at <= until), None)
+        is_over = last is None or last.operation != "shutdown" or last in self.by_start.values()
+        return None if is_over else last
+
+
+def _executed(interrupts: Iterable[Interrupt]) -> Iterator[Order]:
+    for interrupt in interrupts:
+        triggered_at, operation = _parse_moment(interrupt.triggered_at), interrupt.operation
+        if triggered_at is not None and operation is not None:
+            yield Order(operation, triggered_at, interrupt)
+
+
+def _parse_moment(text: str | None) -> datetime | None:
+    """Parse a time of the API; None for text that is no time, which explains nothing."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return None if moment.utcoffset() is None else moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
