@@ -20,7 +20,7 @@ from cfevents._model.checkpoint import Checkpoint
 from cfevents._public import set_module
 from cfevents._secrets import mask, mask_values
 from cfevents._time import DurationLike, TimeLike
-from cfevents._validation import validate_timeout, validate_type
+from cfevents._validation import require_process, validate_timeout, validate_type
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
 
@@ -280,6 +280,7 @@ class Client:
         if self._connection is None:
             state = "is closed" if self._closed else "is not open"
             raise ConfigurationError(f"the client {state}: write 'async with Client() as client', or await open()")
+        require_process(self._connection.pid, "the client", ConfigurationError)
         if self._connection.loop is not asyncio.get_running_loop():
             raise ConfigurationError("the client is open on another event loop: make one for each loop")
         return self._connection

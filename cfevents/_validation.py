@@ -5,6 +5,7 @@ meaning; the message says what to write instead.
 """
 
 import operator
+import os
 from enum import Enum
 from numbers import Number
 from typing import TypeVar
@@ -100,3 +101,9 @@ def validate_path_segment(name: str, value: str) -> str:
     if value in {".", ".."} or "/" in value or "\\" in value:
         raise ValueError(f"{name}={value!r} is not one segment of a path: write the id alone, without slashes")
     return value
+
+
+def require_process(pid: int, name: str, error: type[Exception]) -> None:
+    """Raise an error in a process that was forked from the one in which something was opened."""
+    if os.getpid() != pid:
+        raise error(f"{name} was opened before this process was forked from another: open one here, after the fork")

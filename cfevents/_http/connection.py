@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
@@ -69,7 +70,7 @@ class Connection:
     def __init__(
         self, transport: Transport, endpoints: Endpoints, budget: Budget, retry: Retry, counters: Counters
     ) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop, self.pid = asyncio.get_running_loop(), os.getpid()
         self.transport = transport
         self.endpoints = endpoints
         self.clock = APIClock()

@@ -14,7 +14,7 @@ from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
 from cfevents._public import set_module
-from cfevents._validation import validate_type
+from cfevents._validation import require_process, validate_type
 from cfevents.errors import ArchiveError
 from cfevents.storage.append_log import AppendLog
 
@@ -79,7 +79,7 @@ class NDJSONFile:
         if self._thread is None:
             self._blocking(self._lock_and_open)
             # One thread, so that batches are written in the order in which they were given.
-            self._thread = ThreadPoolExecutor(1, "cfevents-ndjson")
+            self._thread, self._pid = ThreadPoolExecutor(1, "cfevents-ndjson"), os.getpid()
         return self
 
     def close(self) -> None:
@@ -154,6 +154,7 @@ class NDJSONFile:
     def _require_open(self) -> ThreadPoolExecutor:
         if self._thread is None:
             raise ArchiveError(f"{self._path} is not open: write 'async with NDJSONFile(...) as file'")
+        require_process(self._pid, str(self._path), ArchiveError)
         return self._thread
 
     async def _on_thread(self, work: Callable[..., None], *arguments: Any) -> None:

@@ -1,6 +1,7 @@
 """A SQLite database on a thread of its own: its tables, its transactions, its errors."""
 
 import asyncio
+import os
 import sqlite3
 import threading
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from cfevents._validation import require_process
 from cfevents.errors import ArchiveError
 
 APPLICATION_ID = 0x63664576
@@ -63,6 +65,7 @@ Work: TypeAlias = Callable[[sqlite3.Connection], T]
 # SQLite waits for a lock so long at a time; in between is checked whether the caller still waits.
 _BUSY_POLL_S = 0.1
 _NOT_OPEN = "it is not open; write 'async with Archive(...) as archive'"
+_GONE = "it was removed or renamed while it was open; put it back, or open the archive again"
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _ERROR_ADVICE = {
@@ -79,7 +82,11 @@ _ERROR_ADVICE = {
 
 
 class Database:
-    """A connection, and the thread that does all of its work in order."""
+    """A connection, and the thread that does all of its work in order.
+
+    SQLite cannot read a file with a write-ahead log without writing beside it. So what this process may not write, and
+    nobody has open, is read as a file that does not change, and opened and read again if it did.
+    """
 
     def __init__(
         self, path: Path, timeout: float, *, writes: bool, migrations: Sequence[Sequence[str]] = MIGRATIONS
@@ -89,6 +96,9 @@ class Database:
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "cfevents-archive")
         self._closed = False
+        self._pid = os.getpid()
+        self._is_frozen = False
+        self._opened_state: tuple[int, ...] = ()
 
     async def open(self) -> None:
         """Connect, and create or migrate the tables where that is needed."""
@@ -96,7 +106,7 @@ class Database:
 
     async def run(self, work: Work[T]) -> T:
         """Do work on the thread; each statement is a transaction."""
-        return await self._on_thread(lambda deadline: deadline.retry_while_busy(lambda: work(self._connected())))
+        return await self._on_thread(lambda deadline: deadline.retry_while_busy(lambda: self._run(work, deadline)))
 
     async def write(self, work: Work[T]) -> T:
         """Do work on the thread in one transaction: all of it or nothing.
@@ -108,13 +118,13 @@ class Database:
             connection = self._connected()
             deadline.retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
             with _transaction(connection):
-                return work(connection)
+                return work(self._connected())  # it may have waited
 
         return await self._on_thread(transact)
 
     async def close(self) -> None:
         """Wait for the work that was begun, and disconnect."""
-        if not self._closed:
+        if not self._closed and os.getpid() == self._pid:
             self._closed = True
             closing = asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
             self._thread.shutdown(wait=False)
@@ -123,6 +133,7 @@ class Database:
     async def _on_thread(self, work: "Callable[[_Deadline], T]") -> T:
         if self._closed:
             raise self._error(_NOT_OPEN)
+        require_process(self._pid, f"the archive {self._path}", ArchiveError)
         deadline = _Deadline(self._timeout)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, deadline)
@@ -142,13 +153,54 @@ class Database:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             raise ArchiveError(_NOT_OPEN)
+        if self._state()[:2] != self._opened_state[:2]:
+            raise ArchiveError(_GONE)
         return self._connection
 
+    def _run(self, work: Work[T], deadline: "_Deadline") -> T:
+        while True:
+            try:
+                result = work(self._connected())
+            except sqlite3.Error:
+                if not self._was_changed():
+                    raise
+            else:
+                if not self._was_changed():
+                    return result
+            self._disconnect()
+            self._connect(deadline)
+
+    def _was_changed(self) -> bool:
+        """Return whether somebody wrote the file that is read as one that does not change."""
+        return self._is_frozen and self._state() != self._opened_state
+
+    def _state(self) -> tuple[int, ...]:
+        """Return which file is at the path, and what tells whether it was written."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return ()
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, self._is_in_use()
+
+    def _is_in_use(self) -> bool:
+        # SQLite follows a symbolic link, and has the log beside its target.
+        return os.path.exists(f"{os.path.realpath(self._path)}-wal")  # noqa: PTH110 - it is called often
+
+    def _is_writable(self) -> bool:
+        path = Path(os.path.realpath(self._path))
+        effective = os.access in os.supports_effective_ids
+        return all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.parent))
+
     def _connect(self, deadline: "_Deadline") -> None:
-        connection = sqlite3.connect(self._path, timeout=_BUSY_POLL_S, isolation_level=None, check_same_thread=False)
-        self._connection = connection
+        self._is_frozen = self._path.is_file() and not self._is_in_use() and not self._is_writable()
+        self._opened_state = self._state()
+        name = f"{self._path.as_uri()}?immutable=1" if self._is_frozen else self._path
+        self._connection = connection = sqlite3.connect(
+            name, timeout=_BUSY_POLL_S, isolation_level=None, check_same_thread=False, uri=self._is_frozen
+        )
         try:
             deadline.retry_while_busy(lambda: self._prepare(connection))
+            self._opened_state = self._opened_state or self._state()  # it was created
         except BaseException:
             self._disconnect()
             raise
@@ -156,7 +208,7 @@ class Database:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         with _transaction(connection, "BEGIN"):  # another process may be creating the tables
             version = self._checked_version(connection)
-        if self._writes:
+        if self._writes and not self._is_frozen:
             if version == 0:
                 # Only possible before there is anything in the file.
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

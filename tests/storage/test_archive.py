@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from support.batches import BEGIN, batch, details, listed, with_payload
 from support.tidy import client_tasks
 
 from cfevents import ArchiveError, EventDetail, EventId, EventMetadata, events
+from cfevents._listing.query import ListQuery
 from cfevents.storage import Archive, ArchivedStream, sqlite
-from cfevents.storage import archive as archive_module
 from cfevents.storage.queries import LISTED, PAYLOAD
 from cfevents.storage.sqlite import Database
 
@@ -36,6 +35,11 @@ def plainly(path: Path, statement: str, *values: Any) -> list[Any]:
             return connection.execute(statement, values).fetchall()
     finally:
         connection.close()
+
+
+def in_pages(archive: Archive, page_events: int, **window: Any) -> ArchivedStream:
+    """Return what `Archive.list_events` returns, with small pages."""
+    return ArchivedStream(ListQuery.of("c1", **window), archive._select, page_events)
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -65,11 +69,10 @@ def test_what_goes_in_comes_out(tmp_path: Path, these: list[EventDetail]) -> Non
             assert back.recorded.extra == sent.recorded.extra
 
 
-async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive_module, "ArchivedStream", partial(ArchivedStream, page_events=4))
+async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive) -> None:
     these = [listed(BEGIN + number // 3, number % 3) for number in range(20)]
     await archive.append(batch(these))
-    stream = archive.list_events("c1", since=BEGIN, until=BEGIN + 100)
+    stream = in_pages(archive, 4, since=BEGIN, until=BEGIN + 100)
     assert await stream.collect() == [event async for event in stream] == these
     assert [len(page.items) for page in [page async for page in stream.pages()]] == [4, 4, 4, 4, 4]
     assert [detail.metadata async for detail in stream.details()] == these
@@ -99,11 +102,9 @@ def test_window_includes_both_bounds(
         async with Archive(tmp_path / "events.db") as archive:
             await archive.append(batch(these))
             kind = None if kinds == KINDS else kinds
-            return await archive.list_events("c1", since=since, until=until, kind=kind).collect()
+            return await in_pages(archive, page, since=since, until=until, kind=kind).collect()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archive_module, "ArchivedStream", partial(ArchivedStream, page_events=page))
-        stored = asyncio.run(main())
+    stored = asyncio.run(main())
     expected = [event for event in these if since <= event.recorded_ts <= until and event.kind in kinds]
     assert stored == sorted(expected, key=lambda event: (event.recorded_ts, event.sequence))
 
@@ -193,13 +194,12 @@ async def test_file_has_its_mark_and_field_names(tmp_path: Path) -> None:
     assert plainly(tmp_path / "events.db", "PRAGMA journal_mode") == [("wal",)]
 
 
-async def test_listing_goes_on_while_archive_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_listing_goes_on_while_archive_is_written(tmp_path: Path) -> None:
     """A listing goes on while it is written and holds nothing open."""
-    monkeypatch.setattr(archive_module, "ArchivedStream", partial(ArchivedStream, page_events=2))
     async with Archive(tmp_path / "events.db") as archive:
         await archive.append(batch([listed(BEGIN + number) for number in range(6)]))
         seen = []
-        async for event in archive.list_events("c1", since=BEGIN, until=BEGIN + 50):
+        async for event in in_pages(archive, 2, since=BEGIN, until=BEGIN + 50):
             seen.append(event.recorded_ts - BEGIN)
             if len(seen) == 3:
                 await archive.append(batch([listed(BEGIN + 40)]))
