@@ -12,7 +12,7 @@ from cfevents._listing.fleet_rounds import Rounds
 from cfevents._listing.ordered import as_async, ordered_map
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream_base import BaseStream
-from cfevents._model.api import EventMetadata, RecordedEvent
+from cfevents._model.api import Connector, EventMetadata, RecordedEvent
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
 from cfevents._progress import PageCounter, Update
 from cfevents._public import set_module
@@ -32,6 +32,7 @@ class FleetMembers:
     concurrency: int
     on_error: Literal["raise", "collect"]
     errors: dict[str, CfEventsError] = field(factory=dict)  # of the most recent reading, by connector id
+    listed: list[Connector] = field(factory=list)  # the account's connectors at the most recent reading of all
 
     async def resolve(
         self, get_connection: GetConnection | None = None
@@ -41,8 +42,8 @@ class FleetMembers:
         if self.named is not None:
             return self.named, errors
         connection = (get_connection or self.get_connection)()
-        connectors = (await connection.request(connection.endpoints.list_connectors())).result
-        ids = dict.fromkeys(connector.id for connector in connectors)
+        self.listed = (await connection.request(connection.endpoints.list_connectors())).result
+        ids = dict.fromkeys(connector.id for connector in self.listed)
         for connector_id in ids:
             try:  # the API may send any text
                 validate_path_segment("id", connector_id)

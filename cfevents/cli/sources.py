@@ -12,6 +12,7 @@ from stamina import instrumentation
 
 from cfevents import ArchiveError, Budget, Client, EventStream, Fleet, FleetEvent, FleetStream, _time
 from cfevents._time import TimeLike
+from cfevents.cli.archive_notes import id_list
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
@@ -27,8 +28,6 @@ _Head: TypeAlias = tuple[tuple[float, int], int, FleetEvent[Any], AsyncGenerator
 # Events of a batch that is merged from several streams.
 _MERGED_BATCH_EVENTS = 1000
 _MAX_PAYLOAD_REQUESTS = 8
-# Ids of an archive that a message names.
-_MAX_NAMED_IDS = 5
 
 
 def check_options(options: CommandOptions) -> CommandOptions:
@@ -146,18 +145,13 @@ async def archived_connectors(archive: Archive, options: CommandOptions) -> tupl
         raise Failure("the archive is empty: 'cfevents archive PATH' fills it")
     if not options.connectors and len(ids) > 1 and not options.all_:
         hint = "" if options.event_id else "; --all selects all"
-        raise WrongUsage(f"CONNECTOR is missing: the archive has {_id_list(ids)}{hint}")
+        raise WrongUsage(f"CONNECTOR is missing: the archive has {id_list(ids)}{hint}")
     known = [connector_id for connector_id in dict.fromkeys(options.connectors or ids) if connector_id in ids]
     unknown = [connector_id for connector_id in options.connectors if connector_id not in ids]
-    message = f"the archive has nothing of {', '.join(unknown)}; it has {_id_list(ids)}" if unknown else ""
+    message = f"the archive has nothing of {', '.join(unknown)}; it has {id_list(ids)}" if unknown else ""
     if not known:
         raise Failure(message)
     return known, message
-
-
-def _id_list(ids: list[str]) -> str:
-    more = len(ids) - _MAX_NAMED_IDS
-    return ", ".join(ids[:_MAX_NAMED_IDS]) + (f", and {more} more" if more > 0 else "")
 
 
 class Source(NamedTuple):

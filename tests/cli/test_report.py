@@ -1,7 +1,11 @@
 """What report finds, how it shows it, and how it ends."""
 
 import json
+import re
+import shlex
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +15,7 @@ from click.testing import Result
 from support.terminal import on_terminal, shown_by
 
 from cfevents import operations
+from cfevents._time import format_iso
 from cfevents.cli.app import app
 from cfevents.testing import Simulator, faults
 
@@ -74,7 +79,11 @@ def test_table_has_the_worst_finding_first_and_a_summary(troubled: Simulator, in
     assert [line.split()[0] for line in table[:3]] == ["SEVERITY", "critical", "error"]
     assert table[2].endswith(f"{CONNECTOR}  failed_upgrade: upgrade failed after 1min 10s")
     assert table[3] == "4 events of 2 connectors, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 2 findings"
-    assert table[4:] == ["--details adds which tunnel, bundle or version (3 more requests)"]
+    assert table[4:] == [
+        "--details adds which tunnel, bundle or version (3 more requests)",
+        "events of rekey_reset 1767225695.0:",
+        "  cfevents list site-2 --since 2026-01-01T00:01:34Z --until 2026-01-01T00:01:36Z",
+    ]
 
 
 def test_times_are_read_and_shown_in_the_zone_that_is_asked_for(troubled: Simulator, invoke: Invoke) -> None:
@@ -186,9 +195,7 @@ def test_no_findings_are_a_summary_or_silence(account: Simulator, invoke: Invoke
     table = invoke("report", "site-4", *WINDOW[:2], "--until", "2026-01-01T00:10:00Z", "--format", "table")
     summary = "2 events of 1 connector, 2026-01-01 00:00 to 2026-01-01 00:10 UTC: no findings\n"
     assert (table.exit_code, table.stdout) == (0, summary)
-    account.add("silent")
-    assert invoke("report", "silent", *WINDOW, "--format", "table").stdout == "no events\n"
-    assert invoke("report", "silent", *WINDOW).stdout == ""
+    assert invoke("report", "site-4", *WINDOW[:2], "--until", "2026-01-01T00:10:00Z").stdout == ""
 
 
 def test_an_archive_is_reported_of_without_asking_anyone(
@@ -258,3 +265,79 @@ def test_a_narrow_terminal_shows_the_beginning_of_long_ids(troubled: Simulator) 
     lines = on_terminal("report", CONNECTOR, *WINDOW).splitlines()
     assert "0c5a29f6\N{HORIZONTAL ELLIPSIS}  failed_upgrade" in lines[1]
     assert max(map(len, lines)) <= 80
+    assert lines[2].strip().endswith("id=1767225660.0")
+
+
+@pytest.mark.parametrize("show", [on_terminal, None], ids=["terminal", "pipe"])
+def test_table_shows_how_to_list_the_events_of_a_finding(
+    troubled: Simulator, invoke: Invoke, show: Callable[..., str] | None
+) -> None:
+    """The table has an id of each finding, and a command that lists the events of the first one."""
+    arguments = ("report", CONNECTOR, *WINDOW, "--format", "table")
+    table = show(*arguments) if show else invoke(*arguments).stdout
+    assert "1767225660.0" in table
+    command = table.partition("events of failed_upgrade 1767225660.0:\n")[2]
+    _, name, *options = shlex.split(command.replace("\\\n", ""))  # unlike a shell, it keeps such ends of lines
+    listed = [json.loads(line)["id"] for line in invoke(name, *options).stdout.splitlines()]
+    assert listed == ["1767225660.0", "1767225730.0"]
+
+
+def test_summary_is_in_the_zone_that_is_asked_for(troubled: Simulator, invoke: Invoke) -> None:
+    """The summary has the zone of the table."""
+    table = invoke("report", CONNECTOR, *WINDOW, "--tz", "Asia/Kolkata", "--format", "table").stdout
+    assert "2 events of 1 connector, 2026-01-01 05:31 to 2026-01-01 11:30 IST: 1 finding\n" in table
+    summer = ("--since", "2026-01-01T00:00:00Z", "--until", "2026-07-01T06:00:00Z", "--tz", "Europe/Berlin")
+    table = invoke("report", CONNECTOR, *summer, "--format", "table").stdout
+    assert "2026-01-01 01:01 CET to 2026-07-01 08:00 CEST: " in table
+
+
+@pytest.fixture
+def live(serve: Callable[..., Simulator]) -> Simulator:
+    """An account of which one connector is well, and another has died 26 hours ago."""
+    present = int(time.time())
+    well = [event(at, "Reconcile") for at in range(present - BEGIN - 2 * 86_400, present - BEGIN, 300)]
+    dead = [event(at, "Reconcile") for at in range(present - BEGIN - 3 * 86_400, present - BEGIN - 26 * 3600, 300)]
+    return serve({"well": well, "dead": dead})
+
+
+@pytest.mark.parametrize("named", [("--all",), ("well", "dead"), ("dead",)])
+def test_dead_connector_is_found(live: Simulator, invoke: Invoke, named: tuple[str, ...]) -> None:
+    """A connector without an event in the window is a finding with its last heartbeat, named or not."""
+    result = invoke("report", *named, "--since", "24h", "--fail-on", "error")
+    assert (result.exit_code, result.stderr) == (3, "")
+    finding = json.loads(result.stdout)
+    assert (finding["kind"], finding["connector_id"]) == ("silence", "dead")
+    assert re.fullmatch(r"no event in the window, and no heartbeat for 1d 2h", finding["message"])
+    assert finding["details"]["last_heartbeat"] == finding["first_at"]
+    table = invoke("report", *named, "--since", "24h", "--format", "table").stdout
+    assert f"last_heartbeat={finding['first_at'].replace('T', ' ').replace('Z', ' UTC')}" in table
+
+
+def test_few_events_do_not_hide_a_death(live: Simulator, invoke: Invoke) -> None:
+    """A connector that has died after a few events of the window is found by its heartbeat."""
+    (finding,) = findings(invoke("report", "dead", "--since", "27h"))
+    assert finding["message"] == "nothing received for 1d 2h, and still nothing"
+
+
+def test_heartbeats_are_not_needed(live: Simulator, invoke: Invoke) -> None:
+    """A connector is found, too, if the account cannot be listed."""
+    live.faults.add(faults.status(403), path="/connectors")
+    (finding,) = findings(invoke("report", "dead", "--since", "24h"))
+    assert finding["message"] == "no event in the window"
+
+
+def test_healthy_connectors_are_not_listed(live: Simulator, invoke: Invoke) -> None:
+    """No request is sent for the heartbeat of a connector that has just sent events."""
+    assert findings(invoke("report", "well", "--since", "24h")) == []
+    assert {request.path.rpartition("/")[2] for request in live.requests} == {"events"}
+
+
+def test_window_that_is_not_over_is_judged_until_now(live: Simulator, invoke: Invoke) -> None:
+    """An end in the future makes nobody silent; a window in the future is wrong usage."""
+    tonight = format_iso(datetime.now(UTC).replace(microsecond=0) + timedelta(hours=8))
+    assert findings(invoke("report", "well", "--since", "24h", "--until", tonight)) == []
+    table = invoke("report", "well", "--since", "24h", "--until", tonight, "--format", "table").stdout
+    assert f" to {datetime.now(UTC):%Y-%m-%d %H:}" in table
+    result = invoke("report", "well", "--since", tonight, "--until", tonight)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is in the future" in result.stderr

@@ -16,6 +16,7 @@ from cfevents._html import counted
 from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeLike, TimeWindow
 from cfevents._validation import printable
+from cfevents.cli.archive_notes import note_extents
 from cfevents.cli.console.errors import Failure, arguments_checked, window_text
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress
@@ -89,8 +90,10 @@ async def _start(reader: Client | Archive, options: CommandOptions, window: Time
     """Return the start of an export, whose connectors and window stay the same when it is resumed."""
     if isinstance(reader, Archive):
         connectors, missing = await archived_connectors(reader, options)
-        if missing:
-            raise Failure(missing)
+        notes = await note_extents(reader, connectors, window, options.zone)
+        if missing or notes.failure:
+            raise Failure(missing or notes.failure)
+        notes.print()
     elif isinstance(chosen := await connectors_or_first(reader, options), Fleet):
         connectors = [connector.id for connector in await reader.list_connectors()]
     else:

@@ -8,8 +8,10 @@ import click
 
 from cfevents import Connector, EventStream, FleetEvent, FleetStream, RecordedEvent
 from cfevents._progress import Coverage
+from cfevents._time import TimeWindow
+from cfevents.cli.archive_notes import ArchiveNotes, note_extents
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import arguments_checked
+from cfevents.cli.console.errors import Failure, arguments_checked
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
@@ -25,6 +27,7 @@ async def list_events(options: CommandOptions) -> None:
     async with open_source(options) as source:
         with arguments_checked():
             streams = _list_streams(source, options)
+        notes = await _note_extents(source, TimeWindow(streams[0].since, streams[0].until), options)
         view = views.listed(options.zone or Zone(), several=source.several, details=options.details)
         write = views.writer(view, options.format_)
         coverage = Coverage(streams[0].since, streams[0].until)
@@ -35,7 +38,17 @@ async def list_events(options: CommandOptions) -> None:
                     write(wanted)
                     coverage.add([views.metadata_of(item) for item in wanted])
                     if coverage.events == options.limit:
-                        return
+                        break
+    if notes is not None and notes.failure:
+        raise Failure(notes.failure)
+
+
+async def _note_extents(source: Source, window: TimeWindow | None, options: CommandOptions) -> ArchiveNotes | None:
+    if not isinstance(source.reader, Archive):
+        return None
+    notes = await note_extents(source.reader, source.connectors, window, options.zone)
+    notes.print()
+    return notes
 
 
 def _list_streams(source: Source, options: CommandOptions) -> Sequence[EventStream | FleetStream | ArchivedStream]:
@@ -76,6 +89,7 @@ async def latest_events(options: CommandOptions) -> None:
             async for batch in batches:
                 write(batch)
                 count += len(batch)
+        await _note_extents(source, None, options)
         if options.archive is not None and not count:
             message = f"cfevents: no payloads in {options.archive}: 'cfevents archive --details' stores them"
             click.echo(message, err=True)

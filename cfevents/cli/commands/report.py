@@ -1,28 +1,35 @@
 """The command that reports what events mean."""
 
+import math
+import shlex
 import sys
 import textwrap
-from collections.abc import Collection
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import click
 from attrs import evolve
 
-from cfevents import CfEventsError, Client, FleetError, FleetEvent
-from cfevents._time import TimeWindow, format_iso
-from cfevents.cli.console.errors import Failure, arguments_checked
+from cfevents import CfEventsError, Client, Connector, FleetError, FleetEvent
+from cfevents._time import TimeWindow, format_iso, now
+from cfevents._validation import printable
+from cfevents.cli.archive_notes import note_extents
+from cfevents.cli.console.errors import Failure, arguments_checked, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
 from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
-from cfevents.operations import Finding, Journal, Report, report
+from cfevents.operations import Finding, Journal, Limits, Report, report
 from cfevents.operations.report import kinds_with_details
 from cfevents.storage import Archive
 
 _FINDINGS_STATUS = 3
 # From this width on, a table shows the whole ids of connectors.
 _MIN_CHARS_FOR_UUIDS = 120
+_AS_WORDS: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": "    "}
 _PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
 
 
@@ -31,6 +38,7 @@ class _Reported(NamedTuple):
     errors: dict[str, CfEventsError]  # of the connectors that could not be read
     unread_payloads: int = 0  # those that would add to the findings
     missing: str = ""  # the message about connectors that an archive lacks
+    notes: Sequence[str] = ()  # on what else it lacks
 
 
 async def report_events(options: CommandOptions) -> None:
@@ -39,13 +47,15 @@ async def report_events(options: CommandOptions) -> None:
     with arguments_checked():
         # One window for all connectors and for the report.
         window = TimeWindow.of(options.since, options.until)
+        if window.since > now():
+            raise ValueError(f"since={options.since!r} is in the future: nothing is known of it yet")
     async with open_reader(options) as reader:
         if isinstance(reader, Archive):
             result = await _report_archive(reader, options, window)
         else:
             result = await _report_account(reader, options, window)
     if result.report.connectors or not result.errors:
-        _print(result, options.format_, options.zone or Zone())
+        _print(result, options)
     if result.missing:
         raise Failure(result.missing)
     if result.errors:
@@ -57,11 +67,16 @@ async def report_events(options: CommandOptions) -> None:
 async def _report_archive(archive: Archive, options: CommandOptions, window: TimeWindow) -> _Reported:
     journal = Journal()
     known, missing = await archived_connectors(archive, options)
+    notes = await note_extents(archive, known, window, options.zone)
+    if notes.failure:
+        raise Failure(missing or notes.failure)
     for connector_id in known:
         stream = archive.list_events(connector_id, since=window.since, until=window.until)
         async for detail in stream.details():
             journal.add(FleetEvent(connector_id, detail))
-    return _Reported(report(journal, until=window.until), {}, missing=missing)
+    known_until = {name: None if extent is None else extent.until for name, extent in notes.extents.items()}
+    result = report(journal, connectors=known, known_until=known_until, **window._asdict())
+    return _Reported(result, {}, missing=missing, notes=notes.lines)
 
 
 async def _report_account(client: Client, options: CommandOptions, window: TimeWindow) -> _Reported:
@@ -70,26 +85,71 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
         fleet = client.fleet(chosen if isinstance(chosen, list) else None, on_error="collect")
     journal = await Journal.read(fleet.list_events(since=window.since, until=window.until))
     errors = dict(fleet.errors)
-    first = _report(journal, window, errors)
+    listed = fleet._members.listed
+    asked = chosen if isinstance(chosen, list) else [connector.id for connector in listed]
+    # This machine's clock may be wrong.
+    present = max(now() - client._get_connection().clock.ahead, journal.latest_collected_ts() or 0)
+    judge = partial(_report, journal, window, present, unread=errors)
+    if isinstance(chosen, list) and _is_any_quiet(judge(chosen), window):
+        with suppress(CfEventsError):  # a finding has no heartbeat then
+            listed = await client.list_connectors()
+    connectors = _with_heartbeats(asked, listed, journal, window)
+    first = judge(connectors)
     kinds_by_connector = kinds_with_details(first.findings)
     if not options.details:
         records = ((name, record) for name, records in journal.connectors() for record in records)
         unread = sum(record.kind in kinds_by_connector.get(name or "", ()) for name, record in records)
         return _Reported(first, errors, unread)
-    payload_errors = {}
+    payload_errors = await _read_payloads(client, journal, window, kinds_by_connector)
+    return _Reported(judge(connectors), errors | payload_errors)
+
+
+async def _read_payloads(
+    client: Client, journal: Journal, window: TimeWindow, kinds_by_connector: Mapping[str, tuple[str, ...]]
+) -> dict[str, CfEventsError]:
+    errors = {}
     for connector_id, kinds in kinds_by_connector.items():
         stream = client.list_events(connector_id, since=window.since, until=window.until, kind=kinds)
         try:
             # All payloads or none: a mixture would look like events of several tunnels.
             journal.update([FleetEvent(connector_id, detail) async for detail in stream.details()])
         except CfEventsError as error:
-            payload_errors[connector_id] = error
-    return _Reported(_report(journal, window, errors), errors | payload_errors)
+            errors[connector_id] = error
+    return errors
 
 
-def _report(journal: Journal, window: TimeWindow, unread: Collection[str]) -> Report:
+def _is_any_quiet(report: Report, window: TimeWindow) -> bool:
+    """Return whether a heartbeat says more of a connector: without events, or with none at the end of the window."""
+    limit = timedelta.max if _is_over(window) else Limits().gap_least
+    return any(item.last_at is None or item.until - item.last_at > limit for item in report.connectors)
+
+
+def _is_over(window: TimeWindow) -> bool:
+    return now() - window.until > Limits().gap_least.total_seconds()
+
+
+def _with_heartbeats(
+    asked: Sequence[str], listed: Iterable[Connector], journal: Journal, window: TimeWindow
+) -> list[str | Connector]:
+    """Return the connectors as they are listed, where their heartbeats say something about the window.
+
+    A heartbeat is of now: in a window that is long over, it stands beside no events at all, but explains no pause.
+    """
+    by_id = {connector.id: connector for connector in listed}
+    with_events = {connector_id for connector_id, _ in journal.connectors()} if _is_over(window) else set()
+    return [name if name in with_events else by_id.get(name, name) for name in asked]
+
+
+def _report(
+    journal: Journal,
+    window: TimeWindow,
+    known_until: float,
+    connectors: Sequence[str | Connector],
+    *,
+    unread: Collection[str],
+) -> Report:
     """Report on the connectors that were read whole: the end of a listing that failed would look like silence."""
-    whole = report(journal, until=window.until)
+    whole = report(journal, connectors=connectors, known_until=known_until, **window._asdict())
     return evolve(
         whole,
         connectors=tuple(connector for connector in whole.connectors if connector.connector_id not in unread),
@@ -97,16 +157,36 @@ def _report(journal: Journal, window: TimeWindow, unread: Collection[str]) -> Re
     )
 
 
-def _print(result: _Reported, format_: str | None, zone: Zone) -> None:
-    summary = str(result.report).partition("\n")[0]
-    if result.report.findings:
-        writer(_findings(zone), format_)(result.report.findings)
-    if format_ == "table" or (format_ is None and is_terminal(sys.stdout)):
-        hint = f"--details adds which tunnel, bundle or version ({result.unread_payloads} more requests)"
-        for line in (summary, hint) if result.unread_payloads else (summary,):
-            write_stdout(f"{textwrap.fill(line, terminal_width(), break_on_hyphens=False)}\n")
-    elif is_terminal(sys.stderr):
-        click.echo(summary, err=True)
+def _print(result: _Reported, options: CommandOptions) -> None:
+    zone, findings = options.zone or Zone(), result.report.findings
+    summary = result.report.summary(zone.tz)
+    if findings:
+        writer(_findings(zone), options.format_)(findings)
+    if options.format_ == "table" or (options.format_ is None and is_terminal(sys.stdout)):
+        lines = [summary, *result.notes]
+        if result.unread_payloads:
+            lines.append(f"--details adds which tunnel, bundle or version ({result.unread_payloads} more requests)")
+        filled = [textwrap.fill(line, terminal_width(), break_on_hyphens=False) for line in lines]
+        write_stdout("".join(f"{line}\n" for line in [*filled, *_list_command(findings, options)]))
+        return
+    for line in [*([summary] if is_terminal(sys.stderr) else []), *(f"cfevents: {note}" for note in result.notes)]:
+        click.echo(printable(line), err=True)
+
+
+def _list_command(findings: Sequence[Finding], options: CommandOptions) -> list[str]:
+    """Return the command that lists the events of the first finding that has some, below what it is."""
+    for finding in findings:
+        if finding.event_ids and finding.connector_id is not None:
+            first, last = (event_id.recorded_ts for event_id in (finding.event_ids[0], finding.event_ids[-1]))
+            # Whether bounds are inclusive is not known.
+            window = window_text(math.floor(first) - 1, math.ceil(last) + 1)
+            source = f" --archive {shlex.quote(options.archive)}" if options.archive else ""
+            source = " --simulate" if options.simulate else source
+            command = f"  cfevents list {shlex.quote(finding.connector_id)} {window}{source}"
+            # It is to be copied. A quoted part stays whole.
+            lines = [command] if "'" in command else textwrap.wrap(command, terminal_width() - 2, **_AS_WORDS)
+            return [f"events of {finding.kind} {finding.event_ids[0]}:", " \\\n".join(lines)]
+    return []
 
 
 def _findings(zone: Zone) -> View[Finding]:
@@ -115,17 +195,19 @@ def _findings(zone: Zone) -> View[Finding]:
     def rows(finding: Finding) -> list[Row]:
         connector_id = finding.connector_id or ""
         words = [f"{name}={finding.details[name]}" for name in _PAYLOAD_DETAILS if name in finding.details]
-        return [
-            (
-                finding.severity,
-                zone.format(finding.first_at.replace(microsecond=0), format_iso(finding.first_at)),
-                shorten_id(connector_id) if narrow else connector_id,
-                "  ".join([f"{finding.kind}: {finding.message}", *words]),
-            )
-        ]
+        if heartbeat := finding.details.get("last_heartbeat"):
+            words.append(f"last_heartbeat={zone.named_time(heartbeat)}")
+        event_id = next(map(str, finding.event_ids), "")
+        if narrow and event_id:
+            words.append(f"id={event_id}")
+        moment = zone.format(finding.first_at.replace(microsecond=0), format_iso(finding.first_at))
+        connector = shorten_id(connector_id) if narrow else connector_id
+        text = "  ".join([f"{finding.kind}: {finding.message}", *words])
+        return [(finding.severity, moment, *([] if narrow else [event_id]), connector, text)]
 
-    titles = ("SEVERITY", zone.titled("FIRST"), "CONNECTOR", "FINDING")
-    return View(_record, titles, rows, (severity_colour, Colour.NONE, Colour.NAME, Colour.NONE))
+    id_title, id_colour = ([], []) if narrow else (["ID"], [Colour.NONE])
+    titles = ("SEVERITY", zone.titled("FIRST"), *id_title, "CONNECTOR", "FINDING")
+    return View(_record, titles, rows, (severity_colour, Colour.NONE, *id_colour, Colour.NAME, Colour.NONE))
 
 
 def _record(finding: Finding) -> dict[str, Any]:
@@ -137,8 +219,11 @@ def _record(finding: Finding) -> dict[str, Any]:
         "last_at": format_iso(finding.last_at),
         "message": finding.message,
         "event_ids": [str(event_id) for event_id in finding.event_ids],
-        "details": {
-            name: value.total_seconds() if isinstance(value, timedelta) else value
-            for name, value in finding.details.items()
-        },
+        "details": {name: _json_value(value) for name, value in finding.details.items()},
     }
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return format_iso(value)
+    return value.total_seconds() if isinstance(value, timedelta) else value

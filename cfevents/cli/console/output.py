@@ -86,6 +86,11 @@ class Zone(NamedTuple):
         # +02:00 becomes +02, +05:30 stays.
         return text.removesuffix(":00") if text[-6] in "+-" else text
 
+    def named_time(self, time: dt.datetime) -> str:
+        """Return an aware time for a sentence, in whole seconds and with its zone."""
+        text = self.format(time.replace(microsecond=0), time.isoformat())
+        return f"{text} UTC" if self.name == "UTC" else text
+
     def to_utc(self, time: dt.datetime, *, latest: bool = False) -> dt.datetime:
         """Convert a wall clock time of this zone to UTC.
 

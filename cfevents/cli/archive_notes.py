@@ -1,0 +1,71 @@
+"""What an archive lacks of a window: it may begin later, end earlier, or not be filled yet."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import click
+
+from cfevents._time import TimeWindow, format_duration, now, to_datetime
+from cfevents._validation import printable
+from cfevents.cli.console.output import Zone
+from cfevents.storage import Archive, Extent
+
+# Ids of an archive that a message names.
+_MAX_NAMED_IDS = 5
+# An archive that lags less behind a window is up to date.
+_TOLERANCE = timedelta(minutes=1)
+_ADVICE = "'cfevents archive PATH' fills it up"
+
+
+class ArchiveNotes(NamedTuple):
+    """The sentences about what an archive lacks of a window."""
+
+    extents: Mapping[str, Extent | None]
+    lines: Sequence[str] = ()
+    failure: str = ""
+    """The one sentence about an archive that ends before the window begins."""
+
+    def print(self) -> None:
+        """Print the sentences on stderr, but for the failure."""
+        for line in self.lines:
+            click.echo(printable(f"cfevents: {line}"), err=True)
+
+
+def id_list(ids: Sequence[str]) -> str:
+    """Return some ids as text, and how many more there are."""
+    more = len(ids) - _MAX_NAMED_IDS
+    return ", ".join(ids[:_MAX_NAMED_IDS]) + (f", and {more} more" if more > 0 else "")
+
+
+async def note_extents(
+    archive: Archive, connectors: Sequence[str], window: TimeWindow | None, zone: Zone | None
+) -> ArchiveNotes:
+    """Return what an archive lacks of connectors in a window as far as that is over, or at present without one."""
+    extents = {name: extent for name, extent in (await archive.extents()).items() if name in connectors}
+    present = to_datetime(now())
+    begin, end = (to_datetime(0), present) if window is None else map(to_datetime, window)
+    relation = "ago" if window is None or end - present > _TOLERANCE else "before the window does"
+    end = min(end, present)
+    known = {name: extent for name, extent in extents.items() if extent is not None}
+    begins = {name: extent.since for name, extent in known.items() if window and extent.since - begin > _TOLERANCE}
+    ends = {name: extent.until for name, extent in known.items() if end - extent.until > _TOLERANCE}
+    unknown = [name for name in extents if name not in known]
+
+    def note(verb: str, names: Sequence[str], moment: datetime, length: timedelta, relation: str) -> str:
+        of_some = f" of {id_list(names)}" if len(names) < len(extents) else ""
+        at = (zone or Zone()).named_time(moment)
+        return f"the archive{of_some} {verb} at {at}, {format_duration(length)} {relation}"
+
+    if extents and len(ends) == len(extents) and (last := max(ends.values())) < begin:
+        failure = note("ends", [*ends], last, begin - last, "before the window begins")
+        return ArchiveNotes(extents, failure=f"{failure}; {_ADVICE}")
+    lines = []
+    if begins and (first := max(begins.values())):
+        lines.append(note("begins", [*begins], first, first - begin, "after the window does"))
+    if ends and (last := min(ends.values())):
+        lines.append(note("ends", [*ends], last, end - last, relation))
+    if unknown:
+        of_some = f" of {id_list(unknown)}" if len(unknown) < len(extents) else ""
+        lines.append(f"the first fill of the archive{of_some} was interrupted, or goes on: it lacks events; {_ADVICE}")
+    return ArchiveNotes(extents, lines)
