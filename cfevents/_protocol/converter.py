@@ -26,6 +26,7 @@ T = TypeVar("T")
 _Hook: TypeAlias = Callable[[Any, Any], Any]
 
 _KIND = "k"
+_LARGE_ARRAY_ITEMS = 10_000
 _MAX_VALUE_CHARS = 60  # of a value in a message
 _STRUCTURED = (EventMetadata, RecordedEvent, Connector, Interrupt, CodedMessage, Event)
 
@@ -50,7 +51,7 @@ def structure(raw: Any, cls: Any) -> Any:
     """
     if (get_args(cls)[0] if get_origin(cls) is list else cls) not in _STRUCTURED:
         raise TypeError(f"{cls!r} is none of the classes that JSON is structured into; for an event's, events.Event")
-    return structure_at("", raw, cls)
+    return structure_at("", [*raw] if isinstance(raw, list) else raw, cls)
 
 
 def structure_at(place: str, raw: Any, cls: type[T]) -> T:
@@ -64,7 +65,7 @@ def structure_at(place: str, raw: Any, cls: type[T]) -> T:
 def structured_or_fault(place: str, raw: Any, cls: type[T]) -> T | APIResponseError:
     """Return the structured value, or the error to raise where no variable holds the value: a traceback shows those.
 
-    The first fault ends the work: a response can hold a million.
+    The first fault ends the work: a response can hold a million. A large array in the value is empty afterwards.
     """
     try:
         return converter().structure(raw, cls)
@@ -155,7 +156,10 @@ def _event_hook(converter: Converter) -> _Hook:
 
 
 def _array_hook(cls: Any, converter: Converter) -> _Hook:
-    """Return the hook for an array, which ends at the first wrong item; cattrs would make an error of each."""
+    """Return the hook for an array, which ends at the first fault: cattrs would make an error of each.
+
+    A large array is emptied: both forms of it together would take more than ten times the size of the response.
+    """
     make, element = get_origin(cls), get_args(cls)[0]
     hook = converter.get_structure_hook(element)
 
@@ -163,9 +167,12 @@ def _array_hook(cls: Any, converter: Converter) -> _Hook:
         items: list[Any] = []
         # cattrs takes any iterable here: an object would become the tuple of its names.
         array = _to_array(raw, list)
+        is_large = len(array) > _LARGE_ARRAY_ITEMS
         try:
-            for item in array:
-                items.append(hook(item, element))  # noqa: PERF401 - its length is the place of a fault
+            for index, item in enumerate(array):
+                items.append(hook(item, element))
+                if is_large:
+                    array[index] = None
         except _FAULTS as error:
             raise _ItemError(len(items), error) from None
         return items if make is list else make(items)

@@ -18,6 +18,7 @@ OWN_TEXT: Mapping[str, str] = {kind: kind for kind in KINDS}
 """The catalogue's own text of each kind. Each event brings another copy, of some 60 bytes, which is dropped."""
 
 _END = INT64.stop
+_PART_EVENTS = 2000
 
 _Hook = Callable[[Any, Any], Any]
 
@@ -65,6 +66,17 @@ def _is_as_documented(raw: Any) -> bool:
 
 
 def _documented_events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ...] | None:
+    events: list[EventMetadata] = []
+    # In parts: a million items that are no events must not make a million events first.
+    for start in range(0, len(raw), _PART_EVENTS):
+        part = _documented_part(letters, raw[start : start + _PART_EVENTS])
+        if part is None:
+            return None
+        events += part
+    return tuple(events)
+
+
+def _documented_part(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ...] | None:
     k, t, n, a = letters
     own_text = OWN_TEXT.get
     events = _unfrozen_events(len(raw))
