@@ -1,7 +1,8 @@
 """The rekeying of tunnels, step by step."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Literal, TypeAlias
 
 from attrs import define, field, frozen
@@ -19,6 +20,7 @@ _STATES: dict[str, RekeyState] = {
     "RekeyComplete": "complete",
     "RekeyReset": "reset",
 }
+_FIRST_STEPS = {"RekeyStart", "RekeyReset"}
 _INSTALL = "RekeyInstallBoth"
 
 
@@ -44,6 +46,9 @@ class Rekey(ConnectorResult):
     restarts: int
     """Number of restarts with newer key material."""
 
+    is_certain: bool
+    """Whether its steps and its end are its own: without payloads, those of other tunnels may be among them."""
+
     event_ids: tuple[EventId, ...]
     """Its steps, and the installation of new keys after a reset."""
 
@@ -54,8 +59,8 @@ class Rekey(ConnectorResult):
 
     @property
     def duration(self) -> timedelta | None:
-        """Time from its start to its end; None while it is not over."""
-        return None if self.ended_at is None else self.ended_at - self.started_at
+        """Time from its start to its end; None while it is not over, and where it is not certain."""
+        return self.ended_at - self.started_at if self.is_certain and self.ended_at is not None else None
 
 
 @accepts_any_events
@@ -65,9 +70,8 @@ def rekeys(events: Journal) -> list[Rekey]:
     A rekey runs ``RekeyStart``, any number of ``RekeyRestart``, ``RekeyAdvance``, ``RekeyComplete``; ``RekeyReset``
     deletes all keys, until ``RekeyInstallBoth`` brings new ones.
 
-    Payloads tell tunnels apart. A step without a payload counts as the next step of the rekey that was begun last.
-    Without any payloads it is known that a rekey is stuck, but not of which tunnel, and if tunnels rekey side by side,
-    the duration of each is a guess.
+    Payloads tell tunnels apart. A step without a payload counts as the next step of the rekey that was begun last. If
+    others were open at that time, it may be theirs, so none of them is certain any more, and none has a duration.
 
     Args:
         events: Events in any order; all kinds that begin with Rekey.
@@ -93,6 +97,7 @@ class _RekeySteps:
     state: RekeyState
     records: list[Record]
     end: Record | None = None
+    is_certain: bool = True
 
     def to_rekey(self, connector_id: str | None) -> Rekey:
         return Rekey(
@@ -103,6 +108,7 @@ class _RekeySteps:
             ended_at=self.end and self.end.recorded_at,
             ended_by=self.end and self.end.kind,
             restarts=sum(record.kind == "RekeyRestart" for record in self.records),
+            is_certain=self.is_certain,
             event_ids=tuple(record.id for record in self.records),
         )
 
@@ -114,22 +120,28 @@ class _Tunnels:
     rekeys: list[_RekeySteps] = field(factory=list)
     # A dict for its order and its quick removal: rekeys without a tunnel are never replaced, so there may be many.
     _open: dict[_RekeySteps, None] = field(factory=dict)
+    _certain: dict[_RekeySteps, None] = field(factory=dict)  # those of them that are
 
     def add(self, record: Record) -> None:
         tunnel_id = record.payload.tunnel_id
         if record.kind == _INSTALL:
+            self._doubt(tunnel_id)
             self._replace_keys(None if tunnel_id is None else {None, tunnel_id}, record)
             return
-        rekey = None
-        if record.kind not in {"RekeyStart", "RekeyReset"}:
-            rekey = self._open_rekey(tunnel_id)
-        elif tunnel_id is not None:
-            # Without a tunnel it may be another one's, and must not end a rekey that is stuck.
-            self._replace_keys({tunnel_id}, record)
+        if record.kind in _FIRST_STEPS:
+            rekey, is_ambiguous = None, True
+        else:
+            rekey, other = [*islice(self._candidates(tunnel_id), 2), None, None][:2]
+            is_ambiguous = other is not None
+        if is_ambiguous:
+            self._doubt(tunnel_id)
         if rekey is None:
+            if record.kind in _FIRST_STEPS and tunnel_id is not None:
+                # Without a tunnel it may be another one's, and must not end a rekey that is stuck.
+                self._replace_keys({tunnel_id}, record)
             rekey = _RekeySteps(tunnel_id, _STATES[record.kind], [])
             self.rekeys.append(rekey)
-            self._open[rekey] = None
+            self._open[rekey] = self._certain[rekey] = None
         rekey.tunnel_id = rekey.tunnel_id or tunnel_id
         rekey.records.append(record)
         rekey.state = _STATES[record.kind]
@@ -147,11 +159,20 @@ class _Tunnels:
     def _close(self, rekey: _RekeySteps, record: Record) -> None:
         rekey.end = record
         del self._open[rekey]
+        self._certain.pop(rekey, None)
 
-    def _open_rekey(self, tunnel_id: str | None) -> _RekeySteps | None:
-        """Return the newest open rekey of a step's tunnel. A step or a rekey without a tunnel may be of any tunnel."""
-        for accepted in (tunnel_id, None):
+    def _doubt(self, tunnel_id: str | None) -> None:
+        """Mark the open rekeys that an event of a tunnel may belong to as no longer certain. Each is marked once."""
+        for rekey in [*self._certain]:
+            if tunnel_id is None or rekey.tunnel_id is None:
+                rekey.is_certain = False
+                del self._certain[rekey]
+
+    def _candidates(self, tunnel_id: str | None) -> Iterator[_RekeySteps]:
+        """Yield the open rekeys that a step may belong to, the newest first: its tunnel's, else those without one."""
+        for accepted in dict.fromkeys((tunnel_id, None)):
             for rekey in reversed(self._open):
                 if rekey.state != "reset" and (tunnel_id is None or rekey.tunnel_id == accepted):
-                    return rekey
-        return None
+                    yield rekey
+                    if accepted is not None:
+                        return

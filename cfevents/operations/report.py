@@ -20,7 +20,7 @@ from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits, limits_or_default
 from cfevents.operations.orders import Orders
 from cfevents.operations.rekeys import Rekey, rekeys
-from cfevents.operations.rules import SEVERITIES, Finding, Severity
+from cfevents.operations.rules import SEVERITIES, Finding, JudgedTime, Severity
 from cfevents.operations.runs import Run, runs
 from cfevents.operations.silence import Silence, silence_of
 from cfevents.operations.spans import Span, spans
@@ -167,7 +167,8 @@ def report(
 
     The events should be of all kinds, those of a whole window. Whatever the window cuts off is not reported: neither an
     answer whose start lies before it, nor a start whose answer may come after it. Payloads add which tunnel, which
-    bundle and which version a finding is about; nothing else depends on them.
+    bundle and which version a finding is about, and for how long a rekey was stuck; nothing else depends on them. A
+    length that is not known is "at most".
 
     Args:
         events: Events of one connector or several, in any order.
@@ -237,20 +238,23 @@ def _judge(
     results: ConnectorReport, silence: Silence | None, limits: Limits, interrupts: Iterable[Interrupt] | None
 ) -> Iterable[Finding]:
     orders = None if interrupts is None else Orders.of(interrupts, results.runs, limits)
-    findings = [*_findings(results, limits, orders)]
+    silences = [gap.started_at for gap in results.gaps if gap.cause == "unknown"]
+    findings: list[Finding] = []
     # A silence that the usual pause shows is a gap, and found as such.
-    if silence is not None and not any(gap.cause == "unknown" for gap in results.gaps):
+    if silence is not None and not silences:
         findings += rules.judge_silence(silence, limits)
+        silences += [finding.first_at for finding in findings]
+    time = JudgedTime(results.first_at or results.until, results.until, min([results.until, *silences]))
+    findings += _findings(results, limits, orders, time)
     return findings if orders is None else rules.explain_silences(findings, orders, results.until)
 
 
-def _findings(results: ConnectorReport, limits: Limits, orders: Orders | None) -> Iterator[Finding]:
-    until = results.until
-    yield from rules.judge_spans(results.spans, limits, until, results.first_at or until)
-    yield from rules.judge_rekeys(results.rekeys, limits, until)
+def _findings(results: ConnectorReport, limits: Limits, orders: Orders | None, time: JudgedTime) -> Iterator[Finding]:
+    yield from rules.judge_spans(results.spans, limits, time)
+    yield from rules.judge_rekeys(results.rekeys, limits, time)
     yield from (of_runs := [*rules.judge_runs(results.runs, limits, orders)])
     yield from () if results.ha is None else rules.judge_ha(results.ha)
-    yield from rules.judge_slots(results.slots, limits, until)
+    yield from rules.judge_slots(results.slots, limits, time)
     yield from rules.judge_gaps(results.gaps, results.runs, of_runs, results.last_heartbeat)
     yield from rules.judge_unknowns(results.unknowns)
 

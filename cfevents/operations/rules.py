@@ -123,7 +123,19 @@ _NAMES: dict[Operation, tuple[str, str]] = {
 }
 
 
-def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: datetime) -> Iterator[Finding]:
+class JudgedTime(NamedTuple):
+    """The time that the events of a connector are of."""
+
+    since: datetime  # the first event
+    until: datetime  # the end of what is judged
+    known_until: datetime  # the beginning of a silence that goes on until then, or the same
+
+    def known_since(self, begin: datetime, end: datetime) -> timedelta:
+        """Return how much of the time between two moments is known."""
+        return max(timedelta(), min(end, self.known_until) - begin)
+
+
+def judge_spans(spans: Sequence[Span], limits: Limits, time: JudgedTime) -> Iterator[Finding]:
     """Find operations that failed, that did not end, and that ended without a start."""
     for operation, (name, words) in _NAMES.items():
         limit = {"Upgrade": limits.upgrade, "Attestation": limits.attestation}.get(operation, limits.rotation)
@@ -134,20 +146,20 @@ def judge_spans(spans: Sequence[Span], limits: Limits, until: datetime, since: d
                 message = f"{words} failed{after}"
                 yield _finding(f"failed_{name}", "error", [span], message, url=span.url, version=span.version)
             # An operation that ended soon after the events begin was started before them.
-            elif span.outcome == "orphan" and span.finished_at and span.finished_at - since > limit:
+            elif span.outcome == "orphan" and span.finished_at and span.finished_at - time.since > limit:
                 message = f"{words} succeeded, but its start is not among the events"
                 yield _finding(f"orphaned_{name}", "info", [span], message, url=span.url, version=span.version)
         # An attestation that came to nothing is tried again. An upgrade is not started twice in a few minutes.
         is_upgrade = operation == "Upgrade"
         started = (_Attempt(s, s.started_at, s.finished_at, s.answer is not None) for s in of_operation if s.started_at)
-        for unanswered, end in _overdue(started, limit, until, retries=not is_upgrade):
-            last, waited = unanswered[-1], end - (unanswered[0].started_at or end)
+        for unanswered, end in _overdue(started, limit, time.until, retries=not is_upgrade):
+            last, waited = unanswered[-1], time.known_since(unanswered[0].started_at or end, end)
             severity: Severity = "error" if is_upgrade else "warning"
             message = f"{words} started, but not finished {format_duration(waited)} later"
             yield _finding(f"unfinished_{name}", severity, unanswered, message, url=last.url, version=last.version)
 
 
-def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> Iterator[Finding]:
+def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, time: JudgedTime) -> Iterator[Finding]:
     """Find tunnels that lost their keys, and rekeys that are stuck."""
     by_tunnel: dict[str | int, list[Rekey]] = {}
     for place, rekey in enumerate(rekeys):
@@ -157,12 +169,20 @@ def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, until: datetime) -> It
         # Rekeys of unknown tunnels are not taken for attempts of one another.
         by_tunnel.setdefault(place if rekey.tunnel_id is None else rekey.tunnel_id, []).append(rekey)
     for of_tunnel in by_tunnel.values():
-        for stuck, end in _overdue(map(_rekey_attempt, of_tunnel), limits.rekey, until):
+        for stuck, end in _overdue(map(_rekey_attempt, of_tunnel), limits.rekey, time.until):
             state, restarts = stuck[-1].state, sum(rekey.restarts for rekey in stuck)
-            message = f"rekey stuck in {state} for {format_duration(end - stuck[0].started_at)}"
-            message += f", restarts: {restarts}" if restarts else ""
+            message = _stuck_message(stuck, end, time) + (f", restarts: {restarts}" if restarts else "")
             details: dict[str, Any] = {"state": state, "restarts": restarts, "tunnel_id": stuck[-1].tunnel_id}
             yield _finding("stuck_rekey", "error", stuck, message, **details)
+
+
+def _stuck_message(stuck: Sequence[Rekey], end: datetime, time: JudgedTime) -> str:
+    state, begin = stuck[-1].state, stuck[0].started_at
+    if not all(rekey.is_certain for rekey in stuck):
+        longest = format_duration(time.until - begin)
+        return f"rekey may be stuck in {state}, for at most {longest}: only payloads tell"
+    at_most = "at most " if end > time.known_until else ""
+    return f"rekey stuck in {state} for {at_most}{format_duration(end - begin)}"
 
 
 def _rekey_attempt(rekey: Rekey) -> _Attempt[Rekey]:
@@ -246,14 +266,15 @@ def judge_ha(activity: HaActivity) -> Iterator[Finding]:
             yield _finding("ha_error", "warning", [activity], "unexpected HA error", ids=[event_id])
 
 
-def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Iterator[Finding]:
+def judge_slots(slots: Sequence[Slot], limits: Limits, time: JudgedTime) -> Iterator[Finding]:
     """Find slots that are not blessed: the connector rolls back at its next boot."""
     for slot in slots:
-        waited = (slot.replaced_at or until) - slot.first_at
+        waited = (slot.replaced_at or time.until) - slot.first_at
         if slot.outcome == "failed":
             problem = "could not be blessed"
         elif waited > limits.blessing and (slot.outcome == "pending" or (slot.outcome == "unknown" and slot.expected)):
-            problem = f"was not blessed {format_duration(waited)} later"
+            known = time.known_since(slot.first_at, slot.replaced_at or time.until)
+            problem = f"was not blessed {format_duration(known)} later"
         else:
             continue
         message = f"boot slot {problem}; the next boot rolls back"
@@ -264,10 +285,15 @@ def judge_slots(slots: Sequence[Slot], limits: Limits, until: datetime) -> Itera
 
 _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
     "device": ("device_gap", "error", "nothing recorded for {}"),
-    "collection": ("collection_gap", "warning", "offline for {}: events of that time were collected afterwards"),
+    "collection": (
+        "collection_gap",
+        "warning",
+        "offline for at most {}: events of that time were collected afterwards",
+    ),
     "unknown": ("silence", "error", "nothing received for {}, and still nothing"),
 }
 _DOWNTIME: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and not started again for {}")
+_STOPPED: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and nothing received for {} since")
 
 
 def judge_gaps(
@@ -279,7 +305,8 @@ def judge_gaps(
     for gap in gaps:
         if gap.event_ids not in in_restarts:
             is_stopped = gap.cause != "collection" and gap.event_ids[0] in stops
-            kind, severity, text = _DOWNTIME if is_stopped else _GAPS[gap.cause]
+            stopped = _STOPPED if gap.cause == "unknown" else _DOWNTIME
+            kind, severity, text = stopped if is_stopped else _GAPS[gap.cause]
             moments = [gap.started_at, gap.ended_at or gap.started_at]
             message = text.format(format_duration(gap.duration))
             details: dict[str, Any] = {"duration": gap.duration, "usual": gap.usual}

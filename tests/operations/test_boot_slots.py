@@ -1,7 +1,7 @@
 """Boot slots: blessed after an upgrade, or not."""
 
 import pytest
-from support.appliance_events import HOUR, event, events_at, offsets
+from support.appliance_events import BEGIN, DAY, HOUR, event, events_at, offsets, reconciles
 
 from cfevents import operations
 
@@ -82,3 +82,11 @@ def test_the_version_of_a_slot_is_what_came_with_its_blessing() -> None:
     sample = [event(0, "FinishUpgradeSuccess", version="1"), event(60, "BlessSlotFailure", version="2")]
     assert [slot.version for slot in operations.slots(sample)] == ["2"]
     assert operations.report(sample).findings[0].details["version"] == "2"
+
+
+def test_a_slot_is_not_known_to_be_unblessed_in_a_silence() -> None:
+    sample = [*reconciles(-DAY, 600), *events_at("0 BlessSlotPending")]
+    report = operations.report(sample, until=BEGIN + 5 * HOUR)
+    assert "boot slot was not blessed 5min 5s later; the next boot rolls back" in [
+        item.message for item in report.findings
+    ]

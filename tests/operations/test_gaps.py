@@ -148,3 +148,22 @@ def test_stop_during_an_outage_is_no_downtime() -> None:
     restarted = [event(begin + at, kind, lag=end + 60 - begin - at) for at, kind in ((1, "Leave"), (9, "Init"))]
     report = operations.report([*reconciles(0, begin), *restarted, *cut_off, *reconciles(end, 2 * DAY)])
     assert [finding.kind for finding in report.findings] == ["collection_gap"]
+
+
+def test_offline_for_at_most_the_pause_of_the_collection() -> None:
+    """Between two collections a connector was offline for an unknown part of the time."""
+    back = DAY + 4 * HOUR
+    late = [event(at, "Reconcile", lag=back - at) for at in range(DAY, back, 5 * MINUTE)]
+    sample = [*reconciles(0, DAY), *late, *reconciles(back, 2 * DAY)]
+    (finding,) = operations.report(sample).findings
+    assert finding.message == "offline for at most 4h 4min: events of that time were collected afterwards"
+
+
+def test_a_process_that_stopped_may_have_been_started_in_a_silence() -> None:
+    """That it was not started again is known only if something came afterwards."""
+    sample = [*reconciles(0, DAY), event(DAY, "Leave")]
+    (finding,) = operations.report(sample, until=BEGIN + DAY + 5 * HOUR).findings
+    assert (finding.kind, finding.message) == ("downtime", "process stopped, and nothing received for 4h 59min since")
+    back = [*sample, event(DAY + 5 * HOUR, "Init"), *reconciles(DAY + 5 * HOUR, 2 * DAY)]
+    (finding,) = operations.report(back).findings
+    assert (finding.kind, finding.message) == ("downtime", "process stopped, and not started again for 5h")

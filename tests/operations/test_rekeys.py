@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.appliance_events import event, events_at, offsets, without_payloads
+from support.appliance_events import DAY, HOUR, event, events_at, offsets, reconciles, without_payloads
 
 from cfevents import operations
 
@@ -60,6 +60,63 @@ def test_stuck_rekey_beside_others() -> None:
     sample = [*events_at("0 RekeyStart a"), *others]
     assert findings_of(sample) == [("stuck_rekey", "a", [0])]
     assert [finding[2] for finding in findings_of(without_payloads(sample))] == [[0]]
+
+
+def messages(events: Sequence[Any], until: int = 7200) -> list[str]:
+    report = operations.report(events, until=event(until, "Init").event.metadata.recorded_ts)
+    return [finding.message for finding in report.findings if finding.kind == "stuck_rekey"]
+
+
+def test_a_length_that_payloads_would_tell_is_no_length() -> None:
+    """Without payloads, the rekey that comes next may be the stuck one's next attempt, or another tunnel's."""
+    sample = events_at(
+        "0 RekeyStart a", "3600 RekeyStart a", "3610 RekeyAdvance a", "3611 RekeyComplete a", "7100 Reconcile"
+    )
+    assert messages(sample) == ["rekey stuck in start for 1h"]
+    assert messages(without_payloads(sample)) == ["rekey may be stuck in start, for at most 2h: only payloads tell"]
+    restarted = events_at("0 RekeyStart a", "9 RekeyRestart a", "3600 RekeyInstallBoth b", "3700 RekeyInstallBoth a")
+    assert messages(restarted) == ["rekey stuck in start for 1h 1min, restarts: 1"]
+    assert messages(without_payloads(restarted)) == [
+        "rekey may be stuck in start, for at most 2h: only payloads tell, restarts: 1"
+    ]
+
+
+def test_a_rekey_alone_is_certain_without_payloads() -> None:
+    """A rekey that no event of another tunnel can belong to has a length without payloads too."""
+    sample = without_payloads(events_at("0 RekeyStart a", "9 RekeyAdvance a", "12 RekeyComplete a", "60 RekeyStart b"))
+    alone, stuck = operations.rekeys(sample)
+    assert (alone.is_certain, alone.duration) == (True, timedelta(seconds=12))
+    assert (stuck.is_certain, stuck.state) == (True, "start")
+    assert messages(sample) == ["rekey stuck in start for 1h 59min"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "certain"),
+    [
+        (["0 RekeyStart", "1 RekeyStart", "2 RekeyAdvance", "3 RekeyComplete"], [False, False]),
+        (["0 RekeyStart a", "1 RekeyStart b", "2 RekeyAdvance", "3 RekeyComplete b"], [False, False]),
+        (["0 RekeyStart a", "1 RekeyStart b", "2 RekeyAdvance b", "3 RekeyComplete a"], [True, True]),
+        (["0 RekeyStart", "1 RekeyStart b", "2 RekeyComplete b"], [False, True]),
+        (["0 RekeyStart", "1 RekeyAdvance b", "2 RekeyComplete b"], [True]),
+        (["0 RekeyStart", "1 RekeyStart", "2 RekeyAdvance b", "3 RekeyComplete b"], [False, False]),
+        (["0 RekeyStart a", "1 RekeyReset"], [False, True]),
+        (["0 RekeyStart a", "1 RekeyReset b"], [True, True]),
+        (["0 RekeyStart a", "1 RekeyInstallBoth"], [False]),
+        (["0 RekeyStart", "1 RekeyInstallBoth a"], [False]),
+        (["0 RekeyStart a", "1 RekeyInstallBoth b", "2 RekeyComplete a"], [True]),
+        (["0 RekeyReset a", "1 RekeyStart", "2 RekeyAdvance"], [False, True]),
+    ],
+)
+def test_what_may_be_of_another_tunnel_is_not_certain(lines: list[str], certain: list[bool]) -> None:
+    rekeys = operations.rekeys(events_at(*lines))
+    assert [rekey.is_certain for rekey in rekeys] == certain
+    assert all(rekey.duration is None for rekey in rekeys if not rekey.is_certain)
+
+
+def test_a_rekey_is_not_stuck_for_longer_than_is_known() -> None:
+    """Of a connector that went silent, only the time until then is known: a rekey may have gone on."""
+    sample = [*reconciles(-DAY, 0), *events_at("10 RekeyStart a")]
+    assert messages(sample, until=5 * HOUR) == ["rekey stuck in start for at most 4h 59min"]
 
 
 def test_a_rekey_that_is_begun_again_soon_goes_on() -> None:

@@ -145,3 +145,13 @@ def test_severity_of_failed_and_unfinished(operation: str, name: str, severity: 
     assert [(finding.kind, finding.severity) for finding in failed.findings] == [(f"failed_{name}", "error")]
     open_still = operations.report(events_at(f"0 Start{operation}", "7200 Reconcile"))
     assert [(finding.kind, finding.severity) for finding in open_still.findings] == [(f"unfinished_{name}", severity)]
+
+
+def test_what_came_after_a_silence_began_is_not_known() -> None:
+    """An operation of a connector that went silent is open, and no longer known to be so than until then."""
+    sample = [*reconciles(-DAY, 600), *events_at("0 StartUpgrade")]
+    report = operations.report(sample, until=sample[0].event.metadata.recorded_ts + DAY + 5 * HOUR)
+    assert [(finding.kind, finding.message) for finding in report.findings] == [
+        ("unfinished_upgrade", "upgrade started, but not finished 5min 5s later"),
+        ("silence", "nothing received for 4h 54min, and still nothing"),
+    ]
