@@ -1,7 +1,8 @@
-"""What an archive lacks of a window: it may begin later, end earlier, or not be filled yet."""
+"""Sentences about what an archive lacks of a window: it may begin later, end earlier, or not be filled yet."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 import click
@@ -43,29 +44,29 @@ async def note_extents(
 ) -> ArchiveNotes:
     """Return what an archive lacks of connectors in a window as far as that is over, or at present without one."""
     extents = {name: extent for name, extent in (await archive.extents()).items() if name in connectors}
-    present = to_datetime(now())
+    present, note = to_datetime(now()), partial(_note, len(extents))
     begin, end = (to_datetime(0), present) if window is None else map(to_datetime, window)
     relation = "ago" if window is None or end - present > _TOLERANCE else "before the window does"
-    end = min(end, present)
+    end, text_of = min(end, present), (zone or Zone()).named_time
     known = {name: extent for name, extent in extents.items() if extent is not None}
     begins = {name: extent.since for name, extent in known.items() if window and extent.since - begin > _TOLERANCE}
     ends = {name: extent.until for name, extent in known.items() if end - extent.until > _TOLERANCE}
-    unknown = [name for name in extents if name not in known]
-
-    def note(verb: str, names: Sequence[str], moment: datetime, length: timedelta, relation: str) -> str:
-        of_some = f" of {id_list(names)}" if len(names) < len(extents) else ""
-        at = (zone or Zone()).named_time(moment)
-        return f"the archive{of_some} {verb} at {at}, {format_duration(length)} {relation}"
-
     if extents and len(ends) == len(extents) and (last := max(ends.values())) < begin:
-        failure = note("ends", [*ends], last, begin - last, "before the window begins")
+        failure = note([*ends], "ends", text_of(last), f"{format_duration(begin - last)} before the window begins")
         return ArchiveNotes(extents, failure=f"{failure}; {_ADVICE}")
     lines = []
     if begins and (first := max(begins.values())):
-        lines.append(note("begins", [*begins], first, first - begin, "after the window does"))
+        lines.append(
+            note([*begins], "begins", text_of(first), f"{format_duration(first - begin)} after the window does")
+        )
     if ends and (last := min(ends.values())):
-        lines.append(note("ends", [*ends], last, end - last, relation))
-    if unknown:
-        of_some = f" of {id_list(unknown)}" if len(unknown) < len(extents) else ""
+        lines.append(note([*ends], "ends", text_of(last), f"{format_duration(end - last)} {relation}"))
+    if unknown := [name for name in extents if name not in known]:
+        of_some = f" of {id_list(unknown)}" if known else ""
         lines.append(f"the first fill of the archive{of_some} was interrupted, or goes on: it lacks events; {_ADVICE}")
     return ArchiveNotes(extents, lines)
+
+
+def _note(connectors: int, names: Sequence[str], verb: str, at: str, distance: str) -> str:
+    of_some = f" of {id_list(names)}" if len(names) < connectors else ""
+    return f"the archive{of_some} {verb} at {at}, {distance}"

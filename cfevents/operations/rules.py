@@ -330,14 +330,17 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     has_stopped, is_short = heartbeats == "stopped", since is not None and until - since <= limits.gap_least
     severity: Severity = "error"
     message, length = f"no event in the window{_HEARTBEATS[heartbeats]}", silence.duration
-    if silence.event_ids:
-        if heartbeats == "going on" or length <= (limits.gap_least if has_stopped else limits.silence):
-            return
-        _, severity, message = _GAPS["unknown"]
-    elif since is not None and until < since:
-        message, length = "last asked {} before the window begins: nothing is known of it", since - until
-    elif heartbeats == "going on" or (is_short and not has_stopped):
+    if silence.event_ids and length <= (limits.gap_least if has_stopped else limits.silence):
+        return
+    if heartbeats == "going on" or (is_short and not has_stopped):
         severity = "warning"
+    if silence.event_ids:
+        message = (
+            f"nothing received for {{}}{_HEARTBEATS['going on'] if heartbeats == 'going on' else ', and still nothing'}"
+        )
+    elif since is not None and until < since:
+        severity, length = "error", since - until
+        message = "last asked {} before the window begins: nothing is known of it"
     if not silence.is_in_service:
         severity, message = "info", f"not in service: {message}"
     message = message.format(format_duration(length))

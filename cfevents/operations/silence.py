@@ -20,7 +20,7 @@ class Silence(ConnectorResult):
     """The time at the end of a window in which nothing came from a connector."""
 
     since: datetime | None  # the beginning of the window
-    started_at: datetime  # the last sign of life, or the beginning of the window without one
+    started_at: datetime  # the last event or where heartbeats stopped, or the beginning of the window without either
     until: datetime  # the end of what is known
     heartbeats: Heartbeats
     last_heartbeat: datetime | None
@@ -49,8 +49,7 @@ def silence_of(
     if len(records) > limits.gap_pauses and heartbeat is None:
         return None
     last = to_datetime(max(record.known_ts for record in records)) if records else None
-    stopped = heartbeat if heartbeats == "stopped" or records else None
-    signs = [moment for moment in (last, stopped) if moment is not None]
+    signs = [moment for moment in (last, heartbeat if heartbeats == "stopped" else None) if moment is not None]
     return Silence(
         connector_id=connector.connector_id,
         since=since,

@@ -326,6 +326,15 @@ def test_heartbeats_are_not_needed(live: Simulator, invoke: Invoke) -> None:
     assert finding["message"] == "no event in the window"
 
 
+def test_connector_that_is_none_of_the_account(live: Simulator, invoke: Invoke) -> None:
+    """An id that the API lists no events of, and no connector, may be mistyped."""
+    live.add("mistyped")
+    live.faults.add(faults.envelope(result=[{"id": "well"}, {"id": "dead"}]), path="/connectors")
+    result = invoke("report", "well", "mistyped", "--since", "24h")
+    assert json.loads(result.stdout)["connector_id"] == "mistyped"
+    assert result.stderr == "cfevents: the account has no connector mistyped: 'cfevents connectors' lists them\n"
+
+
 def test_healthy_connectors_are_not_listed(live: Simulator, invoke: Invoke) -> None:
     """No request is sent for the heartbeat of a connector that has just sent events."""
     assert findings(invoke("report", "well", "--since", "24h")) == []

@@ -94,10 +94,11 @@ def test_few_events_hide_no_silence() -> None:
         ([connector("site", None)], message),
         (["site"], message),
         ([], message),
-        ([connector("site", DAY - 10)], None),
     ):
         found = silences(operations.report(sample, connectors=asked, **WINDOW))
-        assert found == ([] if expected is None else [("site", "error", expected)])
+        assert found == [("site", "error", expected)]
+    alive = operations.report(sample, connectors=[connector("site", DAY - 10)], **WINDOW)
+    assert silences(alive) == [("site", "warning", "nothing received for 23h 4min, though its heartbeats go on")]
     (finding,) = operations.report(sample, **WINDOW).findings
     assert offsets(finding.event_ids) == [HOUR - 300]
     assert operations.report(sample, since=BEGIN, until=BEGIN + 12 * HOUR).findings == ()

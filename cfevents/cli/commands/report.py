@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import click
 from attrs import evolve
 
-from cfevents import CfEventsError, Client, Connector, FleetError, FleetEvent
+from cfevents import CfEventsError, Client, Connector, Fleet, FleetError, FleetEvent
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
-from cfevents.cli.archive_notes import note_extents
+from cfevents.cli.archive_notes import id_list, note_extents
 from cfevents.cli.console.errors import Failure, arguments_checked, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
@@ -85,23 +85,31 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
         fleet = client.fleet(chosen if isinstance(chosen, list) else None, on_error="collect")
     journal = await Journal.read(fleet.list_events(since=window.since, until=window.until))
     errors = dict(fleet.errors)
-    listed = fleet._members.listed
-    asked = chosen if isinstance(chosen, list) else [connector.id for connector in listed]
     # This machine's clock may be wrong.
     present = max(now() - client._get_connection().clock.ahead, journal.latest_collected_ts() or 0)
-    judge = partial(_report, journal, window, present, unread=errors)
-    if isinstance(chosen, list) and _is_any_quiet(judge(chosen), window):
-        with suppress(CfEventsError):  # a finding has no heartbeat then
-            listed = await client.list_connectors()
-    connectors = _with_heartbeats(asked, listed, journal, window)
-    first = judge(connectors)
+    connectors, notes = await _asked_connectors(client, fleet, journal, window, present)
+    judge = partial(_report, journal, window, present, connectors, unread=errors)
+    first = judge()
     kinds_by_connector = kinds_with_details(first.findings)
     if not options.details:
         records = ((name, record) for name, records in journal.connectors() for record in records)
         unread = sum(record.kind in kinds_by_connector.get(name or "", ()) for name, record in records)
-        return _Reported(first, errors, unread)
+        return _Reported(first, errors, unread, notes=notes)
     payload_errors = await _read_payloads(client, journal, window, kinds_by_connector)
-    return _Reported(judge(connectors), errors | payload_errors)
+    return _Reported(judge(), errors | payload_errors, notes=notes)
+
+
+async def _asked_connectors(
+    client: Client, fleet: Fleet, journal: Journal, window: TimeWindow, present: float
+) -> tuple[list[str | Connector], list[str]]:
+    """Return the connectors that were read, with their heartbeats where these matter, and sentences about them."""
+    named, listed = fleet._members.named, fleet._members.listed
+    names = [connector.id for connector in listed] if named is None else named
+    asked = [name for name in names if name not in fleet.errors]
+    if named is not None and _is_any_quiet(asked, journal, window, present):
+        with suppress(CfEventsError):  # a finding has no heartbeat then
+            listed = await client.list_connectors()
+    return _with_heartbeats(asked, listed, journal, window), _note_unlisted(asked, listed, journal)
 
 
 async def _read_payloads(
@@ -118,10 +126,18 @@ async def _read_payloads(
     return errors
 
 
-def _is_any_quiet(report: Report, window: TimeWindow) -> bool:
+def _is_any_quiet(asked: Sequence[str], journal: Journal, window: TimeWindow, present: float) -> bool:
     """Return whether a heartbeat says more of a connector: without events, or with none at the end of the window."""
-    limit = timedelta.max if _is_over(window) else Limits().gap_least
-    return any(item.last_at is None or item.until - item.last_at > limit for item in report.connectors)
+    last_ts = {connector_id: records[-1].recorded_ts for connector_id, records in journal.connectors()}
+    limit_s = sys.float_info.max if _is_over(window) else Limits().gap_least.total_seconds()
+    return any(min(window.until, present) - last_ts.get(name, -math.inf) > limit_s for name in asked)
+
+
+def _note_unlisted(asked: Sequence[str], listed: Sequence[Connector], journal: Journal) -> list[str]:
+    """Return a sentence about connectors without events that the account does not list: they may be mistyped."""
+    known = {connector.id for connector in listed} | {connector_id for connector_id, _ in journal.connectors()}
+    unlisted = [name for name in asked if name not in known] if listed else []
+    return [f"the account has no connector {id_list(unlisted)}: 'cfevents connectors' lists them"] if unlisted else []
 
 
 def _is_over(window: TimeWindow) -> bool:
