@@ -21,7 +21,7 @@ MASK = "**********"
 # A shorter text is no secret, and could be part of any word.
 _MIN_SECRET_CHARS = 8
 # A token that is rotated leaves another secret behind each time.
-_MAX_REMEMBERED_SECRETS = 256
+_MAX_REMEMBERED_SECRETS = 32
 # A cursor or an id may be as long as a response.
 _MAX_TEXT_CHARS = 2000
 
@@ -152,8 +152,13 @@ def _forms(sent: str) -> _Forms:
     texts = {text for text in texts if len(text) >= _MIN_SECRET_CHARS}
     # The longest first: one may be a part of another.
     encoded = sorted({form for text in texts for form in _encodings(text)}, key=len, reverse=True)
-    quoted = ("".join(f"(?:{re.escape(chr(code))}|(?i:%{code:02x}))" for code in text.encode()) for text in texts)
-    return _Forms(tuple(encoded), re.compile("|".join(quoted)) if texts else None)
+    return _Forms(tuple(encoded), re.compile("|".join(map(quoted_pattern, texts))) if texts else None)
+
+
+def quoted_pattern(text: str) -> str:
+    """Return the regular expression of a text of which any character may be percent-encoded."""
+    codes = ((character, "".join(f"%{code:02x}" for code in character.encode(errors="replace"))) for character in text)
+    return "".join(f"(?:{re.escape(character)}|(?i:{code}))" for character, code in codes)
 
 
 def _encodings(text: str) -> Iterator[str]:

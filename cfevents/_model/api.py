@@ -8,9 +8,11 @@ from operator import attrgetter
 from typing import Any, Literal, TypeAlias, get_args
 
 from attrs import field, fields, frozen
+from attrs.converters import optional
 
 from cfevents._model.checkpoint import EventKey
 from cfevents._public import set_module
+from cfevents._secrets import Secret
 from cfevents._time import EPOCH
 from cfevents._validation import short_repr
 from cfevents.events import Event
@@ -268,6 +270,9 @@ class Connector:
 
     timezone: str | None = None
     """Time zone in which its upgrade window is meant."""
+
+    license_key: str | None = field(default=None, converter=optional(Secret))
+    """Key by which a virtual appliance is licensed. It is a credential, and stays out of every ``repr``."""
 
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Everything else that was sent with it, the ``interrupt_window_*`` fields among them."""

@@ -31,7 +31,9 @@ def misconfigured(error: ConfigurationError) -> DoctorReport:
     """Return the report for settings that no client can be made of."""
     values = _variables_set()
     advice = "set what is missing or wrong, and run it again; to try it without an account, add --simulate"
-    return DoctorReport((Check("variables", "failed", f"{error}; {_names_set(values)}", advice, values),))
+    account_id = environment("CLOUDFLARE_ACCOUNT_ID")
+    check = Check("variables", "failed", f"{error}; {_names_set(values)}", advice, values)
+    return DoctorReport((check,), hidden={account_id: "<account>"} if account_id else {})
 
 
 def _check_variables(findings: Findings) -> Answer:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfevents import _time, errors
 from cfevents._listing.pages import CursorGuard
+from cfevents._model.api import Device
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response
+from cfevents._secrets import MASK
 from cfevents._time import TimeWindow
 from cfevents._validation import validate_path_segment
 from cfevents.doctor.access_checks import ACCESS_CHECKS, FIRST_CHECKS
@@ -55,12 +57,20 @@ async def examine(client: "Client", connector_id: str | None = None, *, from_env
     )
     await _run_steps(probe, findings)
     findings.usage = client.usage
-    hidden = {probe.api.account_id: "<account>"}
-    if findings.connector_id:
-        hidden[findings.connector_id] = "<connector>"
     checks = [check for spec in (*ACCESS_CHECKS, *BEHAVIOUR_CHECKS) if (check := spec.check(findings)) is not None]
     rays = [timed.response.ray_id for timed in findings.responses if timed.response.ray_id]
-    return DoctorReport(tuple(checks), probe.requests, tuple(rays), hidden)
+    return DoctorReport(tuple(checks), probe.requests, tuple(rays), _hidden_ids(probe.api.account_id, findings))
+
+
+def _hidden_ids(account_id: str, findings: Findings) -> dict[str, str]:
+    """Return what stands in a report for each id and key of the account that is known."""
+    hidden = {account_id: "<account>"}
+    for number, connector in enumerate(findings.connectors or (), start=1):
+        device = connector.device or Device()
+        hidden |= dict.fromkeys((device.id or "", device.serial_number or ""), f"<device {number}>")
+        hidden |= {connector.id: f"<connector {number}>", connector.license_key or "": MASK}
+    hidden[findings.connector_id] = "<connector>"
+    return {known: placeholder for known, placeholder in hidden.items() if known}
 
 
 async def _run_steps(probe: "Probe", findings: Findings) -> None:

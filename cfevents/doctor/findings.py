@@ -5,6 +5,7 @@ import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 import aiohttp
 from attrs import asdict, define, field, frozen
@@ -13,6 +14,7 @@ from cfevents._http.connection import Usage
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent, event_key
 from cfevents._protocol.responses import Response
 from cfevents._public import set_module
+from cfevents._secrets import quoted_pattern
 from cfevents._time import TimeWindow
 from cfevents._version import __version__
 
@@ -21,6 +23,9 @@ CursorForm: TypeAlias = Literal["text", "absent", "null", "empty"]
 
 Verdict: TypeAlias = Literal["ok", "warning", "failed", "unknown"]
 """``warning``: it works, and there is something to know or do. ``unknown``: it could not be found out."""
+
+_MIN_ID_CHARS = 6
+_PLAIN_NAME = "[A-Za-z][A-Za-z_-]{0,30}"
 
 
 @frozen
@@ -183,14 +188,29 @@ class DoctorReport:
         checks = [
             asdict(check, recurse=False)
             | {"found": self._without_ids(check.found), "advice": check.advice and self._without_ids(check.advice)}
+            | {"values": {name: self._without_names(value) for name, value in check.values.items()}}
             for check in self.checks
         ]
+        rays = [self._without_ids(ray) for ray in self.ray_ids]
         about = {"cfevents": __version__, "python": platform.python_version(), "aiohttp": aiohttp.__version__}
-        result = {"requests": self.requests, "ray_ids": self.ray_ids, "failed": self.failed, "checks": checks}
+        result = {"requests": self.requests, "ray_ids": rays, "failed": self.failed, "checks": checks}
         return json.dumps(about | result, indent=2)
 
     def _without_ids(self, text: str) -> str:
-        for known, placeholder in self.hidden.items():
-            # Whole words alone: an id may be as short as a word.
-            text = re.sub(rf"(?<![\w-]){re.escape(known)}(?![\w-])", placeholder, text)
+        # The longest first: one may be a part of another.
+        for known in sorted(self.hidden, key=len, reverse=True):
+            if known.lower() in unquote(text).lower():
+                pattern = quoted_pattern(known)
+                # An id may be as short as a word, and is then hidden as a whole word alone.
+                pattern = rf"(?<![\w-]){pattern}(?![\w-])" if len(known) < _MIN_ID_CHARS else pattern
+                text = re.sub(pattern, self.hidden[known], text, flags=re.IGNORECASE)
         return text
+
+    def _without_names(self, value: Any) -> Any:
+        """Return the value of a check; names of policies that are no plain words are numbered."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            name if re.fullmatch(_PLAIN_NAME, self._without_ids(name)) else f"<policy {number}>": policy
+            for number, (name, policy) in enumerate(value.items(), start=1)
+        }

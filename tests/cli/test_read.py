@@ -1,14 +1,16 @@
 """What list, get, latest and connectors print, and what they ask for."""
 
 import json
+import pprint
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import attrs
 import pytest
 from click.testing import Result
 
-if TYPE_CHECKING:
-    from cfevents.testing import Simulator
+from cfevents import Connector, structure, unstructure
+from cfevents.testing import Simulator, SimulatorThread
 
 Invoke = Callable[..., Result]
 
@@ -21,12 +23,12 @@ def records(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def listed(simulator: "Simulator") -> int:
+def listed(simulator: Simulator) -> int:
     """Count the requests for pages."""
     return sum(request.path.endswith("/telemetry/events") for request in simulator.requests)
 
 
-def test_list_prints_each_event_as_one_json_object_a_line(account: "Simulator", invoke: Invoke) -> None:
+def test_list_prints_each_event_as_one_json_object_a_line(account: Simulator, invoke: Invoke) -> None:
     first, *rest = records(invoke("list", "site-1", *WINDOW))
     assert list(first.items()) == [
         ("connector_id", "site-1"),
@@ -41,7 +43,7 @@ def test_list_prints_each_event_as_one_json_object_a_line(account: "Simulator", 
     assert [record["id"] for record in rest] == ["1767225660.0", "1767225660.1", "1767225720.0"]
 
 
-def test_list_prints_aligned_columns_as_a_table(account: "Simulator", invoke: Invoke) -> None:
+def test_list_prints_aligned_columns_as_a_table(account: Simulator, invoke: Invoke) -> None:
     """With --format table, list prints aligned columns."""
     result = invoke("list", "site-1", *WINDOW, "--format", "table", "--page-size", "3")
     assert result.stdout.splitlines() == [
@@ -53,7 +55,7 @@ def test_list_prints_aligned_columns_as_a_table(account: "Simulator", invoke: In
     ]
 
 
-def test_list_prints_a_page_before_it_asks_for_the_next_one(account: "Simulator", invoke: Invoke) -> None:
+def test_list_prints_a_page_before_it_asks_for_the_next_one(account: Simulator, invoke: Invoke) -> None:
     account.add("site-2", *({"e": {"k": "Init"}, "t": 1767225600, "n": n} for n in (0, 1, 2.5)))
     result = invoke("list", "site-2", *WINDOW, "--page-size", "2")
     assert [json.loads(line)["sequence"] for line in result.stdout.splitlines()] == [0, 1]
@@ -63,7 +65,7 @@ def test_list_prints_a_page_before_it_asks_for_the_next_one(account: "Simulator"
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_failed_window_outside_the_calendar_is_in_seconds(account: "Simulator", invoke: Invoke) -> None:
+def test_failed_window_outside_the_calendar_is_in_seconds(account: Simulator, invoke: Invoke) -> None:
     """The window of a failed listing outside the calendar is given in seconds."""
     result = invoke("list", "nobody", "--since", "999999d", "--until", "999998d")
     assert result.exit_code == 1
@@ -72,14 +74,14 @@ def test_failed_window_outside_the_calendar_is_in_seconds(account: "Simulator", 
 
 @pytest.mark.parametrize(("limit", "pages"), [("1", 1), ("2", 1), ("3", 2), ("9", 2)])
 def test_a_limit_stops_the_listing_without_another_request(
-    account: "Simulator", invoke: Invoke, limit: str, pages: int
+    account: Simulator, invoke: Invoke, limit: str, pages: int
 ) -> None:
     result = records(invoke("list", "site-1", *WINDOW, "--page-size", "2", "-n", limit))
     assert len(result) == min(int(limit), 4)
     assert listed(account) == pages
 
 
-def test_several_kinds_are_filtered_from_one_listing(account: "Simulator", invoke: Invoke) -> None:
+def test_several_kinds_are_filtered_from_one_listing(account: Simulator, invoke: Invoke) -> None:
     """One kind is filtered by the API, several are filtered from one listing."""
     one = records(invoke("list", "site-1", *WINDOW, "--kind", "Init"))
     two = records(invoke("list", "site-1", *WINDOW, "--kind", "Init", "--kind", "Reconcile"))
@@ -89,7 +91,7 @@ def test_several_kinds_are_filtered_from_one_listing(account: "Simulator", invok
 
 @pytest.mark.parametrize(("kind", "nearest"), [("Reconciled", "Reconcile"), ("rekeystart", "RekeyStart")])
 def test_an_unknown_kind_is_asked_for_all_the_same_with_a_hint(
-    account: "Simulator", invoke: Invoke, kind: str, nearest: str
+    account: Simulator, invoke: Invoke, kind: str, nearest: str
 ) -> None:
     result = invoke("list", "site-1", *WINDOW, "--kind", kind)
     assert (result.exit_code, result.stdout) == (0, "")
@@ -98,14 +100,14 @@ def test_an_unknown_kind_is_asked_for_all_the_same_with_a_hint(
     assert account.requests[-1].query["k"] == kind
 
 
-def test_a_kind_unlike_any_other_has_a_nearest_one_too(account: "Simulator", invoke: Invoke) -> None:
+def test_a_kind_unlike_any_other_has_a_nearest_one_too(account: Simulator, invoke: Invoke) -> None:
     result = invoke("list", "site-1", *WINDOW, "--kind", "Novelty", "--kind", "\x1b[31m")
     assert [json.loads(line)["kind"] for line in result.stdout.splitlines()] == ["Novelty"]
     assert result.stderr.count("the nearest known kind is '") == 2
     assert "\x1b" not in result.stderr
 
 
-def test_get_prints_the_event_as_the_api_sent_it(account: "Simulator", invoke: Invoke) -> None:
+def test_get_prints_the_event_as_the_api_sent_it(account: Simulator, invoke: Invoke) -> None:
     (record,) = records(invoke("get", "site-1", "1767225720.0"))
     assert list(record.items()) == [
         ("connector_id", "site-1"),
@@ -119,7 +121,7 @@ def test_get_prints_the_event_as_the_api_sent_it(account: "Simulator", invoke: I
     ]
 
 
-def test_get_prints_a_table_with_a_line_for_each_field(account: "Simulator", invoke: Invoke) -> None:
+def test_get_prints_a_table_with_a_line_for_each_field(account: Simulator, invoke: Invoke) -> None:
     result = invoke("get", "site-1", "1767225660.0", "--format", "table")
     assert result.stdout.splitlines() == [
         "FIELD            VALUE",
@@ -133,7 +135,7 @@ def test_get_prints_a_table_with_a_line_for_each_field(account: "Simulator", inv
     ]
 
 
-def test_latest_prints_payloads_in_the_order_of_the_api(account: "Simulator", invoke: Invoke) -> None:
+def test_latest_prints_payloads_in_the_order_of_the_api(account: Simulator, invoke: Invoke) -> None:
     """The command latest prints events with their payloads, in the order of the API."""
     printed = records(invoke("latest", "site-1"))
     assert [record["id"] for record in printed] == ["1767225720.0", "1767225660.1", "1767225660.0", "1767225600.0"]
@@ -144,7 +146,22 @@ def test_latest_prints_payloads_in_the_order_of_the_api(account: "Simulator", in
     assert table[3] == "2026-01-01 00:01:00  1767225660.0  RekeyStart  tunnel_id=tunnel-1  peer=null"
 
 
-def test_connectors_are_printed_as_the_api_describes_them(account: "Simulator", invoke: Invoke) -> None:
+def test_license_key_of_a_connector_is_shown_nowhere(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A licence key is a credential: it is in the object, and in no repr and no output."""
+    raw = {"id": "c1", "license_key": "l1cense-99"}
+    connector = structure(raw, Connector)
+    assert connector.license_key == unstructure(connector)["license_key"] == "l1cense-99"
+    assert "l1cense" not in f"{connector!r}{attrs.asdict(connector)}{pprint.pformat(connector)}"
+    with SimulatorThread(Simulator(events={"c1": []}, connectors=[raw])) as simulator:
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        for form in ("ndjson", "table"):
+            printed = invoke("connectors", "--format", form)
+            assert "c1" in printed.stdout
+            assert "l1cense" not in printed.output
+
+
+def test_connectors_are_printed_as_the_api_describes_them(account: Simulator, invoke: Invoke) -> None:
     printed = records(invoke("connectors"))
     site = next(record for record in printed if record["id"] == "site-1")
     assert site["device"]["serial_number"].startswith("SIM")
@@ -154,7 +171,7 @@ def test_connectors_are_printed_as_the_api_describes_them(account: "Simulator", 
     assert any(line.startswith("site-1 ") and site["notes"] in line for line in lines)
 
 
-def test_times_outside_the_calendar_are_null_or_numbers(account: "Simulator", invoke: Invoke) -> None:
+def test_times_outside_the_calendar_are_null_or_numbers(account: Simulator, invoke: Invoke) -> None:
     """Times outside the calendar are null in NDJSON, and numbers in a table."""
     account.compare = "a"
     account.add("site-2", {"e": {"k": "Init"}, "t": 400000000000, "n": 0, "a": 1767225600})
@@ -166,7 +183,7 @@ def test_times_outside_the_calendar_are_null_or_numbers(account: "Simulator", in
     assert table.splitlines()[1].split() == ["400000000000", "400000000000.0", "-4609175d15h", "Init"]
 
 
-def test_no_text_of_the_api_can_control_the_terminal(account: "Simulator", invoke: Invoke) -> None:
+def test_no_text_of_the_api_can_control_the_terminal(account: Simulator, invoke: Invoke) -> None:
     wicked = "\x1b[2J\x07\r\n\u202e\ud800é"
     account.add("site-2", {"e": {"k": wicked, wicked: wicked}, "t": 1767225600, "n": 0, "v": wicked})
     (record,) = records(invoke("list", "site-2", *WINDOW))

@@ -5,17 +5,19 @@ import json
 import math
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import trustme
 from support.clock import run_jumping
+from support.scripted import Reply, ScriptedAPI, failure, success
 from support.secrets import CREDENTIALS
 
-from cfevents import Client
-from cfevents.doctor import DoctorReport, examine
+from cfevents import Client, ConfigurationError
+from cfevents.doctor import DoctorReport, examine, misconfigured
 from cfevents.testing import Simulator, faults
 
 TOKEN = "arg-token-33bb"
@@ -225,6 +227,43 @@ async def test_fatal_error_ends_the_examination(fault: Any, line: str) -> None:
     assert report["latest"].found == report["window"].found
     assert "an earlier request failed" in report["window"].found
     assert report["order"].verdict == "unknown"
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "plain": str,
+    "upper case": str.upper,
+    "percent-encoded": lambda text: "".join(f"%{code:02X}" for code in text.encode()),
+    "partly encoded": lambda text: f"%{ord(text[0]):02x}{text[1:]}",
+    "within a word": "x{}y_z".format,
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+async def test_json_report_hides_ids_however_they_are_spelled(spelling: str) -> None:
+    """No id of the account, its connectors and devices is in a report: not in a ray, a policy's name or a message."""
+    account, ids = "acc0unt-123", ["site-a1", "site-b2", "site-c3"]
+    known = [account, *ids, "dev1ce-77", "SER1AL-88", "l1cense-99"]
+    spelled = " ".join(map(SPELLINGS[spelling], known))
+    connectors: list[dict[str, Any]] = [{"id": name, "license_key": "l1cense-99"} for name in ids]
+    connectors[1] |= {"device": {"id": "dev1ce-77", "serial_number": "SER1AL-88"}}
+    headers = {"CF-Ray": f"8f {spelled}", "Ratelimit-Policy": f'"{spelled}";q=9;w=60,"default";q=90;w=60'}
+    headers |= {"Ratelimit": f'"{spelled}";r=5;t=5,"user-4711";r=4;t=4'}
+    script = Reply(success(connectors).body, 200, headers), failure(404, 1, f"no {spelled}", headers)
+    options: dict[str, Any] = {"api_token": TOKEN, "account_id": account}
+    async with ScriptedAPI(*script) as api, Client(base_url=api.base_url, **options) as client:
+        text = (await examine(client)).to_json()
+    for name in (*known, "4711"):
+        assert name.lower() not in unquote(text).lower()
+    policies = [check["values"]["policies"] for check in json.loads(text)["checks"] if check["name"] == "budget"]
+    assert [*policies[0]] == ["<policy 1>", "default"]
+
+
+def test_json_report_of_wrong_settings_hides_the_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", TOKEN)
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "acc0unt/123")
+    with pytest.raises(ConfigurationError) as raised:
+        Client()
+    assert "acc0unt" not in misconfigured(raised.value).to_json()
 
 
 async def test_json_report_has_rays_and_no_ids_or_secrets() -> None:

@@ -391,6 +391,36 @@ async def test_a_proxy_may_be_named_without_a_scheme(
     assert len(heads) == 1
 
 
+@pytest.mark.parametrize("name", ["all_proxy", "ALL_PROXY", "HTTPS_PROXY"])
+async def test_all_proxy_is_used_where_no_other_is_named(
+    name: str, proxy: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ALL_PROXY names a proxy as it does for curl; HTTPS_PROXY is stronger."""
+    port, heads = proxy
+    if name == "HTTPS_PROXY":
+        monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
+    monkeypatch.setenv(name, f"http://user:header-secret-55dd@127.0.0.1:{port}")
+    async with Client(
+        retry=Retry(attempts=1), api_token=TOKEN, account_id="a", base_url="https://api.example.com"
+    ) as client:
+        with pytest.raises(cfevents.APIConnectionError, match="407"):
+            await client.list_connectors()
+    assert len(heads) == 1
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4", "SOCKS5", "ftp"])
+@pytest.mark.parametrize("name", ["all_proxy", "https_proxy"])
+async def test_socks_proxy_is_refused_with_what_to_install(
+    name: str, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that cannot be used is refused, not ignored; the message names what can use it."""
+    monkeypatch.setenv(name, f"{scheme}://user:header-secret-55dd@127.0.0.1:1080")
+    client = Client(api_token=TOKEN, account_id="a", base_url="https://api.example.com")
+    with pytest.raises(cfevents.ConfigurationError, match=f"in {name} .* install aiohttp-socks") as raised:
+        await client.open()
+    assert "header-secret" not in repr(raised.value)
+
+
 @pytest.mark.parametrize("named", ["http://user:header-secret-55dd@127.0.0.1:99999", "http://[", "http://"])
 async def test_a_proxy_that_is_no_url_is_named_without_being_shown(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", named)

@@ -14,6 +14,7 @@ from attrs import fields
 
 import cfevents
 from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
+from cfevents._secrets import MASK
 from cfevents.cli.console.output import Colour, Row, T, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.events import KINDS
 
@@ -135,7 +136,7 @@ def connectors(zone: Zone) -> "View[Connector]":
 
     def record(connector: "Connector") -> dict[str, Any]:
         fields: dict[str, Any] = cfevents.unstructure(connector)
-        return fields
+        return fields | ({"license_key": MASK} if connector.license_key else {})
 
     def rows(connector: "Connector") -> list[Row]:
         return [(connector.id, _heartbeat(connector, zone), connector.notes or _NOTHING)]
