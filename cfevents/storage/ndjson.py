@@ -8,6 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
+from attrs import evolve
+
 from cfevents._cancellation import finish
 from cfevents._files import FileLock, write_errors
 from cfevents._following.checkpoint import FollowCheckpoint
@@ -58,6 +60,7 @@ class NDJSONFile:
         self._lock: FileLock | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._reopen = False
+        self._committed: FollowCheckpoint | None = None  # with the last batch
 
     @property
     def checkpoint(self) -> str | None:
@@ -95,7 +98,8 @@ class NDJSONFile:
         """Append a batch, a line for each event, and then store its checkpoint. When it returns, both are on the disk.
 
         Raises:
-            ArchiveError: It could not be written. The same batch can be written again: each event is there once.
+            ArchiveError: It could not be written. The same batch can be written again: each event is there once. Or its
+                follower did not begin with the checkpoint of the file: events would be missing, or there twice.
             TypeError: It is no batch.
         """
         validate_type("batch", batch, Batch)
@@ -121,8 +125,23 @@ class NDJSONFile:
         if self._reopen:
             self._reopen = False
             self._log.close()
+        self._require_continuation(batch)
         lines = (json.dumps(followed_line(item)) + "\n" for item in batch.items)
         self._log.append("".join(lines).encode(), batch.checkpoint.to_json())
+        self._committed = batch.checkpoint
+
+    def _require_continuation(self, batch: Batch[Any]) -> None:
+        """Raise an ArchiveError unless the batch goes on where the file ends, or is its last one once more."""
+        before, after, text = batch.before, batch.checkpoint, self._log.checkpoint
+        if text is None or before is None or before is self._committed or after.to_json() == text:
+            return
+        known = FollowCheckpoint.from_json(text)
+        is_same = evolve(before, connectors={}).to_json() == evolve(known, connectors={}).to_json()
+        if not (is_same and all(before.of(name).covers(mark) for name, mark in known.connectors.items())):
+            raise ArchiveError(
+                f"{self._path} goes on after another checkpoint than the batch: give checkpoint=file.checkpoint to "
+                "follow_events, or write another file"
+            )
 
     def _lock_and_open(self) -> None:
         busy = f"another process writes {self._path}: end it first, or write another file"
@@ -139,6 +158,8 @@ class NDJSONFile:
         """Close the file, once everything given is written, on its thread; None if it is not open."""
         thread, self._thread = self._thread, None
         if thread is None:
+            return None
+        if os.getpid() != self._pid:  # the thread, and what it has open, are the parent's
             return None
         closing = thread.submit(self._close)
         thread.shutdown(wait=False)

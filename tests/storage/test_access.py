@@ -167,6 +167,7 @@ def test_forked_child_is_told_at_once(tmp_path: Path) -> None:
     with asyncio.Runner() as runner, NDJSONFile(tmp_path / "events.ndjson") as file:
         archive = runner.run(Archive(tmp_path / "events.db").open())
         client = runner.run(Client(**simulated).open())
+        runner.run(file.write(these))
 
         async def close_all() -> None:
             await archive.close()
@@ -186,7 +187,7 @@ def test_forked_child_is_told_at_once(tmp_path: Path) -> None:
             )
         assert error_in_fork(close_all) == "nothing"
         assert runner.run(archive.append(these)) == 1
-        runner.run(file.write(these))
+        runner.run(file.write(batch([listed(BEGIN + 1)])))
         assert "another process" in error_in_fork(lambda: asyncio.to_thread(NDJSONFile(file._path).open))
         runner.run(archive.close())
         runner.run(client.close())

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from support.batches import batch, listed
 
-from cfevents import Client, _time
+from cfevents import ArchiveError, Client, _time
 from cfevents._time import to_datetime
-from cfevents.storage import Archive, Extent
+from cfevents.storage import Archive, Extent, NDJSONFile
 from cfevents.testing import Simulator
 
 HOUR = 3600
@@ -198,3 +198,31 @@ async def test_extent_ends_where_a_gap_begins(
     assert (await archive.extents())["c1"] == before
     await follow(client, archive, since=BEGIN)
     assert (await archive.extents())["c1"] == Extent(to_datetime(BEGIN), to_datetime(BEGIN + 3.5 * HOUR))
+
+
+@pytest.mark.parametrize("since", [0, 1], ids=["from the same time", "from a later one"])
+async def test_file_of_lines_takes_no_other_followers_batch(
+    clock: SimpleNamespace, simulator: Simulator, client: Client, tmp_path: Path, since: int
+) -> None:
+    """A follower that begins anew on a file would repeat its events or leave a gap, and later be gone on from."""
+    simulator.add("c1", *made(0.5, 1))
+    async with NDJSONFile(tmp_path / "events.ndjson") as file:
+        follower = client.follow_events("c1", since=BEGIN).once()
+        await file.begin(follower.checkpoint)
+        for hour in (0.75, 0.9):
+            async for next_batch in follower.batches():
+                await file.write(next_batch)
+                await file.write(next_batch)
+            simulator.add("c1", *made(hour))
+        before, lines = file.checkpoint, (tmp_path / "events.ndjson").read_bytes().count(b"\n")
+        async for next_batch in client.follow_events("c1", since=BEGIN + since * HOUR).once().batches():
+            with pytest.raises(
+                ArchiveError, match=r"goes on after another checkpoint .* give checkpoint=file.checkpoint"
+            ):
+                await file.write(next_batch)
+        assert (file.checkpoint, lines) == (before, 4)
+    async with NDJSONFile(tmp_path / "events.ndjson") as file:
+        simulator.add("c1", *made(0.25))
+        async for next_batch in client.follow_events("c1", checkpoint=file.checkpoint).once().batches():
+            await file.write(next_batch)
+    assert (tmp_path / "events.ndjson").read_bytes().count(b"\n") == 6
