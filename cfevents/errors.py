@@ -9,7 +9,7 @@
     │   │   └── APITimeoutError           no response in time
     │   ├── APIStatusError                the API refused
     │   │   ├── BadRequestError           400
-    │   │   ├── AuthenticationError       401
+    │   │   ├── AuthenticationError       401, and 400 for malformed credentials
     │   │   ├── PermissionDeniedError     403
     │   │   ├── NotFoundError             404
     │   │   ├── RateLimitError            429
@@ -35,6 +35,8 @@ from cfevents._validation import escape_surrogates
 if TYPE_CHECKING:
     from cfevents._model.checkpoint import Checkpoint
 
+_MAX_REASONS = 5  # of one message
+
 
 @frozen
 class CodedMessage:
@@ -49,8 +51,25 @@ class CodedMessage:
     extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
     """Everything else that was sent with it."""
 
+    @property
+    def chain(self) -> "tuple[CodedMessage, ...]":
+        """The reasons behind it, which the API sends as ``error_chain``: the first five."""
+        raw = self.extra.get("error_chain")
+        reasons = [reason for reason in raw[:_MAX_REASONS] if isinstance(reason, dict)] if isinstance(raw, list) else []
+        return tuple(_reason(**reason) for reason in reasons if reason.keys() & {"code", "message"})
+
     def __str__(self) -> str:
-        return clean(escape_surrogates(": ".join(str(part) for part in (self.code, self.message) if part is not None)))
+        reasons = "; ".join(map(_text, self.chain))
+        return clean(escape_surrogates(f"{_text(self)} ({reasons})" if reasons else _text(self)))
+
+
+def _reason(code: object = None, message: object = None, **extra: Any) -> CodedMessage:
+    number = code if isinstance(code, int) and not isinstance(code, bool) else None
+    return CodedMessage(number, message if isinstance(message, str) else None, extra=extra)
+
+
+def _text(message: CodedMessage) -> str:
+    return ": ".join(str(part) for part in (message.code, message.message) if part is not None)
 
 
 class CfEventsError(Exception):
@@ -106,6 +125,9 @@ class ConfigurationError(CfEventsError):
     extra: str | None = None
     """The extra that is not installed; None where something else is wrong."""
 
+    is_temporary: bool = False
+    """Whether the function that returns the API token failed, and had worked before: it may work again."""
+
 
 class APIError(CfEventsError):
     """A request that was sent and did not succeed."""
@@ -134,6 +156,12 @@ class APIStatusError(APIError):
     errors: tuple[CodedMessage, ...] = ()
     """The API's own reasons."""
 
+    from_edge: bool = False
+    """Whether the response has no envelope: the edge in front of the API sent it, or a proxy, and not the API.
+
+    Then ``errors`` holds the edge's reason, if it named one.
+    """
+
     retry_after: int | None = None
     """The number of seconds in the response's ``Retry-After``; None where it had none."""
 
@@ -143,7 +171,7 @@ class BadRequestError(APIStatusError):
 
 
 class AuthenticationError(APIStatusError):
-    """401: the credentials were not accepted."""
+    """401, or 400 where the credentials are malformed (code 6003): they were not accepted."""
 
 
 class PermissionDeniedError(APIStatusError):

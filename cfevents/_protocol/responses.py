@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Generic, NamedTuple, NoReturn, TypeVar, cast
@@ -39,6 +40,10 @@ _BY_STATUS: Mapping[int, type[APIStatusError]] = {
     404: NotFoundError,
     429: RateLimitError,
 }
+# "Invalid request headers", and the reasons that blame the credentials: the email, the key, the token.
+_INVALID_HEADERS_CODE, _MALFORMED_CREDENTIALS_CODES = 6003, {6102, 6103, 6111}
+# With the status 403: the key, the token, or any credentials are not known.
+_UNKNOWN_CREDENTIALS_CODES = {9103, 9109, 10000}
 # The quota is used up, although the status says success.
 _RATE_LIMIT_CODES = {971, 10100, 10300}
 _SHOWN_FIELDS: Mapping[type, str] = {Listing: "cursor", Connector: "id"}
@@ -227,21 +232,53 @@ def _parse_finite(text: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_finite)
 
 
+def refuses_credentials(error: APIStatusError) -> bool:
+    """Return whether the API refuses the credentials themselves, whatever is requested with them."""
+    codes = {message.code for message in error.errors}
+    is_unknown = error.status == 403 and bool(codes & _UNKNOWN_CREDENTIALS_CODES)
+    is_refused = isinstance(error, AuthenticationError) or is_unknown or _INVALID_HEADERS_CODE in codes
+    return is_refused and not error.from_edge
+
+
 def _status_error(response: Response, document: _Document) -> APIStatusError | None:
     """Return the error by which the API refuses, by status or ``success``; None where it does not refuse."""
     status, envelope = response.status, document.envelope
     # The status first: a proxy in front of the API responds with HTML, or with nothing.
     if 200 <= status < 300 and envelope.get("success") is not False:
         return None
-    errors = _messages(raw := envelope.get("errors"))
-    cls = InternalServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
-    if status < 300 and any(error.code in _RATE_LIMIT_CODES for error in errors):
-        cls = RateLimitError
-    reason = _joined(errors, len(raw) if isinstance(raw, list) else len(errors))
+    from_edge = not envelope.keys() & {"success", "errors"}
+    errors = _edge_messages(envelope, response.body) if from_edge else _messages(envelope.get("errors"))
+    reason = _joined(errors, len(raw) if isinstance(raw := envelope.get("errors"), list) else len(errors))
     if not reason and 300 <= status < 400 and status != 304:
         reason = "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
+    elif from_edge and response.body:
+        reason = "by the edge or a proxy in front of the API" + (f": {reason}" if reason else "")
     message = f"refused with status {status}: {reason or 'the response gives no reason'}"
-    return cls(message, status=status, errors=errors, retry_after=response.retry_after)
+    if response.retry_after is not None:
+        message += f"; Retry-After: {response.retry_after} s"
+    cls = _error_class(status, errors)
+    return cls(message, status=status, errors=errors, from_edge=from_edge, retry_after=response.retry_after)
+
+
+def _error_class(status: int, errors: tuple[CodedMessage, ...]) -> type[APIStatusError]:
+    if status < 300 and any(error.code in _RATE_LIMIT_CODES for error in errors):
+        return RateLimitError
+    reasons = {reason.code for error in errors if error.code == _INVALID_HEADERS_CODE for reason in error.chain}
+    if status == 400 and reasons & _MALFORMED_CREDENTIALS_CODES:
+        return AuthenticationError
+    return InternalServerError if status >= 500 else _BY_STATUS.get(status, APIStatusError)
+
+
+def _edge_messages(document: dict[str, Any], body: bytes) -> tuple[CodedMessage, ...]:
+    """Return what the edge says: in an RFC 9457 document, or in the one line ``error code: 1020``."""
+    if line := re.fullmatch(rb"error code: ([0-9]{1,5})", body[:100].strip()):
+        return (CodedMessage(int(line[1])),)
+    extra = dict(document)
+    code, *texts = (extra.pop(name, None) for name in ("error_code", "title", "detail"))
+    number = code if isinstance(code, int) and not isinstance(code, bool) else None
+    text = ": ".join(text.removeprefix(f"Error {number}: ") for text in texts if isinstance(text, str))
+    known = {"code": number, "message": text or None}
+    return (_coded_message(extra | known),) if any(known.values()) else ()
 
 
 def _joined(errors: tuple[CodedMessage, ...], count: int) -> str:

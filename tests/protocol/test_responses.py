@@ -291,3 +291,106 @@ def test_without_the_extra_speed_a_listing_reads_the_same(monkeypatch: pytest.Mo
         assert read(body).result.items == before == (EventMetadata("Init", 1, 0, 3),)
     finally:
         fast_path._decoder.cache_clear()
+
+
+MALFORMED = {"code": 6003, "message": "Invalid request headers"}
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "name"),
+    [
+        (6111, "Invalid format for Authorization header", "AuthenticationError"),
+        (6103, "Invalid format for X-Auth-Key header", "AuthenticationError"),
+        (6102, "Invalid format for X-Auth-Email header", "AuthenticationError"),
+        (6100, "something else", "BadRequestError"),
+    ],
+)
+def test_malformed_credentials_are_an_authentication_error(code: int, message: str, name: str) -> None:
+    """A 400 whose error_chain blames the credentials is an AuthenticationError, with the chain in its message."""
+    chain = [{"code": code, "message": message, "more": 1}]
+    error = error_of({"success": False, "errors": [MALFORMED | {"error_chain": chain}]}, 400)
+    assert (type(error).__name__, error.status) == (name, 400)
+    assert f"6003: Invalid request headers ({code}: {message})" in str(error)
+    (coded,) = error.errors
+    assert (coded.chain, coded.extra) == ((CodedMessage(code, message, extra={"more": 1}),), {"error_chain": chain})
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+def test_reasons_behind_an_error_are_shown_at_any_status(status: int) -> None:
+    chain = [{"code": 7, "message": "why"}, {"code": 8}]
+    error = error_of({"success": False, "errors": [{"code": 1, "message": "m", "error_chain": chain}]}, status)
+    assert "1: m (7: why; 8)" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("chain", "shown"),
+    [
+        (None, "1: m"),
+        ("text", "1: m"),
+        ([None, 5, "x", [], {}, {"note": 1}], "1: m"),
+        ([{"code": "6111", "message": ["x"]}], "1: m"),
+        ([{"code": True, "message": "only text"}], "1: m (only text)"),
+        ([{"code": 2, "error_chain": [{"code": 3}]}], "1: m (2)"),
+        ([{"code": n} for n in range(1000)], "1: m (0; 1; 2; 3; 4)"),
+    ],
+)
+def test_reasons_of_any_form_do_no_harm(chain: Any, shown: str) -> None:
+    error = error_of({"success": False, "errors": [{"code": 1, "message": "m", "error_chain": chain}]}, 400)
+    assert str(error).endswith(f"refused with status 400: {shown}")
+
+
+DOCUMENT = {
+    "type": "https://developers.cloudflare.com/support/troubleshooting/http-status-codes/error-1020/",
+    "title": "Error 1020: Access denied",
+    "status": 403,
+    "detail": "The owner of this website has banned your address.",
+    "error_code": 1020,
+    "error_name": "access_denied",
+    "retryable": False,
+    "ray_id": "9d99a4434fz2d168",
+}
+DENIED = "1020: Access denied: The owner of this website has banned your address."
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 502, 530])
+@pytest.mark.parametrize(
+    ("body", "code", "shown"),
+    [
+        (DOCUMENT, 1020, DENIED),
+        ({"title": "Access denied"}, None, "Access denied"),
+        ({"error_code": 1033}, 1033, "1033"),
+        ({"title": 5, "detail": ["x"], "error_code": "1020", "status": 1}, None, None),
+        (b"error code: 1020", 1020, "1020"),
+        (b"error code: 502\n", 502, "502"),
+        (b"error code: 1020 and more", None, None),
+        (b"<html><title>Attention Required!</title></html>", None, None),
+        ({"message": "Forbidden"}, None, None),
+        ([DOCUMENT], None, None),
+        (b"null", None, None),
+    ],
+)
+def test_answers_without_envelope_are_not_the_apis(status: int, body: Any, code: int | None, shown: str | None) -> None:
+    """What has no envelope came from the edge or a proxy; the edge's own title, detail and code are in the error."""
+    error = error_of(body, status)
+    assert error.from_edge
+    assert [message.code for message in error.errors] == ([] if shown is None else [code])
+    assert f"refused with status {status}: by the edge or a proxy in front of the API" in str(error)
+    assert shown is None or f"in front of the API: {shown}" in str(error)
+
+
+def test_fields_of_an_edge_document_are_kept() -> None:
+    (message,) = error_of(DOCUMENT, 403).errors
+    assert message.extra == {name: DOCUMENT[name] for name in ("type", "status", "error_name", "retryable", "ray_id")}
+
+
+@pytest.mark.parametrize("body", [{"success": False}, {"errors": []}, {"success": False, "errors": [MALFORMED]}])
+def test_envelope_is_the_apis_own_word(body: Any) -> None:
+    assert not error_of(body, 403).from_edge
+    assert not error_of({"success": False}).from_edge
+
+
+@pytest.mark.parametrize("status", [403, 429, 502])
+def test_retry_after_is_in_the_error_of_any_status(status: int) -> None:
+    error = error_of(b"", status, retry_after=120)
+    assert error.retry_after == 120
+    assert "Retry-After: 120 s" in str(error)

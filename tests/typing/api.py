@@ -251,6 +251,7 @@ def failing(client: Client, error: APIStatusError) -> None:
     if isinstance(error, RateLimitError):
         assert_type(error.retry_after, int | None)
         assert_type(error.resume_after, int | None)
+        assert_type((error.from_edge, error.errors[0].chain), tuple[bool, tuple[CodedMessage, ...]])
 
 
 async def meaning(client: Client, archive: Archive) -> None:
