@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
-from attrs import frozen
+from attrs import define, field
 from yarl import URL
 
 from cfevents._protocol.requests import Endpoints, is_loopback
@@ -18,13 +18,14 @@ TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
 """A function, plain or async, that returns the current API token."""
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class Credentials:
     """One complete scheme: an API token (or its source), or an email with its key."""
 
     token: Secret | TokenSource | None = None
     email: Secret | None = None
     key: Secret | None = None
+    _source_worked: bool = field(default=False, init=False)
 
     async def headers(self) -> dict[str, str]:
         """Return the headers that authenticate one request."""
@@ -32,12 +33,12 @@ class Credentials:
             return {"X-Auth-Email": self.email, "X-Auth-Key": self.key}
         token = self.token
         if callable(token):
-            text = await _call_masked(token)
-            if isinstance(text, NonText):
-                raise ConfigurationError(f"the api_token callable returned {text.type_name}, not text")
-            token = _validate_secret("the token from the api_token callable", text)
-            if token is None:
-                raise ConfigurationError("the api_token callable returned no token")
+            try:
+                token = await _token_from(token)
+            except ConfigurationError as error:
+                error.is_temporary = self._source_worked
+                raise
+            self._source_worked = True
         return {"Authorization": Secret(f"Bearer {token}")}
 
 
@@ -83,6 +84,16 @@ def _validate_secret(name: str, value: object) -> Secret | None:
             f"{name} holds white space or another character that no credential has; leave out 'Bearer '"
         )
     return secret or None
+
+
+async def _token_from(source: TokenSource) -> Secret:
+    text = await _call_masked(source)
+    if isinstance(text, NonText):
+        raise ConfigurationError(f"the api_token callable returned {text.type_name}, not text")
+    token = _validate_secret("the token from the api_token callable", text)
+    if token is None:
+        raise ConfigurationError("the api_token callable returned no token")
+    return token
 
 
 async def _call_masked(source: TokenSource) -> Any:

@@ -21,7 +21,7 @@ from cfevents._protocol.density import LARGE_BODY_BYTES
 from cfevents._protocol.requests import Endpoints, Request, request_context
 from cfevents._protocol.responses import RawResult, Response, Result, parse_at_once, parse_envelope
 from cfevents._public import set_module
-from cfevents.errors import APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
+from cfevents.errors import APIStatusError, APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -57,10 +57,11 @@ class Counters:
 
 @define(eq=False)
 class _CallState:
-    """The deadline of one call on the event loop's clock, and its attempts so far."""
+    """The deadline of one call on the event loop's clock, its attempts so far, and its waits for ``Retry-After``."""
 
     deadline: float
     sent: int = 0
+    asked_wait: float = 0.0  # in seconds
     failures: list[CfEventsError] = field(factory=list)
 
 
@@ -169,7 +170,11 @@ class Connection:
         except CfEventsError as error:
             first_failure: CfEventsError | None = error
         backoff = partial(self._backoff, call)
-        async for attempt in stamina.retry_context(on=backoff, attempts=self._retry.attempts, timeout=None):
+        attempts = stamina.retry_context(on=backoff, attempts=self._retry.attempts, timeout=None)
+        async for attempt in attempts:
+            if not self._retry.report_to_stamina:
+                # Its hooks are the process's, and where structlog is installed they print on stdout by default.
+                attempts._t_a_retrying.before_sleep = None
             with attempt:
                 if attempt.num == 1 and first_failure:
                     raise first_failure
@@ -185,6 +190,11 @@ class Connection:
         if len(call.failures) >= self._retry.attempts or not is_transient(error):
             return False
         wait = self._retry.wait(len(call.failures))
+        if isinstance(error, APIStatusError) and error.retry_after:
+            wait = max(wait, error.retry_after)
+            call.asked_wait += wait
+            if call.asked_wait > self._retry.max_block_wait or self.loop.time() + wait > call.deadline:
+                return False
         _log.log(logging.WARNING if wait > LOG_WAIT_S else logging.INFO, "%s; retrying in %.1f s", error, wait)
         return wait
 

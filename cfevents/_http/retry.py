@@ -5,8 +5,14 @@ import random
 from attrs import frozen
 
 from cfevents._public import set_module
-from cfevents._validation import validate_int, validate_seconds
-from cfevents.errors import APIConnectionError, APIResponseError, APIStatusError
+from cfevents._validation import validate_int, validate_seconds, validate_type
+from cfevents.errors import (
+    APIConnectionError,
+    APIResponseError,
+    APIStatusError,
+    ConfigurationError,
+    RateLimitError,
+)
 
 # The request came too early or took too long, or the API or something in front of it failed for the moment.
 _TRANSIENT_STATUSES = frozenset({408, 425, 500, 502, 503, 504, *range(520, 527), 530})
@@ -26,7 +32,10 @@ class Retry:
     """How often a request is sent at most. A block that was waited out does not count."""
 
     max_block_wait: float = 400.0
-    """The longest block of the API to wait for, in seconds: five minutes are documented, and a tenth is added."""
+    """The longest block of the API to wait for, in seconds: five minutes are documented, and a tenth is added.
+
+    Also the longest time that a call waits because of ``Retry-After`` on other answers, all its attempts together.
+    """
 
     backoff_initial: float = 1.0
     """The longest wait before the second attempt, in seconds; it doubles with each further one."""
@@ -34,8 +43,12 @@ class Retry:
     backoff_max: float = 30.0
     """The longest wait before any attempt, in seconds."""
 
+    report_to_stamina: bool = False
+    """Whether repeats are reported to the hooks of ``stamina.instrumentation`` too, besides the log."""
+
     def __attrs_post_init__(self) -> None:
         validate_int("attempts", self.attempts)
+        validate_type("report_to_stamina", self.report_to_stamina, bool)
         for name in ("max_block_wait", "backoff_initial", "backoff_max"):
             object.__setattr__(self, name, validate_seconds(name, getattr(self, name)))
 
@@ -47,8 +60,11 @@ class Retry:
 
 def is_transient(error: BaseException) -> bool:
     """Return whether a failure may pass by itself. A block is no such failure: it is waited out."""
+    if isinstance(error, ConfigurationError):
+        return error.is_temporary
     if isinstance(error, APIStatusError):
-        return error.status in _TRANSIENT_STATUSES
+        comes_back = error.from_edge and error.status >= 400 and error.retry_after is not None
+        return error.status in _TRANSIENT_STATUSES or (comes_back and not isinstance(error, RateLimitError))
     # A body that is not JSON was cut short, or comes from something in between; one of a wrong shape would come again.
     is_not_json = isinstance(error, APIResponseError) and error.place == "body"
     return is_not_json or isinstance(error, APIConnectionError)

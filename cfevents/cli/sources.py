@@ -2,13 +2,12 @@
 
 import heapq
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 import aiohttp
-from stamina import instrumentation
 
 from cfevents import ArchiveError, Budget, Client, EventStream, Fleet, FleetEvent, FleetStream, _time
 from cfevents._time import TimeLike
@@ -76,7 +75,6 @@ def simulated_account(port: int = 0, speed: float | None = None) -> tuple[Simula
 async def open_client(options: CommandOptions) -> AsyncIterator[Client]:
     """Open a client, of a simulated account if the options say so, and show its waits in the status line."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(_stamina_silenced())
         budget = Budget()
         if options.simulate:
             simulator = await stack.enter_async_context(simulated_account(speed=options.speed)[0])
@@ -89,17 +87,6 @@ async def open_client(options: CommandOptions) -> AsyncIterator[Client]:
         await stack.enter_async_context(client)
         stack.enter_context(show_waits(lambda: budget.wait))
         yield client
-
-
-@contextmanager
-def _stamina_silenced() -> Iterator[None]:
-    """Keep stamina from logging retries: the library does, and stamina would with structlog on stdout."""
-    before = instrumentation.get_on_retry_hooks()
-    instrumentation.set_on_retry_hooks([])
-    try:
-        yield
-    finally:
-        instrumentation.set_on_retry_hooks(before)
 
 
 async def connectors_or_first(client: Client, options: CommandOptions) -> list[str] | Fleet:

@@ -7,7 +7,7 @@ from support.scripted import ACCOUNT, ScriptedAPI, success
 from yarl import URL
 
 import cfevents
-from cfevents import Client
+from cfevents import Client, Retry
 
 ENVIRONMENT = {
     "token": {"CLOUDFLARE_API_TOKEN": "env-token-77aa"},
@@ -219,3 +219,37 @@ def test_impossible_and_credential_headers_are_refused(headers: Any, error: type
 def test_settings_without_meaning_are_refused(options: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         Client(api_token="arg-token-33bb", account_id="a", **options)
+
+
+def sealed() -> str:
+    raise OSError("the file is being replaced")
+
+
+@pytest.mark.parametrize(
+    "failing", [sealed, lambda: "", lambda: None, lambda: b"rotated-token-44cc", lambda: "rotated-token-44cc\nhalf"]
+)
+async def test_token_source_that_worked_is_asked_again(failing: Any) -> None:
+    """A token source that fails once, after it had worked, is asked again, as a request is that failed."""
+    steps = iter([lambda: "arg-token-33bb", failing, lambda: "rotated-token-44cc"])
+
+    def token() -> Any:
+        return next(steps)()
+
+    async with ScriptedAPI(success([])) as api:
+        options: dict[str, Any] = {"api_token": token, "retry": Retry(backoff_initial=1e-3)}
+        async with Client(base_url=api.base_url, account_id=ACCOUNT, **options) as client:
+            await client.list_connectors()
+            await client.list_connectors()
+        assert api.requests[-1].headers["Authorization"] == "Bearer rotated-token-44cc"
+        assert len(api.requests) == 2
+
+
+async def test_token_source_that_stays_broken_is_an_error() -> None:
+    tokens = ["", "", "", "arg-token-33bb"]
+    async with ScriptedAPI(success([])) as api:
+        options: dict[str, Any] = {"api_token": tokens.pop, "retry": Retry(3, backoff_initial=1e-3)}
+        async with Client(base_url=api.base_url, account_id=ACCOUNT, **options) as client:
+            await client.list_connectors()
+            with pytest.raises(cfevents.ConfigurationError, match="returned no token") as raised:
+                await client.list_connectors()
+    assert (tokens, raised.value.is_temporary) == ([], True)
