@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Self
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.http_exceptions import LineTooLong
 from attrs import frozen
 from yarl import URL
 
@@ -25,6 +26,8 @@ from cfevents._validation import validate_int, validate_seconds, validate_type
 from cfevents._version import __version__
 from cfevents.errors import (
     APIConnectionError,
+    APIError,
+    APIResponseError,
     APITimeoutError,
     CfEventsError,
     ConfigurationError,
@@ -34,6 +37,7 @@ from cfevents.errors import (
 _HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
 _USED_HEADERS = ("CF-Ray", "Date", "Ratelimit", "Ratelimit-Policy", "Retry-After")
 _CREDENTIAL_HEADERS = {"authorization", "x-auth-email", "x-auth-key"}
+_MAX_HEADER_BYTES = 65_536  # of one header of a response; aiohttp's own limit is 8,190
 
 _log = logging.getLogger("cfevents")
 _request_log = logging.getLogger("cfevents.requests")
@@ -141,34 +145,47 @@ class Transport:
             raise_for_status=False,
             auto_decompress=True,
             timeout=self._options.timeout,
+            max_field_size=_MAX_HEADER_BYTES,
             **self._proxy,
-        ) as response:
-            headers = {name: hide(response.headers[name]) for name in _USED_HEADERS if name in response.headers}
-            return Response(
-                status=response.status,
-                body=await _read(response, self._options.max_body_size),
-                ray_id=headers.get("CF-Ray"),
-                retry_after=parse_retry_after(headers.get("Retry-After")),
-                limits=RateLimits.of(headers.get("Ratelimit-Policy"), headers.get("Ratelimit")),
-                date=headers.get("Date"),
-            )
+        ) as answer:
+            response = _without_body(answer)
+            try:
+                response.body = await _read(answer, self._options.max_body_size)
+            except Exception as error:
+                _raise_translated(error, response.ray_id)
+            return response
 
     def warn_if_unclosed(self, client: object, account_id: str) -> "weakref.finalize[..., object]":
         """Warn, and close a session of our own, when a client is garbage-collected before ``detach`` is called."""
         return weakref.finalize(client, _warn_unclosed, account_id, self._session if self._is_ours else None)
 
 
-async def _read(response: aiohttp.ClientResponse, max_size: int) -> bytes:
+def _without_body(answer: aiohttp.ClientResponse) -> Response:
+    headers = {name: hide(answer.headers[name]) for name in _USED_HEADERS if name in answer.headers}
+    return Response(
+        status=answer.status,
+        body=b"",
+        ray_id=headers.get("CF-Ray"),
+        retry_after=parse_retry_after(headers.get("Retry-After")),
+        limits=RateLimits.of(headers.get("Ratelimit-Policy"), headers.get("Ratelimit")),
+        date=headers.get("Date"),
+    )
+
+
+async def _read(answer: aiohttp.ClientResponse, max_size: int) -> bytes:
     chunks, size = [], 0
-    async for chunk in response.content.iter_chunked(64 * 1024):
+    if answer.content.at_eof():
+        # A middleware of the caller's session has read it, and aiohttp kept it; or there is no body.
+        chunks.append(body := await answer.read())
+        size = len(body)
+    async for chunk in answer.content.iter_chunked(64 * 1024):
         chunks.append(chunk)
         size += len(chunk)
         if size > max_size:
-            raise ResponseTooLargeError(
-                f"the response is larger than max_body_size, {max_size} bytes: ask for smaller pages",
-                place="body size",
-                ray_id=response.headers.get("CF-Ray"),
-            )
+            break
+    if size > max_size:
+        message = f"the response is larger than max_body_size, {max_size} bytes: ask for smaller pages"
+        raise ResponseTooLargeError(message, place="body size")
     return b"".join(chunks)
 
 
@@ -245,22 +262,35 @@ def _log_request(request: Request[Any], began: float, outcome: Response | BaseEx
     _request_log.debug("%s %s: %s, %.3f s", request.method, url.raw_path_qs, what, seconds)
 
 
-def _raise_translated(error: BaseException) -> NoReturn:
-    """Raise aiohttp's errors as ours; raise anything else as it is."""
+def _raise_translated(error: BaseException, ray_id: str | None = None) -> NoReturn:
+    """Raise aiohttp's errors as ours, with the CF-Ray of a response that began; raise anything else as it is."""
     # Not the repr: that of a ClientResponseError shows the request's headers.
     text = str(hide_in(error))
     match error:
+        case APIError():
+            error.ray_id = ray_id
         case TimeoutError():
-            raise APITimeoutError("no whole response within the client's timeout for one attempt") from error
+            message = "no whole response within the client's timeout for one attempt"
+            raise APITimeoutError(message, ray_id=ray_id) from error
         case aiohttp.ClientPayloadError():
-            raise APIConnectionError(f"the response was cut short: {text}") from error
+            raise APIConnectionError(f"the response was cut short: {text}", ray_id=ray_id) from error
+        case aiohttp.ClientResponseError() if _is_caused_by(error, LineTooLong):
+            # The text has the beginning of the header, and a part of a secret is one too.
+            text = error.message = ""
+            error.__cause__ = error.__context__ = None
+            message = f"a header of the response is longer than {_MAX_HEADER_BYTES:,} bytes"
+            raise APIResponseError(message, place="headers") from None
         case aiohttp.ClientError() | OSError():
             detail = f"{type(error).__name__}: {text}" if text else type(error).__name__
-            raise APIConnectionError(f"the connection failed: {detail}") from error
+            raise APIConnectionError(f"the connection failed: {detail}", ray_id=ray_id) from error
         case RuntimeError() | ValueError():
             message = f"the request could not be sent: {text}; was the client or its session closed?"
             raise ConfigurationError(message) from error
     raise error
+
+
+def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    return error is not None and (isinstance(error, kind) or _is_caused_by(error.__cause__, kind))
 
 
 def _warn_unclosed(account_id: str, session: aiohttp.ClientSession | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import stamina.instrumentation
 from aiohttp import web
 from support.clock import run_jumping
 from support.scripted import TOKEN, Reply, ScriptedAPI, failure, success
@@ -446,3 +447,160 @@ async def test_local_api_and_no_proxy_hosts_need_no_proxy(
         with pytest.raises(cfevents.APIConnectionError, match=r"api\.invalid"):
             await client.list_connectors()
     assert heads == []
+
+
+@pytest.mark.parametrize(("status", "headers"), [(502, {}), (503, {}), (530, {}), (500, {"CF-Ray": "r"})])
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"success": false}'])
+def test_retry_after_of_a_failure_is_waited(status: int, headers: dict[str, str], body: bytes) -> None:
+    """An answer of 500 and above that says when to come back is asked again then, and no earlier."""
+    result, requests, passed = ask(Reply(body, status, headers | {"Retry-After": "60"}), CONNECTORS)
+    assert ([connector.id for connector in result], requests) == (["c1"], 2)
+    assert 60 <= passed < 61
+
+
+@pytest.mark.parametrize(
+    ("seconds", "requests", "passed"),
+    [("60", 6, 300), ("120", 4, 360), ("400", 2, 400), ("401", 1, 0), ("9" * 9, 1, 0)],
+)
+def test_retry_after_is_waited_within_max_block_wait(seconds: str, requests: int, passed: int) -> None:
+    error, sent, waited = ask(failure(502, headers={"Retry-After": seconds}))
+    assert (type(error), error.retry_after, sent) == (cfevents.InternalServerError, int(seconds), requests)
+    assert waited == pytest.approx(passed, abs=1)
+
+
+def test_retry_after_beyond_the_calls_timeout_is_an_error_at_once() -> None:
+    error, requests, passed = ask(failure(503, headers={"Retry-After": "60"}), timeout=20)
+    assert (type(error), requests) == (cfevents.InternalServerError, 1)
+    assert passed < 1
+
+
+@pytest.mark.parametrize("seconds", ["0", "soon", "-1"])
+def test_retry_after_without_seconds_changes_nothing(seconds: str) -> None:
+    _, requests, passed = ask(failure(502, headers={"Retry-After": seconds}), CONNECTORS)
+    assert requests == 2
+    assert passed <= 1.1
+
+
+@pytest.mark.parametrize(
+    ("fault", "requests"),
+    [
+        (Reply({"title": "Host not configured", "error_code": 1004}, 403, {"Retry-After": "120"}), 2),
+        (Reply(b"error code: 1020", 403), 1),
+        (failure(403, headers={"Retry-After": "120"}), 1),
+        (Reply(b"", 302, {"Retry-After": "120"}), 1),
+    ],
+)
+def test_edge_that_names_a_time_is_asked_again(fault: Reply, requests: int) -> None:
+    """What the edge refuses for a time that it names is asked again; what the API refuses is not."""
+    _, sent, passed = ask(fault, CONNECTORS)
+    assert sent == requests
+    assert passed == pytest.approx(120 * (requests - 1), abs=1)
+
+
+async def test_body_that_a_middleware_has_read_is_read() -> None:
+    """A middleware of the caller's session may read the body, to log it, and return the response."""
+
+    async def reads(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        await response.read()
+        return response
+
+    options: dict[str, Any] = {"max_body_size": 1000, "retry": Retry(1)}
+    async with (
+        ScriptedAPI(CONNECTORS, Reply(b""), success([{"id": "c" * 2000}])) as api,
+        aiohttp.ClientSession(middlewares=[reads]) as theirs,
+        Client(**api.client_options, **options, session=theirs) as client,
+    ):
+        assert [connector.id for connector in await client.list_connectors()] == ["c1"]
+        with pytest.raises(cfevents.APIResponseError, match="the response is not JSON"):
+            await client.list_connectors()
+        with pytest.raises(cfevents.ResponseTooLargeError):
+            await client.list_connectors()
+
+
+async def reset_within(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "1000", "CF-Ray": "8f-AMS"})
+    await response.prepare(request)
+    await response.write(b'{"result": [')
+    return await drop(request)
+
+
+async def stall_within(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Length": "1000", "CF-Ray": "8f-AMS"})
+    await response.prepare(request)
+    return await stall(request)
+
+
+CUT_GZIP = {"Content-Encoding": "gzip", "CF-Ray": "8f-AMS"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "name"),
+    [
+        (reset_within, "APIConnectionError"),
+        (stall_within, "APITimeoutError"),
+        (Reply(b"no gzip at all", headers=CUT_GZIP), "APIConnectionError"),
+        (Reply(b"x" * 2000, headers={"CF-Ray": "8f-AMS"}), "ResponseTooLargeError"),
+    ],
+)
+def test_body_that_is_not_whole_has_the_ray(fault: Any, name: str) -> None:
+    """An error of a body that was cut short has the CF-Ray of the headers that came before it."""
+    error, _, _ = ask(fault, retry=Retry(1), max_body_size=1000)
+    assert (type(error).__name__, error.ray_id) == (name, "8f-AMS")
+    assert "(CF-Ray 8f-AMS)" in str(error)
+
+
+@pytest.mark.parametrize("fault", [cut, Reply(b"x" * 2000)])
+async def test_ray_that_repeats_the_token_is_masked(fault: Any) -> None:
+    async def echoes(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "2000", "CF-Ray": f"x{TOKEN}"})
+        await response.prepare(request)
+        await response.write(b"x" * (2000 if isinstance(fault, Reply) else 9))
+        return await drop(request)
+
+    options: dict[str, Any] = {"max_body_size": 1000, "retry": Retry(1)}
+    async with ScriptedAPI(echoes) as api, Client(**api.client_options, **options) as client:
+        with pytest.raises(cfevents.APIError) as raised:
+            await client.list_connectors()
+    assert raised.value.ray_id == "x**********"
+
+
+@pytest.mark.parametrize("size", [8190, 8191, 20_000, 60_000])
+def test_long_headers_are_read(size: int) -> None:
+    """A header beyond aiohttp's own limit of 8,190 bytes does no harm."""
+    result, requests, _ = ask(Reply(CONNECTORS.body, headers={"Content-Security-Policy": "x" * size}))
+    assert ([connector.id for connector in result], requests) == (["c1"], 1)
+
+
+def test_header_beyond_any_limit_is_an_error_that_says_so() -> None:
+    """It is not repeated, and the header is not shown: it may repeat a credential."""
+    error, requests, _ = ask(Reply(CONNECTORS.body, headers={"X-Echo": TOKEN * 5000}))
+    assert (type(error), error.place, requests) == (cfevents.APIResponseError, "headers", 1)
+    assert "a header of the response is longer than 65,536 bytes" in str(error)
+
+
+async def test_every_member_of_a_gzip_body_is_read() -> None:
+    """A gzip body may have several members; aiohttp before 3.14.0 dropped all but the first."""
+    text = b'{"result": [{"id": "c1"}], "success": true}'
+    members = [gzip.compress(text[at : at + 9]) for at in range(0, len(text), 9)]
+    reply = Reply(b"".join(members), headers={"Content-Encoding": "gzip"})
+    async with ScriptedAPI(reply) as api, Client(**api.client_options, retry=Retry(1)) as client:
+        assert [connector.id for connector in await client.list_connectors()] == ["c1"]
+
+
+@pytest.mark.parametrize("report", [False, True])
+def test_repeats_are_reported_to_stamina_on_demand_alone(report: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """stamina's hooks are the process's, and with structlog they print on stdout: a library must not."""
+    reported: list[str] = []
+
+    def hook(details: stamina.instrumentation.RetryDetails) -> None:
+        reported.append(type(details.caused_by).__name__)
+        print("a repeat is scheduled")
+
+    stamina.instrumentation.set_on_retry_hooks([hook])
+    try:
+        ask(failure(500), failure(502), CONNECTORS, retry=Retry(report_to_stamina=report))
+    finally:
+        stamina.instrumentation.set_on_retry_hooks(None)
+    assert reported == ["InternalServerError"] * (2 if report else 0)
+    assert bool(capsys.readouterr().out) is report
