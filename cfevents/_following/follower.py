@@ -100,7 +100,8 @@ class Follower(Generic[T]):
 
         Raises:
             AuthenticationError: The API has not accepted the credentials for anything so far.
-            ConfigurationError: The client was closed.
+            PermissionDeniedError: Likewise: they are not known, or the permission is missing.
+            ConfigurationError: The client was closed, or the function that returns the API token never worked.
         """
         async with aclosing(self._polls()) as polls:
             async for _, batch in polls:

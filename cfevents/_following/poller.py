@@ -13,9 +13,11 @@ from cfevents._following.status import ConnectorStatus
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.fleet import FleetMembers
+from cfevents._protocol.responses import refuses_credentials
 
 _BUDGET_SHARE = 0.8  # part of the request budget that following may use
 _MIN_DISCOVERY_S = 60.0  # between two listings of the account's connectors
+_ENOUGH_REFUSALS = 3  # of connectors, before any answer: the permission is missing for all
 
 _log = logging.getLogger("cfevents")
 
@@ -39,6 +41,7 @@ class Poller:
         self._connection: Connection | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._was_answered = self._is_discovered = self._discovery_fails = False
+        self._refused = set[str]()  # connectors that were refused before any answer
 
     async def next(self) -> PollResult | None:
         """Return the next result, None after the last; or raise why nothing can be polled any more."""
@@ -112,14 +115,23 @@ class Poller:
             await asyncio.sleep(max(_MIN_DISCOVERY_S, interval))
 
     def _on_discovery_failed(self, error: errors.CfEventsError) -> None:
-        if isinstance(error, errors.ConfigurationError) or self._options.once or self._is_first_refusal(error):
+        if _is_final(error) or self._options.once or self._is_first_refusal(error):
             raise error
         if not self._discovery_fails:
             _log.warning("cannot list the connectors of the account, will retry: %s", error)
         self._discovery_fails = True
 
-    def _is_first_refusal(self, error: errors.CfEventsError) -> bool:
-        return isinstance(error, errors.AuthenticationError) and not self._was_answered
+    def _is_first_refusal(self, error: errors.CfEventsError, connector_id: str | None = None) -> bool:
+        """Return whether the API refuses these credentials, and never accepted them: it will not begin to."""
+        if self._was_answered or not isinstance(error, errors.APIStatusError):
+            return False
+        if refuses_credentials(error):
+            return True
+        if error.status != 403 or error.from_edge or self._options.once:
+            return False
+        # Without a code for the credentials, it may be the one connector that is refused.
+        self._refused |= {connector_id} if connector_id else set()
+        return connector_id is None or len(self._refused) >= min(_ENOUGH_REFUSALS, len(self.status))
 
     async def _work(self) -> None:
         while (due := await self._next_due()) is not None:
@@ -146,9 +158,9 @@ class Poller:
         poll = Poll(connect, self._options, self._marks[due.connector_id], due)
         try:
             await self._deliver(poll, due.connector_id, status)
-        except errors.ConfigurationError:
-            raise
         except errors.CfEventsError as error:
+            if _is_final(error):
+                raise
             self._on_poll_failed(due, status, error, answered=poll.pages > 0)
         else:
             status.on_success()
@@ -173,7 +185,8 @@ class Poller:
     def _on_poll_failed(
         self, due: DueConnector, status: ConnectorStatus, error: errors.CfEventsError, *, answered: bool
     ) -> None:
-        if self._is_first_refusal(error):
+        self._was_answered = self._was_answered or answered
+        if self._is_first_refusal(error, due.connector_id):
             # The window of the poll says nothing to the user.
             error.since = error.until = error.checkpoint = None
             raise error
@@ -181,8 +194,7 @@ class Poller:
         status.error = error
         if self._options.once:
             self.errors[due.connector_id] = error
-        is_transient = isinstance(error, errors.InternalServerError | errors.RateLimitError)
-        if isinstance(error, errors.APIStatusError) and not is_transient:
+        if _is_refusal(error):
             self._schedule.refused(due, now)
         else:
             self._schedule.failed(due, now, answered=answered or _is_answer(error))
@@ -194,6 +206,16 @@ class Poller:
 
 def _without_retries(get_connection: GetConnection) -> GetConnection:
     return lambda: get_connection().without_retries()
+
+
+def _is_final(error: errors.CfEventsError) -> bool:
+    return isinstance(error, errors.ConfigurationError) and not error.is_temporary
+
+
+def _is_refusal(error: errors.CfEventsError) -> bool:
+    """Return whether the API itself refuses the request, and not for a while only."""
+    for_a_while = isinstance(error, errors.InternalServerError | errors.RateLimitError)
+    return isinstance(error, errors.APIStatusError) and not for_a_while and not error.from_edge
 
 
 def _is_answer(error: errors.CfEventsError) -> bool:

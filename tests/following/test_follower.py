@@ -19,9 +19,10 @@ import pytest
 from aiohttp import web
 from support.arriving import BEGIN, DAY, Arriving, ArrivingAPI, dates_of_the_loop, late_history
 from support.clock import run_jumping
-from support.scripted import ScriptedAPI
+from support.scripted import Reply, ScriptedAPI
 
 from cfevents import (
+    APIStatusError,
     AuthenticationError,
     Checkpoint,
     CheckpointError,
@@ -61,6 +62,12 @@ def run(scenario: Scenario, events: dict[str, list[Arriving]], page_size: int = 
                 return await scenario(api, client)
 
     return run_jumping(main())
+
+
+def client_options(client: Client) -> dict[str, Any]:
+    """The options of another client of the same API."""
+    endpoints = client._endpoints
+    return {"base_url": endpoints.base_url, "account_id": endpoints.account_id}
 
 
 async def until(moment: float, follower: Follower[Any]) -> list[Any]:
@@ -954,3 +961,85 @@ def test_outage_is_logged_once_without_retries(caplog: pytest.LogCaptureFixture)
 
     run(scenario, {"a": []}, retry=Retry(attempts=1))
     assert sum("API unreachable" in record.getMessage() for record in caplog.records) == 1
+
+
+def coded(status: int, *codes: int) -> Reply:
+    errors = [{"code": code, "message": "no"} for code in codes]
+    return Reply({"result": None, "success": False, "errors": errors}, status)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "name"),
+    [
+        (coded(401, 10000), "AuthenticationError"),
+        (coded(403, 9109), "PermissionDeniedError"),
+        (coded(403, 10000), "PermissionDeniedError"),
+        (coded(403, 9103), "PermissionDeniedError"),
+        (coded(403, 1000), "PermissionDeniedError"),
+        (coded(400, 6003), "BadRequestError"),
+    ],
+)
+@pytest.mark.parametrize("whole", [False, True])
+def test_refused_credentials_end_what_never_had_an_answer(refusal: Reply, name: str, whole: bool) -> None:
+    """What the API answers wrong credentials ends following that never had another answer; later it is asked again."""
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda _: refusal
+        connectors = client.fleet() if whole else list(api.events)
+        with pytest.raises(APIStatusError) as raised:
+            await anext(aiter(client.follow_events(connectors, since=BEGIN)))
+        assert type(raised.value).__name__ == name
+        assert len(api.asked) <= 12  # of 50
+        assert _time.now() < BEGIN + 1
+        if not whole:
+            api.fails = lambda _: refusal if BEGIN + 100 < _time.now() < BEGIN + 700 else None
+            events = await until(BEGIN + 1800, client.follow_events([*api.events][:2], since=BEGIN, interval="2min"))
+            assert keys(events) == [("c0", BEGIN + 600, 0)]
+
+    run(scenario, {f"c{number}": [(BEGIN + 600, 0, BEGIN + 600)] * (number == 0) for number in range(50)})
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("body", [b"<html>", b"", b"error code: 1020", {"title": "Access denied", "error_code": 1020}])
+def test_refusal_of_the_edge_is_asked_again_in_a_minute(status: int, body: Any) -> None:
+    """An answer without envelope is none of the API's: it ends nothing, and is asked again as in an outage."""
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda _: Reply(body, status) if _time.now() < BEGIN + 630 else None
+        events = await until(BEGIN + 800, client.follow_events("a", since=BEGIN))
+        assert keys(events) == api.keys()
+        refused = [at for at, _ in api.asked if at < BEGIN + 630]
+        assert 10 <= len(refused) <= 11
+
+    run(scenario, {"a": [(BEGIN + 10, 0, BEGIN + 20)]})
+
+
+def test_failing_token_source_does_not_end_following(caplog: pytest.LogCaptureFixture) -> None:
+    """A function that returns the token, and fails for hours after it had worked, is called again."""
+
+    def token() -> str:
+        if BEGIN + 100 < _time.now() < BEGIN + 2000:
+            raise OSError("the file is being rewritten")
+        return "arg-token-33bb"
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        async with Client(**client_options(client) | {"api_token": token}) as rotating:
+            events = await until(BEGIN + 3000, rotating.follow_events(["a", "b"], since=BEGIN))
+            assert sorted(keys(events)) == api.keys()
+
+    arriving = [(BEGIN + i, 0, BEGIN + i) for i in range(0, 2500, 500)]
+    run(scenario, {"a": arriving, "b": arriving})
+    assert sum("API unreachable" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_token_source_that_never_worked_ends_following(whole: bool) -> None:
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        async with Client(**client_options(client) | {"api_token": lambda: ""}) as broken:
+            connectors = broken.fleet() if whole else ["a"]
+            with pytest.raises(ConfigurationError, match="returned no token"):
+                await until(BEGIN + 9000, broken.follow_events(connectors, since=BEGIN))
+        assert api.asked == []
+        assert _time.now() < BEGIN + 1
+
+    run(scenario, {"a": []})

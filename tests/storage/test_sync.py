@@ -14,9 +14,9 @@ import pytest
 from support.batches import batch, listed
 from support.tidy import client_tasks
 
-from cfevents import ArchiveError, Client, ConfigurationError, FleetError, _time
+from cfevents import APIStatusError, ArchiveError, Client, ConfigurationError, FleetError, _time
 from cfevents.storage import Archive, NDJSONFile, queries
-from cfevents.testing import Simulator
+from cfevents.testing import Simulator, faults
 
 BEGIN = int(time.time()) - 50_000
 
@@ -323,3 +323,17 @@ async def test_both_places_take_the_same_batches(archive: Archive, tmp_path: Pat
     async with NDJSONFile(tmp_path / "events.ndjson") as file:
         await file.write(these)
         assert await archive.append(these) == 1
+
+
+@pytest.mark.parametrize("reason", ["malformed", "unknown", "rolled"])
+@pytest.mark.parametrize("ids", [None, ["c1", "c2"]])
+async def test_sync_ends_where_the_token_never_worked(
+    simulator: Simulator, client: Client, archive: Archive, reason: Any, ids: list[str] | None
+) -> None:
+    """A wrong token ends a sync that would go on for ever."""
+    simulator.faults.add(faults.wrong_token(reason))
+    async with asyncio.timeout(5):
+        with pytest.raises(APIStatusError) as raised:
+            await archive.sync(client, ids, since=BEGIN, follow=True)
+    assert raised.value.status in {400, 403}
+    assert len(simulator.requests) <= 2

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 
 from cfevents import _time
-from support.scripted import Reply, failure, item, page, success
+from support.scripted import Reply, Step, failure, item, page, success
 
 BEGIN = 1_700_000_000
 DAY = 86_400
@@ -39,8 +39,8 @@ class ArrivingAPI:
             connector: sorted(arriving, key=lambda event: event[2]) for connector, arriving in events.items()
         }
         self.page_size = page_size
-        self.fails: Callable[[web.Request], int | None] = lambda _: None
-        """Says with which status a request fails."""
+        self.fails: Callable[[web.Request], int | Step | None] = lambda _: None
+        """Says with which status, or how, a request fails."""
         self.hangs: Callable[[web.Request], bool] = lambda _: False
         """Says whether a request is never answered."""
 
@@ -55,9 +55,9 @@ class ArrivingAPI:
         """When which connector was listed."""
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        if status := self.fails(request):
+        if fault := self.fails(request):
             self._note(request)
-            return await failure(status)(request)
+            return await (failure(fault) if isinstance(fault, int) else fault)(request)
         if self.hangs(request):
             self._note(request)
             await asyncio.sleep(10**6)
