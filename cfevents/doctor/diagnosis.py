@@ -5,13 +5,20 @@ from typing import Literal, TypeAlias
 import aiohttp
 
 from cfevents import errors
+from cfevents._protocol.responses import refuses_credentials
 from cfevents.doctor.findings import Answer
 
 Category: TypeAlias = Literal[
-    "name", "proxy", "tls", "connection", "timeout", "page", "redirect", "server", "answer", "credentials",
-    "permission", "not found", "blocked", "refused",
+    "name", "proxy", "tls", "connection", "timeout", "page", "redirect", "server", "edge", "path", "answer",
+    "credentials", "permission", "not found", "blocked", "refused",
 ]  # fmt: skip
-"""What the trouble is with. ``page``: a web page, or nothing at all, came in place of the API's JSON."""
+"""What the trouble is with.
+
+``page``: a web page, or nothing at all, came in place of the API's JSON. ``edge``: the edge in front of the API
+refuses, with a code of its own. ``path``: the API knows no such path.
+"""
+
+_UNKNOWN_PATH_CODE = 7003
 
 # By the error's class, or by that of a cause; any other error is trouble with the connection.
 _BY_ERROR: tuple[tuple[type[BaseException], Category], ...] = (
@@ -50,11 +57,22 @@ _TEXTS: dict[Category, tuple[str, str]] = {
         "a login page stands in between, or CLOUDFLARE_BASE_URL is wrong",
     ),
     "server": ("the API, or what stands in front of it, failed", "try again in some minutes; www.cloudflarestatus.com"),
+    "edge": (
+        "the edge in front of the API refuses the request, before the API sees it",
+        "it is no lack of permission: try from another network, and give the CF-Ray to the vendor's support",
+    ),
+    "path": (
+        "the API knows no such path",
+        "check CLOUDFLARE_BASE_URL, which ends with /client/v4 if it is set, and then CLOUDFLARE_ACCOUNT_ID",
+    ),
     "answer": ("the response is not of the documented shape", "report it, with the output of --json"),
-    "credentials": ("the credentials are not accepted", "make a new API token, and set CLOUDFLARE_API_TOKEN"),
+    "credentials": (
+        "the credentials are not accepted",
+        "make a new API token, and set CLOUDFLARE_API_TOKEN; or check email and key",
+    ),
     "permission": (
         "the permission is missing, or the credentials are not accepted",
-        "give the token the permission 'Magic WAN Read' on the account; check email and key where they are used",
+        "check that the token exists, and has the permission 'Magic WAN Read' on the account; or check email and key",
     ),
     "not found": (
         "the account, the connector or the event does not exist",
@@ -84,12 +102,10 @@ def diagnose(error: errors.CfEventsError, body: bytes | None, *, proxied: bool) 
 
 
 def _category(error: errors.CfEventsError, body: bytes | None) -> Category:
-    if isinstance(error, errors.APIStatusError) and 300 <= error.status < 400:
-        return "redirect"
-    # What stands in front of the API refuses and fails with pages of its own, which need no name.
-    from_api = not isinstance(error, errors.RateLimitError | errors.InternalServerError)
-    is_html = body is not None and body.lstrip()[:1] in {b"<", b""}
-    if isinstance(error, errors.APIStatusError | errors.APIResponseError) and from_api and is_html:
+    if isinstance(error, errors.APIStatusError) and (category := _refusal_category(error)) is not None:
+        return category
+    # What stands in front of the API responds with pages of its own, which need no name.
+    if isinstance(error, errors.APIResponseError) and body is not None and body.lstrip()[:1] in {b"<", b""}:
         return "page"
     cause: BaseException | None = error
     while cause is not None:
@@ -98,3 +114,17 @@ def _category(error: errors.CfEventsError, body: bytes | None) -> Category:
                 return category
         cause = cause.__cause__
     return "connection"
+
+
+def _refusal_category(error: errors.APIStatusError) -> Category | None:
+    """Return the category of a refusal that its class does not tell."""
+    codes = {message.code for message in error.errors}
+    if 300 <= error.status < 400:
+        return "redirect"
+    if isinstance(error, errors.RateLimitError | errors.InternalServerError):
+        return None
+    if error.from_edge:
+        return "edge" if codes else "page"
+    if _UNKNOWN_PATH_CODE in codes:
+        return "path"
+    return "credentials" if error.status == 400 and refuses_credentials(error) else None

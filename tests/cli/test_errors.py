@@ -1,6 +1,7 @@
 """How commands fail: what stderr says in how many lines, and the exit status."""
 
 import logging
+import re
 import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import pytest
 from click.testing import Result
 
 import cfevents
+from cfevents.testing import faults
 
 if TYPE_CHECKING:
     from cfevents.testing import Simulator
@@ -53,6 +55,24 @@ def test_wrong_token_names_the_permission(
     assert "'Magic WAN Read'" in one_line(result)
     assert "401" in result.stderr
     assert "env-token-77aa" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (faults.wrong_token("malformed"), "6111: Invalid format for Authorization header); check CLOUDFLARE_API_TOKEN"),
+        (faults.wrong_token("unknown"), "9109: Invalid access token; check that the token exists"),
+        (faults.status(403, "text"), "a proxy in front of the API: 1020; this is not the API's own answer"),
+        (faults.status(404, code=7003), "check CLOUDFLARE_BASE_URL, which ends with /client/v4"),
+        (faults.status(429, retry_after=600), "Retry-After: 600 s; wait 660 s before the next request"),
+    ],
+    ids=repr,
+)
+def test_refusal_blames_what_is_to_blame(account: "Simulator", invoke: Invoke, fault: faults.Fault, says: str) -> None:
+    account.faults.add(fault)
+    result = invoke("connectors")
+    assert result.exit_code == 1
+    assert says in re.sub(r" \(CF-Ray [^)]*\)", "", one_line(result))
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,17 @@ def page(content: str, status: int = 200) -> faults.Fault:
         (faults.status(401), "credentials", "credentials"),
         (faults.status(403), "permission", "permission"),
         (faults.status(404), "account", "not found"),
+        (faults.wrong_token("malformed"), "credentials", "credentials"),
+        (faults.wrong_token("unknown"), "permission", "permission"),
+        (faults.wrong_token("rolled"), "permission", "permission"),
+        (faults.status(400, code=6003), "credentials", "credentials"),
+        (faults.status(404, code=7003), "connection", "path"),
+        (faults.status(400, code=7003), "connection", "path"),
+        (faults.status(403, "text"), "connection", "edge"),
+        (faults.status(403, "problem"), "connection", "edge"),
+        (faults.status(401, "problem"), "connection", "edge"),
+        (faults.status(403, "html"), "connection", "page"),
+        (faults.status(502, "problem"), "connection", "server"),
     ],
     ids=str,
 )
@@ -180,6 +191,29 @@ async def test_block_is_reported_and_not_prolonged(retry_after: int | None) -> N
     assert report["credentials"].verdict == "unknown"
     waits = math.ceil((retry_after or 0) * 1.1)
     assert (f"for {waits} s from now" in report["budget"].found) is bool(retry_after)
+
+
+async def test_base_url_without_its_path_is_blamed() -> None:
+    """A base URL that lacks /client/v4 is answered with a 7003, which blames no id."""
+    async with Simulator(events=EVENTS) as simulator:
+        options: dict[str, Any] = {
+            **simulator.client_options,
+            "base_url": simulator.base_url.removesuffix("/client/v4"),
+        }
+        async with Client(**options) as client:
+            report = await examine(client)
+    assert failed_line(report) == ("connection", "path", 1)
+    assert "CLOUDFLARE_BASE_URL, which ends with /client/v4" in str(report["connection"].advice)
+
+
+async def test_malformed_token_is_blamed_and_no_id() -> None:
+    async with Simulator(events=EVENTS) as simulator:
+        simulator.faults.add(faults.wrong_token())
+        async with Client(**simulator.client_options) as client:
+            check = (await examine(client))["credentials"]
+    assert "6111: Invalid format for Authorization header" in check.found
+    assert "CLOUDFLARE_API_TOKEN" in str(check.advice)
+    assert "ACCOUNT_ID" not in str(check.advice)
 
 
 async def test_wrong_token_key_and_account_are_told_apart() -> None:

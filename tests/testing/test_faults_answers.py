@@ -32,8 +32,39 @@ async def test_an_envelope_has_the_code_that_is_wanted() -> None:
     assert heard.document["errors"] == [{"code": 971, "message": "slower"}]
 
 
+@pytest.mark.parametrize(("number", "code"), [(403, 1020), (429, 1015), (502, 502), (530, 530)])
+async def test_edge_answers_by_a_document_or_a_line(number: int, code: int) -> None:
+    """The edge's own errors are RFC 9457 documents, or one line of text."""
+    _, heard = await struck(faults.status(number, "problem", retry_after=30, message="Simulated"))
+    document = heard.document
+    assert (heard.status, heard.headers["retry-after"]) == (number, "30")
+    assert (document["status"], document["error_code"], document["retry_after"]) == (number, code, 30)
+    assert (document["title"], document["retryable"]) == (f"Error {code}: Simulated", True)
+    assert not {"success", "errors", "result"} & document.keys()
+    _, heard = await struck(faults.status(number, "text"))
+    assert (heard.status, heard.body) == (number, b"error code: %d" % code)
+    _, heard = await struck(faults.status(number, "problem", code=1004))
+    assert (heard.document["error_code"], heard.document["retryable"]) == (1004, False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "code", "chain"),
+    [("malformed", 400, 6003, [6111]), ("unknown", 403, 9109, []), ("rolled", 403, 10000, [])],
+)
+async def test_wrong_token_is_refused_as_the_api_does(reason: Any, status: int, code: int, chain: list[int]) -> None:
+    _, heard = await struck(faults.wrong_token(reason))
+    (error,) = heard.document["errors"]
+    assert (heard.status, error["code"], heard.document["success"]) == (status, code, False)
+    assert [reason["code"] for reason in error.get("error_chain", [])] == chain
+
+
+def test_reason_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="reason must be one of 'malformed', 'unknown', 'rolled', not 'old'"):
+        faults.wrong_token("old")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 def test_a_filling_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="body must be one of 'envelope', 'html', 'nothing', not 'xml'"):
+    with pytest.raises(ValueError, match=r"body must be one of 'envelope', .*'text', not 'xml'"):
         faults.status(500, "xml")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

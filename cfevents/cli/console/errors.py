@@ -25,7 +25,7 @@ _DEBUG = "cfevents.debug"
 _ADVICE_BY_ERROR = {
     "ConfigurationError": "to try it without an account, add --simulate",
     "AuthenticationError": "check CLOUDFLARE_API_TOKEN; the token needs the permission 'Magic WAN Read' on the account",
-    "PermissionDeniedError": "the token needs the permission 'Magic WAN Read' on the account",
+    "PermissionDeniedError": "check that the token exists; it needs the permission 'Magic WAN Read' on the account",
     "NotFoundError": "check the ids ('cfevents connectors' lists the connectors) and CLOUDFLARE_ACCOUNT_ID",
     "APIConnectionError": "check the network, and CLOUDFLARE_BASE_URL if it is set",
     "ResponseTooLargeError": "try a smaller --page-size",
@@ -166,6 +166,10 @@ def _time_text(seconds: int) -> str:
 def _advice(error: "CfEventsError") -> str:
     if getattr(error, "extra", None):  # the message is the advice
         return ""
+    if isinstance(error, cfevents.APIStatusError) and error.from_edge and error.status < 500:
+        return "this is not the API's own answer: check the network, a proxy, and CLOUDFLARE_BASE_URL if it is set"
+    if isinstance(error, cfevents.APIStatusError) and any(message.code == 7003 for message in error.errors):
+        return "check CLOUDFLARE_BASE_URL, which ends with /client/v4 if it is set, and CLOUDFLARE_ACCOUNT_ID"
     if isinstance(error, cfevents.RateLimitError):
         return f"wait {error.resume_after or 360} s before the next request"
     names = (cls.__name__ for cls in type(error).__mro__)

@@ -20,6 +20,7 @@ from cfevents.testing.faults.answers import (
     redirect,
     result,
     status,
+    wrong_token,
 )
 from cfevents.testing.faults.paging import cursor_cycle, expired_cursor, long_cursor, overlap
 from cfevents.testing.faults.rules import Exchange, Fault, Faults
@@ -43,5 +44,5 @@ __all__ = [
     "ABSENT", "Exchange", "Fault", "Faults", "body", "byte_order_mark", "chunks_cut", "cursor_cycle",
     "duplicate_key", "empty_body", "envelope", "expired_cursor", "gzip_bomb", "gzip_corrupt", "gzip_cut", "hang_up",
     "headers", "huge", "invalid_utf8", "lone_surrogate", "long_cursor", "nested", "number", "overlap", "redirect",
-    "reset", "result", "short_body", "stall", "status", "trickle", "wrong_charset",
+    "reset", "result", "short_body", "stall", "status", "trickle", "wrong_charset", "wrong_token",
 ]  # fmt: skip

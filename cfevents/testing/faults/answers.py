@@ -24,9 +24,19 @@ _PLACEHOLDER = "\N{REPLACEMENT CHARACTER}the number\N{REPLACEMENT CHARACTER}"
 _HTML = b"<!DOCTYPE html>\n<html><head><title>%d</title></head><body><h1>Error %d</h1></body></html>\n"
 
 
+_WRONG_TOKENS: dict[str, tuple[Refusal, list[dict[str, Any]]]] = {
+    "malformed": (
+        Refusal(400, 6003, "Invalid request headers"),
+        [{"code": 6111, "message": "Invalid format for Authorization header"}],
+    ),
+    "unknown": (Refusal(403, 9109, "Invalid access token"), []),
+    "rolled": (Refusal(403, 10000, "Authentication error"), []),
+}
+
+
 def status(
     number: int,
-    body: Literal["envelope", "html", "nothing"] = "envelope",
+    body: Literal["envelope", "html", "nothing", "problem", "text"] = "envelope",
     *,
     retry_after: str | float | None = None,
     code: int | None = None,
@@ -37,20 +47,24 @@ def status(
 
     Args:
         number: The HTTP status.
-        body: An envelope with an error, a web page as the edge sends it, or nothing.
+        body: An envelope with an error, or what the edge in front of the API sends in its place: a web page, nothing,
+            an RFC 9457 document (`"problem"`), or one line (`"text"`: `error code: 1020`).
         retry_after: The `Retry-After` header: seconds, a date, or any text; None leaves it out.
-        code: The envelope's code; None is 10100 for a 429, else 1000.
-        message: The envelope's text.
+        code: The code; None is 10100 for a 429, else 1000, and of the edge 1015, 1020 for a 403, else the status.
+        message: The text of the envelope or the document.
         changes: Other headers; None leaves one out.
 
     Raises:
         ValueError: There is no such body.
     """
-    code = code if code is not None else 10100 if number == 429 else 1000
+    refusal = Refusal(number, code if code is not None else 10100 if number == 429 else 1000, message)
+    edge_code = code if code is not None else {429: 1015, 403: 1020}.get(number, number)
     bodies: dict[str, tuple[str | None, bytes]] = {
-        "envelope": ("application/json", json.dumps(Refusal(number, code, message).envelope()).encode()),
+        "envelope": ("application/json", json.dumps(refusal.envelope()).encode()),
         "html": ("text/html; charset=utf-8", _HTML % (number, number)),
         "nothing": (None, b""),
+        "problem": ("application/json", json.dumps(_problem(number, edge_code, message, retry_after)).encode()),
+        "text": ("text/plain; charset=UTF-8", b"error code: %d" % edge_code),
     }
     if body not in bodies:
         raise ValueError(f"body must be one of {', '.join(map(repr, bodies))}, not {body!r}")
@@ -64,6 +78,47 @@ def status(
     arguments = [str(number)] + [repr(body)] * (body != "envelope")
     arguments += [] if retry_after is None else [f"retry_after={retry_after!r}"]
     return Fault(f"status({', '.join(arguments)})", strike)
+
+
+def _problem(number: int, code: int, message: str, retry_after: object) -> dict[str, Any]:
+    """Return an error of the edge as an RFC 9457 document."""
+    retry = {"retry_after": retry_after} if isinstance(retry_after, int) else {}
+    return {
+        "type": f"https://developers.cloudflare.com/support/troubleshooting/http-status-codes/error-{code}/",
+        "title": f"Error {code}: {message}",
+        "status": number,
+        "detail": f"{message} in detail",
+        "error_code": code,
+        "error_name": "simulated",
+        "retryable": bool(retry),
+        **retry,
+        "ray_id": "0000000000000000-SIM",
+        "cloudflare_error": True,
+    }
+
+
+def wrong_token(reason: Literal["malformed", "unknown", "rolled"] = "malformed") -> Fault:
+    """Refuse every request as the API refuses a wrong token: seldom with a 401.
+
+    Args:
+        reason: `"malformed"`: 400 with the code 6003, whose `error_chain` has the reason. `"unknown"`: 403 with 9109.
+            `"rolled"`: 403 with 10000.
+
+    Raises:
+        ValueError: There is no such reason.
+    """
+    if reason not in _WRONG_TOKENS:
+        raise ValueError(f"reason must be one of {', '.join(map(repr, _WRONG_TOKENS))}, not {reason!r}")
+    refusal, chain = _WRONG_TOKENS[reason]
+
+    def strike(exchange: Exchange) -> None:
+        exchange.status, exchange.document = refusal.status, refusal.envelope()
+        if chain:
+            document = exchange.document
+            document["errors"][0]["error_chain"] = chain
+            exchange.document = document
+
+    return Fault(f"wrong_token({reason!r})", strike)
 
 
 @fault
