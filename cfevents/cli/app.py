@@ -177,6 +177,7 @@ def fill_archive(**options: Any) -> None:
 @connectors_options
 @window_options
 @click.option("--details", is_flag=True, help="Name tunnel, bundle or version; one request per payload.")
+@click.option("--interrupts", is_flag=True, help="Ask who ordered a restart; one request per connector with one.")
 @click.option(
     "--fail-on",
     type=click.Choice(("info", "warning", "error", "critical")),
@@ -187,8 +188,9 @@ def report_events(**options: Any) -> None:
     """Report what failed, got stuck, crashed or was offline, the worst first.
 
     The report reads all kinds of events in the window. With --details, it also reads the payloads that name the tunnel,
-    bundle or version of a finding; those of an archive are always read. If some connectors cannot be read, the findings
-    of the others are printed, and the exit status is 1.
+    bundle or version of a finding; those of an archive are always read. With --interrupts, it also asks which restarts
+    and silences were ordered. If some connectors cannot be read, the findings of the others are printed, and the exit
+    status is 1.
     """
     _run_command("report", "report_events", options)
 

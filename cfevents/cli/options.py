@@ -38,6 +38,7 @@ class CommandOptions(NamedTuple):
     output: str | None = None
     format_: str | None = None
     restart: bool = False
+    interrupts: bool = False
     fail_on: Any = None
     as_json: bool = False
     port: int = 0

@@ -12,9 +12,6 @@ from cfevents._model.api import EventId, Interrupt, InterruptOperation
 from cfevents.operations.limits import Limits
 from cfevents.operations.runs import Run
 
-EXPLAINABLE_FINDINGS = frozenset({"unclean_restart", "restart_loop", "downtime", "silence"})
-"""The findings that an order may explain."""
-
 
 class Order(NamedTuple):
     """An order that the connector has executed."""

@@ -348,7 +348,14 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     yield _finding("silence", severity, [silence], message, moments=[silence.started_at], **details)
 
 
+_EXPLAINABLE = {"unclean_restart", "restart_loop", "downtime", "silence"}
 _SILENCES = {"silence", "device_gap", "downtime"}
+
+
+def explainable_connectors(findings: Iterable[Finding]) -> list[str]:
+    """Return the connectors with findings that an order may explain, each once."""
+    names = (finding.connector_id for finding in findings if finding.kind in _EXPLAINABLE)
+    return list(dict.fromkeys(name for name in names if name is not None))
 
 
 def explain_silences(findings: Iterable[Finding], orders: Orders, until: datetime) -> Iterator[Finding]:

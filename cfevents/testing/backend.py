@@ -110,7 +110,8 @@ class Backend:
         interrupts: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     ) -> None:
         """Serve a store's events, and those that the history collects later."""
-        self._settings, self._store, self._history, self._interrupts = settings, store, history, interrupts or {}
+        self._settings, self._store, self._history = settings, store, history
+        self._interrupts = {} if interrupts is None else interrupts
         self._connectors = None if connectors is None else [dict(connector) for connector in connectors]
         # Pages of a long listing do not sort it again.
         self._sorted_events = lru_cache(maxsize=16)(self._sort_events)

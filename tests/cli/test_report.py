@@ -80,7 +80,7 @@ def test_table_has_the_worst_finding_first_and_a_summary(troubled: Simulator, in
     assert table[2].endswith(f"{CONNECTOR}  failed_upgrade: upgrade failed after 1min 10s")
     assert table[3] == "4 events of 2 connectors, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 2 findings"
     assert table[4:] == [
-        "--details adds which tunnel, bundle or version (3 more requests)",
+        "--details adds which tunnel, bundle or version, and for how long (3 more requests)",
         "events of rekey_reset 1767225695.0:",
         "  cfevents list site-2 --since 2026-01-01T00:01:34Z --until 2026-01-01T00:01:36Z",
     ]
@@ -123,6 +123,69 @@ def test_lengths_of_time_are_seconds(account: Simulator, invoke: Invoke) -> None
     account.add("site-3", event(0, "Init"), event(600, "Reconcile"), event(700, "Init"))
     (crash,) = findings(invoke("report", "site-3", *WINDOW))
     assert crash["details"] == {"downtime": 100.0}
+
+
+def order(operation: str, at: int) -> dict[str, Any]:
+    times = [format_iso(datetime.fromtimestamp(BEGIN + seconds, UTC)) for seconds in (at - 10, at)]
+    return {operation: {"purge": False}, "submitted_at": times[0], "triggered_at": times[1]}
+
+
+@pytest.fixture
+def rebooted(account: Simulator) -> Simulator:
+    """Connectors that started again without a stop, by order and not, and one that stays shut down."""
+    restart = event(60, "Reconcile"), event(700, "Init")
+    account.add("ordered", *restart)
+    account.add("crashed", *restart)
+    account.add("off", *(event(60 * at, "Reconcile") for at in range(60)))
+    account.interrupts |= {
+        "ordered": [order("reboot", 620)],
+        "off": [order("shutdown", 3600)],
+        "site-1": [order("reboot", 60)],
+    }
+    return account
+
+
+ALL_OF_THEM = ("ordered", "crashed", "off", "site-1", *WINDOW[:2], "--until", "2026-01-01T02:00:00Z")
+
+
+def test_interrupts_are_asked_of_those_with_such_a_finding(rebooted: Simulator, invoke: Invoke) -> None:
+    """What was ordered is asked of the connectors alone that it may explain, by one request each."""
+    result = {item["connector_id"]: item for item in findings(invoke("report", *ALL_OF_THEM, "--interrupts"))}
+    assert [result[name]["kind"] for name in ("ordered", "crashed", "off")] == [
+        "ordered_reboot", "unclean_restart", "ordered_shutdown",
+    ]  # fmt: skip
+    assert [result[name]["severity"] for name in ("ordered", "crashed", "off")] == ["info", "warning", "info"]
+    assert result["ordered"]["details"] == {
+        "operation": "reboot",
+        "submitted_at": "2026-01-01T00:10:10Z",
+        "triggered_at": "2026-01-01T00:10:20Z",
+        "purge": False,
+        "downtime": 640.0,
+    }
+    assert result["crashed"]["message"].endswith("a crash or a power cut, not ordered")
+    asked = [request.path.split("/")[-2] for request in rebooted.requests if request.path.endswith("/interrupts")]
+    assert sorted(asked) == ["crashed", "off", "ordered"]
+
+
+def test_no_interrupts_are_asked_for_unless_wanted(rebooted: Simulator, invoke: Invoke) -> None:
+    lines = invoke("report", *ALL_OF_THEM, "--format", "table").stdout.splitlines()
+    assert not any(request.path.endswith("/interrupts") for request in rebooted.requests)
+    assert "--interrupts tells what somebody ordered (3 more requests)" in lines
+    assert "--interrupts" not in invoke("report", *ALL_OF_THEM, "--interrupts", "--format", "table").stdout
+    rebooted.requests.clear()
+    invoke("report", "site-1", *WINDOW[:2], "--until", "2026-01-01T02:00:00Z", "--interrupts")
+    assert not any(request.path.endswith("/interrupts") for request in rebooted.requests)
+
+
+def test_failed_interrupts_come_after_the_findings(rebooted: Simulator, invoke: Invoke) -> None:
+    """Where the interrupts cannot be read, it stays open whether somebody ordered a restart."""
+    rebooted.faults.add(faults.status(404), path="/ordered/interrupts")
+    result = invoke("report", *ALL_OF_THEM, "--interrupts")
+    messages = {item["connector_id"]: item["message"] for item in map(json.loads, result.stdout.splitlines())}
+    assert messages["ordered"].endswith("a crash, a power cut or an ordered restart")
+    assert messages["crashed"].endswith("a crash or a power cut, not ordered")
+    assert result.exit_code == 1
+    assert "ordered: " in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -241,6 +304,7 @@ def test_an_archive_without_events_says_how_it_is_filled(account: Simulator, inv
         (("site-1", "--all"), "exclude each other"),
         (("site-1", "--fail-on", "fatal"), "'critical'"),
         (("site-1", "--since", "yesterday"), "since='yesterday' is not a time"),
+        (("site-1", "--archive", __file__, "--interrupts"), "--interrupts asks the API: leave out --archive"),
         (("..",), "connector_ids"),
     ],
 )

@@ -13,17 +13,19 @@ from typing import Any, NamedTuple
 import click
 from attrs import evolve
 
-from cfevents import CfEventsError, Client, Connector, Fleet, FleetError, FleetEvent
+from cfevents import CfEventsError, Client, Connector, Fleet, FleetError, FleetEvent, Interrupt
+from cfevents._html import counted
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import id_list, note_extents
 from cfevents.cli.console.errors import Failure, arguments_checked, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
-from cfevents.cli.options import CommandOptions
+from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
 from cfevents.operations import Finding, Journal, Limits, Report, report
 from cfevents.operations.report import kinds_with_details
+from cfevents.operations.rules import explainable_connectors
 from cfevents.storage import Archive
 
 _FINDINGS_STATUS = 3
@@ -36,14 +38,16 @@ _PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
 class _Reported(NamedTuple):
     report: Report
     errors: dict[str, CfEventsError]  # of the connectors that could not be read
-    unread_payloads: int = 0  # those that would add to the findings
     missing: str = ""  # the message about connectors that an archive lacks
     notes: Sequence[str] = ()  # on what else it lacks
+    hints: Sequence[str] = ()  # at options that would add to the findings
 
 
 async def report_events(options: CommandOptions) -> None:
     """Print the findings; the status is 3 if one is as severe as ``--fail-on``."""
     options = check_options(options)
+    if options.interrupts and options.archive is not None:
+        raise usage_error("--interrupts asks the API: leave out --archive.")
     with arguments_checked():
         # One window for all connectors and for the report.
         window = TimeWindow.of(options.since, options.until)
@@ -84,19 +88,20 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
     with arguments_checked():
         fleet = client.fleet(chosen if isinstance(chosen, list) else None, on_error="collect")
     journal = await Journal.read(fleet.list_events(since=window.since, until=window.until))
-    errors = dict(fleet.errors)
+    errors, more_errors = dict(fleet.errors), dict[str, CfEventsError]()
     # This machine's clock may be wrong.
     present = max(now() - client._get_connection().clock.ahead, journal.latest_collected_ts() or 0)
     connectors, notes = await _asked_connectors(client, fleet, journal, window, present)
     judge = partial(_report, journal, window, present, connectors, unread=errors)
-    first = judge()
-    kinds_by_connector = kinds_with_details(first.findings)
-    if not options.details:
-        records = ((name, record) for name, records in journal.connectors() for record in records)
-        unread = sum(record.kind in kinds_by_connector.get(name or "", ()) for name, record in records)
-        return _Reported(first, errors, unread, notes=notes)
-    payload_errors = await _read_payloads(client, journal, window, kinds_by_connector)
-    return _Reported(judge(), errors | payload_errors, notes=notes)
+    result = judge()
+    if options.interrupts:
+        judge = partial(judge, interrupts=await _read_interrupts(client, result, more_errors))
+        result = judge()
+    hints = _hints(result, journal, options)
+    if options.details:
+        await _read_payloads(client, journal, window, kinds_with_details(result.findings), more_errors)
+        result = judge()
+    return _Reported(result, errors | more_errors, notes=notes, hints=hints)
 
 
 async def _asked_connectors(
@@ -112,10 +117,37 @@ async def _asked_connectors(
     return _with_heartbeats(asked, listed, journal, window), _note_unlisted(asked, listed, journal)
 
 
+def _hints(result: Report, journal: Journal, options: CommandOptions) -> list[str]:
+    """Return what the options that were left out would add to the findings, and how many requests that takes."""
+    kinds, hints = kinds_with_details(result.findings), list[str]()
+    records = ((name, record) for name, records in journal.connectors() for record in records)
+    payloads = 0 if options.details else sum(record.kind in kinds.get(name or "", ()) for name, record in records)
+    if payloads:
+        hints.append(f"--details adds which tunnel, bundle or version, and for how long ({payloads} more requests)")
+    if connectors := [] if options.interrupts else explainable_connectors(result.findings):
+        hints.append(f"--interrupts tells what somebody ordered ({counted(len(connectors), 'more request')})")
+    return hints
+
+
+async def _read_interrupts(
+    client: Client, result: Report, errors: dict[str, CfEventsError]
+) -> dict[str, list[Interrupt]]:
+    interrupts = {}
+    for connector_id in explainable_connectors(result.findings):
+        try:
+            interrupts[connector_id] = await client.list_interrupts(connector_id)
+        except CfEventsError as error:
+            errors[connector_id] = error
+    return interrupts
+
+
 async def _read_payloads(
-    client: Client, journal: Journal, window: TimeWindow, kinds_by_connector: Mapping[str, tuple[str, ...]]
-) -> dict[str, CfEventsError]:
-    errors = {}
+    client: Client,
+    journal: Journal,
+    window: TimeWindow,
+    kinds_by_connector: Mapping[str, tuple[str, ...]],
+    errors: dict[str, CfEventsError],
+) -> None:
     for connector_id, kinds in kinds_by_connector.items():
         stream = client.list_events(connector_id, since=window.since, until=window.until, kind=kinds)
         try:
@@ -123,7 +155,6 @@ async def _read_payloads(
             journal.update([FleetEvent(connector_id, detail) async for detail in stream.details()])
         except CfEventsError as error:
             errors[connector_id] = error
-    return errors
 
 
 def _is_any_quiet(asked: Sequence[str], journal: Journal, window: TimeWindow, present: float) -> bool:
@@ -161,11 +192,12 @@ def _report(
     window: TimeWindow,
     known_until: float,
     connectors: Sequence[str | Connector],
+    interrupts: Mapping[str, Iterable[Interrupt]] | None = None,
     *,
     unread: Collection[str],
 ) -> Report:
     """Report on the connectors that were read whole: the end of a listing that failed would look like silence."""
-    whole = report(journal, connectors=connectors, known_until=known_until, **window._asdict())
+    whole = report(journal, connectors=connectors, known_until=known_until, interrupts=interrupts, **window._asdict())
     return evolve(
         whole,
         connectors=tuple(connector for connector in whole.connectors if connector.connector_id not in unread),
@@ -179,9 +211,7 @@ def _print(result: _Reported, options: CommandOptions) -> None:
     if findings:
         writer(_findings(zone), options.format_)(findings)
     if options.format_ == "table" or (options.format_ is None and is_terminal(sys.stdout)):
-        lines = [summary, *result.notes]
-        if result.unread_payloads:
-            lines.append(f"--details adds which tunnel, bundle or version ({result.unread_payloads} more requests)")
+        lines = [summary, *result.notes, *result.hints]
         filled = [textwrap.fill(line, terminal_width(), break_on_hyphens=False) for line in lines]
         write_stdout("".join(f"{line}\n" for line in [*filled, *_list_command(findings, options)]))
         return
