@@ -96,10 +96,12 @@ def validate_text(name: str, value: str) -> str:
 def validate_path_segment(name: str, value: str) -> str:
     """Return an id that is exactly one path segment."""
     if isinstance(value, str) and (not value or value != value.strip()):
-        raise ValueError(f"{name}={value!r} is empty or has white space around it: write the id alone")
+        raise ValueError(f"{name}={short_repr(value)} is empty or has white space around it: write the id alone")
     value = validate_text(name, value)
     if value in {".", ".."} or "/" in value or "\\" in value:
-        raise ValueError(f"{name}={value!r} is not one segment of a path: write the id alone, without slashes")
+        raise ValueError(
+            f"{name}={short_repr(value)} is not one segment of a path: write the id alone, without slashes"
+        )
     return value
 
 

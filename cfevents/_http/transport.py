@@ -7,7 +7,7 @@ import netrc
 import os
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NoReturn, Self
 from urllib.request import getproxies, proxy_bypass
@@ -36,6 +36,7 @@ from cfevents.errors import (
 
 _HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
 _USED_HEADERS = ("CF-Ray", "Date", "Ratelimit", "Ratelimit-Policy", "Retry-After")
+_PUBLIC_HEADERS = {"accept", "accept-encoding", "accept-language", "connection", "content-type", "host", "user-agent"}
 _CREDENTIAL_HEADERS = {"authorization", "x-auth-email", "x-auth-key"}
 _MAX_HEADER_BYTES = 65_536  # of one header of a response; aiohttp's own limit is 8,190
 
@@ -104,6 +105,8 @@ class Transport:
             # Our own session sends the headers by itself; with the caller's each request has to bring them.
             self._proxy, self._headers = {}, headers
             self._session = _validate_open_session(options.session, base_url)
+        proxy_headers: dict[str, str] = self._proxy.get("proxy_headers", {})
+        self._session_secrets = (*proxy_headers.values(), *_secrets_of_session(options.session))
 
     async def close(self) -> None:
         """Close the session, unless it is the caller's."""
@@ -135,8 +138,7 @@ class Transport:
 
     async def _send(self, request: Request[Any]) -> Response:
         credentials = await self._credentials.headers()
-        proxy_headers: dict[str, str] = self._proxy.get("proxy_headers", {})
-        remember((*credentials.values(), *self._options.headers.values(), *proxy_headers.values()))
+        remember((*credentials.values(), *self._options.headers.values(), *self._session_secrets))
         async with self._session.get(
             request.url,
             headers=self._headers | credentials,
@@ -206,6 +208,26 @@ def _validate_open_session(session: aiohttp.ClientSession, base_url: URL) -> aio
     return session
 
 
+def _secrets_of_session(session: aiohttp.ClientSession | None) -> Iterator[str]:
+    """Yield what a caller's session sends with each request, as far as it may be secret."""
+    if session is None:
+        return
+    yield from _secrets_in(session.headers)
+    proxy, auth = URL(session._default_proxy or ""), session._default_proxy_auth
+    if proxy.user is not None:
+        yield _basic(proxy.user, proxy.password or "")
+    if auth is not None:
+        yield _basic(auth.login, auth.password)
+
+
+def _secrets_in(headers: Mapping[str, str]) -> Iterator[str]:
+    return (Secret(value) for name, value in headers.items() if name.lower() not in _PUBLIC_HEADERS)
+
+
+def _basic(user: str, password: str) -> Secret:
+    return Secret(f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}")
+
+
 def _netrc_has(host: str) -> bool:
     with suppress(OSError, netrc.NetrcParseError):
         return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
@@ -245,8 +267,7 @@ def _split_proxy(text: Secret) -> dict[str, Any] | None:
     if proxy.user is None:
         return {"proxy": plain}
     # In a header of its own: aiohttp's errors show the proxy's URL.
-    pair = base64.b64encode(f"{proxy.user}:{password}".encode()).decode()
-    return {"proxy": plain, "proxy_headers": {"Proxy-Authorization": Secret(f"Basic {pair}")}}
+    return {"proxy": plain, "proxy_headers": {"Proxy-Authorization": _basic(proxy.user, password)}}
 
 
 def _log_request(request: Request[Any], began: float, outcome: Response | BaseException) -> None:
@@ -264,6 +285,8 @@ def _log_request(request: Request[Any], began: float, outcome: Response | BaseEx
 
 def _raise_translated(error: BaseException, ray_id: str | None = None) -> NoReturn:
     """Raise aiohttp's errors as ours, with the CF-Ray of a response that began; raise anything else as it is."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        _forget_request(error)
     # Not the repr: that of a ClientResponseError shows the request's headers.
     text = str(hide_in(error))
     match error:
@@ -291,6 +314,17 @@ def _raise_translated(error: BaseException, ray_id: str | None = None) -> NoRetu
 
 def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
     return error is not None and (isinstance(error, kind) or _is_caused_by(error.__cause__, kind))
+
+
+def _forget_request(error: aiohttp.ClientResponseError) -> None:
+    """Drop the request's headers from an error, and the password of a proxy's URL."""
+    info = error.request_info
+    remember(_secrets_in(info.headers))
+    headers = info.headers.copy()
+    headers.clear()
+    urls = URL(hide(str(info.url))), URL(hide(str(info.real_url)))
+    error.request_info = aiohttp.RequestInfo(urls[0], info.method, type(info.headers)(headers), urls[1])
+    error.args = (error.request_info, error.history)
 
 
 def _warn_unclosed(account_id: str, session: aiohttp.ClientSession | None) -> None:

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from cfevents._model.api import SUMMARY_FIELDS, EventMetadata, RecordedEvent, summary_fields
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._public import set_module
+from cfevents._secrets import hide
 from cfevents.errors import CodedMessage
 from cfevents.events import PAYLOAD_FIELDS
 
@@ -88,7 +89,7 @@ class Page:
         from cfevents._html import rows_of  # noqa: PLC0415 - for notebooks only
 
         is_last = self.checkpoint is not None and self.checkpoint.finished
-        after = f", next cursor {self.cursor}" if self.cursor else ", the last" if is_last else ""
+        after = f", next cursor {hide(self.cursor)}" if self.cursor else ", the last" if is_last else ""
         rows = [list(summary_fields(event).values()) for event in self.items]
         return rows_of(f"Page of {len(rows):,} events{after}", SUMMARY_FIELDS, rows)
 

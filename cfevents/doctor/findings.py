@@ -14,7 +14,7 @@ from cfevents._http.connection import Usage
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent, event_key
 from cfevents._protocol.responses import Response
 from cfevents._public import set_module
-from cfevents._secrets import quoted_pattern
+from cfevents._secrets import clean, quoted_pattern
 from cfevents._time import TimeWindow
 from cfevents._version import __version__
 
@@ -160,7 +160,7 @@ class CheckSpec(NamedTuple):
             result = self.question(findings) or Answer("unknown", findings.why_not)
         names = ("trouble",) if self.step else self.values
         values = dict.fromkeys(names) | result.values
-        return Check(self.name, result.verdict, result.found, result.advice, values)
+        return Check(self.name, result.verdict, clean(result.found), result.advice, values)
 
 
 @set_module("cfevents.doctor")

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 import rich.pretty
 from support.scripted import TOKEN, Reply, ScriptedAPI, failure, item, page, success
@@ -263,6 +264,26 @@ async def test_proxy_that_repeats_its_credentials_is_masked(
                 await client.list_connectors()
     assert_nothing_shows(raised.value)
     assert text not in f"{raised.value}{raised.value.__cause__!r}{''.join(traceback.format_exception(raised.value))}"
+
+
+@pytest.mark.parametrize("how", ["url", "auth", "header"])
+async def test_session_of_the_caller_shows_no_password(how: str) -> None:
+    """What a caller's session sends to its proxy or a gateway is masked like the client's own."""
+    basic = "Basic dXNlcjpoZWFkZXItc2VjcmV0LTU1ZGQ="
+    answer = f"HTTP/1.1 407 {basic} header-secret-55dd\r\nContent-Length: 0\r\n\r\n"
+    async with raw_server(answer.encode()) as port:
+        user = "user:header-secret-55dd@" if how == "url" else ""
+        options: dict[str, Any] = {"proxy": f"http://{user}127.0.0.1:{port}"}
+        if how != "url":
+            options["headers"] = {"Proxy-Authorization": basic} if how == "auth" else {"X-A": "header-secret-55dd"}
+        async with (
+            aiohttp.ClientSession(**options) as session,
+            cfevents.Client(session=session, api_token=TOKEN, account_id="a", retry=ONCE) as client,
+        ):
+            with pytest.raises(cfevents.APIConnectionError, match="407") as raised:
+                await client.list_connectors()
+    text = f"{raised.value}{raised.value.__cause__!r}{''.join(traceback.format_exception(raised.value))}"
+    assert "header-secret" not in text
 
 
 CONTROLS = "\x1b[2J\a\r\nfake: line\u202egnol\u009b1m\u2028\x00"

@@ -194,3 +194,27 @@ def test_a_record_with_a_traceback_is_one_line_on_stderr(
     assert second.startswith("cfevents: unexpected TypeError: ")
     assert second.endswith("; please report it")
     assert result.exit_code == 1
+
+
+LONG = "x" * 2**20
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("list", LONG, "--since", "24h"),
+        ("list", "site-1", "--since", LONG),
+        ("list", "site-1", "--since", "24h", "--kind", LONG),
+        ("list", "site-1", "--since", "24h", "--page-size", LONG),
+        ("get", "site-1", LONG),
+        ("latest", f"a/{LONG}"),
+        (LONG,),
+        (f"--{LONG}",),
+    ],
+    ids=lambda call: "-".join(argument[:6] for argument in call),
+)
+def test_a_text_of_a_megabyte_makes_a_short_line(account: "Simulator", invoke: Invoke, call: tuple[str, ...]) -> None:
+    """An id, a time or a command of a megabyte makes lines of a few thousand characters on stderr."""
+    result = invoke(*call)
+    assert result.exit_code in {1, 2}
+    assert 0 < len(result.stderr) < 5000

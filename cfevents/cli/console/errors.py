@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 import cfevents
-from cfevents._validation import printable
+from cfevents._secrets import clean
 from cfevents.cli.console import progress
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str) -> None:
         """Set the line, without the program's name."""
-        super().__init__(printable(message))
+        super().__init__(clean(message))
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line on stderr."""
@@ -116,7 +116,7 @@ def print_causes(meta: Mapping[str, Any]) -> Iterator[None]:
         if meta.get(_DEBUG) and failure.__cause__ is not None:
             # Without variables: the library's errors hide credentials, the frames of others might not.
             text = "".join(traceback.format_exception(failure.__cause__))
-            click.echo("\n".join(map(printable, text.splitlines())), err=True)
+            click.echo("\n".join(map(clean, text.splitlines())), err=True)
         raise
 
 
@@ -178,7 +178,7 @@ def _advice(error: "CfEventsError") -> str:
 
 class _Stderr(logging.StreamHandler[Any]):
     def format(self, record: logging.LogRecord) -> str:
-        return f"cfevents: {printable(record.getMessage())}"
+        return f"cfevents: {clean(record.getMessage())}"
 
     def emit(self, record: logging.LogRecord) -> None:
         progress.clear_status_line()
