@@ -297,7 +297,7 @@ class Archive:
         """Return the time of which the archive has all events, for each connector that `list_connectors` returns.
 
         None stands for a connector whose first fill did not end: it is under way, was interrupted, or was of some
-        kinds only. After `append`, an extent ends with the last event that came without a gap before it.
+        kinds only. After `append`, an extent ends with the last event that came, and begins after a gap before it.
 
         Raises:
             ArchiveError: The archive cannot be read.

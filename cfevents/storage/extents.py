@@ -45,11 +45,16 @@ def store_extent(
 def extend_extent(
     connection: sqlite3.Connection, request: FollowCheckpoint, connector_id: str, since: int, until: float
 ) -> None:
-    """Store that a follower of the user's read all that was recorded from a time on up to an event."""
+    """Store that a follower of the user's read all that was recorded from a time on up to an event.
+
+    One that is not there yet leaves the extent as it is, until it reaches it.
+    """
     key = request.account_id, connector_id, json.dumps(request.kind)
-    known = connection.execute(f"SELECT until_ts FROM extents WHERE {_EXTENT_KEY}", key).fetchone()  # noqa: S608
-    end = until if known is None else max(until, known[0])
-    store_extent(connection, request, connector_id, since, end)
+    known = connection.execute(f"SELECT since_ts, until_ts FROM extents WHERE {_EXTENT_KEY}", key).fetchone()  # noqa: S608
+    if known is None or since > known[1] + 1:  # the second after the last event is the next
+        store_extent(connection, request, connector_id, since, until)
+    elif until >= known[0]:
+        store_extent(connection, request, connector_id, min(since, known[0]), max(until, known[1]))
 
 
 def forget_extent(connection: sqlite3.Connection, request: FollowCheckpoint, connector_id: str) -> None:

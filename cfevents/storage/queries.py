@@ -105,13 +105,14 @@ def append_batch(connection: sqlite3.Connection, batch: Batch[Any]) -> int:
     stored = _stored_checkpoints(connection, batch.checkpoint, names, details=False)
     for name in names:
         known, before, after = stored.get(name), _watermark_before(batch, name), batch.checkpoint.of(name)
+        start = before.complete_from
         if known is None or known.of(name).covers(before):
-            start = before.complete_from if known is None else min(known.since, before.complete_from)
+            start = start if known is None else min(known.since, start)
             store_checkpoint(connection, _checkpoint_of(name, batch.checkpoint, start, after), details=False)
-            events = [_metadata(item) for item in batch.items if item.connector_id == name]
-            # Ascending: of a poll of several batches, later ones have events that were collected before this one's.
-            until = min(events[-1].recorded_ts, max(event.collected_ts for event in events))
-            extend_extent(connection, batch.checkpoint, name, start, until)
+        events = [_metadata(item) for item in batch.items if item.connector_id == name]
+        # Ascending: of a poll of several batches, later ones may have events that were collected before this one's.
+        until = min(events[-1].recorded_ts, max(event.collected_ts for event in events))
+        extend_extent(connection, batch.checkpoint, name, start, until)
     return _store_events(connection, batch)
 
 

@@ -186,18 +186,19 @@ async def test_two_steps_after_a_sync_leave_no_gap(
             assert await stored(archive, "silent") == [1.5, 3.75, 4.5, 6.5, 6.75, 8.75], second
 
 
-async def test_extent_ends_where_a_gap_begins(
+async def test_extent_begins_after_a_gap(
     clock: SimpleNamespace, simulator: Simulator, client: Client, archive: Archive
 ) -> None:
-    """What was appended after a gap belongs to no extent; what was appended without one does."""
+    """No extent spans a gap that a follower left; the sync that fills it joins both sides."""
     await archive.sync(client, "c1", since=BEGIN)
-    before = (await archive.extents())["c1"]
     simulator.add("c1", *made(1.5, 3.5))
     clock.date = BEGIN + 4 * HOUR
-    await follow(client, archive, since="1h")
-    assert (await archive.extents())["c1"] == before
-    await follow(client, archive, since=BEGIN)
-    assert (await archive.extents())["c1"] == Extent(to_datetime(BEGIN), to_datetime(BEGIN + 3.5 * HOUR))
+    checkpoint = await follow(client, archive, since="1h")
+    simulator.add("c1", *made(3.75))
+    await follow(client, archive, checkpoint=checkpoint)
+    assert (await archive.extents())["c1"] == Extent(to_datetime(BEGIN + 3 * HOUR), to_datetime(BEGIN + 3.75 * HOUR))
+    await archive.sync(client, "c1")
+    assert (await archive.extents())["c1"] == Extent(to_datetime(BEGIN), to_datetime(BEGIN + 4 * HOUR))
 
 
 @pytest.mark.parametrize("since", [0, 1], ids=["from the same time", "from a later one"])
