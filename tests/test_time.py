@@ -1,16 +1,18 @@
 """Windows of time as people write them."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import numpy
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import _time
-from cfevents._time import TimeWindow
+from cfevents._time import TimeWindow, parse_duration, parse_timestamp, validate_duration
 
 NOW = 1_780_000_000.25
 
@@ -93,6 +95,18 @@ def test_a_datetime_is_widened_exactly(moment: datetime) -> None:
         (b"24h", TypeError, "since is a bytes"),
         (1_700_000_000_000, ValueError, "looks like milliseconds: write seconds"),
         (-1e11, ValueError, "looks like milliseconds"),
+        (99_999_999_999.5, ValueError, "looks like milliseconds"),
+        (-99_999_999_999.5, ValueError, "looks like milliseconds"),
+        (datetime.max.replace(tzinfo=UTC), ValueError, "is later than the year 5138: leave it out for the present"),
+        ("9999-12-31T23:59:59+00:00", ValueError, "is later than the year 5138"),
+        (pandas.NaT, ValueError, "since=NaT is not a time: write '24h'"),
+        (pandas.Timestamp("2026-03-01"), ValueError, "has no time zone"),
+        (pandas.Series([1_700_000_000.0]), TypeError, "since is a Series"),
+        (numpy.True_, TypeError, "since is a bool"),
+        (numpy.timedelta64(10**9, "ns"), TypeError, "since is a timedelta64: write '24h'"),
+        (numpy.datetime64("2026-03-01T06:00:00"), TypeError, "since is a datetime64: write '24h'"),
+        (numpy.array(1_700_000_000.0), TypeError, "since is a ndarray"),
+        (numpy.complex128(1_700_000_000), TypeError, "since is a complex128"),
         ("1700000000000", ValueError, "looks like milliseconds"),
         (timedelta(hours=-1), ValueError, "lies 3600 s ahead"),
         (1_790_000_000, ValueError, "the window is reversed"),
@@ -121,5 +135,29 @@ def test_with_a_cursor_both_bounds_must_be_absolute(since: Any, until: Any) -> N
 
 
 def test_numbers_of_numpy_are_read_as_numbers() -> None:
-    since: Any = numpy.int64(1_700_000_000)
-    assert TimeWindow.of(since, numpy.float64(1_700_000_000.5)) == TimeWindow(1_700_000_000, 1_700_000_001)
+    for since in (
+        numpy.int64(1_700_000_000),
+        Decimal(1_700_000_000),
+        pandas.Timestamp(1_700_000_000, unit="s", tz="UTC"),
+    ):
+        lower: Any = since
+        assert TimeWindow.of(lower, numpy.float64(1_700_000_000.5)) == TimeWindow(1_700_000_000, 1_700_000_001)
+    assert TimeWindow.of(pandas.Timedelta("2h"), None).since == NOW // 1 - 7200
+
+
+@given(st.one_of(st.floats(-2e11, 2e11), st.integers(-(2**40), 2**40), st.datetimes(timezones=st.just(UTC))), st.data())
+def test_window_is_accepted_again_in_numbers(since: Any, data: st.DataObject) -> None:
+    """An export, a report and a checkpoint name a window by its seconds; what was accepted once is accepted so too."""
+    until = data.draw(st.sampled_from([since, 99_999_999_998.5, datetime(5138, 11, 16, tzinfo=UTC), datetime.max]))
+    try:
+        window = TimeWindow.of(since, until)
+    except ValueError:
+        return
+    assert TimeWindow.of(*window) == window
+
+
+@pytest.mark.parametrize("value", [numpy.timedelta64(5, "s"), numpy.True_, pandas.NaT, numpy.array(5.0), pandas.NA])
+def test_what_is_no_number_is_no_duration(value: Any) -> None:
+    for parse in (parse_duration, validate_duration, parse_timestamp):
+        with pytest.raises((TypeError, ValueError), match="x="):
+            parse("x", value)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 import stamina
 from attrs import define, evolve, field
 
+from cfevents._cancellation import finish
 from cfevents._http.budget import LOG_WAIT_S, BlockedError, Budget
 from cfevents._http.clock import APIClock
 from cfevents._http.retry import Retry, is_transient
@@ -86,8 +87,10 @@ class Connection:
     async def close(self) -> None:
         """Cancel all tasks and close the transport."""
         self._closed = True
-        await cancel_all(self._tasks)
-        await self.transport.close()
+        try:
+            await cancel_all(self._tasks)
+        finally:
+            await finish(asyncio.ensure_future(self.transport.close()))
 
     @property
     def rate(self) -> float:
@@ -256,8 +259,8 @@ it then raises a ConfigurationError."""
 
 
 async def cancel_all(tasks: "Iterable[asyncio.Task[Any]]") -> None:
-    """Cancel tasks and wait until they have ended."""
-    if tasks := {task for task in tasks if not task.done()}:
+    """Cancel tasks and wait until they have ended, also if the caller is cancelled; a caller among them goes on."""
+    if tasks := {task for task in tasks if not task.done() and task is not asyncio.current_task()}:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        await finish(asyncio.ensure_future(asyncio.wait(tasks)))

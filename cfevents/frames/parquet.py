@@ -42,7 +42,6 @@ async def write(
     """
     target, columns, count = Path(path), Columns(payloads=payloads), 0
     file, stack, schema = AtomicFile(target), ExitStack(), plain_schema(payloads=payloads)
-    # A thread of its own: those that the program shares may be busy.
     run = partial(_run_blocking, target, thread := ThreadPoolExecutor(1, "cfevents-parquet"))
 
     def create() -> pq.ParquetWriter:
@@ -69,7 +68,10 @@ async def write(
 
 
 async def _run_blocking(target: Path, thread: ThreadPoolExecutor, func: Callable[[], T]) -> T:
-    """Return what a blocking function returns. If the caller is cancelled, wait until it ended: the file is removed."""
+    """Return what a blocking function returns. If the caller is cancelled, wait until it ended: the file is removed.
+
+    The thread is the file's own, since those that a program shares may be busy.
+    """
     try:
         return await finish(asyncio.get_running_loop().run_in_executor(thread, func))
     except OSError as error:

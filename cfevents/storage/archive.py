@@ -48,6 +48,12 @@ class _Databases(NamedTuple):
     writer: Database
     reader: Database
 
+    async def close(self) -> None:
+        try:
+            await self.reader.close()
+        finally:
+            await self.writer.close()
+
 
 class _Sync:
     """A call of `Archive.sync` that runs."""
@@ -112,25 +118,26 @@ class Archive:
         if self._databases is None:
             writer = Database(self._path, self._timeout, writes=True)
             reader = Database(self._path, self._timeout, writes=False)
+            databases = _Databases(writer, reader)
             try:
                 await writer.open()
                 await reader.open()
             except BaseException:
-                await reader.close()
-                await writer.close()
+                await databases.close()
                 raise
-            self._databases = _Databases(writer, reader)
+            self._databases = databases
         return self
 
     async def close(self) -> None:
         """Close the file. A `sync` that runs ends after the batch that it is at."""
         databases = self._databases
-        for sync in list(self._syncs):
-            await sync.end()
-        if databases is not None and databases is self._databases:
-            self._databases = None
-            await databases.reader.close()
-            await databases.writer.close()
+        try:
+            for sync in list(self._syncs):
+                await sync.end()
+        finally:
+            if databases is not None and databases is self._databases:
+                self._databases = None
+                await databases.close()
 
     async def append(self, batch: Batch[Any]) -> int:
         """Store a batch and its checkpoint in one transaction: for a follower of your own.

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
+from cfevents._cancellation import finish
 from cfevents._validation import require_process
 from cfevents.errors import ArchiveError
 
@@ -128,7 +129,7 @@ class Database:
             self._closed = True
             closing = asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
             self._thread.shutdown(wait=False)
-            await asyncio.shield(closing)
+            await finish(closing)
 
     async def _on_thread(self, work: "Callable[[_Deadline], T]") -> T:
         if self._closed:

@@ -69,8 +69,8 @@ def commands(block: Block) -> list[str]:
     return typed
 
 
-# What the page on Spark shows is run where Spark is.
-PYTHON = [page for page in PAGES if blocks(page, "python") and page.name != "spark.md"]
+# What the page on Spark shows is run where Spark is, and that on the command line where its files are exported.
+PYTHON = [page for page in PAGES if blocks(page, "python") and page.name not in {"cli.md", "spark.md"}]
 TESTS = [block for page in PAGES for block in blocks(page, "python") if is_test(block)]
 CONSOLE = [block for page in PAGES for block in blocks(page, "console")]
 TUTORIAL = blocks(ROOT / "docs" / "tutorial.md", "console")

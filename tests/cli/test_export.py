@@ -493,6 +493,70 @@ def test_ctrl_c_ends_it_with_130_and_says_how_to_go_on(many: Simulator, start: S
     assert not (folder / "events.csv").exists()
 
 
+@pytest.mark.parametrize("before", [None, "as it was"])
+@pytest.mark.parametrize("name", NAMES)
+def test_export_through_a_link_replaces_its_target(
+    many: Simulator, invoke: Invoke, folder: Path, name: str, before: str | None
+) -> None:
+    """A link to a volume stays; the folder of an interrupted export is on that volume too."""
+    real = folder / "volume" / f"real-{name}"
+    real.parent.mkdir()
+    if before is not None:
+        real.write_text(before)
+        real.chmod(0o600)
+    (folder / name).symlink_to(real)
+    many.faults.add(faults.status(403), path="/many-2/telemetry/events")
+    failed = invoke("export", name, "many-1", "many-2", *WINDOW)
+    assert failed.stderr.startswith(f"cfevents: 60 events are kept in {real.name}.export; run the same command")
+    assert [path.name for path in folder.iterdir() if path.suffix == ".export"] == []
+    assert (folder / "volume" / f"{real.name}.export").stat().st_mode & 0o777 == 0o700
+    many.faults.clear()
+    assert invoke("export", name, "many-1", "many-2", *WINDOW).stdout == f"120 events in {name}\n"
+    assert (folder / name).is_symlink()
+    assert real.stat().st_size > 1000
+    assert before is None or real.stat().st_mode & 0o777 == 0o600
+    assert [*real.parent.iterdir()] == [real]
+
+
+PREPARED = ["", "data", "lock", "progress.json", "progress.json.new", "whole.parquet", "whole.parquet.new"]
+
+
+@pytest.mark.parametrize("prepared", PREPARED)
+def test_prepared_folder_of_an_export_is_refused(
+    account: Simulator, invoke: Invoke, folder: Path, prepared: str
+) -> None:
+    """A link in the place of the folder, or of a file in it, may lead anywhere: nothing is written through it."""
+    del account
+    precious = folder / "precious" / "data"
+    precious.parent.mkdir()
+    precious.write_text("kept")
+    link = folder / "x.parquet.export" / prepared
+    if prepared:
+        link.parent.mkdir(mode=0o777)
+    link.symlink_to(precious if prepared else precious.parent)
+    for more in ((), ("--restart",)):
+        result = invoke("export", "x.parquet", "site-1", *WINDOW, *more)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "cannot be used: it was not made by an export" in result.stderr
+    assert [path.read_text() for path in precious.parent.iterdir()] == ["kept"]
+    assert not (folder / "x.parquet").exists()
+
+
+def test_exported_ids_are_read_as_the_page_says(account: Simulator, invoke: Invoke, folder: Path) -> None:
+    """The events 1 and 10 of a second stay two, however they are read."""
+    account.add("site-9", *(event(0, number) for number in (1, 10)))
+    for name in NAMES:
+        export(invoke, name, "site-9", *WINDOW)
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+    example = page.partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {}
+    exec(example, names)
+    read = [name for name, value in names.items() if hasattr(value, "columns")]
+    assert len(read) >= 3
+    for name in read:
+        assert [*names[name]["id"]] == [f"{BEGIN}.1", f"{BEGIN}.10"], name
+
+
 def crowd() -> Iterator[tuple[str, dict[str, Any]]]:
     random = Random(1)
     for name in ("c1", "c2", "c3"):

@@ -125,6 +125,14 @@ def test_a_lag_is_drawn_over_the_time_that_was_recorded() -> None:
     assert names(plot.lag([event(0, "Init", lag=5)])) == ["0", "1 s", "10 s"]
 
 
+@pytest.mark.parametrize("lag", [2**64, -(2**64), 1e300, -1e308, 10**19, 0.5])
+def test_any_lag_is_drawn(lag: float) -> None:
+    ax = plot.lag([event(0, "Init", lag=5), event(60, "Init", lag=lag)])
+    (_, nearest), (_, drawn) = sorted(marks(ax, "site"))
+    assert (nearest, drawn) == (5, pytest.approx(max(-1e15, min(lag, 1e15))))
+    ax.figure.canvas.draw()
+
+
 def test_more_than_six_connectors_are_grey_in_a_picture_of_lags() -> None:
     sample = [event(0, "Init", connector=str(number)) for number in range(7)]
     ax = plot.lag(sample)

@@ -19,7 +19,7 @@ from cfevents._time import TimeWindow
 from cfevents.frames.tables import plain_schema
 from cfevents.spark.options import Options
 from cfevents.spark.partitions import EventPartition, partition_window
-from cfevents.spark.reader import find_connectors, read, read_events
+from cfevents.spark.reader import find_connectors, read, read_events, spark_columns
 from cfevents.testing import Simulator, SimulatorThread
 
 DAY = 86_400
@@ -145,6 +145,14 @@ def test_batches_have_the_declared_columns(details: bool) -> None:
     part = EventPartition("c1", TimeWindow(CUTS[0] - 5, CUTS[0] + 5))
     assert {batch.schema for batch in read(part, fast(details=details))} == {plain_schema(payloads=details)}
     assert plain_schema(payloads=False).field("kind").type == pa.string()
+
+
+def test_column_types_mean_the_same_in_every_session() -> None:
+    """With spark.sql.timestampType=TIMESTAMP_NTZ, "timestamp" would be a type without a zone."""
+    for payloads in (False, True):
+        types = dict(spark_columns(payloads=payloads))
+        assert (types["recorded_at"], types["collected_at"]) == ("timestamp_ltz", "timestamp_ltz")
+        assert {*types.values()} == {"string", "bigint", "timestamp_ltz"}
 
 
 def test_abandoned_task_ends_cleanly(simulator: Simulator, caplog: pytest.LogCaptureFixture) -> None:
