@@ -1,18 +1,21 @@
 """The part of a window that is judged: it ends where the window does, where the present is, or what is known ends."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from attrs import frozen
 
 from cfevents._model.api import Connector
-from cfevents._time import now, parse_timestamp, to_datetime
+from cfevents._time import now, parse_timestamp
 from cfevents._validation import short_repr
 from cfevents.operations.journal import Journal, Record
 
 KnownUntil: TypeAlias = datetime | float | Mapping[str, datetime | float | None]
 """Until when the events are known: one time for all, or one for each connector, None for that of its last event."""
+
+
+_FIRST_YEAR = 1970
 
 
 @frozen
@@ -61,7 +64,7 @@ class AskedConnector:
 
     connector_id: str | None
     last_heartbeat: datetime | None = None  # None where it is not known, or there was none
-    is_described: bool = False  # whether more than the id is known
+    had_no_heartbeat: bool = False  # whether the account lists it without one
     is_in_service: bool = True
 
     @classmethod
@@ -71,7 +74,10 @@ class AskedConnector:
             return cls(connector)
         if not isinstance(connector, Connector):
             raise TypeError(f"{short_repr(connector)} is no connector: write its id, or what list_connectors returns")
-        return cls(connector.id, _parse_heartbeat(connector.last_heartbeat), True, connector.activated is not False)
+        heartbeat = parse_moment(connector.last_heartbeat)
+        # Where there was none, servers may send the first day of the calendar.
+        had_none = not connector.last_heartbeat or (heartbeat is not None and heartbeat.year < _FIRST_YEAR)
+        return cls(connector.id, None if had_none else heartbeat, had_none, connector.activated is not False)
 
 
 def parse_connectors(connectors: Iterable[str | Connector], events: Journal) -> dict[str | None, AskedConnector]:
@@ -86,11 +92,10 @@ def parse_connectors(connectors: Iterable[str | Connector], events: Journal) -> 
     return dict(sorted(asked.items(), key=lambda item: item[0] or ""))
 
 
-def _parse_heartbeat(text: str | None) -> datetime | None:
+def parse_moment(text: str | None) -> datetime | None:
+    """Parse a time of the API; None for text that is no time, or has no offset."""
     try:
-        heartbeat = datetime.fromisoformat(text or "")
-    except ValueError:
+        moment = datetime.fromisoformat(text or "")
+        return None if moment.utcoffset() is None else moment.astimezone(UTC)
+    except (OverflowError, ValueError):
         return None
-    # Where there was none so far, servers may send the first day of the calendar.
-    is_date = heartbeat.tzinfo is not None and heartbeat.year >= to_datetime(0).year
-    return heartbeat if is_date else None

@@ -2,13 +2,14 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from attrs import frozen
 
 from cfevents._model.api import EventId, Interrupt, InterruptOperation
+from cfevents.operations.judged import parse_moment
 from cfevents.operations.limits import Limits
 from cfevents.operations.runs import Run
 
@@ -22,7 +23,7 @@ class Order(NamedTuple):
 
     def __str__(self) -> str:
         """Return what was ordered, and when."""
-        submitted_at = _parse_moment(self.interrupt.submitted_at)
+        submitted_at = parse_moment(self.interrupt.submitted_at)
         ordered = "ordered" if submitted_at is None else f"ordered {submitted_at:%Y-%m-%d %H:%M:%S} UTC"
         return f"{self.operation} {ordered}, executed {self.triggered_at:%Y-%m-%d %H:%M:%S} UTC"
 
@@ -86,15 +87,6 @@ class Orders:
 
 def _executed(interrupts: Iterable[Interrupt]) -> Iterator[Order]:
     for interrupt in interrupts:
-        triggered_at, operation = _parse_moment(interrupt.triggered_at), interrupt.operation
+        triggered_at, operation = parse_moment(interrupt.triggered_at), interrupt.operation
         if triggered_at is not None and operation is not None:
             yield Order(operation, triggered_at, interrupt)
-
-
-def _parse_moment(text: str | None) -> datetime | None:
-    """Parse a time of the API; None for text that is no time, which explains nothing."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-        return None if moment.utcoffset() is None else moment.astimezone(UTC)
-    except (OverflowError, ValueError):
-        return None

@@ -64,6 +64,6 @@ def silence_of(
 
 def _heartbeats(connector: AskedConnector, until: datetime, tolerance: timedelta) -> Heartbeats:
     if connector.last_heartbeat is None:
-        return "none" if connector.is_described else "unknown"
+        return "none" if connector.had_no_heartbeat else "unknown"
     age = until - connector.last_heartbeat
     return "stopped" if age > tolerance else "later" if age < -tolerance else "going on"

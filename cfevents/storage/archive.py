@@ -20,7 +20,7 @@ from cfevents.errors import ArchiveError
 from cfevents.events import KindFilter
 from cfevents.storage import queries
 from cfevents.storage.archived_stream import ArchivedStream
-from cfevents.storage.extents import Extent, store_extent
+from cfevents.storage.extents import Extent, prune_extents, store_extent
 from cfevents.storage.queries import LISTED, PAYLOAD, Row
 from cfevents.storage.sqlite import Database
 
@@ -314,6 +314,8 @@ class Archive:
     async def prune(self, *, before: TimeLike) -> int:
         """Remove the events that were recorded before a time, of all accounts where none was given; the file shrinks.
 
+        A connector that was last asked before that time is forgotten.
+
         Args:
             before: The time, as ``since`` of `list_events`.
 
@@ -330,6 +332,7 @@ class Archive:
             prune = partial(queries.prune_some, connector=connector, before=second, limit=_PRUNE_EVENTS)
             while count := await writer.write(prune):
                 removed += count
+        await writer.write(partial(prune_extents, account_id=self._account_id, before=second))
         await writer.run(queries.shrink_file)
         return removed
 

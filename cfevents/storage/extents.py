@@ -63,6 +63,12 @@ def forget_extent(connection: sqlite3.Connection, request: FollowCheckpoint, con
     connection.execute(f"DELETE FROM extents WHERE {_EXTENT_KEY}", key)  # noqa: S608
 
 
+def prune_extents(connection: sqlite3.Connection, account_id: str | None, before: int) -> None:
+    """Remove the extents, of one account or of all, that ended before a time."""
+    account = (account_id, account_id)
+    connection.execute("DELETE FROM extents WHERE until_ts < ? AND (? IS NULL OR account_id = ?)", (before, *account))
+
+
 def read_extents(connection: sqlite3.Connection, account_id: str | None) -> dict[str, Extent]:
     """Return the extents of an account's connectors, for events of all kinds."""
     rows = connection.execute(

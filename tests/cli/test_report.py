@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ import pytest
 from click.testing import Result
 from support.terminal import on_terminal, shown_by
 
-from cfevents import operations
+from cfevents import _time, operations
 from cfevents._time import format_iso
 from cfevents.cli.app import app
 from cfevents.testing import Simulator, faults
@@ -397,6 +398,25 @@ def test_connector_that_is_none_of_the_account(live: Simulator, invoke: Invoke) 
     result = invoke("report", "well", "mistyped", "--since", "24h")
     assert json.loads(result.stdout)["connector_id"] == "mistyped"
     assert result.stderr == "cfevents: the account has no connector mistyped: 'cfevents connectors' lists them\n"
+
+
+def test_account_without_connectors_is_said_to_be_one(serve: Callable[..., Simulator], invoke: Invoke) -> None:
+    """An account without connectors is most likely another one."""
+    serve({})
+    result = invoke("report", "--all")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "cfevents: the account has no connectors: check CLOUDFLARE_ACCOUNT_ID\n"
+
+
+@pytest.mark.parametrize(("hours", "status"), [(3, 0), (30, 1), (-3, 0)])
+def test_wrong_clock_silences_nobody(
+    live: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, hours: int, status: int
+) -> None:
+    """What is judged ends now by the API's clock, whatever this machine's says."""
+    monkeypatch.setattr(_time, "time", SimpleNamespace(time=lambda: time.time() + hours * 3600))
+    result = invoke("report", "well", "--since", "24h", "--fail-on", "info")
+    assert (result.exit_code, result.stdout) == (status, "")
+    assert ("by the API's clock, the window has not begun" in result.stderr) == (status == 1)
 
 
 def test_healthy_connectors_are_not_listed(live: Simulator, invoke: Invoke) -> None:

@@ -52,7 +52,9 @@ def test_connector_without_an_event_is_a_finding() -> None:
         (9 * DAY, "error", "no event in the window; its heartbeats are of a later time"),
         (None, "error", "no event in the window, and no heartbeat so far"),
         ("0001-01-01T00:00:00Z", "error", "no event in the window, and no heartbeat so far"),
-        ("yesterday", "error", "no event in the window, and no heartbeat so far"),
+        ("", "error", "no event in the window, and no heartbeat so far"),
+        ("yesterday", "error", "no event in the window"),
+        ("2025-06-15T15:00:00", "error", "no event in the window"),
     ],
 )
 def test_heartbeat_is_in_the_finding(heartbeat: int | str | None, severity: str, message: str) -> None:

@@ -137,6 +137,19 @@ async def test_appended_batches_extend_to_their_last_event(archive: Archive) -> 
     assert await extents(archive) == {"c1": (-99, 9)}
 
 
+async def test_pruning_forgets_who_was_not_asked_since(
+    simulator: Simulator, client: Client, archive: Archive, clock: Clock
+) -> None:
+    """A connector that is gone from the account is forgotten once its events are pruned."""
+    await archive.sync(client, since=BEGIN)
+    clock.date += 60
+    await archive.sync(client, "c1")
+    await archive.prune(before=BEGIN + 1000)
+    assert await archive.list_connectors() == ["c1", "silent"]
+    await archive.prune(before=BEGIN + 1001)
+    assert await extents(archive) == {"c1": (0, 1060)}
+
+
 async def test_some_kinds_are_no_extent(client: Client, archive: Archive) -> None:
     """A connector of which some kinds were read is not known as a whole."""
     await archive.sync(client, "c1", since=BEGIN, kind="Init")

@@ -91,6 +91,8 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
     errors, more_errors = dict(fleet.errors), dict[str, CfEventsError]()
     # This machine's clock may be wrong.
     present = max(now() - client._get_connection().clock.ahead, journal.latest_collected_ts() or 0)
+    if window.since > present:
+        raise Failure("by the API's clock, the window has not begun: set this machine's clock, by NTP")
     connectors, notes = await _asked_connectors(client, fleet, journal, window, present)
     judge = partial(_report, journal, window, present, connectors, unread=errors)
     result = judge()
@@ -110,6 +112,8 @@ async def _asked_connectors(
     """Return the connectors that were read, with their heartbeats where these matter, and sentences about them."""
     named, listed = fleet._members.named, fleet._members.listed
     names = [connector.id for connector in listed] if named is None else named
+    if not names:
+        return [], ["the account has no connectors: check CLOUDFLARE_ACCOUNT_ID"]
     asked = [name for name in names if name not in fleet.errors]
     if named is not None and _is_any_quiet(asked, journal, window, present):
         with suppress(CfEventsError):  # a finding has no heartbeat then
