@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 Zone: TypeAlias = str | tzinfo
 """A time zone, or its name."""
 
-# By Okabe and Ito: people who see fewer colours can tell them apart.
+# By Okabe and Ito: people who see fewer colours can tell them apart. Nothing but what needs attention is orange or red.
 BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
-COLOURS = (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#F0E442")
+COLOURS = (BLUE, GREEN, "#56B4E9", "#CC79A7", "#F0E442", "#000000")
 GREY = "#8c8c8c"
 
 # matplotlib fails at ticks in the years 1 and 9999, and counts in steps of up to a thousand.

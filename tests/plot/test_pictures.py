@@ -11,10 +11,10 @@ import pytest
 from matplotlib import colors, dates, pyplot
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
-from support.appliance_events import BEGIN, event, events_at, history_events
+from support.appliance_events import BEGIN, DAY, event, events_at, history_events, without_payloads
 
-from cfevents import Client, ConfigurationError, plot
-from cfevents.plot._axes import GREY, ORANGE, RED
+from cfevents import Client, ConfigurationError, Interrupt, InterruptOptions, operations, plot
+from cfevents.plot._axes import BLUE, COLOURS, GREY, ORANGE, RED
 from cfevents.testing import History, Simulator
 
 mpl.use("Agg")
@@ -88,6 +88,113 @@ def test_end_of_bars() -> None:
     assert bars(ax) == [(at(0), at(90)), (at(100), at(205))]
 
 
+WEEK = ["crash", "failed_upgrade", "stuck_rekey", "ha_flapping", "outage", "unblessed_slot", "rekey_reset"]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_every_finding_is_seen_in_a_week(listed: bool) -> None:
+    """What a report finds has a mark in its connector's lane; who has none looks healthy."""
+    sites = [f"site-{number}" for number in range(8)]
+    history = History(seed=7, connectors=sites, days=1, until=1_794_787_200, incidents=WEEK)
+    events = without_payloads(history_events(history)) if listed else history_events(history)
+    ax = plot.timeline(events)
+    drawn = sorted([*marks(ax, "failure"), *marks(ax, "warning")])
+    findings = operations.report(events).findings
+    assert len(findings) == 7
+    assert drawn == sorted((finding.first_at, sites.index(str(finding.connector_id))) for finding in findings)
+    assert (colour(ax, "failure"), colour(ax, "warning")) == (RED.lower(), ORANGE.lower())
+
+
+def test_a_finding_lies_in_the_lane_of_its_operation() -> None:
+    """A finding of one operation is in its lane, and one of none or of several among the other events."""
+    events = events_at("0 Init", "50 FinishRotatePkiFailure", "60 StartAttestation", "90 Init", "95 Reconcile")
+    ax = plot.timeline(events, lanes="operation")
+    assert names(ax) == ["Attestation", "RotatePki", "other events"]
+    assert marks(ax, "failure") == [(at(50), 1)]
+    assert marks(ax, "warning") == [(at(60), 2)]
+
+
+def test_findings_of_a_report_of_ones_own() -> None:
+    """A report with other limits and with interrupts is drawn as it is."""
+    events = events_at("0 Init", "60 Reconcile", "90 Init", "95 Reconcile")
+    order = Interrupt("", at(80).isoformat(), reboot=InterruptOptions())
+    ax = plot.timeline(events, report=operations.report(events, interrupts={"site": [order]}))
+    assert set(key(ax)) == {"other events", "info"}
+    assert marks(ax, "info") == [(at(60), 0)]
+    silent = operations.report(events, connectors=["site", "silent"], since=BEGIN, until=BEGIN + DAY)
+    assert names(plot.timeline(events, report=silent)) == ["silent", "site"]
+
+
+def test_a_length_that_is_not_known_is_drawn_as_such() -> None:
+    """Without payloads a stuck rekey is a dotted line, for as long as it may be, and no other has a length."""
+    events = events_at(
+        "0 RekeyStart a", "600 RekeyStart b", "620 RekeyAdvance b", "640 RekeyComplete b", "900 Reconcile"
+    )
+    ax = plot.timeline(without_payloads(events), lanes="operation")
+    assert {"perhaps open", "success", "failure"} <= set(key(ax))
+    assert (at(600), at(600)) in bars(ax)
+    lines: list[Any] = [item for item in ax.collections if isinstance(item, LineCollection)]
+    (dotted,) = [item for item in lines if item.get_linestyle()[0][1]]
+    assert [line[:, 0].tolist() for line in dotted.get_segments()] == [dates.date2num([at(0), at(905)]).tolist()]  # type: ignore[no-untyped-call]
+    ax = plot.timeline(events, lanes="operation")
+    assert "perhaps open" not in key(ax)
+    assert {(at(600), at(640)), (at(0), at(905))} <= set(bars(ax))
+
+
+def test_an_open_bar_ends_with_the_events_of_its_connector() -> None:
+    """Of a connector that is silent, a bar shows no more than is known."""
+    events = [*events_at("0 RekeyStart a", "10 Reconcile", connector="x"), *events_at("9000 Init", connector="y")]
+    assert (at(0), at(15)) in bars(plot.timeline(events))
+
+
+def seen(colour: str, matrix: list[list[float]]) -> list[float]:
+    """A colour as people see it who lack one of the eye's cones, by Machado, Oliveira and Fernandes."""
+    linear = [
+        (value / 12.92) if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in colors.to_rgb(colour)
+    ]
+    mixed = [sum(part * value for part, value in zip(row, linear, strict=True)) for row in matrix]
+    return [max(0.0, min(1.0, value)) ** (1 / 2.2) for value in mixed]
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+    ],
+)
+def test_alarms_are_told_from_health_by_anyone(matrix: list[list[float]]) -> None:
+    """Who lacks a cone can tell the colours of failures and warnings from all others."""
+    for alarm in (RED, ORANGE):
+        for healthy in (*COLOURS, GREY):
+            pairs = zip(seen(alarm, matrix), seen(healthy, matrix), strict=True)
+            assert sum((one - other) ** 2 for one, other in pairs) ** 0.5 > 0.12, (alarm, healthy)
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+def test_nothing_healthy_has_the_colour_of_a_failure(picture: Any) -> None:
+    """Of appliances that are well, nothing is red or orange, whatever the number of their kinds."""
+    ax = picture(history_events(History(connectors=6, days=1, until=1_780_000_000, incidents=())))
+    drawn = [patch.get_facecolor() for patch in ax.patches] + [
+        row for item in ax.collections for row in item.get_facecolor()
+    ]
+    assert drawn
+    assert not {colors.to_hex(item) for item in drawn} & {RED.lower(), ORANGE.lower()}
+
+
+def test_failures_are_red_among_the_counts() -> None:
+    """Kinds that say that something failed are red, however common, and an error is marked upon its bar."""
+    events = [event(60 * number, "FinishUpgradeFailure") for number in range(9)]
+    events += [*events_at("3700 Reconcile", "7300 RekeyReset a"), *events_at("7300 Init", connector="x")]
+    ax = plot.counts(events)
+    assert key(ax)[-1] == "failures"
+    heights = {(patch.get_height(), colors.to_hex(patch.get_facecolor())) for patch in ax.patches}  # type: ignore[attr-defined]
+    assert {(9, RED.lower()), (1, RED.lower()), (1, BLUE.lower())} <= heights
+    assert [height for _, height in marks(ax, "errors")] == [9, 2]
+    assert "errors" not in key(plot.counts(events_at("0 Init")))
+
+
 def test_ticks_show_the_time_zone() -> None:
     """The ticks show the time of the chosen zone."""
     ax = plot.timeline(events_at("0 Init", f"{10 * 3600} Init"), tz="Asia/Tokyo")
@@ -108,7 +215,7 @@ def test_counts_are_stacked_by_the_hour() -> None:
     ax = plot.counts(events)
     assert key(ax)[0] == "Reconcile"
     assert key(ax)[-1] == "other kinds"
-    assert len(key(ax)) == 8
+    assert len(key(ax)) == 7
     assert sum(patch.get_height() for patch in ax.patches) == len(events)  # type: ignore[attr-defined]
     assert max(patch.get_y() + patch.get_height() for patch in ax.patches) >= 9  # type: ignore[attr-defined]
     assert ax.get_ylabel() == "events per hour"
