@@ -197,7 +197,8 @@ class Poller:
         if _is_refusal(error):
             self._schedule.refused(due, now)
         else:
-            self._schedule.failed(due, now, answered=answered or _is_answer(error))
+            least = (isinstance(error, errors.APIStatusError) and error.retry_after) or 0.0
+            self._schedule.failed(due, now, answered=answered or _is_answer(error), least=least)
         if self._schedule.is_down and not was_down:
             _log.warning("API unreachable; retrying once a minute: %s", error)
         elif is_new and not was_down and not self._options.once:

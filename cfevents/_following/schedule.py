@@ -123,8 +123,12 @@ class Schedule:
         pause = least if again else self._jittered(max(self._intervals.interval, least))
         self._push(due.connector_id, max(now, began + pause) if again else began + pause)
 
-    def failed(self, due: DueConnector, now: float, *, answered: bool = False) -> None:
-        """Schedule a connector whose poll failed; if the API answered all the same, that is no sign of an outage."""
+    def failed(self, due: DueConnector, now: float, *, answered: bool = False, least: float = 0.0) -> None:
+        """Schedule a connector whose poll failed; if the API answered all the same, that is no sign of an outage.
+
+        The ``least`` seconds are those that the answer asks to wait, believed up to the interval of a refusal.
+        """
+        pause = max(_RETRY_S, min(least, self._intervals.refused))
         if answered:
             self._on_answer(now)
         if entry := self._entries.get(due.connector_id):
@@ -134,8 +138,8 @@ class Schedule:
             elif entry.health is _Health.OK or not self._others_than_failing:
                 self._set_health(entry, _Health.SUSPECT)
         if not answered and (due.probe if self.is_down else self._is_outage()):
-            self.is_down, self._probe_at, self._probing = True, now + self._delayed(_RETRY_S), False
-        self._push(due.connector_id, now + self._delayed(_RETRY_S))
+            self.is_down, self._probe_at, self._probing = True, now + self._delayed(pause), False
+        self._push(due.connector_id, now + self._delayed(pause))
 
     def refused(self, due: DueConnector, now: float) -> None:
         """Schedule a connector that the API refuses, for a rare poll."""

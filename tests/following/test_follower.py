@@ -1043,3 +1043,19 @@ def test_token_source_that_never_worked_ends_following(whole: bool) -> None:
         assert _time.now() < BEGIN + 1
 
     run(scenario, {"a": []})
+
+
+@pytest.mark.parametrize(("seconds", "requests"), [("300", 6), ("30", 30), ("9" * 9, 2)])
+def test_outage_that_names_a_time_is_probed_then(seconds: str, requests: int) -> None:
+    """During an outage no request is sent before the time that the answers name, up to a quarter of an hour."""
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.fails = lambda _: Reply(b"", 503, {"Retry-After": seconds}) if _time.now() < BEGIN + 1800 else None
+        events = await until(BEGIN + 3000, client.follow_events("a", since=BEGIN))
+        assert keys(events) == api.keys()
+        down = [at for at, _ in api.asked if at < BEGIN + 1800]
+        assert 0.85 * requests <= len(down) <= requests + 2
+        gaps = [later - earlier for earlier, later in pairwise(down)]
+        assert min(gaps) >= max(60, min(float(seconds), 900))
+
+    run(scenario, {"a": [(BEGIN + 10, 0, BEGIN + 20)]}, retry=Retry(attempts=1))
