@@ -1,5 +1,6 @@
 """The settings of a client, from its arguments or the environment: credentials, account, base URL."""
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -101,7 +102,11 @@ async def _call_masked(source: TokenSource) -> Any:
     try:
         token = source()
         return mask(await token if inspect.isawaitable(token) else token)
-    except Exception as error:
+    except (Exception, asyncio.CancelledError) as error:
+        task = asyncio.current_task()
+        # A source may wait for something that was cancelled, which cancels nobody here.
+        if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+            raise
         raise ConfigurationError(f"the api_token callable raised {type(error).__name__}") from error
 
 

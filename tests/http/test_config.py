@@ -1,5 +1,6 @@
 """Who asks: arguments, environment, and what half a scheme gets."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -225,8 +226,15 @@ def sealed() -> str:
     raise OSError("the file is being replaced")
 
 
+async def cancelled() -> str:
+    future = asyncio.get_running_loop().create_future()
+    future.cancel()
+    return await future  # type: ignore[no-any-return]
+
+
 @pytest.mark.parametrize(
-    "failing", [sealed, lambda: "", lambda: None, lambda: b"rotated-token-44cc", lambda: "rotated-token-44cc\nhalf"]
+    "failing",
+    [sealed, cancelled, lambda: "", lambda: None, lambda: b"rotated-token-44cc", lambda: "rotated-token-44cc\nhalf"],
 )
 async def test_token_source_that_worked_is_asked_again(failing: Any) -> None:
     """A token source that fails once, after it had worked, is asked again, as a request is that failed."""
@@ -242,6 +250,19 @@ async def test_token_source_that_worked_is_asked_again(failing: Any) -> None:
             await client.list_connectors()
         assert api.requests[-1].headers["Authorization"] == "Bearer rotated-token-44cc"
         assert len(api.requests) == 2
+
+
+async def test_call_that_waits_for_the_token_can_be_cancelled() -> None:
+    async def token() -> str:
+        await asyncio.sleep(1e6)
+        return ""
+
+    async with Client(base_url="http://127.0.0.1:9", account_id=ACCOUNT, api_token=token) as client:
+        task = asyncio.create_task(client.list_connectors())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 async def test_token_source_that_stays_broken_is_an_error() -> None:
