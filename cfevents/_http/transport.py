@@ -304,6 +304,8 @@ def _raise_translated(error: BaseException, ray_id: str | None = None) -> NoRetu
             message = f"a header of the response is longer than {_MAX_HEADER_BYTES:,} bytes"
             raise APIResponseError(message, place="headers") from None
         case aiohttp.ClientError() | OSError():
+            if isinstance(error, aiohttp.ClientResponseError):  # its text has the URL, and so the cursor
+                text = f"{error.status}, {error.message}"
             detail = f"{type(error).__name__}: {text}" if text else type(error).__name__
             raise APIConnectionError(f"the connection failed: {detail}", ray_id=ray_id) from error
         case RuntimeError() | ValueError():

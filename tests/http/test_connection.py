@@ -604,3 +604,19 @@ def test_repeats_are_reported_to_stamina_on_demand_alone(report: bool, capsys: p
         stamina.instrumentation.set_on_retry_hooks(None)
     assert reported == ["InternalServerError"] * (2 if report else 0)
     assert bool(capsys.readouterr().out) is report
+
+
+@pytest.mark.parametrize(
+    "body", [b"error code: 1015", b"<html>", {"title": "You are being rate limited", "error_code": 1015}]
+)
+def test_block_of_the_edge_is_waited_out(body: Any) -> None:
+    """The edge limits requests too; its 429 is waited out as the API's is."""
+    result, requests, passed = ask(Reply(body, 429, {"Retry-After": "30"}), CONNECTORS)
+    assert ([connector.id for connector in result], requests) == (["c1"], 2)
+    assert 33 <= passed < 34
+
+
+def test_response_that_is_no_http_is_named_without_its_url() -> None:
+    many = {f"X-{number}": "x" for number in range(200)}
+    error, _, _ = ask(Reply(CONNECTORS.body, headers=many), retry=Retry(1))
+    assert str(error).endswith("the connection failed: ClientResponseError: 400, Too many headers received")
