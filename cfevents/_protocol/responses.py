@@ -97,7 +97,8 @@ def parse_envelope(request: Request[T], response: Response) -> RawResult[T]:
         APIStatusError: The API refused; `RateLimitError` and the other children by status or code.
         APIResponseError: The response is not JSON, or its envelope not of the documented shape.
     """
-    if request.result is Listing and 200 <= response.status < 300 and (listing := decode_listing(response.body)):
+    may_be_listing = request.result is Listing and 200 <= response.status < 300 and not is_too_dense(response.body)
+    if may_be_listing and (listing := decode_listing(response.body)):
         return RawResult(
             listing.cursor and mask_repeated(listing.cursor),
             response.ray_id,
@@ -211,7 +212,8 @@ def _coded_message(raw: Any) -> CodedMessage:
     except RecursionError:  # writing takes more of the stack than reading
         return CodedMessage(message="nested too deep to show")
     if len(text) > _MAX_MESSAGE_CHARS:
-        return CodedMessage(message=clean(text[:_MAX_MESSAGE_CHARS]))
+        code = raw.get("code") if isinstance(raw, dict) else None
+        return CodedMessage(code if type(code) is int else None, clean(text[:_MAX_MESSAGE_CHARS]))
     if (hidden := hide(text)) != text:
         raw = json.loads(hidden)
     if isinstance(raw, dict):

@@ -28,6 +28,7 @@ OVERHEAD_BYTES = 150_000
 NAMES = ["".join(letters) for letters in product(ascii_letters, repeat=3)]
 EVENT = '{"a":1700000003,"k":"Init","n":0,"t":1700000000}'
 CONNECTOR = json.dumps({"id": "c" * 32, "device": {"id": "d" * 32}, "notes": "n" * 40, "new": True})
+CHAIN = '{"code":6111,"message":"Invalid format for Authorization header"}'
 
 
 def fill(part: str, size: int) -> str:
@@ -60,6 +61,7 @@ BODIES: dict[str, Callable[[int], str]] = {
     "one wrong at the end": lambda size: listing(EVENT)(size)[:-3] + ",0]}}",
     "items of other types": listing('{"a":"","k":0,"n":[],"t":{}}'),
     "events": listing(EVENT),
+    "small events": listing('{"a":0,"k":"","n":0,"t":0}'),
     "events and more": listing('{"a":1700000003,"k":"Init","n":0,"t":1700000000,"x":"abc"}'),
     "unknown kinds": lambda size: listing("")(0).replace(
         "[]",
@@ -77,6 +79,9 @@ BODIES: dict[str, Callable[[int], str]] = {
     "refusals by text": refusal('"ab"'),
     "one long refusal": lambda size: refusal(json.dumps("m" * size))(size + 3),
     "chain of refusals": lambda size: refusal(f'{{"error_chain":[{fill("{}", size)}]}}')(size + 20),
+    "chains of refusals": refusal(f'{{"code":6003,"error_chain":[{fill(CHAIN, 20_000)}]}}'),
+    "edge's document": lambda size: json.dumps({"title": "t" * size, "error_code": 1020, "x": ["y"] * 9}),
+    "edge's many fields": lambda size: fields(size // 8, size),
     "messages": beside("messages", '"no"'),
     "empty messages": beside("messages", "{}"),
     "errors beside a result": beside("errors", "1"),
@@ -98,10 +103,10 @@ BODIES: dict[str, Callable[[int], str]] = {
     "braces": lambda size: "{" * size,
     "colons": lambda size: '"":' * (size // 3),
 }
-SHAPES: tuple[Any, ...] = (Listing, Latest)
+CASES: tuple[tuple[Any, int], ...] = ((Listing, 200), (Latest, 200), (Latest, 400))
 
 
-def judge(body: bytes, shape: Any, status: int = 200) -> None:
+def judge(body: bytes, shape: Any, status: int) -> None:
     request: Request[Any] = Request(URL("https://api.example.com/accounts/a"), shape)
     with suppress(CfEventsError):
         parse_result(request, Response(status, body))
@@ -137,27 +142,27 @@ def test_a_body_takes_at_most_ten_times_its_size(name: str, speed: bool, monkeyp
         monkeypatch.setattr(fast_path, "_decoder", lambda: None)
     body = BODIES[name](SIZE).encode()
     assert SIZE / 2 < len(body) < 1.5 * SIZE
-    for shape in SHAPES:
-        judge(b"{}", shape)
+    for shape, status in CASES:
+        judge(b"{}", shape, status)
         tracemalloc.start()
         try:
-            judge(body, shape)
+            judge(body, shape, status)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert peak < (MAX_MEMORY_RATIO - 1) * len(body) + OVERHEAD_BYTES, shape
+        assert peak < (MAX_MEMORY_RATIO - 1) * len(body) + OVERHEAD_BYTES, (shape, status)
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_a_body_takes_steps_in_proportion_to_its_size(name: str) -> None:
     """Twice the body takes at most twice the steps, and a step judges several bytes."""
-    for shape in SHAPES:
+    for shape, status in CASES:
         steps = []
         for size in (SIZE, 2 * SIZE):
             body = BODIES[name](size).encode()
-            judge(b"{}", shape)
+            judge(b"{}", shape, status)
             with counted_calls() as calls:
-                judge(body, shape)
+                judge(body, shape, status)
             steps.append(calls[0])
         assert steps[1] < 2.2 * steps[0] + 1000
         assert steps[1] < 2 * len(body)
