@@ -14,6 +14,7 @@ from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.fleet import FleetMembers
 from cfevents._protocol.responses import refuses_credentials
+from cfevents._time import format_duration, to_timedelta
 
 _BUDGET_SHARE = 0.8  # part of the request budget that following may use
 _MIN_DISCOVERY_S = 60.0  # between two listings of the account's connectors
@@ -115,7 +116,8 @@ class Poller:
             await asyncio.sleep(max(_MIN_DISCOVERY_S, interval))
 
     def _on_discovery_failed(self, error: errors.CfEventsError) -> None:
-        if _is_final(error) or self._options.once or self._is_first_refusal(error):
+        ends = self._options.once and not isinstance(error, errors.RateLimitError)
+        if _is_final(error) or ends or self._is_first_refusal(error):
             raise error
         if not self._discovery_fails:
             _log.warning("cannot list the connectors of the account, will retry: %s", error)
@@ -165,9 +167,9 @@ class Poller:
         else:
             status.on_success()
             self._was_answered = True
-            least = len(self.status) / (_BUDGET_SHARE * get_connection().rate)
+            least = get_connection().seconds_for(len(self.status) / _BUDGET_SHARE)
             self._schedule.done(due, began, loop.time(), again=poll.is_behind, least=least)
-        if self._options.once:
+        if self._options.once and not isinstance(status.error, errors.RateLimitError):
             self._schedule.drop(due.connector_id)
         if was_down and not self._schedule.is_down:
             _log.warning("API reachable again")
@@ -192,7 +194,7 @@ class Poller:
             raise error
         now, is_new, was_down = asyncio.get_running_loop().time(), status.error is None, self._schedule.is_down
         status.error = error
-        if self._options.once:
+        if self._options.once and not isinstance(error, errors.RateLimitError):
             self.errors[due.connector_id] = error
         if _is_refusal(error):
             self._schedule.refused(due, now)
@@ -200,7 +202,7 @@ class Poller:
             least = (isinstance(error, errors.APIStatusError) and error.retry_after) or 0.0
             self._schedule.failed(due, now, answered=answered or _is_answer(error), least=least)
         if self._schedule.is_down and not was_down:
-            _log.warning("API unreachable; retrying once a minute: %s", error)
+            _log.warning("%s: %s", _describe_outage(error), error)
         elif is_new and not was_down and not self._options.once:
             _log.warning("cannot read connector %s, will retry: %s", due.connector_id, error)
 
@@ -217,6 +219,12 @@ def _is_refusal(error: errors.CfEventsError) -> bool:
     """Return whether the API itself refuses the request, and not for a while only."""
     for_a_while = isinstance(error, errors.InternalServerError | errors.RateLimitError)
     return isinstance(error, errors.APIStatusError) and not for_a_while and not error.from_edge
+
+
+def _describe_outage(error: errors.CfEventsError) -> str:
+    if isinstance(error, errors.RateLimitError) and error.resume_after:
+        return f"waiting {format_duration(to_timedelta(error.resume_after))} until a request may be sent"
+    return "API unreachable; retrying once a minute"
 
 
 def _is_answer(error: errors.CfEventsError) -> bool:

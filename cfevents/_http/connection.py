@@ -92,10 +92,9 @@ class Connection:
         finally:
             await finish(asyncio.ensure_future(self.transport.close()))
 
-    @property
-    def rate(self) -> float:
-        """Requests per second that the budget allows in the long run."""
-        return self._budget.rate
+    def seconds_for(self, requests: float) -> float:
+        """Return in how many seconds the budget lets so many requests leave in the long run."""
+        return self._budget.seconds_for(requests)
 
     @property
     def wait(self) -> float:
@@ -209,10 +208,11 @@ class Connection:
             try:
                 return await self._attempt(request, max_wait, call)
             except BlockedError as error:
-                message = "the request quota is used up, for longer than this call waits"
-                refusal = refusal or RateLimitError(message, status=429)
                 # Rounded first: (now + 300) - now may be a little more than 300.
-                refusal.resume_after = math.ceil(round(error.seconds, 6))
+                resume_after = math.ceil(round(error.seconds, 6))
+                message = f"{error}: the next may be sent in {resume_after} s, and this call does not wait that long"
+                refusal = refusal or RateLimitError(message, status=429)
+                refusal.resume_after = resume_after
                 raise refusal from None
             except RateLimitError as error:
                 refusal = error

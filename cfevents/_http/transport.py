@@ -35,7 +35,8 @@ from cfevents.errors import (
 )
 
 _HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
-_USED_HEADERS = ("CF-Ray", "Date", "Ratelimit", "Ratelimit-Policy", "Retry-After")
+# How many lines of each count: those of a list mean the same as one line.
+_USED_HEADERS = {"CF-Ray": 1, "Date": 1, "Ratelimit": 8, "Ratelimit-Policy": 8, "Retry-After": 1}
 _PUBLIC_HEADERS = {"accept", "accept-encoding", "accept-language", "connection", "content-type", "host", "user-agent"}
 _CREDENTIAL_HEADERS = {"authorization", "x-auth-email", "x-auth-key"}
 _MAX_HEADER_BYTES = 65_536  # of one header of a response; aiohttp's own limit is 8,190
@@ -163,7 +164,8 @@ class Transport:
 
 
 def _without_body(answer: aiohttp.ClientResponse) -> Response:
-    headers = {name: hide(answer.headers[name]) for name in _USED_HEADERS if name in answer.headers}
+    lines = {name: answer.headers.getall(name, [])[:count] for name, count in _USED_HEADERS.items()}
+    headers = {name: hide(", ".join(values)) for name, values in lines.items() if values}
     return Response(
         status=answer.status,
         body=b"",

@@ -1,4 +1,7 @@
-"""The rate-limit headers of a response, as far as they can be parsed."""
+"""The rate-limit headers of a response: lists of structured fields (RFC 9651), as far as they can be parsed.
+
+A parser of RFC 9651 refuses a whole header for one bad item, so this is one of our own, for the few parameters we need.
+"""
 
 import logging
 import re
@@ -6,9 +9,19 @@ from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-# Not compiled here: importing has to be quick, and re caches what it compiled.
-_ITEM = r'\s*"(?P<name>[^"]*)"\s*(?P<parameters>(?:;\s*[a-z]+\s*=\s*[0-9]{1,9}\s*)+)'
-_PARAMETER = r"([a-z]+)\s*=\s*([0-9]+)"
+# Not compiled here: importing has to be quick, and re caches what it compiled. Possessive, so nothing is tried twice.
+_STRING = r'"(?:[^"\\]|\\.)*+"'
+_ITEM_NAME = rf"{_STRING}|[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*+"
+_PARAMETER_KEY = r"[a-z*][a-z0-9_.*-]*+"
+_VALUE = rf"%?{_STRING}|:[A-Za-z0-9+/=]*+:|[?@-]?[A-Za-z0-9:/!#$%&'*+.^_`|~-]++"
+_ITEM = rf"\s*+({_ITEM_NAME})((?:\s*+;\s*+{_PARAMETER_KEY}(?:\s*+=\s*+(?:{_VALUE}))?+)*+)\s*+(?:,|\Z)"
+_PARAMETER = rf";\s*+({_PARAMETER_KEY})(?:\s*+=\s*+({_VALUE}))?+"
+
+# A client cannot keep to a longer period.
+_MAX_PERIOD_S = 86_400
+_MAX_LENGTH = 16_384
+_MAX_ITEMS = 16
+_MAX_PIECES = 64  # items, and pieces of malformed ones
 
 _log = logging.getLogger("cfevents")
 
@@ -24,7 +37,7 @@ class Remainder(NamedTuple):
     """One item of ``Ratelimit``."""
 
     requests: int
-    resets_in: int  # seconds until the window resets
+    resets_in: int | None  # seconds until the window resets; None where the API does not say
 
 
 class RateLimits(NamedTuple):
@@ -36,12 +49,35 @@ class RateLimits(NamedTuple):
     @property
     def resets_in(self) -> int | None:
         """Seconds until every exhausted window has reset; None if no window is exhausted."""
-        return max((left.resets_in for left in self.remainders.values() if left.requests == 0), default=None)
+        return max((left.resets_in or 0 for left in self.remainders.values() if left.requests == 0), default=None)
 
     @classmethod
     def of(cls, policy: str | None, ratelimit: str | None) -> "RateLimits":
-        """Parse ``Ratelimit-Policy: "burst";q=100;w=60`` and ``Ratelimit: "default";r=50;t=30``, items in any order."""
-        return cls(_policies(policy), _remainders(ratelimit))
+        """Parse ``Ratelimit-Policy: "burst";q=100;w=60`` and ``Ratelimit: "default";r=50;t=30``, items in any order.
+
+        Several lines of a header are joined by commas. Other parameters are ignored, except that a policy whose unit,
+        ``qu``, is not requests is left out together with its remainder.
+        """
+        items = _parse("Ratelimit-Policy", _shortened(policy), "q", "w")
+        remainders = _parse("Ratelimit", _shortened(ratelimit), "r", "t")
+        return cls(
+            {
+                name: Policy(item.number, item.seconds)
+                for name, item in items.items()
+                if item.counts_requests and item.number and item.seconds and item.seconds <= _MAX_PERIOD_S
+            },
+            {
+                name: Remainder(item.number, item.seconds)
+                for name, item in remainders.items()
+                if name not in items or items[name].counts_requests
+            },
+        )
+
+
+class _Item(NamedTuple):
+    number: int
+    seconds: int | None
+    counts_requests: bool
 
 
 NO_LIMITS = RateLimits({}, {})
@@ -52,30 +88,34 @@ def parse_retry_after(text: str | None) -> int | None:
     return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
-@lru_cache(maxsize=64)  # it is the same on every answer
-def _policies(text: str | None) -> Mapping[str, Policy]:
-    items = _items("Ratelimit-Policy", text, "q", "w")
-    # A client cannot keep to a period of more than a day.
-    return {name: Policy(*pair) for name, pair in items.items() if all(pair) and pair[1] <= 86_400}
+def _shortened(text: str | None) -> str:
+    text = text or ""
+    return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH].rpartition(",")[0]
 
 
-@lru_cache(maxsize=64)
-def _remainders(text: str | None) -> Mapping[str, Remainder]:
-    items = _items("Ratelimit", text, "r", "t")
-    # The smallest last: several names may mean the one window that we know without a name.
-    return {name: Remainder(*pair) for name, pair in sorted(items.items(), key=lambda item: -item[1][0])}
-
-
-def _items(header: str, text: str | None, first: str, second: str) -> Mapping[str, tuple[int, int]]:
-    items = {}
-    for item in text.split(",") if text else ():
-        match = re.fullmatch(_ITEM, item, re.ASCII)
-        parameters = dict(re.findall(_PARAMETER, match["parameters"])) if match else {}
-        if match and parameters.keys() >= {first, second}:
-            items[match["name"]] = int(parameters[first]), int(parameters[second])
+@lru_cache(maxsize=16)  # policies are the same on every answer
+def _parse(header: str, text: str, number_key: str, seconds_key: str) -> Mapping[str, _Item]:
+    items: dict[str, _Item] = {}
+    rest, pattern = text, re.compile(_ITEM, re.ASCII)
+    for _ in range(_MAX_PIECES):
+        if not rest.strip() or len(items) == _MAX_ITEMS:
+            break
+        match = pattern.match(rest)
+        parameters = dict(re.findall(_PARAMETER, match[2], re.ASCII)) if match else {}
+        if match and (number := _parse_integer(parameters.get(number_key))) is not None:
+            unit = parameters.get("qu", "").strip('"')
+            item = _Item(number, _parse_integer(parameters.get(seconds_key)), unit in {"", "request", "requests"})
+            name = re.sub(r"\\(.)", r"\1", match[1][1:-1]) if match[1].startswith('"') else match[1]
+            items[name] = min(item, items.get(name, item), key=lambda same_name: same_name.number)
         else:
             _warn_malformed(header)
+        # The next item after a malformed one begins after its first comma, at the latest.
+        rest = rest[match.end() :] if match else rest.partition(",")[2]
     return items
+
+
+def _parse_integer(text: str | None) -> int | None:
+    return int(text) if text and text.isdigit() and len(text) <= 15 else None
 
 
 @cache

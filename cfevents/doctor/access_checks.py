@@ -153,7 +153,8 @@ def _check_budget(findings: Findings) -> Answer:
 def _remainder(limits: RateLimits, name: str) -> str:
     remainder, policy = limits.remainders[name], limits.policies.get(name)
     quota = f" of {policy.requests:,} in {policy.period} s" if policy else ""
-    return f"{remainder.requests:,} requests{quota} are left, reset in {remainder.resets_in} s"
+    reset = "" if remainder.resets_in is None else f", reset in {remainder.resets_in} s"
+    return f"{remainder.requests:,} requests{quota} are left{reset}"
 
 
 ACCESS_CHECKS = (

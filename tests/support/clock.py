@@ -7,9 +7,6 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-# Real seconds that the kernel has to deliver what is under way on the loopback interface.
-_SETTLING = 0.0005
-
 
 class _JumpingSelector(selectors.DefaultSelector):
     """Asks the sockets, and instead of waiting for a timer moves the clock there."""
@@ -19,7 +16,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> Any:
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        if ready := super().select(min(timeout, _SETTLING)):
+        if ready := super().select(min(timeout, self.loop.settling)):
             return ready
         if self.loop.executor_jobs:
             return super().select(timeout)
@@ -29,6 +26,9 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 class JumpingLoop(asyncio.SelectorEventLoop):
     """A loop on which hours pass in milliseconds, with real sockets."""
+
+    settling = 0.0005
+    """Real seconds that the kernel has to deliver what is under way on the loopback interface."""
 
     def __init__(self) -> None:
         self.skipped = 0.0
@@ -55,6 +55,12 @@ class StillLoop(JumpingLoop):
 
     def time(self) -> float:
         return self.skipped
+
+
+class SocketlessLoop(StillLoop):
+    """One that waits for no socket."""
+
+    settling = 0.0
 
 
 def run_jumping(main: Coroutine[Any, Any, T], loop: type[JumpingLoop] = JumpingLoop) -> T:
