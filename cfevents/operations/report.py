@@ -246,6 +246,8 @@ def _judge(
         silences += [finding.first_at for finding in findings]
     time = JudgedTime(results.first_at or results.until, results.until, min([results.until, *silences]))
     findings += _findings(results, limits, orders, time)
+    if silence is not None:
+        findings = [rules.weigh_silence(finding, silence) for finding in findings]
     return findings if orders is None else rules.explain_silences(findings, orders, results.until)
 
 

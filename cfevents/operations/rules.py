@@ -330,22 +330,32 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     has_stopped, is_short = heartbeats == "stopped", since is not None and until - since <= limits.gap_least
     severity: Severity = "error"
     message, length = f"no event in the window{_HEARTBEATS[heartbeats]}", silence.duration
-    if silence.event_ids and length <= (limits.gap_least if has_stopped else limits.silence):
+    # Where the usual pause is known, it is the measure, unless the heartbeats have stopped too.
+    limit = limits.gap_least if has_stopped else timedelta.max if silence.has_usual_pause else limits.silence
+    if silence.event_ids and length <= limit:
         return
     if heartbeats == "going on" or (is_short and not has_stopped):
         severity = "warning"
     if silence.event_ids:
-        message = (
-            f"nothing received for {{}}{_HEARTBEATS['going on'] if heartbeats == 'going on' else ', and still nothing'}"
-        )
+        message = _GAPS["unknown"][2]
     elif since is not None and until < since:
         severity, length = "error", since - until
         message = "last asked {} before the window begins: nothing is known of it"
-    if not silence.is_in_service:
-        severity, message = "info", f"not in service: {message}"
     message = message.format(format_duration(length))
     details: dict[str, Any] = {"duration": silence.duration, "last_heartbeat": silence.last_heartbeat}
     yield _finding("silence", severity, [silence], message, moments=[silence.started_at], **details)
+
+
+def weigh_silence(finding: Finding, silence: Silence) -> Finding:
+    """Return the finding of a silence as the account's list of connectors weighs it, and any other as it is."""
+    if finding.kind != "silence":
+        return finding
+    if silence.event_ids and silence.heartbeats == "going on":
+        message = finding.message.replace(", and still nothing", _HEARTBEATS["going on"])
+        finding = evolve(finding, severity="warning", message=message)
+    if not silence.is_in_service:
+        finding = evolve(finding, severity="info", message=f"not in service: {finding.message}")
+    return finding
 
 
 _EXPLAINABLE = {"unclean_restart", "restart_loop", "downtime", "silence"}

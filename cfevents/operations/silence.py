@@ -25,6 +25,7 @@ class Silence(ConnectorResult):
     heartbeats: Heartbeats
     last_heartbeat: datetime | None
     is_in_service: bool
+    has_usual_pause: bool  # whether there are enough events to know it
     event_ids: tuple[EventId, ...]  # the last event in the window
 
     @property
@@ -36,20 +37,15 @@ class Silence(ConnectorResult):
 def silence_of(
     connector: AskedConnector, records: list[Record], window: JudgedWindow, limits: Limits
 ) -> Silence | None:
-    """Return the silence of a connector without events, or with too few to know its usual pause.
-
-    None if its usual pause is known, so that `gaps` find a silence, and if the window has not begun.
-    """
+    """Return the silence of a connector at the end of a window; None if that has not begun."""
     since = None if window.since_ts is None else to_datetime(window.since_ts)
     if window.since_ts is not None and window.until_ts < window.since_ts:
         return None
     until = to_datetime(window.end_ts(connector.connector_id, records))
     heartbeats = _heartbeats(connector, until, limits.gap_least)
-    heartbeat = connector.last_heartbeat if heartbeats in {"going on", "stopped"} else None
-    if len(records) > limits.gap_pauses and heartbeat is None:
-        return None
     last = to_datetime(max(record.known_ts for record in records)) if records else None
-    signs = [moment for moment in (last, heartbeat if heartbeats == "stopped" else None) if moment is not None]
+    stopped = connector.last_heartbeat if heartbeats == "stopped" else None
+    signs = [moment for moment in (last, stopped) if moment is not None]
     return Silence(
         connector_id=connector.connector_id,
         since=since,
@@ -58,6 +54,7 @@ def silence_of(
         heartbeats=heartbeats,
         last_heartbeat=connector.last_heartbeat,
         is_in_service=connector.is_in_service,
+        has_usual_pause=len(records) > limits.gap_pauses,
         event_ids=tuple(record.id for record in records[-1:]),
     )
 

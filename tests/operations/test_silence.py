@@ -114,6 +114,28 @@ def test_gap_has_the_heartbeat_and_is_one_finding() -> None:
     assert report.findings[0].details["last_heartbeat"] == report.connectors[0].last_heartbeat
 
 
+def test_gap_is_weighed_as_any_silence() -> None:
+    """A silence that the usual pause shows is a warning if the heartbeats go on, and expected out of service."""
+    sample = reconciles(0, 20 * HOUR)
+    for asked, severity, message in (
+        (connector("site", DAY - 10), "warning", "nothing received for 4h 4min, though its heartbeats go on"),
+        (
+            connector("site", None, activated=False),
+            "info",
+            "not in service: nothing received for 4h 4min, and still nothing",
+        ),
+    ):
+        assert silences(operations.report(sample, connectors=[asked], **WINDOW)) == [("site", severity, message)]
+
+
+def test_usual_pause_is_the_measure_of_a_silence() -> None:
+    """A connector that reports in bursts may be silent for longer than twelve hours, but not without heartbeats."""
+    bursts = [event(at + n, "Reconcile") for at in range(-9 * DAY, 11 * HOUR, 2 * HOUR) for n in range(30)]
+    assert silences(operations.report(bursts, connectors=[connector("site", DAY)], **WINDOW)) == []
+    stopped = operations.report(bursts, connectors=[connector("site", 12 * HOUR)], **WINDOW)
+    assert silences(stopped) == [("site", "error", "nothing received for 12h, and still nothing")]
+
+
 @pytest.mark.usefixtures("_now")
 def test_window_that_is_not_over_ends_now() -> None:
     """Nothing is judged that lies in the future: neither silence nor what is still open."""
