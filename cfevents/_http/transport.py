@@ -148,6 +148,7 @@ class Transport:
             raise_for_status=False,
             auto_decompress=True,
             timeout=self._options.timeout,
+            max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
             **self._proxy,
         ) as answer:
@@ -303,7 +304,7 @@ def _raise_translated(error: BaseException, ray_id: str | None = None) -> NoRetu
             # The text has the beginning of the header, and a part of a secret is one too.
             text = error.message = ""
             error.__cause__ = error.__context__ = None
-            message = f"a header of the response is longer than {_MAX_HEADER_BYTES:,} bytes"
+            message = f"a header or the first line of the response is longer than {_MAX_HEADER_BYTES:,} bytes"
             raise APIResponseError(message, place="headers") from None
         case aiohttp.ClientError() | OSError():
             if isinstance(error, aiohttp.ClientResponseError):  # its text has the URL, and so the cursor

@@ -576,7 +576,7 @@ def test_header_beyond_any_limit_is_an_error_that_says_so() -> None:
     """It is not repeated, and the header is not shown: it may repeat a credential."""
     error, requests, _ = ask(Reply(CONNECTORS.body, headers={"X-Echo": TOKEN * 5000}))
     assert (type(error), error.place, requests) == (cfevents.APIResponseError, "headers", 1)
-    assert "a header of the response is longer than 65,536 bytes" in str(error)
+    assert "a header or the first line of the response is longer than 65,536 bytes" in str(error)
 
 
 async def test_every_member_of_a_gzip_body_is_read() -> None:
@@ -620,3 +620,15 @@ def test_response_that_is_no_http_is_named_without_its_url() -> None:
     many = {f"X-{number}": "x" for number in range(200)}
     error, _, _ = ask(Reply(CONNECTORS.body, headers=many), retry=Retry(1))
     assert str(error).endswith("the connection failed: ClientResponseError: 400, Too many headers received")
+
+
+@pytest.mark.parametrize(("size", "name"), [(20_000, ""), (70_000, "APIResponseError")])
+def test_first_line_may_be_long(size: int, name: str) -> None:
+    async def long_line(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.write(b"HTTP/1.1 200 %b\r\nContent-Length: 31\r\n\r\n" % (b"O" * size))
+        request.transport.write(b'{"result": [], "success": true}')
+        return await drop(request) if name else web.Response()
+
+    result, _, _ = ask(long_line, retry=Retry(1))
+    assert result == [] if not name else type(result).__name__ == name
