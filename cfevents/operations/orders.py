@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 from attrs import frozen
 
 from cfevents._model.api import EventId, Interrupt, InterruptOperation
+from cfevents._time import to_datetime
+from cfevents.operations.journal import Journal
 from cfevents.operations.judged import parse_moment
+from cfevents.operations.lags import lags
 from cfevents.operations.limits import Limits
 from cfevents.operations.runs import Run
 
@@ -19,6 +22,7 @@ class Order(NamedTuple):
 
     operation: InterruptOperation
     triggered_at: datetime
+    executed_at: datetime  # the same by the connector's own clock
     interrupt: Interrupt
 
     def __str__(self) -> str:
@@ -43,10 +47,10 @@ class _Start(NamedTuple):
     id: EventId
 
     def is_explained_by(self, order: Order, slack: timedelta) -> bool:
-        if order.triggered_at <= self.started_at:
-            return self.last_at - order.triggered_at <= slack
+        if order.executed_at <= self.started_at:
+            return self.last_at - order.executed_at <= slack
         # Clocks differ: the start may seem to lie before its order. Nobody is quick to turn on what was shut down.
-        return order.operation != "shutdown" and order.triggered_at - self.started_at <= slack
+        return order.operation != "shutdown" and order.executed_at - self.started_at <= slack
 
 
 @frozen
@@ -62,9 +66,9 @@ class Orders:
     limits: Limits
 
     @classmethod
-    def of(cls, interrupts: Iterable[Interrupt], runs: Sequence[Run], limits: Limits) -> "Orders":
-        """Match the orders among some interrupts with a connector's runs."""
-        executed = sorted(_executed(interrupts), key=lambda order: order.triggered_at)
+    def of(cls, interrupts: Iterable[Interrupt], runs: Sequence[Run], lead: timedelta, limits: Limits) -> "Orders":
+        """Match the orders among some interrupts with the runs of a connector, whose clock has a lead."""
+        executed = sorted(_executed(interrupts, lead), key=lambda order: order.triggered_at)
         starts = [
             _Start(run.last_at, following.started_at, following.event_ids[0])
             for run, following in pairwise(runs)
@@ -72,10 +76,10 @@ class Orders:
         ]
         moments, by_start = [start.started_at for start in starts], dict[EventId, Order]()
         for order in executed:
-            place = bisect_left(moments, order.triggered_at)
+            place = bisect_left(moments, order.executed_at)
             around = [start for start in starts[max(0, place - 1) : place + 1] if start.id not in by_start]
             if explained := [start for start in around if start.is_explained_by(order, limits.restart)]:
-                by_start[min(explained, key=lambda start: abs(start.started_at - order.triggered_at)).id] = order
+                by_start[min(explained, key=lambda start: abs(start.started_at - order.executed_at)).id] = order
         return cls(tuple(executed), by_start, limits)
 
     def shutdown_before(self, until: datetime) -> Order | None:
@@ -85,8 +89,22 @@ class Orders:
         return None if is_over else last
 
 
-def _executed(interrupts: Iterable[Interrupt]) -> Iterator[Order]:
+def clock_lead(events: Journal, limits: Limits) -> timedelta:
+    """Return how far a connector's clock is ahead, below zero if it is behind, and zero if the limits allow it.
+
+    It is ahead if half of its events seem to be collected before they are recorded, and behind if nearly all seem to be
+    collected late: an outage delays many, but not all.
+    """
+    for measured in lags(events, percentages=(1, 50)):
+        least, usual = measured.percentiles.values()
+        lead = -(max(least, timedelta()) + min(usual, timedelta()))
+        return lead if abs(lead) > limits.restart else timedelta()
+    return timedelta()
+
+
+def _executed(interrupts: Iterable[Interrupt], lead: timedelta) -> Iterator[Order]:
     for interrupt in interrupts:
         triggered_at, operation = parse_moment(interrupt.triggered_at), interrupt.operation
         if triggered_at is not None and operation is not None:
-            yield Order(operation, triggered_at, interrupt)
+            executed_at = to_datetime(triggered_at.timestamp() + lead.total_seconds())
+            yield Order(operation, triggered_at, executed_at, interrupt)

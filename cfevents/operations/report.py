@@ -18,7 +18,7 @@ from cfevents.operations.journal import ConnectorResult, Journal, Record, accept
 from cfevents.operations.judged import AskedConnector, JudgedWindow, KnownUntil, parse_connectors
 from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits, limits_or_default
-from cfevents.operations.orders import Orders
+from cfevents.operations.orders import Orders, clock_lead
 from cfevents.operations.rekeys import Rekey, rekeys
 from cfevents.operations.rules import SEVERITIES, Finding, JudgedTime, Severity
 from cfevents.operations.runs import Run, runs
@@ -230,14 +230,14 @@ def _connector(
         unknowns=tuple(unknowns(events)),
         findings=(),
     )
-    findings = _judge(results, silence_of(asked, records, window, limits), limits, interrupts)
+    orders = None if interrupts is None else Orders.of(interrupts, results.runs, clock_lead(events, limits), limits)
+    findings = _judge(results, silence_of(asked, records, window, limits), limits, orders)
     return evolve(results, findings=tuple(sorted(findings, key=_worst_first)))
 
 
 def _judge(
-    results: ConnectorReport, silence: Silence | None, limits: Limits, interrupts: Iterable[Interrupt] | None
+    results: ConnectorReport, silence: Silence | None, limits: Limits, orders: Orders | None
 ) -> Iterable[Finding]:
-    orders = None if interrupts is None else Orders.of(interrupts, results.runs, limits)
     silences = [gap.started_at for gap in results.gaps if gap.cause == "unknown"]
     findings: list[Finding] = []
     # A silence that the usual pause shows is a gap, and found as such.

@@ -218,7 +218,7 @@ def judge_runs(runs: Sequence[Run], limits: Limits, orders: Orders | None) -> It
 
 def _judge_order(order: Order, run: Run, start: EventId, limits: Limits) -> Finding:
     severity: Severity = "info"
-    message, delay = f"{order}, {_down(run)}", _at(start) - order.triggered_at
+    message, delay = f"{order}, {_down(run)}", _at(start) - order.executed_at
     # What was shut down stays so until somebody turns it on.
     if order.operation != "shutdown" and delay > limits.restart:
         severity, message = "warning", f"{message}, started {format_duration(delay)} after the order"
@@ -384,9 +384,12 @@ def _is_explained(silence: Finding, order: Order, limits: Limits) -> bool:
     """Return whether a shutdown came before a silence was too long, and nothing came after it."""
     usual: timedelta = silence.details.get("usual", timedelta())
     usual_s = max(limits.gap_least.total_seconds(), limits.gap_factor * usual.total_seconds())
-    signs = [silence.details.get("last_heartbeat"), *map(_at, silence.event_ids[:1])]
-    went_on = any(sign - order.triggered_at > limits.restart for sign in signs if sign is not None)
-    is_early = (order.triggered_at - silence.first_at).total_seconds() <= usual_s
+    heartbeat: datetime | None = silence.details.get("last_heartbeat")
+    later = [_at(event_id) - order.executed_at for event_id in silence.event_ids[:1]]
+    later += [] if heartbeat is None else [heartbeat - order.triggered_at]
+    went_on = any(time > limits.restart for time in later)
+    begin = order.executed_at if len(silence.event_ids) > 1 else order.triggered_at
+    is_early = (begin - silence.first_at).total_seconds() <= usual_s
     return order.operation == "shutdown" and is_early and not went_on
 
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import pytest
-from support.appliance_events import BEGIN, DAY, HOUR, MINUTE, DetailedEvent, event, events_at, offsets, reconciles
+from support.appliance_events import BEGIN, DAY, HOUR, LAG, MINUTE, DetailedEvent, event, events_at, offsets, reconciles
 
-from cfevents import Interrupt, InterruptOptions, operations
+from cfevents import Connector, Interrupt, InterruptOptions, operations
 from cfevents.operations import Finding
 
 Operation = Literal["restart", "reboot", "shutdown"]
@@ -151,3 +151,45 @@ def test_interrupts_of_events_without_a_connector() -> None:
     nameless = [item.event for item in RESTART]
     (finding,) = operations.report(nameless, interrupts={None: [order("restart", 690)]}).findings
     assert finding.kind == "ordered_restart"
+
+
+@pytest.mark.parametrize("ahead", [-70 * HOUR, -6 * HOUR, 0, 70 * HOUR, 2**31])
+def test_a_wrong_clock_hides_no_order(ahead: int) -> None:
+    """The API's clock and the connector's may differ by days: what it says is moved by how early its events came."""
+    sample = [event(at + ahead, "Reconcile", lag=LAG - ahead) for at in range(0, 6000, 300)]
+    sample += [event(6100 + ahead, "Init", lag=LAG - ahead), event(6200 + ahead, "Reconcile", lag=LAG - ahead)]
+    assert [finding.kind for finding in report(sample, order("reboot", 6020))] == ["ordered_reboot"]
+    assert [finding.kind for finding in report(sample, order("reboot", 3000))] == ["unclean_restart"]
+
+
+def test_an_outage_is_no_wrong_clock() -> None:
+    """Most events may come hours late, if the connector was offline; an order is then executed as it comes back."""
+    sample = [event(at, "Reconcile", lag=6 * HOUR - at) for at in range(0, 6 * HOUR, 300)]
+    sample += [event(6 * HOUR + at, "Reconcile") for at in range(0, HOUR, 300)]
+    sample += [event(7 * HOUR, "Init"), event(7 * HOUR + 60, "Reconcile")]
+    kinds = [finding.kind for finding in report(sample, order("reboot", 7 * HOUR - 60))]
+    assert "ordered_reboot" in kinds
+    sample += [event(7 * HOUR + 2000, "Init")]
+    assert "unclean_restart" in [finding.kind for finding in report(sample, order("reboot", 7 * HOUR - 60))]
+
+
+def test_heartbeats_after_a_shutdown_show_that_it_is_over() -> None:
+    """A connector that sends heartbeats has been turned on again, so the shutdown does not explain its silence."""
+    connector = Connector("site", last_heartbeat=at(DAY))
+    interrupts = {"site": [order("shutdown", -DAY)]}
+    window: Any = {"since": BEGIN, "until": BEGIN + DAY, "interrupts": interrupts}
+    (finding,) = operations.report([], connectors=[connector], **window).findings
+    assert (finding.kind, finding.severity) == ("silence", "warning")
+    stopped = Connector("site", last_heartbeat=at(-DAY + 5))
+    (finding,) = operations.report([], connectors=[stopped], **window).findings
+    assert (finding.kind, finding.severity) == ("ordered_shutdown", "info")
+    (finding,) = operations.report([], connectors=["site"], **window).findings
+    assert finding.kind == "ordered_shutdown"
+
+
+def test_a_restart_before_the_window_is_not_of_it() -> None:
+    """An order whose start lies before the events explains none of those after it."""
+    (finding,) = report(
+        [item for item in RESTART if item.event.metadata.id.recorded_ts > BEGIN + 500], order("reboot", -DAY)
+    )
+    assert finding.kind == "unclean_restart"
