@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -61,8 +62,9 @@ def types(session: nox.Session) -> None:
     """Check the types of package and tests, with mypy and pyright."""
     _groups(session, "types")
     session.install("-e", ".[all]")
-    session.run("mypy")
-    session.run("pyright")
+    with ThreadPoolExecutor() as both:
+        for check in [both.submit(session.run, "mypy"), both.submit(session.run, "pyright")]:
+            check.result()
 
 
 @nox.session
@@ -136,7 +138,8 @@ def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     _groups(session, "docs")
     session.install("-e", ".[all]")
-    session.run("sphinx-build", "-W", "--keep-going", "-q", "-b", "html", "docs", "docs/_build/html", *session.posargs)
+    options = ["-W", "--keep-going", "-q", "-j", "auto", *session.posargs]
+    session.run("sphinx-build", *options, "-b", "html", "docs", "docs/_build/html")
 
 
 @nox.session

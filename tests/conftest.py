@@ -5,18 +5,14 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from support.brief import IS_BRIEF
 from support.secrets import PUBLIC_CALLS, Watch
 
 from cfevents import _secrets, events
 from cfevents._protocol import converter
 
-IS_BRIEF = "CFEVENTS_TESTS_BRIEF" in os.environ
-
-if IS_BRIEF:
-    # On a further Python: another hundred would find what the first hundred have found.
-    settings.register_profile("brief", max_examples=20)
-    settings.load_profile("brief")
+# Fixtures that start the command line as a process of its own.
+_PROCESS_FIXTURES = {"run", "start"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,8 +20,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if IS_BRIEF:
         leave_out = pytest.mark.skip(reason="takes long, and was run on the first Python")
         for item in items:
-            if item.get_closest_marker("once"):
+            if item.get_closest_marker("once") or _starts_processes(item):
                 item.add_marker(leave_out)
+
+
+def _starts_processes(item: pytest.Item) -> bool:
+    """Return whether a test starts the command line. A few do so on every Python: those of the module on processes."""
+    return item.path.name != "test_processes.py" and not _PROCESS_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(autouse=True)

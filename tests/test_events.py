@@ -5,6 +5,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.json_values import json_values, same_json
 
 from cfevents import CodedMessage, Connector, EventMetadata, RecordedEvent, events, structure, unstructure
@@ -42,7 +43,7 @@ def test_kind_has_description_and_payload() -> None:
     assert events.RekeyReset(tunnel_id="t1").tunnel_id == "t1"
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(kind=st.sampled_from(CATALOGUE), payload=objects)
 def test_documented_kind_round_trips_as_its_class(kind: str, payload: dict[str, Any]) -> None:
     """Every documented kind becomes its class with any payload, and gives the JSON back."""

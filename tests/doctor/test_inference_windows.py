@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 
 from cfevents._model.api import EventMetadata
 from cfevents._time import TimeWindow
@@ -35,7 +36,7 @@ def narrowed(rule: WindowRule, events: Sequence[EventMetadata], *, complete: boo
     return rules
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(HISTORIES, st.sampled_from(RULES), st.booleans())
 def test_true_rule_is_never_excluded(events: list[EventMetadata], rule: WindowRule, complete: bool) -> None:
     """The true rule is never excluded, whether listings were read to their ends or not."""

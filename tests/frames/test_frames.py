@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.batches import BEGIN, batch, details, listed, with_payload
+from support.brief import examples
 from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
@@ -97,7 +98,7 @@ def split(draw: st.DrawFn) -> tuple[list[EventDetail], list[list[EventDetail]]]:
 
 
 @pytest.mark.once
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(made=split(), rows=st.integers(1, 9))
 def test_all_frames_agree_with_the_events(made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int) -> None:
     """All three frames agree with each other and with the events."""
@@ -109,7 +110,7 @@ def test_all_frames_agree_with_the_events(made: tuple[list[EventDetail], list[li
 
 
 @pytest.mark.once
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(made=split(), rows=st.integers(1, 9))
 def test_all_frames_of_details_agree_with_the_events(
     made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int
@@ -128,7 +129,7 @@ def test_all_frames_of_details_agree_with_the_events(
 
 
 @pytest.mark.once
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(made=split(), rows=st.integers(1, 9))
 def test_any_split_into_pages_gives_the_same_table(
     made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.clock import JumpingLoop, StillLoop, run_jumping
 from support.scripted import Reply, ScriptedAPI, failure, page, success
 
@@ -95,7 +96,7 @@ def test_a_quota_that_is_enforced_refuses_nothing_and_is_used_up(sliding: bool, 
     assert 18 <= passed <= 18 * 1.1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     requests=st.integers(1, 8),
     period=st.floats(0.5, 20),

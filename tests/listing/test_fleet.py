@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.clock import run_jumping
 
 from cfevents import (
@@ -105,7 +106,7 @@ CROWDED_EXAMPLE: dict[str, Any] = {
 
 
 @pytest.mark.once
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     events=st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), raw_events, min_size=1),
     kind=st.none() | st.sampled_from(["Init", ["Leave", "NewKind"]]),
@@ -209,7 +210,7 @@ async def test_concurrent_readings_keep_their_own_errors() -> None:
             [event async for event in latest]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     failing=st.integers(1, 12),
     order=st.sampled_from(["ascending", "shuffled"]),
@@ -409,7 +410,7 @@ def test_no_more_connectors_are_asked_at_a_time_than_was_said(concurrency: int) 
     assert run_jumping(read()) == (1200, concurrency, concurrency)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     sites=st.lists(
         st.one_of(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.clock import run_jumping
 from support.scripted import Reply, ScriptedAPI, failure, item, page
 
@@ -51,7 +52,7 @@ raw_events = st.lists(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     raw=raw_events,
     max_page_size=st.integers(1, 25),
@@ -109,7 +110,7 @@ async def test_only_repeats_of_the_previous_page_are_dropped() -> None:
     assert [ids(list(page.items)) for page in pages] == [[(1, 0), (2, 0)], [(3, 0)], [(1, 0), (4, 0)]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.text(min_size=1).filter(str.isprintable) | st.text(alphabet="+/=%&?# é€\n\0", min_size=1))
 def test_any_cursor_text_reaches_the_api_as_it_was_sent(cursor: str) -> None:
     async def read() -> Any:

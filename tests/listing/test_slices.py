@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.clock import StillLoop, run_jumping
 from support.scripted import Reply, ScriptedAPI, item, page
 from support.tidy import client_tasks
@@ -86,7 +87,7 @@ history = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     keys=history,
     page_size=st.integers(2, 25),

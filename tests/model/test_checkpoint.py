@@ -15,6 +15,7 @@ import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.clock import run_jumping
 from support.json_values import json_values
 from support.scripted import ScriptedAPI, item, page
@@ -88,13 +89,13 @@ def parsed(text: str) -> Checkpoint | None:
         return None if 10 < len(str(error)) < 400 else pytest.fail(f"it should say what is wrong, in a line: {error}")
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(st.text() | json_values.map(json.dumps))
 def test_arbitrary_text_is_refused(text: str) -> None:
     assert parsed(text) is None
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(
     st.dictionaries(
         st.sampled_from([*(field.name for field in attrs.fields(Checkpoint)), "version", "new"]),
@@ -108,7 +109,7 @@ def test_arbitrary_object_is_a_checkpoint_or_refused(parts: dict[str, Any]) -> N
         assert Checkpoint.from_json(str(checkpoint)) == checkpoint
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(checkpoints, st.integers(0, 400), st.integers(0, 3), st.text(max_size=2))
 def test_damaged_text_is_a_checkpoint_or_refused(checkpoint: Checkpoint, at: int, cut: int, instead: str) -> None:
     """A text that was damaged anywhere is a checkpoint, or is refused as one."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.json_values import json_values
 from support.mutated import ODD, mutated, with_a_value_replaced
 from yarl import URL
@@ -165,7 +166,7 @@ raw_json = st.recursive(
 
 @pytest.mark.once
 @pytest.mark.timeout(1800)
-@settings(max_examples=max(300, CASES // 20), deadline=None)
+@settings(max_examples=examples(max(300, CASES // 20)), deadline=None)
 @example(ITEM, "1", '"c"')
 @given(raw_json, raw_json, raw_json)
 def test_random_listings_give_the_same_both_ways(one: str, count: str, cursor: str) -> None:
@@ -176,7 +177,7 @@ def test_random_listings_give_the_same_both_ways(one: str, count: str, cursor: s
     way_of(one.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=60), st.integers(0, 200))
 def test_any_bytes_anywhere_in_a_page_give_the_same_both_ways(data: bytes, at: int) -> None:
     body = page(f"{ITEM},{ITEM}", ',"count":2,"cursor":"abc"')

@@ -10,6 +10,7 @@ import pytest
 from cattrs import Converter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.json_values import json_values
 
 from cfevents import APIResponseError, EventMetadata, events
@@ -71,7 +72,7 @@ def refused(raw: Any, _: Any) -> Any:
 
 
 @pytest.mark.once
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(items | json_values)
 @example(ITEM | {"t": -(2**70), "n": 2**70 - 1})
 @example(ITEM | {"t": 2**70 - 1, "a": -(2**70)})
@@ -82,7 +83,7 @@ def test_any_event_is_the_same_by_both_decoders(raw: Any) -> None:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(items | st.just(ITEM) | json_values, max_size=4), json_values)
 def test_any_listing_is_the_same_by_both_decoders(raw: list[Any], cursor: Any) -> None:
     """Both decoders give the same listing, or an error at the same place."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 from support.json_values import json_values
 from yarl import URL
 
@@ -213,7 +214,7 @@ def test_any_depth_of_nesting_gives_an_error_of_the_family(spelled: str) -> None
             read((spelled % ("[" * depth + "]" * depth)).encode())
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(st.sampled_from([Listing, RecordedEvent, Latest, list[Connector], list[Interrupt]]), json_values)
 def test_any_json_value_gives_a_result_or_an_error_of_the_family(shape: Any, value: Any) -> None:
     for body in (value, envelope(value), envelope({"items": value}), envelope({"items": [value], "cursor": value})):
@@ -221,7 +222,7 @@ def test_any_json_value_gives_a_result_or_an_error_of_the_family(shape: Any, val
             read(body, result=shape)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=200), st.integers(200, 599))
 def test_any_bytes_give_an_error_of_the_family(body: bytes, status: int) -> None:
     with pytest.raises(CfEventsError):

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.batches import BEGIN, batch, details, listed, with_payload
+from support.brief import examples
 from support.tidy import client_tasks
 
 from cfevents import ArchiveError, EventDetail, EventId, EventMetadata, events
@@ -42,7 +43,7 @@ def in_pages(archive: Archive, page_events: int, **window: Any) -> ArchivedStrea
     return ArchivedStream(ListQuery.of("c1", **window), archive._select, page_events)
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(details(), max_size=5, unique_by=lambda detail: (detail.metadata.recorded_ts, detail.metadata.sequence))
 )
@@ -82,7 +83,7 @@ async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive) -> None:
     assert [page.items for page in empty] == [()]
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     times=st.lists(st.integers(0, 8) | st.sampled_from([2.5, 4.5]), max_size=30),
     since=st.integers(BEGIN - 1, BEGIN + 9),

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.batches import BEGIN, batch, details, listed, with_payload
+from support.brief import examples
 
 from cfevents import ArchiveError, Client, EventDetail, unstructure
 from cfevents._files import atomic_write
@@ -89,7 +90,7 @@ async def test_line_has_payload_or_null(path: Path) -> None:
     assert (second["version"], second["event"], second["recorded_at"]) == (None, None, None)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(details(), max_size=4))
 def test_every_event_becomes_one_line_of_json_that_tells_it(tmp_path: Path, these: list[EventDetail]) -> None:
     path = tmp_path / "events.ndjson"

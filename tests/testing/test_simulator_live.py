@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.brief import examples
 
 from cfevents import Client
 from cfevents.testing import History, LiveHistory, Simulator
@@ -82,7 +83,7 @@ def test_at_its_own_speed_it_goes_on_as_the_day_was_made() -> None:
 
 
 @pytest.mark.parametrize("speed", [1, 60.5, 600, 86_400])
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(), began=st.integers(MIDNIGHT, MIDNIGHT + DAY - 1))
 def test_ids_are_unique_and_ascending_as_recorded_at_any_speed(speed: float, seed: int, began: int) -> None:
     clock = Clock(began)
