@@ -59,7 +59,9 @@ class Staging:
     """The progress; None if no event is gathered."""
 
     def __init__(self, target: Path) -> None:
-        """Set the file that is exported to; nothing is opened."""
+        """Set the file that is exported to; nothing is opened. An ArchiveError refuses what cannot be replaced."""
+        if target.exists() and not target.is_file():
+            raise ArchiveError(f"{target} is no plain file: name one, or - for stdout")
         with write_errors(target):
             self._target = follow_link(target.absolute())
         self.folder = self._target.with_name(f"{self._target.name}.export")
@@ -72,8 +74,6 @@ class Staging:
 
     def __enter__(self) -> Self:
         """Create and lock the folder."""
-        if self._target.exists() and not self._target.is_file():
-            raise ArchiveError(f"{self._target} is no plain file: name one, or - for stdout")
         with write_errors(self.data):
             is_new = self._make_folder()
             self._lock.acquire()

@@ -35,7 +35,7 @@ from cfevents.errors import ArchiveError
 
 _SIDECAR_VERSION = 1
 _LOG_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY
-# A file is recognized by its last bytes too: the inode of one that was removed is soon another's.
+# A file is recognized by its last bytes: the inode of one that was removed is soon another's.
 _TAIL_BYTES = 4096
 _CLOSED = -1
 
@@ -51,18 +51,18 @@ class _SidecarState:
     checkpoint: str | None
 
     def is_same(self, descriptor: int, prefix: bytes) -> bool:
-        """Return whether an open file is the one that the state is of, by its inode and its content.
+        """Return whether an open file is the one that the state is of: by its content, if it has that much.
 
-        The device is looked at only where there is no content to compare: a disk may get another number.
+        So a disk may get another number, a file system give its files new inodes, and a copy be put back.
         """
         status = os.fstat(descriptor)
-        if self.inode != status.st_ino:
-            return False
         if 0 < self.length <= status.st_size:
             return _tail(descriptor, self.length) == self.tail
+        if (self.device, self.inode) != (status.st_dev, status.st_ino):
+            return False
         # Nothing is committed to recognize it by; what a killed process may have left begins as everything does.
         start = b"" if self.length else _read_before(descriptor, len(prefix), len(prefix))
-        return self.device == status.st_dev and start == prefix[: len(start)]
+        return start == prefix[: len(start)]
 
 
 class AppendLog:

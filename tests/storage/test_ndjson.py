@@ -364,15 +364,17 @@ def test_other_file_with_reused_inode_is_kept(path: Path) -> None:
     assert path.read_bytes().startswith(b"x" * (size + 9) + b"\n{")
 
 
-@pytest.mark.parametrize("is_moved", [False, True])
-def test_disk_may_get_another_number(path: Path, is_moved: bool) -> None:
-    """After a power cut within a batch and another device number, each event is there once."""
+@pytest.mark.parametrize("change", ["device", "device of a moved file", "inode"])
+def test_disk_may_get_another_number(path: Path, change: str) -> None:
+    """After a power cut within a batch and another device number or inode, each event is there once."""
+    is_moved = "moved" in change
     first, second = following(0, 1)
     asyncio.run(write(path, first))
     with path.open("a") as file:
         file.write(path.read_text() + '{"recorded')  # not in the checkpoint
     sidecar = json.loads(beside(path).read_text())
-    beside(path).write_text(json.dumps(sidecar | {"device": sidecar["device"] + 1}))
+    number = change.partition(" ")[0]
+    beside(path).write_text(json.dumps(sidecar | {number: sidecar[number] + 1}))
     moved = path.with_name("moved")
     if is_moved:
         path.rename(moved)
