@@ -1,6 +1,7 @@
 """What answers mean: strict about the documented shape, clear about where it breaks."""
 
 import json
+import pickle
 import sys
 from contextlib import suppress
 from typing import Any
@@ -395,3 +396,15 @@ def test_retry_after_is_in_the_error_of_any_status(status: int) -> None:
     error = error_of(b"", status, retry_after=120)
     assert error.retry_after == 120
     assert "Retry-After: 120 s" in str(error)
+
+
+@settings(max_examples=100)
+@given(json_values, st.sampled_from([400, 403, 502]))
+def test_any_refusal_is_a_status_error_that_can_be_shown(value: Any, status: int) -> None:
+    document = {"title": value, "detail": value, "error_code": value}
+    chain = {"success": False, "errors": [{"code": 1, "message": "m", "error_chain": value}, value]}
+    for body in (value, document, chain):
+        error = error_of(body, status)
+        assert isinstance(error, cfevents.APIStatusError)
+        back = pickle.loads(pickle.dumps(error))
+        assert (str(back), back.errors, back.from_edge) == (str(error), error.errors, error.from_edge)

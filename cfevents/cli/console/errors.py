@@ -24,7 +24,10 @@ INTERRUPTED = 130
 _DEBUG = "cfevents.debug"
 _ADVICE_BY_ERROR = {
     "ConfigurationError": "to try it without an account, add --simulate",
-    "AuthenticationError": "check CLOUDFLARE_API_TOKEN; the token needs the permission 'Magic WAN Read' on the account",
+    "AuthenticationError": (
+        "check CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; a token needs the permission "
+        "'Magic WAN Read' on the account"
+    ),
     "PermissionDeniedError": "check that the token exists; it needs the permission 'Magic WAN Read' on the account",
     "NotFoundError": "check the ids ('cfevents connectors' lists the connectors) and CLOUDFLARE_ACCOUNT_ID",
     "APIConnectionError": "check the network, and CLOUDFLARE_BASE_URL if it is set",
