@@ -43,14 +43,15 @@ async def note_extents(
     archive: Archive, connectors: Sequence[str], window: TimeWindow | None, zone: Zone | None
 ) -> ArchiveNotes:
     """Return what an archive lacks of connectors in a window as far as that is over, or at present without one."""
-    extents = {name: extent for name, extent in (await archive.extents()).items() if name in connectors}
+    known = await archive.extents()
+    extents = {name: known[name] for name in connectors if name in known}
     present, note = to_datetime(now()), partial(_note, len(extents))
     begin, end = (to_datetime(0), present) if window is None else map(to_datetime, window)
     relation = "ago" if window is None or end - present > _TOLERANCE else "before the window does"
     end, text_of = min(end, present), (zone or Zone()).named_time
-    known = {name: extent for name, extent in extents.items() if extent is not None}
-    begins = {name: extent.since for name, extent in known.items() if window and extent.since - begin > _TOLERANCE}
-    ends = {name: extent.until for name, extent in known.items() if end - extent.until > _TOLERANCE}
+    read = {name: extent for name, extent in extents.items() if extent is not None}
+    begins = {name: extent.since for name, extent in read.items() if window and extent.since - begin > _TOLERANCE}
+    ends = {name: extent.until for name, extent in read.items() if end - extent.until > _TOLERANCE}
     if extents and len(ends) == len(extents) and (last := max(ends.values())) < begin:
         failure = note([*ends], "ends", text_of(last), f"{format_duration(begin - last)} before the window begins")
         return ArchiveNotes(extents, failure=f"{failure}; {_ADVICE}")
@@ -61,8 +62,8 @@ async def note_extents(
         )
     if ends and (last := min(ends.values())):
         lines.append(note([*ends], "ends", text_of(last), f"{format_duration(end - last)} {relation}"))
-    if unknown := [name for name in extents if name not in known]:
-        of_some = f" of {id_list(unknown)}" if known else ""
+    if unknown := [name for name in extents if name not in read]:
+        of_some = f" of {id_list(unknown)}" if read else ""
         lines.append(f"the first fill of the archive{of_some} was interrupted, or goes on: it lacks events; {_ADVICE}")
     return ArchiveNotes(extents, lines)
 
