@@ -10,6 +10,7 @@ from attrs import frozen
 
 from cfevents._model.api import EventId, Interrupt, InterruptOperation
 from cfevents._time import to_datetime
+from cfevents._validation import short_repr
 from cfevents.operations.journal import Journal
 from cfevents.operations.judged import parse_moment
 from cfevents.operations.lags import lags
@@ -104,6 +105,8 @@ def clock_lead(events: Journal, limits: Limits) -> timedelta:
 
 def _executed(interrupts: Iterable[Interrupt], lead: timedelta) -> Iterator[Order]:
     for interrupt in interrupts:
+        if not isinstance(interrupt, Interrupt):
+            raise TypeError(f"{short_repr(interrupt)} is no interrupt: pass what list_interrupts returned")
         triggered_at, operation = parse_moment(interrupt.triggered_at), interrupt.operation
         if triggered_at is not None and operation is not None:
             executed_at = to_datetime(triggered_at.timestamp() + lead.total_seconds())

@@ -9,6 +9,7 @@ from attrs import evolve, field, frozen
 from cfevents._html import counted, rows_of
 from cfevents._model.api import Connector, EventId, Interrupt
 from cfevents._time import to_datetime
+from cfevents._validation import short_repr
 from cfevents.events import KINDS
 from cfevents.operations import rules
 from cfevents.operations.boot_slots import Slot, slots
@@ -193,6 +194,8 @@ def report(
     """
     window, limits = JudgedWindow.of(events, since, until, known_until), limits_or_default(limits)
     of_connectors = dict(events.connectors())
+    if not isinstance(interrupts, Mapping | None):
+        raise TypeError(f"interrupts={short_repr(interrupts)}: write a mapping of ids to what list_interrupts returned")
     by_connector = dict[str | None, Iterable[Interrupt]]((interrupts or {}).items())
     reports = tuple(
         _connector(connector, of_connectors.get(connector_id, []), window, limits, by_connector.get(connector_id))
@@ -254,7 +257,7 @@ def _judge(
 def _findings(results: ConnectorReport, limits: Limits, orders: Orders | None, time: JudgedTime) -> Iterator[Finding]:
     yield from rules.judge_spans(results.spans, limits, time)
     yield from rules.judge_rekeys(results.rekeys, limits, time)
-    yield from (of_runs := [*rules.judge_runs(results.runs, limits, orders)])
+    yield from (of_runs := [*rules.judge_runs(results.runs, results.gaps, limits, orders)])
     yield from () if results.ha is None else rules.judge_ha(results.ha)
     yield from rules.judge_slots(results.slots, limits, time)
     yield from rules.judge_gaps(results.gaps, results.runs, of_runs, results.last_heartbeat)

@@ -1,6 +1,6 @@
 """The rules by which results become findings, and how bad those are. One function for each kind of result."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
@@ -193,8 +193,8 @@ def _rekey_attempt(rekey: Rekey) -> _Attempt[Rekey]:
     return _Attempt(rekey, rekey.started_at, end, is_answered=rekey.state == "complete")
 
 
-def judge_runs(runs: Sequence[Run], limits: Limits, orders: Orders | None) -> Iterator[Finding]:
-    """Find restarts that somebody ordered, those of upgrades, unclean ones, and loops, which have theirs."""
+def judge_runs(runs: Sequence[Run], gaps: Sequence[Gap], limits: Limits, orders: Orders | None) -> Iterator[Finding]:
+    """Find restarts: ordered, of upgrades, unclean, and in loops. A gap before an unclean one is its downtime."""
     by_start = orders.by_start if orders else {}
     loops = restart_loops((run for run in runs if run.event_ids[0] not in by_start), limits)
     in_loops = {run.event_ids[0] for loop in loops for run in loop}
@@ -213,7 +213,8 @@ def judge_runs(runs: Sequence[Run], limits: Limits, orders: Orders | None) -> It
             yield _finding("upgrade_restart", "info", [run], message, ids=run.event_ids[-2:], version=following.version)
         elif start not in in_loops and run.outcome == "unclean":
             unclean.append((run, following))
-    yield from _judge_unclean(unclean, limits, orders)
+    long = {gap.event_ids for gap in gaps if gap.cause == "device"}
+    yield from _judge_unclean(unclean, long, limits, orders)
 
 
 def _judge_order(order: Order, run: Run, start: EventId, limits: Limits) -> Finding:
@@ -228,17 +229,19 @@ def _judge_order(order: Order, run: Run, start: EventId, limits: Limits) -> Find
     return _finding(f"ordered_{order.operation}", severity, [run], message, ids=ids, **details)
 
 
-def _judge_unclean(unclean: Iterable[tuple[Run, Run]], limits: Limits, orders: Orders | None) -> Iterator[Finding]:
+def _judge_unclean(
+    unclean: Iterable[tuple[Run, Run]], long: Set[tuple[EventId, ...]], limits: Limits, orders: Orders | None
+) -> Iterator[Finding]:
     def begins(earlier: list[tuple[Run, Run]], restart: tuple[Run, Run]) -> bool:
         run, following = restart
         return earlier[-1][1] is not run or _at(following.event_ids[0]) - _at(run.event_ids[0]) > limits.restart_series
 
     causes = "a crash, a power cut or an ordered restart" if orders is None else "a crash or a power cut, not ordered"
     for series in split(unclean, begins):
-        severity: Severity = "warning" if len(series) == 1 else "error"
         in_a_row = "" if len(series) == 1 else f", one of {len(series)} in a row"
         for run, _ in series:
             message, ids = f"started again without a stop{in_a_row}, {_down(run)}: {causes}", run.event_ids[-2:]
+            severity: Severity = "error" if in_a_row or ids in long else "warning"
             details: dict[str, Any] = {"version": run.version, "downtime": run.downtime}
             yield _finding("unclean_restart", severity, [run], message, ids=ids, **details)
 

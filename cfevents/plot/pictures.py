@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from cfevents._html import shortened
 from cfevents._model.api import EventId
 from cfevents._time import EPOCH, to_datetime, validate_duration
+from cfevents._validation import validate_type
 from cfevents.operations.journal import Journal, accepts_any_events
 from cfevents.operations.rekeys import Rekey, rekeys
 from cfevents.operations.report import Report
@@ -88,7 +89,7 @@ def timeline(
     ]
     # Whatever failed is a finding.
     bars = [bar for bar in bars if bar.outcome != "failure"]
-    for finding in (report_of(events) if report is None else report).findings:
+    for finding in validate_type("report", report_of(events) if report is None else report, Report).findings:
         bars.append(_finding_bar(finding, lanes, lane_of))
     names = {bar.lane for bar in bars} | {name for name, _ in points}
     ax = _axes.time_axes(ax, tz, 1.4 + 0.42 * len(names))

@@ -1,5 +1,6 @@
 """What somebody ordered: restarts and silences that are no failures, and those that no order explains."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -193,3 +194,31 @@ def test_a_restart_before_the_window_is_not_of_it() -> None:
         [item for item in RESTART if item.event.metadata.id.recorded_ts > BEGIN + 500], order("reboot", -DAY)
     )
     assert finding.kind == "unclean_restart"
+
+
+def test_wrong_interrupts_are_refused() -> None:
+    for wrong, message in (
+        ([order("reboot", 1)], "interrupts=.*: write a mapping"),
+        ({"site": [{}]}, "is no interrupt"),
+    ):
+        interrupts: Any = wrong
+        with pytest.raises(TypeError, match=message):
+            operations.report(RESTART, interrupts=interrupts)
+
+
+def test_orders_of_a_fast_loop_are_matched_quickly() -> None:
+    """Each order looks at the starts around it alone: thousands of both take steps in proportion to their number."""
+    steps = 0
+
+    def counted(frame: Any, what: str, _: object) -> None:
+        nonlocal steps
+        steps += what == "call" and frame.f_code.co_filename.endswith("orders.py")
+
+    sample = [event(at, "Init") for at in range(0, 60_000, 60)]
+    orders = [order("restart", at) for at in range(0, 60_000, 60)]
+    sys.setprofile(counted)
+    try:
+        report(sample, *orders)
+    finally:
+        sys.setprofile(None)
+    assert steps < 30 * len(orders)

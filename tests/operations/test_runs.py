@@ -115,7 +115,7 @@ def test_starts_with_time_in_between_are_no_loop() -> None:
 def test_a_power_cut_of_hours_is_one_finding() -> None:
     sample = [*reconciles(0, DAY), event(DAY + 5 * HOUR, "Init"), *reconciles(DAY + 5 * HOUR, 2 * DAY)]
     (finding,) = operations.report(sample).findings
-    assert finding.kind == "unclean_restart"
+    assert (finding.kind, finding.severity) == ("unclean_restart", "error")
     assert finding.details["downtime"] == timedelta(hours=5, minutes=5)
 
 

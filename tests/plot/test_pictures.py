@@ -338,6 +338,8 @@ def test_invalid_arguments_are_refused() -> None:
     lanes: Any = "kind"
     with pytest.raises(ValueError, match="lanes='kind' must be 'connector' or 'operation'"):
         plot.timeline(events_at("0 Init"), lanes=lanes)
+    with pytest.raises(TypeError, match="report must be a Report, not str"):
+        plot.timeline(events_at("0 Init"), report="yesterday")  # type: ignore[call-overload]
     pers: list[tuple[Any, type[Exception]]] = [(timedelta(0), ValueError), (3600, TypeError)]
     for per, error in pers:
         with pytest.raises(error, match="per="):
