@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,28 @@ def plainly(path: Path, statement: str, *values: Any) -> list[Any]:
         connection.close()
 
 
+Opened = tuple[asyncio.Runner, Archive]
+
+
+@pytest.fixture
+def opened(tmp_path: Path) -> Iterator[Opened]:
+    """An archive for many examples, and what runs coroutines on its loop."""
+    with asyncio.Runner() as runner:
+        archive = runner.run(Archive(tmp_path / "events.db").open())
+        yield runner, archive
+        runner.run(archive.close())
+
+
+async def emptied(archive: Archive) -> None:
+    """Remove what the example before left in an archive."""
+
+    def delete(connection: sqlite3.Connection) -> None:
+        for table in ("events", "checkpoints", "extents"):
+            connection.execute(f"DELETE FROM {table}")
+
+    await archive._require_open().writer.write(delete)
+
+
 def in_pages(archive: Archive, page_events: int, **window: Any) -> ArchivedStream:
     """Return what `Archive.list_events` returns, with small pages."""
     return ArchivedStream(ListQuery.of("c1", **window), archive._select, page_events)
@@ -47,18 +69,19 @@ def in_pages(archive: Archive, page_events: int, **window: Any) -> ArchivedStrea
 @given(
     st.lists(details(), max_size=5, unique_by=lambda detail: (detail.metadata.recorded_ts, detail.metadata.sequence))
 )
-def test_what_goes_in_comes_out(tmp_path: Path, these: list[EventDetail]) -> None:
-    async def main() -> list[EventDetail]:
-        (tmp_path / "events.db").unlink(missing_ok=True)
-        async with Archive(tmp_path / "events.db") as archive:
-            assert await archive.append(batch(these)) == len(these)
-            stored = await archive._select(LISTED + PAYLOAD, "ORDER BY recorded_ts, sequence", ("c1",))
-            for detail in stored:
-                if detail.recorded is not None:
-                    assert await archive.get_event("c1", detail.metadata) == detail.recorded
-            return stored
+def test_what_goes_in_comes_out(opened: Opened, these: list[EventDetail]) -> None:
+    runner, archive = opened
 
-    stored = asyncio.run(main())
+    async def main() -> list[EventDetail]:
+        await emptied(archive)
+        assert await archive.append(batch(these)) == len(these)
+        stored = await archive._select(LISTED + PAYLOAD, "ORDER BY recorded_ts, sequence", ("c1",))
+        for detail in stored:
+            if detail.recorded is not None:
+                assert await archive.get_event("c1", detail.metadata) == detail.recorded
+        return stored
+
+    stored = runner.run(main())
     expected = sorted(these, key=lambda detail: (detail.metadata.recorded_ts, detail.metadata.sequence))
     assert stored == expected
     for back, sent in zip(stored, expected, strict=True):
@@ -92,20 +115,19 @@ async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive) -> None:
     kinds=st.sampled_from([KINDS, KINDS[:1], KINDS[1:]]),
 )
 def test_window_includes_both_bounds(
-    tmp_path: Path, times: list[float], since: int, length: int, page: int, kinds: tuple[str, ...]
+    opened: Opened, times: list[float], since: int, length: int, page: int, kinds: tuple[str, ...]
 ) -> None:
     """A window has what was recorded within its bounds and on them."""
     these = [listed(BEGIN + time, number, KINDS[number % 3]) for number, time in enumerate(times)]
-    until = since + length
+    until, (runner, archive) = since + length, opened
 
     async def main() -> list[EventMetadata]:
-        (tmp_path / "events.db").unlink(missing_ok=True)
-        async with Archive(tmp_path / "events.db") as archive:
-            await archive.append(batch(these))
-            kind = None if kinds == KINDS else kinds
-            return await in_pages(archive, page, since=since, until=until, kind=kind).collect()
+        await emptied(archive)
+        await archive.append(batch(these))
+        kind = None if kinds == KINDS else kinds
+        return await in_pages(archive, page, since=since, until=until, kind=kind).collect()
 
-    stored = asyncio.run(main())
+    stored = runner.run(main())
     expected = [event for event in these if since <= event.recorded_ts <= until and event.kind in kinds]
     assert stored == sorted(expected, key=lambda event: (event.recorded_ts, event.sequence))
 

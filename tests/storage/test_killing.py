@@ -1,11 +1,10 @@
 """What processes that are killed write is what one that was left alone writes."""
 
 import json
+import multiprocessing
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
@@ -15,11 +14,14 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from support import killed
 
 from cfevents.testing import Simulator, SimulatorThread
 
 KILLS = int(os.environ.get("CFEVENTS_KILLS", "10"))
-PROGRAM = Path(__file__).with_name("killing.py")
+# Forked from a process that has imported what they need: an interpreter of its own takes longer to start than they run.
+_PROCESSES: Any = multiprocessing.get_context(None if os.name == "nt" else "forkserver")
+_PROCESSES.set_forkserver_preload(["cfevents._client", "cfevents._following.follower", "cfevents.storage"])
 CONNECTORS = ["c1", "c2", "c3"]
 
 pytestmark = [
@@ -53,10 +55,14 @@ class Run:
     random: Random
     killed: int = field(default=0, init=False)
 
-    def start(self, place: str, path: Path, until: str = "killed") -> "subprocess.Popen[str]":
-        command = [sys.executable, str(PROGRAM), place, str(path), str(self.begin), until]
-        environment = os.environ | self.simulator.environment
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    def start(self, place: str, path: Path, *, once: bool = False) -> tuple[Any, Any]:
+        """Start a process, and return it with what it says."""
+        hears, says = _PROCESSES.Pipe(duplex=False)
+        arguments = place, str(path), self.begin, self.simulator.client_options, says
+        process = _PROCESSES.Process(target=killed.main, args=arguments, kwargs={"once": once})
+        process.start()
+        says.close()
+        return process, hears
 
     def add_some(self) -> None:
         for connector, event in next(self.coming, ()):
@@ -64,26 +70,26 @@ class Run:
 
     def kill_one(self, place: str, path: Path) -> None:
         """Start one, and kill it at a moment at random, mostly while it writes."""
-        with self.start(place, path) as process:
-            assert process.stdout is not None
-            if self.random.random() < 0.85:
-                assert process.stdout.readline() == "open\n"
-            end = time.monotonic() + self.random.uniform(0, 0.4)
-            while time.monotonic() < end:
-                self.add_some()
-                time.sleep(0.01)
-            process.send_signal(signal.SIGKILL)
-            assert process.wait() == -signal.SIGKILL
-            self.killed += 1
+        process, hears = self.start(place, path)
+        if self.random.random() < 0.85:
+            assert hears.recv() == "open"
+        end = time.monotonic() + self.random.uniform(0, 0.4)
+        while time.monotonic() < end:
+            self.add_some()
+            time.sleep(0.01)
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        self.killed += 1
 
     def finish(self, place: str, path: Path) -> None:
         """Let one read all that is left, and end."""
         for some in self.coming:
             for connector, event in some:
                 self.simulator.add(connector, event)
-        with self.start(place, path, "once") as process:
-            process.communicate()
-            assert process.returncode == 0
+        process, _ = self.start(place, path, once=True)
+        process.join()
+        assert process.exitcode == 0
 
 
 @pytest.fixture
@@ -153,16 +159,18 @@ def test_archive_of_killed_processes_has_each_event_once(run: Run, tmp_path: Pat
 def test_two_processes_on_one_archive_store_each_event_once(run: Run, tmp_path: Path) -> None:
     """Two processes on one archive lose and double nothing."""
     path = tmp_path / "events.db"
-    with run.start("archive", path) as other:
-        for _ in range(2):
-            run.kill_one("archive", path)
-        other.kill()
+    other, _ = run.start("archive", path)
+    for _ in range(2):
+        run.kill_one("archive", path)
+    other.kill()
+    other.join()
     for some in run.coming:
         for connector, event in some:
             run.simulator.add(connector, event)
-    both = [run.start("archive", path, "once") for _ in range(2)]
-    printed = [process.communicate()[0] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert all(text.startswith("open\n") for text in printed)
+    both = [run.start("archive", path, once=True) for _ in range(2)]
+    assert [hears.recv() for _, hears in both] == ["open", "open"]
+    for process, _ in both:
+        process.join()
+    assert [process.exitcode for process, _ in both] == [0, 0]
     run.finish("archive", tmp_path / "undisturbed.db")
     assert rows(path) == rows(tmp_path / "undisturbed.db")

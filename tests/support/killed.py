@@ -1,0 +1,36 @@
+"""A program that follows connectors into a file or an archive, until it is killed or, if it is told so, has all."""
+
+import asyncio
+from multiprocessing.connection import Connection
+from typing import Any
+
+from cfevents import Budget, Client, Fleet
+from cfevents.storage import Archive, NDJSONFile
+
+CONNECTORS = ["c1", "c2", "c3"]
+
+
+async def into_file(client: Client, fleet: Fleet, path: str, since: int, says: Connection, *, once: bool) -> None:
+    async with NDJSONFile(path) as file:
+        says.send("open")
+        follower = client.follow_events(fleet, since=since, checkpoint=file.checkpoint, interval=0.05)
+        detailed = follower.details(kinds="StartUpgrade")
+        async for batch in (detailed.once() if once else detailed).batches():
+            await file.write(batch)
+
+
+async def into_archive(client: Client, fleet: Fleet, path: str, since: int, says: Connection, *, once: bool) -> None:
+    async with Archive(path) as archive:
+        says.send("open")
+        await archive.sync(client, fleet, since=since, follow=not once, interval=0.05, details=True)
+
+
+def main(place: str, path: str, since: int, options: dict[str, Any], says: Connection, *, once: bool) -> None:
+    """Run until the process is killed, or once; tell when the file or the archive is open."""
+    into = {"file": into_file, "archive": into_archive}[place]
+
+    async def run() -> None:
+        async with Client(**options, budget=Budget(10**7)) as client:
+            await into(client, client.fleet(CONNECTORS), path, since, says, once=once)
+
+    asyncio.run(run())
