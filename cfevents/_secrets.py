@@ -20,8 +20,6 @@ MASK = "**********"
 
 # A shorter text is no secret, and could be part of any word.
 _MIN_SECRET_CHARS = 8
-# A shorter part of a secret helps nobody, and could be part of another text.
-_PART_CHARS = 10
 # A token that is rotated leaves another secret behind each time.
 _MAX_REMEMBERED_SECRETS = 32
 # A cursor or an id may be as long as a response.
@@ -33,7 +31,6 @@ class _Forms(NamedTuple):
 
     encoded: tuple[str, ...]
     quoted: re.Pattern[str] | None  # any of its characters percent-encoded
-    parts: tuple[str, ...]  # one of these is in each part of some length, and in its beginning and its end
 
 
 _forms_by_secret: dict[str, _Forms] = {}
@@ -109,9 +106,6 @@ def hide(text: str) -> str:
                 text = text.replace(form, MASK)
         if "%" in text and forms.quoted is not None:
             text = forms.quoted.sub(MASK, text)
-        for part in forms.parts:
-            if part in text:
-                text = re.sub(rf"{re.escape(part)}[\w+/=-]*", MASK, text)
     return text
 
 
@@ -158,15 +152,7 @@ def _forms(sent: str) -> _Forms:
     texts = {text for text in texts if len(text) >= _MIN_SECRET_CHARS}
     # The longest first: one may be a part of another.
     encoded = sorted({form for text in texts for form in _encodings(text)}, key=len, reverse=True)
-    parts = {part for form in encoded for part in _parts(form)}
-    return _Forms(tuple(encoded), re.compile("|".join(map(quoted_pattern, texts))) if texts else None, tuple(parts))
-
-
-def _parts(form: str) -> Iterator[str]:
-    """Yield parts of a token or a key: a response that was cut repeats one of them. Other texts share theirs."""
-    if len(form) >= 2 * _PART_CHARS and re.fullmatch(r"[\w+/-]+", form):
-        for start in (*range(0, len(form) - _PART_CHARS, _PART_CHARS), len(form) - _PART_CHARS):
-            yield form[start : start + _PART_CHARS]
+    return _Forms(tuple(encoded), re.compile("|".join(map(quoted_pattern, texts))) if texts else None)
 
 
 def quoted_pattern(text: str) -> str:

@@ -11,8 +11,6 @@ import reprlib
 import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from random import Random
-from string import ascii_letters, digits
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -341,7 +339,7 @@ SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8
     SECRETS, st.sampled_from(["{}", "Bearer {}"]), st.binary(max_size=4), st.binary(max_size=4), st.integers(0, 2**60)
 )
 def test_secret_is_hidden_in_every_encoding(secret: str, sent: str, before: bytes, after: bytes, seed: int) -> None:
-    """Whatever a secret is made of, no text repeats it: plain, in base64 of more, escaped or percent-encoded in part."""
+    """Whatever a secret is made of, no text repeats it: plain, in base64, escaped or percent-encoded in part."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_secrets, "_forms_by_secret", {})
         remember([sent.format(secret)])
@@ -354,20 +352,3 @@ def test_secret_is_hidden_in_every_encoding(secret: str, sent: str, before: byte
             assert MASK in hidden
             assert len(hidden.replace(MASK, "")) <= 8 * (len(before) + len(after) + 3) / 6 + 4
         assert secret not in json.loads(hide(json.dumps(secret)))
-
-
-@pytest.mark.parametrize("length", range(20, 41))
-def test_part_of_a_token_is_hidden(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A response that was cut, or read in two parts, shows no part of 20 characters of a token, nor half of it."""
-    token = "".join(Random(7).choices(ascii_letters + digits + "-_", k=40))
-    monkeypatch.setattr(_secrets, "_forms_by_secret", {})
-    remember([f"Bearer {token}"])
-    for start in range(41 - length):
-        hidden = hide(f"bad line: {token[start : start + length]}")
-        assert hidden.startswith("bad line: ")
-        assert len(hidden.replace(MASK, "")) < len("bad line: ") + 10
-    for text in (token[:10], token[-10:]):
-        assert hide(f"x {text}") == f"x {MASK}"
-    assert hide("api.example.com application/json CF-Ray 8f1b2c3d4e5f6a7b-AMS") == (
-        "api.example.com application/json CF-Ray 8f1b2c3d4e5f6a7b-AMS"
-    )
