@@ -29,6 +29,7 @@ from attrs import define
 
 from cfevents._protocol.rate_limits import RateLimits, Remainder
 from cfevents._public import set_module
+from cfevents._time import format_duration, to_timedelta
 from cfevents._validation import validate_int, validate_seconds
 from cfevents.errors import ConfigurationError
 
@@ -317,8 +318,8 @@ class Budget:
         self._blocked_after, self._silent_since = self._sent, now
         self._single_flight = True
         if (block := self._block.until - now) > _LONGEST_SILENCE_S:
-            text = "the API refuses requests for %.0f s, longer than it documents: asking again every %.0f s"
-            _log.warning(text, block, _LONGEST_SILENCE_S)
+            duration = format_duration(to_timedelta(block))
+            _log.warning("the API refuses requests for %s, longer than it documents: asking again in an hour", duration)
         self._serve_waiters(loop)
 
     def stats(self) -> tuple[int, int]:

@@ -112,7 +112,7 @@ def test_long_quota_or_block_is_asked_about_every_hour(first: Reply, caplog: pyt
     assert sum("waiting 3600 s" in message for message in messages) == 3
     if first.status == 429:
         assert messages[0] == (
-            "the API refuses requests for 1000001799 s, longer than it documents: asking again every 3600 s"
+            "the API refuses requests for 11574d 2h, longer than it documents: asking again in an hour"
         )
 
 

@@ -30,19 +30,14 @@ MAX_CALLS = 2000
 """That a response may take: a few for each of 16 policies and 64 pieces of a header."""
 
 
-async def answer(budget: Budget, limits: tuple[str, str]) -> None:
-    number = await budget.acquire()
-    budget.update_from_headers(RateLimits.of(*limits), number)
-    budget.release(number)
-
-
 async def respond(budget: Budget, policy: str, remainder: str, times: int) -> None:
-    """Let a budget meet headers, each time with other names."""
+    """Let a budget meet headers as often, each time with other names."""
     for time in range(times):
-        limits = policy.replace("name", f"n{time}"), remainder.replace("name", f"n{time}")
-        task = asyncio.ensure_future(answer(budget, limits))
-        await asyncio.sleep(7200.0)  # one request an hour asks
-        assert task.done()
+        async with asyncio.timeout(4000):  # one request an hour asks
+            number = await budget.acquire()
+        limits = RateLimits.of(policy.replace("name", f"n{time}"), remainder.replace("name", f"n{time}"))
+        budget.update_from_headers(limits, number)
+        budget.release(number)
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=range(len(POLICIES)))
@@ -73,3 +68,23 @@ def test_headers_take_little_memory_and_few_steps(policy: str) -> None:
     finally:
         tracemalloc.stop()
         sys.setprofile(None)
+
+
+def test_log_of_requests_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy of a day makes the budget remember a bounded number of its requests."""
+    monkeypatch.setattr("cfevents._http.budget._MAX_LOG_REQUESTS", 500)
+
+    async def main() -> int:
+        budget = Budget(100, 0.1, share=1.0)
+        for count in range(3_000):
+            number = await budget.acquire()
+            if not count:
+                budget.update_from_headers(RateLimits.of(f'"a";q={HUGE};w=86400', f'"a";r={HUGE};t=86400'), number)
+                tracemalloc.start()
+            budget.release(number)
+        return tracemalloc.get_traced_memory()[0]
+
+    try:
+        assert run_jumping(main(), SocketlessLoop) <= 12_000
+    finally:
+        tracemalloc.stop()
