@@ -38,7 +38,7 @@ _PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
 class _Reported(NamedTuple):
     report: Report
     errors: dict[str, CfEventsError]  # of the connectors that could not be read
-    missing: str = ""  # the message about connectors that an archive lacks
+    missing: str = ""  # the message about connectors that an archive lacks, or whose interrupts could not be read
     notes: Sequence[str] = ()  # on what else it lacks
     hints: Sequence[str] = ()  # at options that would add to the findings
 
@@ -88,7 +88,7 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
     with arguments_checked():
         fleet = client.fleet(chosen if isinstance(chosen, list) else None, on_error="collect")
     journal = await Journal.read(fleet.list_events(since=window.since, until=window.until))
-    errors, more_errors = dict(fleet.errors), dict[str, CfEventsError]()
+    errors, more_errors, missing = dict(fleet.errors), dict[str, CfEventsError](), ""
     # This machine's clock may be wrong.
     present = max(now() - client._get_connection().clock.ahead, journal.latest_collected_ts() or 0)
     if window.since > present:
@@ -97,13 +97,14 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
     judge = partial(_report, journal, window, present, connectors, unread=errors)
     result = judge()
     if options.interrupts:
-        judge = partial(judge, interrupts=await _read_interrupts(client, result, more_errors))
+        interrupts, missing = await _read_interrupts(client, result)
+        judge = partial(judge, interrupts=interrupts)
         result = judge()
     hints = _hints(result, journal, options)
     if options.details:
         await _read_payloads(client, journal, window, kinds_with_details(result.findings), more_errors)
         result = judge()
-    return _Reported(result, errors | more_errors, notes=notes, hints=hints)
+    return _Reported(result, errors | more_errors, missing, notes, hints)
 
 
 async def _asked_connectors(
@@ -133,16 +134,16 @@ def _hints(result: Report, journal: Journal, options: CommandOptions) -> list[st
     return hints
 
 
-async def _read_interrupts(
-    client: Client, result: Report, errors: dict[str, CfEventsError]
-) -> dict[str, list[Interrupt]]:
-    interrupts = {}
+async def _read_interrupts(client: Client, result: Report) -> tuple[dict[str, list[Interrupt]], str]:
+    """Return what was ordered of the connectors where that may explain a finding, and a sentence about failures."""
+    interrupts, errors = {}, {}
     for connector_id in explainable_connectors(result.findings):
         try:
             interrupts[connector_id] = await client.list_interrupts(connector_id)
         except CfEventsError as error:
             errors[connector_id] = error
-    return interrupts
+    first = next(iter(errors.values()), None)
+    return interrupts, f"the interrupts of {id_list([*errors])} could not be read: {first}" if errors else ""
 
 
 async def _read_payloads(
