@@ -142,7 +142,8 @@ def test_numbers_of_numpy_are_read_as_numbers() -> None:
     ):
         lower: Any = since
         assert TimeWindow.of(lower, numpy.float64(1_700_000_000.5)) == TimeWindow(1_700_000_000, 1_700_000_001)
-    assert TimeWindow.of(pandas.Timedelta("2h"), None).since == NOW // 1 - 7200
+    length: Any = pandas.Timedelta("2h")
+    assert TimeWindow.of(length, None).since == NOW // 1 - 7200
 
 
 @given(st.one_of(st.floats(-2e11, 2e11), st.integers(-(2**40), 2**40), st.datetimes(timezones=st.just(UTC))), st.data())

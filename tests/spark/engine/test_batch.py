@@ -67,6 +67,18 @@ def test_failed_task_is_retried_without_doubles(spark: Any, small: Simulator) ->
     assert in_order(rows) == own
 
 
+@pytest.mark.parametrize("zone", ["TIMESTAMP_NTZ", "TIMESTAMP_LTZ"])
+def test_times_have_a_zone_in_every_session(spark: Any, small: Simulator, zone: str) -> None:
+    """The session's setting says what "timestamp" means in its SQL, and nothing about this source."""
+    spark.conf.set("spark.sql.timestampType", zone)
+    try:
+        frame = load(spark, small, connectors="a", since="5d")
+        assert dict(frame.dtypes)["recorded_at"] == "timestamp"
+        assert in_order(frame.toArrow()) == listed(small, ["a"], since="5d")
+    finally:
+        spark.conf.unset("spark.sql.timestampType")
+
+
 def test_details_have_payloads(spark: Any, small: Simulator) -> None:
     rows = load(spark, small, connectors="a,b,c", since="5d", kind="StartUpgrade,RekeyStart", details="true").collect()
     assert {row.kind for row in rows} == {"StartUpgrade", "RekeyStart"}
