@@ -11,8 +11,8 @@ from support.secrets import PUBLIC_CALLS, Watch
 from cfevents import _secrets, events
 from cfevents._protocol import converter
 
-# Fixtures that start the command line as a process of its own.
-_PROCESS_FIXTURES = {"run", "start"}
+# Fixtures that start the command line, or a notebook's kernel, as a process of its own.
+_PROCESS_FIXTURES = {"run", "start", "notebook"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _starts_processes(item: pytest.Item) -> bool:
-    """Return whether a test starts the command line. A few do so on every Python: those of the module on processes."""
+    """Return whether a test starts such a process. A few do so on every Python: those of the module on processes."""
     return item.path.name != "test_processes.py" and not _PROCESS_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
 
 

@@ -20,6 +20,7 @@ Cost: two bisections of that log for each quota, of which there are at most 17, 
 import asyncio
 import logging
 import math
+import os
 import threading
 from bisect import bisect_right
 from collections import deque
@@ -30,7 +31,7 @@ from attrs import define
 from cfevents._protocol.rate_limits import RateLimits, Remainder
 from cfevents._public import set_module
 from cfevents._time import format_duration, to_timedelta
-from cfevents._validation import validate_int, validate_seconds
+from cfevents._validation import require_process, validate_int, validate_seconds
 from cfevents.errors import ConfigurationError
 
 # A block whose duration the API does not say: the first, doubled with each further one, and the longest.
@@ -233,6 +234,7 @@ class Budget:
         self._waiters: deque[_Waiter] = deque()
         self._least_patience = self._first_deadline = math.inf  # of those that wait
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0  # of the process that uses it
         self._loop_lock = threading.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._logged_until = -math.inf
@@ -431,12 +433,14 @@ class Budget:
         """Begin on an event loop. Requests that waited or were in flight on an earlier one end there."""
         with self._loop_lock:
             earlier = self._loop
+            if earlier is not None:
+                require_process(self._pid, "the budget", ConfigurationError)
             if earlier is not None and earlier.is_running():
                 raise ConfigurationError(
                     "the budget is in use on another event loop, and clients on two loops cannot share one: make a "
                     "Budget for each, with a part of the share"
                 )
-            self._loop = loop
+            self._loop, self._pid = loop, os.getpid()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

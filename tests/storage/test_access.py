@@ -13,7 +13,7 @@ from support.batches import BEGIN, batch, listed
 from support.processes import error_in_fork, may_not_write, readable_folder
 from support.tidy import client_tasks
 
-from cfevents import ArchiveError, Client
+from cfevents import ArchiveError, Budget, Client
 from cfevents.storage import Archive, NDJSONFile
 from cfevents.testing import Simulator
 
@@ -167,6 +167,8 @@ def test_forked_child_is_told_at_once(tmp_path: Path) -> None:
     with asyncio.Runner() as runner, NDJSONFile(tmp_path / "events.ndjson") as file:
         archive = runner.run(Archive(tmp_path / "events.db").open())
         client = runner.run(Client(**simulated).open())
+        budget, unused = Budget(), Budget()
+        runner.run(budget.acquire())
         runner.run(file.write(these))
 
         async def close_all() -> None:
@@ -178,6 +180,7 @@ def test_forked_child_is_told_at_once(tmp_path: Path) -> None:
             (lambda: seconds(archive), "ArchiveError: the archive"),
             (lambda: file.write(these), f"ArchiveError: {tmp_path}"),
             (client.list_connectors, "ConfigurationError: the client"),
+            (budget.acquire, "ConfigurationError: the budget"),
         ]
         for use, error in uses:
             text = error_in_fork(use)
@@ -185,7 +188,7 @@ def test_forked_child_is_told_at_once(tmp_path: Path) -> None:
             assert text.endswith(
                 "was opened before this process was forked from another: open one here, after the fork"
             )
-        assert error_in_fork(close_all) == "nothing"
+        assert error_in_fork(close_all) == error_in_fork(unused.acquire) == "nothing"
         assert runner.run(archive.append(these)) == 1
         runner.run(file.write(batch([listed(BEGIN + 1)])))
         assert "another process" in error_in_fork(lambda: asyncio.to_thread(NDJSONFile(file._path).open))
