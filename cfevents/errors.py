@@ -185,7 +185,8 @@ class NotFoundError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429, or one of the codes 971, 10100 and 10300 beside the status 200: the request quota is used up.
 
-    The API then refuses every call of this user for a while, up to five minutes.
+    The API then refuses every call of this user for a while, up to five minutes. Raised without a request too, where
+    the budget lets none leave for longer than the call waits.
     """
 
     resume_after: int | None = None

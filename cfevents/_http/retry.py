@@ -32,7 +32,7 @@ class Retry:
     """How often a request is sent at most. A block that was waited out does not count."""
 
     max_block_wait: float = 400.0
-    """The longest block of the API to wait for, in seconds: five minutes are documented, and a tenth is added.
+    """The longest wait for a block or a quota, in seconds: five minutes are documented, and a tenth is added.
 
     Also the longest time that a call waits because of ``Retry-After`` on other answers, all its attempts together.
     """
