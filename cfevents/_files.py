@@ -90,7 +90,13 @@ def move_into_place(path: Path, target: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    path.replace(target)
+    try:
+        path.replace(target)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        reason = "it is a mount of its own, which cannot be replaced: mount its directory instead"
+        raise OSError(error.errno, reason, str(target)) from error
     sync_directory(target.parent)
 
 

@@ -87,6 +87,10 @@ class AppendLog:
             self.close()
             raise
 
+    def check_sidecar(self) -> None:
+        """Replace the sidecar of the open file by the same, to find out before an append whether that is possible."""
+        self._commit(self._length, self.checkpoint)
+
     def close(self) -> None:
         """Close the file, if it is open."""
         descriptor, self._descriptor = self._descriptor, _CLOSED

@@ -150,6 +150,7 @@ class NDJSONFile:
         try:
             self._lock.acquire()
             self._log.open()
+            self._log.check_sidecar()
         except BaseException:
             self._close()
             raise

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import Result
 
+from cfevents import FollowCheckpoint
+
 if TYPE_CHECKING:
     from cfevents.testing import Simulator
 
@@ -240,12 +242,65 @@ def test_invalid_checkpoint_names_its_file(account: "Simulator", start: Start, i
     lines(process, 1)
     wait_until(path.exists)
     ended(process)
-    for content in (path.read_bytes(), b"", b"{}", b"\xff\n"):
+    for content in (path.read_bytes(), b"{}", b"\xff\n", b"\n"):
         path.write_bytes(content)
         result = invoke("follow", "site-1", "--checkpoint", str(path))
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith(f"cfevents: {path}: ")
         assert result.stderr.count("\n") == 1
+
+
+def test_empty_checkpoint_is_a_new_one(account: "Simulator", start: Start, tmp_path: Path) -> None:
+    """A file that was made beforehand, for its mode, is no damaged checkpoint."""
+    path = tmp_path / "state"
+    path.touch(mode=0o600)
+    known = add(account, event(0))
+    process = start("follow", "site-2", "--since", "1h", "--checkpoint", str(path), *QUICKLY)
+    assert ids(lines(process, 1)) == known
+    wait_until(lambda: '"delivered":[' in path.read_text())
+    assert ended(process) == (0, [], "")
+
+
+@pytest.mark.parametrize("more", [(), ("--output",)])
+def test_two_do_not_follow_with_one_checkpoint(
+    account: "Simulator", start: Start, invoke: Invoke, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """A second process with the same checkpoint, by whatever name, ends at once; after the first has ended it may."""
+    path, link = tmp_path / "state", tmp_path / "link"
+    link.symlink_to(path)
+    known = add(account, event(0))
+    process = start("follow", "site-2", "--since", "1h", "--checkpoint", str(path), *QUICKLY)
+    assert ids(lines(process, 1)) == known
+    output = [*more, *(str(tmp_path / "events") for _ in more)]
+    for name in (path, link):
+        result = invoke("follow", "site-2", "--checkpoint", str(name), *output)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert f"another process follows with the checkpoint {name}: end it first" in result.stderr
+    assert not (tmp_path / "events").exists()
+    assert ended(process) == (0, [], "")
+    new = add(account, event(1))
+    process = start("follow", "site-2", "--checkpoint", str(link), *QUICKLY)
+    assert ids(lines(process, 1)) == new
+    assert ended(process) == (0, [], "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts of Linux")
+@pytest.mark.parametrize("more", ["", "--output {folder}/events"])
+def test_checkpoint_that_is_a_mount_fails_before_any_output(account: "Simulator", tmp_path: Path, more: str) -> None:
+    """A file that is mounted alone, as into a container, cannot be replaced; what to do is said at once."""
+    add(account, event(0))
+    for content in ("", FollowCheckpoint(account.account_id, ("site-2",), None, 1_700_000_000).to_json()):
+        (tmp_path / "state").write_text(content if not more else "")
+        (tmp_path / "volume").write_text(content if not more else "")
+        command = f"{sys.executable} -m cfevents follow site-2 --checkpoint {tmp_path}/state {more}"
+        script = f"mount --bind {tmp_path}/volume {tmp_path}/state && exec {command.format(folder=tmp_path)}"
+        run = ["unshare", "--map-root-user", "--mount", "/bin/sh", "-c", script]
+        done = subprocess.run(run, capture_output=True, text=True, timeout=20, check=False)
+        if "unshare" in done.stderr or "mount:" in done.stderr:
+            pytest.skip("no leave to mount")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "mount its directory instead" in done.stderr
+    assert not any(request.path.endswith("/events") for request in account.requests)
 
 
 def test_unwritable_checkpoint_fails_before_any_output(account: "Simulator", invoke: Invoke, tmp_path: Path) -> None:

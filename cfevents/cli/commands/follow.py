@@ -1,14 +1,14 @@
 """The command that prints or stores events as they arrive."""
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cfevents import Batch, Client, Fleet, FollowCheckpoint
-from cfevents._files import atomic_write, require_regular
+from cfevents._files import FileLock, atomic_write, require_regular
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import arguments_checked, name_checkpoint, name_file
 from cfevents.cli.console.output import View, Zone
@@ -21,17 +21,17 @@ from cfevents.storage import NDJSONFile
 class _PrintedEvents:
     """Stdout, like an `NDJSONFile`. After a crash a batch may come twice: its checkpoint is stored when it is printed.
 
-    The first checkpoint is stored, and the header of a table printed, at once: the first event may come long after.
+    Before anything is printed, the checkpoint is stored: the first event may come long after, and a checkpoint that
+    cannot be replaced is found out.
     """
 
     def __init__(self, view: View[Any], options: CommandOptions) -> None:
         self._write, self._path = views.writer(view, options.format_), options.checkpoint
         self.checkpoint = None if self._path is None else _read_checkpoint(self._path)
-        self._write(())
 
     async def begin(self, checkpoint: FollowCheckpoint) -> None:
-        if self.checkpoint is None:
-            self._store(checkpoint)
+        self._store(checkpoint)
+        self._write(())  # the header of a table
 
     async def write(self, batch: Batch[Any]) -> None:
         self._write(batch.items)
@@ -44,15 +44,30 @@ class _PrintedEvents:
 
 
 def _read_checkpoint(path: str) -> str | None:
+    with name_file(path), suppress(FileNotFoundError):
+        # A file that is not text becomes an invalid checkpoint. An empty one was made beforehand, for its mode.
+        return Path(path).read_text(encoding="utf-8", errors="replace") or None
+    return None
+
+
+@contextmanager
+def _checkpoint_locked(path: str | None) -> Iterator[None]:
+    """Keep other processes from following with the same checkpoint: each would undo what the other stores."""
+    if path is None:
+        yield
+        return
+    require_regular(Path(path))
+    lock = FileLock(
+        Path(f"{os.path.realpath(path)}.lock"),
+        busy=f"another process follows with the checkpoint {path}: end it first, or give this one its own",
+    )
+    # A missing directory fails here, before anything is printed.
     with name_file(path):
-        try:
-            require_regular(Path(path))
-            # A file that is not text becomes an invalid checkpoint.
-            return Path(path).read_text(encoding="utf-8", errors="replace")
-        except FileNotFoundError:
-            # A missing directory fails here, before anything is printed.
-            Path(path).parent.stat()
-            return None
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 async def follow_events(options: CommandOptions) -> None:
@@ -92,11 +107,13 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
 
 @asynccontextmanager
 async def _open_destination(options: CommandOptions, ending: Ending) -> AsyncIterator[_PrintedEvents | NDJSONFile]:
-    if options.output:
-        async with NDJSONFile(options.output, checkpoint=options.checkpoint) as file:
-            with call_on_hangup(file.reopen):
-                yield file
-        return
-    several = options.all_ or len(options.connectors) > 1
-    with ending.when_reader_leaves():
-        yield _PrintedEvents(views.followed(options.zone or Zone(), several=several, details=options.details), options)
+    with _checkpoint_locked(options.checkpoint):
+        if options.output:
+            async with NDJSONFile(options.output, checkpoint=options.checkpoint) as file:
+                with call_on_hangup(file.reopen):
+                    yield file
+            return
+        several = options.all_ or len(options.connectors) > 1
+        with ending.when_reader_leaves():
+            view = views.followed(options.zone or Zone(), several=several, details=options.details)
+            yield _PrintedEvents(view, options)
