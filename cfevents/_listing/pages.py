@@ -129,7 +129,7 @@ class _PageFetcher:
 
 
 class CursorGuard:
-    """Raises when a listing repeats a cursor, and so would never end. It remembers 16 bytes of each cursor."""
+    """Raises when a listing repeats a cursor, and so would never end. It remembers a digest of each."""
 
     def __init__(self) -> None:
         self._seen = set[bytes]()

@@ -1,6 +1,7 @@
 """Listings: every event once, however the API orders, cuts and ends them."""
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from support.brief import examples
 from support.clock import run_jumping
 from support.scripted import Reply, ScriptedAPI, failure, item, page
+from yarl import URL
 
 import cfevents
 from cfevents import (
@@ -22,6 +24,9 @@ from cfevents import (
     PaginationError,
     events,
 )
+from cfevents._listing.pages import CursorGuard
+from cfevents._model.api import Listing
+from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import parse_envelope
 from cfevents.testing import History, Simulator
 
@@ -383,3 +388,17 @@ async def test_any_other_id_arrives_as_one_segment(odd: str) -> None:
     async with simulator, Client(**simulator.client_options) as client:
         assert len(await client.list_events(odd, since=1, until=9).collect()) == 1
         assert (await client.get_event(odd, "5.0")).kind == "Init"
+
+
+def test_guard_of_cursors_takes_few_bytes_a_page() -> None:
+    """What is remembered of each page is as little as docs/guarantees.md says, by the growth over many pages."""
+    request = Request[Listing](URL("https://a.example"), Listing)
+    guard, pages = CursorGuard(), 20_000
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(pages):
+        guard.check(request, f"cursor-{number}", None)
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    print(f"{(after - before) / pages:.0f} bytes a page")
+    assert 80 * pages < after - before < 160 * pages
