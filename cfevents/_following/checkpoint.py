@@ -1,7 +1,7 @@
 """The state of a follower, as text that another process can resume from."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 
 from attrs import evolve, field, frozen
 
@@ -44,13 +44,25 @@ class FollowCheckpoint:
     connectors: Mapping[str, Watermark] = field(factory=dict)
     """The watermark of each connector."""
 
+    dropped_until: int | None = None
+    """Connectors that left the account long ago are dropped; none of them had an event from then on."""
+
     def of(self, connector_id: str) -> Watermark:
-        """Return a connector's watermark; a new connector begins at ``since``."""
-        return self.connectors.get(connector_id) or Watermark(self.since)
+        """Return a connector's watermark; a new one begins at ``since``, and after all that were dropped."""
+        begin = self.since if self.dropped_until is None else max(self.since, self.dropped_until)
+        return self.connectors.get(connector_id) or Watermark(begin)
 
     def with_connector(self, connector_id: str, mark: Watermark) -> "FollowCheckpoint":
         """Return the same state but for one connector."""
         return evolve(self, connectors={**self.connectors, connector_id: mark})
+
+    def without(self, connector_ids: Set[str]) -> "FollowCheckpoint":
+        """Return the same state without some connectors."""
+        if not (gone := self.connectors.keys() & connector_ids):
+            return self
+        until = max(self.connectors[connector_id].complete_from for connector_id in gone)
+        kept = {connector_id: mark for connector_id, mark in self.connectors.items() if connector_id not in gone}
+        return evolve(self, connectors=kept, dropped_until=max(until, self.dropped_until or until))
 
     def to_json(self) -> str:
         """Return the state as one line of JSON."""
@@ -60,6 +72,7 @@ class FollowCheckpoint:
             "connector_ids": self.connector_ids,
             "kind": self.kind,
             "since": self.since,
+            "dropped_until": self.dropped_until,
             "connectors": {connector_id: mark.to_dict() for connector_id, mark in self.connectors.items()},
         }
         return json.dumps(state, separators=(",", ":"))

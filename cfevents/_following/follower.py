@@ -30,7 +30,10 @@ _POLL_SLICES = 4  # that a poll lists side by side where it is behind
 @set_module("cfevents")
 @frozen(eq=False)
 class Batch(Generic[T]):
-    """The new events of one poll of a connector, ascending; those of a large poll come in several batches."""
+    """The new events of one poll of a connector, ascending; those of a large poll come in several batches.
+
+    The very first has no events where a wrong clock had set the beginning in the future: its checkpoint is corrected.
+    """
 
     items: tuple[FollowedEvent[T], ...]
 
@@ -96,7 +99,7 @@ class Follower(Generic[T]):
         """Yield the new events poll by poll, each batch with the state after it.
 
         Yields:
-            Batches that are not empty, of at most 10,000 events, or 200 with payloads.
+            Batches of at most 10,000 events, or 200 with payloads. Only the first may be empty: see `Batch`.
 
         Raises:
             AuthenticationError: The API has not accepted the credentials for anything so far.
@@ -111,21 +114,31 @@ class Follower(Generic[T]):
         """Yield event by event; raises as `batches` does."""
         async with aclosing(self._results()) as results:
             async for result in results:
+                if isinstance(result, FollowCheckpoint):
+                    continue
                 for delivered, event in enumerate(result.items):
                     self._present = result, delivered
                     yield event
-                self._reached, self._present = self._reached.with_connector(result.connector_id, result.after), None
+                self._reached, self._present = self._after(result), None
 
     def _with_poll_ends(self) -> "Follower[T]":
         """Return a follower whose `_polls` yield the end of each poll too, as a result without events."""
         return Follower(self._members, self._options._replace(has_poll_ends=True), self.checkpoint)
 
-    async def _polls(self) -> AsyncGenerator[tuple[PollResult, Batch[T]], None]:
+    async def _polls(self) -> AsyncGenerator[tuple[PollResult | None, Batch[T]], None]:
+        """Yield results with their batches; None with that of a corrected beginning."""
         async with aclosing(self._results()) as results:
             async for result in results:
-                after = self._reached.with_connector(result.connector_id, result.after)
+                if isinstance(result, FollowCheckpoint):
+                    yield None, Batch((), result)
+                    continue
+                after = self._after(result)
                 yield result, Batch(result.items, after, self._reached)
                 self._reached = after
+
+    def _after(self, result: PollResult) -> FollowCheckpoint:
+        gone = set[str]() if self._poller is None else self._poller.gone
+        return self._reached.with_connector(result.connector_id, result.after).without(gone)
 
     async def aclose(self) -> None:
         """End it: a loop that iterates it ends too."""
@@ -133,7 +146,7 @@ class Follower(Generic[T]):
         if self._poller is not None:
             self._poller.end()
 
-    async def _results(self) -> AsyncGenerator[PollResult, None]:
+    async def _results(self) -> AsyncGenerator[PollResult | FollowCheckpoint, None]:
         if self._poller is not None:  # of an earlier loop, which ends now
             self._poller.end(ConfigurationError("another loop iterates this follower now: use one follower for each"))
             await self._poller.close()
@@ -141,6 +154,8 @@ class Follower(Generic[T]):
         self._poller = poller = Poller(self._members, self._options, self._reached)
         try:
             while not self._ended and (result := await poller.next()) is not None:
+                if isinstance(result, FollowCheckpoint):
+                    self._reached = result
                 yield result
         except ConfigurationError:
             if not self._ended:  # else the client may be closed
@@ -169,10 +184,17 @@ def follow(
     members, present = fleet._members, math.floor(now())
     begin = present if since is None else parse_time("since", since)
     if begin > present:
-        raise ValueError(f"since={since!r} is in the future: leave it out to begin now")
+        raise ValueError(f"since={since!r} is in the future by this machine's clock: leave it out to begin now")
     query = ListQuery.of("follower", since=0, kind=kind, concurrency=_POLL_SLICES)
     intervals = Intervals(parse_duration("interval", interval), parse_duration("deep_interval", deep_interval))
-    options = FollowOptions(query, intervals, parse_duration("overlap", overlap), parse_duration("lookback", lookback))
+    is_absolute = since is not None and not is_relative(since)
+    options = FollowOptions(
+        query,
+        intervals,
+        parse_duration("overlap", overlap),
+        parse_duration("lookback", lookback),
+        age=0.0 if is_absolute or checkpoint is not None else present - begin,
+    )
     start = FollowCheckpoint(
         members.account_id,
         None if members.named is None else tuple(sorted(members.named)),  # their order means nothing
@@ -180,5 +202,5 @@ def follow(
         begin,
     )
     if checkpoint is not None:
-        start = require_same_following(checkpoint, start, absolute=since is not None and not is_relative(since))
+        start = require_same_following(checkpoint, start, absolute=is_absolute)
     return Follower(members, options, start)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from attrs import evolve
 
+from cfevents._following.clock import FollowClock
 from cfevents._following.schedule import DueConnector, Intervals
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import GetConnection
@@ -20,7 +21,6 @@ from cfevents._listing.query import ListQuery
 from cfevents._listing.slices import iter_slices
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import FollowedEvent
-from cfevents._time import now
 from cfevents.errors import CfEventsError
 
 MAX_BATCH_EVENTS = 10_000
@@ -37,6 +37,7 @@ class FollowOptions(NamedTuple):
     lookback: float  # how late an event may be collected
     payloads: tuple[int, tuple[str, ...]] | None = None  # how many to get at a time, and the kinds that have one
     once: bool = False  # whether following ends after one poll of each connector
+    age: float = 0.0  # how long before the present following begins, where that was all that was said
     has_poll_ends: bool = False  # whether the end of a poll is a result too
     random: Callable[[], float] = random
 
@@ -63,13 +64,20 @@ class Poll:
     """
 
     def __init__(
-        self, get_connection: GetConnection, options: FollowOptions, mark: Watermark, due: DueConnector
+        self,
+        get_connection: GetConnection,
+        options: FollowOptions,
+        mark: Watermark,
+        due: DueConnector,
+        clock: FollowClock,
     ) -> None:
         self.mark = mark  # the watermark once the events that were yielded are delivered
         self.pages = 0  # that were listed
+        self.progress = 0  # pages and payloads that came
         self.is_behind = False  # whether there may be more events: more than a page was listed, and most of it was new
-        self.began = now()
-        since, until = mark.window(math.inf if due.deep else options.overlap, self.began)
+        self.began, self._clock = asyncio.get_running_loop().time(), clock
+        earliest, latest = clock.earliest(self.began), clock.latest(self.began)
+        since, until = mark.window(math.inf if due.deep else options.overlap, earliest, latest)
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)
         self._query = evolve(options.query, start=start)
         self._get_connection, self._payloads = get_connection, options.payloads
@@ -108,17 +116,15 @@ class Poll:
         loop, mark, pending, failure = asyncio.get_running_loop(), self.mark, list[EventMetadata](), None
         max_events, yielded_at = MAX_BATCH_EVENTS if self._payloads is None else MAX_BATCH_DETAILS, loop.time()
         # The future is listed too, where few appliances have events.
-        slices = iter_slices(self._get_connection, self._query, limit=LENIENT, quiet_from=self.began, every_kind=True)
+        present = self._clock.earliest(self.began)
+        slices = iter_slices(self._get_connection, self._query, limit=LENIENT, quiet_from=present, every_kind=True)
         async with aclosing(slices) as pages:
             try:
                 async for page in pages:
                     fresh = mark.undelivered(filter_kinds(page.items, self._query.kinds))
                     mark = self._advance(mark, fresh)
                     pending += fresh
-                    self.pages += 1
-                    self._listed_count += len(page.items)
-                    self._fresh_count += len(fresh)
-                    self._reached = max([self._reached, *(event.recorded_ts for event in page.items)])
+                    self._note_page(page.items, fresh)
                     while len(pending) >= max_events or (pending and loop.time() - yielded_at > MAX_BATCH_WAIT_S):
                         yielded_at = loop.time()
                         yield _pop_batch(pending, max_events)
@@ -128,6 +134,14 @@ class Poll:
             yield _pop_batch(pending, max_events)
         if failure is not None:
             raise failure
+
+    def _note_page(self, events: Sequence[EventMetadata], fresh: Sequence[EventMetadata]) -> None:
+        self.pages += 1
+        self.progress += 1
+        self._listed_count += len(events)
+        self._fresh_count += len(fresh)
+        self._reached = max([self._reached, *(event.recorded_ts for event in events)])
+        self._clock.on_collected(events)
 
     async def _with_payloads(self, events: Sequence[EventMetadata]) -> tuple[Sequence[object], CfEventsError | None]:
         """Return the events, with payloads if these are wanted, up to the first failure; and that failure."""
@@ -140,6 +154,7 @@ class Poll:
                 if isinstance(detail, CfEventsError):
                     return complete, detail
                 complete.append(detail)
+                self.progress += 1
         return complete, None
 
     def _advance(self, mark: Watermark, events: Sequence[EventMetadata]) -> Watermark:
@@ -151,7 +166,9 @@ class Poll:
 
     def _prune(self, mark: Watermark, until: float) -> Watermark:
         # What is collected from the beginning of this poll on is left to the next one.
-        return mark if self._keep_s is None else mark.prune_before(min(until, self.began) - self._keep_s)
+        if self._keep_s is None:
+            return mark
+        return mark.prune_before(min(until, self._clock.earliest(self.began)) - self._keep_s)
 
 
 def _pop_batch(pending: list[EventMetadata], max_events: int) -> list[EventMetadata]:

@@ -4,19 +4,23 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import aclosing, suppress
+from datetime import timedelta
+from functools import partial
 
 from cfevents import errors
 from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.clock import FollowClock
+from cfevents._following.pace import Pace, PollRequests
 from cfevents._following.poll import FollowOptions, Poll, PollResult
 from cfevents._following.schedule import DueConnector, Schedule
 from cfevents._following.status import ConnectorStatus
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.fleet import FleetMembers
+from cfevents._listing.ordered import STALL_S
 from cfevents._protocol.responses import refuses_credentials
 from cfevents._time import format_duration, to_timedelta
 
-_BUDGET_SHARE = 0.8  # part of the request budget that following may use
 _MIN_DISCOVERY_S = 60.0  # between two listings of the account's connectors
 _ENOUGH_REFUSALS = 3  # of connectors, before any answer: the permission is missing for all
 
@@ -26,8 +30,10 @@ _log = logging.getLogger("cfevents")
 class Poller:
     """Tasks that poll connectors, and a queue of their results.
 
-    Each worker takes the connector that is due first, polls it and puts it back into the schedule. The queue holds one
-    result: while the caller works on it, the workers wait.
+    Each worker takes the connector that is due first, polls it and puts it back into the schedule. As many workers
+    again take those that gave no answer before; and a poll that waits long for its first answer leaves its worker to
+    others. So connectors that are silent, however many, keep none of the others waiting. The queue holds one result:
+    while the caller works on it, the workers wait.
     """
 
     def __init__(self, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
@@ -35,17 +41,26 @@ class Poller:
         # Of the connectors that could not be read, if each is polled once.
         self.errors: dict[str, errors.CfEventsError] = {}
         self._members, self._options, self._start = members, options, start
+        self._clock, self._start_checked = FollowClock(members.get_connection), False
         self._marks = dict[str, Watermark]()
         self._schedule = Schedule(options.intervals, options.random)
-        self._results: asyncio.Queue[PollResult | BaseException | None] = asyncio.Queue(1)
+        self._results: asyncio.Queue[PollResult | FollowCheckpoint | BaseException | None] = asyncio.Queue(1)
         self._changed = asyncio.Event()
         self._connection: Connection | None = None
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._stalled: set[asyncio.Task[None]] = set()
+        self._max_stalled = 0
+        self._pace = Pace(members.get_connection)
+        self._requests = dict[str, int]()  # of the last poll of each connector
+        self.gone = set[str]()  # connectors that left the account longer ago than events may be late
         self._was_answered = self._is_discovered = self._discovery_fails = False
         self._refused = set[str]()  # connectors that were refused before any answer
 
-    async def next(self) -> PollResult | None:
-        """Return the next result, None after the last; or raise why nothing can be polled any more."""
+    async def next(self) -> PollResult | FollowCheckpoint | None:
+        """Return the next result, None after the last; or raise why nothing can be polled any more.
+
+        The first may be where following begins, if that was corrected.
+        """
         connection = self._members.get_connection()
         if self._connection is None:
             self._connection = connection
@@ -73,8 +88,21 @@ class Poller:
         if not self._options.once:
             # Until the account's connectors are known, those of the checkpoint are followed.
             self._set_connectors(named or self._start.connectors)
-        coroutines = [self._work] * (min(workers, len(named)) if named else workers)
-        self._tasks = [connection.create_task(self._forward_errors(run)) for run in (*coroutines, self._discover)]
+        workers = min(workers, len(named)) if named else workers
+        # Each poll sends a few requests at a time.
+        self._max_stalled = connection.spare(2 * workers * self._options.query.concurrency)
+        for _ in range(workers):
+            self._start_task(connection, partial(self._work, healthy=True))
+            self._start_task(connection, partial(self._work, healthy=False))
+        self._start_task(connection, self._discover)
+
+    def _start_task(
+        self, connection: Connection, run: Callable[[], Coroutine[None, None, None]]
+    ) -> "asyncio.Task[None]":
+        task = connection.create_task(self._forward_errors(run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _forward_errors(self, run: Callable[[], Coroutine[None, None, None]]) -> None:
         try:
@@ -88,6 +116,7 @@ class Poller:
         for connector_id in self.status.keys() - ids.keys():
             self._schedule.drop(connector_id)
             del self.status[connector_id]
+            self._requests.pop(connector_id, None)
         for connector_id in ids:
             self._marks.setdefault(connector_id, self._start.of(connector_id))
             self.status.setdefault(connector_id, ConnectorStatus())
@@ -96,13 +125,13 @@ class Poller:
 
     async def _discover(self) -> None:
         """Find the connectors, those of a whole account again and again."""
-        repeat, get_connection = self._members.named is None and not self._options.once, self._members.get_connection
+        repeat = self._members.named is None and not self._options.once
         while True:
             # During an outage the probes of known connectors find out when it is over.
             if not (self._schedule.is_down and self.status):
                 try:
                     ids, self.errors = await self._members.resolve(
-                        _without_retries(get_connection) if self._discovery_fails else get_connection
+                        self._connect(self._pace, once=self._discovery_fails)
                     )
                 except errors.CfEventsError as error:
                     self._on_discovery_failed(error)
@@ -110,10 +139,25 @@ class Poller:
                     self._was_answered = self._was_answered or self._members.named is None
                     self._is_discovered, self._discovery_fails = True, False
                     self._set_connectors(ids)
+                    if self._members.named is None:
+                        self._forget_gone({*ids, *self.errors})
             if self._is_discovered and not repeat:
                 return
             interval = self._options.intervals.deep_interval if self._is_discovered else 0.0
             await asyncio.sleep(max(_MIN_DISCOVERY_S, interval))
+
+    def _forget_gone(self, present: set[str]) -> None:
+        """Note the connectors that left the account so long ago that nothing of theirs can be late any more."""
+        keep = self._options.lookback + self._options.overlap
+        limit = self._clock.earliest(asyncio.get_running_loop().time()) - keep
+        marks = {**self._start.connectors, **self._marks}
+        self.gone = {
+            connector_id
+            for connector_id, mark in marks.items()
+            if connector_id not in present and max(mark.complete_from, mark.reached or 0) <= limit
+        }
+        for connector_id in self.gone:
+            self._marks[connector_id] = Watermark(marks[connector_id].complete_from)
 
     def _on_discovery_failed(self, error: errors.CfEventsError) -> None:
         ends = self._options.once and not isinstance(error, errors.RateLimitError)
@@ -135,57 +179,107 @@ class Poller:
         self._refused |= {connector_id} if connector_id else set()
         return connector_id is None or len(self._refused) >= min(_ENOUGH_REFUSALS, len(self.status))
 
-    async def _work(self) -> None:
-        while (due := await self._next_due()) is not None:
-            await self._poll(due)
-            self._changed.set()
+    async def _work(self, *, healthy: bool) -> None:
+        while (due := await self._next_due(healthy=healthy)) is not None:
+            requests = PollRequests(self._pace)
+            connect = self._connect(requests, once=due.suspect)
+            poll = Poll(connect, self._options, self._marks[due.connector_id], due, self._clock)
+            status, connection = self.status[due.connector_id], self._members.get_connection()
+            task = self._start_task(connection, partial(self._poll, due, poll, status, requests))
+            await self._wait_unless_stalled(task, poll, requests)
         await self._results.put(None)
 
-    async def _next_due(self) -> DueConnector | None:
+    async def _next_due(self, *, healthy: bool) -> DueConnector | None:
         """Return the connector that is due, waiting for it; None once each was polled, if that is all."""
         loop = asyncio.get_running_loop()
-        while (due := self._schedule.next(loop.time())) is None:
+        while (due := self._schedule.next(loop.time(), healthy=healthy)) is None:
             if self._options.once and self._is_discovered and not len(self._schedule):
                 return None
             self._changed.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._schedule.wait(loop.time())):
+                async with asyncio.timeout(self._schedule.wait(loop.time(), healthy=healthy)):
                     await self._changed.wait()
         return due
 
-    async def _poll(self, due: DueConnector) -> None:
-        loop, status, was_down = asyncio.get_running_loop(), self.status[due.connector_id], self._schedule.is_down
-        get_connection, began = self._members.get_connection, loop.time()
-        connect = _without_retries(get_connection) if due.suspect else get_connection
-        poll = Poll(connect, self._options, self._marks[due.connector_id], due)
+    async def _wait_unless_stalled(self, task: "asyncio.Task[None]", poll: Poll, requests: PollRequests) -> None:
+        """Return when a poll has ended, or when it waits for the API alone and gets no answer."""
+        while not task.done():
+            progress = poll.progress
+            await asyncio.wait([task], timeout=STALL_S)
+            waits_here = self._results.full() or requests.waiting
+            if poll.progress == progress and not waits_here and len(self._stalled) < self._max_stalled:
+                self._stalled.add(task)
+                task.add_done_callback(self._stalled.discard)
+                return
+
+    def _connect(self, gate: Pace | PollRequests, *, once: bool) -> GetConnection:
+        """Return what returns the connection for requests that pass a gate, and are perhaps sent once."""
+
+        def get_connection() -> Connection:
+            connection = self._members.get_connection().with_gate(gate)
+            return connection.without_retries() if once else connection
+
+        return get_connection
+
+    async def _poll(self, due: DueConnector, poll: Poll, status: ConnectorStatus, requests: PollRequests) -> None:
+        loop, was_down, is_done = asyncio.get_running_loop(), self._schedule.is_down, True
+        began = loop.time()
         try:
-            await self._deliver(poll, due.connector_id, status)
+            is_done = await self._deliver(poll, due.connector_id, status)
         except errors.CfEventsError as error:
             if _is_final(error):
                 raise
-            self._on_poll_failed(due, status, error, answered=poll.pages > 0)
+            self._on_poll_failed(due, status, error, requests.sent_at, answered=poll.pages > 0)
         else:
             status.on_success()
             self._was_answered = True
-            least = get_connection().seconds_for(len(self.status) / _BUDGET_SHARE)
-            self._schedule.done(due, began, loop.time(), again=poll.is_behind, least=least)
-        if self._options.once and not isinstance(status.error, errors.RateLimitError):
+            again, least = poll.is_behind or not is_done, self._least_interval(due.connector_id, requests.count)
+            self._schedule.done(due, began, loop.time(), again=again, least=least)
+        status.clock_ahead = timedelta(seconds=self._clock.ahead)
+        if self._options.once and is_done and not isinstance(status.error, errors.RateLimitError):
             self._schedule.drop(due.connector_id)
         if was_down and not self._schedule.is_down:
             _log.warning("API reachable again")
+        self._changed.set()
 
-    async def _deliver(self, poll: Poll, connector_id: str, status: ConnectorStatus) -> None:
+    def _least_interval(self, connector_id: str, requests: int) -> float:
+        """Return how long one poll of each connector takes by the pace, in seconds; one took so many requests now."""
+        self._requests[connector_id] = requests
+        others = len(self.status) - len(self._requests)
+        return self._pace.seconds_for(sum(self._requests.values()) + max(0, others))
+
+    async def _deliver(self, poll: Poll, connector_id: str, status: ConnectorStatus) -> bool:
+        """Put a poll's results into the queue; return False where it did not list all from a corrected start on."""
+        start, loop = self._start, asyncio.get_running_loop()
         async with aclosing(poll.results()) as results:
             async for result in results:
-                status.on_events(connector_id, result.events, self._options.lookback)
+                if await self._checked_start() is not start:
+                    return False
+                present = self._clock.earliest(loop.time())
+                status.on_events(connector_id, result.events, self._options.lookback, present)
                 await self._results.put(result)
                 self._marks[connector_id] = result.after
+        if await self._checked_start() is not start:
+            return False
         self._marks[connector_id] = poll.mark
         if self._options.has_poll_ends:
-            await self._results.put(PollResult(connector_id, (), (), poll.mark, poll.began))
+            ended = self._clock.earliest(poll.began)
+            await self._results.put(PollResult(connector_id, (), (), poll.mark, ended))
+        return True
+
+    async def _checked_start(self) -> FollowCheckpoint:
+        """Return where following begins: corrected, before anything is delivered, if the API's clock shows it wrong."""
+        if not self._start_checked:
+            self._start_checked = True
+            corrected = self._clock.corrected(self._start, self._options.age)
+            if corrected is not self._start:
+                self._start = corrected
+                self._marks = {connector_id: corrected.of(connector_id) for connector_id in self._marks}
+                await self._results.put(corrected)
+        return self._start
 
     def _on_poll_failed(
-        self, due: DueConnector, status: ConnectorStatus, error: errors.CfEventsError, *, answered: bool
+        self, due: DueConnector, status: ConnectorStatus, error: errors.CfEventsError, sent_at: float, *, answered: bool
     ) -> None:
         self._was_answered = self._was_answered or answered
         if self._is_first_refusal(error, due.connector_id):
@@ -194,21 +288,20 @@ class Poller:
             raise error
         now, is_new, was_down = asyncio.get_running_loop().time(), status.error is None, self._schedule.is_down
         status.error = error
-        if self._options.once and not isinstance(error, errors.RateLimitError):
+        is_last = self._options.once and not isinstance(error, errors.RateLimitError)
+        if is_last:
             self.errors[due.connector_id] = error
+        least = self._least_interval(due.connector_id, 1)  # its attempts were far apart
         if _is_refusal(error):
-            self._schedule.refused(due, now)
+            self._schedule.refused(due, now, least=least)
         else:
-            least = (isinstance(error, errors.APIStatusError) and error.retry_after) or 0.0
-            self._schedule.failed(due, now, answered=answered or _is_answer(error), least=least)
+            asked = (isinstance(error, errors.APIStatusError) and error.retry_after) or 0.0
+            least, answered = max(least, asked), answered or _is_answer(error)
+            self._schedule.failed(due, now, answered=answered, least=least, sent_at=sent_at)
         if self._schedule.is_down and not was_down:
             _log.warning("%s: %s", _describe_outage(error), error)
-        elif is_new and not was_down and not self._options.once:
+        elif is_new and not was_down and not is_last:
             _log.warning("cannot read connector %s, will retry: %s", due.connector_id, error)
-
-
-def _without_retries(get_connection: GetConnection) -> GetConnection:
-    return lambda: get_connection().without_retries()
 
 
 def _is_final(error: errors.CfEventsError) -> bool:

@@ -1,10 +1,11 @@
 """The times at which connectors are polled, and the detection of an outage. No I/O."""
 
 import heapq
+import math
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from attrs import define
 
@@ -48,6 +49,10 @@ class _Entry:
     health: _Health = _Health.OK
 
 
+_Item: TypeAlias = tuple[float, int, _Entry]
+"""When a connector is due, and the ticket that was valid then."""
+
+
 class Schedule:
     """The connectors by due time. Times are those of the event loop's clock.
 
@@ -62,18 +67,19 @@ class Schedule:
         SUSPECT   no answer, and none for any other since        any answer of the API -> FAILING
         FAILING   no answer, although the API answers others     a successful poll     -> OK
 
+    Connectors that are not OK have a heap of their own: whoever polls these keeps none of the others waiting.
     A refusal by the API is an answer, but leaves the connector's own health as it is. If as many as 3 connectors are
     SUSPECT, or all that are not FAILING, the API is down: one connector a minute is polled until an answer comes.
     """
 
     def __init__(self, intervals: Intervals, random: Callable[[], float]) -> None:
         self._intervals, self._random = intervals, random
-        self._heap: list[tuple[float, int, _Entry]] = []
+        self._heaps: dict[bool, list[_Item]] = {True: [], False: []}  # of the connectors that are OK, and of others
         self._tickets = count()
         self._entries: dict[str, _Entry] = {}
         self._by_health = {health: set[_Entry]() for health in _Health}
         self.is_down = False  # whether the API answers nobody
-        self._probe_at, self._probing = 0.0, False
+        self._probe_at, self._probing, self._answered_at = 0.0, False, -math.inf
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -92,22 +98,33 @@ class Schedule:
         self._by_health[entry.health].discard(entry)
         entry.ticket = -1
 
-    def next(self, now: float) -> DueConnector | None:
-        """Return the connector that is due first, or None; then `done`, `failed`, `refused` or `drop` must follow."""
-        if self.wait(now) != 0:
+    def next(self, now: float, *, healthy: bool | None = None) -> DueConnector | None:
+        """Return the connector that is due first, or None; then `done`, `failed`, `refused` or `drop` must follow.
+
+        Only a connector that is OK, or only one that is not; the default is either. During an outage, the probes are
+        for who asks for those that are OK.
+        """
+        if self.wait(now, healthy=healthy) != 0:
             return None
-        _, _, entry = heapq.heappop(self._heap)
+        _, _, entry = heapq.heappop(self._heap(healthy))
         self._probing = self.is_down
         suspect = bool(self._by_health[_Health.SUSPECT]) or entry.health is not _Health.OK
         return DueConnector(entry.connector_id, entry.deep_at <= now, self._probing, suspect)
 
-    def wait(self, now: float) -> float | None:
-        """Return the seconds until a connector is due; None if that depends on the end of a poll."""
-        while self._heap and self._heap[0][1] != self._heap[0][2].ticket:
-            heapq.heappop(self._heap)
-        if self._probing or not self._heap:
+    def wait(self, now: float, *, healthy: bool | None = None) -> float | None:
+        """Return the seconds until such a connector is due; None if that depends on the end of a poll."""
+        heap = self._heap(healthy)
+        if self._probing or not heap:
             return None
-        return max(0.0, (self._probe_at if self.is_down else self._heap[0][0]) - now)
+        return max(0.0, (self._probe_at if self.is_down else heap[0][0]) - now)
+
+    def _heap(self, healthy: bool | None) -> list[_Item]:
+        for heap in self._heaps.values():
+            while heap and heap[0][1] != heap[0][2].ticket:
+                heapq.heappop(heap)
+        if healthy is None or (healthy and self.is_down):
+            return min(filter(None, self._heaps.values()), default=[])
+        return [] if self.is_down else self._heaps[healthy]
 
     def done(self, due: DueConnector, began: float, now: float, *, again: bool = False, least: float = 0.0) -> None:
         """Schedule a connector that answered, after the ``least`` seconds that the request budget allows.
@@ -123,17 +140,26 @@ class Schedule:
         pause = least if again else self._jittered(max(self._intervals.interval, least))
         self._push(due.connector_id, max(now, began + pause) if again else began + pause)
 
-    def failed(self, due: DueConnector, now: float, *, answered: bool = False, least: float = 0.0) -> None:
+    def failed(
+        self,
+        due: DueConnector,
+        now: float,
+        *,
+        answered: bool = False,
+        least: float = 0.0,
+        sent_at: float = math.inf,
+    ) -> None:
         """Schedule a connector whose poll failed; if the API answered all the same, that is no sign of an outage.
 
-        The ``least`` seconds are those that the answer asks to wait, believed up to the interval of a refusal.
+        Nor is it one if the API has answered another since the request was sent. The ``least`` seconds are those that
+        the answer asks to wait, or the request budget, believed up to the interval of a refusal.
         """
         pause = max(_RETRY_S, min(least, self._intervals.refused))
         if answered:
             self._on_answer(now)
         if entry := self._entries.get(due.connector_id):
             entry.deep_at = now
-            if answered:
+            if answered or (self._answered_at > sent_at and self._others_than_failing > 1):
                 self._set_health(entry, _Health.FAILING)
             elif entry.health is _Health.OK or not self._others_than_failing:
                 self._set_health(entry, _Health.SUSPECT)
@@ -141,12 +167,12 @@ class Schedule:
             self.is_down, self._probe_at, self._probing = True, now + self._delayed(pause), False
         self._push(due.connector_id, now + self._delayed(pause))
 
-    def refused(self, due: DueConnector, now: float) -> None:
+    def refused(self, due: DueConnector, now: float, *, least: float = 0.0) -> None:
         """Schedule a connector that the API refuses, for a rare poll."""
         self._on_answer(now)
         if entry := self._entries.get(due.connector_id):
             entry.deep_at = now
-        self._push(due.connector_id, now + self._jittered(self._intervals.refused))
+        self._push(due.connector_id, now + self._jittered(max(self._intervals.refused, least)))
 
     @property
     def _others_than_failing(self) -> int:
@@ -157,6 +183,7 @@ class Schedule:
         return 0 < min(_OUTAGE_CONNECTORS, self._others_than_failing) <= len(self._by_health[_Health.SUSPECT])
 
     def _on_answer(self, now: float) -> None:
+        self._answered_at = now
         for entry in tuple(self._by_health[_Health.SUSPECT]):
             self._set_health(entry, _Health.FAILING)
         if self.is_down:
@@ -173,7 +200,7 @@ class Schedule:
     def _push(self, connector_id: str, due_at: float) -> None:
         if entry := self._entries.get(connector_id):  # it may have been dropped while it was polled
             entry.ticket = next(self._tickets)
-            heapq.heappush(self._heap, (due_at, entry.ticket, entry))
+            heapq.heappush(self._heaps[entry.health is _Health.OK], (due_at, entry.ticket, entry))
 
     def _jittered(self, seconds: float) -> float:
         return seconds * (1 + _JITTER_FRACTION * (2 * self._random() - 1))

@@ -33,11 +33,14 @@ class ConnectorStatus:
     error: CfEventsError | None = None
     """The error of the last poll; None where it succeeded."""
 
+    clock_ahead: timedelta = timedelta(0)
+    """How far this machine's clock is ahead of the API's, negative where it is behind; zero below a minute."""
+
     def on_success(self) -> None:
         """Note that a poll listed everything."""
         self.error, self.last_good_at, self.backlog = None, datetime.fromtimestamp(now(), UTC), timedelta(0)
 
-    def on_events(self, connector_id: str, events: Sequence[EventMetadata], lookback: float) -> None:
+    def on_events(self, connector_id: str, events: Sequence[EventMetadata], lookback: float, present: float) -> None:
         """Note how late events, ascending, were collected; warn once before some exceed the lookback, in seconds."""
         lag = to_timedelta(max(event.collected_ts - event.recorded_ts for event in events))
         if self.lag < timedelta(seconds=_WARN_LAG_FRACTION * lookback) <= lag:
@@ -49,4 +52,4 @@ class ConnectorStatus:
                 timedelta(seconds=lookback),
             )
         self.lag = max(self.lag, lag)
-        self.backlog = to_timedelta(max(0.0, now() - events[-1].recorded_ts))
+        self.backlog = to_timedelta(max(0.0, present - events[-1].recorded_ts))

@@ -28,13 +28,16 @@ class Watermark:
     # The events that were delivered and may be listed again; a dict, since it is the quickest to copy.
     delivered: Mapping[EventKey, None] = field(factory=dict)
 
-    def window(self, overlap: float, now: float) -> TimeWindow:
-        """Return the window to list: from ``overlap`` seconds, or all that may come again, until a day from now."""
+    def window(self, overlap: float, earliest: float, latest: float) -> TimeWindow:
+        """Return the window to list: from ``overlap`` seconds, or all that may come again, until a day from now.
+
+        Now is some time between ``earliest`` and ``latest``.
+        """
         # No later than now: an appliance whose clock is ahead may be corrected.
-        mark = min(self.since if self.reached is None else self.reached, now)
+        mark = min(self.since if self.reached is None else self.reached, earliest)
         begin = self.since if math.isinf(overlap) else max(self.since, math.floor(mark - overlap))
         # A second early: whether bounds are inclusive is not known.
-        return TimeWindow(begin - 1, math.ceil(now) + _MAX_CLOCK_AHEAD_S)
+        return TimeWindow(begin - 1, math.ceil(latest) + _MAX_CLOCK_AHEAD_S)
 
     def undelivered(self, events: Iterable[EventMetadata]) -> list[EventMetadata]:
         """Return the events that are not covered yet, ascending and once each."""

@@ -42,6 +42,8 @@ _MARGIN_FRACTION = 0.1
 _LONGEST_MARGIN_S = 1800.0
 # Without a response for so long, one request asks whether what the headers said still holds.
 _LONGEST_SILENCE_S = 3600.0
+# After so long without its answer, a request that is alone in flight has another beside it.
+_SINGLE_FLIGHT_S = 1.5
 _FIRST_PROBE_WAIT_S = 1.0  # doubled with each probe that finds nothing free
 _MAX_POLICIES = 16
 _MAX_LOG_REQUESTS = 10_000
@@ -353,6 +355,11 @@ class Budget:
         in_flight, answered = len(self._in_flight), self._answered
         return max(0, int(min(window.left(now, self._sent, in_flight, answered) for window in self._windows())))
 
+    @property
+    def allowance(self) -> tuple[int, float]:
+        """The requests that leave in a period at most, whatever the headers say, and its length in seconds."""
+        return self._quota.allowed, self._quota.period
+
     def _allowed(self, requests: int) -> int:
         # Rounded first: 0.29 * 100 is 28.999999999999996.
         return max(1, math.floor(round(self._share * requests, 6)))
@@ -422,12 +429,16 @@ class Budget:
 
     def _free_at(self, now: float) -> float:
         """Return when the next request may leave; inf where that depends on a response."""
+        earliest = now
         if self._single_flight and self._in_flight:
-            return math.inf
+            # Before there was a block, one that gets no answer keeps no other waiting until it times out.
+            patience = _SINGLE_FLIGHT_S if self._block.until == -math.inf else math.inf
+            earliest = max(self._in_flight.values()) + patience
         in_flight, answered = len(self._in_flight), self._answered
         ours, *theirs = (window.free_at(now, self._sent, in_flight, answered) for window in self._windows())
         imposed = max([self._block.until, *theirs])
-        return max(ours, imposed if imposed == math.inf else min(imposed, self._silent_since + _LONGEST_SILENCE_S))
+        imposed = imposed if imposed == math.inf else min(imposed, self._silent_since + _LONGEST_SILENCE_S)
+        return max(earliest, ours, imposed)
 
     def _move_to(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin on an event loop. Requests that waited or were in flight on an earlier one end there."""

@@ -27,6 +27,8 @@ from cfevents.errors import APIStatusError, APITimeoutError, CfEventsError, Conf
 T = TypeVar("T")
 R = TypeVar("R")
 
+_MAX_SPARE = 256  # requests that wait for silent connectors
+
 _log = logging.getLogger("cfevents")
 
 
@@ -77,6 +79,7 @@ class Connection:
         self.endpoints = endpoints
         self.clock = APIClock()
         self._gate: AbstractAsyncContextManager[object] = nullcontext()
+        self._repeats_timeouts = True
         self._send: Callable[[Request[Any]], Awaitable[Response]] = transport.send
         self._budget = budget
         self._retry = retry
@@ -96,6 +99,16 @@ class Connection:
         """Return in how many seconds the budget lets so many requests leave in the long run."""
         return self._budget.seconds_for(requests)
 
+    def spare(self, used: int) -> int:
+        """Return how many requests may wait for silent connectors where so many are used for others."""
+        limit = self.transport.max_connections
+        return _MAX_SPARE if not limit else max(0, min(_MAX_SPARE, limit - used))
+
+    @property
+    def allowance(self) -> tuple[int, float]:
+        """The requests that the budget allows in a period, and its length in seconds."""
+        return self._budget.allowance
+
     @property
     def wait(self) -> float:
         """Seconds until the budget lets the next request leave; 0 while no request of this client waits."""
@@ -109,6 +122,12 @@ class Connection:
         """Return the same connection, except that each request is sent once."""
         connection = copy(self)
         connection._retry = evolve(self._retry, attempts=1)
+        return connection
+
+    def impatient(self) -> "Connection":
+        """Return the same connection, except that a request that timed out is not repeated."""
+        connection = copy(self)
+        connection._repeats_timeouts = False
         return connection
 
     def with_sender(self, send: Callable[[Request[Any]], Awaitable[Response]]) -> "Connection":
@@ -189,7 +208,8 @@ class Connection:
         if not isinstance(error, CfEventsError):  # stamina passes cancellations too
             return False
         call.failures.append(error)
-        if len(call.failures) >= self._retry.attempts or not is_transient(error):
+        is_repeated = is_transient(error) and (self._repeats_timeouts or not isinstance(error, APITimeoutError))
+        if len(call.failures) >= self._retry.attempts or not is_repeated:
             return False
         wait = self._retry.wait(len(call.failures))
         if isinstance(error, APIStatusError) and error.retry_after:

@@ -98,7 +98,9 @@ class Transport:
         if options.session is None:
             self._proxy, self._headers = _proxy_arguments(base_url), dict[str, str]()
             # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request is complete by itself.
-            self._session = aiohttp.ClientSession(headers=headers, cookie_jar=aiohttp.DummyCookieJar())
+            # No limit of connections: the budget limits requests, and silent connectors should delay no other.
+            connector, cookies = aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar()
+            self._session = aiohttp.ClientSession(connector=connector, headers=headers, cookie_jar=cookies)
             # aiohttp would repeat a request by itself when a kept-alive connection turns out dead, and the API may
             # have counted it: tests/http/test_budget.py keeps every request in the budget.
             self._session._retry_connection = False
@@ -113,6 +115,11 @@ class Transport:
         """Close the session, unless it is the caller's."""
         if self._is_ours:
             await self._session.close()
+
+    @property
+    def max_connections(self) -> int:
+        """The most connections that are open at a time; 0 where there is no limit."""
+        return 0 if self._session.connector is None else self._session.connector.limit
 
     @property
     def is_proxied(self) -> bool:

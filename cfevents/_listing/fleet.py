@@ -97,6 +97,7 @@ class Fleet:
     ) -> "FleetStream":
         """List the events of all connectors in a window of time, ascending.
 
+        Connectors that do not answer in time are set aside, which is logged, and listed after all others.
         `Client.list_events` explains the arguments.
 
         Returns:
@@ -120,7 +121,10 @@ class Fleet:
         """
         members = self._members
         ids, errors = await members.resolve()
-        latest = ordered_map(members.get_connection, as_async(ids), self._latest, members.concurrency)
+        stalled = members.get_connection().spare(members.concurrency)
+        latest = ordered_map(
+            members.get_connection, as_async(ids), self._latest, members.concurrency, max_stalled=stalled
+        )
         async with aclosing(latest) as results:
             async for connector_id, events in results:
                 if isinstance(events, ConfigurationError):  # of the client, not of a connector
@@ -140,6 +144,8 @@ class Fleet:
 @set_module("cfevents")
 class FleetStream(BaseStream):
     """The events of several connectors in a window of time, ascending. Made by `Fleet.list_events`.
+
+    Those of connectors that did not answer in time come after all others, ascending too.
 
     Nothing is sent before it is read; every ``async for`` starts again at the beginning, over the same window.
     """

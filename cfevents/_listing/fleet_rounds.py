@@ -4,8 +4,13 @@ Algorithm: the first page of each connector estimates its events. A round ends w
 a page each; they are listed up to there, and their events sorted. Invariant: the rounds are ascending, and slices
 overlap by a second, of which nothing is yielded twice. Bound: no cursor waits for the consumer, and about a page for
 each connector is held. Cost: one request per connector and round; none for one whose whole window fits its first page.
+
+A connector that is silent makes room for others after two seconds, and is set aside when its first request times out:
+it is listed at the end, with those like it, so that the others begin in time.
 """
 
+import asyncio
+import logging
 import math
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
@@ -23,12 +28,14 @@ from cfevents._listing.query import ListQuery
 from cfevents._listing.slices import resume_keys
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey
-from cfevents.errors import BadRequestError, CfEventsError, ConfigurationError
+from cfevents.errors import APITimeoutError, BadRequestError, CfEventsError, ConfigurationError
 
 # The shortest round: the seconds at its edges are listed by the next one too.
 _MIN_ROUND_S = 8
 # How many pages each connector should have in a round.
 _TARGET_PAGES = 0.85
+
+_log = logging.getLogger("cfevents")
 
 
 @define(eq=False)
@@ -37,10 +44,14 @@ class _ConnectorListing:
 
     query: ListQuery
     checkpoint: Checkpoint
+    answered_at: float = -math.inf  # when its newest page came, on the event loop's clock
     rate: RateEstimate = field(factory=RateEstimate)
     fits_one_page: bool = False  # the whole window: the page is buffered, and not listed again
     had_no_events: bool = False  # in the last round, so it has no say in where the next one ends
     buffered: list[ListedEvent] = field(factory=list)
+
+    def on_page(self) -> None:
+        self.answered_at = asyncio.get_running_loop().time()
 
 
 class Rounds:
@@ -56,9 +67,22 @@ class Rounds:
         self._get_connection, self._concurrency, self.errors = get_connection, concurrency, errors
         self._connectors = {query.start.connector_id: _ConnectorListing(query, query.start) for query in queries}
         self._page_size = 1
+        self._silent: dict[str, _ConnectorListing] | None = {}  # set aside; None where they are waited for
 
     async def read(self) -> AsyncGenerator[list[ListedEvent], None]:
-        """Yield the events of each round, ascending."""
+        """Yield the events of each round, ascending; those of connectors that were silent come after all others."""
+        async with aclosing(self._read_rounds()) as rounds:
+            async for events in rounds:
+                yield events
+        if self._silent:
+            text = "no answer from %d connectors: they are listed again now, after the others: %s"
+            _log.warning(text, len(self._silent), ", ".join(self._silent))
+            self._connectors, self._silent = self._silent, None
+            async with aclosing(self._read_rounds()) as rounds:
+                async for events in rounds:
+                    yield events
+
+    async def _read_rounds(self) -> AsyncGenerator[list[ListedEvent], None]:
         if not self._connectors:
             return
         end, until = next(iter(self._connectors.values())).query.window  # the same for all
@@ -79,23 +103,38 @@ class Rounds:
     ) -> None:
         """Read something of each connector; those for which it failed are dropped."""
         # All events of a round are held anyway, so nothing waits for a slow connector.
-        outcomes = ordered_map(self._get_connection, as_async(connectors), read, self._concurrency, math.inf)
+        outcomes = ordered_map(
+            self._get_connection,
+            as_async(connectors),
+            read,
+            self._concurrency,
+            max_buffered=math.inf,
+            max_stalled=self._get_connection().spare(self._concurrency),
+            answered_at=lambda connector: connector.answered_at,
+        )
         async with aclosing(outcomes):
             async for connector, error in outcomes:
                 if isinstance(error, ConfigurationError):  # of the client, not of a connector
                     raise error
-                if error is not None:
-                    self.fail(connector.checkpoint.connector_id, error)
+                connector_id = connector.checkpoint.connector_id
+                never_answered = connector.answered_at == -math.inf
+                if isinstance(error, APITimeoutError) and self._silent is not None and never_answered:
+                    self._silent[connector_id] = self._connectors.pop(connector_id)
+                elif error is not None:
+                    self.fail(connector_id, error)
 
     async def _read_first_page(self, connector: _ConnectorListing) -> None:
         """Estimate from the first page of the whole window that has events, or the last one."""
-        query = evolve(connector.query, prefetch=0)
+        query, is_last = evolve(connector.query, prefetch=0), self._silent is None
+        get_connection = self._get_connection if is_last else lambda: self._get_connection().impatient()
         with resume_context(connector.checkpoint):
-            async with aclosing(iter_pages(self._get_connection, query)) as pages:
+            async with aclosing(iter_pages(get_connection, query)) as pages:
                 page = await anext(pages)
+                connector.on_page()
                 # Without a single event there is nothing to estimate from.
                 while not page.items and page.cursor is not None:
                     page = await anext(pages)
+                    connector.on_page()
         self._page_size = max(self._page_size, len(page.items))
         connector.rate = RateEstimate(event.recorded_ts for event in page.items)
         connector.fits_one_page = page.cursor is None
@@ -122,22 +161,23 @@ class Rounds:
         query = evolve(connector.query, start=start)
         with resume_context(checkpoint):
             try:
-                events = await self._list(query)
+                events = await self._list(query, connector)
             except BadRequestError as error:
                 if error.cursor is None:
                     raise
                 # The cursor may have expired, and a slice is small enough to list again.
-                events = await self._list(query)
+                events = await self._list(query, connector)
         delivered = set(checkpoint.delivered)
         connector.rate.correct(begin, end, len(events))
         connector.had_no_events = not events
         connector.buffered += [ListedEvent(checkpoint, event) for key, event in events.items() if key not in delivered]
         connector.checkpoint = evolve(checkpoint, reached=end, delivered=resume_keys(events, end))
 
-    async def _list(self, query: ListQuery) -> dict[EventKey, EventMetadata]:
+    async def _list(self, query: ListQuery, connector: _ConnectorListing) -> dict[EventKey, EventMetadata]:
         events = dict[EventKey, EventMetadata]()
         async with aclosing(iter_pages(self._get_connection, query)) as pages:
             async for page in pages:
+                connector.on_page()
                 self._page_size = max(self._page_size, len(page.items))
                 events |= {event_key(event): event for event in page.items}
         return events

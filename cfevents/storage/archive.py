@@ -219,12 +219,14 @@ class Archive:
             sync.has_ended.set()
 
     async def _fill(self, follower: Follower[Any], starts: Mapping[str, int], *, details: bool) -> int:
-        store, new = partial(queries.store_batch, since=starts, details=details), 0
+        new = 0
         async with aclosing(follower._polls()) as polls:
             async for result, batch in polls:
                 write = self._require_open().writer.write
-                if result.ended is None:
-                    new += await write(partial(store, batch=batch))
+                if result is None:  # a wrong clock had set where it begins
+                    starts = {name: min(since, batch.checkpoint.of(name).since) for name, since in starts.items()}
+                elif result.ended is None:
+                    new += await write(partial(queries.store_batch, batch=batch, since=starts, details=details))
                 else:
                     name, request = result.connector_id, batch.checkpoint
                     since, until = starts.get(name, request.since), result.ended

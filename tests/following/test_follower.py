@@ -6,7 +6,7 @@ import logging
 import os
 import tracemalloc
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,12 +14,11 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
-from support.arriving import BEGIN, DAY, Arriving, ArrivingAPI, dates_of_the_loop, late_history
-from support.clock import run_jumping
-from support.scripted import Reply, ScriptedAPI
+from support.arriving import BEGIN, DAY, ArrivingAPI, late_history
+from support.following import keys, run, until
+from support.scripted import Reply
 
 from cfevents import (
     APIStatusError,
@@ -39,54 +38,11 @@ from cfevents import (
 from cfevents.testing import History, Simulator
 from cfevents.testing.settings import Bounds, Compare, Order
 
-YEAR = 365.0 * DAY
-
-Scenario = Callable[[ArrivingAPI, Client], Coroutine[Any, Any, Any]]
-
-
-def run(scenario: Scenario, events: dict[str, list[Arriving]], page_size: int = 1000, **options: Any) -> Any:
-    """Play a scenario on a loop whose clock jumps, and is the wall clock too."""
-
-    async def main() -> Any:
-        api = ArrivingAPI(events, page_size=page_size)
-        server = ScriptedAPI(api)
-        server.remembers, server.keepalive = False, YEAR
-        # Connections stay open: else each virtual quarter of a minute takes a real millisecond to look after them.
-        connector = aiohttp.TCPConnector(keepalive_timeout=YEAR)
-        with dates_of_the_loop():
-            async with (
-                server,
-                aiohttp.ClientSession(connector=connector) as session,
-                Client(**server.client_options, session=session, **options) as client,
-            ):
-                return await scenario(api, client)
-
-    return run_jumping(main())
-
 
 def client_options(client: Client) -> dict[str, Any]:
     """The options of another client of the same API."""
     endpoints = client._endpoints
     return {"base_url": endpoints.base_url, "account_id": endpoints.account_id}
-
-
-async def until(moment: float, follower: Follower[Any]) -> list[Any]:
-    """Everything that following brings until then."""
-    events: list[Any] = []
-
-    async def read() -> None:
-        async for event in follower:
-            events.append(event)  # noqa: PERF401 - what has come stays, also where it ends in an error
-
-    task = asyncio.create_task(read())
-    await asyncio.wait([task], timeout=moment - _time.now())
-    await follower.aclose()
-    await task
-    return events
-
-
-def keys(events: list[Any]) -> list[tuple[str, int, int]]:
-    return [(event.connector_id, event.event.recorded_ts, event.event.sequence) for event in events]
 
 
 def fails_by_chance(seed: int) -> Callable[[web.Request], int | None]:
@@ -1059,3 +1015,26 @@ def test_outage_that_names_a_time_is_probed_then(seconds: str, requests: int) ->
         assert min(gaps) >= max(60, min(float(seconds), 900))
 
     run(scenario, {"a": [(BEGIN + 10, 0, BEGIN + 20)]}, retry=Retry(attempts=1))
+
+
+@pytest.mark.once
+def test_connectors_that_are_gone_leave_the_checkpoint() -> None:
+    """A connector that left the account is dropped once it is older than the lookback; one that returns goes on."""
+    visits = {f"gone-{day}": (BEGIN + day * DAY, BEGIN + day * DAY + 3600) for day in range(5)}
+    events = {name: [(begin + 60, 0, begin + 61)] for name, (begin, _) in visits.items()}
+    steady = [(BEGIN + hour * 3600, 0, BEGIN + hour * 3600) for hour in range(7 * 24)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.listed = lambda name: name == "a" or (name in visits and visits[name][0] <= api.now() < visits[name][1])
+        follower = client.follow_events(client.fleet(), since=BEGIN, interval="30min", lookback="12h")
+        received = await until(BEGIN + 6 * DAY, follower)
+        assert {name for name, _, _ in keys(received)} == {"a", *visits}
+        checkpoint = FollowCheckpoint.from_json(follower.checkpoint.to_json())
+        assert list(checkpoint.connectors) == ["a"]
+        visits["gone-2"] = BEGIN + 6 * DAY, BEGIN + 9 * DAY
+        api.add("gone-2", (BEGIN + 6 * DAY + 60, 0, BEGIN + 6 * DAY + 61))
+        rest = client.follow_events(client.fleet(), checkpoint=checkpoint, interval="30min", lookback="12h")
+        more = await until(BEGIN + 6.2 * DAY, rest)
+        assert [key for key in keys(more) if key[0] != "a"] == [("gone-2", BEGIN + 6 * DAY + 60, 0)]
+
+    run(scenario, {"a": steady, **events})

@@ -27,26 +27,26 @@ def keys(events: list[EventMetadata]) -> list[Any]:
 def test_window_overlaps_and_ends_a_day_ahead() -> None:
     """A window begins before the newest event, and ends a day from now."""
     mark = Watermark(NOW - 5000).after([event(NOW - 100)])
-    assert mark.window(60, NOW) == (NOW - 161, NOW + 86400)
-    assert mark.window(math.inf, NOW) == (NOW - 5001, NOW + 86400)
+    assert mark.window(60, NOW, NOW) == (NOW - 161, NOW + 86400)
+    assert mark.window(math.inf, NOW, NOW) == (NOW - 5001, NOW + 86400)
     mark = mark.prune_before(NOW - 100 - LOOKBACK)
-    assert mark.window(math.inf, NOW) == (NOW - 1101, NOW + 86400)
-    assert mark.window(5000, NOW) == (NOW - 1101, NOW + 86400)
+    assert mark.window(math.inf, NOW, NOW) == (NOW - 1101, NOW + 86400)
+    assert mark.window(5000, NOW, NOW) == (NOW - 1101, NOW + 86400)
     assert mark.prune_before(NOW - 200 - LOOKBACK) == mark
 
 
 def test_nothing_before_since_is_listed() -> None:
     mark = Watermark(NOW)
-    assert mark.window(LOOKBACK, NOW).since == mark.window(math.inf, NOW).since == NOW - 1
+    assert mark.window(LOOKBACK, NOW, NOW).since == mark.window(math.inf, NOW, NOW).since == NOW - 1
     assert keys(mark.undelivered([event(NOW - 1), event(NOW + 1), event(NOW)])) == [(NOW, 0), (NOW + 1, 0)]
 
 
 def test_watermark_is_never_later_than_now() -> None:
     """An appliance whose clock is ahead does not move the watermark beyond now."""
     mark = Watermark(NOW - 10).after([event(NOW + 3600)])
-    assert mark.window(60, NOW).since == NOW - 10 - 1
+    assert mark.window(60, NOW, NOW).since == NOW - 10 - 1
     later = mark.after([event(NOW + 4000)])
-    assert later.window(60, NOW + 2000).since == NOW + 2000 - 61
+    assert later.window(60, NOW + 2000, NOW + 2000).since == NOW + 2000 - 61
     assert keys(later.undelivered([event(NOW + 1500), event(NOW + 3600)])) == [(NOW + 1500, 0)]
 
 

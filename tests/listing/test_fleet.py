@@ -395,11 +395,12 @@ async def test_slice_refused_without_cursor_is_not_repeated() -> None:
 
 @pytest.mark.parametrize("concurrency", [1, 3, 8])
 def test_no_more_connectors_are_asked_at_a_time_than_was_said(concurrency: int) -> None:
+    """Where answers take less than two seconds: see test_silence.py for the others."""
     events = {f"site-{number}": at(range(0, 300, 5)) for number in range(20)}
 
     async def read() -> tuple[int, int, int]:
         async with served(events, max_page_size=25) as (simulator, client):
-            traffic = Traffic(lambda exchange: 0.1 + len(exchange.body) % 7)
+            traffic = Traffic(lambda exchange: 0.1 + len(exchange.body) % 7 / 4)
             simulator.faults.add(traffic.fault)
             fleet = client.fleet(concurrency=concurrency)
             received = await fleet.list_events(since=0, until=300).collect()

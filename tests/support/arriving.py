@@ -4,6 +4,7 @@ import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import formatdate
 from random import Random
 from types import SimpleNamespace
 
@@ -21,12 +22,12 @@ Arriving = tuple[int, int, int]
 
 
 @contextmanager
-def dates_of_the_loop() -> Iterator[None]:
-    """Let the wall clock go with the event loop's, from BEGIN on."""
+def dates_of_the_loop(ahead: Callable[[float], float] = lambda _: 0.0) -> Iterator[None]:
+    """Let the wall clock go with the event loop's, from BEGIN on, and be ahead by some seconds at each moment."""
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    began = loop.time() - BEGIN
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_time, "time", SimpleNamespace(time=lambda: BEGIN + loop.time() - began))
+        patch.setattr(_time, "time", SimpleNamespace(time=lambda: (now := loop.time() - began) + ahead(now)))
         yield
 
 
@@ -39,10 +40,17 @@ class ArrivingAPI:
             connector: sorted(arriving, key=lambda event: event[2]) for connector, arriving in events.items()
         }
         self.page_size = page_size
+        self._began = asyncio.get_running_loop().time() - BEGIN
+        self.date_ahead: Callable[[float], float] = lambda _: 0.0
+        """Says by how many seconds the Date of an answer is ahead."""
+
         self.fails: Callable[[web.Request], int | Step | None] = lambda _: None
         """Says with which status, or how, a request fails."""
         self.hangs: Callable[[web.Request], bool] = lambda _: False
         """Says whether a request is never answered."""
+
+        self.listed: Callable[[str], bool] = lambda _: True
+        """Says whether a connector is in the account."""
 
         self.compares = 0
         """Which time the bounds mean: 0 when an event was recorded, 2 when it was collected."""
@@ -54,7 +62,16 @@ class ArrivingAPI:
         self.asked: list[tuple[float, str]] = []
         """When which connector was listed."""
 
+    def now(self) -> float:
+        """What time it is, whatever a clock shows."""
+        return asyncio.get_running_loop().time() - self._began
+
     async def __call__(self, request: web.Request) -> web.StreamResponse:
+        response = await self._answer(request)
+        response.headers["Date"] = formatdate(self.now() + self.date_ahead(self.now()), usegmt=True)
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         if fault := self.fails(request):
             self._note(request)
             return await (failure(fault) if isinstance(fault, int) else fault)(request)
@@ -72,7 +89,7 @@ class ArrivingAPI:
                 return await success({"e": {"k": "Init", "of": connector}, "t": t, "n": n})(request)
             case _:
                 self._note(request)
-                return await success([{"id": connector} for connector in self.events])(request)
+                return await success([{"id": name} for name in self.events if self.listed(name)])(request)
 
     def add(self, connector: str, *events: Arriving) -> None:
         """Let more events come."""
@@ -83,11 +100,11 @@ class ArrivingAPI:
         return sorted((connector, t, n) for connector, events in self.events.items() for t, n, _ in events)
 
     def _note(self, request: web.Request) -> None:
-        self.asked.append((_time.now(), request.path.split("/")[7] if request.path.count("/") > 6 else ""))
+        self.asked.append((self.now(), request.path.split("/")[7] if request.path.count("/") > 6 else ""))
 
     def _listed(self, connector: str, query: Mapping[str, str]) -> Reply:
         known = self.events[connector]
-        collected = known[: bisect_right(known, _time.now(), key=lambda event: event[2])]
+        collected = known[: bisect_right(known, self.now(), key=lambda event: event[2])]
         bounds = range(int(query["from"]), int(query["to"]) + 1)
         within = sorted(event for event in collected if event[self.compares] in bounds)
         if query.get("k", self.kind) != self.kind:
