@@ -209,16 +209,25 @@ def _messages(raw: Any) -> tuple[CodedMessage, ...]:
 def _coded_message(raw: Any) -> CodedMessage:
     try:
         text = json.dumps(raw)
+        if len(text) <= _MAX_MESSAGE_CHARS and hide(text) != text:
+            raw = _masked(raw)
     except RecursionError:  # writing takes more of the stack than reading
         return CodedMessage(message="nested too deep to show")
     if len(text) > _MAX_MESSAGE_CHARS:
         code = raw.get("code") if isinstance(raw, dict) else None
         return CodedMessage(code if type(code) is int else None, clean(text[:_MAX_MESSAGE_CHARS]))
-    if (hidden := hide(text)) != text:
-        raw = json.loads(hidden)
     if isinstance(raw, dict):
         return structure(raw, CodedMessage)
-    return CodedMessage(message=raw if isinstance(raw, str) else hidden)
+    return CodedMessage(message=raw if isinstance(raw, str) else hide(text))
+
+
+def _masked(value: Any) -> Any:
+    """Return a JSON value without the secrets that its texts repeat."""
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, dict):
+        return {hide(name): _masked(item) for name, item in value.items()}
+    return hide(value) if isinstance(value, str) else value
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -110,6 +110,7 @@ async def test_what_awaits_and_yields_is_watched_too(watch: Watch) -> None:
     [
         failure(403, 9109, f"Invalid access token {TOKEN}"),
         Reply({"success": False, "errors": [f"Bearer {TOKEN}"]}),
+        Reply({"success": False, "errors": [f"\r{TOKEN}\\", {"message": "x", TOKEN: [{"y": f"\n{TOKEN}"}]}]}),
         Reply({"success": True, "result": f"Bearer {TOKEN}"}),
         Reply({"success": True, "result": {TOKEN: 1, "items": [{"e": TOKEN, "t": 1, "n": 0}]}}),
         Reply(json.dumps({"success": False, "errors": [TOKEN]}).replace("5", "\\u0035")),

@@ -21,7 +21,7 @@ from cfevents._protocol.responses import Response, parse_result
 from cfevents._secrets import remember
 from cfevents.testing import History
 
-TOKEN = "repeated-by-the-answer"
+TOKEN = "given-back-in-the-answer"
 CASES = int(os.environ.get("CFEVENTS_FUZZ_CASES", "20000"))
 SHAPES: list[Any] = [Listing, RecordedEvent, Latest, list[Connector], list[Interrupt]]
 HISTORY = History(seed=3, connectors=["c1"], days=1, until=1_780_000_000).events["c1"][:12]

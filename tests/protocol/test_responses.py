@@ -19,6 +19,7 @@ from cfevents._model.api import Connector, Interrupt, Latest, Listing, RecordedE
 from cfevents._protocol import fast_path
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response, parse_result
+from cfevents._secrets import remember
 
 URL_ = URL("https://api.example.com/client/v4/accounts/a")
 ITEM = {"a": 3, "k": "Init", "n": 0, "t": 1}
@@ -408,3 +409,10 @@ def test_any_refusal_is_a_status_error_that_can_be_shown(value: Any, status: int
         assert isinstance(error, cfevents.APIStatusError)
         back = pickle.loads(pickle.dumps(error))
         assert (str(back), back.errors, back.from_edge) == (str(error), error.errors, error.from_edge)
+
+
+def test_message_whose_escapes_look_like_a_secret_is_kept() -> None:
+    """A message that is written in JSON like a secret, and is none, is read as any other."""
+    remember(["Bearer repeated-by-the-answer"])
+    message = "\repeated-by-the-answer"
+    assert error_of({"errors": [{"code": 1, "message": message}]}, 400).errors[0].message == message
