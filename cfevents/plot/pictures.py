@@ -143,7 +143,9 @@ def _draw_lanes(ax: "Axes", names: list[str], bars: list[_OperationBar], points:
             lanes = [heights[bar.lane] for bar in drawn]
             begins = dates.date2num([bar.begin for bar in drawn])  # type: ignore[no-untyped-call]
             ends = dates.date2num([bar.end for bar in drawn])  # type: ignore[no-untyped-call]
-            style = {"linewidth": 3, "linestyle": "dotted"} if outcome == "perhaps open" else {"linewidth": _BAR_POINTS}
+            style: dict[str, Any] = (
+                {"linewidth": 3, "linestyle": "dotted"} if outcome == "perhaps open" else {"linewidth": _BAR_POINTS}
+            )
             ax.hlines(lanes, begins, ends, color=colour, **style)
             _draw_marks(ax, begins, lanes, outcome)
     ax.set_yticks(range(len(names)), [_axes.connector_label(name) for name in names])
@@ -151,9 +153,7 @@ def _draw_lanes(ax: "Axes", names: list[str], bars: list[_OperationBar], points:
     ax.grid(axis="y", color=GREY, alpha=0.25)
 
 
-def _draw_marks(
-    ax: "Axes", moments: Sequence[Any], heights: Sequence[int], outcome: str, label: str | None = None
-) -> None:
+def _draw_marks(ax: "Axes", moments: Any, heights: Sequence[int], outcome: str, label: str | None = None) -> None:
     colour, mark = _OUTCOMES[outcome]
     look: dict[str, Any] = {"s": 70, "alpha": 0.6 if outcome == "success" else 1}
     if outcome in _SEVERITIES.values():
