@@ -168,7 +168,7 @@ async def test_later_of_two_writers_wins_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there no size is forbidden")
-@pytest.mark.parametrize("size", [3, 1000])
+@pytest.mark.parametrize("size", [3, pytest.param(1000, marks=pytest.mark.once)])
 def test_full_disk_leaves_the_old_file(tmp_path: Path, size: int) -> None:
     """A disk that is full leaves what was there and nothing else."""
     program = f"""

@@ -118,7 +118,7 @@ def test_slices_over_http_list_what_pages_list_sorted(
 
 
 @pytest.mark.parametrize("order", ["ascending", "descending"])
-@pytest.mark.parametrize(("concurrency", "faster"), [(8, 5.5), (32, 14)])
+@pytest.mark.parametrize(("concurrency", "faster"), [pytest.param(8, 5.5, marks=pytest.mark.once), (32, 14)])
 def test_slices_are_many_times_faster(order: Any, concurrency: int, faster: float) -> None:
     """Two hundred pages of a tenth of a second come many times faster."""
 

@@ -439,7 +439,15 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize(("before", "after"), [(1, 1), (4, 4), (1, 4), (4, 1)])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(1, 1, marks=pytest.mark.once),
+        pytest.param(4, 4, marks=pytest.mark.once),
+        (1, 4),
+        pytest.param(4, 1, marks=pytest.mark.once),
+    ],
+)
 def test_listing_resumes_in_a_new_process(before: int, after: int) -> None:
     async def begin(simulator: Simulator) -> tuple[list[tuple[float, int]], str]:
         async with Client(**simulator.client_options) as client:

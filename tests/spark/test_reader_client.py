@@ -190,7 +190,7 @@ class Blocking(Arrivals):
         return await failure(429, 10100, headers={"Retry-After": "300"})(request)
 
 
-@pytest.mark.parametrize("slots", [1, 2, 8, pytest.param(40, marks=pytest.mark.once)])
+@pytest.mark.parametrize("slots", [1, 2, *(pytest.param(slots, marks=pytest.mark.once) for slots in (8, 40))])
 def test_prolonged_block_is_one_wait_for_each_slot(slots: int) -> None:
     """A block that each request prolongs is one wait for every slot, and no error."""
     pace = Options(connectors=None, slots=slots).pace

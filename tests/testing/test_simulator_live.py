@@ -82,7 +82,15 @@ def test_at_its_own_speed_it_goes_on_as_the_day_was_made() -> None:
         assert all(event in events for event in arrived[name])
 
 
-@pytest.mark.parametrize("speed", [1, 60.5, 600, 86_400])
+@pytest.mark.parametrize(
+    "speed",
+    [
+        pytest.param(1, marks=pytest.mark.once),
+        60.5,
+        pytest.param(600, marks=pytest.mark.once),
+        pytest.param(86_400, marks=pytest.mark.once),
+    ],
+)
 @settings(max_examples=examples(10), deadline=None)
 @given(seed=st.integers(), began=st.integers(MIDNIGHT, MIDNIGHT + DAY - 1))
 def test_ids_are_unique_and_ascending_as_recorded_at_any_speed(speed: float, seed: int, began: int) -> None:
