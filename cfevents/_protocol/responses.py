@@ -12,7 +12,7 @@ from attrs import define, evolve, frozen
 
 from cfevents._model.api import Connector, Listing
 from cfevents._protocol.converter import structure, structured_or_fault
-from cfevents._protocol.density import is_too_dense
+from cfevents._protocol.density import LARGE_BODY_BYTES, is_too_dense
 from cfevents._protocol.fast_path import convert_listing, decode_listing
 from cfevents._protocol.rate_limits import NO_LIMITS, RateLimits
 from cfevents._protocol.requests import Request
@@ -97,7 +97,9 @@ def parse_envelope(request: Request[T], response: Response) -> RawResult[T]:
         APIStatusError: The API refused; `RateLimitError` and the other children by status or code.
         APIResponseError: The response is not JSON, or its envelope not of the documented shape.
     """
-    may_be_listing = request.result is Listing and 200 <= response.status < 300 and not is_too_dense(response.body)
+    if len(response.body) > LARGE_BODY_BYTES and is_too_dense(response.body):
+        return _raw_result(request, response, _too_dense())
+    may_be_listing = request.result is Listing and 200 <= response.status < 300
     if may_be_listing and (listing := decode_listing(response.body)):
         return RawResult(
             listing.cursor and mask_repeated(listing.cursor),
@@ -148,9 +150,6 @@ def _of_request(error: ErrorT, request: Request[Any], response: Response) -> Err
 
 def _load_json(body: bytes) -> _Document:
     """Parse standard JSON, without NaN and numbers that become infinite."""
-    if is_too_dense(body):
-        message = "the response has too many small values: reading them takes ten times its size; ask for smaller pages"
-        return _Document(fault=APIResponseError(message, place="body size"))
     try:
         # json.loads would make a decoder for each body.
         return _Document(_DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass")))
@@ -159,6 +158,11 @@ def _load_json(body: bytes) -> _Document:
     except ValueError as error:
         reason = str(error)
     return _Document(fault=APIResponseError(f"the response is not JSON: {reason}", place="body"))
+
+
+def _too_dense() -> _Document:
+    message = "the response has too many small values: reading them takes ten times its size; ask for smaller pages"
+    return _Document(fault=APIResponseError(message, place="body size"))
 
 
 def _envelope_fault(document: _Document) -> APIResponseError | None:

@@ -16,7 +16,7 @@ from yarl import URL
 
 from cfevents import CfEventsError, Client
 from cfevents._model.api import Latest, Listing
-from cfevents._protocol import converter, density, fast_path, responses
+from cfevents._protocol import converter, fast_path, responses
 from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response, parse_result
 from cfevents._secrets import remember
@@ -114,7 +114,7 @@ def judge(body: bytes, shape: Any, status: int) -> None:
 
 @pytest.fixture(autouse=True)
 def _every_body_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(density, "LARGE_BODY_BYTES", SIZE // 2)
+    monkeypatch.setattr(responses, "LARGE_BODY_BYTES", SIZE // 2)
     monkeypatch.setattr(converter, "_LARGE_ARRAY_ITEMS", 100)
     monkeypatch.setattr(fast_path, "_PART_EVENTS", 200)
     remember(["Bearer scripted-token-5f1c2a", "header-secret-55dd"])
@@ -176,10 +176,19 @@ async def test_a_large_body_is_parsed_on_a_thread(monkeypatch: pytest.MonkeyPatc
         threads[len(body)] = threading.current_thread()
         return None
 
-    monkeypatch.setattr(density, "LARGE_BODY_BYTES", 2**20)
+    monkeypatch.setattr(responses, "LARGE_BODY_BYTES", 2**20)
     monkeypatch.setattr(responses, "decode_listing", parse)
     small, large = page(item(1)), page(*[item(1_700_000_000 + number) for number in range(25_000)], cursor=None)
     async with ScriptedAPI(small, large) as api, Client(**api.client_options) as client:
         for count in (1, 25_000):
             assert len(await client.list_events("c1", since=1, until=9).collect()) == count
     assert [thread is threading.main_thread() for thread in threads.values()] == [True, False]
+
+
+def test_no_time_is_spent_on_estimating_a_small_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body of up to a megabyte is not searched for small values, whichever decoder reads it."""
+    monkeypatch.setattr(responses, "LARGE_BODY_BYTES", 2**20)
+    monkeypatch.setattr(responses, "is_too_dense", None)
+    for name in ("events", "connectors", "refusals", "no JSON"):
+        for shape, status in CASES:
+            judge(BODIES[name](SIZE).encode(), shape, status)
