@@ -4,6 +4,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from attrs import evolve
 
@@ -16,13 +17,20 @@ from cfevents._time import format_iso, now, to_datetime
 _log = logging.getLogger("cfevents")
 
 
+class Moment(NamedTuple):
+    """A moment on two clocks, in seconds."""
+
+    on_loop: float  # the event loop's
+    ours: float  # this machine's, since the Unix epoch
+
+
 class FollowClock:
     """Bounds of the present, by three witnesses: this machine's clock, the API's, and the times of collection.
 
     Algorithm: the present is not later than the API's `Date`, and not later than this machine's clock or the newest
     collection time, whichever is later. Invariant: where one of the three is wrong, `earliest` is after the present by
     less than a minute, and `latest` before it by no more. So what is kept by the former and listed up to the latter
-    loses nothing. Moments are seconds on the event loop's clock.
+    loses nothing.
     """
 
     def __init__(self, get_connection: GetConnection) -> None:
@@ -39,15 +47,19 @@ class FollowClock:
         """Take note of when events were collected."""
         self._collected = max([self._collected, *(event.collected_ts for event in events)])
 
-    def earliest(self, moment: float) -> float:
+    def moment(self) -> Moment:
+        """Return the present moment."""
+        return Moment(asyncio.get_running_loop().time(), now())
+
+    def earliest(self, moment: Moment) -> float:
         """Return a time, in seconds since the Unix epoch, that is not later than a moment was."""
-        ours, of_api = _ours(moment), self._of_api(moment, math.inf)
+        ours, of_api = moment.ours, self._of_api(moment.on_loop, math.inf)
         # A Date is in whole seconds.
         return ours if abs(ours - of_api) < WARN_CLOCK_S else min(of_api, max(ours, self._collected))
 
-    def latest(self, moment: float) -> float:
+    def latest(self, moment: Moment) -> float:
         """Return a time, in seconds since the Unix epoch, that is not earlier than a moment was."""
-        return max(self._of_api(moment, -math.inf), _ours(moment))
+        return max(self._of_api(moment.on_loop, -math.inf), moment.ours)
 
     def corrected(self, start: FollowCheckpoint, age: float) -> FollowCheckpoint:
         """Return the same start, or an earlier one where it lies ahead of what the API's clock showed in the beginning.
@@ -68,10 +80,6 @@ class FollowClock:
         latest = self._of_api(self._began, math.inf) - age
         return since if since <= latest + WARN_CLOCK_S else math.floor(latest)
 
-    def _of_api(self, moment: float, unknown: float) -> float:
-        time = self._get_connection().clock.at(moment)
+    def _of_api(self, on_loop: float, unknown: float) -> float:
+        time = self._get_connection().clock.at(on_loop)
         return unknown if time is None else time
-
-
-def _ours(moment: float) -> float:
-    return now() - (asyncio.get_running_loop().time() - moment)

@@ -75,7 +75,7 @@ class Poll:
         self.pages = 0  # that were listed
         self.progress = 0  # pages and payloads that came
         self.is_behind = False  # whether there may be more events: more than a page was listed, and most of it was new
-        self.began, self._clock = asyncio.get_running_loop().time(), clock
+        self.began, self._clock = clock.moment(), clock
         earliest, latest = clock.earliest(self.began), clock.latest(self.began)
         since, until = mark.window(math.inf if due.deep else options.overlap, earliest, latest)
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)

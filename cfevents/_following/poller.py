@@ -149,7 +149,7 @@ class Poller:
     def _forget_gone(self, present: set[str]) -> None:
         """Note the connectors that left the account so long ago that nothing of theirs can be late any more."""
         keep = self._options.lookback + self._options.overlap
-        limit = self._clock.earliest(asyncio.get_running_loop().time()) - keep
+        limit = self._clock.earliest(self._clock.moment()) - keep
         marks = {**self._start.connectors, **self._marks}
         self.gone = {
             connector_id
@@ -250,12 +250,12 @@ class Poller:
 
     async def _deliver(self, poll: Poll, connector_id: str, status: ConnectorStatus) -> bool:
         """Put a poll's results into the queue; return False where it did not list all from a corrected start on."""
-        start, loop = self._start, asyncio.get_running_loop()
+        start = self._start
         async with aclosing(poll.results()) as results:
             async for result in results:
                 if await self._checked_start() is not start:
                     return False
-                present = self._clock.earliest(loop.time())
+                present = self._clock.earliest(self._clock.moment())
                 status.on_events(connector_id, result.events, self._options.lookback, present)
                 await self._results.put(result)
                 self._marks[connector_id] = result.after
