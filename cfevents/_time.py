@@ -106,11 +106,13 @@ def parse_naive(text: str) -> datetime | None:
 
 
 def parse_http_date(text: str | None) -> float | None:
-    """Parse a ``Date`` header, in seconds since the Unix epoch; None where it is missing or no date."""
+    """Parse the date of a header, in seconds since the Unix epoch; None where it is missing or no date."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - aiohttp has loaded it by then
 
     try:
-        return parsedate_to_datetime(text).timestamp() if text else None
+        date = parsedate_to_datetime(text or "")
+        # The dates of HTTP are in UTC, and one of the three forms names no zone.
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
 

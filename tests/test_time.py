@@ -1,5 +1,6 @@
 """Windows of time as people write them."""
 
+import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import _time
-from cfevents._time import TimeWindow, parse_duration, parse_timestamp, validate_duration
+from cfevents._time import TimeWindow, parse_duration, parse_http_date, parse_timestamp, validate_duration
 
 NOW = 1_780_000_000.25
 
@@ -162,3 +163,24 @@ def test_what_is_no_number_is_no_duration(value: Any) -> None:
     for parse in (parse_duration, validate_duration, parse_timestamp):
         with pytest.raises((TypeError, ValueError), match="x="):
             parse("x", value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sun, 06 Nov 1994 08:49:37 GMT",
+        "Sunday, 06-Nov-94 08:49:37 GMT",
+        "Sun Nov  6 08:49:37 1994",
+        "Sun, 06 Nov 1994 08:49:37 -0000",
+        "Sun, 06 Nov 1994 09:49:37 +0100",
+    ],
+)
+def test_dates_of_http_without_a_zone_are_in_utc(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each form of a date that HTTP allows is the same moment, wherever this machine is."""
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", "Asia/Tokyo")
+            time.tzset()
+            assert parse_http_date(text) == 784_111_777
+    finally:
+        time.tzset()

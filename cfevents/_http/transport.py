@@ -36,7 +36,7 @@ from cfevents.errors import (
 
 _HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json"}
 # How many lines of each count: those of a list mean the same as one line.
-_USED_HEADERS = {"CF-Ray": 1, "Date": 1, "Ratelimit": 8, "Ratelimit-Policy": 8, "Retry-After": 1}
+_USED_HEADERS = {"Age": 1, "CF-Ray": 1, "Date": 1, "Ratelimit": 8, "Ratelimit-Policy": 8, "Retry-After": 1}
 _PUBLIC_HEADERS = {"accept", "accept-encoding", "accept-language", "connection", "content-type", "host", "user-agent"}
 _CREDENTIAL_HEADERS = {"authorization", "x-auth-email", "x-auth-key"}
 _MAX_HEADER_BYTES = 65_536  # of one header of a response; aiohttp's own limit is 8,190
@@ -174,13 +174,15 @@ class Transport:
 def _without_body(answer: aiohttp.ClientResponse) -> Response:
     lines = {name: answer.headers.getall(name, [])[:count] for name, count in _USED_HEADERS.items()}
     headers = {name: hide(", ".join(values)) for name, values in lines.items() if values}
+    # A cache repeats the Date of an earlier time.
+    date = headers.get("Date") if headers.get("Age", "0") == "0" else None
     return Response(
         status=answer.status,
         body=b"",
         ray_id=headers.get("CF-Ray"),
-        retry_after=parse_retry_after(headers.get("Retry-After")),
+        retry_after=parse_retry_after(headers.get("Retry-After"), date),
         limits=RateLimits.of(headers.get("Ratelimit-Policy"), headers.get("Ratelimit")),
-        date=headers.get("Date"),
+        date=date,
     )
 
 

@@ -4,10 +4,13 @@ A parser of RFC 9651 refuses a whole header for one bad item, so this is one of 
 """
 
 import logging
+import math
 import re
 from collections.abc import Mapping
 from functools import cache, lru_cache
 from typing import NamedTuple
+
+from cfevents._time import parse_http_date
 
 # Not compiled here: importing has to be quick, and re caches what it compiled. Possessive, so nothing is tried twice.
 _STRING = r'"(?:[^"\\]|\\.)*+"'
@@ -83,9 +86,17 @@ class _Item(NamedTuple):
 NO_LIMITS = RateLimits({}, {})
 
 
-def parse_retry_after(text: str | None) -> int | None:
-    """Parse ``Retry-After`` in whole seconds, as the API sends it; None for anything else."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) < 10 else None
+def parse_retry_after(text: str | None, date: str | None = None) -> int | None:
+    """Parse ``Retry-After`` in whole seconds, as the API sends it, or as the date that a proxy sends; else None.
+
+    Args:
+        text: The header.
+        date: The response's ``Date``, from which seconds are counted: this machine's clock may be wrong.
+    """
+    if text is not None and text.isascii() and text.isdigit():
+        return int(text) if len(text) < 10 else None
+    until, present = parse_http_date(text), parse_http_date(date)
+    return None if until is None or present is None else max(0, math.ceil(until - present))
 
 
 def _shortened(text: str | None) -> str:

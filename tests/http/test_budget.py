@@ -364,6 +364,14 @@ def test_retry_after_is_parse_retry_after_or_nothing(header: str | None, seconds
     assert parse_retry_after(header) == seconds
 
 
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [("Wed, 21 Oct 2026 07:26:30 GMT", 90), ("Wed, 21 Oct 2026 07:30:00 GMT", 0), ("soon", None), (None, None)],
+)
+def test_retry_after_as_a_date_counts_from_the_responses(date: str | None, seconds: int | None) -> None:
+    assert parse_retry_after("Wed, 21 Oct 2026 07:28:00 GMT", date) == seconds
+
+
 def test_the_waits_between_attempts_grow_are_bounded_and_differ() -> None:
     retry = Retry(backoff_initial=1, backoff_max=30)
     for failures in range(1, 12):

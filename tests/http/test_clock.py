@@ -78,6 +78,14 @@ def test_unreadable_date_is_no_witness(monkeypatch: pytest.MonkeyPatch, date: st
     assert connection_after(monkeypatch, 86_400.0, date=date) == (0.0, None)
 
 
+def test_date_of_a_cached_response_is_no_witness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy's cache repeats the Date of an earlier time, and says so by Age."""
+    cached, fresh = (Reply(success([]).body, headers={"Age": age}) for age in ("7200", "0"))
+    date = formatdate(NOW - 7200, usegmt=True)
+    assert connection_after(monkeypatch, 0.0, reply=cached, date=date) == (0.0, None)
+    assert connection_after(monkeypatch, 0.0, reply=fresh, date=date)[0] == pytest.approx(7200, abs=2)
+
+
 @pytest.mark.parametrize("reply", [failure(403), Reply("<html>", 200), Reply("", 403)])
 def test_date_of_a_failure_is_no_witness(monkeypatch: pytest.MonkeyPatch, reply: Reply) -> None:
     """Only what the API answers with success has its time: a server in front of it may have another."""

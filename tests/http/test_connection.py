@@ -134,6 +134,15 @@ def test_block_without_duration_doubles_each_time(fault: Any) -> None:
     assert 7.6 <= passed < 8.2  # 1.1, 2.2 and 4.4
 
 
+@pytest.mark.parametrize(("status", "least"), [(429, 132), (503, 120)])
+def test_retry_after_may_be_a_date(status: int, least: int) -> None:
+    """A proxy may name a date. It counts from the response's Date: this machine's clock may be wrong."""
+    headers = {"Retry-After": "Sun, 06 Nov 1994 08:51:37 GMT", "Date": "Sun Nov  6 08:49:37 1994"}
+    _, requests, passed = ask(failure(status, headers=headers), CONNECTORS)
+    assert requests == 2
+    assert least <= passed < least + 1
+
+
 def test_endless_block_ends_in_an_error() -> None:
     """A block that never ends is an error once the longest wait has passed."""
     error, requests, passed = ask(failure(429, headers={"Retry-After": "10"}), retry=Retry(max_block_wait=60))
