@@ -59,27 +59,25 @@ class RateLimits(NamedTuple):
         """Parse ``Ratelimit-Policy: "burst";q=100;w=60`` and ``Ratelimit: "default";r=50;t=30``, items in any order.
 
         Several lines of a header are joined by commas. Other parameters are ignored, except that a policy whose unit,
-        ``qu``, is not requests is left out together with its remainder.
+        ``qu``, is not requests is left out together with its remainder. Of several windows with one name the longest
+        has it, and the others have their length beside it. Of several remainders the smallest counts.
         """
         items = _parse("Ratelimit-Policy", _shortened(policy), "q", "w")
-        remainders = _parse("Ratelimit", _shortened(ratelimit), "r", "t")
-        return cls(
-            {
-                name: Policy(item.number, item.seconds)
-                for name, item in items.items()
-                if item.counts_requests and item.number and item.seconds and item.seconds <= _MAX_PERIOD_S
-            },
-            {
-                name: Remainder(item.number, item.seconds)
-                for name, item in remainders.items()
-                if name not in items or items[name].counts_requests
-            },
-        )
+        policies: dict[str, Policy] = {}
+        for (name, seconds), item in sorted(items.items(), key=lambda pair: -(pair[0][1] or 0)):
+            if item.counts_requests and item.number and seconds and seconds <= _MAX_PERIOD_S:
+                policies[f"{name};w={seconds}" if name in policies else name] = Policy(item.number, seconds)
+        other_units = {name for (name, _), item in items.items() if not item.counts_requests} - policies.keys()
+        remainders: dict[str, Remainder] = {}
+        items = _parse("Ratelimit", _shortened(ratelimit), "r", "t")
+        for (name, seconds), item in sorted(items.items(), key=lambda pair: (pair[1].number, -(pair[0][1] or 0))):
+            if name not in other_units:
+                remainders.setdefault(name, Remainder(item.number, seconds))
+        return cls(policies, remainders)
 
 
 class _Item(NamedTuple):
     number: int
-    seconds: int | None
     counts_requests: bool
 
 
@@ -105,8 +103,9 @@ def _shortened(text: str | None) -> str:
 
 
 @lru_cache(maxsize=16)  # policies are the same on every answer
-def _parse(header: str, text: str, number_key: str, seconds_key: str) -> Mapping[str, _Item]:
-    items: dict[str, _Item] = {}
+def _parse(header: str, text: str, number_key: str, seconds_key: str) -> Mapping[tuple[str, int | None], _Item]:
+    """Return the items by name and seconds; of those that are the same the one with the smaller number."""
+    items: dict[tuple[str, int | None], _Item] = {}
     rest, pattern = text, re.compile(_ITEM, re.ASCII)
     for _ in range(_MAX_PIECES):
         if not rest.strip() or len(items) == _MAX_ITEMS:
@@ -115,9 +114,10 @@ def _parse(header: str, text: str, number_key: str, seconds_key: str) -> Mapping
         parameters = dict(re.findall(_PARAMETER, match[2], re.ASCII)) if match else {}
         if match and (number := _parse_integer(parameters.get(number_key))) is not None:
             unit = parameters.get("qu", "").strip('"')
-            item = _Item(number, _parse_integer(parameters.get(seconds_key)), unit in {"", "request", "requests"})
+            item = _Item(number, unit in {"", "request", "requests"})
             name = re.sub(r"\\(.)", r"\1", match[1][1:-1]) if match[1].startswith('"') else match[1]
-            items[name] = min(item, items.get(name, item), key=lambda same_name: same_name.number)
+            key = name, _parse_integer(parameters.get(seconds_key))
+            items[key] = min(item, items.get(key, item))
         else:
             _warn_malformed(header)
         # The next item after a malformed one begins after its first comma, at the latest.

@@ -57,7 +57,7 @@ class Server:
         return RateLimits.of(policy, f'"default";r={left};t={resets}')
 
 
-async def send(server: Server, budget: Budget, requests: int, tasks: int) -> float:
+async def send(server: "Server | BurstServer", budget: Budget, requests: int, tasks: int) -> float:
     """Send requests by some tasks, and return how many seconds that took."""
     loop, todo = asyncio.get_running_loop(), iter(range(requests))
     began = loop.time()
@@ -161,3 +161,31 @@ def test_requests_that_overtake_each_other_are_not_refused(
     server = Server(way, delays=(delays[number % len(delays)] for number in count()))
     run_jumping(send(server, Budget(requests, PERIOD, share=1.0), 150, tasks), SocketlessLoop)
     assert server.refused == 0
+
+
+@define
+class BurstServer:
+    """A quota of 10 requests in a second, and of 60 in a minute, both enforced, and of one name in the headers."""
+
+    policy: str
+    windows: dict[int, deque[float]] = field(factory=lambda: {10: deque(), 60: deque()})
+    refused: int = 0
+
+    async def answer(self) -> RateLimits:
+        await asyncio.sleep(0.01)
+        now = asyncio.get_running_loop().time()
+        for (quota, counted), period in zip(self.windows.items(), (1, 60), strict=True):
+            while counted and counted[0] <= now - period + 1e-9:
+                counted.popleft()
+            counted.append(now)
+            self.refused += len(counted) > quota
+        left = min(max(0, quota - len(counted)) for quota, counted in self.windows.items())
+        return RateLimits.of(self.policy, f'"default";r={left};t=1')
+
+
+@pytest.mark.parametrize("policy", ["q=10;w=1,default;q=60;w=60", "q=60;w=60,default;q=10;w=1"])
+def test_two_windows_of_one_name_are_both_kept_to(policy: str) -> None:
+    server = BurstServer(f"default;{policy}")
+    passed = run_jumping(send(server, Budget(10_000, 3, 1.0), 150, 30), SocketlessLoop)
+    assert server.refused == 0
+    assert passed <= 1.1 * 120

@@ -96,6 +96,16 @@ def test_limits_of_other_units_are_left_out() -> None:
     assert limits.resets_in is None
 
 
+@pytest.mark.parametrize("unit", ["", ";qu=requests"])
+def test_every_window_of_one_name_is_a_policy(unit: str) -> None:
+    """None of several windows hides another, and of their remainders the smallest counts, for as long as it may."""
+    windows = [f'"default";q=5;w=1{unit}', f'"default";q=100;w=60{unit}', '"default";q=9;w=60;qu="content-bytes"']
+    for policy in (", ".join(windows[:2]), ", ".join(windows[1::-1])):
+        limits = RateLimits.of(policy, '"default";r=0;t=1, "default";r=0;t=55, "default";r=3;t=60')
+        assert limits == RateLimits({"default": BURST, "default;w=1": DEFAULT}, {"default": Remainder(0, 55)})
+    assert RateLimits.of(f"{windows[2]}, {windows[0]}", '"default";r=3').remainders == {"default": Remainder(3, None)}
+
+
 def test_a_reset_that_is_not_named_is_not_known() -> None:
     assert RateLimits.of(None, '"a";r=0').resets_in == 0
     assert RateLimits.of(None, '"a";r=0, "b";r=0;t=7, "c";r=1;t=9').resets_in == 7
