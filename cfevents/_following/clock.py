@@ -1,4 +1,4 @@
-"""What time it is, for all that following keeps: no single clock decides it. No I/O."""
+"""The present, for all that following keeps: no single clock decides it. No I/O."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ class FollowClock:
         return self._get_connection().clock.ahead
 
     def on_collected(self, events: Iterable[EventMetadata]) -> None:
-        """Take note of when events were collected."""
+        """Note when events were collected."""
         self._collected = max([self._collected, *(event.collected_ts for event in events)])
 
     def moment(self) -> Moment:

@@ -7,7 +7,7 @@ from collections import deque
 from cfevents._http.connection import GetConnection
 
 _SHARE = 0.8
-_RETRY_S = 1.0  # until a request that waits for the budget itself is looked at again
+_LOOK_AGAIN_S = 1.0  # until a request that waits for the budget itself is looked at again
 
 
 class Pace:
@@ -44,7 +44,7 @@ class Pace:
             self._sent.popleft()
         if len(self._sent) + self._waiting_for_budget < max(1, int(_SHARE * allowed)):
             return 0.0
-        return self._sent[0] + period - now if self._sent else _RETRY_S
+        return self._sent[0] + period - now if self._sent else _LOOK_AGAIN_S
 
 
 class PollRequests:

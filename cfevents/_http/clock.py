@@ -23,7 +23,7 @@ class APIClock:
         self._offset: float | None = None  # from the event loop's clock, in seconds
 
     def update(self, date: str | None, sent_at: float) -> None:
-        """Take the time from a response to a request that was sent at a moment of the event loop's clock."""
+        """Read the time from a response to a request that was sent at a moment of the event loop's clock."""
         if (seconds := parse_http_date(date)) is None:
             return
         received_at, ours, before = asyncio.get_running_loop().time(), now(), self.ahead

@@ -299,6 +299,8 @@ def _raise_translated(error: BaseException, ray_id: str | None = None) -> NoRetu
     """Raise aiohttp's errors as ours, with the CF-Ray of a response that began; raise anything else as it is."""
     if isinstance(error, aiohttp.ClientResponseError):
         _forget_request(error)
+        if _is_caused_by(error, LineTooLong):
+            _raise_too_long(error)
     # Not the repr: that of a ClientResponseError shows the request's headers.
     text = str(hide_in(error))
     match error:
@@ -309,21 +311,26 @@ def _raise_translated(error: BaseException, ray_id: str | None = None) -> NoRetu
             raise APITimeoutError(message, ray_id=ray_id) from error
         case aiohttp.ClientPayloadError():
             raise APIConnectionError(f"the response was cut short: {text}", ray_id=ray_id) from error
-        case aiohttp.ClientResponseError() if _is_caused_by(error, LineTooLong):
-            # The text has the beginning of the header, and a part of a secret is one too.
-            text = error.message = ""
-            error.__cause__ = error.__context__ = None
-            message = f"a header or the first line of the response is longer than {_MAX_HEADER_BYTES:,} bytes"
-            raise APIResponseError(message, place="headers") from None
+        case aiohttp.ClientResponseError():
+            # Not its own text, which has the URL, and so the cursor.
+            message = f"the connection failed: {type(error).__name__}: {error.status}, {error.message}"
+            raise APIConnectionError(message, ray_id=ray_id) from error
         case aiohttp.ClientError() | OSError():
-            if isinstance(error, aiohttp.ClientResponseError):  # its text has the URL, and so the cursor
-                text = f"{error.status}, {error.message}"
-            detail = f"{type(error).__name__}: {text}" if text else type(error).__name__
-            raise APIConnectionError(f"the connection failed: {detail}", ray_id=ray_id) from error
+            message = f"the connection failed: {type(error).__name__}{text and ': '}{text}"
+            raise APIConnectionError(message, ray_id=ray_id) from error
         case RuntimeError() | ValueError():
             message = f"the request could not be sent: {text}; was the client or its session closed?"
             raise ConfigurationError(message) from error
     raise error
+
+
+def _raise_too_long(error: aiohttp.ClientResponseError) -> NoReturn:
+    # Its texts have the beginning of the header, and a part of a secret is one too.
+    error.message = ""
+    error.__cause__ = error.__context__ = None
+    hide_in(error)
+    message = f"a header or the first line of the response is longer than {_MAX_HEADER_BYTES:,} bytes"
+    raise APIResponseError(message, place="headers") from None
 
 
 def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
