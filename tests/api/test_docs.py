@@ -342,7 +342,7 @@ def test_settings_page_shows_every_argument(heading: str, called: Any) -> None:
     shown, meant = settings(heading), inspect.signature(called).parameters
     assert {"self", *shown} | {"connector_id", "connector_ids"} >= {*meant} >= {*shown}
     for name, default in shown.items():
-        if re.match(r"[\d\"]", default):
+        if re.match(r"[\d\"]|True|False", default):
             assert ast.literal_eval(default) == meant[name].default
         else:
             assert meant[name].default in {None, inspect.Parameter.empty}
