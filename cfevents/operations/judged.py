@@ -25,6 +25,7 @@ class JudgedWindow:
     since_ts: float | None
     until_ts: float  # the earliest of its end and what is known of all connectors
     _known: Mapping[str, float | None]
+    _known_since: Mapping[str, float]
 
     @classmethod
     def of(
@@ -33,6 +34,7 @@ class JudgedWindow:
         since: datetime | float | None = None,
         until: datetime | float | None = None,
         known_until: KnownUntil | None = None,
+        known_since: Mapping[str, datetime | float] | None = None,
     ) -> "JudgedWindow":
         """Return the window of events; without an end it ends with them."""
         since_ts = None if since is None else parse_timestamp("since", since)
@@ -46,7 +48,13 @@ class JudgedWindow:
         parsed = {
             name: None if end is None else parse_timestamp(f"known_until[{name!r}]", end) for name, end in known.items()
         }
-        return cls(since_ts, min(ends), parsed)
+        begins = {name: parse_timestamp(f"known_since[{name!r}]", time) for name, time in (known_since or {}).items()}
+        return cls(since_ts, min(ends), parsed, begins)
+
+    def known_since_ts(self, connector_id: str | None) -> float | None:
+        """Return since when a connector's events are known, if that is later than the window begins."""
+        known = None if connector_id is None else self._known_since.get(connector_id)
+        return None if known is None or self.since_ts is None or known <= self.since_ts else known
 
     def end_ts(self, connector_id: str | None, records: list[Record]) -> float:
         """Return when a connector's part of the window ends."""

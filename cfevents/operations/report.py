@@ -161,6 +161,7 @@ def report(
     until: datetime | float | None = None,
     connectors: Iterable[str | Connector] = (),
     known_until: KnownUntil | None = None,
+    known_since: Mapping[str, datetime | float] | None = None,
     interrupts: InterruptsByConnector | None = None,
     limits: Limits | None = None,
 ) -> Report:
@@ -181,6 +182,8 @@ def report(
         known_until: Until when the events are known, if that is earlier: nothing later is judged. By default it is
             now: the future is not known. For an archive, it is a mapping from each connector to the end of its
             `cfevents.storage.Extent`, or to None for the time of its last event.
+        known_since: Since when the events of connectors are known, if that is later than `since`; for an archive, the
+            beginnings of their extents. Who sent nothing is silent since then.
         interrupts: What `cfevents.Client.list_interrupts` returned, by the ids of the connectors that were asked. What
             somebody ordered is then no failure.
         limits: The limits from which something is wrong.
@@ -192,7 +195,7 @@ def report(
         TypeError: A time is neither a datetime nor a number, or a connector is neither an id nor a `Connector`.
         ValueError: A time has no time zone, or is not finite; or `connectors` are given, and events do not name theirs.
     """
-    window, limits = JudgedWindow.of(events, since, until, known_until), limits_or_default(limits)
+    window, limits = JudgedWindow.of(events, since, until, known_until, known_since), limits_or_default(limits)
     of_connectors = dict(events.connectors())
     if not isinstance(interrupts, Mapping | None):
         raise TypeError(f"interrupts={short_repr(interrupts)}: write a mapping of ids to what list_interrupts returned")

@@ -329,7 +329,7 @@ _HEARTBEATS: dict[Heartbeats, str] = {
 
 def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     """Find connectors that sent nothing, and those that have stopped after a few events."""
-    since, until, heartbeats = silence.since, silence.until, silence.heartbeats
+    since, until, heartbeats = silence.known_since or silence.since, silence.until, silence.heartbeats
     has_stopped, is_short = heartbeats == "stopped", since is not None and until - since <= limits.gap_least
     severity: Severity = "error"
     message, length = f"no event in the window{_HEARTBEATS[heartbeats]}", silence.duration
@@ -341,9 +341,15 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
         severity = "warning"
     if silence.event_ids:
         message = _GAPS["unknown"][2]
-    elif since is not None and until < since:
-        severity, length = "error", since - until
+    elif silence.since is not None and until < silence.since:
+        severity, length = "error", silence.since - until
         message = "last asked {} before the window begins: nothing is known of it"
+    elif silence.known_since is not None:
+        message = f"nothing is known of it before {silence.known_since:%Y-%m-%d %H:%M:%S} UTC"
+        if silence.known_since <= until:
+            message += f", and no event since{_HEARTBEATS[heartbeats]}"
+        else:
+            severity = "error"
     message = message.format(format_duration(length))
     details: dict[str, Any] = {"duration": silence.duration, "last_heartbeat": silence.last_heartbeat}
     yield _finding("silence", severity, [silence], message, moments=[silence.started_at], **details)

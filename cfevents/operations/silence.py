@@ -20,6 +20,7 @@ class Silence(ConnectorResult):
     """The time at the end of a window in which nothing came from a connector."""
 
     since: datetime | None  # the beginning of the window
+    known_since: datetime | None  # the beginning of what is known; None if that is the window's
     started_at: datetime  # the last event or where heartbeats stopped, or the beginning of the window without either
     until: datetime  # the end of what is known
     heartbeats: Heartbeats
@@ -41,7 +42,9 @@ def silence_of(
     since = None if window.since_ts is None else to_datetime(window.since_ts)
     if window.since_ts is not None and window.until_ts < window.since_ts:
         return None
-    until = to_datetime(window.end_ts(connector.connector_id, records))
+    known_ts = window.known_since_ts(connector.connector_id)
+    known_since = None if known_ts is None else to_datetime(known_ts)
+    begin, until = known_since or since, to_datetime(window.end_ts(connector.connector_id, records))
     heartbeats = _heartbeats(connector, until, limits.gap_least)
     last = to_datetime(max(record.known_ts for record in records)) if records else None
     stopped = connector.last_heartbeat if heartbeats == "stopped" else None
@@ -49,7 +52,8 @@ def silence_of(
     return Silence(
         connector_id=connector.connector_id,
         since=since,
-        started_at=max(signs, default=until if since is None else min(since, until)),
+        known_since=known_since,
+        started_at=max(signs, default=until if begin is None else min(begin, until)),
         until=until,
         heartbeats=heartbeats,
         last_heartbeat=connector.last_heartbeat,

@@ -17,6 +17,10 @@ from cfevents._time import to_datetime
 
 _ALL_KINDS = json.dumps(None)
 _EXTENT_KEY = "account_id = ? AND connector_id = ? AND kind = ?"
+_STORE = (
+    "INSERT INTO extents VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT (account_id, connector_id, kind) "
+    "DO UPDATE SET since_ts = excluded.since_ts, until_ts = excluded.until_ts"
+)
 
 
 @set_module("cfevents.storage")
@@ -25,7 +29,7 @@ class Extent:
     """The time of which an archive has all events of a connector."""
 
     since: datetime
-    """Events recorded earlier were not requested."""
+    """Events recorded earlier were not requested, or were removed by `Archive.prune`."""
 
     until: datetime
     """When the connector was last asked with success. What was collected by then is in the archive."""
@@ -39,7 +43,7 @@ def store_extent(
     known = connection.execute(f"SELECT since_ts, until_ts FROM extents WHERE {_EXTENT_KEY}", key).fetchone()  # noqa: S608
     if known is not None and since <= known[1]:
         since = min(since, known[0])
-    connection.execute("INSERT OR REPLACE INTO extents VALUES (?, ?, ?, ?, ?)", (*key, since, until))
+    connection.execute(_STORE, (*key, since, until))
 
 
 def extend_extent(
@@ -64,15 +68,17 @@ def forget_extent(connection: sqlite3.Connection, request: FollowCheckpoint, con
 
 
 def prune_extents(connection: sqlite3.Connection, account_id: str | None, before: int) -> None:
-    """Remove the extents, of one account or of all, that ended before a time."""
+    """Let the extents, of one account or of all, begin at a time, and remove those that ended before it."""
     account = (account_id, account_id)
+    update = "UPDATE extents SET pruned_ts = max(pruned_ts, ?) WHERE ? IS NULL OR account_id = ?"
+    connection.execute(update, (before, *account))
     connection.execute("DELETE FROM extents WHERE until_ts < ? AND (? IS NULL OR account_id = ?)", (before, *account))
 
 
 def read_extents(connection: sqlite3.Connection, account_id: str | None) -> dict[str, Extent]:
     """Return the extents of an account's connectors, for events of all kinds."""
     rows = connection.execute(
-        "SELECT connector_id, since_ts, until_ts FROM extents WHERE account_id = ? AND kind = ?",
+        "SELECT connector_id, max(since_ts, pruned_ts), until_ts FROM extents WHERE account_id = ? AND kind = ?",
         (account_id, _ALL_KINDS),
     )
     return {name: Extent(to_datetime(since), to_datetime(until)) for name, since, until in rows}

@@ -52,6 +52,7 @@ _VERSION_1 = (
         kind TEXT NOT NULL,  -- JSON, as above
         since_ts NOT NULL,  -- seconds since the Unix epoch: events recorded earlier were not requested
         until_ts NOT NULL,  -- likewise: what was collected by then is stored
+        pruned_ts NOT NULL,  -- likewise: events recorded earlier were removed; 0 for none
         PRIMARY KEY (account_id, connector_id, kind)
     ) WITHOUT ROWID
     """,

@@ -150,7 +150,7 @@ def test_the_parameters_of_what_is_asked_of_events_are_these() -> None:
         "ha": ["events", "limits"],
         "lags": ["events", "percentages"],
         "rekeys": ["events"],
-        "report": ["events", "since", "until", "connectors", "known_until", "interrupts", "limits"],
+        "report": ["events", "since", "until", "connectors", "known_until", "known_since", "interrupts", "limits"],
         "runs": ["events", "limits"],
         "slots": ["events"],
         "spans": ["events"],

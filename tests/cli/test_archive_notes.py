@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 
 from cfevents import _time
+from cfevents.storage.extents import prune_extents
 from cfevents.testing import Simulator, faults
 
 Invoke = Callable[..., Result]
@@ -145,6 +146,23 @@ def test_archive_that_begins_later_than_the_window(invoke: Invoke, path: str) ->
         0,
         f"cfevents: the archive begins at {utc(FILLED - 6 * HOUR)}, 18h after the window does\n",
     )
+
+
+@pytest.mark.usefixtures("account")
+def test_nobody_is_silent_before_the_archive_begins(invoke: Invoke, path: str) -> None:
+    """What was pruned is no silence: the archive begins after it, and no connector is judged before."""
+    invoke("archive", path, "site-1", "silent")
+    with closing(connect(path)) as connection, connection:
+        prune_extents(connection, None, FILLED - HOUR)
+        connection.execute("DELETE FROM events WHERE recorded_ts < ?", (FILLED - HOUR,))
+    begin, source = utc(FILLED - HOUR), ("--archive", path)
+    result = invoke("report", "--all", *source)
+    assert result.stderr == f"cfevents: the archive begins at {begin}, 23h after the window does\n"
+    (finding,) = ndjson(result)
+    assert finding["message"] == f"nothing is known of it before {begin}, and no event since"
+    assert finding["details"]["duration"] == HOUR
+    earlier = ndjson(invoke("report", "site-1", *source, "--until", str(FILLED - 2 * HOUR), "--since", "9h"))
+    assert [finding["message"] for finding in earlier] == [f"nothing is known of it before {begin}"]
 
 
 @pytest.mark.usefixtures("account")

@@ -80,6 +80,25 @@ def test_short_window_without_an_event_is_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("known_since", "severity", "more"),
+    [
+        (23 * HOUR, "error", ", and no event since"),
+        (DAY - 60, "warning", ", and no event since"),
+        (2 * DAY, "error", ""),
+    ],
+)
+def test_nothing_is_judged_before_it_is_known(known_since: int, severity: str, more: str) -> None:
+    """Who sent nothing since an archive began is silent for that time, and not for the whole window."""
+    known = {"new": BEGIN + known_since, "old": BEGIN - DAY}
+    report = operations.report([], connectors=["new", "old"], known_since=known, **WINDOW)
+    moment = datetime.fromtimestamp(BEGIN + known_since, UTC)
+    message = f"nothing is known of it before {moment:%Y-%m-%d %H:%M:%S} UTC{more}"
+    assert sorted(silences(report)) == [("new", severity, message), ("old", "error", "no event in the window")]
+    (finding,) = (finding for finding in report.findings if finding.connector_id == "new")
+    assert finding.first_at == min(moment, datetime.fromtimestamp(BEGIN + DAY, UTC))
+
+
 def test_connector_out_of_service_may_be_silent() -> None:
     """Nobody expects events of a connector that is not in service."""
     spare = connector("spare", None, activated=False)

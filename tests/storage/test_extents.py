@@ -147,7 +147,20 @@ async def test_pruning_forgets_who_was_not_asked_since(
     await archive.prune(before=BEGIN + 1000)
     assert await archive.list_connectors() == ["c1", "silent"]
     await archive.prune(before=BEGIN + 1001)
-    assert await extents(archive) == {"c1": (0, 1060)}
+    assert await extents(archive) == {"c1": (1001, 1060)}
+
+
+async def test_pruned_events_are_no_part_of_an_extent(client: Client, archive: Archive, clock: Clock) -> None:
+    """An extent begins where events were removed, also after the next fill; one that is read anew has them again."""
+    await archive.sync(client, "c1", since=BEGIN)
+    await archive.prune(before=BEGIN + 2)
+    assert await extents(archive) == {"c1": (2, 1000)}
+    clock.date += 60
+    await archive.sync(client, "c1")
+    await archive.prune(before=BEGIN + 1)
+    assert await extents(archive) == {"c1": (2, 1060)}
+    await archive.sync(client, "c1", since=BEGIN - 5)
+    assert await extents(archive) == {"c1": (-5, 1060)}
 
 
 async def test_some_kinds_are_no_extent(client: Client, archive: Archive) -> None:

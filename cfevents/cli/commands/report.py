@@ -79,7 +79,8 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
         async for detail in stream.details():
             journal.add(FleetEvent(connector_id, detail))
     known_until = {name: None if extent is None else extent.until for name, extent in notes.extents.items()}
-    result = report(journal, connectors=known, known_until=known_until, **window._asdict())
+    known_since = {name: extent.since for name, extent in notes.extents.items() if extent is not None}
+    result = report(journal, connectors=known, known_until=known_until, known_since=known_since, **window._asdict())
     return _Reported(result, {}, missing=missing, notes=notes.lines)
 
 
