@@ -307,7 +307,7 @@ async def test_controls_of_the_api_are_in_no_error_or_log(caplog: pytest.LogCapt
     errors: list[BaseException] = []
     for script in scripts:
         async with ScriptedAPI(*script) as api:
-            options = api.client_options | {"retry": ONCE}
+            options: dict[str, Any] = {**api.client_options, "retry": ONCE}
             async with cfevents.Client(**options) as client:
                 for call in (client.list_events("c", since=1, until=9), client.fleet().list_events(since=1, until=9)):
                     try:

@@ -979,7 +979,7 @@ def test_failing_token_source_does_not_end_following(caplog: pytest.LogCaptureFi
         return "arg-token-33bb"
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        async with Client(**client_options(client) | {"api_token": token}) as rotating:
+        async with Client(**client_options(client), api_token=token) as rotating:
             events = await until(BEGIN + 3000, rotating.follow_events(["a", "b"], since=BEGIN))
             assert sorted(keys(events)) == api.keys()
 
@@ -991,7 +991,7 @@ def test_failing_token_source_does_not_end_following(caplog: pytest.LogCaptureFi
 @pytest.mark.parametrize("whole", [False, True])
 def test_token_source_that_never_worked_ends_following(whole: bool) -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        async with Client(**client_options(client) | {"api_token": lambda: ""}) as broken:
+        async with Client(**client_options(client), api_token=lambda: "") as broken:
             connectors = broken.fleet() if whole else ["a"]
             with pytest.raises(ConfigurationError, match="returned no token"):
                 await until(BEGIN + 9000, broken.follow_events(connectors, since=BEGIN))

@@ -35,6 +35,7 @@ def connection_after(
 
         monkeypatch.setattr(_time, "time", SimpleNamespace(time=lambda: truth() + ahead[0]))
         async with ScriptedAPI(answer) as api, Client(**api.client_options) as client:
+            shown: Any = None
             while ahead:
                 try:
                     await client.list_connectors(timeout=None if reply is None else 5)
