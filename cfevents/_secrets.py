@@ -9,7 +9,7 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
 from cfevents._validation import printable
@@ -30,10 +30,11 @@ class _Forms(NamedTuple):
     """The texts by which a response may repeat a secret."""
 
     encoded: tuple[str, ...]
-    quoted: re.Pattern[str] | None  # any of its characters percent-encoded
+    plain: tuple[str, ...]  # any of its characters may be percent-encoded
 
 
 _forms_by_secret: dict[str, _Forms] = {}
+_in_use: list[tuple[str, ...]] = []  # of the requests that are under way
 
 
 class Secret(str):
@@ -87,6 +88,18 @@ def environment(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
 
 
+@contextmanager
+def remembered(values: tuple[str, ...]) -> Iterator[None]:
+    """Remember the values of headers at least until their response was read, whatever other clients send meanwhile."""
+    remember(values)
+    _in_use.append(values)
+    try:
+        yield
+    finally:
+        _in_use.remove(values)
+        remember(values)
+
+
 def remember(values: Iterable[str]) -> None:
     """Remember the values of headers that are sent, so that `hide` masks them in what comes back."""
     for value in values:
@@ -94,8 +107,10 @@ def remember(values: Iterable[str]) -> None:
         # The one used last stays longest.
         _forms_by_secret.pop(value, known)
         _forms_by_secret[value] = known
-    while len(_forms_by_secret) > _MAX_REMEMBERED_SECRETS:
-        _forms_by_secret.pop(next(iter(_forms_by_secret)), None)
+    if len(_forms_by_secret) > _MAX_REMEMBERED_SECRETS:
+        used = {value for sent in (*_in_use,) for value in sent}
+        for value in [value for value in (*_forms_by_secret,) if value not in used][:-_MAX_REMEMBERED_SECRETS]:
+            _forms_by_secret.pop(value, None)
 
 
 def hide(text: str) -> str:
@@ -104,8 +119,19 @@ def hide(text: str) -> str:
         for form in forms.encoded:
             if form in text:
                 text = text.replace(form, MASK)
-        if "%" in text and forms.quoted is not None:
-            text = forms.quoted.sub(MASK, text)
+        if "%" in text:
+            text = _hide_quoted(text, forms.plain)
+    return text
+
+
+def _hide_quoted(text: str, secrets: Iterable[str]) -> str:
+    from urllib.parse import unquote  # noqa: PLC0415 - importing has to be quick
+
+    # Compiling the pattern of a long token takes half a second, so first comes a look whether the token may be there.
+    unquoted = unquote(unquote(text))
+    for secret in secrets:
+        if unquote(unquote(secret)) in unquoted:
+            text = re.sub(quoted_pattern(secret), MASK, text)
     return text
 
 
@@ -152,7 +178,7 @@ def _forms(sent: str) -> _Forms:
     texts = {text for text in texts if len(text) >= _MIN_SECRET_CHARS}
     # The longest first: one may be a part of another.
     encoded = sorted({form for text in texts for form in _encodings(text)}, key=len, reverse=True)
-    return _Forms(tuple(encoded), re.compile("|".join(map(quoted_pattern, texts))) if texts else None)
+    return _Forms(tuple(encoded), tuple(texts))
 
 
 def quoted_pattern(text: str) -> str:

@@ -21,7 +21,7 @@ from cfevents._http.config import Credentials
 from cfevents._protocol.rate_limits import RateLimits, parse_retry_after
 from cfevents._protocol.requests import Request, is_loopback
 from cfevents._protocol.responses import Response
-from cfevents._secrets import NonText, Secret, hide, hide_in, mask, remember
+from cfevents._secrets import NonText, Secret, hide, hide_in, mask, remember, remembered
 from cfevents._validation import validate_int, validate_seconds, validate_type
 from cfevents._version import __version__
 from cfevents.errors import (
@@ -146,10 +146,14 @@ class Transport:
 
     async def _send(self, request: Request[Any]) -> Response:
         credentials = await self._credentials.headers()
-        remember((*credentials.values(), *self._options.headers.values(), *self._session_secrets))
+        sent = *self._session_secrets, *self._options.headers.values(), *credentials.values()
+        with remembered(sent):
+            return await self._exchange(request, self._headers | credentials)
+
+    async def _exchange(self, request: Request[Any], headers: dict[str, str]) -> Response:
         async with self._session.get(
             request.url,
-            headers=self._headers | credentials,
+            headers=headers,
             # A redirect would carry the X-Auth-* headers to whichever host it names.
             allow_redirects=False,
             raise_for_status=False,

@@ -7,6 +7,7 @@ import json
 import logging
 import pickle
 import pprint
+import re
 import reprlib
 import traceback
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ from urllib.parse import quote, unquote
 import aiohttp
 import pytest
 import rich.pretty
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted import TOKEN, Reply, ScriptedAPI, failure, item, page, success
@@ -331,6 +333,46 @@ async def test_texts_of_a_megabyte_make_short_lines() -> None:
     assert max(map(len, texts)) < 7000
     assert "GET /connectors/xxx" in texts[0]
     assert texts[0].endswith("xxx)")
+
+
+async def test_tokens_of_many_clients_at_once_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token stays remembered while its request is under way, however many others are sent meanwhile."""
+    monkeypatch.setattr(_secrets, "_MAX_REMEMBERED_SECRETS", 2)
+    tokens = [f"{number}-{TOKEN}" for number in range(12)]
+    all_sent = asyncio.Barrier(len(tokens))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await all_sent.wait()
+        refusal = failure(403, 9109, f"Invalid access token {request.headers['Authorization']}")
+        return await Reply(refusal.body, 403, {"CF-Ray": request.headers["Authorization"]})(request)
+
+    async def refused(token: str) -> str:
+        async with cfevents.Client(**(api.client_options | {"api_token": token})) as client:
+            with pytest.raises(cfevents.PermissionDeniedError) as caught:
+                await client.list_connectors()
+        return str(caught.value)
+
+    async with ScriptedAPI(answer) as api:
+        texts = await asyncio.gather(*map(refused, tokens))
+    assert all(text.count(MASK) == 2 and TOKEN not in text for text in texts)
+    assert len(_secrets._forms_by_secret) == 2
+
+
+def test_long_token_is_remembered_without_a_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To compile the pattern of a token takes long, so this is left until a text seems to have the token."""
+    patterns: list[str] = []
+
+    def pattern(text: str) -> str:
+        patterns.append(text)
+        return re.escape(text)
+
+    monkeypatch.setattr(_secrets, "quoted_pattern", pattern)
+    token = TOKEN * 150
+    remember([f"Bearer {token}"])
+    assert hide(f"%41{token[:-1]}") == f"%41{token[:-1]}"
+    assert patterns == []
+    assert hide(quote(token).replace("s", "%73")) != ""
+    assert patterns == [token]
 
 
 SECRETS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60)
