@@ -47,6 +47,7 @@ _UNKNOWN_CREDENTIALS_CODES = {9103, 9109, 10000}
 # The quota is used up, although the status says success.
 _RATE_LIMIT_CODES = {971, 10100, 10300}
 _SHOWN_FIELDS: Mapping[type, str] = {Listing: "cursor", Connector: "id"}
+_TOO_DENSE = "body size"  # the place of a fault
 _MAX_MESSAGES_READ = 20
 _MAX_MESSAGE_CHARS = 50_000
 _MAX_MESSAGES_SHOWN = 5
@@ -162,7 +163,7 @@ def _load_json(body: bytes) -> _Document:
 
 def _too_dense() -> _Document:
     message = "the response has too many small values: reading them takes ten times its size; ask for smaller pages"
-    return _Document(fault=APIResponseError(message, place="body size"))
+    return _Document(fault=APIResponseError(message, place=_TOO_DENSE))
 
 
 def _envelope_fault(document: _Document) -> APIResponseError | None:
@@ -261,11 +262,14 @@ def _status_error(response: Response, document: _Document) -> APIStatusError | N
     # The status first: a proxy in front of the API responds with HTML, or with nothing.
     if 200 <= status < 300 and envelope.get("success") is not False:
         return None
-    from_edge = not envelope.keys() & {"success", "errors"}
+    is_unread = document.fault is not None and document.fault.place == _TOO_DENSE
+    from_edge = not is_unread and not envelope.keys() & {"success", "errors"}
     errors = _edge_messages(envelope, response.body) if from_edge else _messages(envelope.get("errors"))
     reason = _joined(errors, len(raw) if isinstance(raw := envelope.get("errors"), list) else len(errors))
     if not reason and 300 <= status < 400 and status != 304:
         reason = "a redirect, which is not followed, since it could take the credentials elsewhere; check base_url"
+    elif is_unread:
+        reason = "the reasons were not read, since the response has too many small values"
     elif from_edge and response.body:
         reason = "by the edge or a proxy in front of the API" + (f": {reason}" if reason else "")
     message = f"refused with status {status}: {reason or 'the response gives no reason'}"

@@ -192,3 +192,12 @@ def test_no_time_is_spent_on_estimating_a_small_body(monkeypatch: pytest.MonkeyP
     for name in ("events", "connectors", "refusals", "no JSON"):
         for shape, status in CASES:
             judge(BODIES[name](SIZE).encode(), shape, status)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 503])
+def test_refusal_that_is_not_read_is_not_said_to_be_the_edges(status: int) -> None:
+    """Whoever refuses with a million small values, the error says that they were not read, and blames nobody."""
+    body = refusal("{}")(SIZE).encode()
+    with pytest.raises(CfEventsError, match="too many small values") as raised:
+        parse_result(Request(URL("https://api.example.com/accounts/a"), Listing), Response(status, body))
+    assert not getattr(raised.value, "from_edge", False)
