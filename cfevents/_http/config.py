@@ -26,7 +26,10 @@ class Credentials:
     token: Secret | TokenSource | None = None
     email: Secret | None = None
     key: Secret | None = None
-    _source_worked: bool = field(default=False, init=False)
+    replacements: int = field(default=0, init=False)
+    """How often the source returned another token than before."""
+
+    _last: Secret | None = field(default=None, init=False)  # token of the source
 
     async def headers(self) -> dict[str, str]:
         """Return the headers that authenticate one request."""
@@ -37,9 +40,10 @@ class Credentials:
             try:
                 token = await _token_from(token)
             except ConfigurationError as error:
-                error.is_temporary = self._source_worked
+                error.is_temporary = self._last is not None
                 raise
-            self._source_worked = True
+            self.replacements += self._last not in {None, token}
+            self._last = token
         return {"Authorization": Secret(f"Bearer {token}")}
 
 

@@ -20,7 +20,7 @@ from cfevents._http.retry import Retry, is_transient
 from cfevents._http.transport import Transport
 from cfevents._protocol.density import LARGE_BODY_BYTES
 from cfevents._protocol.requests import Endpoints, Request, request_context
-from cfevents._protocol.responses import RawResult, Response, Result, parse_at_once, parse_envelope
+from cfevents._protocol.responses import RawResult, Response, Result, parse_at_once, parse_envelope, refuses_credentials
 from cfevents._public import set_module
 from cfevents.errors import APIStatusError, APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 
@@ -65,6 +65,7 @@ class _CallState:
     deadline: float
     sent: int = 0
     asked_wait: float = 0.0  # in seconds
+    token_replaced: bool = False  # and sent again because of that
     failures: list[CfEventsError] = field(factory=list)
 
 
@@ -221,8 +222,11 @@ class Connection:
         return wait
 
     async def _wait_out_blocks(self, request: Request[T], call: _CallState) -> RawResult[T]:
-        """Make one attempt. A refusal by the quota is waited out, and does not count as one."""
-        give_up_at, refusal = math.inf, None
+        """Make one attempt. A refusal by the quota is waited out, and does not count as one.
+
+        Nor does that of a token which was replaced while the request was under way.
+        """
+        give_up_at, refusal, replacements = math.inf, None, self.transport.token_replacements
         while True:
             max_wait = min(self._retry.max_block_wait, give_up_at - self.loop.time())
             try:
@@ -237,6 +241,11 @@ class Connection:
             except RateLimitError as error:
                 refusal = error
                 give_up_at = min(give_up_at, self.loop.time() + self._retry.max_block_wait)
+            except APIStatusError as error:
+                may_help = refuses_credentials(error) and not call.token_replaced
+                if not may_help or not await self.transport.has_new_token(replacements):
+                    raise
+                call.token_replaced = True
 
     async def _attempt(self, request: Request[T], max_block_wait: float, call: _CallState) -> RawResult[T]:
         counters, began = self._counters, self.loop.time()

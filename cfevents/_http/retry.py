@@ -29,7 +29,7 @@ class Retry:
     """
 
     attempts: int = 6
-    """How often a request is sent at most. A block that was waited out does not count."""
+    """How often a request is sent at most. Blocks that were waited out and tokens that were replaced do not count."""
 
     max_block_wait: float = 400.0
     """The longest wait for a block or a quota, in seconds: five minutes are documented, and a tenth is added.

@@ -126,6 +126,18 @@ class Transport:
         """True where requests go through the proxy that the environment names."""
         return bool(self._proxy)
 
+    @property
+    def token_replacements(self) -> int:
+        """How often the caller's function returned another token than before."""
+        return self._credentials.replacements
+
+    async def has_new_token(self, replacements: int) -> bool:
+        """Return whether the token was replaced since there were so many replacements."""
+        with suppress(ConfigurationError, TimeoutError):
+            async with asyncio.timeout(self._options.timeout.total):
+                await self._credentials.headers()
+        return self.token_replacements > replacements
+
     async def send(self, request: Request[Any]) -> Response:
         """Send a request once, and read the response whole. Nothing of aiohttp's is raised."""
         began = asyncio.get_running_loop().time()

@@ -1,14 +1,16 @@
 """Who asks: arguments, environment, and what half a scheme gets."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from support.scripted import ACCOUNT, ScriptedAPI, success
+from aiohttp import web
+from support.scripted import ACCOUNT, Reply, ScriptedAPI, failure, success
 from yarl import URL
 
 import cfevents
-from cfevents import Client, Retry
+from cfevents import APIStatusError, Client, Retry
 
 ENVIRONMENT = {
     "token": {"CLOUDFLARE_API_TOKEN": "env-token-77aa"},
@@ -91,6 +93,43 @@ def test_unusable_credentials_are_named_and_not_shown(
 def test_a_credential_of_another_type_is_a_type_error() -> None:
     with pytest.raises(TypeError, match="api_token must be text, not bytes"):
         Client(api_token=b"arg-token-33bb", account_id=ACCOUNT)  # type: ignore[arg-type]
+
+
+UNKNOWN_TOKEN = failure(403, 9109, "Invalid access token")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "refusal", "requests"),
+    [
+        # The token by each call of the source: before a request, and after a refusal.
+        (["old", "new", "new"], UNKNOWN_TOKEN, 2),
+        (["old", "new", "new"], failure(401, 10000), 2),
+        (["old", "old"], UNKNOWN_TOKEN, 1),
+        (["old", ""], UNKNOWN_TOKEN, 1),
+        (["old", "older", "oldest"], UNKNOWN_TOKEN, 2),
+        (["old", "new"], failure(403, 10001, "no permission"), 1),
+    ],
+)
+async def test_token_replaced_under_way_is_no_refusal(tokens: list[str], refusal: Reply, requests: int) -> None:
+    """A request whose token was replaced while it was under way is sent again, once, with the new one."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        is_new = request.headers["Authorization"] == "Bearer new-rotated-token-44cc"
+        return await (success([]) if is_new else refusal)(request)
+
+    calls, works = iter(tokens), "new" in tokens and requests == 2
+
+    def token() -> str:
+        name = next(calls)
+        return name and f"{name}-rotated-token-44cc"
+
+    async with ScriptedAPI(answer) as api:
+        options = api.client_options | {"api_token": token}
+        async with Client(**options, retry=Retry(attempts=1)) as client:
+            with nullcontext() if works else pytest.raises(APIStatusError, match=r"no permission|Invalid|10000"):
+                assert await client.list_connectors() == []
+            assert client.usage.repeated == requests - 1
+    assert len(api.requests) == requests
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
