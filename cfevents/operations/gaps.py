@@ -102,7 +102,9 @@ def gaps_of(connector_id: str | None, records: list[Record], until: float, limit
 def _device_pauses(records: list[Record], until: float, limits: Limits) -> Iterator[_Pause]:
     usual = _usual_pause([record.recorded_ts for record in records], limits)
     for before, after in pairwise(records):
-        if _is_gap(after.recorded_ts - before.recorded_ts, usual, limits):
+        # Nothing was recorded later than now: the clock was set ahead in between.
+        is_clock = before.recorded_ts <= until < after.recorded_ts
+        if not is_clock and _is_gap(after.recorded_ts - before.recorded_ts, usual, limits):
             yield "device", before.recorded_ts, after.recorded_ts, usual, [before, after]
     # Its last sign of life may be that it delivered events that it had recorded long before.
     last_known = max(record.known_ts for record in records)

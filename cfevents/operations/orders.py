@@ -28,8 +28,7 @@ class Order(NamedTuple):
 
     def __str__(self) -> str:
         """Return what was ordered, and when."""
-        submitted_at = parse_moment(self.interrupt.submitted_at)
-        ordered = "ordered" if submitted_at is None else f"ordered {submitted_at:%Y-%m-%d %H:%M:%S} UTC"
+        ordered = _ordered(parse_moment(self.interrupt.submitted_at))
         return f"{self.operation} {ordered}, executed {self.triggered_at:%Y-%m-%d %H:%M:%S} UTC"
 
     @property
@@ -38,6 +37,14 @@ class Order(NamedTuple):
         options = getattr(self.interrupt, self.operation)
         times = {"submitted_at": self.interrupt.submitted_at, "triggered_at": self.interrupt.triggered_at}
         return {"operation": self.operation, **times, "purge": options.purge}
+
+
+class _UnclearOrder(NamedTuple):
+    """An order that was not executed as far as is known, or whose operation is not known."""
+
+    at: datetime  # when it was executed, or ordered if it is pending, by the connector's own clock
+    is_pending: bool
+    cause: str
 
 
 class _Start(NamedTuple):
@@ -64,11 +71,13 @@ class Orders:
 
     executed: tuple[Order, ...]
     by_start: Mapping[EventId, Order]
+    unclear: tuple[_UnclearOrder, ...]
     limits: Limits
 
     @classmethod
     def of(cls, interrupts: Iterable[Interrupt], runs: Sequence[Run], lead: timedelta, limits: Limits) -> "Orders":
         """Match the orders among some interrupts with the runs of a connector, whose clock has a lead."""
+        interrupts = [*interrupts]
         executed = sorted(_executed(interrupts, lead), key=lambda order: order.triggered_at)
         starts = [
             _Start(run.last_at, following.started_at, following.event_ids[0])
@@ -81,7 +90,15 @@ class Orders:
             around = [start for start in starts[max(0, place - 1) : place + 1] if start.id not in by_start]
             if explained := [start for start in around if start.is_explained_by(order, limits.restart)]:
                 by_start[min(explained, key=lambda start: abs(start.started_at - order.executed_at)).id] = order
-        return cls(tuple(executed), by_start, limits)
+        return cls(tuple(executed), by_start, tuple(_unclear(interrupts, lead)), limits)
+
+    def causes_of_unclean(self, last_at: datetime, started_at: datetime) -> str:
+        """Return what an unclean restart may be, by its last event and its start. No executed order explains it."""
+        for order in self.unclear:
+            is_early = order.at - started_at <= self.limits.restart
+            if is_early and (order.is_pending or last_at - order.at <= self.limits.restart):
+                return f"a crash, a power cut or {order.cause}"
+        return "a crash or a power cut, not ordered"
 
     def shutdown_before(self, until: datetime) -> Order | None:
         """Return the shutdown that was the last order before a time, unless a start has followed it."""
@@ -101,6 +118,21 @@ def clock_lead(events: Journal, limits: Limits) -> timedelta:
         lead = -(max(least, timedelta()) + min(usual, timedelta()))
         return lead if abs(lead) > limits.restart else timedelta()
     return timedelta()
+
+
+def _ordered(submitted_at: datetime | None) -> str:
+    return "ordered" if submitted_at is None else f"ordered {submitted_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _unclear(interrupts: Iterable[Interrupt], lead: timedelta) -> Iterator[_UnclearOrder]:
+    for interrupt in interrupts:
+        submitted_at, triggered_at = parse_moment(interrupt.submitted_at), parse_moment(interrupt.triggered_at)
+        if triggered_at is None and submitted_at is not None:
+            cause = f"a pending {interrupt.operation or 'order'} {_ordered(submitted_at)}"
+            yield _UnclearOrder(to_datetime(submitted_at.timestamp() + lead.total_seconds()), True, cause)
+        elif triggered_at is not None and interrupt.operation is None:
+            executed_at = to_datetime(triggered_at.timestamp() + lead.total_seconds())
+            yield _UnclearOrder(executed_at, False, "an order that this version does not know")
 
 
 def _executed(interrupts: Iterable[Interrupt], lead: timedelta) -> Iterator[Order]:

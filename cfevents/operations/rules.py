@@ -236,10 +236,12 @@ def _judge_unclean(
         run, following = restart
         return earlier[-1][1] is not run or _at(following.event_ids[0]) - _at(run.event_ids[0]) > limits.restart_series
 
-    causes = "a crash, a power cut or an ordered restart" if orders is None else "a crash or a power cut, not ordered"
     for series in split(unclean, begins):
         in_a_row = "" if len(series) == 1 else f", one of {len(series)} in a row"
-        for run, _ in series:
+        for run, following in series:
+            causes = "a crash, a power cut or an ordered restart"
+            if orders is not None:
+                causes = orders.causes_of_unclean(run.last_at, _at(following.event_ids[0]))
             message, ids = f"started again without a stop{in_a_row}, {_down(run)}: {causes}", run.event_ids[-2:]
             severity: Severity = "error" if in_a_row or ids in long else "warning"
             details: dict[str, Any] = {"version": run.version, "downtime": run.downtime}

@@ -112,6 +112,13 @@ def test_clock_ahead_silences_nobody() -> None:
     assert gaps(sample) == []
 
 
+def test_clock_that_jumps_ahead_is_no_gap() -> None:
+    """An event of the future does not show that nothing was recorded until then."""
+    sample = [*reconciles(0, DAY), event(100 * DAY, "Reconcile", lag=-99 * DAY)]
+    assert gaps(sample, until=DAY + 20 * MINUTE) == []
+    assert gaps(sample, until=DAY + HOUR) == [("unknown", 1, [100 * DAY])]
+
+
 def test_gaps_without_metadata() -> None:
     """Without metadata, gaps of the device are still found."""
     sample = [*reconciles(0, DAY), *reconciles(DAY + 3 * HOUR, 2 * DAY)]

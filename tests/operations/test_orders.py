@@ -23,6 +23,11 @@ def order(operation: Operation, triggered: float | None, purge: bool | None = Fa
     return Interrupt(at((triggered or 0) - 10), None if triggered is None else at(triggered), **options)
 
 
+def hibernation(triggered: float) -> Interrupt:
+    """An order of an operation that is not documented."""
+    return Interrupt(at(triggered - 10), at(triggered), extra={"hibernate": {}})
+
+
 def report(events: list[DetailedEvent], *orders: Interrupt, until: int | None = None) -> tuple[Finding, ...]:
     end = None if until is None else BEGIN + until
     return operations.report(events, until=end, interrupts={"site": orders}).findings
@@ -55,7 +60,7 @@ def test_ordered_restart_says_who_and_when(operation: Operation) -> None:
 
 def test_a_restart_that_nobody_ordered_stays_unclean() -> None:
     """Without an order that was executed then, the causes left are a crash and a power cut."""
-    for orders in [(), (order("reboot", 5000),), (order("reboot", None),), (order("reboot", -MINUTE * 20),)]:
+    for orders in [(), (order("reboot", 5000),), (order("reboot", -MINUTE * 20),), (hibernation(-MINUTE * 20),)]:
         (finding,) = report(RESTART, *orders)
         assert (finding.kind, finding.severity) == ("unclean_restart", "warning")
         assert finding.message.endswith("down for at most 1min 40s: a crash or a power cut, not ordered")
@@ -139,8 +144,27 @@ def test_other_orders_explain_no_silence(orders: list[Interrupt]) -> None:
 def test_an_order_without_a_time_explains_nothing(text: str | None) -> None:
     (finding,) = report(RESTART, Interrupt("", text, reboot=InterruptOptions()))
     assert finding.kind == "unclean_restart"
-    undocumented = Interrupt(at(630), at(640), extra={"hibernate": {}})
-    assert [finding.kind for finding in report(RESTART, undocumented)] == ["unclean_restart"]
+
+
+@pytest.mark.parametrize(
+    ("unclear", "cause"),
+    [
+        (hibernation(640), "an order that this version does not know"),
+        (hibernation(1600), "an order that this version does not know"),
+        (order("reboot", None), "a pending reboot ordered 2025-06-15 15:06:30 UTC"),
+        (Interrupt(at(640), "soon", extra={"hibernate": {}}), "a pending order ordered 2025-06-15 15:17:20 UTC"),
+    ],
+)
+def test_an_unclear_order_rules_nothing_out(unclear: Interrupt, cause: str) -> None:
+    """An order that may have been the cause is named, and the restart is not said to be unordered."""
+    (finding,) = report(RESTART, unclear)
+    assert (finding.kind, finding.severity) == ("unclean_restart", "warning")
+    assert finding.message.endswith(f": a crash, a power cut or {cause}")
+
+
+def test_an_order_that_was_given_after_the_restart_is_no_cause() -> None:
+    (finding,) = report(RESTART, Interrupt(at(1601), None, reboot=InterruptOptions()))
+    assert finding.message.endswith("not ordered")
 
 
 def test_nanoseconds_of_the_api_are_a_time() -> None:
