@@ -20,6 +20,8 @@ NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | BINARY | NOFOLLOW
 _NEW_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY | NOFOLLOW
+# Here Linux has links to the files that a process has open; /dev/stdout leads there.
+_OPEN_FILES = "/proc"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 # Errors of file systems that cannot sync a directory, and of a directory that may be written but not read.
 _NO_DIRECTORY_SYNC = {
@@ -48,7 +50,8 @@ def follow_link(path: Path) -> Path:
     """Return the file that a symbolic link leads to, which need not exist; any other path as it is.
 
     Raises:
-        OSError: The link cannot be followed, or must not be: another user may have put it there.
+        OSError: The link cannot be followed, or must not be: another user may have put it there, or it is one such as
+            ``/dev/stdout``.
     """
     if not path.is_symlink():
         return path
@@ -56,6 +59,11 @@ def follow_link(path: Path) -> Path:
         raise PermissionError(errno.EPERM, "it is a link of another user, who may have prepared it", str(path))
     with suppress(FileNotFoundError):
         path.stat()  # fails where links make a circle, and where the system protects from links of others
+    link = path
+    while link.is_symlink():
+        if link.parent.resolve().is_relative_to(_OPEN_FILES):
+            raise OSError(errno.EINVAL, "it stands for an open file, which would be replaced: name one", str(path))
+        link = link.parent / link.readlink()
     return Path(os.path.realpath(path))
 
 
@@ -93,10 +101,9 @@ def move_into_place(path: Path, target: Path) -> None:
     try:
         path.replace(target)
     except OSError as error:
-        if error.errno != errno.EBUSY:
-            raise
+        is_mount = error.errno == errno.EBUSY
         reason = "it is a mount of its own, which cannot be replaced: mount its directory instead"
-        raise OSError(error.errno, reason, str(target)) from error
+        raise OSError(error.errno, reason if is_mount else error.strerror, str(target)) from error
     sync_directory(target.parent)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cfevents import ArchiveError, ConfigurationError
-from cfevents._files import AtomicFile, FileLock, atomic_write, follow_link
+from cfevents._files import AtomicFile, FileLock, atomic_write, follow_link, write_errors
 from cfevents.storage import NDJSONFile
 
 HOLDER = """
@@ -247,6 +247,41 @@ def test_link_of_another_user_is_not_followed(
     else:
         with pytest.raises(PermissionError, match="a link of another user"):
             follow_link(link)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there are no such links")
+@pytest.mark.parametrize("name", ["/dev/stdout", "/proc/self/fd/1", "link"])
+def test_stdout_is_not_replaced(tmp_path: Path, name: str) -> None:
+    """What a shell appends to with ``>> all.csv`` keeps what it has, whatever name stands for it."""
+    (tmp_path / "link").symlink_to("/dev/stdout")
+    names = f"from pathlib import Path; path = Path({str(tmp_path / name)!r})"
+    writers = {
+        "atomic_write(path, b'x')": "cfevents._files",
+        "Staging(path)": "cfevents._export.staging",
+        "NDJSONFile(path).open()": "cfevents.storage",
+    }
+    script = [names, "def attempt(work):", "    try: work()", "    except Exception as error: print(error, flush=True)"]
+    for call, module in writers.items():
+        script.append(f"from {module} import {call.partition('(')[0]}; attempt(lambda: {call})")
+    with (tmp_path / "all.csv").open("w") as output:
+        output.write("kept\n")
+        output.flush()
+        subprocess.run([sys.executable, "-c", "\n".join(script)], stdout=output, check=True)
+    kept, *errors = (tmp_path / "all.csv").read_text().splitlines()
+    assert kept == "kept"
+    assert ["it stands for an open file" in error for error in errors] == [True] * 3
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.EACCES, errno.EBUSY])
+def test_target_that_cannot_be_replaced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Another user's file in a sticky directory, say: the target is named, and not the new file."""
+
+    def refuse(*names: object) -> None:
+        raise OSError(code, os.strerror(code), *map(str, names))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(ArchiveError, match=r"target cannot be written: (?!.*\.new)"), write_errors(tmp_path):
+        atomic_write(tmp_path / "target", b"data")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there directories are not synced")

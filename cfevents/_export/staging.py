@@ -60,9 +60,9 @@ class Staging:
 
     def __init__(self, target: Path) -> None:
         """Set the file that is exported to; nothing is opened. An ArchiveError refuses what cannot be replaced."""
-        if target.exists() and not target.is_file():
-            raise ArchiveError(f"{target} is no plain file: name one, or - for stdout")
         with write_errors(target):
+            if target.exists() and not target.is_file():
+                raise ArchiveError(f"{target} is no plain file: name one, or - for stdout")
             self._target = follow_link(target.absolute())
         self.folder = self._target.with_name(f"{self._target.name}.export")
         self.data = self.folder / _DATA

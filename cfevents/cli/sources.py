@@ -102,11 +102,13 @@ async def open_archive(path: str) -> AsyncIterator[Archive]:
     account = os.environ.get("CLOUDFLARE_ACCOUNT_ID", "").strip() or None
     async with AsyncExitStack() as stack:
         archive = await stack.enter_async_context(Archive(path, account_id=account))
-        if account is not None and not await archive.list_connectors():
+        if account is None or not await archive.list_connectors():
             archive = await stack.enter_async_context(Archive(path))
             try:
                 await archive.list_connectors()
             except ArchiveError as error:
+                if "several accounts" not in str(error):
+                    raise
                 raise WrongUsage(f"{error}; set CLOUDFLARE_ACCOUNT_ID to choose one") from error
         stack.enter_context(show_waits(lambda: 0.0))
         yield archive

@@ -11,7 +11,7 @@ from typing import Any, Self
 from attrs import evolve
 
 from cfevents._cancellation import finish
-from cfevents._files import FileLock, write_errors
+from cfevents._files import FileLock, follow_link, write_errors
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
@@ -145,7 +145,7 @@ class NDJSONFile:
 
     def _lock_and_open(self) -> None:
         busy = f"another process writes {self._path}: end it first, or write another file"
-        path, owner = map(os.path.realpath, (self._path, self._sidecar))
+        path, owner = os.path.realpath(follow_link(self._path)), os.path.realpath(self._sidecar)
         self._lock = FileLock(Path(f"{path}.lock"), busy=busy, owner=Path(owner))
         try:
             self._lock.acquire()

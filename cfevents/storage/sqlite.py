@@ -75,7 +75,7 @@ _ERROR_ADVICE = {
     sqlite3.SQLITE_LOCKED: "another connection has locked it; try again when that one is done",
     sqlite3.SQLITE_FULL: "there is no room for it; make room on the disk, and try again",
     sqlite3.SQLITE_READONLY: "it is read-only; make the file and its directory writable",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make sure that its directory is there, and writable",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make sure that its directory is there, writable, and has room",
     sqlite3.SQLITE_PERM: "access is denied; make the file and its directory writable",
     sqlite3.SQLITE_IOERR: "the disk reported an error; see to the disk, and try again",
     sqlite3.SQLITE_CORRUPT: "it is damaged; save what can be saved with the command sqlite3 and its .recover",
@@ -146,6 +146,8 @@ class Database:
             advice = _ERROR_ADVICE.get(_code(error) or 0, "it could not be read or written")
             promise = "" if _code(error) in _DAMAGED else "; nothing is lost"
             raise self._error(f"{advice} ({error}){promise}") from error
+        except OSError as error:
+            raise self._error(f"{_ERROR_ADVICE[sqlite3.SQLITE_CANTOPEN]} ({error.strerror or error})") from error
         except ArchiveError as error:  # from where the path is not known
             raise self._error(str(error)) from error.__cause__
 
@@ -194,6 +196,8 @@ class Database:
         return all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.parent))
 
     def _connect(self, deadline: "_Deadline") -> None:
+        if self._path.exists() and not self._path.is_file():
+            raise ArchiveError("it is no plain file; give another path")
         self._is_frozen = self._path.is_file() and not self._is_in_use() and not self._is_writable()
         self._opened_state = self._state()
         name = f"{self._path.as_uri()}?immutable=1" if self._is_frozen else self._path

@@ -183,6 +183,7 @@ def test_archive_is_read_by_the_environments_account(
     other.close()
     assert filled(invoke("archive", path, "site-1", *SINCE)) == 4
     assert invoke("list", "--archive", path, "site-1", *WINDOW).stdout
-    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "nobody")
-    result = invoke("list", "--archive", path, "site-1", *WINDOW)
-    assert (result.exit_code, "set CLOUDFLARE_ACCOUNT_ID" in result.stderr) == (2, True)
+    for account_id in ("nobody", ""):
+        monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", account_id)
+        result = invoke("list", "--archive", path, "site-1", *WINDOW)
+        assert (result.exit_code, "set CLOUDFLARE_ACCOUNT_ID" in result.stderr) == (2, True)

@@ -1,6 +1,8 @@
 """An archive that is locked, full, read-only, damaged or something else is an `ArchiveError`, and nothing is lost."""
 
 import asyncio
+import errno
+import os
 import pickle
 import sqlite3
 import threading
@@ -167,7 +169,7 @@ def a_directory(path: Path) -> None:
         (of_text, "it is damaged, or not a SQLite database; move it away, or give another path"),
         (of_something_else, "is a SQLite database of something else; give another path"),
         (of_a_named_program, "is a SQLite database of something else; give another path"),
-        (a_directory, "it cannot be opened; make sure that its directory is there"),
+        (a_directory, "it is no plain file; give another path"),
     ],
 )
 async def test_other_file_is_an_error_and_stays_as_it_is(path: Path, make: Callable[[Path], None], what: str) -> None:
@@ -178,6 +180,24 @@ async def test_other_file_is_an_error_and_stays_as_it_is(path: Path, make: Calla
         await Archive(path).open()
     assert same_after_pickling(caught.value)
     assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no named pipes")
+async def test_a_pipe_or_a_device_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path(os.devnull)):
+        with pytest.raises(ArchiveError, match="it is no plain file; give another path"):
+            await Archive(path).open()
+
+
+async def test_a_directory_that_may_not_be_entered_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    archive = Archive(path)
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(ArchiveError, match=r"writable, and has room \(Permission denied\)"):
+        await archive.open()
 
 
 async def test_a_directory_that_is_missing_is_an_error(tmp_path: Path) -> None:

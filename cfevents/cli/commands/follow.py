@@ -56,7 +56,8 @@ def _checkpoint_locked(path: str | None) -> Iterator[None]:
     if path is None:
         yield
         return
-    require_regular(Path(path))
+    with name_file(path):
+        require_regular(Path(path))
     lock = FileLock(
         Path(f"{os.path.realpath(path)}.lock"),
         busy=f"another process follows with the checkpoint {path}: end it first, or give this one its own",

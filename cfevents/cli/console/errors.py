@@ -105,7 +105,8 @@ def exit_on_failure() -> Iterator[None]:
         raise click.exceptions.Exit(0) from None
     except OSError as error:
         _discard_stdout()
-        raise Failure(error.strerror or str(error)) from error
+        reason = error.strerror or str(error)
+        raise Failure(f"{error.filename}: {reason}" if error.filename else reason) from error
     except Exception as error:
         raise _failure(error) from error
 
