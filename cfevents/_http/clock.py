@@ -23,13 +23,15 @@ class APIClock:
         self._offset: float | None = None  # from the event loop's clock, in seconds
 
     def update(self, date: str | None, sent_at: float) -> None:
-        """Read the time from a response to a request that was sent at a moment of the event loop's clock."""
+        """Read the time from a response to a request that was sent at a time of this machine's clock.
+
+        That clock goes on while the machine sleeps, which that of the event loop does not.
+        """
         if (seconds := parse_http_date(date)) is None:
             return
-        received_at, ours, before = asyncio.get_running_loop().time(), now(), self.ahead
-        self._offset = seconds - received_at
+        before, self._offset = self.ahead, seconds - asyncio.get_running_loop().time()
         # A Date is in whole seconds, and was written between sending and receiving.
-        lowest, highest = ours - (received_at - sent_at) - seconds - 1, ours - seconds
+        lowest, highest = sent_at - seconds - 1, now() - seconds
         ahead = max(lowest, min(0.0, highest))
         self.ahead = ahead if abs(ahead) >= WARN_CLOCK_S else 0.0
         if self.ahead and not before:

@@ -22,6 +22,7 @@ from cfevents._protocol.density import LARGE_BODY_BYTES
 from cfevents._protocol.requests import Endpoints, Request, request_context
 from cfevents._protocol.responses import RawResult, Response, Result, parse_at_once, parse_envelope, refuses_credentials
 from cfevents._public import set_module
+from cfevents._time import now
 from cfevents.errors import APIStatusError, APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 
 T = TypeVar("T")
@@ -255,8 +256,8 @@ class Connection:
                 number = await self._budget.acquire(max_block_wait, call.deadline)
         finally:
             counters.waiting -= 1
-        sent_at = self.loop.time()
-        counters.waited += sent_at - began
+        sent_at = now()
+        counters.waited += self.loop.time() - began
         counters.sent += 1
         counters.repeated += 1 if call.sent else 0
         call.sent += 1

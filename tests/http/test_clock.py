@@ -79,6 +79,29 @@ def test_unreadable_date_is_no_witness(monkeypatch: pytest.MonkeyPatch, date: st
     assert connection_after(monkeypatch, 86_400.0, date=date) == (0.0, None)
 
 
+def test_sleep_of_the_machine_is_no_difference(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A machine that falls asleep before it reads a response finds its clock ahead of that, and says nothing."""
+    slept = [0.0]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = await success([])(request)
+        response.headers["Date"] = formatdate(NOW + slept[0], usegmt=True)
+        slept[0] += 8 * 3600
+        return response
+
+    async def main() -> float:
+        monkeypatch.setattr(_time, "time", SimpleNamespace(time=lambda: NOW + slept[0]))
+        async with ScriptedAPI(answer) as api, Client(**api.client_options) as client:
+            await client.list_connectors()
+            assert client._connection is not None
+            return client._connection.clock.ahead
+
+    assert run_jumping(main()) == 0.0
+    assert "clock is" not in caplog.text
+
+
 def test_date_of_a_cached_response_is_no_witness(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy's cache repeats the Date of an earlier time, and says so by Age."""
     cached, fresh = (Reply(success([]).body, headers={"Age": age}) for age in ("7200", "0"))
