@@ -88,6 +88,9 @@ def _validate_secret(name: str, value: object) -> Secret | None:
         raise ConfigurationError(
             f"{name} holds white space or another character that no credential has; leave out 'Bearer '"
         )
+    if secret.startswith(("'", '"')):
+        # A file of variables for a container is no shell script: the quotes become part of the value.
+        raise ConfigurationError(f"{name} begins with a quote, which no credential does: leave it out")
     return secret or None
 
 

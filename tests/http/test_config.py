@@ -72,6 +72,8 @@ async def test_arguments_win_and_the_token_wins_among_equals(
         (ENVIRONMENT["token"], {"api_key": "arg-key-33bb"}, "api_key is only half .* api_email is missing"),
         (ENVIRONMENT["key"], {"api_email": "arg@mail.example"}, "api_email is only half .* api_key is missing"),
         ({}, {"api_token": "arg-token-33bb\r\nX: y"}, "api_token holds white space or another character"),
+        ({}, {"api_token": '"arg-token-33bb"'}, "api_token begins with a quote, which no credential does"),
+        ({"CLOUDFLARE_API_TOKEN": "'env-token-77aa'"}, {}, "CLOUDFLARE_API_TOKEN begins with a quote"),
         ({}, {"api_token": "arg-token-33bb é"}, "api_token holds white space or another character"),
         (
             {"CLOUDFLARE_API_TOKEN": "env-token-77aa\0"[:-1] + "\x7f"},
