@@ -31,6 +31,9 @@ _SECONDS_BY_WORD = {
 _DURATION_PART = r"([0-9]+(?:\.[0-9]+)?)\s*([a-zA-Z]+)\s*"
 # Nine digits and more are seconds since 1973 or later; eight are an ISO 8601 date without hyphens.
 _EPOCH_SECONDS = r"[0-9]{9,}(?:\.[0-9]+)?"
+_TEXT_EXAMPLES = (
+    "'24h' for that long ago, '2026-03-01T06:00:00Z', or seconds since the Unix epoch of nine digits or more"
+)
 _EXAMPLES = "'24h', '2026-03-01T06:00:00Z', an aware datetime, a timedelta, or seconds since the Unix epoch"
 
 
@@ -189,7 +192,7 @@ def _text_to_seconds(name: str, text: str, reference: float) -> float:
     try:
         parsed = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise ValueError(f"{name}={short_repr(text)} is not a time: write {_EXAMPLES} of nine digits or more") from None
+        raise ValueError(f"{name}={short_repr(text)} is not a time: write {_TEXT_EXAMPLES}") from None
     if parsed.utcoffset() is None:
         raise ValueError(
             f"{name}={text!r} has no time zone: write '{parsed.isoformat()}Z' for UTC, or an offset such as '+01:00'"

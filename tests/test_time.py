@@ -89,6 +89,7 @@ def test_a_datetime_is_widened_exactly(moment: datetime) -> None:
         ("9" * 400 + "h", ValueError, "before there were clocks"),
         ("99999999999999h", ValueError, "before there were clocks"),
         (timedelta.max, ValueError, "before there were clocks"),
+        ("yesterday", ValueError, "write '24h' for that long ago, '2026-03-01T06:00:00Z', or seconds since"),
         ("1", ValueError, "seconds since the Unix epoch of nine digits or more"),
         (True, TypeError, "since is a bool"),
         (None, TypeError, "since is a NoneType"),

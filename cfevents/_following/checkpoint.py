@@ -13,8 +13,8 @@ from cfevents.errors import CheckpointError
 _FOLLOW_VERSION = 1
 _RESUME_ADVICE = {
     "account_id": "use a client of that account",
-    "connector_ids": "None is client.fleet(), all of the account; follow a new connector with a follower of its own",
-    "kind": "write kind=checkpoint.kind",
+    "connector_ids": "None is all of the account; resume with the same, and follow others with another checkpoint",
+    "kind": "resume with the same kinds; checkpoint.kind has them",
     "since": "leave since out, or write a duration such as '6h', which counts the first time alone",
 }
 

@@ -122,7 +122,8 @@ def resolve_endpoints(base_url: str | None, account_id: str | None) -> Endpoints
     account_id = _strip(account_id) or environment("CLOUDFLARE_ACCOUNT_ID")
     if account_id is None:
         raise ConfigurationError("no account: set CLOUDFLARE_ACCOUNT_ID, or pass account_id=")
-    url = _validate_base_url(mask(_strip(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL))
+    name = "base_url" if _strip(base_url) else "CLOUDFLARE_BASE_URL"
+    url = _validate_base_url(name, mask(_strip(base_url) or environment("CLOUDFLARE_BASE_URL") or DEFAULT_BASE_URL))
     try:
         account_id = validate_path_segment("account_id", account_id)
     except (TypeError, ValueError) as error:
@@ -136,26 +137,26 @@ def _strip(value: str | None) -> str | None:
     return (value.strip() or None) if isinstance(value, str) else value
 
 
-def _validate_base_url(value: str) -> URL:
+def _validate_base_url(name: str, value: str) -> URL:
     try:
         url = URL(value)
     except (TypeError, ValueError):
         url = None
     if url is None:
-        raise ConfigurationError("base_url is not a URL")
+        raise ConfigurationError(f"{name} is not a URL")
     if fault := _base_url_fault(url):
         # It may hold a password, and a traceback shows variables. The message does not repeat it either.
         del url
-        raise ConfigurationError(fault)
+        raise ConfigurationError(f"{name} {fault}")
     return url
 
 
 def _base_url_fault(url: URL) -> str | None:
     """Return why a URL is no base for the API: neither https nor http to a loopback address, or with secrets."""
     if url.scheme not in {"http", "https"} or not url.host:
-        return f"base_url must be an absolute URL, such as {DEFAULT_BASE_URL}"
+        return f"must be an absolute URL, such as {DEFAULT_BASE_URL}"
     if url.raw_user is not None or url.raw_password is not None or url.raw_query_string or url.raw_fragment:
-        return "base_url must be without user, password, query and fragment"
+        return "must be without user, password, query and fragment"
     if url.scheme == "http" and not is_loopback(url.host):
-        return f"base_url would send the credentials to {url.host} unencrypted: use https"
+        return f"would send the credentials to {url.host} unencrypted: use https"
     return None

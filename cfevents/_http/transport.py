@@ -278,9 +278,9 @@ def _proxy_arguments(base_url: URL) -> dict[str, Any]:
         raise ConfigurationError(f"the proxy that the environment names in {name}_proxy is not a URL")
     if (scheme := arguments["proxy"].scheme) not in {"http", "https"}:
         raise ConfigurationError(
-            f"the proxy that the environment names in {name}_proxy is of the sort {scheme}, not http or https; "
-            "for SOCKS install aiohttp-socks, and pass a session= with its ProxyConnector; or unset "
-            f"{name.upper()}_PROXY"
+            f"the proxy that the environment names in {name}_proxy is a {scheme} proxy, and only http and https work: "
+            f"unset {name.upper()}_PROXY, or name one of those; from Python, install aiohttp-socks, and pass a session="
+            " with its ProxyConnector"
         )
     return arguments
 

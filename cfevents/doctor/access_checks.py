@@ -52,7 +52,7 @@ def _variables_set() -> dict[str, bool]:
 
 def _names_set(values: dict[str, bool]) -> str:
     names = [name for name, is_set in values.items() if is_set]
-    return f"set: {', '.join(names)}" if names else "none is set"
+    return f"the environment has {', '.join(names)}" if names else "none is set"
 
 
 def _check_connection(findings: Findings) -> Answer | None:

@@ -60,7 +60,10 @@ def test_doctor_failure_has_status_1_and_advice(
     ("variables", "said"),
     [
         ({}, "none is set"),
-        ({"CLOUDFLARE_EMAIL": "env@mail.example"}, "CLOUDFLARE_API_KEY is missing; set: CLOUDFLARE_EMAIL"),
+        (
+            {"CLOUDFLARE_EMAIL": "env@mail.example"},
+            "CLOUDFLARE_API_KEY is missing; the environment has CLOUDFLARE_EMAIL",
+        ),
         ({"CLOUDFLARE_API_TOKEN": "env-token-77aa"}, "no account: set CLOUDFLARE_ACCOUNT_ID"),
     ],
     ids=str,

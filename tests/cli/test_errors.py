@@ -44,6 +44,29 @@ def test_a_missing_account_is_wrong_usage(invoke: Invoke, monkeypatch: pytest.Mo
     assert "CLOUDFLARE_ACCOUNT_ID" in one_line(result)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("CLOUDFLARE_BASE_URL", "http://example.com", "CLOUDFLARE_BASE_URL would send the credentials to example.com"),
+        ("CLOUDFLARE_BASE_URL", "example.com/client/v4", "CLOUDFLARE_BASE_URL must be an absolute URL, such as https"),
+        ("CLOUDFLARE_API_TOKEN", "Bearer abc", "CLOUDFLARE_API_TOKEN holds white space"),
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "a socks5 proxy, and only http and https work: unset ALL_PROXY"),
+    ],
+    ids=repr,
+)
+def test_a_wrong_setting_is_named_as_the_user_set_it(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    """A setting of the environment that is wrong is named by its variable, without the advice for no account."""
+    for name in ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"):
+        monkeypatch.setenv(name, "a")
+    monkeypatch.setenv(variable, value)
+    result = invoke("connectors")
+    assert result.exit_code == 2
+    assert says in one_line(result)
+    assert "--simulate" not in result.stderr
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_wrong_token_names_the_permission(
     account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch, call: tuple[str, ...]

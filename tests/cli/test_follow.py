@@ -305,7 +305,7 @@ def test_checkpoint_that_is_a_mount_fails_before_any_output(account: "Simulator"
 
 def test_unwritable_checkpoint_fails_before_any_output(account: "Simulator", invoke: Invoke, tmp_path: Path) -> None:
     """A checkpoint that cannot be written fails before anything is printed."""
-    for path, why in ((tmp_path / "nowhere" / "state", "No such file or directory"), (tmp_path, "is a directory")):
+    for path, why in ((tmp_path / "nowhere" / "state", "does not exist: make it first"), (tmp_path, "is a directory")):
         result = invoke("follow", "site-1", "--checkpoint", str(path))
         assert (result.exit_code > 0, result.stdout) == (True, "")
         assert why in result.stderr

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -70,6 +71,8 @@ def name_file(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not (folder := Path(path).resolve().parent).is_dir():
+            raise Failure(f"{path}: the directory {folder} does not exist: make it first") from error
         raise Failure(f"{path}: {error.strerror or error}") from error
 
 
@@ -170,6 +173,8 @@ def _time_text(seconds: int) -> str:
 def _advice(error: "CfEventsError") -> str:
     if getattr(error, "extra", None):  # the message is the advice
         return ""
+    if isinstance(error, cfevents.ConfigurationError) and _account_is_set():
+        return ""
     if isinstance(error, cfevents.APIStatusError) and error.from_edge and error.status < 500:
         return "this is not the API's own answer: check the network, a proxy, and CLOUDFLARE_BASE_URL if it is set"
     if isinstance(error, cfevents.APIStatusError) and any(message.code == 7003 for message in error.errors):
@@ -178,6 +183,12 @@ def _advice(error: "CfEventsError") -> str:
         return f"wait {error.resume_after or 360} s before the next request"
     names = (cls.__name__ for cls in type(error).__mro__)
     return next((_ADVICE_BY_ERROR[name] for name in names if name in _ADVICE_BY_ERROR), "")
+
+
+def _account_is_set() -> bool:
+    """Return whether the environment has an account and credentials, so that some other setting is wrong."""
+    account, *credentials = map(os.environ.get, ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"))
+    return bool(account) and any(credentials)
 
 
 class _Stderr(logging.StreamHandler[Any]):
