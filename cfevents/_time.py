@@ -69,9 +69,9 @@ class TimeWindow(NamedTuple):
         return cls(math.floor(lower), math.ceil(upper))
 
 
-def parse_time(name: str, value: TimeLike) -> int:
-    """Parse a time, rounded down to a whole second since the Unix epoch."""
-    return math.floor(_to_seconds(name, value, now()))
+def parse_time(name: str, value: TimeLike, present: float | None = None) -> int:
+    """Parse a time, rounded down to a whole second since the Unix epoch; ``present`` is by default this machine's."""
+    return math.floor(_to_seconds(name, value, now() if present is None else present))
 
 
 def parse_timestamp(name: str, value: datetime | float) -> float:

@@ -6,14 +6,16 @@ at most two more requests for each slot.
 """
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import TypeAlias
 
 from attrs import frozen
 
+from cfevents._http.clock import WARN_CLOCK_S
 from cfevents._model.checkpoint import structure_state
-from cfevents._time import TimeWindow
+from cfevents._time import TimeWindow, parse_time
 from cfevents.spark.options import Options
 
 _MIN_PARTITION_S = 86_400  # a day has a page of events, or a few
@@ -62,18 +64,59 @@ def partition_window(
     return partitions
 
 
-def next_offset(start: Offset, options: Options, now: float) -> Offset:
-    """Return the offset of the batch that is read now; it never goes back, also where the clock was set back."""
-    if start:
-        since = _own(start)["since"]
-    else:
-        since = math.floor(now) if options.since is None else TimeWindow.of(options.since, None).since
-    return {"since": since, "until": max(since, math.floor(now))}
+class QueryOffsets:
+    """The offsets of a running query: each batch ends in the present of the API, which is asked once a batch.
+
+    Until the next one is due, time is counted from there by a steady clock. So this machine's date plays no part.
+    """
+
+    def __init__(
+        self, options: Options, ask: Callable[[], float], steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._options = options
+        self._ask = ask  # returns the API's time, in seconds since the Unix epoch
+        self._steady = steady
+        self._lead: float | None = None  # from the steady clock to the API's, in seconds; None before it was asked
+        self._end: float | None = None  # the present of a query that reads what is available and ends
+
+    def end_now(self) -> None:
+        """Let no batch end later than now, and none wait for an interval."""
+        self._end = self._ask()
+
+    def latest(self, start: Offset) -> Offset:
+        """Return the offset of the batch that is due, or the same one."""
+        if self._end is not None:
+            return next_offset(start, self._options, self._end)
+        lead = self._lead
+        present = self._asked() if lead is None else self._steady() + lead
+        if not is_due(start, self._options, present):
+            return start
+        return next_offset(start, self._options, present if lead is None else self._asked())
+
+    def _asked(self) -> float:
+        present = self._ask()
+        self._lead = present - self._steady()
+        return present
 
 
-def is_due(start: Offset, options: Options, now: float) -> bool:
-    """Return whether the next batch is due: an interval after the last, or at once where the clock was set back."""
-    return not start or not 0 <= now - _own(start)["until"] < options.interval
+def next_offset(start: Offset, options: Options, present: float) -> Offset:
+    """Return the offset of the batch that is read now, by the API's time.
+
+    It goes back only where the start lies in the future, by a clock that was wrong.
+    """
+    now = math.floor(present)
+    if not start:
+        since = now if options.since is None else parse_time("since", options.since, present)
+        return {"since": since, "until": max(since, now)}
+    since, until = _own(start)["since"], start["until"]
+    if until - present > WARN_CLOCK_S:
+        since, until = (now if since - present > WARN_CLOCK_S else since), now
+    return {"since": since, "until": max(since, until, now)}
+
+
+def is_due(start: Offset, options: Options, present: float) -> bool:
+    """Return whether the next batch is due: an interval after the last, or at once where that ended in the future."""
+    return not start or not -WARN_CLOCK_S <= present - _own(start)["until"] < options.interval
 
 
 def batch_window(start: Offset, end: Offset, options: Options) -> TimeWindow:

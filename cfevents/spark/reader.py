@@ -18,7 +18,7 @@ from cfevents._listing.stream import EventStream
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import EventBatch
 from cfevents._secrets import environment, mask
-from cfevents._time import TimeWindow
+from cfevents._time import TimeWindow, now
 from cfevents.errors import CfEventsError, ConfigurationError
 from cfevents.frames import tables
 from cfevents.spark.options import Options
@@ -43,6 +43,22 @@ async def find_connectors(options: Options) -> tuple[str, ...]:
         ids, errors = await members.resolve()
         members.raise_errors(errors)
         return ids
+
+
+async def find_present(options: Options) -> float:
+    """Return the present by the API's clock, in seconds since the Unix epoch, at the cost of one request.
+
+    It is this machine's only where the response has no date.
+    """
+    async with open_client(options) as client:
+        if options.connectors is None:
+            await client.list_connectors()
+        else:  # a token, or a proxy, may allow no more than these
+            stream = client.list_events(options.connectors[0], since="1s", page_size=1, prefetch=0)
+            async with aclosing(stream.pages()) as pages:
+                await anext(pages, None)
+        present = client._get_connection().clock.at(asyncio.get_running_loop().time())
+        return now() if present is None else present
 
 
 def read(partition: EventPartition, options: Options) -> Iterator[pa.RecordBatch]:

@@ -1,8 +1,8 @@
 """The data source, as Spark's interface wants it. Spark may call it in any process, so nothing is kept here."""
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Coroutine, Iterator
+from typing import Any, NoReturn, TypeVar
 
 import pyarrow as pa
 from attrs import evolve
@@ -15,12 +15,14 @@ from pyspark.sql.datasource import (  # pyright: ignore[reportMissingImports]
 from pyspark.sql.streaming.datasource import SupportsTriggerAvailableNow  # pyright: ignore[reportMissingImports]
 
 from cfevents._public import set_module
-from cfevents._time import TimeWindow, now
+from cfevents._time import TimeWindow
 from cfevents.errors import CfEventsError
 from cfevents.spark import partitions
 from cfevents.spark.options import Mode, Options, parse_options
-from cfevents.spark.partitions import Offset
-from cfevents.spark.reader import find_connectors, read, spark_columns
+from cfevents.spark.partitions import Offset, QueryOffsets
+from cfevents.spark.reader import find_connectors, find_present, read, spark_columns
+
+T = TypeVar("T")
 
 
 @set_module("cfevents.spark")
@@ -79,18 +81,18 @@ class _BatchReader(_PartitionReader, DataSourceReader):
 
 
 class _StreamReader(_PartitionReader, DataSourceStreamReader, SupportsTriggerAvailableNow):
-    _started_at: float | None = None  # the present of a query that reads what is available and ends
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        self._offsets = QueryOffsets(options, lambda: _run(find_present(options)))
 
     def initialOffset(self) -> Offset:  # noqa: N802 - Spark's name
         return partitions.FIRST_OFFSET
 
     def latestOffset(self, start: Offset, limit: Any) -> Offset:  # noqa: N802 - Spark's name
-        if self._started_at is None and not partitions.is_due(start, self._options, now()):
-            return start
-        return partitions.next_offset(start, self._options, now() if self._started_at is None else self._started_at)
+        return self._offsets.latest(start)
 
     def prepareForTriggerAvailableNow(self) -> None:  # noqa: N802 - Spark's name
-        self._started_at = now()
+        self._offsets.end_now()
 
     def partitions(self, start: Offset, end: Offset) -> list[InputPartition]:
         window = partitions.batch_window(start, end, self._options)
@@ -114,9 +116,13 @@ class _RefusedReader(DataSourceStreamReader):
 def _plan(
     options: Options, window: TimeWindow, ahead: int = 0, collected_until: int | None = None
 ) -> list[InputPartition]:
-    try:
-        ids = asyncio.run(find_connectors(options))
-    except CfEventsError as error:
-        raise error.with_traceback(None) from None  # see `read`
+    ids = _run(find_connectors(options))
     parts = partitions.partition_window(ids, window, options.slots, ahead)
     return [InputPartition(evolve(part, collected_until=collected_until)) for part in parts]
+
+
+def _run(coroutine: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(coroutine)
+    except CfEventsError as error:
+        raise error.with_traceback(None) from None  # see `read`

@@ -1,6 +1,7 @@
 """How far a stream has read: offsets that say all that is needed to ask for a batch again."""
 
 import json
+import math
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -9,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents.spark.options import Options
-from cfevents.spark.partitions import AHEAD_S, FIRST_OFFSET, Offset, batch_window, is_due, next_offset
+from cfevents.spark.partitions import (
+    AHEAD_S,
+    FIRST_OFFSET,
+    Offset,
+    QueryOffsets,
+    batch_window,
+    is_due,
+    next_offset,
+)
 
 NOW = 1_700_000_000
 
@@ -110,3 +119,70 @@ def test_batches_cover_all_events_within_the_lookback(
             asked_for = [window for window, read in zip(windows, reads, strict=True) if read >= time + lag]
             own = [window for window in asked_for if window.until >= time + lag]
             assert any(since < time < until + AHEAD_S or time == NOW for since, until in own)
+
+
+class Driver:
+    """A running query whose API has a time, and is asked for it."""
+
+    def __init__(self, options: Options, steady: float = 5.0) -> None:
+        self.api_time, self.steady, self.asked = float(NOW), steady, 0
+        self.offsets = QueryOffsets(options, self.ask, lambda: self.steady)
+
+    def ask(self) -> float:
+        self.asked += 1
+        return math.floor(self.api_time)
+
+    def wait(self, seconds: float) -> None:
+        self.api_time += seconds
+        self.steady += seconds
+
+
+def test_relative_since_counts_back_from_the_present_given() -> None:
+    """The beginning is counted back from the API's time, not from this machine's."""
+    assert next_offset(FIRST_OFFSET, stream(since="1d"), NOW + 0.7) == {"since": NOW - 86_400, "until": NOW}
+
+
+@given(st.integers(0, 60))
+def test_offset_does_not_go_back_by_moments(behind: int) -> None:
+    """A present that is up to a minute before the last batch's end is that end: no batch is due."""
+    start = {"since": NOW - 100, "until": NOW}
+    assert not is_due(start, stream(interval=10), NOW - behind)
+    assert next_offset(start, stream(), NOW - behind) == start
+
+
+def test_beginning_in_the_future_is_the_present() -> None:
+    """A stream that was to begin in the future, by a clock that was wrong, begins now."""
+    start = {"since": NOW + 90_000, "until": NOW + 90_000}
+    assert next_offset(start, stream(), NOW) == {"since": NOW, "until": NOW}
+
+
+def test_api_is_asked_once_a_batch() -> None:
+    """The API is asked for its time when a batch is due, however often Spark asks for an offset."""
+    driver = Driver(stream(since="1h", interval=60))
+    offset, ends = FIRST_OFFSET, []
+    for _ in range(6_000):
+        offset = driver.offsets.latest(offset)
+        ends.append(offset["until"])
+        driver.wait(0.1)
+    assert driver.asked == len({*ends}) == 10
+    assert ends == sorted(ends)
+    assert ends[-1] <= driver.api_time
+
+
+def test_restarted_query_asks_before_it_is_due() -> None:
+    """A restarted query waits for the rest of its interval by the API's time."""
+    driver, start = Driver(stream(interval=60)), {"since": NOW - 600, "until": NOW - 20}
+    assert [driver.offsets.latest(start) for _ in range(3)] == [start] * 3
+    driver.wait(41)
+    assert driver.offsets.latest(start) == {"since": NOW - 600, "until": NOW + 41}
+    assert driver.asked == 2
+
+
+def test_query_that_ends_keeps_its_present() -> None:
+    """A query over what is available asks once, and reads up to then however long it takes."""
+    driver = Driver(stream(since="1h", interval=3600))
+    driver.offsets.end_now()
+    first = driver.offsets.latest({"since": NOW - 600, "until": NOW - 20})
+    driver.wait(10_000)
+    assert driver.offsets.latest(first) == first == {"since": NOW - 600, "until": NOW}
+    assert driver.asked == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,14 +10,15 @@ from random import Random
 from typing import Any
 
 import pytest
+from attrs import evolve
 from support.clock import StillLoop, run_jumping
-from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, failure, page, success
+from support.scripted import ACCOUNT, TOKEN, ScriptedAPI, failure, item, page, success
 
 from cfevents import AuthenticationError, ConfigurationError
 from cfevents._time import TimeWindow
 from cfevents.spark.options import Options
 from cfevents.spark.partitions import EventPartition
-from cfevents.spark.reader import find_connectors, open_client, read_events
+from cfevents.spark.reader import find_connectors, find_present, open_client, read_events
 
 WINDOW = TimeWindow(1_700_000_000, 1_700_086_400)
 
@@ -97,6 +99,26 @@ def test_invalid_token_is_not_shown(option: dict[str, str], tmp_path: Path, monk
         asyncio.run(ask(Options(connectors=None, account_id=ACCOUNT, **option)))  # type: ignore[arg-type]
     trace = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert "arg-token-33bb" not in "".join(trace.format())
+
+
+@pytest.mark.parametrize("connectors", [None, ("c1", "c2")])
+@pytest.mark.parametrize("wrong", [0, 2 * 86_400, -400 * 86_400, -1_700_000_000])
+async def test_present_is_the_time_of_the_api(
+    wrong: int, connectors: tuple[str, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever this machine's clock shows, one request finds out what the API's shows."""
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000 + wrong)
+    dated = {"Date": "Tue, 14 Nov 2023 22:13:20 GMT"}
+    answer = success([]) if connectors is None else page(item(1), cursor="more")
+    async with ScriptedAPI(evolve(answer, headers=dated)) as api:
+        assert 0 <= await find_present(at(api, connectors=connectors)) - 1_700_000_000 < 5
+        assert len(api.requests) == 1
+
+
+async def test_present_without_a_date_is_this_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000)
+    async with ScriptedAPI(evolve(success([]), headers={"Date": "soon"})) as api:
+        assert await find_present(at(api)) == 1_700_000_000
 
 
 def test_share_applies_to_quotas_of_the_api() -> None:
