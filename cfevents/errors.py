@@ -163,7 +163,7 @@ class APIStatusError(APIError):
     """
 
     retry_after: int | None = None
-    """The number of seconds in the response's ``Retry-After``; None where it had none."""
+    """The number of seconds in the response's ``Retry-After``, or in the document of the edge; None without one."""
 
 
 class BadRequestError(APIStatusError):

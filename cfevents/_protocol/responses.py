@@ -14,7 +14,7 @@ from cfevents._model.api import Connector, Listing
 from cfevents._protocol.converter import structure, structured_or_fault
 from cfevents._protocol.density import LARGE_BODY_BYTES, is_too_dense
 from cfevents._protocol.fast_path import convert_listing, decode_listing
-from cfevents._protocol.rate_limits import NO_LIMITS, RateLimits
+from cfevents._protocol.rate_limits import NO_LIMITS, RateLimits, parse_retry_after
 from cfevents._protocol.requests import Request
 from cfevents._secrets import clean, hide, mask_repeated
 from cfevents.errors import (
@@ -273,10 +273,12 @@ def _status_error(response: Response, document: _Document) -> APIStatusError | N
     elif from_edge and response.body:
         reason = "by the edge or a proxy in front of the API" + (f": {reason}" if reason else "")
     message = f"refused with status {status}: {reason or 'the response gives no reason'}"
-    if response.retry_after is not None:
-        message += f"; Retry-After: {response.retry_after} s"
+    # The edge names the time in its document too, and a gateway may keep the header to itself.
+    in_body = parse_retry_after(str(envelope.get("retry_after"))) if from_edge else None
+    if (retry_after := in_body if response.retry_after is None else response.retry_after) is not None:
+        message += f"; Retry-After: {retry_after} s"
     cls = _error_class(status, errors)
-    return cls(message, status=status, errors=errors, from_edge=from_edge, retry_after=response.retry_after)
+    return cls(message, status=status, errors=errors, from_edge=from_edge, retry_after=retry_after)
 
 
 def _error_class(status: int, errors: tuple[CodedMessage, ...]) -> type[APIStatusError]:

@@ -494,6 +494,9 @@ def test_retry_after_without_seconds_changes_nothing(seconds: str) -> None:
     ("fault", "requests"),
     [
         (Reply({"title": "Host not configured", "error_code": 1004}, 403, {"Retry-After": "120"}), 2),
+        (Reply({"title": "Host not configured", "error_code": 1004, "retry_after": 120}, 403), 2),
+        (Reply({"title": "Host not configured", "error_code": 1004, "retry_after": "soon"}, 403), 1),
+        (Reply({"success": False, "retry_after": 120}, 403), 1),
         (Reply(b"error code: 1020", 403), 1),
         (failure(403, headers={"Retry-After": "120"}), 1),
         (Reply(b"", 302, {"Retry-After": "120"}), 1),
@@ -623,6 +626,17 @@ def test_block_of_the_edge_is_waited_out(body: Any) -> None:
     result, requests, passed = ask(Reply(body, 429, {"Retry-After": "30"}), CONNECTORS)
     assert ([connector.id for connector in result], requests) == (["c1"], 2)
     assert 33 <= passed < 34
+
+
+@pytest.mark.parametrize(
+    ("seconds", "headers", "least"), [(30, {}, 33), ("30", {}, 33), (3, {"Retry-After": "30"}, 33)]
+)
+def test_edge_may_name_the_time_in_its_document(seconds: Any, headers: dict[str, str], least: int) -> None:
+    """The header counts first; a gateway may have taken it away."""
+    body = {"title": "You are being rate limited", "error_code": 1015, "retry_after": seconds}
+    _, requests, passed = ask(Reply(body, 429, headers), CONNECTORS)
+    assert requests == 2
+    assert least <= passed < least + 1
 
 
 def test_response_that_is_no_http_is_named_without_its_url() -> None:
