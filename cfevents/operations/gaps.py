@@ -79,8 +79,10 @@ def gaps(
     return [gap for connector in events.connectors() for gap in gaps_of(*connector, window.end_ts(*connector), limits)]
 
 
-def gaps_of(connector_id: str | None, records: list[Record], until: float, limits: Limits) -> list[Gap]:
-    """Return a connector's gaps, ascending."""
+def gaps_of(
+    connector_id: str | None, records: list[Record], until: float, limits: Limits, since: float | None = None
+) -> list[Gap]:
+    """Return a connector's gaps, ascending, without those of the device that begin before a window: more may be recorded."""
     if not records:
         return []
     gaps = [
@@ -96,7 +98,9 @@ def gaps_of(connector_id: str | None, records: list[Record], until: float, limit
         for pauses in (_device_pauses(records, until, limits), _collection_pauses(records, limits))
         for cause, start, end, usual, shown_by in pauses
     ]
-    return sorted(gaps, key=lambda gap: (gap.started_at, gap.cause))
+    begin = to_datetime(-math.inf if since is None else since)
+    kept = (gap for gap in gaps if gap.cause != "device" or gap.started_at >= begin)
+    return sorted(kept, key=lambda gap: (gap.started_at, gap.cause))
 
 
 def _device_pauses(records: list[Record], until: float, limits: Limits) -> Iterator[_Pause]:

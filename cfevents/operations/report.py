@@ -231,7 +231,7 @@ def _connector(
         runs=tuple(runs(events, limits=limits)),
         ha=next(iter(ha(events, limits=limits)), None),
         slots=tuple(slots(events)),
-        gaps=tuple(gaps_of(connector_id, records, end, limits)),
+        gaps=tuple(gaps_of(connector_id, records, end, limits, window.since_ts)),
         lags=next(iter(lags(events)), None),
         unknowns=tuple(unknowns(events)),
         findings=(),

@@ -1,6 +1,6 @@
 """The runs of a connector's process, from each start to its stop or the next start."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal, TypeAlias
@@ -19,9 +19,9 @@ class Run(ConnectorResult):
     """A run of the process, from ``Init`` to ``Leave``."""
 
     outcome: Outcome
-    """``"stopped"`` by a ``Leave``; ``"upgraded"`` if the next ``Init`` came without one, soon after an upgrade had
-    ended; ``"unclean"`` if it came without either: a crash, a power cut or a restart that somebody ordered;
-    ``"running"`` if none has come."""
+    """``"stopped"`` by a ``Leave``; ``"upgraded"`` if the next ``Init`` came without one, in the course of
+    an upgrade that succeeded or soon after one had ended; ``"unclean"`` if it came without either: a crash, a power cut
+    or a restart that somebody ordered; ``"running"`` if none has come."""
 
     started_at: datetime | None
     """When its ``Init`` was recorded; None if it is not among the events."""
@@ -33,7 +33,7 @@ class Run(ConnectorResult):
     """When the next run started; None without one."""
 
     upgraded_at: datetime | None
-    """When the upgrade ended whose restart ended the run; None unless it was upgraded."""
+    """When the upgrade ended whose restart ended the run, or began, if it succeeded later; None unless upgraded."""
 
     in_loop: bool
     """Whether it was started in a restart loop: several starts, none long after the other."""
@@ -64,7 +64,7 @@ def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     Args:
         events: Events in any order.
         limits: What a restart loop is (``loop_starts`` and ``loop_pause``), and how soon an upgrade restarts
-            (``restart``).
+            (``restart`` and ``upgrade``).
 
     Returns:
         The runs, by connector, ascending. The first may have begun before the events do.
@@ -72,7 +72,7 @@ def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     limits, runs = limits_or_default(limits), list[Run]()
     for connector_id, records in events.connectors():
         of_runs = pairwise([*split(records, _begins_run), []])
-        of_connector = [_to_run(connector_id, of_run, following, limits.restart) for of_run, following in of_runs]
+        of_connector = [_to_run(connector_id, of_run, following, limits) for of_run, following in of_runs]
         looping = {id(run) for loop in restart_loops(of_connector, limits) for run in loop}
         runs += [evolve(run, in_loop=id(run) in looping) for run in of_connector]
     return runs
@@ -83,18 +83,30 @@ def _begins_run(of_run: list[Record], record: Record) -> bool:
     return record.kind == "Init" or (record.kind == "Leave" and any(earlier.kind == "Leave" for earlier in of_run))
 
 
-_UPGRADE_ENDS = ("FinishUpgradeSuccess", "FinishUpgradeFailure")
+_UPGRADE_KINDS = ("StartUpgrade", "FinishUpgradeSuccess", "FinishUpgradeFailure")
 
 
-def _to_run(connector_id: str | None, records: list[Record], following: list[Record], restart: timedelta) -> Run:
+def _upgrade_of_restart(
+    counted: Sequence[Record], restarted: Record, following: list[Record], limits: Limits
+) -> Record | None:
+    """Return the upgrade's end that a start followed soon, or its start if it succeeded in the next run."""
+    upgrade = next((record for record in reversed(counted) if record.kind in _UPGRADE_KINDS), None)
+    if upgrade is None:
+        return None
+    later = next((record.kind for record in following if record.kind in _UPGRADE_KINDS), None)
+    is_under_way = upgrade.kind == "StartUpgrade"
+    limit = limits.upgrade if is_under_way else limits.restart
+    is_its_restart = restarted.recorded_at - upgrade.recorded_at <= limit
+    return upgrade if is_its_restart and (not is_under_way or later == "FinishUpgradeSuccess") else None
+
+
+def _to_run(connector_id: str | None, records: list[Record], following: list[Record], limits: Limits) -> Run:
     start, next_start = (of_run[0] if of_run and of_run[0].kind == "Init" else None for of_run in (records, following))
     stop = next((place for place, record in enumerate(records) if record.kind == "Leave"), None)
     # What follows a stop does not count.
     counted = records if stop is None else records[: stop + 1]
     restarted = next_start if stop is None else None
-    upgrade = next((record for record in reversed(counted) if record.kind in _UPGRADE_ENDS), None)
-    if not (upgrade and restarted and restarted.recorded_at - upgrade.recorded_at <= restart):
-        upgrade = None
+    upgrade = restarted and _upgrade_of_restart(counted, restarted, following, limits)
     shown_by = [start, upgrade or counted[-1], restarted]
     unstopped: Outcome = "upgraded" if upgrade else "unclean" if restarted else "running"
     return Run(

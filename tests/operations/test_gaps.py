@@ -119,6 +119,13 @@ def test_clock_that_jumps_ahead_is_no_gap() -> None:
     assert gaps(sample, until=DAY + HOUR) == [("unknown", 1, [100 * DAY])]
 
 
+def test_gap_that_begins_before_the_window_is_not_reported() -> None:
+    """Before its clock was set, a connector recorded an event of last year, which was collected in the window."""
+    early = event(-400 * DAY, "Init", lag=400 * DAY + HOUR)
+    report = operations.report([early, *reconciles(0, DAY)], since=BEGIN, until=BEGIN + DAY)
+    assert [finding.kind for finding in report.findings] == []
+
+
 def test_gaps_without_metadata() -> None:
     """Without metadata, gaps of the device are still found."""
     sample = [*reconciles(0, DAY), *reconciles(DAY + 3 * HOUR, 2 * DAY)]

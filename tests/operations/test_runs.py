@@ -54,6 +54,25 @@ def test_start_soon_after_an_upgrade_is_its_restart(end: str, pause: int, outcom
     assert operations.runs(sample, limits=later)[0].outcome == "upgraded"
 
 
+@pytest.mark.parametrize(
+    ("lines", "outcome"),
+    [
+        (["700 Init", "720 FinishUpgradeSuccess"], "upgraded"),
+        (["2400 Init", "2420 FinishUpgradeSuccess"], "upgraded"),
+        (["2401 Init", "2420 FinishUpgradeSuccess"], "unclean"),
+        (["700 Init", "720 FinishUpgradeFailure"], "unclean"),
+        (["700 Init", "720 StartUpgrade", "740 FinishUpgradeSuccess"], "unclean"),
+        (["700 Init", "720 Reconcile"], "unclean"),
+    ],
+)
+def test_start_in_the_course_of_an_upgrade_is_its_restart(lines: list[str], outcome: str) -> None:
+    """A new version may record that its upgrade succeeded once it runs; one that fails may have crashed."""
+    sample = events_at("0 Init", "600 StartUpgrade", *lines)
+    assert operations.runs(sample)[0].outcome == outcome
+    kinds = {finding.kind for finding in operations.report(sample).findings}
+    assert ("upgrade_restart" in kinds, "unclean_restart" in kinds) == (outcome == "upgraded", outcome == "unclean")
+
+
 def test_second_start_after_an_upgrade_is_unclean() -> None:
     """Only the first start after an upgrade is its restart: the new version may crash."""
     sample = events_at("0 Init", "60 FinishUpgradeSuccess", "90 Init", "800 Init", "900 Reconcile")
