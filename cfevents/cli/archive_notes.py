@@ -1,6 +1,6 @@
 """Sentences about what an archive lacks of a window: it may begin later, end earlier, or not be filled yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
@@ -24,6 +24,9 @@ class ArchiveNotes(NamedTuple):
 
     extents: Mapping[str, Extent | None]
     lines: Sequence[str] = ()
+    limited: Sequence[str] = ()
+    """The connectors of which it has events of some kinds alone."""
+
     failure: str = ""
     """The one sentence about an archive that ends before the window begins."""
 
@@ -62,12 +65,27 @@ async def note_extents(
         )
     if ends and (last := min(ends.values())):
         lines.append(note([*ends], "ends", text_of(last), f"{format_duration(end - last)} {relation}"))
-    if unknown := [name for name in extents if name not in read]:
-        of_some = f" of {id_list(unknown)}" if read else ""
-        lines.append(f"the first fill of the archive{of_some} was interrupted, or goes on: it lacks events; {_ADVICE}")
-    return ArchiveNotes(extents, lines)
+    kinds = await archive._limited_kinds()
+    unread = [name for name in extents if name not in read]
+    lines += _note_unread(partial(_archive_of, len(extents)), unread, kinds)
+    return ArchiveNotes(extents, lines, [name for name in unread if name in kinds])
+
+
+def _note_unread(
+    archive_of: Callable[[Sequence[str]], str], unread: Sequence[str], kinds: Mapping[str, set[str]]
+) -> Iterator[str]:
+    """Yield sentences about connectors of which no part is whole, and the kinds of those that have some alone."""
+    if limited := [name for name in unread if name in kinds]:
+        names = ", ".join(sorted(set().union(*map(kinds.__getitem__, limited))))
+        yield f"{archive_of(limited)} has events of {names} alone; 'cfevents archive PATH' adds the other kinds"
+    if begun := [name for name in unread if name not in kinds]:
+        yield f"the first fill of {archive_of(begun)} was interrupted, or goes on: it lacks events; {_ADVICE}"
+
+
+def _archive_of(connectors: int, names: Sequence[str]) -> str:
+    of_some = f" of {id_list(names)}" if len(names) < connectors else ""
+    return f"the archive{of_some}"
 
 
 def _note(connectors: int, names: Sequence[str], verb: str, at: str, distance: str) -> str:
-    of_some = f" of {id_list(names)}" if len(names) < connectors else ""
-    return f"the archive{of_some} {verb} at {at}, {distance}"
+    return f"{_archive_of(connectors, names)} {verb} at {at}, {distance}"

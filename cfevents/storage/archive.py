@@ -313,6 +313,9 @@ class Archive:
         """
         return await self._require_open().reader.run(partial(queries.extents, account_id=self._account_id))
 
+    async def _limited_kinds(self) -> dict[str, set[str]]:
+        return await self._require_open().reader.run(partial(queries.limited_kinds, account_id=self._account_id))
+
     async def prune(self, *, before: TimeLike) -> int:
         """Remove the events that were recorded before a time, of all accounts where none was given; the file shrinks.
 

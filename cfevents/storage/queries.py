@@ -284,6 +284,27 @@ def extents(connection: sqlite3.Connection, account_id: str | None) -> dict[str,
     return {connector_id: known.get(connector_id) for connector_id in connectors(connection, account_id)}
 
 
+def limited_kinds(connection: sqlite3.Connection, account_id: str | None) -> dict[str, set[str]]:
+    """Return the kinds of each connector that was never asked for events of all kinds."""
+    account = _account(connection, account_id)
+    rows = connection.execute(
+        "SELECT connector_id, kind FROM checkpoints WHERE account_id = ? "
+        "UNION SELECT connector_id, kind FROM extents WHERE account_id = ?",
+        (account, account),
+    )
+    kinds: dict[str, set[str]] = {}
+    unlimited: set[str] = set()
+    for name, kind in rows:
+        match json.loads(kind):
+            case None:
+                unlimited.add(name)
+            case str(one):
+                kinds.setdefault(name, set()).add(one)
+            case several:
+                kinds.setdefault(name, set()).update(several)
+    return {} if _ACCOUNT_ROW in unlimited else {name: kinds[name] for name in kinds.keys() - unlimited}
+
+
 def account_connectors(connection: sqlite3.Connection, account_id: str | None) -> list[tuple[str, str]]:
     """Return the connectors of one account, or of all, each as account and connector."""
     rows = connection.execute("SELECT DISTINCT account_id, connector_id FROM checkpoints")

@@ -1,5 +1,6 @@
 """What an archive lacks of a window is said, and nothing is judged that it does not know."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from typing import Any
 import pytest
 from click.testing import Result
 
-from cfevents import _time
+from cfevents import Client, _time
+from cfevents.storage import Archive
 from cfevents.storage.extents import prune_extents
 from cfevents.testing import Simulator, faults
 
@@ -146,6 +148,33 @@ def test_archive_that_begins_later_than_the_window(invoke: Invoke, path: str) ->
         0,
         f"cfevents: the archive begins at {utc(FILLED - 6 * HOUR)}, 18h after the window does\n",
     )
+
+
+def fill_with(kind: Any, account: Simulator, path: str, connector_id: str) -> None:
+    async def sync() -> None:
+        async with Client(**account.client_options) as client, Archive(path) as archive:
+            await archive.sync(client, connector_id, since="24h", kind=kind)
+
+    asyncio.run(sync())
+
+
+@pytest.mark.parametrize("kind", ["Reconcile", ["Init", "Reconcile"]])
+def test_archive_of_some_kinds_gives_no_report(invoke: Invoke, path: str, account: Simulator, kind: Any) -> None:
+    """Where ``Leave`` was never asked for, no start is unclean: there is no report, and the lack is said."""
+    names = ", ".join([kind] if isinstance(kind, str) else kind)
+    fill_with(kind, account, path, "site-1")
+    note = f"the archive has events of {names} alone; 'cfevents archive PATH' adds the other kinds\n"
+    assert invoke("list", "--archive", path).stderr == f"cfevents: {note}"
+    result = invoke("report", "--archive", path, "--fail-on", "info")
+    needed = "cfevents: a report needs events of all kinds: there is none of site-1\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"cfevents: {note}{needed}")
+    fill_with(None, account, path, "silent")
+    result = invoke("report", "--archive", path, "--all")
+    note = note.replace("archive has", "archive of site-1 has")
+    assert (result.exit_code, result.stderr) == (1, f"cfevents: {note}{needed}")
+    assert [finding["connector_id"] for finding in ndjson(result)] == ["silent"]
+    invoke("archive", path, "site-1")
+    assert invoke("report", "--archive", path, "site-1").stderr == ""
 
 
 @pytest.mark.usefixtures("account")

@@ -74,6 +74,13 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
     notes = await note_extents(archive, known, window, options.zone)
     if notes.failure:
         raise Failure(missing or notes.failure)
+    if notes.limited:
+        known = [name for name in known if name not in notes.limited]
+        needed = f"a report needs events of all kinds: there is none of {id_list(notes.limited)}"
+        missing = "; ".join(filter(None, (missing, needed)))
+        if not known:
+            notes.print()
+            raise Failure(missing)
     for connector_id in known:
         stream = archive.list_events(connector_id, since=window.since, until=window.until)
         async for detail in stream.details():
