@@ -82,7 +82,10 @@ def gaps(
 def gaps_of(
     connector_id: str | None, records: list[Record], until: float, limits: Limits, since: float | None = None
 ) -> list[Gap]:
-    """Return a connector's gaps, ascending, without those of the device that begin before a window: more may be recorded."""
+    """Return a connector's gaps, ascending.
+
+    One of the device that begins before the window is left out: what was recorded then is not known.
+    """
     if not records:
         return []
     gaps = [
