@@ -4,6 +4,7 @@ import math
 import re
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from cfevents._validation import is_number, short_repr, validate_seconds
@@ -108,6 +109,7 @@ def parse_naive(text: str) -> datetime | None:
     return parsed if parsed.utcoffset() is None else None
 
 
+@lru_cache(maxsize=4)  # it is the same on every response of a second
 def parse_http_date(text: str | None) -> float | None:
     """Parse the date of a header, in seconds since the Unix epoch; None where it is missing or no date."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - aiohttp has loaded it by then

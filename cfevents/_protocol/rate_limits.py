@@ -91,7 +91,9 @@ def parse_retry_after(text: str | None, date: str | None = None) -> int | None:
         text: The header.
         date: The response's ``Date``, from which seconds are counted: this machine's clock may be wrong.
     """
-    if text is not None and text.isascii() and text.isdigit():
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit():
         return int(text) if len(text) < 10 else None
     until, present = parse_http_date(text), parse_http_date(date)
     return None if until is None or present is None else max(0, math.ceil(until - present))

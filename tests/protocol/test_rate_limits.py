@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from support.scripted import ScriptedAPI, success
 
-from cfevents import Budget, Client
+from cfevents import Budget, Client, _time
 from cfevents._protocol import rate_limits
 from cfevents._protocol.rate_limits import Policy, RateLimits, Remainder
 
@@ -123,3 +123,14 @@ async def test_several_header_lines_are_one_list() -> None:
     async with ScriptedAPI(answer) as api, Client(**api.client_options, budget=Budget(share=1.0)) as client:
         await client.list_connectors()
         assert client.usage.left == 7
+
+
+def test_dates_are_read_once_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response without Retry-After has no date to read for it, and one date is the same for many responses."""
+    date = "Mon, 30 Nov 2026 03:00:00 GMT"
+    _time.parse_http_date.cache_clear()
+    for _ in range(1000):
+        assert _time.parse_http_date(date) == 1_796_007_600
+    assert _time.parse_http_date.cache_info().misses == 1
+    monkeypatch.setattr(rate_limits, "parse_http_date", None)
+    assert rate_limits.parse_retry_after(None, date) is None
