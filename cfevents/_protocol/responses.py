@@ -42,7 +42,7 @@ _BY_STATUS: Mapping[int, type[APIStatusError]] = {
 }
 # "Invalid request headers", and the reasons that blame the credentials: the email, the key, the token.
 _INVALID_HEADERS_CODE, _MALFORMED_CREDENTIALS_CODES = 6003, {6102, 6103, 6111}
-# With the status 403: the key, the token, or any credentials are not known.
+# The key, the token, or any credentials are not known: with the status 403 as a rule.
 _UNKNOWN_CREDENTIALS_CODES = {9103, 9109, 10000}
 # The quota is used up, although the status says success.
 _RATE_LIMIT_CODES = {971, 10100, 10300}
@@ -250,8 +250,9 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_
 
 def refuses_credentials(error: APIStatusError) -> bool:
     """Return whether the API refuses the credentials themselves, whatever is requested with them."""
-    codes = {message.code for message in error.errors}
-    is_unknown = error.status == 403 and bool(codes & _UNKNOWN_CREDENTIALS_CODES)
+    # The reason is often only behind the error.
+    codes = {reason.code for message in error.errors for reason in (message, *message.chain)}
+    is_unknown = error.status in {200, 400, 403} and bool(codes & _UNKNOWN_CREDENTIALS_CODES)
     is_refused = isinstance(error, AuthenticationError) or is_unknown or _INVALID_HEADERS_CODE in codes
     return is_refused and not error.from_edge
 

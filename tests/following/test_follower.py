@@ -924,6 +924,11 @@ def coded(status: int, *codes: int) -> Reply:
     return Reply({"result": None, "success": False, "errors": errors}, status)
 
 
+def chained(status: int, code: int, reason: int) -> Reply:
+    error = {"code": code, "message": "no", "error_chain": [{"code": reason, "message": "why"}]}
+    return Reply({"result": None, "success": False, "errors": [error]}, status)
+
+
 @pytest.mark.parametrize(
     ("refusal", "name"),
     [
@@ -933,6 +938,9 @@ def coded(status: int, *codes: int) -> Reply:
         (coded(403, 9103), "PermissionDeniedError"),
         (coded(403, 1000), "PermissionDeniedError"),
         (coded(400, 6003), "BadRequestError"),
+        (chained(400, 1000, 9109), "BadRequestError"),
+        (chained(400, 1000, 6003), "BadRequestError"),
+        (coded(200, 9109), "APIStatusError"),
     ],
 )
 @pytest.mark.parametrize("whole", [False, True])
