@@ -57,7 +57,8 @@ class NDJSONFile:
         if os.path.realpath(self._sidecar) == os.path.realpath(self._path):
             raise ValueError(f"checkpoint={str(checkpoint)!r} is the file of the events: give it one of its own")
         self._log = AppendLog(self._path, self._sidecar, _PREFIX)
-        self._lock: FileLock | None = None
+        self._shares_sidecar = checkpoint is not None  # others may be given the same
+        self._locks = list[FileLock]()
         self._thread: ThreadPoolExecutor | None = None
         self._reopen = False
         self._committed: FollowCheckpoint | None = None  # with the last batch
@@ -76,7 +77,8 @@ class NDJSONFile:
         """Open the file, and truncate what a killed process had only begun to write. Opening it again has no effect.
 
         Raises:
-            ArchiveError: Another process writes it, it cannot be opened, or it is shorter than what was written.
+            ArchiveError: Another process writes it or uses its checkpoint, it cannot be opened, or it is shorter than
+                what was written.
             ConfigurationError: The extra ``storage`` is not installed.
         """
         if self._thread is None:
@@ -144,16 +146,26 @@ class NDJSONFile:
             )
 
     def _lock_and_open(self) -> None:
-        busy = f"another process writes {self._path}: end it first, or write another file"
-        path, owner = os.path.realpath(follow_link(self._path)), os.path.realpath(self._sidecar)
-        self._lock = FileLock(Path(f"{path}.lock"), busy=busy, owner=Path(owner))
+        self._locks = self._make_locks()
         try:
-            self._lock.acquire()
+            for lock in self._locks:
+                lock.acquire()
             self._log.open()
             self._log.check_sidecar()
         except BaseException:
             self._close()
             raise
+
+    def _make_locks(self) -> list[FileLock]:
+        busy = f"another process writes {self._path}: end it first, or write another file"
+        path, owner = os.path.realpath(follow_link(self._path)), os.path.realpath(self._sidecar)
+        locks = [FileLock(Path(f"{path}.lock"), busy=busy, owner=Path(owner))]
+        if self._shares_sidecar:
+            busy = (
+                f"another process follows with the checkpoint {self._sidecar}: end it first, or give this one its own"
+            )
+            locks.append(FileLock(Path(f"{owner}.lock"), busy=busy))
+        return locks
 
     def _begin_closing(self) -> "Future[None] | None":
         """Close the file, once everything given is written, on its thread; None if it is not open."""
@@ -170,8 +182,8 @@ class NDJSONFile:
         try:
             self._log.close()
         finally:
-            if self._lock is not None:
-                self._lock.release()
+            for lock in self._locks:
+                lock.release()
 
     def _require_open(self) -> ThreadPoolExecutor:
         if self._thread is None:

@@ -273,6 +273,25 @@ def test_data_has_one_checkpoint_alone(path: Path, name: str) -> None:
     assert seconds(path) == [0, 1]
 
 
+@pytest.mark.parametrize("name", ["one", "link"])
+def test_checkpoint_has_one_file_at_a_time(path: Path, name: str) -> None:
+    """A second file with a checkpoint that is in use is refused: each would undo what the other stores."""
+    (first,) = following(0)
+    one, other = path.with_name("one"), path.with_name("other")
+    path.with_name("link").symlink_to(one)
+
+    async def main() -> None:
+        async with NDJSONFile(path, checkpoint=one) as file:
+            with pytest.raises(ArchiveError, match=r"another process follows with the checkpoint .*: end it first"):
+                NDJSONFile(other, checkpoint=path.with_name(name)).open()
+            await file.write(first)
+        async with NDJSONFile(path, checkpoint=one) as file:  # both locks were released
+            assert file.checkpoint == first.checkpoint.to_json()
+
+    asyncio.run(main())
+    assert not other.exists()
+
+
 def test_the_checkpoint_is_not_the_data(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(path.parent)
     for same in (path, path.name, f"./{path.name}", path.parent / "x" / ".." / path.name):
@@ -487,7 +506,7 @@ def test_the_checkpoint_may_be_elsewhere(path: Path, tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert sorted(file.name for file in tmp_path.iterdir()) == ["events.ndjson", "events.ndjson.lock", "state"]
-    assert sorted(file.name for file in (tmp_path / "state").iterdir()) == ["here"]
+    assert sorted(file.name for file in (tmp_path / "state").iterdir()) == ["here", "here.lock"]
 
 
 @pytest.mark.parametrize(

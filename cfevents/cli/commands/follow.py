@@ -108,12 +108,12 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
 
 @asynccontextmanager
 async def _open_destination(options: CommandOptions, ending: Ending) -> AsyncIterator[_PrintedEvents | NDJSONFile]:
+    if options.output:
+        async with NDJSONFile(options.output, checkpoint=options.checkpoint) as file:
+            with call_on_hangup(file.reopen):
+                yield file
+        return
     with _checkpoint_locked(options.checkpoint):
-        if options.output:
-            async with NDJSONFile(options.output, checkpoint=options.checkpoint) as file:
-                with call_on_hangup(file.reopen):
-                    yield file
-            return
         several = options.all_ or len(options.connectors) > 1
         with ending.when_reader_leaves():
             view = views.followed(options.zone or Zone(), several=several, details=options.details)
