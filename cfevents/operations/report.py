@@ -136,7 +136,9 @@ class Report:
             return "no events"
         events, connectors = counted(self.events, "event"), counted(len(self.connectors), "connector")
         first = min((connector.first_at for connector in self.connectors if connector.first_at), default=self.since)
-        bounds = [_minute(moment, tz) for moment in (first, self.until) if moment is not None]
+        # Appliances whose clocks are ahead have events from after the end.
+        last = max([self.until, *(connector.last_at for connector in self.connectors if connector.last_at)])
+        bounds = [_minute(moment, tz) for moment in (first, last) if moment is not None]
         # A zone may have another name, and another offset, at the other end.
         names = {name for _, name in bounds}
         window = " to ".join(time if len(names) == 1 else f"{time} {name}" for time, name in bounds)

@@ -130,9 +130,12 @@ class JudgedTime(NamedTuple):
     until: datetime  # the end of what is judged
     known_until: datetime  # the beginning of a silence that goes on until then, or the same
 
-    def known_since(self, begin: datetime, end: datetime) -> timedelta:
-        """Return how much of the time between two moments is known."""
-        return max(timedelta(), min(end, self.known_until) - begin)
+    def later(self, begin: datetime, end: datetime, limit: timedelta) -> str:
+        """Return how long after its beginning something was still missing, as far as that is known."""
+        known = max(timedelta(), min(end, self.known_until) - begin)
+        text = f"{format_duration(known)} later"
+        # Within the limit it was not too late yet.
+        return text if known > limit or end <= self.known_until else f"when the connector went silent {text}"
 
 
 def judge_spans(spans: Sequence[Span], limits: Limits, time: JudgedTime) -> Iterator[Finding]:
@@ -153,9 +156,9 @@ def judge_spans(spans: Sequence[Span], limits: Limits, time: JudgedTime) -> Iter
         is_upgrade = operation == "Upgrade"
         started = (_Attempt(s, s.started_at, s.finished_at, s.answer is not None) for s in of_operation if s.started_at)
         for unanswered, end in _overdue(started, limit, time.until, retries=not is_upgrade):
-            last, waited = unanswered[-1], time.known_since(unanswered[0].started_at or end, end)
+            last, later = unanswered[-1], time.later(unanswered[0].started_at or end, end, limit)
             severity: Severity = "error" if is_upgrade else "warning"
-            message = f"{words} started, but not finished {format_duration(waited)} later"
+            message = f"{words} started, but not finished {later}"
             yield _finding(f"unfinished_{name}", severity, unanswered, message, url=last.url, version=last.version)
 
 
@@ -278,8 +281,7 @@ def judge_slots(slots: Sequence[Slot], limits: Limits, time: JudgedTime) -> Iter
         if slot.outcome == "failed":
             problem = "could not be blessed"
         elif waited > limits.blessing and (slot.outcome == "pending" or (slot.outcome == "unknown" and slot.expected)):
-            known = time.known_since(slot.first_at, slot.replaced_at or time.until)
-            problem = f"was not blessed {format_duration(known)} later"
+            problem = f"was not blessed {time.later(slot.first_at, slot.replaced_at or time.until, limits.blessing)}"
         else:
             continue
         message = f"boot slot {problem}; the next boot rolls back"

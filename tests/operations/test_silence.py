@@ -227,3 +227,10 @@ def test_connectors_need_events_that_name_theirs() -> None:
         operations.report(nameless, connectors=["site"])
     journal = operations.Journal(nameless, connector_id="site")
     assert operations.report(journal, connectors=["site"], **WINDOW).findings == ()
+
+
+def test_events_of_the_future_do_not_reverse_the_summary() -> None:
+    """Where all events are from after the end, since a clock is ahead, the summary ends with the last of them."""
+    report = operations.report(reconciles(2 * DAY, 3 * DAY), connectors=["site"], **WINDOW)
+    begin, end = report.summary().split(", ")[1].removesuffix(" UTC: no findings").split(" to ")
+    assert begin < end

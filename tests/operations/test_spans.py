@@ -152,6 +152,6 @@ def test_what_came_after_a_silence_began_is_not_known() -> None:
     sample = [*reconciles(-DAY, 600), *events_at("0 StartUpgrade")]
     report = operations.report(sample, until=sample[0].event.metadata.recorded_ts + DAY + 5 * HOUR)
     assert [(finding.kind, finding.message) for finding in report.findings] == [
-        ("unfinished_upgrade", "upgrade started, but not finished 5min 5s later"),
+        ("unfinished_upgrade", "upgrade started, but not finished when the connector went silent 5min 5s later"),
         ("silence", "nothing received for 4h 54min, and still nothing"),
     ]
