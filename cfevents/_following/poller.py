@@ -12,7 +12,7 @@ from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.clock import FollowClock
 from cfevents._following.pace import Pace, PollRequests
 from cfevents._following.poll import FollowOptions, Poll, PollResult
-from cfevents._following.schedule import DueConnector, Schedule
+from cfevents._following.schedule import RETRY_S, DueConnector, Schedule
 from cfevents._following.status import ConnectorStatus
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import Connection, GetConnection, cancel_all
@@ -295,11 +295,10 @@ class Poller:
         if _is_refusal(error):
             self._schedule.refused(due, now, least=least)
         else:
-            asked = (isinstance(error, errors.APIStatusError) and error.retry_after) or 0.0
-            least, answered = max(least, asked), answered or _is_answer(error)
+            least, answered = max(least, _asked_wait(error)), answered or _is_answer(error)
             self._schedule.failed(due, now, answered=answered, least=least, sent_at=sent_at)
         if self._schedule.is_down and not was_down:
-            _log.warning("%s: %s", _describe_outage(error), error)
+            _log.warning("%s: %s", _describe_outage(error, self._options.intervals.refused), error)
         elif is_new and not was_down and not is_last:
             _log.warning("cannot read connector %s, will retry: %s", due.connector_id, error)
 
@@ -314,10 +313,16 @@ def _is_refusal(error: errors.CfEventsError) -> bool:
     return isinstance(error, errors.APIStatusError) and not for_a_while and not error.from_edge
 
 
-def _describe_outage(error: errors.CfEventsError) -> str:
+def _describe_outage(error: errors.CfEventsError, longest: float) -> str:
     if isinstance(error, errors.RateLimitError) and error.resume_after:
         return f"waiting {format_duration(to_timedelta(error.resume_after))} until a request may be sent"
-    return "API unreachable; retrying once a minute"
+    wait = min(_asked_wait(error), longest)
+    how_often = "once a minute" if wait <= RETRY_S else f"every {format_duration(to_timedelta(wait))}"
+    return f"API unreachable; retrying {how_often}"
+
+
+def _asked_wait(error: errors.CfEventsError) -> float:
+    return (isinstance(error, errors.APIStatusError) and error.retry_after) or 0.0
 
 
 def _is_answer(error: errors.CfEventsError) -> bool:

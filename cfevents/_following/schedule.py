@@ -11,7 +11,7 @@ from attrs import define
 
 # Until a connector without answer is polled again. During an outage the next of all connectors is polled as often, and
 # only that one: at most one request a minute.
-_RETRY_S = 60.0
+RETRY_S = 60.0
 _OUTAGE_CONNECTORS = 3  # in a row without an answer
 _JITTER_FRACTION = 0.1  # part by which an interval varies, so that many followers do not poll at the same moment
 
@@ -154,7 +154,7 @@ class Schedule:
         Nor is it one if the API has answered another since the request was sent. The ``least`` seconds are those that
         the answer asks to wait, or the request budget, believed up to the interval of a refusal.
         """
-        pause = max(_RETRY_S, min(least, self._intervals.refused))
+        pause = max(RETRY_S, min(least, self._intervals.refused))
         if answered:
             self._on_answer(now)
         if entry := self._entries.get(due.connector_id):

@@ -1009,8 +1009,13 @@ def test_token_source_that_never_worked_ends_following(whole: bool) -> None:
     run(scenario, {"a": []})
 
 
-@pytest.mark.parametrize(("seconds", "requests"), [("300", 6), ("30", 30), ("9" * 9, 2)])
-def test_outage_that_names_a_time_is_probed_then(seconds: str, requests: int) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "requests", "says"),
+    [("300", 6, "every 5min"), ("30", 30, "once a minute"), ("9" * 9, 2, "every 15min")],
+)
+def test_outage_that_names_a_time_is_probed_then(
+    seconds: str, requests: int, says: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """During an outage no request is sent before the time that the answers name, up to a quarter of an hour."""
 
     async def scenario(api: ArrivingAPI, client: Client) -> None:
@@ -1021,6 +1026,7 @@ def test_outage_that_names_a_time_is_probed_then(seconds: str, requests: int) ->
         assert 0.85 * requests <= len(down) <= requests + 2
         gaps = [later - earlier for earlier, later in pairwise(down)]
         assert min(gaps) >= max(60, min(float(seconds), 900))
+        assert f"API unreachable; retrying {says}: " in caplog.text
 
     run(scenario, {"a": [(BEGIN + 10, 0, BEGIN + 20)]}, retry=Retry(attempts=1))
 
