@@ -40,10 +40,10 @@ def write_errors(path: Path, note: str = "") -> Iterator[None]:
         raise ArchiveError(f"{error.filename or path} cannot be written: {reason}{note}") from error
 
 
-def require_regular(path: Path) -> None:
+def require_regular(path: Path, what: str = "a checkpoint") -> None:
     """Raise an ArchiveError unless a path is free or has a regular file, which can be replaced."""
     if path.exists() and not path.is_file():
-        raise ArchiveError(f"{path} is no plain file: a checkpoint can be kept in a plain file only")
+        raise ArchiveError(f"{path} is no plain file: {what} can be kept in a plain file only")
 
 
 def follow_link(path: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from attrs import evolve
 
 from cfevents._cancellation import finish
-from cfevents._files import FileLock, follow_link, write_errors
+from cfevents._files import FileLock, follow_link, require_regular, write_errors
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._protocol.records import followed_line
@@ -146,6 +146,7 @@ class NDJSONFile:
             )
 
     def _lock_and_open(self) -> None:
+        require_regular(self._path, "events")  # before there is a lock beside a device
         self._locks = self._make_locks()
         try:
             for lock in self._locks:

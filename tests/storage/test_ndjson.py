@@ -527,10 +527,12 @@ def test_damaged_checkpoint_is_an_error(path: Path, text: str) -> None:
 
 def test_what_is_no_plain_file_or_cannot_be_opened_is_an_error(path: Path, tmp_path: Path) -> None:
     os.mkfifo(path)
-    with pytest.raises(ArchiveError, match="is no plain file"):
-        NDJSONFile(path).open()
-    with pytest.raises(ArchiveError, match="cannot be written: Is a directory"):
-        NDJSONFile(tmp_path, checkpoint=tmp_path / "c").open()
+    (tmp_path / "folder").mkdir()
+    for name in (path, tmp_path / "folder", Path(os.devnull)):
+        with pytest.raises(ArchiveError, match="is no plain file: events can be kept in a plain file only"):
+            NDJSONFile(name, checkpoint=tmp_path / "c").open()
+    assert {*tmp_path.iterdir()} == {path, tmp_path / "folder"}, "no lock beside it"
+    assert not Path(f"{os.devnull}.lock").exists()
     with pytest.raises(ArchiveError, match="cannot be written: No such file or directory"):
         NDJSONFile(tmp_path / "missing" / "events.ndjson").open()
 
