@@ -178,6 +178,15 @@ def test_no_interrupts_are_asked_for_unless_wanted(rebooted: Simulator, invoke: 
     assert not any(request.path.endswith("/interrupts") for request in rebooted.requests)
 
 
+def test_interrupts_that_are_refused_are_asked_for_once(rebooted: Simulator, invoke: Invoke) -> None:
+    """A failure that does not concern a single connector ends the asking, and the message names all of them."""
+    rebooted.faults.add(faults.status(403), path="*/interrupts")
+    result = invoke("report", *ALL_OF_THEM, "--interrupts")
+    assert result.exit_code == 1
+    assert sum(request.path.endswith("/interrupts") for request in rebooted.requests) == 1
+    assert all(connector_id in result.stderr for connector_id in ("ordered", "crashed", "off"))
+
+
 def test_failed_interrupts_come_after_the_findings(rebooted: Simulator, invoke: Invoke) -> None:
     """Where the interrupts cannot be read, it stays open whether somebody ordered a restart."""
     rebooted.faults.add(faults.status(404), path="/ordered/interrupts")
