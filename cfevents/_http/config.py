@@ -27,7 +27,7 @@ class Credentials:
     email: Secret | None = None
     key: Secret | None = None
     replacements: int = field(default=0, init=False)
-    """How often the source returned another token than before."""
+    """The number of times that the source returned another token than before."""
 
     _last: Secret | None = field(default=None, init=False)  # token of the source
 
