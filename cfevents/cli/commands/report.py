@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 from attrs import evolve
 
-from cfevents import CfEventsError, Client, Connector, Fleet, FleetError, FleetEvent, Interrupt
+from cfevents import CfEventsError, Client, Connector, Fleet, FleetError, FleetEvent, Interrupt, NotFoundError
 from cfevents._html import counted
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
@@ -144,12 +144,16 @@ def _hints(result: Report, journal: Journal, options: CommandOptions) -> list[st
 
 async def _read_interrupts(client: Client, result: Report) -> tuple[dict[str, list[Interrupt]], str]:
     """Return what was ordered of the connectors where that may explain a finding, and a sentence about failures."""
-    interrupts, errors = {}, {}
-    for connector_id in explainable_connectors(result.findings):
+    interrupts, errors = dict[str, list[Interrupt]](), dict[str, CfEventsError]()
+    connectors = [*explainable_connectors(result.findings)]
+    for place, connector_id in enumerate(connectors):
         try:
             interrupts[connector_id] = await client.list_interrupts(connector_id)
-        except CfEventsError as error:
+        except NotFoundError as error:
             errors[connector_id] = error
+        except CfEventsError as error:  # it concerns the others too, and each would take all its attempts
+            errors |= dict.fromkeys(connectors[place:], error)
+            break
     first = next(iter(errors.values()), None)
     return interrupts, f"the interrupts of {id_list([*errors])} could not be read: {first}" if errors else ""
 
