@@ -227,6 +227,18 @@ def event_id(event: EventReference) -> EventId:
     return event if isinstance(event, EventId) else EventId.parse(event)
 
 
+def _with_hidden_keys(value: Any) -> Any:
+    """Return fields that are not documented with each licence key among them, however deep, as a `Secret`."""
+    if isinstance(value, list):
+        return [*map(_with_hidden_keys, value)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: Secret(inner) if name == "license_key" and isinstance(inner, str) else _with_hidden_keys(inner)
+        for name, inner in value.items()
+    }
+
+
 @set_module("cfevents")
 @frozen
 class Device:
@@ -238,7 +250,7 @@ class Device:
     serial_number: str | None = None
     """Serial number of the hardware."""
 
-    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    extra: dict[str, Any] = field(factory=dict, converter=_with_hidden_keys, hash=False, kw_only=True)
     """Everything else that was sent with it."""
 
 
@@ -274,7 +286,7 @@ class Connector:
     license_key: str | None = field(default=None, converter=optional(Secret))
     """Key by which a virtual appliance is licensed. It is a credential, and stays out of every ``repr``."""
 
-    extra: dict[str, Any] = field(factory=dict, hash=False, kw_only=True)
+    extra: dict[str, Any] = field(factory=dict, converter=_with_hidden_keys, hash=False, kw_only=True)
     """Everything else that was sent with it, the ``interrupt_window_*`` fields among them."""
 
 

@@ -161,6 +161,22 @@ def test_license_key_of_a_connector_is_shown_nowhere(invoke: Invoke, monkeypatch
             assert "l1cense" not in printed.output
 
 
+def test_license_keys_of_later_editions_are_shown_nowhere(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A licence key is hidden wherever a connector's JSON has one."""
+    raw = {
+        "id": "c1",
+        "device": {"id": "d1", "license_key": "l1cense-99"},
+        "licences": [{"license_key": "l1cense-98"}, {"license_key": ["l1cense-97"]}],
+    }
+    connector = structure(raw, Connector)
+    assert unstructure(connector) == raw
+    assert "l1cense-9" not in repr(connector).replace("l1cense-97", "")
+    with SimulatorThread(Simulator(events={"c1": []}, connectors=[raw])) as simulator:
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        assert "l1cense" not in invoke("connectors", "--format", "ndjson").output
+
+
 def test_connectors_are_printed_as_the_api_describes_them(account: Simulator, invoke: Invoke) -> None:
     printed = records(invoke("connectors"))
     site = next(record for record in printed if record["id"] == "site-1")

@@ -135,14 +135,25 @@ def connectors(zone: Zone) -> "View[Connector]":
     """Return the view of connectors."""
 
     def record(connector: "Connector") -> dict[str, Any]:
-        fields: dict[str, Any] = cfevents.unstructure(connector)
-        return fields | ({"license_key": MASK} if connector.license_key else {})
+        fields: dict[str, Any] = _with_masked_keys(cfevents.unstructure(connector))
+        return fields
 
     def rows(connector: "Connector") -> list[Row]:
         return [(connector.id, _heartbeat(connector, zone), connector.notes or _NOTHING)]
 
     titles = ("ID", zone.titled("LAST HEARTBEAT"), "NOTES")
     return View(record, titles, rows, (Colour.NAME, Colour.NONE, Colour.NONE))
+
+
+def _with_masked_keys(value: Any) -> Any:
+    """Return JSON with each licence key, wherever it stands, masked."""
+    if isinstance(value, list):
+        return [*map(_with_masked_keys, value)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: MASK if name == "license_key" and inner else _with_masked_keys(inner) for name, inner in value.items()
+    }
 
 
 def kinds() -> "View[type[DocumentedEvent]]":
