@@ -21,7 +21,7 @@ import rich.pretty
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
-from support.scripted import TOKEN, Reply, ScriptedAPI, failure, item, page, success
+from support.scripted import ACCOUNT, TOKEN, Reply, ScriptedAPI, failure, item, page, success
 from support.secrets import TRACES, Watch
 from yarl import URL
 
@@ -347,7 +347,7 @@ async def test_tokens_of_many_clients_at_once_are_masked(monkeypatch: pytest.Mon
         return await Reply(refusal.body, 403, {"CF-Ray": request.headers["Authorization"]})(request)
 
     async def refused(token: str) -> str:
-        async with cfevents.Client(**(api.client_options | {"api_token": token})) as client:
+        async with cfevents.Client(base_url=api.base_url, account_id=ACCOUNT, api_token=token) as client:
             with pytest.raises(cfevents.PermissionDeniedError) as caught:
                 await client.list_connectors()
         return str(caught.value)

@@ -358,8 +358,8 @@ def test_table_shows_how_to_list_the_events_of_a_finding(
 
 def test_summary_is_in_the_zone_that_is_asked_for(troubled: Simulator, invoke: Invoke) -> None:
     """The summary has the zone of the table."""
-    table = invoke("report", CONNECTOR, *WINDOW, "--tz", "Asia/Kolkata", "--format", "table").stdout
-    assert "2 events of 1 connector, 2026-01-01 05:31 to 2026-01-01 11:30 IST: 1 finding\n" in table
+    table = invoke("report", CONNECTOR, *WINDOW, "--tz", "Asia/Tokyo", "--format", "table").stdout
+    assert "2 events of 1 connector, 2026-01-01 09:01 to 2026-01-01 15:00 JST: 1 finding\n" in table
     summer = ("--since", "2026-01-01T00:00:00Z", "--until", "2026-07-01T06:00:00Z", "--tz", "Europe/Berlin")
     table = invoke("report", CONNECTOR, *summer, "--format", "table").stdout
     assert "2026-01-01 01:01 CET to 2026-07-01 08:00 CEST: " in table

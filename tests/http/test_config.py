@@ -126,7 +126,7 @@ async def test_token_replaced_under_way_is_no_refusal(tokens: list[str], refusal
         return name and f"{name}-rotated-token-44cc"
 
     async with ScriptedAPI(answer) as api:
-        options = api.client_options | {"api_token": token}
+        options: dict[str, Any] = {**api.client_options, "api_token": token}
         async with Client(**options, retry=Retry(attempts=1)) as client:
             with nullcontext() if works else pytest.raises(APIStatusError, match=r"no permission|Invalid|10000"):
                 assert await client.list_connectors() == []
