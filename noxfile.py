@@ -14,14 +14,15 @@ nox.options.default_venv_backend = "uv|venv"
 nox.options.download_python = "never"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "coverage", "docs"]
+nox.options.sessions = ["lint", "types", "tests", "docs"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 # Beyond four processes, their imports cost more time than they save.
 PARALLEL = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+# Without the safe path, Python would find the folder's own cfevents before the installed one.
+FROM_WHEEL = {"PYTHONSAFEPATH": "1", "CFEVENTS_TESTS_INSTALLED": "1"}
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
-_DATA = ROOT / ".nox" / "coverage-data"
 
 
 def _let_pyenv_show_every_python() -> None:
@@ -89,29 +90,19 @@ def workflows(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the built wheel; all of them, with coverage, on the first Python only."""
+    """Run the tests against the built wheel; on a further Python, those that may differ there."""
     _groups(session, "tests")
     _install_wheel(session)
-    env = _from_the_wheel(session)
-    chosen = session.posargs or PARALLEL
-    if session.python != PYTHONS[0]:
-        session.run("python", "-m", "pytest", *chosen, env=env | {"CFEVENTS_TESTS_BRIEF": "1"})
-    elif session.posargs:
-        session.run("coverage", "run", "-m", "pytest", *chosen, env=env)
-    else:
-        # Coverage doubles the time, and the slow tests reach no line that the others do not.
-        session.run("coverage", "run", "-m", "pytest", "-m", "not once", *chosen, env=env)
-        session.run("python", "-m", "pytest", "-m", "once", *chosen, env=env)
+    brief = {} if session.python == PYTHONS[0] else {"CFEVENTS_TESTS_BRIEF": "1"}
+    session.run("python", "-m", "pytest", *(session.posargs or PARALLEL), env=FROM_WHEEL | brief)
 
 
-def _from_the_wheel(session: nox.Session) -> dict[str, str]:
-    shutil.rmtree(_DATA / session.name, ignore_errors=True)
-    # Without the safe path, Python would find the folder's own cfevents before the installed one.
-    return {
-        "PYTHONSAFEPATH": "1",
-        "CFEVENTS_TESTS_INSTALLED": "1",
-        "COVERAGE_FILE": str(_DATA / session.name / ".coverage"),
-    }
+@nox.session(python=PYTHONS[1:])
+def versions(session: nox.Session) -> None:
+    """Run all tests on each further Python; takes many minutes."""
+    _groups(session, "tests")
+    _install_wheel(session)
+    session.run("python", "-m", "pytest", *(session.posargs or PARALLEL), env=FROM_WHEEL)
 
 
 @nox.session(python=PYTHONS[0])
@@ -121,16 +112,21 @@ def lowest(session: nox.Session) -> None:
     _install_wheel(session)
     session.install(*(need.replace(">=", "==") for need in PROJECT["project"]["dependencies"]))
     chosen = session.posargs or PARALLEL
-    session.run("python", "-m", "pytest", "--ignore", "tests/cli", *chosen, env=_from_the_wheel(session))
+    session.run("python", "-m", "pytest", "--ignore", "tests/cli", *chosen, env=FROM_WHEEL)
 
 
-@nox.session
+@nox.session(python=PYTHONS[0])
 def coverage(session: nox.Session) -> None:
-    """Report the branch coverage of the tests on the first Python."""
-    _groups(session, "coverage")
-    files = [str(path) for path in _DATA.rglob(".coverage*")]
-    session.run("coverage", "combine", "--quiet", "--keep", *files, log=False)
-    session.run("coverage", "report")
+    """Measure the branch coverage of the tests, which doubles their time."""
+    _groups(session, "tests")
+    _install_wheel(session)
+    folder = ROOT / ".nox" / "coverage-data"
+    shutil.rmtree(folder, ignore_errors=True)
+    env = FROM_WHEEL | {"COVERAGE_FILE": str(folder / ".coverage")}
+    # The slow tests reach no line that the others do not.
+    session.run("coverage", "run", "-m", "pytest", "-m", "not once", *(session.posargs or PARALLEL), env=env)
+    session.run("coverage", "combine", "--quiet", env=env)
+    session.run("coverage", "report", env=env)
 
 
 @nox.session

@@ -11,6 +11,8 @@ from support.secrets import PUBLIC_CALLS, Watch
 from cfevents import _secrets, events
 from cfevents._protocol import converter
 
+# Tests of what depends on no version of Python; nox runs these folders on the first one only.
+_ONCE_FOLDERS = {"cli", "doctor", "operations", "plot"}
 # Fixtures that start the command line, or a notebook's kernel, as a process of its own.
 _PROCESS_FIXTURES = {"run", "start", "notebook"}
 
@@ -20,13 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if IS_BRIEF:
         leave_out = pytest.mark.skip(reason="takes long, and was run on the first Python")
         for item in items:
-            if item.get_closest_marker("once") or _starts_processes(item):
+            if item.get_closest_marker("once") or (item.path.name != "test_processes.py" and _is_the_same(item)):
                 item.add_marker(leave_out)
 
 
-def _starts_processes(item: pytest.Item) -> bool:
-    """Return whether a test starts such a process. A few do so on every Python: those of the module on processes."""
-    return item.path.name != "test_processes.py" and not _PROCESS_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+def _is_the_same(item: pytest.Item) -> bool:
+    """Return whether a test finds the same on every Python."""
+    starts_process = not _PROCESS_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    return starts_process or item.path.parent.name in _ONCE_FOLDERS
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,8 @@ from support.clock import SocketlessLoop, run_jumping
 from cfevents import Budget
 from cfevents._protocol.rate_limits import RateLimits
 
+pytestmark = pytest.mark.once
+
 NAMES = [f'"name-{number}"' for number in range(200)]
 HUGE = "999999999"
 POLICIES = [

@@ -16,6 +16,8 @@ from support.clock import SocketlessLoop, run_jumping
 from cfevents import Budget
 from cfevents._protocol.rate_limits import RateLimits
 
+pytestmark = pytest.mark.once
+
 QUOTA, PERIOD, TENTH = 60, 3.0, 6
 OTHERS = 20
 """Requests of others in each period: a third of the quota."""

@@ -59,7 +59,9 @@ async def test_several_enumerated_kinds_are_found() -> None:
         assert {item.connector_id for item in fleet} == {"c1"}
 
 
-@pytest.mark.parametrize("size", [5.0, numpy.float64(5), numpy.timedelta64(5), numpy.True_, True, "5", numpy.array(5)])
+@pytest.mark.parametrize(
+    "size", [5.0, numpy.float64(5), numpy.timedelta64(5, "s"), numpy.True_, True, "5", numpy.array(5)]
+)
 async def test_page_size_is_a_whole_number(size: Any) -> None:
     async with ScriptedAPI(page()) as api, Client(**api.client_options) as client:
         with pytest.raises(TypeError, match="is not a whole number"):

@@ -21,6 +21,8 @@ from cfevents._protocol.requests import Request
 from cfevents._protocol.responses import Response, parse_result
 from cfevents._secrets import remember
 
+pytestmark = pytest.mark.once
+
 SIZE = 100_000
 MAX_MEMORY_RATIO = 10
 # What the first response of a process creates: the converter, decoders, and the like.
