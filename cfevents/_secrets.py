@@ -8,7 +8,7 @@ records. Data is left alone: an event with the text of a credential stays as it 
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, SupportsIndex, TypeVar
 
@@ -80,6 +80,18 @@ def mask_values(headers: object) -> Any:
     if not isinstance(headers, Mapping):
         return NonText(headers)
     return {name: mask(value) for name, value in headers.items()}
+
+
+def replace_license_keys(value: Any, replace: Callable[[Any], Any]) -> Any:
+    """Return JSON with each licence key replaced, wherever it stands: editions of the API may move it."""
+    if isinstance(value, list):
+        return [replace_license_keys(item, replace) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: replace(item) if name == "license_key" else replace_license_keys(item, replace)
+        for name, item in value.items()
+    }
 
 
 def environment(name: str) -> str | None:

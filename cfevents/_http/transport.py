@@ -128,7 +128,7 @@ class Transport:
 
     @property
     def token_replacements(self) -> int:
-        """How often the caller's function returned another token than before."""
+        """Number of times that the caller's function returned another token than before."""
         return self._credentials.replacements
 
     async def has_new_token(self, replacements: int) -> bool:

@@ -12,7 +12,7 @@ from attrs.converters import optional
 
 from cfevents._model.checkpoint import EventKey
 from cfevents._public import set_module
-from cfevents._secrets import Secret
+from cfevents._secrets import Secret, replace_license_keys
 from cfevents._time import EPOCH
 from cfevents._validation import short_repr
 from cfevents.events import Event
@@ -227,16 +227,10 @@ def event_id(event: EventReference) -> EventId:
     return event if isinstance(event, EventId) else EventId.parse(event)
 
 
-def _with_hidden_keys(value: Any) -> Any:
-    """Return fields that are not documented with each licence key among them, however deep, as a `Secret`."""
-    if isinstance(value, list):
-        return [*map(_with_hidden_keys, value)]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: Secret(inner) if name == "license_key" and isinstance(inner, str) else _with_hidden_keys(inner)
-        for name, inner in value.items()
-    }
+def _with_hidden_keys(extra: dict[str, Any]) -> dict[str, Any]:
+    """Return undocumented fields with each licence key among them, however deep, as a `Secret`."""
+    hidden: dict[str, Any] = replace_license_keys(extra, lambda key: Secret(key) if isinstance(key, str) else key)
+    return hidden
 
 
 @set_module("cfevents")

@@ -14,7 +14,7 @@ from attrs import fields
 
 import cfevents
 from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
-from cfevents._secrets import MASK
+from cfevents._secrets import MASK, replace_license_keys
 from cfevents.cli.console.output import Colour, Row, T, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.events import KINDS
 
@@ -135,7 +135,7 @@ def connectors(zone: Zone) -> "View[Connector]":
     """Return the view of connectors."""
 
     def record(connector: "Connector") -> dict[str, Any]:
-        fields: dict[str, Any] = _with_masked_keys(cfevents.unstructure(connector))
+        fields: dict[str, Any] = replace_license_keys(cfevents.unstructure(connector), lambda key: key and MASK)
         return fields
 
     def rows(connector: "Connector") -> list[Row]:
@@ -143,17 +143,6 @@ def connectors(zone: Zone) -> "View[Connector]":
 
     titles = ("ID", zone.titled("LAST HEARTBEAT"), "NOTES")
     return View(record, titles, rows, (Colour.NAME, Colour.NONE, Colour.NONE))
-
-
-def _with_masked_keys(value: Any) -> Any:
-    """Return JSON with each licence key, wherever it stands, masked."""
-    if isinstance(value, list):
-        return [*map(_with_masked_keys, value)]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: MASK if name == "license_key" and inner else _with_masked_keys(inner) for name, inner in value.items()
-    }
 
 
 def kinds() -> "View[type[DocumentedEvent]]":
