@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +30,7 @@ def made(*times: int) -> list[dict[str, Any]]:
     return [{"e": {"k": "Init"}, "t": BEGIN + second, "n": 0} for second in times]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(_time, "time", SimpleNamespace(time=clock.time))
@@ -42,18 +41,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 async def simulator() -> AsyncIterator[Simulator]:
     async with Simulator(events={"c1": made(0, 1, 2), "silent": []}, max_page_size=2) as running:
         yield running
-
-
-@pytest.fixture
-async def client(simulator: Simulator, clock: Clock) -> AsyncIterator[Client]:
-    async with Client(**simulator.client_options) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
-    async with Archive(tmp_path / "events.db") as opened:
-        yield opened
 
 
 async def extents(archive: Archive) -> dict[str, tuple[int, int] | None]:

@@ -31,18 +31,6 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield running
 
 
-@pytest.fixture
-async def client(simulator: Simulator) -> AsyncIterator[Client]:
-    async with Client(**simulator.client_options) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
-    async with Archive(tmp_path / "events.db") as opened:
-        yield opened
-
-
 async def stored(archive: Archive, connector_id: str) -> list[float]:
     """When the events that it has were recorded."""
     events = await archive.list_events(connector_id, since=1, until=BEGIN + 99_999).collect()
