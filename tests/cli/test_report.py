@@ -187,6 +187,18 @@ def test_interrupts_that_are_refused_are_asked_for_once(rebooted: Simulator, inv
     assert all(connector_id in result.stderr for connector_id in ("ordered", "crashed", "off"))
 
 
+def test_payloads_that_are_refused_are_asked_for_once(account: Simulator, invoke: Invoke) -> None:
+    """A failure that does not concern a single connector ends the asking for payloads, too."""
+    for name in ("r1", "r2", "r3"):
+        account.add(name, event(0, "StartUpgrade"), event(600, "FinishUpgradeFailure"))
+    account.faults.add(faults.status(403), path="*.0")
+    result = invoke("report", "r1", "r2", "r3", *WINDOW, "--details")
+    assert result.exit_code == 1
+    asked = {request.path.split("/")[-4] for request in account.requests if request.path.endswith(".0")}
+    assert len(asked) == 1
+    assert all(name in result.stderr for name in ("r1", "r2", "r3"))
+
+
 def test_failed_interrupts_come_after_the_findings(rebooted: Simulator, invoke: Invoke) -> None:
     """Where the interrupts cannot be read, it stays open whether somebody ordered a restart."""
     rebooted.faults.add(faults.status(404), path="/ordered/interrupts")

@@ -13,7 +13,17 @@ from typing import Any, NamedTuple
 import click
 from attrs import evolve
 
-from cfevents import CfEventsError, Client, Connector, Fleet, FleetError, FleetEvent, Interrupt, NotFoundError
+from cfevents import (
+    APIResponseError,
+    CfEventsError,
+    Client,
+    Connector,
+    Fleet,
+    FleetError,
+    FleetEvent,
+    Interrupt,
+    NotFoundError,
+)
 from cfevents._html import counted
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
@@ -33,6 +43,7 @@ _FINDINGS_STATUS = 3
 _MIN_CHARS_FOR_UUIDS = 120
 _AS_WORDS: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": "    "}
 _PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
+_OF_ONE_CONNECTOR = (NotFoundError, APIResponseError)
 
 
 class _Reported(NamedTuple):
@@ -149,7 +160,7 @@ async def _read_interrupts(client: Client, result: Report) -> tuple[dict[str, li
     for place, connector_id in enumerate(connectors):
         try:
             interrupts[connector_id] = await client.list_interrupts(connector_id)
-        except NotFoundError as error:
+        except _OF_ONE_CONNECTOR as error:
             errors[connector_id] = error
         except CfEventsError as error:  # it concerns the others too, and each would take all its attempts
             errors |= dict.fromkeys(connectors[place:], error)
@@ -165,13 +176,18 @@ async def _read_payloads(
     kinds_by_connector: Mapping[str, tuple[str, ...]],
     errors: dict[str, CfEventsError],
 ) -> None:
-    for connector_id, kinds in kinds_by_connector.items():
+    connectors = [*kinds_by_connector]
+    for place, connector_id in enumerate(connectors):
+        kinds = kinds_by_connector[connector_id]
         stream = client.list_events(connector_id, since=window.since, until=window.until, kind=kinds)
         try:
             # All payloads or none: a mixture would look like events of several tunnels.
             journal.update([FleetEvent(connector_id, detail) async for detail in stream.details()])
-        except CfEventsError as error:
+        except _OF_ONE_CONNECTOR as error:
             errors[connector_id] = error
+        except CfEventsError as error:  # as above
+            errors |= dict.fromkeys(connectors[place:], error)
+            break
 
 
 def _is_any_quiet(asked: Sequence[str], journal: Journal, window: TimeWindow, present: float) -> bool:
