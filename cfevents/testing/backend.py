@@ -25,6 +25,14 @@ LATEST_EVENTS = 10  # the API's documentation has no number
 _CURSOR_PREFIX = "1+&/"
 _CHECKSUM_BYTES = 6
 _FIRST_UPDATE_TS = 1735689600  # 2025-01-01
+# What a connector's owner calls it, and its time zone.
+_SITES = (
+    ("Hamburg office", "Europe/Berlin"),
+    ("Lisbon warehouse", "Europe/Lisbon"),
+    ("Chicago data center", "America/Chicago"),
+    ("Singapore office", "Asia/Singapore"),
+    ("Toronto warehouse", "America/Toronto"),
+)
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 _EVENT_ID = re.compile(r"(-?[0-9]{1,40})\.(-?[0-9]{1,40})")
 _LAST_CURSOR: Mapping[str, dict[str, str | None]] = {"absent": {}, "null": {"cursor": None}, "empty": {"cursor": ""}}
@@ -126,7 +134,8 @@ class Backend:
         """Return the result of List Connectors."""
         if self._connectors is not None:
             return self._connectors
-        return [_describe_connector(name, self._store.newest(name, 3)) for name in self._store.connector_ids()]
+        names = enumerate(self._store.connector_ids())
+        return [_describe_connector(number, name, self._store.newest(name, 3)) for number, name in names]
 
     def list_interrupts(self, connector_id: str) -> list[Mapping[str, Any]]:
         """Return the result of List Interrupts: the history's, and those of the settings."""
@@ -186,9 +195,10 @@ def _result_page(items: list[dict[str, Any]], **cursor: str | None) -> dict[str,
     return {"count": len(items), "items": items, **cursor}
 
 
-def _describe_connector(connector_id: str, newest: Sequence[StoredEvent]) -> dict[str, Any]:
-    """Return a connector's JSON: the same for one id, except for what its newest events, newest first, show."""
-    random = Random(f"device/{connector_id}")
+def _describe_connector(number: int, connector_id: str, newest: Sequence[StoredEvent]) -> dict[str, Any]:
+    """Return a connector's JSON: its site by its number, and what its newest events, newest first, show."""
+    random, (round_, place) = Random(f"device/{connector_id}"), divmod(number, len(_SITES))
+    site, timezone = _SITES[place]
     connector: dict[str, Any] = {
         "id": connector_id,
         "activated": True,
@@ -196,8 +206,8 @@ def _describe_connector(connector_id: str, newest: Sequence[StoredEvent]) -> dic
         "interrupt_window_duration_hours": 4,
         "interrupt_window_hour_of_day": random.randrange(24),
         "last_updated": _utc_text(_FIRST_UPDATE_TS + random.randrange(10**7)),
-        "notes": f"Simulated appliance {connector_id}",
-        "timezone": random.choice(["Europe/Lisbon", "America/Chicago", "Asia/Singapore"]),
+        "notes": f"{site} {round_ + 1}" if round_ else site,
+        "timezone": timezone,
     }
     if newest:
         with suppress(OverflowError, ValueError):  # a time that is no date
