@@ -10,6 +10,7 @@ from html import escape
 
 from attrs import fields
 
+from cfevents._secrets import MASK, Secret
 from cfevents._time import EPOCH
 from cfevents._validation import escape_surrogates
 
@@ -74,6 +75,8 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}{f'.{value.microsecond:06}' if value.microsecond else ''} UTC"
+    if isinstance(value, Secret):  # it is the text that it hides
+        return MASK
     text = json.dumps(value, default=str) if isinstance(value, Mapping | list | tuple) else str(value)
     return escape_surrogates(text)
 

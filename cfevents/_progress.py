@@ -1,9 +1,9 @@
 """The part of a window that was read, and a tqdm bar that shows it: on a terminal or in a notebook."""
 
 import asyncio
+import io
 import math
 import sys
-import warnings
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from operator import attrgetter
@@ -110,7 +110,7 @@ class ProgressBar:
         self._counter, self._counts_items = counter or PageCounter(), counter is None
 
     async def show(self, items: AsyncGenerator[T, None], update: Callable[[T], Update]) -> AsyncGenerator[T, None]:
-        self._bar = _tqdm()(desc=shortened(self._label), file=sys.stderr, **_TQDM_OPTIONS)
+        self._bar = _make_bar(desc=shortened(self._label), **_TQDM_OPTIONS)
         try:
             async with aclosing(items):
                 while True:
@@ -152,17 +152,30 @@ class ProgressBar:
 
 def is_visible() -> bool:
     """Return whether anybody sees a bar: standard error is a terminal, or this is a notebook."""
+    return _in_notebook() or bool(sys.stderr and sys.stderr.isatty())
+
+
+def _in_notebook() -> bool:
     # A notebook's code runs in a kernel, which has loaded this module.
     shell = sys.modules.get("ipykernel.zmqshell")
-    in_notebook = shell is not None and shell.ZMQInteractiveShell.initialized()
-    return in_notebook or bool(sys.stderr and sys.stderr.isatty())
+    return shell is not None and bool(shell.ZMQInteractiveShell.initialized())
 
 
-def _tqdm() -> type[Any]:
-    with warnings.catch_warnings():
-        # It warns that it draws with text in a notebook without ipywidgets, and that its widgets are experimental.
-        warnings.simplefilter("ignore")
-        from tqdm.auto import tqdm  # noqa: PLC0415 - which class it is depends on where it runs
+def _make_bar(**options: Any) -> Any:
+    from tqdm import tqdm  # noqa: PLC0415 - an extra
 
     # Without tqdm's own thread, which would redraw what stands still: the timer does that.
-    return type("ProgressBar", (tqdm,), {"monitor_interval": 0})
+    members: dict[str, Any] = {"monitor_interval": 0}
+    if not _in_notebook():
+        return type("ProgressBar", (tqdm,), members)(file=sys.stderr, **options)
+    members["display"] = _show_in_cell
+    return type("ProgressBar", (tqdm,), members)(file=io.StringIO(), ascii=False, **options)
+
+
+def _show_in_cell(bar: Any, msg: str | None = None, pos: int | None = None) -> None:
+    """Replace the bar's text in the output of its cell, which a saved notebook keeps. A widget would be gone."""
+    display: Any = sys.modules["IPython.display"].display
+    text = {"text/plain": str(bar) if msg is None else msg}
+    known = getattr(bar, "display_id", None)
+    handle = display(text, raw=True, display_id=known or True, update=known is not None)
+    bar.display_id = known or handle.display_id

@@ -109,6 +109,15 @@ def parse_naive(text: str) -> datetime | None:
     return parsed if parsed.utcoffset() is None else None
 
 
+def parse_moment(text: str | None) -> datetime | None:
+    """Parse a time of the API as a datetime in UTC; None for text that is no time, or has no offset."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+        return None if moment.utcoffset() is None else moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
+
+
 @lru_cache(maxsize=4)  # it is the same on every response of a second
 def parse_http_date(text: str | None) -> float | None:
     """Parse the date of a header, in seconds since the Unix epoch; None where it is missing or no date."""

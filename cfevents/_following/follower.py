@@ -14,6 +14,7 @@ from cfevents._following.schedule import Intervals
 from cfevents._following.status import ConnectorStatus
 from cfevents._listing.fleet import Fleet, FleetMembers
 from cfevents._listing.query import ListQuery, wanted_kinds
+from cfevents._listing.stream_base import AsyncOnly
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._public import set_module
@@ -45,12 +46,14 @@ class Batch(Generic[T]):
 
 
 @set_module("cfevents")
-class Follower(Generic[T]):
+class Follower(AsyncOnly, Generic[T]):
     """New events of connectors as they come, and late ones, once each. Made by `Client.follow_events`.
 
     Nothing is sent before it is iterated. One ``async for`` iterates it at a time; the next one resumes where that
     ended.
     """
+
+    _advice = "use 'async for item in follower'; follower.once() ends when all was read"
 
     def __init__(self, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
         self._members, self._options, self._reached = members, options, start
@@ -166,7 +169,18 @@ class Follower(Generic[T]):
             self._members.raise_errors(poller.errors)
 
     def __repr__(self) -> str:
-        return f"<Follower of {self._reached!r}>"
+        state = "ended" if self._ended else "not read yet" if self._poller is None else "read"
+        return f"<Follower of {self._members} since={self._reached.since}, {state}>"
+
+    def _repr_html_(self) -> str:
+        from cfevents._html import rows_of  # noqa: PLC0415 - only a notebook asks for it
+
+        head = "connector", "last good poll", "backlog", "largest lag", "error"
+        rows = [
+            (name, status.last_good_at, status.backlog, status.lag, status.error)
+            for name, status in self.status.items()
+        ]
+        return rows_of(repr(self).strip("<>"), head, rows, most=50)
 
 
 def follow(

@@ -68,6 +68,7 @@ class Details(BaseStream, AsyncGenerator[D, None]):
     An async generator, which is read once: event by event, or into a table.
     """
 
+    _advice = "use 'async for detail in details', or '[detail async for detail in details]' for a list"
     _has_payloads = True
 
     def __init__(self, stream: BaseStream, read: Read[D], concurrency: int, kinds: KindFilter | None) -> None:

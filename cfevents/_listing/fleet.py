@@ -11,7 +11,7 @@ from cfevents._listing.details import Details, ListedEvent, detail_or_raise, get
 from cfevents._listing.fleet_rounds import Rounds
 from cfevents._listing.ordered import as_async, ordered_map
 from cfevents._listing.query import ListQuery
-from cfevents._listing.stream_base import BaseStream
+from cfevents._listing.stream_base import AsyncOnly, BaseStream
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
 from cfevents._progress import PageCounter, Update
@@ -20,6 +20,8 @@ from cfevents._time import TimeLike
 from cfevents._validation import short_repr, validate_int, validate_path_segment
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
 from cfevents.events import KindFilter
+
+_MAX_NAMED_IDS = 3  # of a repr
 
 
 @define(eq=False)
@@ -33,6 +35,13 @@ class FleetMembers:
     on_error: Literal["raise", "collect"]
     errors: dict[str, CfEventsError] = field(factory=dict)  # of the most recent reading, by connector id
     listed: list[Connector] = field(factory=list)  # the account's connectors at the most recent reading of all
+
+    def __str__(self) -> str:
+        """Return the members by their ids, or by their account."""
+        if self.named is None:
+            return f"all connectors of account {self.account_id}"
+        more = len(self.named) - _MAX_NAMED_IDS
+        return ", ".join(map(short_repr, self.named[:_MAX_NAMED_IDS])) + (f", and {more} more" if more > 0 else "")
 
     async def resolve(
         self, get_connection: GetConnection | None = None
@@ -59,8 +68,10 @@ class FleetMembers:
 
 
 @set_module("cfevents")
-class Fleet:
+class Fleet(AsyncOnly):
     """Several connectors of an account. Made by `Client.fleet`."""
+
+    _advice = "use 'async for item in fleet.list_events(since=...)'"
 
     def __init__(
         self,
@@ -135,6 +146,18 @@ class Fleet:
                 for event in events:
                     yield FleetEvent(connector_id, event)
         members.raise_errors(errors)
+
+    def __repr__(self) -> str:
+        # A traceback shows this also for a fleet that could not be made.
+        return f"<Fleet of {vars(self).get('_members', 'nobody')}>"
+
+    def _repr_html_(self) -> str:
+        from cfevents._html import rows_of  # noqa: PLC0415 - only a notebook asks for it
+
+        members = self._members
+        notes = {connector.id: connector.notes for connector in members.listed}
+        rows = [(name, notes.get(name), members.errors.get(name)) for name in (members.named or notes)]
+        return rows_of(f"Fleet of {members}", ("connector", "notes", "error of the last reading"), rows, most=50)
 
     async def _latest(self, connector_id: str) -> tuple[RecordedEvent, ...]:
         connection = self._members.get_connection()

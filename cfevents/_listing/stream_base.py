@@ -19,7 +19,25 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class BaseStream(ABC):
+class AsyncOnly:
+    """The advice for what a type checker refuses: a plain loop over something that `async for` reads, or an await."""
+
+    _advice: ClassVar[str]
+
+    if not TYPE_CHECKING:
+        # A loop without __iter__ asks for the first item. With it, isinstance would call this an Iterable.
+        def __getitem__(self, _):
+            raise TypeError(f"{type(self).__name__} cannot be read by a plain loop, list() or an index: {self._advice}")
+
+        def __next__(self):
+            raise TypeError(f"{type(self).__name__} has no next(): {self._advice}")
+
+        # An await has no other way: isinstance calls this an Awaitable. It is what people try first.
+        def __await__(self):
+            raise TypeError(f"{type(self).__name__} cannot be awaited: {self._advice}")
+
+
+class BaseStream(AsyncOnly, ABC):
     """Events of a window of time, which can become a table. Nothing is sent before it is read.
 
     The columns of a table are always the same: ``connector_id``, ``id`` (text), ``recorded_at`` and ``collected_at``
@@ -28,6 +46,7 @@ class BaseStream(ABC):
     of the payload as JSON text, null where there is no payload.
     """
 
+    _advice = "use 'async for event in stream', or 'await stream.collect()' for a list"
     _has_payloads: ClassVar[bool] = False
     _unit = "page"
     _shows_progress = False

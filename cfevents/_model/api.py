@@ -12,8 +12,8 @@ from attrs.converters import optional
 
 from cfevents._model.checkpoint import EventKey
 from cfevents._public import set_module
-from cfevents._secrets import Secret, replace_license_keys
-from cfevents._time import EPOCH
+from cfevents._secrets import MASK, Secret, replace_license_keys
+from cfevents._time import EPOCH, parse_moment
 from cfevents._validation import short_repr
 from cfevents.events import Event
 
@@ -233,6 +233,10 @@ def _with_hidden_keys(extra: dict[str, Any]) -> dict[str, Any]:
     return hidden
 
 
+def _with_masked_keys(extra: dict[str, Any]) -> Any:
+    return replace_license_keys(extra, lambda key: key and MASK)
+
+
 @set_module("cfevents")
 @frozen
 class Device:
@@ -251,7 +255,7 @@ class Device:
 @set_module("cfevents")
 @frozen
 class Connector:
-    """A Magic WAN Connector of the account. Times are text, as the API sends them."""
+    """A Magic WAN Connector of the account. Its fields have times as text, as the API sends them."""
 
     id: str
     """Connector identifier, the ``connector_id`` of the other calls."""
@@ -282,6 +286,35 @@ class Connector:
 
     extra: dict[str, Any] = field(factory=dict, converter=_with_hidden_keys, hash=False, kw_only=True)
     """Everything else that was sent with it, the ``interrupt_window_*`` fields among them."""
+
+    @property
+    def last_heartbeat_at(self) -> datetime | None:
+        """Time of the last heartbeat, aware, in UTC. None without one, or where the text is no time with an offset."""
+        return parse_moment(self.last_heartbeat)
+
+    @property
+    def last_updated_at(self) -> datetime | None:
+        """Time of the last change to its settings, likewise."""
+        return parse_moment(self.last_updated)
+
+    def __repr__(self) -> str:
+        values = {"notes": self.notes, "serial_number": self.device and self.device.serial_number}
+        shown = [f" {name}={short_repr(value)}" for name, value in values.items() if value]
+        return f"<Connector {short_repr(self.id)}{''.join(shown)} last_heartbeat={short_repr(self.last_heartbeat)}>"
+
+    def _repr_html_(self) -> str:
+        from cfevents._html import fields_of  # noqa: PLC0415 - for notebooks only
+
+        names = "id", "activated", "notes", "timezone", "last_seen_version"
+        device = self.device or Device()
+        return fields_of(
+            "Connector",
+            {name: getattr(self, name) for name in names}
+            | {"last_heartbeat": self.last_heartbeat_at or self.last_heartbeat}
+            | {"last_updated": self.last_updated_at or self.last_updated}
+            | {"device.id": device.id, "device.serial_number": device.serial_number}
+            | {"device.extra": _with_masked_keys(device.extra) or None, "extra": _with_masked_keys(self.extra) or None},
+        )
 
 
 @set_module("cfevents")

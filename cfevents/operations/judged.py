@@ -1,13 +1,13 @@
 """The part of a window that is judged: it ends where the window does, where the present is, or what is known ends."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeAlias
 
 from attrs import frozen
 
 from cfevents._model.api import Connector
-from cfevents._time import now, parse_timestamp
+from cfevents._time import now, parse_moment, parse_timestamp
 from cfevents._validation import short_repr
 from cfevents.operations.journal import Journal, Record
 
@@ -98,12 +98,3 @@ def parse_connectors(connectors: Iterable[str | Connector], events: Journal) -> 
         raise ValueError("connectors= needs events that name theirs: Journal.read(events, connector_id=...) does that")
     asked = {connector_id: AskedConnector(connector_id) for connector_id in named} | asked
     return dict(sorted(asked.items(), key=lambda item: item[0] or ""))
-
-
-def parse_moment(text: str | None) -> datetime | None:
-    """Parse a time of the API; None for text that is no time, or has no offset."""
-    try:
-        moment = datetime.fromisoformat(text or "")
-        return None if moment.utcoffset() is None else moment.astimezone(UTC)
-    except (OverflowError, ValueError):
-        return None

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 from attrs import frozen
 
 from cfevents._model.api import EventId, Interrupt, InterruptOperation
-from cfevents._time import to_datetime
+from cfevents._time import parse_moment, to_datetime
 from cfevents._validation import short_repr
 from cfevents.operations.journal import Journal
-from cfevents.operations.judged import parse_moment
 from cfevents.operations.lags import lags
 from cfevents.operations.limits import Limits
 from cfevents.operations.runs import Run

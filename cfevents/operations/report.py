@@ -122,6 +122,9 @@ class Report:
         rows = ((item.severity, item.first_at, item.connector_id, item.kind, item.message) for item in self.findings)
         return rows_of(self.summary(), head, rows, most=50)  # enough for a bad week of a fleet
 
+    def __repr__(self) -> str:
+        return f"<Report: {self.summary()}>"
+
     def __str__(self) -> str:
         """Return a summary, and a line for each finding."""
         return "\n".join([self.summary(), *map(str, self.findings)])

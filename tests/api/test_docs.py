@@ -14,13 +14,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import pytest
 
 import cfevents
 from cfevents import events, operations, plot, storage, testing
+from cfevents.cli.app import app
 from cfevents.testing import History, Simulator, SimulatorThread, faults
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS, INCIDENTS
 
@@ -69,9 +73,19 @@ def commands(block: Block) -> list[str]:
     return typed
 
 
+def our_commands(line: str) -> list[list[str]]:
+    """The arguments of each `cfevents` in a line of a shell."""
+    lexer = shlex.shlex(re.sub(r"\d>", ">", line), posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    parts = [[*words] for is_word, words in groupby(lexer, lambda word: not {*word} <= {*"();<>|&"}) if is_word]
+    starts = [(words, [word.rpartition("/")[2] for word in words]) for words in parts]
+    return [words[names.index("cfevents") + 1 :] for words, names in starts if "cfevents" in names[:2]]
+
+
 # What the page on Spark shows is run where Spark is, and that on the command line where its files are exported.
 PYTHON = [page for page in PAGES if blocks(page, "python") and page.name not in {"cli.md", "spark.md"}]
 TESTS = [block for page in PAGES for block in blocks(page, "python") if is_test(block)]
+SHELLS = ("console", "sh", "bash", "zsh", "fish", "shell")
 CONSOLE = [block for page in PAGES for block in blocks(page, "console")]
 TUTORIAL = blocks(ROOT / "docs" / "tutorial.md", "console")
 SIMULATED = [block for block in CONSOLE if all("--simulate" in command for command in commands(block)[:1])]
@@ -129,6 +143,33 @@ def test_examples_can_be_pasted_at_a_prompt() -> None:
         if not re.search(r"^\s*(async )?def ", block.text, re.MULTILINE)
     ]
     assert [str(block) for block in pasted if re.search(r"\n\n[ \t]", block.text)] == []
+
+
+def test_shell_comments_stand_on_lines_of_their_own() -> None:
+    """A comment in a shell example is a line of its own: zsh takes one behind a command for arguments."""
+    lines = {
+        f"{block}: {line}"
+        for page in PAGES
+        for language in SHELLS
+        for block in blocks(page, language)
+        for line in block.text.splitlines()
+        if re.search(r"""^[^'"#]*(?:'[^']*'|"[^"]*"|[^'"#])*\s#""", line)
+    }
+    assert lines == set()
+
+
+def test_shell_commands_are_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line takes each command of the pages as it is written."""
+    monkeypatch.chdir(tmp_path)
+    shown = [line for page in PAGES for block in blocks(page, "console") for line in commands(block)]
+    shown += [line for page in PAGES for block in blocks(page, "sh") for line in block.text.splitlines()]
+    parsed = [words for line in shown for words in our_commands(line)]
+    assert len(parsed) > 40
+    for name, *args in parsed:
+        for archive in [value for option, value in pairwise(args) if option == "--archive"]:
+            Path(archive).touch()
+        with suppress(click.exceptions.Exit):  # after --help
+            app.commands[name].make_context(name, args)
 
 
 def test_shown_tests_pass(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """What a notebook shows: small tables of what is there, with every text as text."""
 
 import re
+from collections.abc import Callable, Iterable, Sized
+from datetime import UTC, datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.batches import BEGIN, details, listed, texts, with_payload
 
-from cfevents import Checkpoint, Client, EventMetadata, Page, RecordedEvent, events
+from cfevents import Checkpoint, Client, Connector, Device, EventMetadata, Page, RecordedEvent, events
 from cfevents._html import fields_of, rows_of
+from cfevents.storage import Archive
 
 CLIENT: dict[str, Any] = {"api_token": "arg-token-33bb", "account_id": "a"}
 
@@ -114,6 +118,71 @@ def test_a_stream_shows_what_it_would_ask() -> None:
     ]  # fmt: skip
     assert "2 connectors" in cells(client.fleet(["a", "b"]).list_events(**window))
     assert repr(client.list_events("c", since=1, until=2).details()).startswith("<Details of <EventStream of 'c'")
+
+
+def test_connector_shows_what_people_know_it_by() -> None:
+    """A connector shows its notes, its serial number and its heartbeat, and no licence key."""
+    licences = {"license_key": "l1cense-98", "licences": [{"license_key": ["l1cense-97"]}]}
+    device = Device(id="d1", serial_number="SN-7", extra=licences)
+    connector = Connector(
+        "c1", device=device, last_heartbeat="2026-03-01T07:00:00+01:00", last_updated="soon", notes="Hamburg",
+        license_key="l1cense-99", extra=licences,
+    )  # fmt: skip
+    line = "<Connector 'c1' notes='Hamburg' serial_number='SN-7' last_heartbeat='2026-03-01T07:00:00+01:00'>"
+    assert repr(connector) == line
+    shown = cells(connector)
+    assert shown[0] == "Connector"
+    for name, text in [
+        ("id", "c1"), ("notes", "Hamburg"), ("device.serial_number", "SN-7"),
+        ("last_heartbeat", "2026-03-01 06:00:00 UTC"), ("last_updated", "soon"),
+    ]:  # fmt: skip
+        assert shown[shown.index(name) + 1] == text
+    assert "l1cense" not in connector._repr_html_()
+    assert repr(Connector("c2")) == "<Connector 'c2' last_heartbeat=None>"
+    assert Connector("c2")._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-03-01T07:00:00.5+01:00", datetime(2026, 3, 1, 6, 0, 0, 500_000, tzinfo=UTC)),
+        ("2026-03-01T06:00:00Z", datetime(2026, 3, 1, 6, tzinfo=UTC)),
+        *((text, None) for text in [None, "", "never", "2026-03-01T06:00:00", "9999-12-31T23:00:00-02:00", "24h"]),
+    ],
+)
+def test_odd_times_of_a_connector_are_none_and_stay_as_text(text: str | None, moment: datetime | None) -> None:
+    connector = Connector("c", last_heartbeat=text, last_updated=text)
+    assert connector.last_heartbeat_at == connector.last_updated_at == moment
+    assert connector.last_heartbeat == text
+
+
+def test_fleet_and_follower_show_whom_they_read() -> None:
+    client = Client(**CLIENT)
+    assert repr(client.fleet()) == "<Fleet of all connectors of account a>"
+    assert repr(client.fleet(["b", "c", "d", "e"])) == "<Fleet of 'b', 'c', 'd', and 1 more>"
+    assert cells(client.fleet(["<b>", "c"]))[:5] == ["Fleet of '<b>', 'c'", "connector", "notes", *(
+        "error of the last reading", "<b>",
+    )]  # fmt: skip
+    follower = client.follow_events("b", since=1_700_000_000)
+    assert repr(follower) == "<Follower of 'b' since=1700000000, not read yet>"
+    assert cells(follower)[0] == "Follower of 'b' since=1700000000, not read yet"
+
+
+def test_plain_loop_and_await_get_advice(tmp_path: Path) -> None:
+    """A plain loop, an index, next() and an await say how to read, and isinstance finds no iterable."""
+    client, archive = Client(**CLIENT), Archive(tmp_path / "a.db")
+    fleet, stream = client.fleet(["c"]), client.list_events("c", since=1)
+    streams: list[Any] = [
+        stream, stream.details(), fleet, fleet.list_events(since=1), client.follow_events(fleet),
+        archive.list_events("c", since=1), archive.list_events("c", since=1).details(),
+    ]  # fmt: skip
+    ways: list[Callable[[Any], object]] = [list, next, lambda it: it[0], lambda it: it[:5], lambda it: it.__await__()]
+    for value in streams:
+        assert not isinstance(value, Iterable | Sized)
+        assert bool(value)
+        for way in ways:
+            with pytest.raises(TypeError, match=rf"^{type(value).__name__} .*: use 'async for "):
+                way(value)
 
 
 @pytest.mark.parametrize("value", [listed(BEGIN), Page((listed(BEGIN),)), Client(**CLIENT).list_events("c", since=1)])

@@ -25,6 +25,7 @@ def test_a_report_is_a_table_of_its_findings() -> None:
     report = operations.report(TOLD)
     result = cells(report._repr_html_())
     assert result[0] == str(report).partition("\n")[0]
+    assert repr(report) == f"<Report: {result[0]}>"
     assert result[1:6] == ["severity", "first", "connector", "finding", "what happened"]
     for finding in report.findings:
         assert {finding.severity, finding.kind, finding.message} <= set(result)

@@ -61,6 +61,8 @@ async def listing(client: Client) -> None:
         assert_type(event.recorded_ts, int | float)
         assert_type(event.sequence, int)
         assert_type(event.extra, dict[str, Any])
+    for _ in stream:  # type: ignore[attr-defined]
+        await stream  # type: ignore[misc]
     async for page in stream.pages():
         assert_type(page.items, tuple[EventMetadata, ...])
         assert_type(page.cursor, str | None)
