@@ -6,18 +6,16 @@ for several functions. Every result names the ids of the events that it rests on
 becomes the nearest that a datetime can hold; the ids keep the number itself.
 """
 
-from cfevents.operations.boot_slots import Slot, slots
 from cfevents.operations.gaps import Gap, gaps
 from cfevents.operations.ha import Flapping, HaActivity, ha
 from cfevents.operations.journal import Journal
-from cfevents.operations.lags import Lags, lags
 from cfevents.operations.limits import Limits
+from cfevents.operations.measures import Lags, Unknown, lags, unknowns
 from cfevents.operations.rekeys import Rekey, rekeys
 from cfevents.operations.report import ConnectorReport, Report, report
 from cfevents.operations.rules import SEVERITIES, Finding
 from cfevents.operations.runs import Run, runs
-from cfevents.operations.spans import Span, spans
-from cfevents.operations.unknowns import Unknown, unknowns
+from cfevents.operations.spans import Slot, Span, slots, spans
 
 __all__ = [
     "SEVERITIES",

@@ -1,11 +1,15 @@
-"""The limits from which a report calls something wrong."""
+"""The bounds of a report: limits from which something is wrong, the window, and the connectors asked for."""
 
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from attrs import fields, frozen
 
-from cfevents._time import validate_duration
-from cfevents._validation import validate_int, validate_seconds, validate_type
+from cfevents._model.api import Connector
+from cfevents._time import now, parse_moment, parse_timestamp, validate_duration
+from cfevents._validation import short_repr, validate_int, validate_seconds, validate_type
+from cfevents.operations.journal import Journal, Record
 
 
 @frozen(kw_only=True)
@@ -80,3 +84,92 @@ class Limits:
 def limits_or_default(limits: Limits | None) -> Limits:
     """Return the limits, or the default ones for None; raise a TypeError for anything else."""
     return validate_type("limits", Limits() if limits is None else limits, Limits)
+
+
+KnownUntil: TypeAlias = datetime | float | Mapping[str, datetime | float | None]
+"""Until when the events are known: one time for all, or one for each connector, None for that of its last event."""
+
+
+_FIRST_YEAR = 1970
+
+
+@frozen
+class JudgedWindow:
+    """The window of events, and until when they are known. Times are in seconds since the Unix epoch."""
+
+    since_ts: float | None
+    until_ts: float  # the earliest of its end and what is known of all connectors
+    _known: Mapping[str, float | None]
+    _known_since: Mapping[str, float]
+
+    @classmethod
+    def of(
+        cls,
+        events: Journal,
+        since: datetime | float | None = None,
+        until: datetime | float | None = None,
+        known_until: KnownUntil | None = None,
+        known_since: Mapping[str, datetime | float] | None = None,
+    ) -> "JudgedWindow":
+        """Return the window of events; without an end it ends with them."""
+        since_ts = None if since is None else parse_timestamp("since", since)
+        known = known_until if isinstance(known_until, Mapping) else {}
+        ends = [(events.latest_ts() or since_ts or 0) if until is None else parse_timestamp("until", until)]
+        if known_until is not None and not isinstance(known_until, Mapping):
+            ends.append(parse_timestamp("known_until", known_until))
+        elif until is not None:
+            # Events that were collected later show that our own clock is behind.
+            ends.append(max(now(), events.latest_collected_ts() or 0))
+        parsed = {
+            name: None if end is None else parse_timestamp(f"known_until[{name!r}]", end) for name, end in known.items()
+        }
+        begins = {name: parse_timestamp(f"known_since[{name!r}]", time) for name, time in (known_since or {}).items()}
+        return cls(since_ts, min(ends), parsed, begins)
+
+    def known_since_ts(self, connector_id: str | None) -> float | None:
+        """Return since when a connector's events are known, if that is later than the window begins."""
+        known = None if connector_id is None else self._known_since.get(connector_id)
+        return None if known is None or self.since_ts is None or known <= self.since_ts else known
+
+    def end_ts(self, connector_id: str | None, records: list[Record]) -> float:
+        """Return when a connector's part of the window ends."""
+        if connector_id is None or connector_id not in self._known:
+            return self.until_ts
+        known = self._known[connector_id]
+        if known is None:
+            known = max((record.known_ts for record in records), default=self.until_ts)
+        return min(self.until_ts, known)
+
+
+@frozen
+class AskedConnector:
+    """A connector that a report was asked for."""
+
+    connector_id: str | None
+    last_heartbeat: datetime | None = None  # None where it is not known, or there was none
+    had_no_heartbeat: bool = False  # whether the account lists it without one
+    is_in_service: bool = True
+
+    @classmethod
+    def of(cls, connector: str | Connector) -> "AskedConnector":
+        """Parse an id or a connector of the account."""
+        if isinstance(connector, str):
+            return cls(connector)
+        if not isinstance(connector, Connector):
+            raise TypeError(f"{short_repr(connector)} is no connector: write its id, or what list_connectors returns")
+        heartbeat = parse_moment(connector.last_heartbeat)
+        # Where there was none, servers may send the first day of the calendar.
+        had_none = not connector.last_heartbeat or (heartbeat is not None and heartbeat.year < _FIRST_YEAR)
+        return cls(connector.id, None if had_none else heartbeat, had_none, connector.activated is not False)
+
+
+def parse_connectors(connectors: Iterable[str | Connector], events: Journal) -> dict[str | None, AskedConnector]:
+    """Return the connectors that were asked for, and those of the events, by id, ascending."""
+    if isinstance(connectors, str):
+        raise TypeError(f"connectors is {short_repr(connectors)}: write a list, also for one")
+    asked = {connector.connector_id: connector for connector in map(AskedConnector.of, connectors)}
+    named = [connector_id for connector_id, _ in events.connectors()]
+    if asked and None in named:
+        raise ValueError("connectors= needs events that name theirs: Journal.read(events, connector_id=...) does that")
+    asked = {connector_id: AskedConnector(connector_id) for connector_id in named} | asked
+    return dict(sorted(asked.items(), key=lambda item: item[0] or ""))

@@ -12,8 +12,8 @@ from cfevents._model.api import EventId, Interrupt, InterruptOperation
 from cfevents._time import parse_moment, to_datetime
 from cfevents._validation import short_repr
 from cfevents.operations.journal import Journal
-from cfevents.operations.lags import lags
 from cfevents.operations.limits import Limits
+from cfevents.operations.measures import lags
 from cfevents.operations.runs import Run
 
 

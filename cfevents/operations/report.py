@@ -12,20 +12,23 @@ from cfevents._time import to_datetime
 from cfevents._validation import short_repr
 from cfevents.events import KINDS
 from cfevents.operations import rules
-from cfevents.operations.boot_slots import Slot, slots
-from cfevents.operations.gaps import Gap, gaps_of
+from cfevents.operations.gaps import Gap, Silence, gaps_of, silence_of
 from cfevents.operations.ha import HaActivity, ha
 from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
-from cfevents.operations.judged import AskedConnector, JudgedWindow, KnownUntil, parse_connectors
-from cfevents.operations.lags import Lags, lags
-from cfevents.operations.limits import Limits, limits_or_default
+from cfevents.operations.limits import (
+    AskedConnector,
+    JudgedWindow,
+    KnownUntil,
+    Limits,
+    limits_or_default,
+    parse_connectors,
+)
+from cfevents.operations.measures import Lags, Unknown, lags, unknowns
 from cfevents.operations.orders import Orders, clock_lead
 from cfevents.operations.rekeys import Rekey, rekeys
 from cfevents.operations.rules import SEVERITIES, Finding, JudgedTime, Severity
 from cfevents.operations.runs import Run, runs
-from cfevents.operations.silence import Silence, silence_of
-from cfevents.operations.spans import Span, spans
-from cfevents.operations.unknowns import Unknown, unknowns
+from cfevents.operations.spans import Slot, Span, slots, spans
 
 InterruptsByConnector: TypeAlias = (
     Mapping[str, Iterable[Interrupt]] | Mapping[None, Iterable[Interrupt]] | Mapping[str | None, Iterable[Interrupt]]

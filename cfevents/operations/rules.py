@@ -11,17 +11,15 @@ from cfevents._html import HtmlRepr, counted
 from cfevents._model.api import EventId
 from cfevents._time import format_duration, to_datetime, to_timedelta
 from cfevents.events import KINDS
-from cfevents.operations.boot_slots import Slot
-from cfevents.operations.gaps import Gap, GapCause
+from cfevents.operations.gaps import Gap, GapCause, Heartbeats, Silence
 from cfevents.operations.ha import HaActivity
 from cfevents.operations.journal import split
 from cfevents.operations.limits import Limits
+from cfevents.operations.measures import Unknown
 from cfevents.operations.orders import Order, Orders
 from cfevents.operations.rekeys import Rekey
 from cfevents.operations.runs import Run, restart_loops
-from cfevents.operations.silence import Heartbeats, Silence
-from cfevents.operations.spans import Operation, Span
-from cfevents.operations.unknowns import Unknown
+from cfevents.operations.spans import Operation, Slot, Span
 
 T = TypeVar("T")
 
