@@ -106,15 +106,15 @@ def gaps_of(
 
 
 def _device_pauses(records: list[Record], until: float, limits: Limits) -> Iterator[_Pause]:
-    usual = _usual_pause([record.recorded_ts for record in records], limits)
-    for before, after in pairwise(records):
+    moments = [record.recorded_ts for record in records]
+    usual, longest = _usual_pause(moments, limits)
+    for place, (start, end) in enumerate(pairwise(moments)):
         # Nothing was recorded later than now: the clock was set ahead in between.
-        is_clock = before.recorded_ts <= until < after.recorded_ts
-        if not is_clock and _is_gap(after.recorded_ts - before.recorded_ts, usual, limits):
-            yield "device", before.recorded_ts, after.recorded_ts, usual, [before, after]
+        if end - start > longest and not start <= until < end:
+            yield "device", start, end, usual, records[place : place + 2]
     # Its last sign of life may be that it delivered events that it had recorded long before.
     last_known = max(record.known_ts for record in records)
-    if _is_gap(until - last_known, usual, limits):
+    if until - last_known > longest:
         yield "unknown", last_known, until, usual, records[-1:]
 
 
@@ -122,33 +122,29 @@ def _collection_pauses(records: list[Record], limits: Limits) -> Iterator[_Pause
     """Yield the pauses of the collection in which the device recorded events."""
     collected = [record for record in records if record.collected_ts is not None]
     moments = sorted(record.known_ts for record in collected)
-    usual = _usual_pause(moments, limits)
-    lags = sorted(record.known_ts - record.recorded_ts for record in collected)
+    usual, longest = _usual_pause(moments, limits)
     for start, end in pairwise(moments):
-        if _is_gap(end - start, usual, limits):
+        if end - start > longest:
             # A clock that is wrong by hours would move events into a pause in which nothing was recorded.
-            usual_lag = lags[len(lags) // 2]
+            usual_lag = sorted(record.known_ts - record.recorded_ts for record in collected)[len(collected) // 2]
             late = [record for record in collected if start < record.recorded_ts + usual_lag < end <= record.known_ts]
             if late:
                 yield "collection", start, end, usual, late
 
 
-def _is_gap(length: float, usual: float, limits: Limits) -> bool:
-    return length > max(usual * limits.gap_factor, limits.gap_least.total_seconds())
+def _usual_pause(moments: list[int | float], limits: Limits) -> tuple[float, float]:
+    """Return the usual pause between ascending moments and the longest that is no gap; infinity for too few pauses.
 
-
-def _usual_pause(moments: list[int | float], limits: Limits) -> float:
-    """Return the usual pause between ascending moments, in seconds; infinity if there are too few pauses.
-
-    It is the median weighted by length: half of the time lies in pauses at least as long. The longest are left out, so
-    that an outage does not count as usual.
+    The usual one is the median weighted by length: half of the time lies in pauses at least as long. The three longest
+    are left out, so that an outage does not count as usual.
     """
     pauses = sorted(after - before for before, after in pairwise(moments))
     if len(pauses) < limits.gap_pauses:
-        return math.inf
+        return math.inf, math.inf
     ordinary = pauses[:-_OUTLIER_PAUSES]
     half = sum(ordinary) / 2
-    return next(pause for pause, total in zip(ordinary, accumulate(ordinary), strict=True) if total >= half)
+    usual = next(pause for pause, total in zip(ordinary, accumulate(ordinary), strict=True) if total >= half)
+    return usual, max(usual * limits.gap_factor, limits.gap_least.total_seconds())
 
 
 Heartbeats: TypeAlias = Literal["going on", "stopped", "later", "none", "unknown"]

@@ -1,9 +1,10 @@
 """Orders: the restarts, reboots and shutdowns that somebody ordered, and the starts and silences that they explain."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from attrs import frozen
@@ -76,8 +77,8 @@ class Orders:
     @classmethod
     def of(cls, interrupts: Iterable[Interrupt], runs: Sequence[Run], lead: timedelta, limits: Limits) -> "Orders":
         """Match the orders among some interrupts with the runs of a connector, whose clock has a lead."""
-        interrupts = [*interrupts]
-        executed = sorted(_executed(interrupts, lead), key=lambda order: order.triggered_at)
+        orders = [_parse(interrupt, lead) for interrupt in interrupts]
+        executed = sorted((order for order in orders if isinstance(order, Order)), key=attrgetter("triggered_at"))
         starts = [
             _Start(run.last_at, following.started_at, following.event_ids[0])
             for run, following in pairwise(runs)
@@ -89,7 +90,9 @@ class Orders:
             around = [start for start in starts[max(0, place - 1) : place + 1] if start.id not in by_start]
             if explained := [start for start in around if start.is_explained_by(order, limits.restart)]:
                 by_start[min(explained, key=lambda start: abs(start.started_at - order.executed_at)).id] = order
-        return cls(tuple(executed), by_start, tuple(_unclear(interrupts, lead)), limits)
+        return cls(
+            tuple(executed), by_start, tuple(order for order in orders if isinstance(order, _UnclearOrder)), limits
+        )
 
     def causes_of_unclean(self, last_at: datetime, started_at: datetime) -> str:
         """Return what an unclean restart may be, by its last event and its start. No executed order explains it."""
@@ -123,22 +126,16 @@ def _ordered(submitted_at: datetime | None) -> str:
     return "ordered" if submitted_at is None else f"ordered {submitted_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _unclear(interrupts: Iterable[Interrupt], lead: timedelta) -> Iterator[_UnclearOrder]:
-    for interrupt in interrupts:
-        submitted_at, triggered_at = parse_moment(interrupt.submitted_at), parse_moment(interrupt.triggered_at)
-        if triggered_at is None and submitted_at is not None:
-            cause = f"a pending {interrupt.operation or 'order'} {_ordered(submitted_at)}"
-            yield _UnclearOrder(to_datetime(submitted_at.timestamp() + lead.total_seconds()), True, cause)
-        elif triggered_at is not None and interrupt.operation is None:
-            executed_at = to_datetime(triggered_at.timestamp() + lead.total_seconds())
-            yield _UnclearOrder(executed_at, False, "an order that this version does not know")
-
-
-def _executed(interrupts: Iterable[Interrupt], lead: timedelta) -> Iterator[Order]:
-    for interrupt in interrupts:
-        if not isinstance(interrupt, Interrupt):
-            raise TypeError(f"{short_repr(interrupt)} is no interrupt: pass what list_interrupts returned")
-        triggered_at, operation = parse_moment(interrupt.triggered_at), interrupt.operation
-        if triggered_at is not None and operation is not None:
-            executed_at = to_datetime(triggered_at.timestamp() + lead.total_seconds())
-            yield Order(operation, triggered_at, executed_at, interrupt)
+def _parse(interrupt: Interrupt, lead: timedelta) -> Order | _UnclearOrder | None:
+    if not isinstance(interrupt, Interrupt):
+        raise TypeError(f"{short_repr(interrupt)} is no interrupt: pass what list_interrupts returned")
+    submitted_at, triggered_at = parse_moment(interrupt.submitted_at), parse_moment(interrupt.triggered_at)
+    moment, operation = triggered_at or submitted_at, interrupt.operation
+    if moment is None:
+        return None
+    at = to_datetime(moment.timestamp() + lead.total_seconds())
+    if triggered_at is None:
+        return _UnclearOrder(at, True, f"a pending {operation or 'order'} {_ordered(submitted_at)}")
+    if operation is None:
+        return _UnclearOrder(at, False, "an order that this version does not know")
+    return Order(operation, triggered_at, at, interrupt)
