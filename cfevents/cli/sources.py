@@ -2,14 +2,26 @@
 
 import heapq
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from itertools import repeat
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import aiohttp
 
-from cfevents import ArchiveError, Budget, Client, EventStream, Fleet, FleetEvent, FleetStream, _time
+from cfevents import (
+    APIResponseError,
+    ArchiveError,
+    Budget,
+    CfEventsError,
+    Client,
+    EventStream,
+    Fleet,
+    FleetEvent,
+    FleetStream,
+    NotFoundError,
+    _time,
+)
 from cfevents._time import TimeLike
 from cfevents.cli.archive_notes import id_list
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
@@ -19,6 +31,8 @@ from cfevents.cli.console.views import metadata_of
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.storage import Archive, ArchivedStream
 from cfevents.testing import LiveHistory, Simulator
+
+ResultT = TypeVar("ResultT")
 
 _Stream: TypeAlias = EventStream | FleetStream | ArchivedStream
 _Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
@@ -94,6 +108,26 @@ async def connectors_or_first(client: Client, options: CommandOptions) -> list[s
     if options.all_:
         return client.fleet()
     return list(dict.fromkeys(options.connectors)) or [(await client.list_connectors())[0].id]
+
+
+async def ask_connectors(
+    connectors: Iterable[str], ask: Callable[[str], Awaitable[ResultT]]
+) -> tuple[dict[str, ResultT], dict[str, CfEventsError]]:
+    """Ask for something of connectors, one after the other; stop where all would be refused.
+
+    Returns:
+        The results by connector id, and the errors.
+    """
+    results, remaining = dict[str, ResultT](), [*connectors]
+    errors = dict[str, CfEventsError]()
+    for place, connector_id in enumerate(remaining):
+        try:
+            results[connector_id] = await ask(connector_id)
+        except (NotFoundError, APIResponseError) as error:
+            errors[connector_id] = error
+        except CfEventsError as error:  # it concerns the others too, and each would take all its attempts
+            return results, errors | dict.fromkeys(remaining[place:], error)
+    return results, errors
 
 
 @asynccontextmanager

@@ -14,7 +14,6 @@ import click
 from attrs import evolve
 
 from cfevents import (
-    APIResponseError,
     CfEventsError,
     Client,
     Connector,
@@ -22,7 +21,6 @@ from cfevents import (
     FleetError,
     FleetEvent,
     Interrupt,
-    NotFoundError,
 )
 from cfevents._html import counted
 from cfevents._time import TimeWindow, format_iso, now
@@ -32,7 +30,7 @@ from cfevents.cli.console.errors import Failure, arguments_checked, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
+from cfevents.cli.sources import archived_connectors, ask_connectors, check_options, connectors_or_first, open_reader
 from cfevents.operations import Finding, Journal, Limits, Report, report
 from cfevents.operations.report import kinds_with_details
 from cfevents.operations.rules import explainable_connectors
@@ -43,7 +41,6 @@ _FINDINGS_STATUS = 3
 _MIN_CHARS_FOR_UUIDS = 120
 _AS_WORDS: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": "    "}
 _PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
-_OF_ONE_CONNECTOR = (NotFoundError, APIResponseError)
 
 
 class _Reported(NamedTuple):
@@ -107,13 +104,13 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
     with arguments_checked():
         fleet = client.fleet(chosen if isinstance(chosen, list) else None, on_error="collect")
     journal = await Journal.read(fleet.list_events(since=window.since, until=window.until))
-    errors, more_errors, missing = dict(fleet.errors), dict[str, CfEventsError](), ""
+    errors, missing = dict(fleet.errors), ""
     # This machine's clock may be wrong.
     present = max(now() - client._get_connection().clock.ahead, journal.latest_collected_ts() or 0)
     if window.since > present:
         raise Failure("by the API's clock, the window has not begun: set this machine's clock, by NTP")
     connectors, notes = await _asked_connectors(client, fleet, journal, window, present)
-    judge = partial(_report, journal, window, present, connectors, unread=errors)
+    judge = partial(_report, journal, window, present, connectors, unread={*errors})
     result = judge()
     if options.interrupts:
         interrupts, missing = await _read_interrupts(client, result)
@@ -121,9 +118,9 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
         result = judge()
     hints = _hints(result, journal, options)
     if options.details:
-        await _read_payloads(client, journal, window, kinds_with_details(result.findings), more_errors)
+        errors |= await _read_payloads(client, journal, window, kinds_with_details(result.findings))
         result = judge()
-    return _Reported(result, errors | more_errors, missing, notes, hints)
+    return _Reported(result, errors, missing, notes, hints)
 
 
 async def _asked_connectors(
@@ -155,39 +152,22 @@ def _hints(result: Report, journal: Journal, options: CommandOptions) -> list[st
 
 async def _read_interrupts(client: Client, result: Report) -> tuple[dict[str, list[Interrupt]], str]:
     """Return what was ordered of the connectors where that may explain a finding, and a sentence about failures."""
-    interrupts, errors = dict[str, list[Interrupt]](), dict[str, CfEventsError]()
-    connectors = [*explainable_connectors(result.findings)]
-    for place, connector_id in enumerate(connectors):
-        try:
-            interrupts[connector_id] = await client.list_interrupts(connector_id)
-        except _OF_ONE_CONNECTOR as error:
-            errors[connector_id] = error
-        except CfEventsError as error:  # it concerns the others too, and each would take all its attempts
-            errors |= dict.fromkeys(connectors[place:], error)
-            break
+    interrupts, errors = await ask_connectors(explainable_connectors(result.findings), client.list_interrupts)
     first = next(iter(errors.values()), None)
     return interrupts, f"the interrupts of {id_list([*errors])} could not be read: {first}" if errors else ""
 
 
 async def _read_payloads(
-    client: Client,
-    journal: Journal,
-    window: TimeWindow,
-    kinds_by_connector: Mapping[str, tuple[str, ...]],
-    errors: dict[str, CfEventsError],
-) -> None:
-    connectors = [*kinds_by_connector]
-    for place, connector_id in enumerate(connectors):
-        kinds = kinds_by_connector[connector_id]
-        stream = client.list_events(connector_id, since=window.since, until=window.until, kind=kinds)
-        try:
-            # All payloads or none: a mixture would look like events of several tunnels.
-            journal.update([FleetEvent(connector_id, detail) async for detail in stream.details()])
-        except _OF_ONE_CONNECTOR as error:
-            errors[connector_id] = error
-        except CfEventsError as error:  # as above
-            errors |= dict.fromkeys(connectors[place:], error)
-            break
+    client: Client, journal: Journal, window: TimeWindow, kinds: Mapping[str, tuple[str, ...]]
+) -> dict[str, CfEventsError]:
+    """Add the payloads of some kinds of events of connectors, and return the errors of those that have none."""
+
+    async def read(connector_id: str) -> None:
+        stream = client.list_events(connector_id, since=window.since, until=window.until, kind=kinds[connector_id])
+        # All payloads or none: a mixture would look like events of several tunnels.
+        journal.update([FleetEvent(connector_id, detail) async for detail in stream.details()])
+
+    return (await ask_connectors(kinds, read))[1]
 
 
 def _is_any_quiet(asked: Sequence[str], journal: Journal, window: TimeWindow, present: float) -> bool:
