@@ -31,6 +31,11 @@ from cfevents.cli.options import (
 )
 
 _FILE = click.Path(dir_okay=False)
+# What is kept of an interrupted command; those that keep something say so themselves.
+_ADVICE_AFTER_INTERRUPT = {
+    "list_events": "the list ends early; 'cfevents export' can be resumed",
+    "report_events": "nothing is kept; 'cfevents archive' keeps events, and 'report --archive' reads them",
+}
 
 
 class Application(click.Group):
@@ -62,7 +67,12 @@ def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
     if result is not None:
         import asyncio  # noqa: PLC0415 - not needed for --help and --version
 
-        asyncio.run(result)
+        try:
+            asyncio.run(result)
+        except (KeyboardInterrupt, SystemExit):
+            if advice := _ADVICE_AFTER_INTERRUPT.get(function):
+                click.echo(f"cfevents: interrupted: {advice}", err=True)
+            raise
 
 
 @click.group(
@@ -78,7 +88,8 @@ def app() -> None:
     CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID. To try a command without an account, add --simulate.
 
     Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API or the
-    network failed; 2, wrong usage; 3, 'report' has a finding that --fail-on selects; 130, interrupted.
+    network failed; 2, wrong usage; 3, 'report' has a finding that --fail-on selects; 130, interrupted by
+    Ctrl-C; 143, ended by SIGTERM.
     """
 
 

@@ -4,6 +4,8 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+import click
+
 from cfevents import Client, Fleet
 from cfevents._html import counted
 from cfevents._progress import Progress
@@ -23,11 +25,14 @@ _FIRST_SINCE = "24h"
 
 async def fill_archive(options: CommandOptions) -> None:
     """Store events in an archive, and print how many are new."""
-    options = check_options(options)
+    options, new = check_options(options), 0
     with end_on_signal() as ending:
         async with open_client(options) as client:
             new = await _fill(client, await connectors_or_first(client, options), options, ending)
     write_stdout(f"{new} new event{'' if new == 1 else 's'} in {printable(options.path)}\n")
+    if ending.is_requested and not options.follow:
+        click.echo("cfevents: interrupted: the same command goes on where this one stopped", err=True)
+        raise click.exceptions.Exit(ending.status)
 
 
 async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandOptions, ending: Ending) -> int:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cfevents import CfEventsError
 
 INTERRUPTED = 130
-"""The exit status after Ctrl-C, as a shell reports a process that SIGINT ended."""
+"""The exit status after Ctrl-C, as a shell reports a process that SIGINT ended; 143 is that of SIGTERM."""
 
 _DEBUG = "cfevents.debug"
 _ADVICE_BY_ERROR = {
@@ -99,10 +99,10 @@ def exit_on_failure() -> Iterator[None]:
         raise _one_line(error) from None
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
         # The rest of the output may wait for a reader that never reads.
         _discard_stdout()
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        raise click.exceptions.Exit(getattr(end, "code", INTERRUPTED)) from None
     except BrokenPipeError:
         _discard_stdout()
         raise click.exceptions.Exit(0) from None

@@ -26,6 +26,7 @@ class Ending:
         self._finish: Callable[[], Awaitable[object]] | None = None
         self._finishing: asyncio.Task[None] | None = None
         self.is_requested = False
+        self.status = 0  # as a shell reports a process that the signal ended
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         """Request the end. A second Ctrl-C ends the process at once: what is under way takes too long."""
@@ -33,7 +34,7 @@ class Ending:
             # An exception would wait until everything is closed. What is stored survives this.
             os._exit(INTERRUPTED)
         self._loop.call_soon_threadsafe(self._request)
-        self._was_signalled = True
+        self._was_signalled, self.status = True, 128 + number
 
     def _request(self) -> None:
         if not self.is_requested:
