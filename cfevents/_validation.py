@@ -12,8 +12,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Thirty years: anything longer was not meant in seconds.
-_MAX_SECONDS = 1e9
+MAX_SECONDS = 1e9
+"""Thirty years: anything longer was not meant in seconds."""
 
 
 def short_repr(value: object) -> str:
@@ -52,7 +52,7 @@ def validate_seconds(name: str, value: float) -> float:
     """Return a duration in seconds, finite and above 0, as a float."""
     if not is_number(value):
         raise TypeError(f"{name}={short_repr(value)} is not a number of seconds")
-    if not 0 < value < _MAX_SECONDS:  # NaN is neither
+    if not 0 < value < MAX_SECONDS:  # NaN is neither
         raise ValueError(f"{name}={short_repr(value)} must be finite and above 0 seconds, and at most some years")
     return float(value)
 

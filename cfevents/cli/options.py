@@ -24,8 +24,8 @@ class CommandOptions(NamedTuple):
     archive: str | None = None
     simulate: bool = False
     speed: float | None = None
-    since: Any = None  # text; in UTC a datetime, after check_options
-    until: Any = None
+    since: str | None = None
+    until: str | None = None
     zone: Zone | None = None
     kinds: tuple[str, ...] = ()
     details: bool = False
@@ -104,9 +104,9 @@ window_options = _combine(
         default="24h",
         show_default=True,
         metavar="TIME",
-        help="Start: 24h (ago), 2026-03-01T06:00:00Z, or seconds since 1970.",
+        help="Start: 24h (ago), yesterday, 10:00, 2026-11-29, '2026-11-29 10:00'.",
     ),
-    click.option("--until", metavar="TIME", help="End of the window, like --since; default now."),
+    click.option("--until", metavar="TIME", help="End, like --since; a day ends at midnight; default now."),
 )
 kind_option = click.option(
     "--kind",
@@ -144,7 +144,7 @@ tz_option = click.option(
     metavar="NAME",
     envvar="CFEVENTS_TZ",
     show_envvar=True,
-    help="Zone of tables, and of times without an offset: Europe/Berlin, local.",
+    help="Zone of tables and times, such as Europe/Berlin or local; default UTC.",
 )
 simulate_option = click.option(
     "--simulate", is_flag=True, callback=_exclude_other_source, help="Use a simulated account on this machine."

@@ -22,10 +22,8 @@ from cfevents import (
     NotFoundError,
     _time,
 )
-from cfevents._time import TimeLike
 from cfevents.cli.archive_notes import id_list
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
-from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
 from cfevents.cli.options import CommandOptions, usage_error
@@ -44,11 +42,10 @@ _MAX_PAYLOAD_REQUESTS = 8
 
 
 def check_options(options: CommandOptions) -> CommandOptions:
-    """Check the source that the options name, and return them with times without an offset converted to UTC.
+    """Check the source that the options name, and return them.
 
     Raises:
         UsageError: There is no connector, or more than the command can mean; or ``--speed`` has nothing to speed up.
-        WrongUsage: A time has no offset, and there is no zone; or it is outside the years 1 to 9999.
     """
     if options.connectors and options.all_:
         raise usage_error("CONNECTOR and --all exclude each other.")
@@ -56,23 +53,7 @@ def check_options(options: CommandOptions) -> CommandOptions:
         raise usage_error("CONNECTOR is missing: 'cfevents connectors' lists them; --all selects all.")
     if options.speed is not None and not options.simulate:
         raise usage_error("--speed needs --simulate.")
-    since, until = _to_utc(options.zone, "since", options.since), _to_utc(options.zone, "until", options.until)
-    return options._replace(since=since, until=until)
-
-
-def _to_utc(zone: Zone | None, name: str, bound: TimeLike | None) -> TimeLike | None:
-    time = _time.parse_naive(bound) if isinstance(bound, str) else None
-    if time is None:
-        return bound
-    if zone is None:
-        raise WrongUsage(
-            f"{name}={bound!r} has no time zone: write '{time.isoformat()}Z' for UTC, or an offset such as '+01:00', "
-            "or name the zone: --tz Europe/Berlin, or --tz local"
-        )
-    try:
-        return zone.to_utc(time, latest=name == "until")
-    except (OverflowError, OSError, ValueError):
-        raise WrongUsage(f"{name}={bound!r} is outside the years 1 to 9999") from None
+    return options
 
 
 def simulated_account(port: int = 0, speed: float | None = None) -> tuple[Simulator, str]:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from cfevents._http.budget import Budget
 from cfevents._http.config import DEFAULT_BASE_URL, resolve_endpoints
-from cfevents._time import TimeWindow, parse_duration, parse_time
+from cfevents._time import TEXT_FORMS, TimeWindow, parse_duration, parse_time
 from cfevents._validation import short_repr, validate_int, validate_path_segment, validate_text
 from cfevents.errors import ConfigurationError
 
@@ -152,7 +152,7 @@ def _connector_ids(name: str, text: str) -> tuple[str, ...] | None:
 
 
 def _time_text(name: str, text: str) -> str:
-    parse_time(name, text)
+    parse_time(name, text, forms=TEXT_FORMS)
     return text
 
 

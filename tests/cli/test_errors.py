@@ -138,8 +138,11 @@ def test_missing_connector_is_wrong_usage_with_advice(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("--since", "2026-03-01"), "write '2026-03-01T00:00:00Z' for UTC"),
-        (("--since", "yesterday"), "is not a time"),
+        (("--since", "2999-03-01"), "--since 2999-03-01 is 2999-03-01 00:00:00 UTC, in the future: this machine's"),
+        (("--since", "last night"), "--since 'last night' is not a time: write 24h, '1h 30min', yesterday, 10:00"),
+        (("--since", "1M"), "--since 1M may mean minutes or months: write 'min' for minutes"),
+        (("--until", "24h"), "the window is empty: --since, by default 24h, is"),
+        (("--since", "0h"), "the window is empty: --since 0h is"),
         (("--since", "1767225600000"), "looks like milliseconds"),
         (("--since", "1h", "--until", "2h"), "the window is reversed"),
         (("--kind", ""), "kind is empty"),

@@ -390,7 +390,7 @@ def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke
         (("events.txt", "many-1"), 2, "does not tell its format: use the suffix .parquet, .csv, .ndjson, .jsonl"),
         (("events.csv.gz", "many-1"), 2, "or --format"),
         (("events.csv",), 2, "CONNECTOR is missing"),
-        (("events.csv", "many-1", "--since", "soon"), 2, "since='soon' is not a time"),
+        (("events.csv", "many-1", "--since", "soon"), 2, "--since soon is not a time"),
         (("events.csv", "many-1", "--kind", ""), 2, "kind is empty"),
         (("events.csv", ".."), 2, "connector_ids"),
         (("-", "many-1", "--restart"), 2, "--restart needs a file"),

@@ -380,9 +380,12 @@ def test_what_the_library_warns_of_is_told_on_stderr(account: "Simulator", start
         (("site-1", "--speed", "60"), "--speed needs --simulate"),
         (("--simulate", "--speed", "0.5"), "--speed"),
         (("--simulate", "--speed", "inf"), "--speed"),
-        (("site-1", "--interval", "soon"), "interval='soon' is not a length of time"),
-        (("site-1", "--lookback", "0s"), "lookback"),
-        (("site-1", "--since", "yesterday"), "is not a time"),
+        (("site-1", "--interval", "soon"), "--interval soon is not a length of time"),
+        (("site-1", "--interval=-5m"), "--interval -5m is not a length of time"),
+        (("site-1", "--lookback", "0s"), "--lookback 0s must be above 0"),
+        (("site-1", "--lookback", "1M"), "--lookback 1M may mean minutes or months: write 'min' for minutes"),
+        (("site-1", "--since", "soon"), "--since soon is not a time"),
+        (("site-1", "--since", "tomorrow"), "in the future: this machine's clock shows"),
         (("..",), "not one segment of a path"),
     ],
 )
@@ -400,7 +403,7 @@ def test_wrong_usage_is_reported_before_any_request(
 def test_wrong_usage_creates_no_output_file(account: "Simulator", invoke: Invoke, tmp_path: Path) -> None:
     """A table cannot go to a file, and wrong usage creates none."""
     same = ("--checkpoint", str(tmp_path / "events.ndjson"))
-    for wrong in (("--format", "table"), ("--since", "yesterday"), ("--kind", ""), same):
+    for wrong in (("--format", "table"), ("--since", "soon"), ("--kind", ""), same):
         result = invoke("follow", "site-1", "--output", str(tmp_path / "events.ndjson"), *wrong)
         assert (result.exit_code, result.stdout) == (2, "")
     assert list(tmp_path.iterdir()) == []

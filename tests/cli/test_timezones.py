@@ -1,16 +1,16 @@
 """Time zones: where tables show times, and where times are read that have none."""
 
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import Result
 
 from cfevents.cli.console.output import Zone
-from cfevents.cli.options import CommandOptions
-from cfevents.cli.sources import check_options
 
 if TYPE_CHECKING:
     from cfevents.testing import Simulator
@@ -83,14 +83,86 @@ def test_times_without_a_zone_are_read_in_the_one_that_is_named(
     assert requested_window(account) == ("1767225600", "1767229200")
 
 
-@pytest.mark.parametrize("args", [("list", "site-1"), ("follow", "site-1"), ("archive", "events.db", "site-1")])
-def test_time_without_zone_is_wrong_usage(account: "Simulator", invoke: Invoke, args: tuple[str, ...]) -> None:
-    """A time without an offset is wrong usage where no zone is named."""
-    result = invoke(*args, "--since", "2026-01-01T06:00")
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert "write '2026-01-01T06:00:00Z' for UTC" in result.stderr
-    assert "--tz Europe/Berlin" in result.stderr
-    assert account.requests == []
+def test_times_are_in_utc_where_no_zone_is_named(
+    account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times without an offset are UTC, as tables are; a terminal shows a note on that, with the window."""
+    monkeypatch.setattr("cfevents.cli.times.is_terminal", lambda _: True)
+    result = invoke("list", "site-1", "--since", "2026-01-01", "--until", "2026-01-01 01:00")
+    assert requested_window(account) == ("1767225600", "1767229200")
+    assert result.stderr == (
+        "cfevents: from 2026-01-01 00:00:00 UTC to 2026-01-01 01:00:00 UTC; times without an offset are UTC, "
+        "--tz local reads them as this machine's\n"
+    )
+    assert invoke("list", "site-1", *WINDOW).stderr == ""
+    assert invoke("list", "site-1", "--since", "2026-01-01", "--tz", "UTC").stderr == ""
+    result = invoke("archive", "/dev/null/events.db", "site-1", "--since", "2026-01-01 10:00")
+    assert result.stderr.startswith("cfevents: from 2026-01-01 10:00:00 UTC; times without an offset are UTC, ")
+
+
+@pytest.mark.parametrize(
+    ("day", "zone", "hours"),
+    [
+        ("2026-03-29", "Europe/Berlin", 23),
+        ("2026-10-25", "Europe/Berlin", 25),
+        ("20260601", "Europe/Berlin", 24),
+        # Clocks skip midnight, or go back to it.
+        ("2026-03-29", "Asia/Beirut", 23),
+        ("2026-03-28", "Asia/Beirut", 24),
+        ("2025-11-02", "America/Havana", 25),
+        ("2025-11-01", "America/Havana", 24),
+    ],
+)
+def test_date_alone_is_the_whole_day(account: "Simulator", invoke: Invoke, day: str, zone: str, hours: int) -> None:
+    """A date alone is the whole day in its zone, of 23 to 25 hours, from its first moment to that of the next day."""
+    assert invoke("list", "site-1", "--since", day, "--until", day, "--tz", zone).exit_code == 0
+    since, until = map(int, requested_window(account))
+    assert until - since == hours * 3600
+    first, last = (datetime.fromtimestamp(second, ZoneInfo(zone)).date() for second in (since, until - 1))
+    assert first == last == datetime.fromisoformat(day).date()
+    before = datetime.fromtimestamp(since - 1, ZoneInfo(zone)).date()
+    assert before < first
+
+
+@pytest.mark.parametrize(
+    ("typed", "window"),
+    [
+        ("--since yesterday --until yesterday", ("2026-11-29T00:00+01:00", "2026-11-30T00:00+01:00")),
+        ("--since Today --until now", ("2026-11-30T00:00+01:00", "2026-11-30T01:30+01:00")),
+        ("--since today --until tomorrow", ("2026-11-30T00:00+01:00", "2026-12-02T00:00+01:00")),
+        ("--since 0:15 --until 23:00:30", ("2026-11-30T00:15+01:00", "2026-11-30T23:00:30+01:00")),
+        ("--since 'yesterday 22:00' --until 00:30", ("2026-11-29T22:00+01:00", "2026-11-30T00:30+01:00")),
+        ("--since 'yesterday 9:05Z' --until now", ("2026-11-29T09:05+00:00", "2026-11-30T00:30+00:00")),
+        ("--since '1h ago' --until -30m", ("2026-11-29T23:30+00:00", "2026-11-30T00:00+00:00")),
+        (
+            "--since '2026-11-29 20:00 UTC' --until '2026-11-29 23:00:00+01'",
+            ("2026-11-29T20:00Z", "2026-11-29T22:00Z"),
+        ),
+    ],
+)
+def test_words_are_read_on_the_day_of_the_zone(
+    account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch, typed: str, window: tuple[str, str]
+) -> None:
+    """At half past midnight in Berlin, yesterday is the day that ended there half an hour ago."""
+    monkeypatch.setattr(time, "time", lambda: float(seconds("2026-11-30T00:30+00:00")))
+    assert invoke("list", "site-1", *shlex.split(typed), "--tz", "Europe/Berlin").exit_code == 0
+    assert requested_window(account) == tuple(map(seconds, window))
+
+
+@pytest.mark.parametrize("command", ["list", "report", "export"])
+def test_clock_that_was_never_set_sends_no_window(
+    account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """A clock at 1970 counts no time back from now; absolute times are requested as they are."""
+    monkeypatch.setattr(time, "time", lambda: 300.0)
+    path = ("-",) if command == "export" else ()
+    for times in ((), ("--since", "yesterday"), ("--since", "2026-01-01T00:00Z")):
+        result = invoke(command, *path, "site-1", *times)
+        assert (result.exit_code, result.stdout, account.requests) == (2, "", [])
+        assert "this machine's clock shows 1970-01-01 00:05:00 UTC: set it, by NTP, or write --since" in result.stderr
+    result = invoke(command, *path, "site-1", *WINDOW)
+    assert result.exit_code == 0, result.stderr
+    assert account.requests[0].query["from"] == "1767225600"
 
 
 @pytest.mark.parametrize("name", ["Europe/Berln", "", "..", "/etc/passwd", "CET\0", "Europe"])
@@ -108,12 +180,6 @@ def test_ambiguous_hour_widens_the_window(account: "Simulator", invoke: Invoke) 
     never = ("--since", "2025-03-30T02:30", "--until", "2025-03-30T02:30")
     assert invoke("list", "site-1", *never, "--tz", "Europe/Berlin").exit_code == 0
     assert requested_window(account) == (seconds("2025-03-30T01:30+01:00"), seconds("2025-03-30T03:30+02:00"))
-
-
-@pytest.mark.parametrize("text", ["24h", "1767225600", "20260101123", "2026-01-01T00:00Z", "yesterday", "1"])
-def test_what_is_no_time_without_a_zone_is_left_to_the_library(text: str) -> None:
-    options = CommandOptions(simulate=True, since=text)
-    assert check_options(options) == options
 
 
 def test_time_at_the_edge_of_the_calendar(account: "Simulator", invoke: Invoke) -> None:

@@ -2,14 +2,13 @@
 
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
 
 import click
 
 from cfevents import Client, Fleet
 from cfevents._html import counted
 from cfevents._progress import Progress
-from cfevents._time import now, parse_time
+from cfevents._time import TimeLike, now, parse_time
 from cfevents._validation import printable
 from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import write_stdout
@@ -17,6 +16,7 @@ from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
 from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import check_options, connectors_or_first, open_client
+from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive
 from cfevents.storage.archive import followers_of
 
@@ -36,8 +36,8 @@ async def fill_archive(options: CommandOptions) -> None:
 
 
 async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandOptions, ending: Ending) -> int:
-    since, follow = options.since, options.follow
-    pace: dict[str, Any] = {"interval": options.interval, "lookback": options.lookback}
+    since: TimeLike | None = read_begin(options)
+    follow, pace = options.follow, read_pace(options)
     with arguments_checked():
         # Wrong arguments fail here, before a file is created.
         follower = client.follow_events(connectors, since=since, **pace)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from cfevents._export.job import APISource, ArchiveSource, Chunk, ChunkSource, e
 from cfevents._export.staging import ExportProgress, Staging
 from cfevents._html import counted
 from cfevents._progress import Coverage, Progress
-from cfevents._time import TimeLike, TimeWindow
+from cfevents._time import TimeWindow
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import note_extents
 from cfevents.cli.console.errors import Failure, arguments_checked, window_text
@@ -22,6 +21,7 @@ from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
+from cfevents.cli.times import read_window, zone_of_times
 from cfevents.events import kind_names
 from cfevents.storage import Archive
 
@@ -40,7 +40,7 @@ async def export_events(options: CommandOptions) -> None:
     with arguments_checked():
         # Wrong arguments fail here, before a file is created.
         kind_names(options.kinds or None)
-        window = TimeWindow.of(options.since, options.until)
+    window = read_window(options)
     form = format_named(format_, details=options.details)
     async with open_reader(options) as reader:
         if options.path == _STDOUT:
@@ -110,18 +110,15 @@ def _identity(reader: Client | Archive, options: CommandOptions) -> dict[str, An
         account = reader.follow_events(reader.fleet()).checkpoint.account_id
     return {
         "CONNECTOR": ["--all"] if options.all_ else [*options.connectors],
-        "--since": _json_bound(options.since),
-        "--until": _json_bound(options.until),
+        "--since": options.since,
+        "--until": options.until,
+        "--tz": zone_of_times(options),
         "--kind": [*options.kinds],
         "--details": options.details,
         "--format": options.format_,
         "--archive": None if options.archive is None else str(Path(options.archive).absolute()),
         "CLOUDFLARE_ACCOUNT_ID": account,
     }
-
-
-def _json_bound(bound: TimeLike | None) -> Any:
-    return bound.isoformat() if isinstance(bound, datetime) else bound
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from cfevents.cli.console.output import View, Zone
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, connectors_or_first, open_client
+from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import NDJSONFile
 
 
@@ -89,16 +90,16 @@ def _check_output(path: str | None, options: CommandOptions) -> None:
 
 
 async def _follow(client: Client, connectors: list[str] | Fleet, options: CommandOptions, ending: Ending) -> None:
-    pace: dict[str, Any] = {"interval": options.interval, "lookback": options.lookback}
+    since, pace = read_begin(options), read_pace(options)
     follow = partial(client.follow_events, connectors, kind=options.kinds or None, **pace)
     with arguments_checked():
         # Wrong arguments fail here, before a file is created.
-        follow(since=options.since)
+        follow(since=since)
     async with _open_destination(options, ending) as destination:
         with name_checkpoint(options.checkpoint or options.output):
             # A checkpoint has the beginning: "24h" is another moment in each run.
             checkpoint = destination.checkpoint
-            follower = follow(since=options.since if checkpoint is None else None, checkpoint=checkpoint)
+            follower = follow(since=since if checkpoint is None else None, checkpoint=checkpoint)
         await destination.begin(follower.checkpoint)
         async with aclosing((follower.details() if options.details else follower).batches()) as batches:
             async for batch in batches:

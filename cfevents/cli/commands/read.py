@@ -16,21 +16,22 @@ from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import Source, check_options, open_reader, open_source, read_batches
+from cfevents.cli.times import read_window
 from cfevents.storage import Archive, ArchivedStream
 
 
 async def list_events(options: CommandOptions) -> None:
     """Print the events of a window."""
-    options = check_options(options)
+    options, window = check_options(options), read_window(options)
     if options.page_size is not None and options.archive is not None:
         raise usage_error("--page-size is for the API: an archive has no pages.")
     async with open_source(options) as source:
         with arguments_checked():
-            streams = _list_streams(source, options)
-        notes = await _note_extents(source, TimeWindow(streams[0].since, streams[0].until), options)
+            streams = _list_streams(source, options, window)
+        notes = await _note_extents(source, window, options)
         view = views.listed(options.zone or Zone(), several=source.several, details=options.details)
         write = views.writer(view, options.format_)
-        coverage = Coverage(streams[0].since, streams[0].until)
+        coverage = Coverage(window.since, window.until)
         with show_progress(lambda: coverage.progress):
             async with aclosing(read_batches(source, streams, options)) as batches:
                 async for batch in batches:
@@ -51,16 +52,18 @@ async def _note_extents(source: Source, window: TimeWindow | None, options: Comm
     return notes
 
 
-def _list_streams(source: Source, options: CommandOptions) -> Sequence[EventStream | FleetStream | ArchivedStream]:
-    window: dict[str, Any] = {"since": options.since, "until": options.until, "kind": options.kinds or None}
+def _list_streams(
+    source: Source, options: CommandOptions, window: TimeWindow
+) -> Sequence[EventStream | FleetStream | ArchivedStream]:
+    query: dict[str, Any] = {"since": window.since, "until": window.until, "kind": options.kinds or None}
     if source.fleet is not None:
-        return [source.fleet.list_events(page_size=options.page_size, **window)]
+        return [source.fleet.list_events(page_size=options.page_size, **query)]
     if isinstance(source.reader, Archive):
-        return [source.reader.list_events(connector_id, **window) for connector_id in source.connectors]
+        return [source.reader.list_events(connector_id, **query) for connector_id in source.connectors]
     # With a limit, the next page may not be needed.
     prefetch = 1 if options.limit is None else 0
     [connector_id] = source.connectors
-    return [source.reader.list_events(connector_id, page_size=options.page_size, prefetch=prefetch, **window)]
+    return [source.reader.list_events(connector_id, page_size=options.page_size, prefetch=prefetch, **query)]
 
 
 async def get_event(options: CommandOptions) -> None:

@@ -31,6 +31,7 @@ from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, te
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, ask_connectors, check_options, connectors_or_first, open_reader
+from cfevents.cli.times import read_window
 from cfevents.operations import Finding, Journal, Limits, Report, report
 from cfevents.operations.report import kinds_with_details
 from cfevents.operations.rules import explainable_connectors
@@ -56,11 +57,7 @@ async def report_events(options: CommandOptions) -> None:
     options = check_options(options)
     if options.interrupts and options.archive is not None:
         raise usage_error("--interrupts asks the API: leave out --archive.")
-    with arguments_checked():
-        # One window for all connectors and for the report.
-        window = TimeWindow.of(options.since, options.until)
-        if window.since > now():
-            raise ValueError(f"since={options.since!r} is in the future: nothing is known of it yet")
+    window = read_window(options)  # one for all connectors and for the report
     async with open_reader(options) as reader:
         if isinstance(reader, Archive):
             result = await _report_archive(reader, options, window)

@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TextIO, TypeAlias, TypeVar
 
 import click
 
+from cfevents._time import WallTime
 from cfevents.cli.console import progress
 
 T = TypeVar("T")
@@ -91,13 +92,15 @@ class Zone(NamedTuple):
         text = self.format(time.replace(microsecond=0), time.isoformat())
         return f"{text} UTC" if self.name == "UTC" else text
 
-    def to_utc(self, time: dt.datetime, *, latest: bool = False) -> dt.datetime:
-        """Convert a wall clock time of this zone to UTC.
+    def bound(self, wall: WallTime, *, is_end: bool) -> dt.datetime:
+        """Convert a wall clock time of this zone to UTC: of a day its first moment, or its end.
 
-        A time that comes twice or never has two meanings; the result is the earlier one, or, if `latest`, the later.
+        A time that comes twice or never has two meanings; the result is the earlier one, or at the end the later.
         """
-        meanings = [time.replace(tzinfo=self.tz, fold=fold).astimezone(dt.UTC) for fold in (0, 1)]
-        return max(meanings) if latest else min(meanings)
+        time = wall.time + dt.timedelta(days=wall.is_day and is_end)
+        # In the first meaning a midnight that clocks skip is the moment at which they do.
+        meanings = [time.replace(tzinfo=self.tz, fold=fold).astimezone(dt.UTC) for fold in (0, not wall.is_day)]
+        return max(meanings) if is_end else min(meanings)
 
 
 def write_stdout(data: str | bytes) -> None:
