@@ -187,11 +187,10 @@ def _stuck_message(stuck: Sequence[Rekey], end: datetime, time: JudgedTime) -> s
 
 
 def _rekey_attempt(rekey: Rekey) -> _Attempt[Rekey]:
-    if rekey.state == "reset":
-        return _Attempt(rekey, rekey.started_at, rekey.started_at, is_answered=True)
     # The start of another rekey answers nothing: it is the next attempt.
     end = None if rekey.ended_by == "RekeyStart" else rekey.ended_at
-    return _Attempt(rekey, rekey.started_at, end, is_answered=rekey.state == "complete")
+    end = rekey.started_at if rekey.state == "reset" else end
+    return _Attempt(rekey, rekey.started_at, end, is_answered=rekey.state in {"complete", "reset"})
 
 
 def judge_runs(runs: Sequence[Run], gaps: Sequence[Gap], limits: Limits, orders: Orders | None) -> Iterator[Finding]:
@@ -297,8 +296,10 @@ _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
     ),
     "unknown": ("silence", "error", "nothing received for {}, and still nothing"),
 }
-_DOWNTIME: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and not started again for {}")
-_STOPPED: tuple[str, Severity, str] = ("downtime", "error", "process stopped, and nothing received for {} since")
+_GAPS_AFTER_STOP: dict[GapCause, tuple[str, Severity, str]] = _GAPS | {
+    "device": ("downtime", "error", "process stopped, and not started again for {}"),
+    "unknown": ("downtime", "error", "process stopped, and nothing received for {} since"),
+}
 
 
 def judge_gaps(
@@ -309,14 +310,11 @@ def judge_gaps(
     stops = {run.event_ids[-1] for run in runs if run.outcome == "stopped"}
     for gap in gaps:
         if gap.event_ids not in in_restarts:
-            is_stopped = gap.cause != "collection" and gap.event_ids[0] in stops
-            stopped = _STOPPED if gap.cause == "unknown" else _DOWNTIME
-            kind, severity, text = stopped if is_stopped else _GAPS[gap.cause]
+            kind, severity, text = (_GAPS_AFTER_STOP if gap.event_ids[0] in stops else _GAPS)[gap.cause]
             moments = [gap.started_at, gap.ended_at or gap.started_at]
             message = text.format(format_duration(gap.duration))
-            details: dict[str, Any] = {"duration": gap.duration, "usual": gap.usual}
-            if gap.cause == "unknown" and last_heartbeat is not None:
-                details["last_heartbeat"] = last_heartbeat
+            heartbeat = last_heartbeat if gap.cause == "unknown" else None
+            details: dict[str, Any] = {"duration": gap.duration, "usual": gap.usual, "last_heartbeat": heartbeat}
             yield _finding(kind, severity, [gap], message, moments=moments, **details)
 
 
