@@ -77,7 +77,7 @@ class Orders:
     @classmethod
     def of(cls, interrupts: Iterable[Interrupt], runs: Sequence[Run], lead: timedelta, limits: Limits) -> "Orders":
         """Match the orders among some interrupts with the runs of a connector, whose clock has a lead."""
-        orders = [_parse(interrupt, lead) for interrupt in interrupts]
+        orders = [_parse_order(interrupt, lead) for interrupt in interrupts]
         executed = sorted((order for order in orders if isinstance(order, Order)), key=attrgetter("triggered_at"))
         starts = [
             _Start(run.last_at, following.started_at, following.event_ids[0])
@@ -126,7 +126,7 @@ def _ordered(submitted_at: datetime | None) -> str:
     return "ordered" if submitted_at is None else f"ordered {submitted_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _parse(interrupt: Interrupt, lead: timedelta) -> Order | _UnclearOrder | None:
+def _parse_order(interrupt: Interrupt, lead: timedelta) -> Order | _UnclearOrder | None:
     if not isinstance(interrupt, Interrupt):
         raise TypeError(f"{short_repr(interrupt)} is no interrupt: pass what list_interrupts returned")
     submitted_at, triggered_at = parse_moment(interrupt.submitted_at), parse_moment(interrupt.triggered_at)

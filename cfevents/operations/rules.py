@@ -296,7 +296,8 @@ _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
     ),
     "unknown": ("silence", "error", "nothing received for {}, and still nothing"),
 }
-_GAPS_AFTER_STOP: dict[GapCause, tuple[str, Severity, str]] = _GAPS | {
+_GAPS_AFTER_STOP: dict[GapCause, tuple[str, Severity, str]] = {
+    **_GAPS,
     "device": ("downtime", "error", "process stopped, and not started again for {}"),
     "unknown": ("downtime", "error", "process stopped, and nothing received for {} since"),
 }
