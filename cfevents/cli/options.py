@@ -1,5 +1,6 @@
 """CommandOptions and arguments: those that several commands share, and the values that a command receives."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -62,6 +63,16 @@ def _complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> "
     ]
 
 
+def _zone_fault(name: str) -> str:
+    """Return why a zone is not known: it is no name of one, or this machine has no database of zones."""
+    from zoneinfo import available_timezones  # noqa: PLC0415 - no command needs it to run
+
+    zone = f"TZ is {os.environ.get('TZ')!r}, which" if name.lower() == "local" else repr(name)
+    if not available_timezones():
+        return f"{zone} is not known: this machine has no time zone database; run 'pip install tzdata', or use UTC."
+    return f"{zone} is not a time zone: write an IANA name such as Europe/Berlin, or UTC, or local."
+
+
 class _ZoneType(click.ParamType):  # type: ignore[type-arg]
     name = "zone"
 
@@ -71,8 +82,7 @@ class _ZoneType(click.ParamType):  # type: ignore[type-arg]
         try:
             return Zone.named(value)
         except (KeyError, OSError, ValueError):
-            message = f"{value!r} is not a time zone: write an IANA name such as Europe/Berlin, or UTC, or local."
-            self.fail(message, param, ctx)
+            self.fail(_zone_fault(value), param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from zoneinfo import available_timezones  # noqa: PLC0415 - no command needs it to run

@@ -50,7 +50,10 @@ def _zone(tz: Zone) -> tzinfo:
     try:
         return ZoneInfo(tz)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"tz={tz!r} is no time zone: write a name such as 'Europe/Berlin' or 'UTC'") from error
+        raise ValueError(
+            f"tz={tz!r} is no time zone: write a name such as 'Europe/Berlin' or 'UTC'; where there is no time zone "
+            "database, 'pip install tzdata' adds one"
+        ) from error
 
 
 def drawable(moment: datetime) -> datetime:

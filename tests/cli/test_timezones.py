@@ -1,7 +1,9 @@
 """Time zones: where tables show times, and where times are read that have none."""
 
 import shlex
+import sys
 import time
+import zoneinfo
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -170,6 +172,64 @@ def test_an_unknown_zone_is_wrong_usage(account: "Simulator", invoke: Invoke, na
     result = invoke("list", "site-1", "--tz", name)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "write an IANA name such as Europe/Berlin" in " ".join(result.stderr.split())
+
+
+@pytest.fixture
+def _no_zones(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine have no time zone database, as small images have none."""
+    for name in {"tzdata", *(name for name in sys.modules if name.startswith("tzdata."))}:
+        monkeypatch.setitem(sys.modules, name, None)
+    ZoneInfo.clear_cache()
+    zoneinfo.reset_tzpath(to=[])
+    yield
+    zoneinfo.reset_tzpath()
+    ZoneInfo.clear_cache()
+
+
+@pytest.mark.usefixtures("_no_zones")
+def test_image_without_zones_says_so(account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no time zone database, that is what is missing, not the name; UTC works."""
+    for name in ("Europe/Berlin", "local"):
+        monkeypatch.setenv("TZ", "Europe/Berlin")
+        result = invoke("list", "site-1", "--tz", name)
+        assert (result.exit_code, result.stdout, account.requests) == (2, "", [])
+        assert "this machine has no time zone database; run 'pip install tzdata', or use UTC" in result.stderr
+    assert invoke("list", "site-1", *WINDOW, "--tz", "utc").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Asia/Tokyo", "2026-01-01 09:00:00+09  "),
+        (":Asia/Tokyo", "2026-01-01 09:00:00+09  "),
+        ("JST-9", "2026-01-01 09:00:00+09  "),
+        ("<+0530>-5:30", "2026-01-01 05:30:00+05:30  "),
+        ("", "2026-01-01 00:00:00+00  "),
+        ("UTC", "2026-01-01 00:00:00+00  "),
+    ],
+)
+def test_local_is_what_tz_says(
+    account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch, value: str, shown: str
+) -> None:
+    """The zone of this machine is that of TZ, a name or a rule."""
+    monkeypatch.setenv("TZ", value)
+    time.tzset()
+    try:
+        assert shown in invoke("list", "site-1", *WINDOW, "--tz", "local", "--format", "table").stdout
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize("value", ["Europe/Berln", "/no/such/file", "Mars", "local"])
+def test_unknown_zone_in_tz_is_wrong_usage(
+    account: "Simulator", invoke: Invoke, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """A TZ that names no zone is wrong usage: the C library would take it for UTC."""
+    monkeypatch.setenv("TZ", value)
+    result = invoke("list", "site-1", "--tz", "local")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"TZ is '{value}', which is not a time zone: write an IANA name" in result.stderr
 
 
 def test_ambiguous_hour_widens_the_window(account: "Simulator", invoke: Invoke) -> None:

@@ -3,11 +3,13 @@
 import datetime as dt
 import io
 import os
+import re
 import select
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Generic, NamedTuple, TextIO, TypeAlias, TypeVar
 
 import click
@@ -56,12 +58,8 @@ class Zone(NamedTuple):
     def named(cls, name: str) -> "Zone":
         """Return a zone by its IANA name, ``UTC``, or ``local``; raise KeyError, OSError or ValueError for others."""
         if name.lower() == "local":
-            return cls("local", None)
-        if name.upper() == "UTC":
-            return cls()
-        from zoneinfo import ZoneInfo  # noqa: PLC0415 - most commands run in UTC
-
-        return cls(name, ZoneInfo(name))
+            return cls("local", _machine_zone(os.environ.get("TZ", "").removeprefix(":")))
+        return cls() if name.upper() == "UTC" else cls(name, _named_zone(name))
 
     @property
     def width(self) -> int:
@@ -101,6 +99,24 @@ class Zone(NamedTuple):
         # In the first meaning a midnight that clocks skip is the moment at which they do.
         meanings = [time.replace(tzinfo=self.tz, fold=fold).astimezone(dt.UTC) for fold in (0, not wall.is_day)]
         return max(meanings) if is_end else min(meanings)
+
+
+def _machine_zone(name: str) -> dt.tzinfo | None:
+    """Return the zone that the value of TZ names; None where the C library has it by itself.
+
+    That is a file, a rule such as CET-1CEST, or none. It would take any other name for UTC without a word.
+    """
+    if os.name == "nt" or not name or Path("/", name).is_file() or re.match(r"(<[^>]+>|[A-Za-z]{3,})[+-]?\d", name):
+        return None
+    return _named_zone(name)
+
+
+def _named_zone(name: str) -> dt.tzinfo:
+    if name.upper() == "UTC":
+        return dt.UTC
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - most commands run in UTC
+
+    return ZoneInfo(name)
 
 
 def write_stdout(data: str | bytes) -> None:
