@@ -36,8 +36,8 @@ class Watermark:
         # No later than now: an appliance whose clock is ahead may be corrected.
         mark = min(self.since if self.reached is None else self.reached, earliest)
         begin = self.since if math.isinf(overlap) else max(self.since, math.floor(mark - overlap))
-        # A second early: whether bounds are inclusive is not known.
-        return TimeWindow(begin - 1, math.ceil(latest) + _MAX_CLOCK_AHEAD_S)
+        # A second early: whether bounds are inclusive is not known. Where a clock was never set, now may seem earlier.
+        return TimeWindow(max(0, begin - 1), max(math.ceil(latest), begin) + _MAX_CLOCK_AHEAD_S)
 
     def undelivered(self, events: Iterable[EventMetadata]) -> list[EventMetadata]:
         """Return the events that are not covered yet, ascending and once each."""

@@ -120,6 +120,12 @@ class Probe:
         self.responses.append(TimedResponse(sent_at, _time.now(), loop.time() - began, response))
         return response
 
+    def present(self) -> float:
+        """Return the present: by the API's clock, where this machine's was never set."""
+        ours = _time.now()
+        of_api = self._connection.clock.at(asyncio.get_running_loop().time())
+        return ours if of_api is None or _time.is_clock_set(ours) else of_api
+
     async def request(self, request: Request[ResultT]) -> ResultT:
         """Return a request's result; raises `CfEventsError` and `OutOfRequestsError`, as `list_pages` does."""
         if self._client.usage.left < 1:
@@ -175,8 +181,8 @@ async def _find_connectors(probe: Probe, findings: Findings) -> None:
 
 async def _list_wide(probe: Probe, findings: Findings) -> None:
     """List the last 30 days of the connector, or of the first of several that has enough events."""
-    now = int(_time.now())
-    window = TimeWindow(now - _WIDE_WINDOW_S, now + 1)
+    now = int(probe.present())
+    window = TimeWindow(max(0, now - _WIDE_WINDOW_S), now + 1)
     if findings.connector_id:
         candidates = [findings.connector_id]
     else:

@@ -54,7 +54,8 @@ async def find_present(options: Options) -> float:
         if options.connectors is None:
             await client.list_connectors()
         else:  # a token, or a proxy, may allow no more than these
-            stream = client.list_events(options.connectors[0], since="1s", page_size=1, prefetch=0)
+            second = math.floor(now())  # a clock that was never set counts nothing back
+            stream = client.list_events(options.connectors[0], since=second, until=second + 1, page_size=1, prefetch=0)
             async with aclosing(stream.pages()) as pages:
                 await anext(pages, None)
         present = client._get_connection().clock.at(asyncio.get_running_loop().time())

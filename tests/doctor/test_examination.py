@@ -1,6 +1,7 @@
 """What an examination finds, over real connections: every setting of the simulator, and servers of other habits."""
 
 import re
+import time
 from functools import cache
 from itertools import product
 from typing import Any
@@ -290,6 +291,16 @@ async def test_the_clock_is_compared_with_the_servers(seconds: int, monkeypatch:
     if seconds:
         assert ("ahead of" if seconds > 0 else "behind") in check.found
         assert "NTP" in str(check.advice)
+
+
+async def test_clock_that_was_never_set_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where this machine's clock shows 1970, the last 30 days are those before the API's time."""
+    monkeypatch.setattr("cfevents._time.now", lambda: 300.0)
+    async with Simulator(events={"site-1": []}) as simulator:
+        await examined(simulator)
+        since, until = (int(simulator.requests[1].query[name]) for name in ("from", "to"))
+    assert until - since == 30 * 86_400 + 1
+    assert abs(until - time.time()) < 60
 
 
 async def test_budget_shows_headers_and_client() -> None:

@@ -143,3 +143,13 @@ def test_damaged_follow_checkpoint_is_refused(damage: dict[str, Any]) -> None:
     short = {name: value for name, value in GOOD.items() if name not in damage}
     with pytest.raises(CheckpointError):
         FollowCheckpoint.from_json(json.dumps(short) if short != GOOD else "[]")
+
+
+@pytest.mark.parametrize("overlap", [3600.0, math.inf])
+@pytest.mark.parametrize("since", [-86_100, 300, NOW])
+def test_clock_that_was_never_set_reverses_no_window(since: int, overlap: float) -> None:
+    """Where the clock shows 1970, a window neither begins before that nor ends before it begins."""
+    for mark in (Watermark(since), Watermark(since, reached=NOW)):
+        window = mark.window(overlap, 300.0, 300.0)
+        assert 0 <= window.since < window.until
+        assert window.since <= max(since, 300)

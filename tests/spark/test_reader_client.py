@@ -121,6 +121,14 @@ async def test_present_without_a_date_is_this_machines(monkeypatch: pytest.Monke
         assert await find_present(at(api)) == 1_700_000_000
 
 
+async def test_present_is_asked_for_with_a_clock_that_was_never_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request for the present has no negative bound where this machine's clock shows 1970."""
+    monkeypatch.setattr(time, "time", lambda: 0.5)
+    async with ScriptedAPI(page()) as api:
+        await find_present(at(api, connectors=("a",)))
+        assert (api.requests[0].query["from"], api.requests[0].query["to"]) == ("0", "1")
+
+
 def test_share_applies_to_quotas_of_the_api() -> None:
     policy = {"Ratelimit-Policy": '"default";q=10;w=60'}
 
