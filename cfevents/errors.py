@@ -218,6 +218,9 @@ class PaginationError(CfEventsError):
 class CheckpointError(CfEventsError):
     """A checkpoint that is damaged, of a newer version, or of another listing than the one it is used for."""
 
+    mismatch: tuple[str, Any, Any] | None = None
+    """Of a follower's that is used for another one: the field that differs, its value there, and its value here."""
+
 
 class ArchiveError(CfEventsError):
     """A file or a database of events cannot be written or read; what was stored before stays stored."""

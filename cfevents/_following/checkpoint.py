@@ -109,7 +109,6 @@ def require_same_following(
     for name, advice in _RESUME_ADVICE.items():
         theirs, ours = getattr(checkpoint, name), getattr(start, name)
         if theirs != ours and (name != "since" or absolute):
-            raise CheckpointError(
-                f"the checkpoint belongs to another follower: its {name} is {theirs!r}, not {ours!r}; {advice}"
-            )
+            message = f"the checkpoint belongs to another follower: its {name} is {theirs!r}, not {ours!r}; {advice}"
+            raise CheckpointError(message, mismatch=(name, theirs, ours))
     return checkpoint

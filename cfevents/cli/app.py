@@ -6,13 +6,15 @@ usage errors and completion by the Tab key need neither the HTTP client nor rich
 
 import os
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cfevents._version import __version__
-from cfevents.cli.console.errors import debug_option, exit_on_failure, log_to_stderr, print_causes
+from cfevents.cli.console.errors import debug_option, exit_on_failure, log_to_stderr, print_causes, print_line
 from cfevents.cli.console.output import write_stdout
+from cfevents.cli.console.wording import note_source
 from cfevents.cli.options import (
     CommandOptions,
     archive_option,
@@ -30,12 +32,25 @@ from cfevents.cli.options import (
     window_options,
 )
 
-_FILE = click.Path(dir_okay=False)
 # What is kept of an interrupted command; those that keep something say so themselves.
 _ADVICE_AFTER_INTERRUPT = {
     "list_events": "the list ends early; 'cfevents export' can be resumed",
     "report_events": "nothing is kept; 'cfevents archive' keeps events, and 'report --archive' reads them",
 }
+
+
+class _File(click.Path):
+    """A file that is written, in a directory that is there."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        folder = Path(os.path.realpath(os.fsdecode(path))).parent
+        if not folder.is_dir():
+            self.fail(f"the directory {folder} does not exist: make it first", param, ctx)
+        return path
+
+
+_FILE = _File(dir_okay=False)
 
 
 class Application(click.Group):
@@ -63,6 +78,7 @@ class Application(click.Group):
 
 def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
     """Run a function of a module of `cfevents.cli.commands`, on an event loop if it is a coroutine function."""
+    note_source(click.get_current_context())
     result = getattr(import_module(f"cfevents.cli.commands.{module}"), function)(CommandOptions(**options))
     if result is not None:
         import asyncio  # noqa: PLC0415 - not needed for --help and --version
@@ -71,7 +87,7 @@ def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
             asyncio.run(result)
         except (KeyboardInterrupt, SystemExit):
             if advice := _ADVICE_AFTER_INTERRUPT.get(function):
-                click.echo(f"cfevents: interrupted: {advice}", err=True)
+                print_line(f"interrupted: {advice}")
             raise
 
 
@@ -211,7 +227,7 @@ def report_events(**options: Any) -> None:
     short_help="Export events to a Parquet, CSV or NDJSON file.",
     epilog=example("cfevents export events.csv --all --simulate --since 7d"),
 )
-@click.argument("path", type=click.Path(dir_okay=False, allow_dash=True))
+@click.argument("path", type=_File(dir_okay=False, allow_dash=True))
 @connectors_options
 @window_options
 @kind_option

@@ -5,10 +5,8 @@ from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
-import click
-
 from cfevents._time import TimeWindow, format_duration, now, to_datetime
-from cfevents._validation import printable
+from cfevents.cli.console.errors import print_line
 from cfevents.cli.console.output import Zone
 from cfevents.storage import Archive, Extent
 
@@ -33,7 +31,7 @@ class ArchiveNotes(NamedTuple):
     def print(self) -> None:
         """Print the sentences on stderr, but for the failure."""
         for line in self.lines:
-            click.echo(printable(f"cfevents: {line}"), err=True)
+            print_line(line)
 
 
 def id_list(ids: Sequence[str]) -> str:

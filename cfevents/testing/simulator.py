@@ -10,6 +10,7 @@ from aiohttp import web
 from attrs import Factory, define, field
 
 from cfevents._public import set_module
+from cfevents._validation import short_repr
 from cfevents.testing.backend import Backend
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.history import History
@@ -20,6 +21,20 @@ from cfevents.testing.store import Store
 
 # A page's URL may carry a long cursor; aiohttp's own limit is 8 KiB.
 _MAX_LINE_BYTES = 64 * 1024
+
+
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, Sequence) and all(isinstance(item, Mapping) for item in value)
+
+
+def _validate_connectors(_: object, __: object, value: Any) -> None:
+    if value is not None and not _is_list_of_objects(value):
+        raise ValueError(f"connectors must be a list of JSON objects, not {short_repr(value)}")
+
+
+def _validate_interrupts(_: object, __: object, value: Any) -> None:
+    if not isinstance(value, Mapping) or not all(map(_is_list_of_objects, value.values())):
+        raise ValueError(f"interrupts must be lists of JSON objects by connector id, not {short_repr(value)}")
 
 
 class ClientOptions(TypedDict):
@@ -61,8 +76,8 @@ class Simulator(SimulatorSettings):
 
     events: Mapping[str, Iterable[Mapping[str, Any]]] | None = field(default=None, repr=False)
     history: History | None = None
-    connectors: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False)
-    interrupts: dict[str, list[dict[str, Any]]] = field(factory=dict, repr=False)
+    connectors: Sequence[Mapping[str, Any]] | None = field(default=None, repr=False, validator=_validate_connectors)
+    interrupts: dict[str, list[dict[str, Any]]] = field(factory=dict, repr=False, validator=_validate_interrupts)
     host: str = "127.0.0.1"
     port: int = 0
     requests: list[AskedRequest] = field(factory=list, init=False, repr=False)

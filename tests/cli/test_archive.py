@@ -106,12 +106,12 @@ def test_what_an_archive_has_not_is_said_in_one_line(account: "Simulator", invok
     invoke("archive", path, "mistyped")
     result = invoke("list", "--archive", path)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == "cfevents: the archive is empty: 'cfevents archive PATH' fills it\n"
+    assert result.stderr == f"cfevents: the archive is empty: 'cfevents archive {path}' fills it\n"
     invoke("archive", path, "site-1", *SINCE)
     for args, message in (
         (("list", "nobody"), "the archive has nothing of nobody; it has site-1"),
-        (("get", "site-1", "1.0"), "has no event 1.0 of site-1"),
-        (("get", "site-1", "1767225660.0"), "without its payload"),
+        (("get", "site-1", "1.0"), f"has no event 1.0 of site-1; 'cfevents list site-1 --archive {path}' lists its"),
+        (("get", "site-1", "1767225660.0"), f"without its payload; 'cfevents archive {path} --details' stores it"),
     ):
         result = invoke(*args, "--archive", path)
         assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
@@ -132,7 +132,7 @@ def test_connectors_that_fail_are_told_and_the_others_are_stored(
 ) -> None:
     result = invoke("archive", path, "nobody", "site-1", *SINCE)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert "could not read 1 of the connectors: nobody; nobody: " in result.stderr
+    assert "could not read 1 of the connectors: nobody: refused" in result.stderr
     assert "'cfevents connectors'" in result.stderr
     assert invoke("list", "--archive", path, *WINDOW).stdout.count("\n") == 4
 

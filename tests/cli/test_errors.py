@@ -1,15 +1,19 @@
 """How commands fail: what stderr says in how many lines, and the exit status."""
 
+import io
 import logging
+import os
 import re
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import Result
 
 import cfevents
+from cfevents.cli.console.errors import Failure
 from cfevents.testing import faults
 
 if TYPE_CHECKING:
@@ -99,13 +103,94 @@ def test_refusal_blames_what_is_to_blame(account: "Simulator", invoke: Invoke, f
 
 
 @pytest.mark.parametrize(
-    "call", [("list", "nobody"), ("get", "nobody", "1.0"), ("get", "site-1", "1.0"), ("latest", "nobody")]
+    ("call", "command"),
+    [
+        (("list", "nobody"), "'cfevents connectors'"),
+        (("latest", "nobody"), "'cfevents connectors'"),
+        (("get", "site-1", "1.0"), "'cfevents list site-1 --since 7d'"),
+        (("list", "nobody", "--simulate"), "'cfevents connectors --simulate'"),
+        (("get", "1.0", "--simulate"), "--since 7d --simulate'"),
+    ],
 )
-def test_unknown_id_is_a_failure_with_advice(account: "Simulator", invoke: Invoke, call: tuple[str, ...]) -> None:
-    """An id that does not exist is a failure that says where to look."""
+def test_unknown_id_is_a_failure_with_advice(
+    account: "Simulator", invoke: Invoke, call: tuple[str, ...], command: str
+) -> None:
+    """An id that does not exist is a failure that says where to look, in a command that runs as it stands."""
     result = invoke(*call)
     assert result.exit_code == 1
-    assert "'cfevents connectors'" in one_line(result)
+    assert command in one_line(result)
+
+
+def test_several_failures_name_ids_and_window_once(account: "Simulator", invoke: Invoke) -> None:
+    result = invoke("list", "nobody", "nowhere", "--since", "1h")
+    assert result.exit_code == 1
+    line = one_line(result)
+    assert line.startswith("cfevents: could not read 2 of the connectors: nobody, nowhere: refused with status 404")
+    for text in ("nobody", "nowhere", "the window was --since ", "'cfevents connectors'", "status 404"):
+        assert line.count(text) == 1
+
+
+# What only a program writes: an argument, a class, a method.
+_OF_PYTHON = re.compile(r"\b(?!CF)[a-z]+(_[a-z]+)*=|datetime|timedelta|checkpoint\.|\(\)|\bNone\b|_events\b")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (
+            ("connectors",),
+            "set CLOUDFLARE_API_TOKEN (or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY); to try",
+        ),
+        (("list", ""), "CONNECTOR '' is empty"),
+        (("latest", "a/b"), "CONNECTOR 'a/b' is not one segment"),
+        (("report", "a", ".."), "CONNECTOR '..' is not one segment"),
+        (("list", "a", "--kind", ""), "--kind is empty"),
+        (("list", "a", "--page-size", str(2**63)), "--page-size 9223372036854775808 must be"),
+        (("get", "a", "1"), "is not an event id"),
+        (("follow", "a", "--checkpoint", "nowhere/state"), "nowhere does not exist: make it first"),
+        (("export", "nowhere/events.csv", "a"), "nowhere does not exist: make it first"),
+        (("archive", "nowhere/events.db", "a"), "nowhere does not exist: make it first"),
+    ],
+)
+def test_wrong_usage_is_in_the_words_of_the_shell(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, args: tuple[str, ...], words: str
+) -> None:
+    """A message has the options and variables of the shell, and no arguments of Python."""
+    monkeypatch.chdir(tmp_path)
+    if args != ("connectors",):
+        for name in ("CLOUDFLARE_API_TOKEN", "CLOUDFLARE_ACCOUNT_ID"):
+            monkeypatch.setenv(name, "a")
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert words in one_line(result)
+    assert not _OF_PYTHON.search(result.stderr)
+
+
+def test_an_unusable_account_is_named_by_its_variable(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "env-token-77aa")
+    for account, words in ((None, "no account: set CLOUDFLARE_ACCOUNT_ID; to"), ("..", "CLOUDFLARE_ACCOUNT_ID is ")):
+        if account is not None:
+            monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", account)
+        line = one_line(invoke("connectors"))
+        assert words in line
+        assert not _OF_PYTHON.search(line.replace("CLOUDFLARE_ACCOUNT_ID=", ""))
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_errors_wrap_at_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """On a terminal lines end between words, and an id stays whole; in a pipe one line is one line."""
+    terminal, pipe = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda: os.terminal_size((columns, 24)))
+    name = "835529f6-8b50-411e-a0d7-17035160a8c3"
+    failure = Failure(f"GET /client/v4/accounts/{'0' * 32}/magic/connectors/{name}: refused; check {name} once more")
+    failure.show(terminal)
+    failure.show(pipe)
+    assert pipe.getvalue() == f"cfevents: {failure.message}\n"
+    lines = terminal.getvalue().splitlines()
+    assert " ".join(lines) == pipe.getvalue().rstrip()
+    assert all(len(line) <= columns or " " not in line for line in lines)
+    assert (len(lines) > 1) == (columns < 200)
 
 
 def test_a_network_that_is_down_is_a_failure(
@@ -148,7 +233,7 @@ def test_missing_connector_is_wrong_usage_with_advice(
         (("--kind", ""), "kind is empty"),
         (("--kind", "\udcff"), "lone surrogate"),
         (("..",), "not one segment of a path"),
-        (("",), "connector_id='' is empty"),
+        (("",), "CONNECTOR '' is empty"),
     ],
 )
 def test_invalid_argument_is_wrong_usage_before_any_request(

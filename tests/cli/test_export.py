@@ -261,7 +261,7 @@ def test_what_goes_on_has_to_be_what_was_begun(
     halfway: Simulator, invoke: Invoke, folder: Path, args: tuple[str, ...], message: str
 ) -> None:
     result = invoke("export", "events.csv", *args)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
     assert "--restart" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -392,9 +392,9 @@ def test_two_processes_do_not_export_to_one_file(many: Simulator, invoke: Invoke
         (("events.csv",), 2, "CONNECTOR is missing"),
         (("events.csv", "many-1", "--since", "soon"), 2, "--since soon is not a time"),
         (("events.csv", "many-1", "--kind", ""), 2, "kind is empty"),
-        (("events.csv", ".."), 2, "connector_ids"),
+        (("events.csv", ".."), 2, "CONNECTOR '..' is not"),
         (("-", "many-1", "--restart"), 2, "--restart needs a file"),
-        (("nowhere/events.csv", "many-1"), 1, "nowhere/events.csv.export cannot be written: No such file"),
+        (("nowhere/events.csv", "many-1"), 2, "nowhere does not exist: make it first"),
         ((os.devnull, "many-1", "--format", "csv"), 1, "is no plain file"),
     ],
 )

@@ -10,7 +10,7 @@ from cfevents._html import counted
 from cfevents._progress import Progress
 from cfevents._time import TimeLike, now, parse_time
 from cfevents._validation import printable
-from cfevents.cli.console.errors import arguments_checked
+from cfevents.cli.console.errors import arguments_checked, print_line
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
@@ -31,7 +31,7 @@ async def fill_archive(options: CommandOptions) -> None:
             new = await _fill(client, await connectors_or_first(client, options), options, ending)
     write_stdout(f"{new} new event{'' if new == 1 else 's'} in {printable(options.path)}\n")
     if ending.is_requested and not options.follow:
-        click.echo("cfevents: interrupted: the same command goes on where this one stopped", err=True)
+        print_line("interrupted: the same command goes on where this one stopped")
         raise click.exceptions.Exit(ending.status)
 
 

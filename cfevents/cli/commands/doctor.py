@@ -9,6 +9,7 @@ import cfevents
 from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import Colour, Row, View, write_stdout
 from cfevents.cli.console.views import severity_colour, writer
+from cfevents.cli.console.wording import in_shell_words
 from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import open_client
 from cfevents.doctor import Check, examine, misconfigured
@@ -46,7 +47,7 @@ def _merge_unknown(checks: Sequence[Check]) -> Iterator[Check]:
 
 
 def _rows(check: Check) -> list[Row]:
-    advice = [] if check.advice is None else [("", "", f"-> {check.advice}")]
+    advice = [] if check.advice is None else [("", "", f"-> {in_shell_words(check.advice)}")]
     return [(check.name, check.verdict, check.found), *advice]
 
 

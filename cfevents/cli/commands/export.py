@@ -5,9 +5,7 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
-
-from cfevents import Client, Fleet, NotFoundError
+from cfevents import ArchiveError, Client, Fleet, NotFoundError
 from cfevents._export.formats import Format, format_named
 from cfevents._export.job import APISource, ArchiveSource, Chunk, ChunkSource, export, gather, require_same
 from cfevents._export.staging import ExportProgress, Staging
@@ -16,7 +14,7 @@ from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeWindow
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import note_extents
-from cfevents.cli.console.errors import Failure, arguments_checked, window_text
+from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked, print_line, window_text
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
@@ -76,9 +74,12 @@ async def _write_file(
     staging: Staging, reader: Client | Archive, options: CommandOptions, window: TimeWindow, form: Format
 ) -> int:
     if progress := staging.read():
-        require_same(staging, progress, _identity(reader, options), window)
+        try:
+            require_same(staging, progress, _identity(reader, options), window)
+        except ArchiveError as error:
+            raise WrongUsage(str(error)) from error
         resumed = window_text(progress.since, progress.until)
-        click.echo(f"cfevents: resuming after {progress.events} events, {resumed}", err=True)
+        print_line(f"resuming after {progress.events} events, {resumed}")
     else:
         progress = await _start(reader, options, window)
     source = _WatchedSource(reader, options, progress)
@@ -130,7 +131,7 @@ def _kept_message(staging: Staging) -> Iterator[None]:
         if staging.progress is not None and staging.progress.events:
             hint = ", or add --restart to change the ids" if isinstance(error, NotFoundError) else ""
             kept = f"{staging.progress.events} events are kept in {staging.folder.name}"
-            click.echo(printable(f"cfevents: {kept}; run the same command to resume{hint}"), err=True)
+            print_line(f"{kept}; run the same command to resume{hint}")
         raise
 
 

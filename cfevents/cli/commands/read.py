@@ -4,14 +4,12 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
-import click
-
 from cfevents import Connector, EventStream, FleetEvent, FleetStream, RecordedEvent
 from cfevents._progress import Coverage
 from cfevents._time import TimeWindow
 from cfevents.cli.archive_notes import ArchiveNotes, note_extents
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import Failure, arguments_checked
+from cfevents.cli.console.errors import Failure, arguments_checked, print_line
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
@@ -94,8 +92,7 @@ async def latest_events(options: CommandOptions) -> None:
                 count += len(batch)
         await _note_extents(source, None, options)
         if options.archive is not None and not count:
-            message = f"cfevents: no payloads in {options.archive}: 'cfevents archive --details' stores them"
-            click.echo(message, err=True)
+            print_line(f"no payloads in {options.archive}: 'cfevents archive PATH --details' stores them")
 
 
 async def _read_latest(source: Source) -> AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]:

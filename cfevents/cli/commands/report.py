@@ -26,9 +26,10 @@ from cfevents._html import counted
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import id_list, note_extents
-from cfevents.cli.console.errors import Failure, arguments_checked, window_text
+from cfevents.cli.console.errors import Failure, arguments_checked, print_line, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
+from cfevents.cli.console.wording import in_shell_words
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, ask_connectors, check_options, connectors_or_first, open_reader
 from cfevents.cli.times import read_window
@@ -38,6 +39,7 @@ from cfevents.operations.rules import explainable_connectors
 from cfevents.storage import Archive
 
 _FINDINGS_STATUS = 3
+_BEFORE_ONE_EVENT_S = 3600
 # From this width on, a table shows the whole ids of connectors.
 _MIN_CHARS_FOR_UUIDS = 120
 _AS_WORDS: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": "    "}
@@ -221,12 +223,14 @@ def _print(result: _Reported, options: CommandOptions) -> None:
     if findings:
         writer(_findings(zone), options.format_)(findings)
     if options.format_ == "table" or (options.format_ is None and is_terminal(sys.stdout)):
-        lines = [summary, *result.notes, *result.hints]
+        lines = [summary, *map(in_shell_words, result.notes), *result.hints]
         filled = [textwrap.fill(line, terminal_width(), break_on_hyphens=False) for line in lines]
         write_stdout("".join(f"{line}\n" for line in [*filled, *_list_command(findings, options)]))
         return
-    for line in [*([summary] if is_terminal(sys.stderr) else []), *(f"cfevents: {note}" for note in result.notes)]:
-        click.echo(printable(line), err=True)
+    if is_terminal(sys.stderr):
+        click.echo(printable(summary), err=True)
+    for note in result.notes:
+        print_line(note)
 
 
 def _list_command(findings: Sequence[Finding], options: CommandOptions) -> list[str]:
@@ -234,6 +238,8 @@ def _list_command(findings: Sequence[Finding], options: CommandOptions) -> list[
     for finding in findings:
         if finding.event_ids and finding.connector_id is not None:
             first, last = (event_id.recorded_ts for event_id in (finding.event_ids[0], finding.event_ids[-1]))
+            if first == last:  # such as the last event before a silence: what led to it, and what came next
+                first, last = first - _BEFORE_ONE_EVENT_S, max(last, finding.last_at.timestamp())
             # Whether bounds are inclusive is not known.
             window = window_text(math.floor(first) - 1, math.ceil(last) + 1)
             source = f" --archive {shlex.quote(options.archive)}" if options.archive else ""

@@ -2,19 +2,24 @@
 
 import logging
 import os
+import re
+import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import click
 
 import cfevents
 from cfevents._secrets import clean
+from cfevents._validation import printable
 from cfevents.cli.console import progress
+from cfevents.cli.console.wording import in_shell_words, wrapped
 
 if TYPE_CHECKING:
     from cfevents import CfEventsError
@@ -23,6 +28,15 @@ INTERRUPTED = 130
 """The exit status after Ctrl-C, as a shell reports a process that SIGINT ended; 143 is that of SIGTERM."""
 
 _DEBUG = "cfevents.debug"
+_PATH_OF_EVENT = r"/connectors/([^/]+)/telemetry/events/[-0-9.]+$"
+_MAX_REASONS = 3  # of one message
+_MAX_NAMED_IDS = 5
+_OPTION_BY_FIELD = {
+    "account_id": "the account",
+    "connector_ids": "CONNECTOR",
+    "kind": "--kind",
+    "since": "--since",
+}
 _ADVICE_BY_ERROR = {
     "ConfigurationError": "to try it without an account, add --simulate",
     "AuthenticationError": (
@@ -36,18 +50,29 @@ _ADVICE_BY_ERROR = {
 }
 
 
+def print_line(text: str, file: IO[Any] | None = None) -> None:
+    """Print a line on stderr, in the words of the shell: a terminal's is wrapped between words."""
+    stream = file or sys.stderr
+    click.echo(_line(printable(text), stream), file=stream)
+
+
+def _line(text: str, stream: IO[Any]) -> str:
+    line = f"cfevents: {in_shell_words(text)}"
+    return wrapped(line, shutil.get_terminal_size().columns) if stream.isatty() else line
+
+
 class Failure(click.ClickException):
     """A failure of the API, the network or this machine: one line, status 1."""
 
     def __init__(self, message: str) -> None:
         """Set the line, without the program's name."""
-        super().__init__(clean(message))
+        super().__init__(clean(in_shell_words(message)))
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the line on stderr."""
         # If stderr cannot be written, the status still reports the failure.
         with suppress(OSError):
-            click.echo(f"cfevents: {self.message}", file=file, err=file is None)
+            print_line(self.message, file)
 
 
 class WrongUsage(Failure):
@@ -71,18 +96,32 @@ def name_file(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if isinstance(error, FileNotFoundError) and not (folder := Path(path).resolve().parent).is_dir():
-            raise Failure(f"{path}: the directory {folder} does not exist: make it first") from error
         raise Failure(f"{path}: {error.strerror or error}") from error
 
 
 @contextmanager
 def name_checkpoint(path: str | None) -> Iterator[None]:
-    """Turn a CheckpointError, for a checkpoint that is damaged or of something else, into a `Failure` with its file."""
+    """Turn a CheckpointError into a `Failure` with its file; for a checkpoint of something else, into `WrongUsage`."""
     try:
         yield
     except cfevents.CheckpointError as error:
+        if error.mismatch is not None:
+            name, theirs, ours = error.mismatch
+            option = _OPTION_BY_FIELD[name]
+            raise WrongUsage(
+                f"{path} is of {_written(option, theirs)}, and this is {_written(option, ours)}: use the same to "
+                "resume, or name another file, for the events too"
+            ) from error
         raise Failure(f"{path}: {error}; to start afresh, name another file, for the events too") from error
+
+
+def _written(option: str, value: Any) -> str:
+    """Return what an option or argument was, as it is typed."""
+    if value is None:
+        return "--all" if option == "CONNECTOR" else f"no {option}"
+    values = [value] if isinstance(value, str | int) else value
+    names = [_time_text(name) if isinstance(name, int) else shlex.quote(name) for name in values]
+    return _ids(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
 
 
 @contextmanager
@@ -149,13 +188,35 @@ def _failure(error: Exception) -> Failure:
     if not isinstance(error, cfevents.CfEventsError):
         return Failure(f"unexpected {type(error).__name__}: {error}; please report it")
     if isinstance(error, cfevents.FleetError):
-        connector_id, first = next(iter(error.errors.items()))
-        return Failure("; ".join(filter(None, (error.message, f"{connector_id}: {first}", _advice(first)))))
-    window = ""
-    if error.since is not None and error.until is not None:
-        window = f"the window was {window_text(error.since, error.until)}"
-    message = "; ".join(filter(None, (str(error), window, _advice(error))))
+        first = next(iter(error.errors.values()))
+        reasons = f"could not read {len(error.errors)} of the connectors: {_reasons(error.errors)}"
+        return Failure("; ".join(filter(None, (reasons, _window(first), _advice(first)))))
+    message = "; ".join(filter(None, (str(error), _window(error), _advice(error))))
     return WrongUsage(message) if isinstance(error, cfevents.ConfigurationError) else Failure(message)
+
+
+def _reasons(errors: "Mapping[str, CfEventsError]") -> str:
+    """Return the errors of connectors, those for the same reason as one, without the paths of their requests."""
+    ids_by_reason, texts = dict[str, list[str]](), dict[str, str]()
+    for connector_id, error in errors.items():
+        text = str(error).removeprefix(clean(f"{error.method} {error.path}: "))
+        reason = re.sub(r" \(CF-Ray [^)]*\)", "", text)
+        texts.setdefault(reason, text)
+        ids_by_reason.setdefault(reason, []).append(connector_id)
+    shown = [f"{_ids(ids)}: {texts[reason]}" for reason, ids in ids_by_reason.items()]
+    more = len(shown) - _MAX_REASONS
+    return "; ".join(shown[:_MAX_REASONS]) + (f"; and {more} more reasons" if more > 0 else "")
+
+
+def _ids(ids: list[str]) -> str:
+    more = len(ids) - _MAX_NAMED_IDS
+    return ", ".join(ids[:_MAX_NAMED_IDS]) + (f", and {more} more" if more > 0 else "")
+
+
+def _window(error: "CfEventsError") -> str:
+    if error.since is None or error.until is None:
+        return ""
+    return f"the window was {window_text(error.since, error.until)}"
 
 
 def window_text(since: int, until: int) -> str:
@@ -171,9 +232,8 @@ def _time_text(seconds: int) -> str:
 
 
 def _advice(error: "CfEventsError") -> str:
-    if getattr(error, "extra", None):  # the message is the advice
-        return ""
-    if isinstance(error, cfevents.ConfigurationError) and _account_is_set():
+    is_set = isinstance(error, cfevents.ConfigurationError) and _account_is_set()
+    if is_set or getattr(error, "extra", None):  # the message is the advice
         return ""
     if isinstance(error, cfevents.APIStatusError) and error.from_edge and error.status < 500:
         return "this is not the API's own answer: check the network, a proxy, and CLOUDFLARE_BASE_URL if it is set"
@@ -181,6 +241,10 @@ def _advice(error: "CfEventsError") -> str:
         return "check CLOUDFLARE_BASE_URL, which ends with /client/v4 if it is set, and CLOUDFLARE_ACCOUNT_ID"
     if isinstance(error, cfevents.RateLimitError):
         return f"wait {error.resume_after or 360} s before the next request"
+    if isinstance(error, cfevents.NotFoundError) and (match := re.search(_PATH_OF_EVENT, error.path or "")):
+        return (
+            f"check the event's id ('cfevents list {unquote(match[1])} --since 7d' lists its events) and the connector"
+        )
     names = (cls.__name__ for cls in type(error).__mro__)
     return next((_ADVICE_BY_ERROR[name] for name in names if name in _ADVICE_BY_ERROR), "")
 
@@ -193,7 +257,7 @@ def _account_is_set() -> bool:
 
 class _Stderr(logging.StreamHandler[Any]):
     def format(self, record: logging.LogRecord) -> str:
-        return f"cfevents: {clean(record.getMessage())}"
+        return _line(clean(record.getMessage()), self.stream)
 
     def emit(self, record: logging.LogRecord) -> None:
         progress.clear_status_line()

@@ -1,0 +1,62 @@
+"""The words of the shell: commands that run as they stand, and the options of a command for the library's arguments."""
+
+import re
+import shlex
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+_SOURCE = "cfevents.source"
+_ARCHIVE = "cfevents.archive"
+_READING = "connectors|list|get|latest|report"
+# Not compiled here: importing has to be quick, and re caches what it compiled.
+_WORDS: tuple[tuple[str, Any], ...] = (
+    (r", or pass (?:api_token= \(or api_email= and api_key=\)|account_id=)", ""),
+    (r"give one as account_id=, of ", ""),
+    (r"\baccount_id\b", "CLOUDFLARE_ACCOUNT_ID"),
+    (r"\bconnector_ids?=", "CONNECTOR "),
+    (r"^(?:kind|page_size)(?==| is empty)", lambda match: f"--{match[0].replace('_', '-')}"),
+    (r"^(--kind|--page-size)=", r"\1 "),
+    (r"larger than max_body_size, ", "larger than "),
+    (r": sync with details=True stores them", "; 'cfevents archive PATH --details' stores it"),
+    (r", or give a longer timeout=", ""),
+    (r"with a longer lookback", "with a longer --lookback"),
+    (r"resume it with list_events", "name that of a 'cfevents follow'"),
+    (r"has no event (\S+) of (\S+)$", r"\g<0>; 'cfevents list \2' lists its events"),
+)
+
+
+def note_source(context: click.Context) -> None:
+    """Remember the options by which the command that runs selects its source, for the commands in its messages."""
+    options = context.params
+    words = " --simulate" if options.get("simulate") else ""
+    if options.get("account") and context.get_parameter_source("account") is ParameterSource.COMMANDLINE:
+        words = f" --account {shlex.quote(options['account'])}"
+    archive = options.get("archive")
+    context.meta[_SOURCE] = words if archive is None else f" --archive {shlex.quote(archive)}"
+    context.meta[_ARCHIVE] = options.get("path") if context.info_name == "archive" else archive
+
+
+def in_shell_words(text: str) -> str:
+    """Return a message of the library as a shell's user would write it.
+
+    Arguments become options and variables; a quoted command gets the options of the source that is read now.
+    """
+    for pattern, words in _WORDS:
+        text = re.sub(pattern, words, text)
+    context = click.get_current_context(silent=True)
+    if context is None or _SOURCE not in context.meta:
+        return text
+    source, archive = context.meta[_SOURCE], context.meta[_ARCHIVE]
+    if archive is not None:
+        text = text.replace("'cfevents archive PATH", f"'cfevents archive {shlex.quote(archive)}")
+    # In a function, since a path may have a backslash.
+    return re.sub(rf"'cfevents (?:{_READING})\b[^']*", lambda match: match[0] + source, text)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Return a message in lines of a width, broken between words alone: an id or a path stays whole."""
+    import textwrap  # noqa: PLC0415 - only a failure needs it
+
+    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
