@@ -82,7 +82,7 @@ def zone_of_times(options: CommandOptions) -> str | None:
 
 def _read(option: str, options: CommandOptions, present: float) -> _Bound:
     given = options.until if option == "--until" else options.since
-    text, zone, seconds = given or "now", options.zone or Zone(), 0.0
+    text, zone = "now" if given is None else given, options.zone or Zone()
     source = click.get_current_context().get_parameter_source(option.removeprefix("--"))
     default = source is not click.core.ParameterSource.COMMANDLINE
     typed = f"{option}, by default {text}," if default else _time.written(option, text)

@@ -227,6 +227,8 @@ def test_missing_connector_is_wrong_usage_with_advice(
         (("--since", "last night"), "--since 'last night' is not a time: write 24h, '1h 30min', yesterday, 10:00"),
         (("--since", "1M"), "--since 1M may mean minutes or months: write 'min' for minutes"),
         (("--until", "24h"), "the window is empty: --since, by default 24h, is"),
+        (("--until", ""), "--until '' is not a time: write 24h"),
+        (("--since", ""), "--since '' is not a time"),
         (("--since", "0h"), "the window is empty: --since 0h is"),
         (("--since", "1767225600000"), "looks like milliseconds"),
         (("--since", "1h", "--until", "2h"), "the window is reversed"),

@@ -244,6 +244,21 @@ def test_the_window_stays_what_it_was_at_first(
     assert max(int(request.query["to"]) for request in halfway.requests) <= began + 1
 
 
+def test_yesterday_stays_the_day_it_was_at_first(
+    many: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An export of yesterday that is resumed on the next day is of the same day; in another zone it is another one."""
+    many.add("tonight", event(0))
+    many.faults.add(faults.status(403), path="/tonight/telemetry/events")
+    args = ("export", "events.csv", "many-1", "tonight", "--since", "yesterday")
+    monkeypatch.setattr(time, "time", lambda: BEGIN + 86_400.0)
+    assert invoke(*args).exit_code == 1
+    many.faults.clear()
+    monkeypatch.setattr(time, "time", lambda: BEGIN + 2 * 86_400.0)
+    assert "there --tz UTC, here --tz Asia/Tokyo" in invoke(*args, "--tz", "Asia/Tokyo").stderr
+    assert invoke(*args).stdout == "61 events in events.csv\n"
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
