@@ -303,3 +303,12 @@ async def test_a_line_as_long_as_a_long_cursor_needs_is_read(ask: Asker) -> None
     answer = await ask(EVENTS, WINDOW | {"cursor": "x" * 30_000})
     assert answer.status == 400
     assert answer.error["message"].startswith("cursor: ")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"interrupts": 5}, {"interrupts": {"c": 5}}, {"interrupts": {"c": ["x"]}}, {"connectors": 5}]
+)
+def test_settings_of_a_wrong_type_are_refused_at_once(settings: Any) -> None:
+    """What would be answered with status 500 is refused when the simulator is made."""
+    with pytest.raises(ValueError, match=f"^{next(iter(settings))} must be "):
+        Simulator(events={}, **settings)
