@@ -31,6 +31,7 @@ class Chunk(NamedTuple):
 
     batch: EventBatch
     after: str  # the position after them, for `ExportProgress`
+    reached: float | None = None  # everything before was read, in seconds since the Unix epoch, where that is known
 
 
 class ChunkSource(Protocol):
@@ -63,7 +64,9 @@ class APISource:
             async for page in pages:
                 assert page.checkpoint is not None  # noqa: S101 - every page of a client has one
                 recorded = [event.recorded for event in await stream._page_details(page)] if self.details else None
-                yield Chunk(EventBatch(connector_id, page.items, recorded), page.checkpoint.to_json())
+                yield Chunk(
+                    EventBatch(connector_id, page.items, recorded), page.checkpoint.to_json(), page.checkpoint.reached
+                )
 
 
 @frozen

@@ -17,6 +17,7 @@ from cfevents._listing.query import ListQuery, wanted_kinds
 from cfevents._listing.stream_base import AsyncOnly
 from cfevents._model.api import EventMetadata
 from cfevents._model.results import EventDetail, FollowedEvent
+from cfevents._progress import Progress
 from cfevents._public import set_module
 from cfevents._time import DurationLike, TimeLike, is_relative, now, parse_duration, parse_time
 from cfevents._validation import validate_int
@@ -65,6 +66,10 @@ class Follower(AsyncOnly, Generic[T]):
     def status(self) -> dict[str, ConnectorStatus]:
         """The state of each connector, by id."""
         return {} if self._poller is None else dict(self._poller.status)
+
+    def _progress(self) -> Progress:
+        """Return the part of the first polls of all connectors that is done, and the events so far."""
+        return Progress(0.0, "") if self._poller is None else self._poller.progress()
 
     @property
     def checkpoint(self) -> FollowCheckpoint:

@@ -11,6 +11,7 @@ from attrs import evolve
 
 from cfevents._following.clock import FollowClock
 from cfevents._following.schedule import DueConnector, Intervals
+from cfevents._following.status import PollProgress
 from cfevents._following.watermark import Watermark
 from cfevents._http.connection import GetConnection
 from cfevents._listing.details import ListedEvent, get_details
@@ -21,6 +22,7 @@ from cfevents._listing.query import ListQuery
 from cfevents._listing.slices import iter_slices
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import FollowedEvent
+from cfevents._time import TimeWindow
 from cfevents.errors import CfEventsError
 
 MAX_BATCH_EVENTS = 10_000
@@ -70,6 +72,8 @@ class Poll:
         mark: Watermark,
         due: DueConnector,
         clock: FollowClock,
+        *,
+        part: PollProgress,
     ) -> None:
         self.mark = mark  # the watermark once the events that were yielded are delivered
         self.pages = 0  # that were listed
@@ -81,6 +85,7 @@ class Poll:
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)
         self._query = evolve(options.query, start=start)
         self._get_connection, self._payloads = get_connection, options.payloads
+        self._part, self._past = part, TimeWindow(since, max(since, math.floor(earliest)))
         # A little more than the lookback: the collection times are those of another clock.
         self._keep_s = options.lookback + options.overlap if due.deep else None
         self._listed_count = self._fresh_count = 0
@@ -124,6 +129,9 @@ class Poll:
                     fresh = mark.undelivered(filter_kinds(page.items, self._query.kinds))
                     mark = self._advance(mark, fresh)
                     pending += fresh
+                    if self._payloads is None:
+                        reached = None if page.checkpoint is None else page.checkpoint.reached
+                        self._note_read(len(fresh), present if reached is None else reached)
                     self._note_page(page.items, fresh)
                     while len(pending) >= max_events or (pending and loop.time() - yielded_at > MAX_BATCH_WAIT_S):
                         yielded_at = loop.time()
@@ -153,9 +161,14 @@ class Poll:
             async for _, detail in details:
                 if isinstance(detail, CfEventsError):
                     return complete, detail
+                self._note_read(1, events[len(complete)].recorded_ts)
                 complete.append(detail)
                 self.progress += 1
         return complete, None
+
+    def _note_read(self, events: int, recorded_ts: float) -> None:
+        self._part.events += events
+        self._part.reach(recorded_ts, self._past)
 
     def _advance(self, mark: Watermark, events: Sequence[EventMetadata]) -> Watermark:
         if not events:

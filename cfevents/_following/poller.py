@@ -13,11 +13,13 @@ from cfevents._following.clock import FollowClock
 from cfevents._following.pace import Pace, PollRequests
 from cfevents._following.poll import FollowOptions, Poll, PollResult
 from cfevents._following.schedule import RETRY_S, DueConnector, Schedule
-from cfevents._following.status import ConnectorStatus
+from cfevents._following.status import ConnectorStatus, PollProgress
 from cfevents._following.watermark import Watermark
+from cfevents._html import counted
 from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.fleet import FleetMembers
 from cfevents._listing.ordered import STALL_S
+from cfevents._progress import Progress
 from cfevents._protocol.responses import refuses_credentials
 from cfevents._time import format_duration, to_timedelta
 
@@ -38,6 +40,7 @@ class Poller:
 
     def __init__(self, members: FleetMembers, options: FollowOptions, start: FollowCheckpoint) -> None:
         self.status: dict[str, ConnectorStatus] = {}
+        self.parts: dict[str, PollProgress] = {}
         # Of the connectors that could not be read, if each is polled once.
         self.errors: dict[str, errors.CfEventsError] = {}
         self._members, self._options, self._start = members, options, start
@@ -79,6 +82,13 @@ class Poller:
         with suppress(asyncio.QueueFull):
             self._results.put_nowait(error)
 
+    def progress(self) -> Progress:
+        """Return the part of the first polls of all connectors that is done, and the events so far."""
+        done = sum(1.0 if name in self.errors else part.fraction for name, part in self.parts.items())
+        events = sum(part.events for part in self.parts.values())
+        words = counted(len(self.parts), "connector"), counted(events, "event")
+        return Progress(done / max(1, len(self.parts)), ", ".join(words))
+
     async def close(self) -> None:
         """Cancel all polls, and wait until they have ended."""
         await cancel_all(self._tasks)
@@ -116,10 +126,12 @@ class Poller:
         for connector_id in self.status.keys() - ids.keys():
             self._schedule.drop(connector_id)
             del self.status[connector_id]
+            del self.parts[connector_id]
             self._requests.pop(connector_id, None)
         for connector_id in ids:
             self._marks.setdefault(connector_id, self._start.of(connector_id))
             self.status.setdefault(connector_id, ConnectorStatus())
+            self.parts.setdefault(connector_id, PollProgress())
         self._schedule.add(ids, asyncio.get_running_loop().time())
         self._changed.set()
 
@@ -183,7 +195,8 @@ class Poller:
         while (due := await self._next_due(healthy=healthy)) is not None:
             requests = PollRequests(self._pace)
             connect = self._connect(requests, once=due.suspect)
-            poll = Poll(connect, self._options, self._marks[due.connector_id], due, self._clock)
+            mark, part = self._marks[due.connector_id], self.parts[due.connector_id]
+            poll = Poll(connect, self._options, mark, due, self._clock, part=part)
             status, connection = self.status[due.connector_id], self._members.get_connection()
             task = self._start_task(connection, partial(self._poll, due, poll, status, requests))
             await self._wait_unless_stalled(task, poll, requests)
@@ -232,6 +245,8 @@ class Poller:
             self._on_poll_failed(due, status, error, requests.sent_at, answered=poll.pages > 0)
         else:
             status.on_success()
+            if is_done and (part := self.parts.get(due.connector_id)):
+                part.fraction = 1.0
             self._was_answered = True
             again, least = poll.is_behind or not is_done, self._least_interval(due.connector_id, requests.count)
             self._schedule.done(due, began, loop.time(), again=again, least=least)

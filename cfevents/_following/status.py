@@ -8,12 +8,25 @@ from attrs import define
 
 from cfevents._model.api import EventMetadata
 from cfevents._public import set_module
-from cfevents._time import now, to_timedelta
+from cfevents._time import TimeWindow, now, to_timedelta
 from cfevents.errors import CfEventsError
 
 _WARN_LAG_FRACTION = 0.5  # of the lookback; a lag above it is logged, before anything is lost
 
 _log = logging.getLogger("cfevents")
+
+
+@define(eq=False)
+class PollProgress:
+    """The part of a connector's window that its present poll has read, from 0 to 1, and the events so far."""
+
+    fraction: float = 0.0
+    events: int = 0  # that were not delivered before; with payloads, those whose payload came
+
+    def reach(self, recorded_ts: float, window: TimeWindow) -> None:
+        """Note that all of a window was read up to a time. The fraction never shrinks: a poll may begin again."""
+        covered = (recorded_ts - window.since) / max(1.0, window.until - window.since)
+        self.fraction = max(self.fraction, min(1.0, covered))
 
 
 @set_module("cfevents")

@@ -180,6 +180,7 @@ class FleetStream(BaseStream):
         label = named[0] if len(named) == 1 else f"{len(named)} connectors" if named else "all connectors"
         super().__init__(query, label, lambda: members.get_connection().wait)
         self._members = members
+        self._latest_rounds: Rounds | None = None
 
     async def collect(self) -> list[FleetEvent[EventMetadata]]:
         """Read everything into a list.
@@ -232,7 +233,12 @@ class FleetStream(BaseStream):
         ids, errors = await members.resolve()
         starts = [evolve(self._query.start, connector_id=connector_id) for connector_id in ids]
         queries = [evolve(self._query, start=start) for start in starts]
-        return Rounds(members.get_connection, queries, members.concurrency, errors)
+        self._latest_rounds = Rounds(members.get_connection, queries, members.concurrency, errors)
+        return self._latest_rounds
+
+    def _listed_fraction(self) -> float:
+        """Return the part of the window that was listed by who reads it now, before its events are yielded."""
+        return 0.0 if self._latest_rounds is None else self._latest_rounds.fraction
 
     async def _read_fleet_details(
         self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter

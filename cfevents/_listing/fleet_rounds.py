@@ -50,6 +50,12 @@ class _ConnectorListing:
     had_no_events: bool = False  # in the last round, so it has no say in where the next one ends
     buffered: list[ListedEvent] = field(factory=list)
 
+    @property
+    def fraction(self) -> float:
+        """The part of the window that was listed."""
+        since, until = self.query.window
+        return 1.0 if self.fits_one_page else ((self.checkpoint.reached or since) - since) / max(1, until - since)
+
     def on_page(self) -> None:
         self.answered_at = asyncio.get_running_loop().time()
 
@@ -66,8 +72,14 @@ class Rounds:
     ) -> None:
         self._get_connection, self._concurrency, self.errors = get_connection, concurrency, errors
         self._connectors = {query.start.connector_id: _ConnectorListing(query, query.start) for query in queries}
-        self._page_size = 1
+        self._page_size, self._count = 1, len(queries)
         self._silent: dict[str, _ConnectorListing] | None = {}  # set aside; None where they are waited for
+
+    @property
+    def fraction(self) -> float:
+        """The part of the window that was listed, averaged over the connectors; one that failed has none to list."""
+        ended = self._count - len(self._connectors) - len(self._silent or ())
+        return (ended + sum(connector.fraction for connector in self._connectors.values())) / max(1, self._count)
 
     async def read(self) -> AsyncGenerator[list[ListedEvent], None]:
         """Yield the events of each round, ascending; those of connectors that were silent come after all others."""

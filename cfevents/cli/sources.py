@@ -22,6 +22,7 @@ from cfevents import (
     NotFoundError,
     _time,
 )
+from cfevents._progress import Coverage, Progress
 from cfevents.cli.archive_notes import id_list
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
 from cfevents.cli.console.progress import show_waits
@@ -80,7 +81,7 @@ async def open_client(options: CommandOptions) -> AsyncIterator[Client]:
             with arguments_checked():
                 client = Client(budget=budget)
         await stack.enter_async_context(client)
-        stack.enter_context(show_waits(lambda: budget.wait))
+        stack.enter_context(show_waits(lambda: budget.wait, lambda: client.usage.sent))
         yield client
 
 
@@ -189,6 +190,13 @@ async def open_source(options: CommandOptions) -> AsyncIterator[Source]:
             yield Source(reader, [], fleet)
     if message:
         raise Failure(message)
+
+
+def listing_progress(coverage: Coverage, stream: _Stream, *, details: bool = False) -> Progress:
+    """Return how far a listing is; a fleet's is known before the events of a round are read."""
+    progress = coverage.progress
+    listed = stream._listed_fraction() if isinstance(stream, FleetStream) and not details else 0.0
+    return progress._replace(fraction=max(progress.fraction, listed))
 
 
 async def read_batches(source: Source, streams: Sequence[_Stream], options: CommandOptions) -> _Batches:

@@ -101,6 +101,26 @@ def test_progress_is_a_bar_with_counts_and_waits(screen: Screen) -> None:
     assert shown.endswith(_ERASED)
 
 
+@pytest.mark.parametrize("stays", [False, True])
+def test_on_a_terminal_rows_take_the_place_of_a_bar(
+    screen: Screen, monkeypatch: pytest.MonkeyPatch, stays: bool
+) -> None:
+    monkeypatch.setattr("cfevents.cli.console.progress._stdout_is", lambda _: False)
+
+    async def main() -> tuple[str, str]:
+        with show_waits(lambda: 0.0), show_progress(lambda: Progress(0.5, "2 events"), stays=stays):
+            await asyncio.sleep(0.3)
+            before = screen.seen()
+            write_stdout("a row\n")
+            screen.seen()
+            await asyncio.sleep(0.3)
+            return before, screen.seen()
+
+    before, after = screen.run(main())
+    assert "50%, 2 events" in before
+    assert ("50%, 2 events" in after) is stays
+
+
 def test_the_line_makes_room_for_what_is_printed(screen: Screen) -> None:
     async def main() -> str:
         with show_waits(lambda: 12.3):
@@ -162,11 +182,18 @@ def test_listing_into_a_file_shows_its_coverage(account: "Simulator", tmp_path: 
 
 @pytest.mark.once
 def test_no_bar_among_rows_on_the_same_terminal(account: "Simulator") -> None:
-    """Rows that scroll on the same terminal have no bar among them."""
+    """A bar stands on a terminal until the first row; rows that scroll there have none among them."""
     account.faults.add(faults.stall(seconds=0.6), path="/events", on=2)
     shown = shown_by(("list", "site-1", *WINDOW, "--page-size", "2"), BOTH, {})
-    assert "\x1b" not in shown
+    assert "\x1b" not in shown.partition("RECORDED")[2]
     assert shown.count("\n") == 5
+
+
+def test_a_report_shows_how_far_it_is(account: "Simulator") -> None:
+    account.faults.add(faults.stall(seconds=0.4), path="/events", on=1)
+    shown = shown_by(("report", "site-1", "--since", "2026-01-01T00:00:00Z"), BOTH, {})
+    assert re.search(r"─+ +0%, 0 events, \d requests?\x1b", shown)
+    assert "%" not in shown.rpartition(_ERASED)[2]
 
 
 def test_filling_an_archive_shows_how_far_it_came(account: "Simulator", tmp_path: Path) -> None:
@@ -174,7 +201,7 @@ def test_filling_an_archive_shows_how_far_it_came(account: "Simulator", tmp_path
     path = str(tmp_path / "events.db")
     args = ("archive", path, "site-1", "--since", "2026-01-01T00:00:00Z")
     shown = shown_by(args, BOTH, {})
-    assert re.search(r"─+ +\d+%, 1 connector, \d requests?\r?\x1b", shown)
+    assert re.search(r"─+ +\d+%, 1 connector, 0 events, \d requests?\r?\x1b", shown)
     assert shown.endswith(f"{_ERASED}4 new events in {path}\n")
 
 

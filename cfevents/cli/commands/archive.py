@@ -2,13 +2,12 @@
 
 from contextlib import ExitStack
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from cfevents import Client, Fleet
-from cfevents._html import counted
 from cfevents._progress import Progress
-from cfevents._time import TimeLike, now, parse_time
 from cfevents._validation import printable
 from cfevents.cli.console.errors import arguments_checked, print_line
 from cfevents.cli.console.output import write_stdout
@@ -19,6 +18,9 @@ from cfevents.cli.sources import check_options, connectors_or_first, open_client
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive
 from cfevents.storage.archive import followers_of
+
+if TYPE_CHECKING:
+    from cfevents._time import TimeLike
 
 _FIRST_SINCE = "24h"
 
@@ -48,22 +50,10 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
             # On a signal, the archive stores the batch that it is at, and the count is printed.
             stack.enter_context(ending.by_calling(archive.close))
             if not follow:
-                begin = follower.checkpoint.since if since is None else parse_time("since", since)
-                progress = partial(_progress, archive, client, now() - begin)
-                stack.enter_context(show_progress(progress, prints=False))
+                stack.enter_context(show_progress(partial(_progress, archive), prints=False))
             return await archive.sync(client, connectors, since=since, follow=follow, details=options.details, **pace)
 
 
-def _progress(archive: Archive, client: Client, window_s: float) -> Progress:
+def _progress(archive: Archive) -> Progress:
     """Return the part of the window that was read, averaged over the connectors."""
-    states = [status for follower in followers_of(archive) for status in follower.status.values()]
-    parts = 0.0
-    for status in states:
-        backlog_s = status.backlog.total_seconds()
-        if status.last_good_at is not None:
-            parts += 1.0
-        # The backlog is 0 until the first event arrives.
-        elif backlog_s > 0 and window_s > 0:
-            parts += max(0.0, 1 - backlog_s / window_s)
-    words = counted(len(states), "connector"), counted(client.usage.sent, "request")
-    return Progress(parts / max(1, len(states)), ", ".join(words))
+    return next((follower._progress() for follower in followers_of(archive)), Progress(0.0, ""))

@@ -152,7 +152,7 @@ class _WatchedSource:
         self._export, self._coverage = progress, Coverage(progress.since, progress.until)
         async with aclosing(self._source.chunks(connector_id, progress)) as chunks:
             async for chunk in chunks:
-                self._coverage.add(chunk.batch.events)
+                self._coverage.add(chunk.batch.events, chunk.reached)
                 self._events += len(chunk.batch.events)
                 yield chunk
 

@@ -13,7 +13,7 @@ from cfevents.cli.console.errors import Failure, arguments_checked, print_line
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import Source, check_options, open_reader, open_source, read_batches
+from cfevents.cli.sources import Source, check_options, listing_progress, open_reader, open_source, read_batches
 from cfevents.cli.times import read_window
 from cfevents.storage import Archive, ArchivedStream
 
@@ -30,7 +30,7 @@ async def list_events(options: CommandOptions) -> None:
         view = views.listed(options.zone or Zone(), several=source.several, details=options.details)
         write = views.writer(view, options.format_)
         coverage = Coverage(window.since, window.until)
-        with show_progress(lambda: coverage.progress):
+        with show_progress(lambda: listing_progress(coverage, streams[0], details=options.details)):
             async with aclosing(read_batches(source, streams, options)) as batches:
                 async for batch in batches:
                     wanted = batch if options.limit is None else batch[: options.limit - coverage.events]

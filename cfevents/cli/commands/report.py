@@ -4,8 +4,8 @@ import math
 import shlex
 import sys
 import textwrap
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,21 +17,32 @@ from cfevents import (
     CfEventsError,
     Client,
     Connector,
+    EventDetail,
     Fleet,
     FleetError,
     FleetEvent,
+    FleetStream,
     Interrupt,
 )
 from cfevents._html import counted
+from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import id_list, note_extents
 from cfevents.cli.console.errors import Failure, arguments_checked, print_line, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
+from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
 from cfevents.cli.console.wording import in_shell_words
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import archived_connectors, ask_connectors, check_options, connectors_or_first, open_reader
+from cfevents.cli.sources import (
+    archived_connectors,
+    ask_connectors,
+    check_options,
+    connectors_or_first,
+    listing_progress,
+    open_reader,
+)
 from cfevents.cli.times import read_window
 from cfevents.operations import Finding, Journal, Limits, Report, report
 from cfevents.operations.report import kinds_with_details
@@ -102,7 +113,7 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
     chosen = await connectors_or_first(client, options)
     with arguments_checked():
         fleet = client.fleet(chosen if isinstance(chosen, list) else None, on_error="collect")
-    journal = await Journal.read(fleet.list_events(since=window.since, until=window.until))
+    journal = await _read_journal(fleet.list_events(since=window.since, until=window.until))
     errors, missing = dict(fleet.errors), ""
     # This machine's clock may be wrong.
     present = max(now() - client._get_connection().clock.ahead, journal.latest_collected_ts() or 0)
@@ -120,6 +131,16 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
         errors |= await _read_payloads(client, journal, window, kinds_with_details(result.findings))
         result = judge()
     return _Reported(result, errors, missing, notes, hints)
+
+
+async def _read_journal(stream: FleetStream) -> Journal:
+    journal, coverage = Journal(), Coverage(stream.since, stream.until)
+    with show_progress(lambda: listing_progress(coverage, stream)):
+        async with aclosing(stream._batches()) as batches:
+            async for batch in batches:
+                coverage.add(batch.events)
+                journal.update(map(FleetEvent, batch.connector_ids, batch.events))
+    return journal
 
 
 async def _asked_connectors(
@@ -140,9 +161,7 @@ async def _asked_connectors(
 def _hints(result: Report, journal: Journal, options: CommandOptions) -> list[str]:
     """Return what the options that were left out would add to the findings, and how many requests that takes."""
     kinds, hints = kinds_with_details(result.findings), list[str]()
-    records = ((name, record) for name, records in journal.connectors() for record in records)
-    payloads = 0 if options.details else sum(record.kind in kinds.get(name or "", ()) for name, record in records)
-    if payloads:
+    if payloads := 0 if options.details else _count_payloads(journal, kinds):
         hints.append(f"--details adds which tunnel, bundle or version, and for how long ({payloads} more requests)")
     if connectors := [] if options.interrupts else explainable_connectors(result.findings):
         hints.append(f"--interrupts tells what somebody ordered ({counted(len(connectors), 'more request')})")
@@ -151,7 +170,15 @@ def _hints(result: Report, journal: Journal, options: CommandOptions) -> list[st
 
 async def _read_interrupts(client: Client, result: Report) -> tuple[dict[str, list[Interrupt]], str]:
     """Return what was ordered of the connectors where that may explain a finding, and a sentence about failures."""
-    interrupts, errors = await ask_connectors(explainable_connectors(result.findings), client.list_interrupts)
+    connectors = [*explainable_connectors(result.findings)]
+
+    async def read(connector_id: str) -> list[Interrupt]:
+        interrupts = await client.list_interrupts(connector_id)
+        add()
+        return interrupts
+
+    with _count_on_status_line(len(connectors), "lists of interrupts") as add:
+        interrupts, errors = await ask_connectors(connectors, read)
     first = next(iter(errors.values()), None)
     return interrupts, f"the interrupts of {id_list([*errors])} could not be read: {first}" if errors else ""
 
@@ -164,9 +191,32 @@ async def _read_payloads(
     async def read(connector_id: str) -> None:
         stream = client.list_events(connector_id, since=window.since, until=window.until, kind=kinds[connector_id])
         # All payloads or none: a mixture would look like events of several tunnels.
-        journal.update([FleetEvent(connector_id, detail) async for detail in stream.details()])
+        details = list[FleetEvent[EventDetail]]()
+        async for detail in stream.details():
+            details.append(FleetEvent(connector_id, detail))
+            add()
+        journal.update(details)
 
-    return (await ask_connectors(kinds, read))[1]
+    with _count_on_status_line(_count_payloads(journal, kinds), "payloads") as add:
+        return (await ask_connectors(kinds, read))[1]
+
+
+@contextmanager
+def _count_on_status_line(total: int, name: str) -> Iterator[Callable[[], None]]:
+    """Show how many of something have come; the function counts one more."""
+    done = 0
+
+    def add() -> None:
+        nonlocal done
+        done += 1
+
+    with show_progress(lambda: Progress(done / max(1, total), f"{done:,} of {total:,} {name}")):
+        yield add
+
+
+def _count_payloads(journal: Journal, kinds: Mapping[str, tuple[str, ...]]) -> int:
+    records = ((name, record) for name, records in journal.connectors() for record in records)
+    return sum(record.kind in kinds.get(name or "", ()) for name, record in records)
 
 
 def _is_any_quiet(asked: Sequence[str], journal: Journal, window: TimeWindow, present: float) -> bool:

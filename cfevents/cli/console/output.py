@@ -121,7 +121,7 @@ def _named_zone(name: str) -> dt.tzinfo:
 
 def write_stdout(data: str | bytes) -> None:
     """Print text or bytes on stdout, all of it; text that stdout cannot encode is escaped."""
-    progress.clear_status_line()
+    progress.clear_status_line(for_rows=True)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     if isinstance(data, str):
         data = _encodable(data, encoding, getattr(sys.stdout, "errors", None) or "strict")

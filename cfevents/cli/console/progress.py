@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cfevents._html import counted
+
 if TYPE_CHECKING:
     from cfevents._progress import Progress
 
@@ -23,9 +25,10 @@ _DONE_COLOUR, _REST_COLOUR = 31, 243
 class _StatusLine:
     """The status line, redrawn by a timer. A thread, as rich has for it, would draw into what the command prints."""
 
-    def __init__(self, wait: Callable[[], float]) -> None:
-        self.progress: Callable[[], Progress] | None = None
-        self._wait, self._is_drawn = wait, False
+    def __init__(self, wait: Callable[[], float], sent: Callable[[], int]) -> None:
+        self.progress: Callable[[], Progress | str] | None = None
+        self.stays = True  # after the first row
+        self._wait, self._sent, self._is_drawn = wait, sent, False
         from asyncio import get_running_loop  # noqa: PLC0415 - not needed for --help and --version
 
         self._loop = get_running_loop()
@@ -52,8 +55,11 @@ class _StatusLine:
         wait_s = self._wait()
         wait = f"waiting {math.ceil(wait_s)} s for the quota" if wait_s >= _MIN_WAIT_S else ""
         if self.progress is not None:
-            part, text = self.progress()
-            return _bar(part, "".join(f", {words}" for words in (wait, text) if words))
+            progress, sent = self.progress(), self._sent()
+            if isinstance(progress, str):
+                return _truncate(", ".join(filter(None, (wait, progress))))
+            words = wait, progress.text, counted(sent, "request") if sent else ""
+            return _bar(progress.fraction, "".join(f", {word}" for word in words if word))
         # In a pipe, the reader may draw on the same terminal, as a pager does.
         return _truncate(wait) if not _stdout_is(stat.S_ISFIFO) else ""
 
@@ -83,20 +89,22 @@ def _truncate(line: str) -> str:
 _status_line: _StatusLine | None = None
 
 
-def clear_status_line() -> None:
+def clear_status_line(*, for_rows: bool = False) -> None:
     """Clear the status line, if there is one, before something else is printed on the terminal."""
     if _status_line is not None:
         _status_line.clear()
+        if for_rows and not _status_line.stays:
+            _status_line.progress = None
 
 
 @contextmanager
-def show_waits(wait: Callable[[], float]) -> Iterator[None]:
-    """Show the seconds that `wait` returns in a status line, if stderr is a terminal."""
+def show_waits(wait: Callable[[], float], sent: Callable[[], int] = lambda: 0) -> Iterator[None]:
+    """Show the seconds that `wait` returns in a status line, if stderr is a terminal, and beside a bar the requests."""
     global _status_line  # noqa: PLW0603 - there is one stderr
-    if not (sys.stderr and sys.stderr.isatty()) or os.environ.get("TERM") == "dumb":
+    if not can_show():
         yield
         return
-    before, _status_line = _status_line, (line := _StatusLine(wait))
+    before, _status_line = _status_line, (line := _StatusLine(wait, sent))
     try:
         yield
     finally:
@@ -105,17 +113,28 @@ def show_waits(wait: Callable[[], float]) -> Iterator[None]:
 
 
 @contextmanager
-def show_progress(progress: "Callable[[], Progress]", *, prints: bool = True) -> Iterator[None]:
-    """Show a command's progress in the status line of `show_waits`; if it `prints`, only while stdout is a file."""
+def show_progress(
+    progress: "Callable[[], Progress | str]", *, prints: bool = True, stays: bool = False
+) -> Iterator[None]:
+    """Show a command's progress, a bar or a sentence, in the status line of `show_waits`.
+
+    Of a command that `prints`, it is shown while stdout is a file, and on a terminal until the first row, unless it
+    `stays`; never beside a pipe, whose reader may draw on the same terminal.
+    """
     line = _status_line
-    if line is not None and (not prints or _stdout_is(stat.S_ISREG)):
-        line.progress = progress
+    if line is not None and not (prints and _stdout_is(stat.S_ISFIFO)):
+        line.progress, line.stays = progress, stays or not prints or _stdout_is(stat.S_ISREG)
     try:
         yield
     finally:
         if line is not None:
             line.progress = None
             line.clear()
+
+
+def can_show() -> bool:
+    """Return whether stderr is a terminal that shows a status line."""
+    return bool(sys.stderr and sys.stderr.isatty()) and os.environ.get("TERM") != "dumb"
 
 
 def _stdout_is(is_type: Callable[[int], bool]) -> bool:
