@@ -148,7 +148,8 @@ class Client:
             since: The window's lower bound: an aware ``datetime``, seconds since the Unix epoch, a ``timedelta`` or
                 ``"24h"`` for that long ago, or ISO 8601 text with an offset. Widened to whole seconds.
             until: The upper bound likewise; the default is now.
-            kind: A kind's name, its class in `cfevents.events`, or a collection of them.
+            kind: A kind's name, its class in `cfevents.events`, or a collection of them. Case does not
+                matter. ``Rekey*`` is a pattern; ``!Reconcile`` leaves a kind out.
             page_size: The most events per page (the API's ``limit``); the default is the API's own.
             cursor: The cursor of a page or an error, to resume there. Both bounds must be as they were, and absolute.
             checkpoint: The checkpoint of a page or an error, or its text, to list only the rest. Connector, bounds and
@@ -221,7 +222,8 @@ class Client:
             overlap: How far before the newest event each poll begins.
             lookback: The longest time between the recording and the collection of an event.
             deep_interval: The time between two polls that begin a whole lookback earlier.
-            kind: A kind's name, its class in `cfevents.events`, or a collection of them.
+            kind: A kind's name, its class in `cfevents.events`, or a collection of them. Case does not
+                matter. ``Rekey*`` is a pattern; ``!Reconcile`` leaves a kind out.
 
         Raises:
             CheckpointError: The checkpoint is of other connectors or kinds, or damaged.

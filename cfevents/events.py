@@ -6,15 +6,11 @@ The catalogue grows with the editions of the documentation. To add a kind, write
 
 # ruff: noqa: D101 - the docstring of a kind is made from its description
 
-import logging
 from collections.abc import Collection, Mapping
-from functools import cache
 from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias, get_args
 
 from attrs import field, fields, frozen
-
-_log = logging.getLogger("cfevents")
 
 
 @frozen
@@ -198,44 +194,7 @@ PAYLOAD_FIELDS: tuple[str, ...] = tuple(
 """The documented payload fields of all kinds, in catalogue order. All of them are text."""
 
 KindFilter: TypeAlias = str | type[DocumentedEvent] | Collection[str | type[DocumentedEvent]]
-"""Kinds to limit a listing to: a name, a class, or a collection of them."""
+"""Kinds to limit a listing to: a name, a class, a pattern such as ``"Rekey*"``, or a collection of them.
 
-
-def kind_names(kind: KindFilter | None, argument: str = "kind") -> tuple[str, ...]:
-    """Return the API's names of kinds, each once; no names for None.
-
-    Raises:
-        TypeError: A kind is neither text nor one of the documented classes.
-        ValueError: A name is empty, or the collection is.
-    """
-    if kind is None:
-        return ()
-    if isinstance(kind, str | bytes | type) or not isinstance(kind, Collection):
-        kind = [kind]
-    kinds = list(kind)
-    if not kinds:
-        raise ValueError(f"{argument} is an empty collection, so no event would match: leave it out for all kinds")
-    return tuple(dict.fromkeys(_kind_name(item, argument) for item in kinds))
-
-
-@cache
-def warn_unknown_kind(name: str) -> None:
-    """Log once that a kind is not in the catalogue, and the nearest one that is. It may be new, or mistyped."""
-    if name in KINDS:
-        return
-    from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and importing has to be quick
-
-    known = {kind.lower(): kind for kind in KINDS}
-    (nearest,) = get_close_matches(name.lower(), known, n=1, cutoff=0)
-    _log.warning("unknown kind %r is requested all the same; the nearest known kind is %r", name, known[nearest])
-
-
-def _kind_name(kind: object, argument: str) -> str:
-    for cls in KINDS.values():
-        if kind is cls:
-            return cls.kind
-    if not isinstance(kind, str):
-        raise TypeError(f"{argument}={kind!r} is no kind: write a name such as 'Init', or a class such as events.Init")
-    if not kind.strip():
-        raise ValueError(f"{argument} is empty: leave it out for all kinds")
-    return kind
+In any case. With ``!`` before it a name or pattern is left out: ``"!Reconcile"`` is every kind but that one.
+"""

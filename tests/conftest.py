@@ -8,7 +8,8 @@ import pytest
 from support.brief import IS_BRIEF
 from support.secrets import PUBLIC_CALLS, Watch
 
-from cfevents import _secrets, events
+from cfevents import _secrets
+from cfevents._model import kinds
 from cfevents._protocol import converter
 
 # Tests of what depends on no version of Python; nox runs these folders on the first one only.
@@ -42,7 +43,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETRC", os.devnull)
     monkeypatch.setattr(_secrets, "_forms_by_secret", {})
     converter._warn_once.cache_clear()
-    events.warn_unknown_kind.cache_clear()
+    kinds.warn_unknown_kind.cache_clear()
 
 
 @pytest.fixture(autouse=True)

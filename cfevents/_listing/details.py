@@ -11,6 +11,7 @@ from cfevents._listing.query import wanted_kinds
 from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import Checkpoint
+from cfevents._model.kinds import kind_test
 from cfevents._model.results import EventBatch, EventDetail, FleetEvent
 from cfevents._progress import PageCounter, Update
 from cfevents._public import set_module
@@ -33,10 +34,11 @@ def get_details(
 
     ``concurrency`` payloads are requested at a time: of the given kinds, or of all if none are given.
     """
+    is_wanted = kind_test(kinds)
 
     async def get(listed: ListedEvent) -> EventDetail:
         event = listed.event
-        if (kinds and event.kind not in kinds) or not isinstance(event.recorded_ts, int):
+        if not is_wanted(event.kind) or not isinstance(event.recorded_ts, int):
             return EventDetail(event, None)
         connection = get_connection()
         request = connection.endpoints.get_event(listed.checkpoint.connector_id, event.id)

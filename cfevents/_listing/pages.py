@@ -11,6 +11,7 @@ from cfevents._http.connection import GetConnection, cancel_all
 from cfevents._listing.query import ListQuery
 from cfevents._model.api import EventMetadata, Listing, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey
+from cfevents._model.kinds import kind_test
 from cfevents._model.results import Page
 from cfevents._protocol.requests import Request, request_context
 from cfevents._protocol.responses import RawResult, Result
@@ -151,8 +152,11 @@ class CursorGuard:
 
 
 def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tuple[EventMetadata, ...]:
-    """Return the events of some kinds, or all if none are given. The API can filter one kind only."""
-    return tuple(event for event in items if event.kind in kinds) if kinds else items
+    """Return the events of some kinds, or all if none are given. The API can filter by one name only."""
+    if not kinds:
+        return items
+    is_wanted = kind_test(kinds)
+    return tuple(event for event in items if is_wanted(event.kind))
 
 
 @contextmanager

@@ -4,11 +4,12 @@ from attrs import frozen
 
 from cfevents._model.api import Listing
 from cfevents._model.checkpoint import Checkpoint
+from cfevents._model.kinds import kind_names, warn_unknown_kind
 from cfevents._protocol.requests import Endpoints, Request
 from cfevents._time import TimeLike, TimeWindow
 from cfevents._validation import validate_int, validate_path_segment, validate_text, validate_timeout
 from cfevents.errors import CheckpointError
-from cfevents.events import KindFilter, kind_names, warn_unknown_kind
+from cfevents.events import KindFilter
 
 
 def wanted_kinds(kinds: KindFilter | None, argument: str = "kinds") -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from attrs import define, frozen
 from yarl import URL
 
 from cfevents._model.api import Connector, EventId, Interrupt, Latest, Listing, RecordedEvent
+from cfevents._model.kinds import sent_kind
 from cfevents._time import TimeWindow
 from cfevents._validation import validate_path_segment
 from cfevents.errors import CfEventsError, ConfigurationError
@@ -64,10 +65,10 @@ class Endpoints:
         limit: int | None = None,
         cursor: str | None = None,
     ) -> Request[Listing]:
-        """List events, one page. The API filters by a single kind; several are filtered by the caller."""
+        """List events, one page. The API filters by a single name; all else is filtered by the caller."""
         query = {"from": str(window.since), "to": str(window.until)}
-        if len(kinds) == 1:
-            query["k"] = kinds[0]
+        if kind := sent_kind(kinds):
+            query["k"] = kind
         if limit is not None:
             query["limit"] = str(limit)
         if cursor is not None:

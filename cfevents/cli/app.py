@@ -22,7 +22,7 @@ from cfevents.cli.options import (
     details_option,
     example,
     format_option,
-    kind_option,
+    kind_options,
     pace_options,
     reading_options,
     simulate_option,
@@ -112,10 +112,10 @@ def app() -> None:
 app.params.append(debug_option())
 
 
-@app.command("list", epilog=example("cfevents list --simulate --since 24h --kind RekeyStart --kind RekeyComplete"))
+@app.command("list", epilog=example("cfevents list --simulate --since 24h --kind 'Rekey*,Init'"))
 @connectors_options
 @window_options
-@kind_option
+@kind_options
 @details_option
 @click.option("--page-size", type=click.IntRange(min=1), metavar="N", help="Events per request.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N events, in the API's order.")
@@ -155,7 +155,7 @@ def latest_events(**options: Any) -> None:
 @connectors_options
 @click.option("--since", metavar="TIME", help="Skip events recorded earlier; default now.")
 @pace_options
-@kind_option
+@kind_options
 @details_option
 @click.option("--checkpoint", type=_FILE, help="File that keeps the progress, to resume from.")
 @click.option("--output", type=_FILE, help="Append NDJSON to this file instead of printing.")
@@ -230,7 +230,7 @@ def report_events(**options: Any) -> None:
 @click.argument("path", type=_File(dir_okay=False, allow_dash=True))
 @connectors_options
 @window_options
-@kind_option
+@kind_options
 @details_option
 @click.option(
     "--format",

@@ -29,6 +29,7 @@ class CommandOptions(NamedTuple):
     until: str | None = None
     zone: Zone | None = None
     kinds: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     details: bool = False
     page_size: int | None = None
     limit: int | None = None
@@ -53,13 +54,16 @@ def _exclude_other_source(context: click.Context, _: click.Parameter, value: Any
 
 
 def _complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Return the documented kinds that begin as the last of a list with commas does."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
 
     from cfevents.events import KINDS  # noqa: PLC0415 - it loads attrs, which --help and --version do not need
 
-    prefix = incomplete.lower()
+    before, comma, last = incomplete.rpartition(",")
     return [
-        CompletionItem(name, help=kind.description) for name, kind in KINDS.items() if name.lower().startswith(prefix)
+        CompletionItem(before + comma + name, help=kind.description)
+        for name, kind in KINDS.items()
+        if name.lower().startswith(last.lower())
     ]
 
 
@@ -118,13 +122,23 @@ window_options = _combine(
     ),
     click.option("--until", metavar="TIME", help="End, like --since; a day ends at midnight; default now."),
 )
-kind_option = click.option(
-    "--kind",
-    "kinds",
-    multiple=True,
-    metavar="KIND",
-    shell_complete=_complete_kinds,
-    help="Only this kind of event; repeatable.",
+kind_options = _combine(
+    click.option(
+        "--kind",
+        "kinds",
+        multiple=True,
+        metavar="KIND",
+        shell_complete=_complete_kinds,
+        help="Only these: Init,Leave or 'Rekey*'; repeatable.",
+    ),
+    click.option(
+        "--exclude",
+        "excluded",
+        multiple=True,
+        metavar="KIND",
+        shell_complete=_complete_kinds,
+        help="All but these, such as Reconcile; repeatable.",
+    ),
 )
 details_option = click.option("--details", is_flag=True, help="Include payloads; one request per event.")
 pace_options = _combine(

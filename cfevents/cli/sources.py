@@ -27,6 +27,7 @@ from cfevents.cli.archive_notes import id_list
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
+from cfevents.cli.kinds import read_kinds
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.storage import Archive, ArchivedStream
 from cfevents.testing import LiveHistory, Simulator
@@ -43,10 +44,11 @@ _MAX_PAYLOAD_REQUESTS = 8
 
 
 def check_options(options: CommandOptions) -> CommandOptions:
-    """Check the source that the options name, and return them.
+    """Check the source that the options name, and return them, with the kinds as the library takes them.
 
     Raises:
         UsageError: There is no connector, or more than the command can mean; or ``--speed`` has nothing to speed up.
+        WrongUsage: The kinds are wrong, or nothing is left of them.
     """
     if options.connectors and options.all_:
         raise usage_error("CONNECTOR and --all exclude each other.")
@@ -54,7 +56,7 @@ def check_options(options: CommandOptions) -> CommandOptions:
         raise usage_error("CONNECTOR is missing: 'cfevents connectors' lists them; --all selects all.")
     if options.speed is not None and not options.simulate:
         raise usage_error("--speed needs --simulate.")
-    return options
+    return options._replace(kinds=read_kinds(options))
 
 
 def simulated_account(port: int = 0, speed: float | None = None) -> tuple[Simulator, str]:

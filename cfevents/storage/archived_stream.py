@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import ConnectorStream
+from cfevents._model.kinds import glob_of, is_pattern, kind_test, split_kinds
 from cfevents._model.results import EventDetail, Page
 from cfevents._progress import PageCounter
 from cfevents._public import set_module
@@ -40,12 +41,12 @@ class ArchivedStream(ConnectorStream):
     async def _read_details(
         self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter
     ) -> AsyncGenerator[EventDetail, None]:
+        is_wanted = kind_test(kinds)
         async with aclosing(self._read_batches(LISTED + PAYLOAD)) as pages:
             async for details in pages:
                 counter.pages += 1
                 for detail in details:
-                    is_unwanted = kinds and detail.metadata.kind not in kinds
-                    yield EventDetail(detail.metadata, None) if is_unwanted else detail
+                    yield detail if is_wanted(detail.metadata.kind) else EventDetail(detail.metadata, None)
 
     async def _read_batches(self, columns: tuple[str, ...]) -> AsyncGenerator[list[EventDetail], None]:
         details = await self._read_page(columns, "recorded_ts >= ?", (self.since,))
@@ -57,8 +58,17 @@ class ArchivedStream(ConnectorStream):
                 yield details
 
     async def _read_page(self, columns: tuple[str, ...], condition: str, key: Row) -> list[EventDetail]:
-        kinds = tuple(map(sql_text, self._query.kinds))
-        of_kinds = f" AND kind IN ({', '.join('?' * len(kinds))})" if kinds else ""
+        of_kinds, kinds = _kinds_condition(self._query.kinds)
         rest = f"AND {condition} AND recorded_ts <= ?{of_kinds} ORDER BY recorded_ts, sequence LIMIT ?"
         values = self._query.start.connector_id, *key, self.until, *kinds, self._page_events
         return await self._select(columns, rest, values)
+
+
+def _kinds_condition(names: tuple[str, ...]) -> tuple[str, list[str | bytes]]:
+    """Return the SQL of what `kind_test` tests, and its values."""
+    condition, values = "", list[str | bytes]()
+    for negation, kinds in zip(("", "NOT "), split_kinds(names), strict=True):
+        tests = ["lower(kind) GLOB ?" if is_pattern(name) else "kind = ?" for name in kinds]
+        condition += f" AND {negation}({' OR '.join(tests)})" if tests else ""
+        values += [sql_text(glob_of(name) if is_pattern(name) else name) for name in kinds]
+    return condition, values

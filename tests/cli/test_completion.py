@@ -72,6 +72,14 @@ def test_all_kinds_are_offered_and_what_they_mean(invoke: Invoke, monkeypatch: p
     assert offered[2::3] == [kind.description for kind in KINDS.values()]
 
 
+@pytest.mark.parametrize("option", ["--kind", "--exclude"])
+def test_kinds_are_completed_after_a_comma(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, option: str) -> None:
+    monkeypatch.setenv("COMP_WORDS", f"cfevents follow {option} Init,hat")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    monkeypatch.setenv("_CFEVENTS_COMPLETE", "bash_complete")
+    assert invoke().stdout == "plain,Init,HaTransition\n"
+
+
 def test_zones_are_offered_in_whatever_case_they_are_begun(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_WORDS", "cfevents list --tz europe/berl")
     monkeypatch.setenv("COMP_CWORD", "3")

@@ -10,6 +10,7 @@ from cfevents._export.formats import Format, format_named
 from cfevents._export.job import APISource, ArchiveSource, Chunk, ChunkSource, export, gather, require_same
 from cfevents._export.staging import ExportProgress, Staging
 from cfevents._html import counted
+from cfevents._model.kinds import split_kinds
 from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeWindow
 from cfevents._validation import printable
@@ -20,7 +21,6 @@ from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
 from cfevents.cli.times import read_window, zone_of_times
-from cfevents.events import kind_names
 from cfevents.storage import Archive
 
 _STDOUT = "-"
@@ -30,14 +30,11 @@ _FORMATS_BY_SUFFIX = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson",
 async def export_events(options: CommandOptions) -> None:
     """Write events to a file or to stdout."""
     format_ = options.format_ or _format_of(options.path)
-    options = check_options(options)._replace(format_=format_, kinds=tuple(sorted(set(options.kinds))))
+    options = check_options(options)._replace(format_=format_)
     if options.path == _STDOUT and format_ == "parquet":
         raise usage_error("Parquet needs a file: name one instead of -.")
     if options.path == _STDOUT and options.restart:
         raise usage_error("--restart needs a file: an export to stdout keeps nothing.")
-    with arguments_checked():
-        # Wrong arguments fail here, before a file is created.
-        kind_names(options.kinds or None)
     window = read_window(options)
     form = format_named(format_, details=options.details)
     async with open_reader(options) as reader:
@@ -109,12 +106,14 @@ def _identity(reader: Client | Archive, options: CommandOptions) -> dict[str, An
     account = None
     if isinstance(reader, Client):
         account = reader.follow_events(reader.fleet()).checkpoint.account_id
+    kinds, excluded = split_kinds(options.kinds)
     return {
         "CONNECTOR": ["--all"] if options.all_ else [*options.connectors],
         "--since": options.since,
         "--until": options.until,
         "--tz": zone_of_times(options),
-        "--kind": [*options.kinds],
+        "--kind": sorted(kinds),
+        "--exclude": sorted(excluded),
         "--details": options.details,
         "--format": options.format_,
         "--archive": None if options.archive is None else str(Path(options.archive).absolute()),
