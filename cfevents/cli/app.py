@@ -17,6 +17,7 @@ from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.wording import note_source
 from cfevents.cli.options import (
     CommandOptions,
+    account_option,
     archive_option,
     connectors_options,
     details_option,
@@ -101,7 +102,8 @@ def app() -> None:
     """Read the telemetry events of Cloudflare Magic WAN Connectors.
 
     Credentials and account come from the environment: CLOUDFLARE_API_TOKEN (or CLOUDFLARE_EMAIL and
-    CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID. To try a command without an account, add --simulate.
+    CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID; or from a file of accounts, by --account NAME. To try a command
+    without an account, add --simulate.
 
     Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API or the
     network failed; 2, wrong usage; 3, 'report' has a finding that --fail-on selects; 130, interrupted by
@@ -159,6 +161,7 @@ def latest_events(**options: Any) -> None:
 @details_option
 @click.option("--checkpoint", type=_FILE, help="File that keeps the progress, to resume from.")
 @click.option("--output", type=_FILE, help="Append NDJSON to this file instead of printing.")
+@account_option
 @format_option
 @tz_option
 @simulate_option
@@ -184,6 +187,7 @@ def follow_events(**options: Any) -> None:
 @click.option("--follow", is_flag=True, help="Keep adding new events until Ctrl-C.")
 @pace_options
 @details_option
+@account_option
 @tz_option
 @simulate_option
 @speed_option
@@ -240,6 +244,7 @@ def report_events(**options: Any) -> None:
 )
 @click.option("--restart", is_flag=True, help="Discard what an interrupted export gathered.")
 @archive_option
+@account_option
 @tz_option
 @simulate_option
 def export_events(**options: Any) -> None:
@@ -274,6 +279,7 @@ def list_kinds(**options: Any) -> None:
 )
 @click.argument("connector", required=False, metavar="[CONNECTOR]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a support case, without ids and secrets.")
+@account_option
 @simulate_option
 def doctor(**options: Any) -> None:
     """Check what works, and how the API behaves where its documentation leaves that open.

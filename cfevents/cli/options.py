@@ -23,6 +23,7 @@ class CommandOptions(NamedTuple):
     event_id: str | None = None
     path: str = ""
     archive: str | None = None
+    account: str | None = None
     simulate: bool = False
     speed: float | None = None
     since: str | None = None
@@ -75,6 +76,14 @@ def _zone_fault(name: str) -> str:
     if not available_timezones():
         return f"{zone} is not known: this machine has no time zone database; run 'pip install tzdata', or use UTC."
     return f"{zone} is not a time zone: write an IANA name such as Europe/Berlin, or UTC, or local."
+
+
+def _complete_accounts(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
+
+    from cfevents.cli.accounts import account_names  # noqa: PLC0415 - no command needs it to be parsed
+
+    return [CompletionItem(name) for name in account_names() if name.startswith(incomplete)]
 
 
 class _ZoneType(click.ParamType):  # type: ignore[type-arg]
@@ -158,6 +167,14 @@ archive_option = click.option(
     callback=_exclude_other_source,
     help="Read from this archive instead of the API.",
 )
+account_option = click.option(
+    "--account",
+    metavar="NAME",
+    envvar="CFEVENTS_ACCOUNT",
+    show_envvar=True,
+    shell_complete=_complete_accounts,
+    help="Account of ~/.config/cfevents/config.toml.",
+)
 format_option = click.option(
     "--format", "format_", type=click.Choice(FORMATS), help="Default: table on a terminal, ndjson elsewhere."
 )
@@ -176,7 +193,7 @@ simulate_option = click.option(
 speed_option = click.option(
     "--speed", type=click.FloatRange(1, 86400), metavar="N", help="Let simulated time pass N times faster."
 )
-reading_options = _combine(archive_option, format_option, tz_option, simulate_option)
+reading_options = _combine(archive_option, account_option, format_option, tz_option, simulate_option)
 
 
 def example(*lines: str) -> str:

@@ -1,13 +1,15 @@
 """Where commands read from: the API, a simulated account or an archive; one connector or several."""
 
 import heapq
-import os
+import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import aiohttp
+import click
+from click.core import ParameterSource
 
 from cfevents import (
     APIResponseError,
@@ -15,20 +17,28 @@ from cfevents import (
     Budget,
     CfEventsError,
     Client,
+    ConfigurationError,
     EventStream,
     Fleet,
     FleetEvent,
     FleetStream,
     NotFoundError,
+    PermissionDeniedError,
     _time,
 )
 from cfevents._progress import Coverage, Progress
+from cfevents._secrets import environment
+from cfevents._validation import validate_path_segment, validate_text
+from cfevents.cli.accounts import Account, config_path, read_account
 from cfevents.cli.archive_notes import id_list
-from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked
+from cfevents.cli.connector_names import NamedConnector, find_id, is_whole_id, nearest
+from cfevents.cli.console.errors import Failure, WrongUsage, advise_about, arguments_checked, describe_account
+from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
 from cfevents.cli.kinds import read_kinds
 from cfevents.cli.options import CommandOptions, usage_error
+from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive, ArchivedStream
 from cfevents.testing import LiveHistory, Simulator
 
@@ -73,25 +83,99 @@ def simulated_account(port: int = 0, speed: float | None = None) -> tuple[Simula
 async def open_client(options: CommandOptions) -> AsyncIterator[Client]:
     """Open a client, of a simulated account if the options say so, and show its waits in the status line."""
     async with AsyncExitStack() as stack:
-        budget = Budget()
+        budget, account = Budget(), selected_account(options)
         if options.simulate:
             simulator = await stack.enter_async_context(simulated_account(speed=options.speed)[0])
             # A session of our own: the client's would use the environment's proxy, which cannot reach this machine.
             session = await stack.enter_async_context(aiohttp.ClientSession())
             client = Client(**simulator.client_options, session=session, budget=budget)
         else:
-            with arguments_checked():
-                client = Client(budget=budget)
+            client = _account_client(account, budget)
         await stack.enter_async_context(client)
         stack.enter_context(show_waits(lambda: budget.wait, lambda: client.usage.sent))
         yield client
+
+
+def _account_client(account: Account | None, budget: Budget) -> Client:
+    if account is None:
+        with arguments_checked():
+            return Client(budget=budget)
+    arguments = account.client_arguments()
+    describe_account(f"[accounts.{account.name}] in {config_path()}", account.credentials)
+    try:
+        return Client(**arguments, budget=budget)
+    except ConfigurationError as error:
+        raise WrongUsage(f"the account {account.name} in {config_path()}: {error}") from None
+
+
+def selected_account(options: CommandOptions) -> Account | None:
+    """Return the account that ``--account`` or its variable names; a simulated account takes precedence of that."""
+    if options.account is None:
+        return None
+    if options.simulate:
+        if _is_account_given():
+            raise usage_error("--simulate and --account exclude each other: leave one out.")
+        return None
+    return read_account(options.account)
+
+
+def _is_account_given() -> bool:
+    return click.get_current_context().get_parameter_source("account") is ParameterSource.COMMANDLINE
+
+
+async def identify(reader: Client | Archive, options: CommandOptions) -> CommandOptions:
+    """Return the options with the ids of the connectors that they name, in place of their names; each id once.
+
+    Names cost one request; whole ids cost none. A name that no connector has is taken for an id.
+    """
+    if all(map(is_whole_id, options.connectors)):
+        ids = list(options.connectors)
+    elif isinstance(reader, Archive):
+        archived = [NamedConnector(connector_id) for connector_id in await reader.list_connectors()]
+        ids = [find_id(name, archived) for name in options.connectors]
+    else:
+        _check_before_sending(options)
+        known = await _list_named(reader)
+        ids = [name if is_whole_id(name) else find_id(name, known) for name in options.connectors]
+        for name in {*ids}.difference(connector.id for connector in known) if known else ():
+            likest = nearest(name, known)
+            hint = f"; the nearest is {likest}" if likest else ""
+            advise_about(name, f"the account has no such connector{hint}; 'cfevents connectors' lists them")
+    return options._replace(connectors=tuple(dict.fromkeys(ids)))
+
+
+async def _list_named(client: Client) -> list[NamedConnector]:
+    """Return the connectors of the account; none where they may not be listed, so that names are taken for ids."""
+    with suppress(PermissionDeniedError, NotFoundError):
+        return list(map(NamedConnector.of, await client.list_connectors()))
+    return []
+
+
+def _check_before_sending(options: CommandOptions) -> None:
+    with arguments_checked():
+        for name in options.connectors:
+            validate_path_segment("connector_ids", name)
+        for kind in options.kinds:
+            validate_text("kind", kind)
+    if options.interval:
+        read_pace(options)
+        read_begin(options._replace(zone=options.zone or Zone()))  # with a zone it prints no note
+
+
+def source_words(options: CommandOptions) -> str:
+    """Return the options that select the same source again, for a command that is shown."""
+    if options.archive is not None:
+        return f" --archive {shlex.quote(options.archive)}"
+    if options.simulate:
+        return " --simulate"
+    return f" --account {shlex.quote(options.account)}" if options.account and _is_account_given() else ""
 
 
 async def connectors_or_first(client: Client, options: CommandOptions) -> list[str] | Fleet:
     """Return all connectors, the given ones, or by default the account's first."""
     if options.all_:
         return client.fleet()
-    return list(dict.fromkeys(options.connectors)) or [(await client.list_connectors())[0].id]
+    return list(options.connectors) or [(await client.list_connectors())[0].id]
 
 
 async def ask_connectors(
@@ -115,26 +199,33 @@ async def ask_connectors(
 
 
 @asynccontextmanager
-async def open_archive(path: str) -> AsyncIterator[Archive]:
-    """Open an archive for reading: the environment's account, or, if that is not in it, the only one that is."""
-    account = os.environ.get("CLOUDFLARE_ACCOUNT_ID", "").strip() or None
+async def open_archive(path: str, options: CommandOptions) -> AsyncIterator[Archive]:
+    """Open an archive for reading: the account of ``--account``, else the environment's.
+
+    If the environment's is not in it, it is the only one that is.
+    """
+    selected = selected_account(options)
+    account = environment("CLOUDFLARE_ACCOUNT_ID") if selected is None else selected.account_id
     async with AsyncExitStack() as stack:
         archive = await stack.enter_async_context(Archive(path, account_id=account))
-        if account is None or not await archive.list_connectors():
+        is_there = account is not None and await archive.list_connectors()
+        if not is_there and selected is not None and _is_account_given():
+            raise Failure(f"the archive has nothing of the account {selected.name}")
+        if not is_there:
             archive = await stack.enter_async_context(Archive(path))
             try:
                 await archive.list_connectors()
             except ArchiveError as error:
                 if "several accounts" not in str(error):
                     raise
-                raise WrongUsage(f"{error}; set CLOUDFLARE_ACCOUNT_ID to choose one") from error
+                raise WrongUsage(f"{error}; set CLOUDFLARE_ACCOUNT_ID, or use --account, to choose one") from error
         stack.enter_context(show_waits(lambda: 0.0))
         yield archive
 
 
 def open_reader(options: CommandOptions) -> AbstractAsyncContextManager[Client | Archive]:
     """Open the archive, or else the API."""
-    return open_client(options) if options.archive is None else open_archive(options.archive)
+    return open_client(options) if options.archive is None else open_archive(options.archive, options)
 
 
 async def archived_connectors(archive: Archive, options: CommandOptions) -> tuple[list[str], str]:
@@ -153,7 +244,7 @@ async def archived_connectors(archive: Archive, options: CommandOptions) -> tupl
     if not options.connectors and len(ids) > 1 and not options.all_:
         hint = "" if options.event_id else "; --all selects all"
         raise WrongUsage(f"CONNECTOR is missing: the archive has {id_list(ids)}{hint}")
-    known = [connector_id for connector_id in dict.fromkeys(options.connectors or ids) if connector_id in ids]
+    known = [connector_id for connector_id in options.connectors or ids if connector_id in ids]
     unknown = [connector_id for connector_id in options.connectors if connector_id not in ids]
     message = f"the archive has nothing of {', '.join(unknown)}; it has {id_list(ids)}" if unknown else ""
     if not known:
@@ -179,6 +270,7 @@ async def open_source(options: CommandOptions) -> AsyncIterator[Source]:
     """Open the archive, or else the API; raise Failure at the end if the archive lacks a connector."""
     message = ""
     async with open_reader(options) as reader:
+        options = await identify(reader, options)
         if isinstance(reader, Archive):
             known, message = await archived_connectors(reader, options)
             yield Source(reader, known)

@@ -37,8 +37,8 @@ def misconfigured(error: ConfigurationError) -> DoctorReport:
 
 
 def _check_variables(findings: Findings) -> Answer:
-    if not findings.from_environment:
-        return Answer("ok", "not used: the account is simulated")
+    if findings.settings is not None:
+        return Answer("ok", f"not used: {findings.settings}")
     values = _variables_set()
     given = "" if any(values.values()) else "; the client has its settings from its arguments"
     both = values[_TOKEN] and values[_EMAIL] and values[_KEY]

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cfevents import _time, errors
@@ -21,7 +21,7 @@ from cfevents.doctor.inference import RULES, most_telling_window, possible_order
 
 if TYPE_CHECKING:
     from cfevents._client import Client
-    from cfevents._model.api import Listing
+    from cfevents._model.api import Connector, Listing
 
 ResultT = TypeVar("ResultT")
 
@@ -39,11 +39,18 @@ _AROUND_S = 1800  # on either side of an event: enough for an appliance to do se
 _FATAL_ERRORS = (errors.APIConnectionError, errors.AuthenticationError, errors.RateLimitError)
 
 
-async def examine(client: "Client", connector_id: str | None = None, *, from_environment: bool = True) -> DoctorReport:
+async def examine(
+    client: "Client",
+    connector_id: str | None = None,
+    *,
+    settings: str | None = None,
+    identify: "Callable[[str, Sequence[Connector]], str]" = lambda name, _: name,
+) -> DoctorReport:
     """Return what works and what the API does, found by at most twelve requests; none repeated, no block waited out.
 
-    Without a connector's id, the one with the last heartbeat is examined. The report names the variables of the
-    environment if the client has its settings from there. Wrong settings and a wrong id raise as in `Client`.
+    Without a connector's id, the one with the last heartbeat is examined; a name becomes an id by `identify`. The
+    report names the variables of the environment if `settings` does not say where else the client's are from. Wrong
+    settings and a wrong id raise as in `Client`.
     """
     if connector_id is not None:
         validate_path_segment("connector_id", connector_id)
@@ -51,7 +58,8 @@ async def examine(client: "Client", connector_id: str | None = None, *, from_env
     findings = Findings(
         host=probe.api.base_url.host,
         proxied=probe.is_proxied,
-        from_environment=from_environment,
+        settings=settings,
+        identify=identify,
         responses=probe.responses,
         connector_id=connector_id or "",
     )
@@ -177,6 +185,8 @@ def _cursor_form(body: bytes) -> CursorForm:
 
 async def _find_connectors(probe: Probe, findings: Findings) -> None:
     findings.connectors = await probe.request(probe.api.list_connectors())
+    if findings.connector_id:
+        findings.connector_id = findings.identify(findings.connector_id, findings.connectors)
 
 
 async def _list_wide(probe: Probe, findings: Findings) -> None:

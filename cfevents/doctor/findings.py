@@ -87,7 +87,8 @@ class Findings:
 
     host: str | None = None
     proxied: bool = False
-    from_environment: bool = True  # the client has its settings from there
+    settings: str | None = None  # where the client's are from; None for the environment
+    identify: Callable[[str, Sequence[Connector]], str] = lambda name, _: name
     responses: list[TimedResponse] = field(factory=list)
     usage: Usage | None = None  # after the last request
     connectors: Sequence[Connector] | None = None

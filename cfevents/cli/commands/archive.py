@@ -14,7 +14,7 @@ from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
 from cfevents.cli.options import CommandOptions
-from cfevents.cli.sources import check_options, connectors_or_first, open_client
+from cfevents.cli.sources import check_options, connectors_or_first, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive
 from cfevents.storage.archive import followers_of
@@ -30,6 +30,7 @@ async def fill_archive(options: CommandOptions) -> None:
     options, new = check_options(options), 0
     with end_on_signal() as ending:
         async with open_client(options) as client:
+            options = await identify(client, options)
             new = await _fill(client, await connectors_or_first(client, options), options, ending)
     write_stdout(f"{new} new event{'' if new == 1 else 's'} in {printable(options.path)}\n")
     if ending.is_requested and not options.follow:

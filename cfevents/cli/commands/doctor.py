@@ -6,12 +6,14 @@ import click
 from attrs import evolve
 
 import cfevents
+from cfevents import Connector
+from cfevents.cli.connector_names import NamedConnector, find_id
 from cfevents.cli.console.errors import arguments_checked
 from cfevents.cli.console.output import Colour, Row, View, write_stdout
 from cfevents.cli.console.views import severity_colour, writer
 from cfevents.cli.console.wording import in_shell_words
 from cfevents.cli.options import CommandOptions
-from cfevents.cli.sources import open_client
+from cfevents.cli.sources import open_client, selected_account
 from cfevents.doctor import Check, examine, misconfigured
 
 
@@ -20,7 +22,7 @@ async def print_diagnosis(options: CommandOptions) -> None:
     try:
         async with open_client(options) as client:
             with arguments_checked():
-                report = await examine(client, options.connector, from_environment=not options.simulate)
+                report = await examine(client, options.connector, settings=_settings(options), identify=_identify)
     except cfevents.ConfigurationError as error:
         report = misconfigured(error)
     if options.as_json:
@@ -30,6 +32,18 @@ async def print_diagnosis(options: CommandOptions) -> None:
         write_stdout(f"{report.requests} request{' was' if report.requests == 1 else 's were'} sent.\n")
     if report.failed:
         raise click.exceptions.Exit(1)
+
+
+def _settings(options: CommandOptions) -> str | None:
+    if options.simulate:
+        return "the account is simulated"
+    if (account := selected_account(options)) is None:
+        return None
+    return f"the account is {account.name} of config.toml, with {account.credentials}"
+
+
+def _identify(name: str, connectors: Sequence[Connector]) -> str:
+    return find_id(name, list(map(NamedConnector.of, connectors)))
 
 
 def _merge_unknown(checks: Sequence[Check]) -> Iterator[Check]:

@@ -19,7 +19,7 @@ from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked, 
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, open_reader
+from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, identify, open_reader
 from cfevents.cli.times import read_window, zone_of_times
 from cfevents.storage import Archive
 
@@ -61,7 +61,7 @@ async def _print(reader: Client | Archive, options: CommandOptions, window: Time
     def print_data(data: bytes, _: ExportProgress) -> None:
         write_stdout(data)
 
-    progress = await _start(reader, options, window)
+    progress = await _start(reader, await identify(reader, options), window)
     source = _WatchedSource(reader, options, progress)
     with show_progress(source.progress):
         await gather(print_data, progress, source, form)
@@ -70,6 +70,7 @@ async def _print(reader: Client | Archive, options: CommandOptions, window: Time
 async def _write_file(
     staging: Staging, reader: Client | Archive, options: CommandOptions, window: TimeWindow, form: Format
 ) -> int:
+    options = await identify(reader, options)
     if progress := staging.read():
         try:
             require_same(staging, progress, _identity(reader, options), window)

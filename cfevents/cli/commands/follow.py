@@ -14,7 +14,7 @@ from cfevents.cli.console.errors import arguments_checked, name_checkpoint, name
 from cfevents.cli.console.output import View, Zone
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import check_options, connectors_or_first, open_client
+from cfevents.cli.sources import check_options, connectors_or_first, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import NDJSONFile
 
@@ -79,6 +79,7 @@ async def follow_events(options: CommandOptions) -> None:
     # A hangup before the file is open needs no reopening.
     with end_on_signal() as ending, call_on_hangup(lambda: None) if options.output else nullcontext():
         async with open_client(options) as client:
+            options = await identify(client, options)
             await _follow(client, await connectors_or_first(client, options), options, ending)
 
 

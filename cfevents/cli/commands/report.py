@@ -40,8 +40,10 @@ from cfevents.cli.sources import (
     ask_connectors,
     check_options,
     connectors_or_first,
+    identify,
     listing_progress,
     open_reader,
+    source_words,
 )
 from cfevents.cli.times import read_window
 from cfevents.operations import Finding, Journal, Limits, Report, report
@@ -72,6 +74,7 @@ async def report_events(options: CommandOptions) -> None:
         raise usage_error("--interrupts asks the API: leave out --archive.")
     window = read_window(options)  # one for all connectors and for the report
     async with open_reader(options) as reader:
+        options = await identify(reader, options)
         if isinstance(reader, Archive):
             result = await _report_archive(reader, options, window)
         else:
@@ -292,9 +295,7 @@ def _list_command(findings: Sequence[Finding], options: CommandOptions) -> list[
                 first, last = first - _BEFORE_ONE_EVENT_S, max(last, finding.last_at.timestamp())
             # Whether bounds are inclusive is not known.
             window = window_text(math.floor(first) - 1, math.ceil(last) + 1)
-            source = f" --archive {shlex.quote(options.archive)}" if options.archive else ""
-            source = " --simulate" if options.simulate else source
-            command = f"  cfevents list {shlex.quote(finding.connector_id)} {window}{source}"
+            command = f"  cfevents list {shlex.quote(finding.connector_id)} {window}{source_words(options)}"
             # It is to be copied. A quoted part stays whole.
             lines = [command] if "'" in command else textwrap.wrap(command, terminal_width() - 2, **_AS_WORDS)
             return [f"events of {finding.kind} {finding.event_ids[0]}:", " \\\n".join(lines)]

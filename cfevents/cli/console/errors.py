@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import click
 
@@ -37,6 +37,8 @@ _OPTION_BY_FIELD = {
     "kind": "--kind",
     "since": "--since",
 }
+_ACCOUNT = "cfevents.account"
+_UNKNOWN = "cfevents.unknown"
 _ADVICE_BY_ERROR = {
     "ConfigurationError": "to try it without an account, add --simulate",
     "AuthenticationError": (
@@ -190,8 +192,8 @@ def _failure(error: Exception) -> Failure:
     if isinstance(error, cfevents.FleetError):
         first = next(iter(error.errors.values()))
         reasons = f"could not read {len(error.errors)} of the connectors: {_reasons(error.errors)}"
-        return Failure("; ".join(filter(None, (reasons, _window(first), _advice(first)))))
-    message = "; ".join(filter(None, (str(error), _window(error), _advice(error))))
+        return Failure("; ".join(filter(None, (reasons, _window(first), _advise(first)))))
+    message = "; ".join(filter(None, (str(error), _window(error), _advise(error))))
     return WrongUsage(message) if isinstance(error, cfevents.ConfigurationError) else Failure(message)
 
 
@@ -247,6 +249,38 @@ def _advice(error: "CfEventsError") -> str:
         )
     names = (cls.__name__ for cls in type(error).__mro__)
     return next((_ADVICE_BY_ERROR[name] for name in names if name in _ADVICE_BY_ERROR), "")
+
+
+def _advise(error: "CfEventsError") -> str:
+    return _advice_about_connector(error) or _of_account(_advice(error))
+
+
+def advise_about(connector_id: str, advice: str) -> None:
+    """Let the advice on a failure of a connector that the account does not list be this."""
+    click.get_current_context().meta.setdefault(_UNKNOWN, {})[connector_id] = advice
+
+
+def _advice_about_connector(error: "CfEventsError") -> str:
+    context = click.get_current_context(silent=True)
+    advice_by_id = context.meta.get(_UNKNOWN, {}) if context else {}
+    path = getattr(error, "path", None) or ""
+    if not isinstance(error, cfevents.NotFoundError | cfevents.BadRequestError):
+        return ""
+    return next((advice for name, advice in advice_by_id.items() if f"/connectors/{quote(name)}/" in path), "")
+
+
+def describe_account(name: str, credentials: str) -> None:
+    """Let later advice name an account's settings in a file in place of the variables of the environment."""
+    click.get_current_context().meta[_ACCOUNT] = (name, credentials)
+
+
+def _of_account(advice: str) -> str:
+    context = click.get_current_context(silent=True)
+    if context is None or _ACCOUNT not in context.meta or "CLOUDFLARE_" not in advice:
+        return advice
+    name, credentials = context.meta[_ACCOUNT]
+    advice = advice.replace("CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY", credentials)
+    return re.sub("CLOUDFLARE_([A-Z_]+)", lambda match: match[1].lower(), advice) + f" (of {name})"
 
 
 def _account_is_set() -> bool:
