@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cfevents._client import Client
     from cfevents._following.checkpoint import FollowCheckpoint
     from cfevents._following.follower import Batch, Follower
-    from cfevents._following.status import ConnectorStatus
+    from cfevents._following.poll import ConnectorStatus
     from cfevents._http.budget import Budget
     from cfevents._http.connection import Usage
     from cfevents._http.retry import Retry
@@ -110,7 +110,7 @@ _MODULES = {
     "_client": ["Client"],
     "_following.checkpoint": ["FollowCheckpoint"],
     "_following.follower": ["Batch", "Follower"],
-    "_following.status": ["ConnectorStatus"],
+    "_following.poll": ["ConnectorStatus"],
     "_http.budget": ["Budget"],
     "_http.connection": ["Usage"],
     "_http.retry": ["Retry"],

@@ -8,10 +8,9 @@ from typing import Generic, TypeVar
 from attrs import frozen
 
 from cfevents._following.checkpoint import FollowCheckpoint, require_same_following
-from cfevents._following.poll import FollowOptions, PollResult
+from cfevents._following.poll import ConnectorStatus, FollowOptions, PollResult
 from cfevents._following.poller import Poller
 from cfevents._following.schedule import Intervals
-from cfevents._following.status import ConnectorStatus
 from cfevents._listing.fleet import Fleet, FleetMembers
 from cfevents._listing.query import ListQuery, wanted_kinds
 from cfevents._listing.stream_base import AsyncOnly

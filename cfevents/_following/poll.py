@@ -1,18 +1,19 @@
-"""One poll: list a connector's window and keep what was not delivered before."""
+"""One poll: list a connector's window by the clocks, keep what was not delivered before, and note the state."""
 
 import asyncio
+import logging
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from random import random
 from typing import Any, NamedTuple
 
-from attrs import evolve
+from attrs import define, evolve
 
-from cfevents._following.clock import FollowClock
+from cfevents._following.checkpoint import FollowCheckpoint, Watermark
 from cfevents._following.schedule import DueConnector, Intervals
-from cfevents._following.status import PollProgress
-from cfevents._following.watermark import Watermark
+from cfevents._http.clock import WARN_CLOCK_S
 from cfevents._http.connection import GetConnection
 from cfevents._listing.details import ListedEvent, get_details
 from cfevents._listing.ordered import as_async
@@ -22,12 +23,136 @@ from cfevents._listing.query import ListQuery
 from cfevents._listing.slices import iter_slices
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import FollowedEvent
-from cfevents._time import TimeWindow
+from cfevents._public import set_module
+from cfevents._time import TimeWindow, format_iso, now, to_datetime, to_timedelta
 from cfevents.errors import CfEventsError
 
 MAX_BATCH_EVENTS = 10_000
 MAX_BATCH_DETAILS = 200  # each payload takes a request
 MAX_BATCH_WAIT_S = 30.0  # that a listed event waits for more of the same poll
+_WARN_LAG_FRACTION = 0.5  # of the lookback; a lag above it is logged, before anything is lost
+
+_log = logging.getLogger("cfevents")
+
+
+class Moment(NamedTuple):
+    """A moment on two clocks, in seconds."""
+
+    on_loop: float  # the event loop's
+    ours: float  # this machine's, since the Unix epoch
+
+
+class FollowClock:
+    """Bounds of the present, by three witnesses: this machine's clock, the API's, and the times of collection.
+
+    Algorithm: the present is not later than the API's `Date`, and not later than this machine's clock or the newest
+    collection time, whichever is later. Invariant: where one of the three is wrong, `earliest` is after the present by
+    less than a minute, and `latest` before it by no more. So what is kept by the former and listed up to the latter
+    loses nothing.
+    """
+
+    def __init__(self, get_connection: GetConnection) -> None:
+        self._get_connection = get_connection
+        self._began = asyncio.get_running_loop().time()
+        self._collected = -math.inf
+
+    @property
+    def ahead(self) -> float:
+        """Seconds that this machine's clock is ahead of the API's; 0 for less than a minute."""
+        return self._get_connection().clock.ahead
+
+    def on_collected(self, events: Iterable[EventMetadata]) -> None:
+        """Note when events were collected."""
+        self._collected = max([self._collected, *(event.collected_ts for event in events)])
+
+    def moment(self) -> Moment:
+        """Return the present moment."""
+        return Moment(asyncio.get_running_loop().time(), now())
+
+    def earliest(self, moment: Moment) -> float:
+        """Return a time, in seconds since the Unix epoch, that is not later than a moment was."""
+        ours, of_api = moment.ours, self._of_api(moment.on_loop, math.inf)
+        # A Date is in whole seconds.
+        return ours if abs(ours - of_api) < WARN_CLOCK_S else min(of_api, max(ours, self._collected))
+
+    def latest(self, moment: Moment) -> float:
+        """Return a time, in seconds since the Unix epoch, that is not earlier than a moment was."""
+        return max(self._of_api(moment.on_loop, -math.inf), moment.ours)
+
+    def corrected(self, start: FollowCheckpoint, age: float) -> FollowCheckpoint:
+        """Return the same start, or an earlier one where it lies ahead of what the API's clock showed in the beginning.
+
+        It should be ``age`` seconds before that.
+        """
+        since = self._not_ahead(start.since, age)
+        marks = {name: evolve(mark, since=self._not_ahead(mark.since)) for name, mark in start.connectors.items()}
+        changes = [(start.since, since), *((start.of(name).since, mark.since) for name, mark in marks.items())]
+        changed = [(wrong, right) for wrong, right in changes if wrong != right]
+        if not changed:
+            return start
+        wrong, right = (format_iso(to_datetime(time)) for time in changed[0])
+        _log.warning("following was to begin at %s, by a clock that was wrong: it begins at %s", wrong, right)
+        return evolve(start, since=since, connectors=marks)
+
+    def _not_ahead(self, since: int, age: float = 0.0) -> int:
+        latest = self._of_api(self._began, math.inf) - age
+        return since if since <= latest + WARN_CLOCK_S else math.floor(latest)
+
+    def _of_api(self, on_loop: float, unknown: float) -> float:
+        time = self._get_connection().clock.at(on_loop)
+        return unknown if time is None else time
+
+
+@define(eq=False)
+class PollProgress:
+    """The part of a connector's window that its present poll has read, from 0 to 1, and the events so far."""
+
+    fraction: float = 0.0
+    events: int = 0  # that were not delivered before; with payloads, those whose payload came
+
+    def reach(self, recorded_ts: float, window: TimeWindow) -> None:
+        """Note that all of a window was read up to a time. The fraction never shrinks: a poll may begin again."""
+        covered = (recorded_ts - window.since) / max(1.0, window.until - window.since)
+        self.fraction = max(self.fraction, min(1.0, covered))
+
+
+@set_module("cfevents")
+@define(eq=False)
+class ConnectorStatus:
+    """The state of a connector that is followed."""
+
+    last_good_at: datetime | None = None
+    """The time of the last successful poll."""
+
+    lag: timedelta = timedelta(0)
+    """The longest time that was seen between an event's recording and its collection."""
+
+    backlog: timedelta = timedelta(0)
+    """The age of the event that was found last, while more are on their way; zero once all were listed."""
+
+    error: CfEventsError | None = None
+    """The error of the last poll; None where it succeeded."""
+
+    clock_ahead: timedelta = timedelta(0)
+    """How far this machine's clock is ahead of the API's, negative where it is behind; zero below a minute."""
+
+    def on_success(self) -> None:
+        """Note that a poll listed everything."""
+        self.error, self.last_good_at, self.backlog = None, datetime.fromtimestamp(now(), UTC), timedelta(0)
+
+    def on_events(self, connector_id: str, events: Sequence[EventMetadata], lookback: float, present: float) -> None:
+        """Note how late events, ascending, were collected; warn once before some exceed the lookback, in seconds."""
+        lag = to_timedelta(max(event.collected_ts - event.recorded_ts for event in events))
+        if self.lag < timedelta(seconds=_WARN_LAG_FRACTION * lookback) <= lag:
+            _log.warning(
+                "connector %s: an event was collected %s after it was recorded; events later than the lookback of %s "
+                "are lost: follow with a longer lookback",
+                connector_id,
+                lag,
+                timedelta(seconds=lookback),
+            )
+        self.lag = max(self.lag, lag)
+        self.backlog = to_timedelta(max(0.0, present - events[-1].recorded_ts))
 
 
 class FollowOptions(NamedTuple):

@@ -8,13 +8,9 @@ from datetime import timedelta
 from functools import partial
 
 from cfevents import errors
-from cfevents._following.checkpoint import FollowCheckpoint
-from cfevents._following.clock import FollowClock
-from cfevents._following.pace import Pace, PollRequests
-from cfevents._following.poll import FollowOptions, Poll, PollResult
-from cfevents._following.schedule import RETRY_S, DueConnector, Schedule
-from cfevents._following.status import ConnectorStatus, PollProgress
-from cfevents._following.watermark import Watermark
+from cfevents._following.checkpoint import FollowCheckpoint, Watermark
+from cfevents._following.poll import ConnectorStatus, FollowClock, FollowOptions, Poll, PollProgress, PollResult
+from cfevents._following.schedule import RETRY_S, DueConnector, Pace, PollRequests, Schedule
 from cfevents._html import counted
 from cfevents._http.connection import Connection, GetConnection, cancel_all
 from cfevents._listing.fleet import FleetMembers

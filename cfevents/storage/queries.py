@@ -7,9 +7,8 @@ from typing import Any, TypeAlias
 
 from attrs import evolve
 
-from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.checkpoint import FollowCheckpoint, Watermark
 from cfevents._following.follower import Batch
-from cfevents._following.watermark import Watermark
 from cfevents._model.api import EventMetadata, RecordedEvent, event_key
 from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._protocol.converter import structure, unstructure

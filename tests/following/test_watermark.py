@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import CheckpointError, EventMetadata
-from cfevents._following.checkpoint import FollowCheckpoint
-from cfevents._following.watermark import Watermark
+from cfevents._following.checkpoint import FollowCheckpoint, Watermark
 
 NOW = 1_700_000_000
 LOOKBACK = 1000
