@@ -71,22 +71,28 @@ class CSV(Format):
     @property
     def header(self) -> bytes:
         """The names of the columns."""
-        return _csv_lines([EVENT_COLUMNS + (PAYLOAD_COLUMNS if self._details else ())])
+        return csv_lines([EVENT_COLUMNS + (PAYLOAD_COLUMNS if self._details else ())])
 
     def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
-        return _csv_lines(self._cells(*row) for row in rows)
+        return csv_lines(
+            event_cells(connector_id, event) + (payload_cells(recorded) if self._details else [])
+            for connector_id, event, recorded in rows
+        )
 
-    def _cells(self, connector_id: str, event: EventMetadata, recorded: RecordedEvent | None) -> list[Any]:
-        line = listed_line(connector_id, event)
-        cells = [line[name] for name in EVENT_COLUMNS]
-        if not self._details:
-            return cells
-        if recorded is None:
-            return cells + [None] * len(PAYLOAD_COLUMNS)
-        payload = recorded.event
-        rest = payload.payload if isinstance(payload, UnknownEvent) else payload.extra
-        fields = (getattr(payload, name, None) for name in PAYLOAD_FIELDS)
-        return [*cells, recorded.version, *fields, json.dumps(rest)]
+
+def event_cells(connector_id: str, event: EventMetadata) -> list[Any]:
+    """Return the values of `EVENT_COLUMNS`."""
+    line = listed_line(connector_id, event)
+    return [line[name] for name in EVENT_COLUMNS]
+
+
+def payload_cells(recorded: RecordedEvent | None) -> list[Any]:
+    """Return the values of `PAYLOAD_COLUMNS`."""
+    if recorded is None:
+        return [None] * len(PAYLOAD_COLUMNS)
+    payload = recorded.event
+    rest = payload.payload if isinstance(payload, UnknownEvent) else payload.extra
+    return [recorded.version, *(getattr(payload, name, None) for name in PAYLOAD_FIELDS), json.dumps(rest)]
 
 
 class Parquet(Format):
@@ -118,7 +124,8 @@ def _json_lines(values: Iterator[Any]) -> bytes:
     return "".join(json.dumps(value) + "\n" for value in values).encode()
 
 
-def _csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
+def csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:
+    """Return rows as CSV."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
     # UTF-8 has no half of a surrogate pair; it is escaped as in JSON.

@@ -12,7 +12,14 @@ from typing import Any
 import click
 
 from cfevents._version import __version__
-from cfevents.cli.console.errors import debug_option, exit_on_failure, log_to_stderr, print_causes, print_line
+from cfevents.cli.console.errors import (
+    debug_option,
+    exit_on_failure,
+    log_to_stderr,
+    print_causes,
+    print_line,
+    quiet_option,
+)
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.wording import note_source
 from cfevents.cli.options import (
@@ -22,9 +29,10 @@ from cfevents.cli.options import (
     connectors_options,
     details_option,
     example,
-    format_option,
     kind_options,
+    output_options,
     pace_options,
+    read_format,
     reading_options,
     simulate_option,
     speed_option,
@@ -68,8 +76,8 @@ class Application(click.Group):
             return super().invoke(ctx)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
-        """Add a subcommand, with the option ``--debug``."""
-        cmd.params.append(debug_option())
+        """Add a subcommand, with the options of all commands."""
+        cmd.params += [quiet_option(), debug_option()]
         super().add_command(cmd, name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -111,7 +119,7 @@ def app() -> None:
     """
 
 
-app.params.append(debug_option())
+app.params += [quiet_option(), debug_option()]
 
 
 @app.command("list", epilog=example("cfevents list --simulate --since 24h --kind 'Rekey*,Init'"))
@@ -162,7 +170,7 @@ def latest_events(**options: Any) -> None:
 @click.option("--checkpoint", type=_FILE, help="File that keeps the progress, to resume from.")
 @click.option("--output", type=_FILE, help="Append NDJSON to this file instead of printing.")
 @account_option
-@format_option
+@output_options
 @tz_option
 @simulate_option
 @speed_option
@@ -211,7 +219,7 @@ def fill_archive(**options: Any) -> None:
 @click.option("--interrupts", is_flag=True, help="Ask who ordered a restart; one request per connector with one.")
 @click.option(
     "--fail-on",
-    type=click.Choice(("info", "warning", "error", "critical")),
+    type=click.Choice(("info", "warning", "error", "critical"), case_sensitive=False),
     help="Exit with 3 on a finding this severe or worse.",
 )
 @reading_options
@@ -239,7 +247,8 @@ def report_events(**options: Any) -> None:
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(("parquet", "csv", "ndjson")),
+    type=click.Choice(("parquet", "csv", "ndjson", "json"), case_sensitive=False),
+    callback=read_format,
     help="Default: the suffix of PATH; ndjson for -.",
 )
 @click.option("--restart", is_flag=True, help="Discard what an interrupted export gathered.")
@@ -267,7 +276,7 @@ def list_connectors(**options: Any) -> None:
 
 
 @app.command("kinds", epilog=example("cfevents kinds --format table"))
-@format_option
+@output_options
 @simulate_option
 def list_kinds(**options: Any) -> None:
     """List the documented kinds of events. No request is sent; --simulate changes nothing."""
@@ -304,7 +313,7 @@ def simulate(**options: Any) -> None:
 @app.command(
     "completion", short_help="Complete commands in bash, zsh or fish.", epilog=example("cfevents completion bash")
 )
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")), required=False)
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish"), case_sensitive=False), required=False)
 def completion(shell: str | None) -> None:
     """Print the script that lets SHELL complete commands, options and kinds with the Tab key; default your shell.
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from cfevents._time import TimeWindow, format_duration, now, to_datetime
-from cfevents.cli.console.errors import print_line
+from cfevents.cli.console.errors import print_note
 from cfevents.cli.console.output import Zone
 from cfevents.storage import Archive, Extent
 
@@ -31,7 +31,7 @@ class ArchiveNotes(NamedTuple):
     def print(self) -> None:
         """Print the sentences on stderr, but for the failure."""
         for line in self.lines:
-            print_line(line)
+            print_note(line)
 
 
 def id_list(ids: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from cfevents.cli.console.output import FORMATS, Zone
+from cfevents.cli.console.output import FORMATS, Style, Zone
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -40,11 +40,18 @@ class CommandOptions(NamedTuple):
     checkpoint: str | None = None
     output: str | None = None
     format_: str | None = None
+    columns: tuple[str, ...] = ()
+    no_headers: bool = False
     restart: bool = False
     interrupts: bool = False
     fail_on: Any = None
     as_json: bool = False
     port: int = 0
+
+    @property
+    def style(self) -> Style:
+        """The form in which items are printed."""
+        return Style(self.format_, self.columns, headers=not self.no_headers)
 
 
 def _exclude_other_source(context: click.Context, _: click.Parameter, value: Any) -> Any:
@@ -52,6 +59,34 @@ def _exclude_other_source(context: click.Context, _: click.Parameter, value: Any
     if value and (context.params.get("simulate") or context.params.get("archive")):
         raise click.UsageError("--simulate and --archive exclude each other: leave one out.")
     return value
+
+
+_COLOURS = {"auto": None, "always": True, "never": False}
+
+
+def _set_colour(context: click.Context, _: click.Parameter, value: str) -> None:
+    context.color = _COLOURS[value]
+
+
+def read_format(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Return the name of a format; json means ndjson, and so does ``--json``, which may stand before."""
+    return _only_format(context, "ndjson" if value == "json" else value)
+
+
+def _set_json(context: click.Context, _: click.Parameter, value: bool) -> None:
+    context.params["format_"] = _only_format(context, "ndjson" if value else None)
+
+
+def _only_format(context: click.Context, format_: str | None) -> str | None:
+    """Return the format that ``--format`` or ``--json`` names; the option that is parsed second sees the first."""
+    before: str | None = context.params.get("format_")
+    if format_ and before not in {None, format_}:
+        raise click.UsageError("--json and --format exclude each other: leave one out.")
+    return format_ or before
+
+
+def _split(_: click.Context, __: click.Parameter, value: str | None) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, (value or "").split(","))))
 
 
 def _complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
@@ -176,7 +211,27 @@ account_option = click.option(
     help="Account of ~/.config/cfevents/config.toml.",
 )
 format_option = click.option(
-    "--format", "format_", type=click.Choice(FORMATS), help="Default: table on a terminal, ndjson elsewhere."
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS, case_sensitive=False),
+    callback=read_format,
+    metavar="FORMAT",
+    help="table (default on a terminal), ndjson or csv.",
+)
+output_options = _combine(
+    format_option,
+    click.option("--json", is_flag=True, expose_value=False, callback=_set_json, help="Short for --format json."),
+    click.option("--columns", metavar="A,B", callback=_split, help="Columns of a table or CSV to print."),
+    click.option("--no-headers", is_flag=True, help="Print no header."),
+    click.option(
+        "--color",
+        type=click.Choice([*_COLOURS], case_sensitive=False),
+        default="auto",
+        expose_value=False,
+        callback=_set_colour,
+        metavar="WHEN",
+        help="auto (default), always or never.",
+    ),
 )
 tz_option = click.option(
     "--tz",
@@ -193,7 +248,7 @@ simulate_option = click.option(
 speed_option = click.option(
     "--speed", type=click.FloatRange(1, 86400), metavar="N", help="Let simulated time pass N times faster."
 )
-reading_options = _combine(archive_option, account_option, format_option, tz_option, simulate_option)
+reading_options = _combine(archive_option, account_option, output_options, tz_option, simulate_option)
 
 
 def example(*lines: str) -> str:

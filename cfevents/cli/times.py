@@ -9,7 +9,7 @@ import click
 
 from cfevents import _time
 from cfevents._time import TimeForms, TimeWindow, parse_duration, parse_wall_time, to_datetime, to_seconds
-from cfevents.cli.console.errors import WrongUsage, arguments_checked
+from cfevents.cli.console.errors import WrongUsage, arguments_checked, print_note
 from cfevents.cli.console.output import Zone, is_terminal
 from cfevents.cli.options import CommandOptions
 
@@ -110,5 +110,4 @@ def _require_past(since: _Bound, present: float, options: CommandOptions) -> Non
 
 def _note_zone(window: str) -> None:
     if is_terminal(sys.stderr):
-        note = "times without an offset are UTC, --tz local reads them as this machine's"
-        click.echo(f"cfevents: {window}; {note}", err=True)
+        print_note(f"{window}; times without an offset are UTC, --tz local reads them as this machine's")

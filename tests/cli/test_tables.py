@@ -8,7 +8,7 @@ from click.testing import Result
 from rich.color import Color
 from support.terminal import on_terminal
 
-from cfevents.cli.console.output import Colour, View
+from cfevents.cli.console.output import Colour, Style, View
 from cfevents.cli.console.views import event_colour, writer
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def test_no_colours_in_a_pipe(run: Run, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_rows_are_printed_as_they_come_and_aligned(capsys: pytest.CaptureFixture[str]) -> None:
     """A row is printed when it comes, aligned with those before it."""
-    write = writer(PAIRS, "table")
+    write = writer(PAIRS, Style("table"))
     write([])
     assert capsys.readouterr().out == "FIRST  LAST\n"
     write([("one", "1")])

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from cfevents import Client, Fleet
+from cfevents._html import counted
 from cfevents._progress import Progress
 from cfevents._validation import printable
 from cfevents.cli.console.errors import arguments_checked, print_line
-from cfevents.cli.console.output import write_stdout
+from cfevents.cli.console.output import write_summary
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
 from cfevents.cli.options import CommandOptions
@@ -32,7 +33,7 @@ async def fill_archive(options: CommandOptions) -> None:
         async with open_client(options) as client:
             options = await identify(client, options)
             new = await _fill(client, await connectors_or_first(client, options), options, ending)
-    write_stdout(f"{new} new event{'' if new == 1 else 's'} in {printable(options.path)}\n")
+    write_summary(f"{counted(new, 'new event')} in {printable(options.path)}")
     if ending.is_requested and not options.follow:
         print_line("interrupted: the same command goes on where this one stopped")
         raise click.exceptions.Exit(ending.status)

@@ -9,7 +9,8 @@ import cfevents
 from cfevents import Connector
 from cfevents.cli.connector_names import NamedConnector, find_id
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.output import Colour, Row, View, write_stdout
+from cfevents.cli.console.output import Colour, Row, Style, View, write_stdout
+from cfevents.cli.console.progress import is_quiet
 from cfevents.cli.console.views import severity_colour, writer
 from cfevents.cli.console.wording import in_shell_words
 from cfevents.cli.options import CommandOptions
@@ -25,10 +26,12 @@ async def print_diagnosis(options: CommandOptions) -> None:
                 report = await examine(client, options.connector, settings=_settings(options), identify=_identify)
     except cfevents.ConfigurationError as error:
         report = misconfigured(error)
+    if is_quiet() and not report.failed:
+        return
     if options.as_json:
         write_stdout(report.to_json() + "\n")
     else:
-        writer(_CHECKS, "table")([*_merge_unknown(report.checks)])
+        writer(_CHECKS, Style("table"))([*_merge_unknown(report.checks)])
         write_stdout(f"{report.requests} request{' was' if report.requests == 1 else 's were'} sent.\n")
     if report.failed:
         raise click.exceptions.Exit(1)

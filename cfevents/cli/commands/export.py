@@ -15,8 +15,8 @@ from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeWindow
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import note_extents
-from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked, print_line, window_text
-from cfevents.cli.console.output import write_stdout
+from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked, print_line, print_note, window_text
+from cfevents.cli.console.output import write_stdout, write_summary
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, identify, open_reader
@@ -45,7 +45,7 @@ async def export_events(options: CommandOptions) -> None:
             if options.restart:
                 staging.discard()
             count = await _write_file(staging, reader, options, window, form)
-    write_stdout(f"{count} event{'' if count == 1 else 's'} in {printable(options.path)}\n")
+    write_summary(f"{counted(count, 'event')} in {printable(options.path)}")
 
 
 def _format_of(path: str) -> str:
@@ -77,7 +77,7 @@ async def _write_file(
         except ArchiveError as error:
             raise WrongUsage(str(error)) from error
         resumed = window_text(progress.since, progress.until)
-        print_line(f"resuming after {progress.events} events, {resumed}")
+        print_note(f"resuming after {progress.events} events, {resumed}")
     else:
         progress = await _start(reader, options, window)
     source = _WatchedSource(reader, options, progress)

@@ -27,7 +27,7 @@ class _PrintedEvents:
     """
 
     def __init__(self, view: View[Any], options: CommandOptions) -> None:
-        self._write, self._path = views.writer(view, options.format_), options.checkpoint
+        self._write, self._path = views.writer(view, options.style), options.checkpoint
         self.checkpoint = None if self._path is None else _read_checkpoint(self._path)
 
     async def begin(self, checkpoint: FollowCheckpoint) -> None:

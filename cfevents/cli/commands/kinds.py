@@ -7,4 +7,4 @@ from cfevents.events import KINDS
 
 def list_kinds(options: CommandOptions) -> None:
     """Print the documented kinds of events."""
-    views.writer(views.kinds(), options.format_)([*KINDS.values()])
+    views.writer(views.kinds(), options.style)([*KINDS.values()])

@@ -9,7 +9,7 @@ from cfevents._progress import Coverage
 from cfevents._time import TimeWindow
 from cfevents.cli.archive_notes import ArchiveNotes, note_extents
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import Failure, arguments_checked, print_line
+from cfevents.cli.console.errors import Failure, arguments_checked, print_note
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
@@ -28,7 +28,7 @@ async def list_events(options: CommandOptions) -> None:
             streams = _list_streams(source, options, window)
         notes = await _note_extents(source, window, options)
         view = views.listed(options.zone or Zone(), several=source.several, details=options.details)
-        write = views.writer(view, options.format_)
+        write = views.writer(view, options.style)
         coverage = Coverage(window.since, window.until)
         with show_progress(lambda: listing_progress(coverage, streams[0], details=options.details)):
             async with aclosing(read_batches(source, streams, options)) as batches:
@@ -78,21 +78,21 @@ async def get_event(options: CommandOptions) -> None:
         [connector_id] = source.connectors
         with arguments_checked():
             event = await source.reader.get_event(connector_id, event_id)
-        views.writer(views.one(connector_id, options.zone or Zone()), options.format_)([event])
+        views.writer(views.one(connector_id, options.zone or Zone()), options.style)([event])
 
 
 async def latest_events(options: CommandOptions) -> None:
     """Print the latest events of connectors."""
     count = 0
     async with open_source(check_options(options)) as source:
-        write = views.writer(views.recorded(options.zone or Zone(), several=source.several), options.format_)
+        write = views.writer(views.recorded(options.zone or Zone(), several=source.several), options.style)
         async with aclosing(_read_latest(source)) as batches:
             async for batch in batches:
                 write(batch)
                 count += len(batch)
         await _note_extents(source, None, options)
         if options.archive is not None and not count:
-            print_line(f"no payloads in {options.archive}: 'cfevents archive PATH --details' stores them")
+            print_note(f"no payloads in {options.archive}: 'cfevents archive PATH --details' stores them")
 
 
 async def _read_latest(source: Source) -> AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]:
@@ -111,4 +111,4 @@ async def list_connectors(options: CommandOptions) -> None:
     async with open_reader(options) as reader:
         listed = await reader.list_connectors()
     connectors = [Connector(connector) if isinstance(connector, str) else connector for connector in listed]
-    views.writer(views.connectors(options.zone or Zone()), options.format_)(connectors)
+    views.writer(views.connectors(options.zone or Zone()), options.style)(connectors)

@@ -31,7 +31,7 @@ from cfevents._validation import printable
 from cfevents.cli.archive_notes import id_list, note_extents
 from cfevents.cli.console.errors import Failure, arguments_checked, print_line, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
-from cfevents.cli.console.progress import show_progress
+from cfevents.cli.console.progress import is_quiet, show_progress
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
 from cfevents.cli.console.wording import in_shell_words
 from cfevents.cli.options import CommandOptions, usage_error
@@ -57,6 +57,7 @@ _BEFORE_ONE_EVENT_S = 3600
 _MIN_CHARS_FOR_UUIDS = 120
 _AS_WORDS: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": "    "}
 _PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
+_FIELDS = ("severity", "kind", "connector_id", "first_at", "last_at", "message", "event_ids", "details")
 
 
 class _Reported(NamedTuple):
@@ -79,7 +80,8 @@ async def report_events(options: CommandOptions) -> None:
             result = await _report_archive(reader, options, window)
         else:
             result = await _report_account(reader, options, window)
-    if result.report.connectors or not result.errors:
+    is_well = not result.report.at_least(options.fail_on or "info")
+    if (result.report.connectors or not result.errors) and not (is_quiet() and is_well):
         _print(result, options)
     if result.missing:
         raise Failure(result.missing)
@@ -274,8 +276,8 @@ def _print(result: _Reported, options: CommandOptions) -> None:
     zone, findings = options.zone or Zone(), result.report.findings
     summary = result.report.summary(zone.tz)
     if findings:
-        writer(_findings(zone), options.format_)(findings)
-    if options.format_ == "table" or (options.format_ is None and is_terminal(sys.stdout)):
+        writer(_findings(zone), options.style)(findings)
+    if options.style.is_table:
         lines = [summary, *map(in_shell_words, result.notes), *result.hints]
         filled = [textwrap.fill(line, terminal_width(), break_on_hyphens=False) for line in lines]
         write_stdout("".join(f"{line}\n" for line in [*filled, *_list_command(findings, options)]))
@@ -320,7 +322,8 @@ def _findings(zone: Zone) -> View[Finding]:
 
     id_title, id_colour = ([], []) if narrow else (["ID"], [Colour.NONE])
     titles = ("SEVERITY", zone.titled("FIRST"), *id_title, "CONNECTOR", "FINDING")
-    return View(_record, titles, rows, (severity_colour, Colour.NONE, *id_colour, Colour.NAME, Colour.NONE))
+    view = View(_record, titles, rows, (severity_colour, Colour.NONE, *id_colour, Colour.NAME, Colour.NONE))
+    return view._replace(fields=_FIELDS)
 
 
 def _record(finding: Finding) -> dict[str, Any]:

@@ -58,6 +58,13 @@ def print_line(text: str, file: IO[Any] | None = None) -> None:
     click.echo(_line(printable(text), stream), file=stream)
 
 
+def print_note(text: str) -> None:
+    """Print a line on stderr that is no failure, unless the command has ``--quiet``."""
+    if not progress.is_quiet():
+        progress.clear_status_line()
+        print_line(text)
+
+
 def _line(text: str, stream: IO[Any]) -> str:
     line = f"cfevents: {in_shell_words(text)}"
     return wrapped(line, shutil.get_terminal_size().columns) if stream.isatty() else line
@@ -305,8 +312,19 @@ def debug_option() -> click.Option:
         if is_given:
             ctx.meta[_DEBUG] = True
 
-    text = "Log requests and tracebacks, never credentials."
+    text = "Log requests and tracebacks, no secrets."
     return click.Option(["--debug"], is_flag=True, expose_value=False, callback=store, help=text)
+
+
+def quiet_option() -> click.Option:
+    """Return a new ``--quiet``, which every command takes."""
+
+    def store(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
+        if is_given:
+            ctx.meta[progress.QUIET] = True
+
+    text = "Print only data, findings and failures."
+    return click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=store, help=text)
 
 
 @contextmanager
@@ -318,7 +336,7 @@ def log_to_stderr(meta: Mapping[str, Any]) -> Iterator[None]:
 
     def is_shown(record: logging.LogRecord) -> bool:
         # The option is parsed after this starts, at the latest behind the command's name.
-        level = logging.DEBUG if meta.get(_DEBUG) else logging.INFO
+        level = logging.DEBUG if meta.get(_DEBUG) else logging.WARNING if meta.get(progress.QUIET) else logging.INFO
         return record.levelno >= (level if record.name.partition(".")[0] == "cfevents" else logging.WARNING)
 
     # On the root logger: other libraries' records would otherwise reach logging's last resort, with tracebacks.

@@ -20,8 +20,25 @@ from cfevents.cli.console import progress
 T = TypeVar("T")
 Row: TypeAlias = tuple[str, ...]
 
-FORMATS = ("table", "ndjson")
-"""The values of ``--format``."""
+FORMATS = ("table", "ndjson", "json", "csv")
+"""The values of ``--format``; json means ndjson."""
+
+
+class Style(NamedTuple):
+    """The form in which items are printed."""
+
+    format: str | None = None
+    """One of `FORMATS`; None is a table on a terminal, and NDJSON elsewhere."""
+
+    columns: Row = ()
+    """The titles of the columns to print, in their order; none for all."""
+
+    headers: bool = True
+
+    @property
+    def is_table(self) -> bool:
+        """Whether items are printed as a table."""
+        return (self.format or ("table" if is_terminal(sys.stdout) else "ndjson")) == "table"
 
 
 class Colour(StrEnum):
@@ -45,6 +62,12 @@ class View(NamedTuple, Generic[T]):
     colours: tuple[Colour | Callable[[str], Colour], ...]  # of the columns: a constant, or a function of the cell
     widths: tuple[int, ...] = ()
     """The least widths of all columns but the last; if empty, the first items written decide."""
+
+    fields: Row = ()
+    """The names of the columns of CSV."""
+
+    cells: Callable[[T], Sequence[Any]] | None = None
+    """The values of these columns; None for those of the JSON object."""
 
 
 class Zone(NamedTuple):
@@ -117,6 +140,12 @@ def _named_zone(name: str) -> dt.tzinfo:
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - most commands run in UTC
 
     return ZoneInfo(name)
+
+
+def write_summary(text: str) -> None:
+    """Print a line about what the command did on stdout, unless it has ``--quiet``."""
+    if not progress.is_quiet():
+        write_stdout(f"{text}\n")
 
 
 def write_stdout(data: str | bytes) -> None:

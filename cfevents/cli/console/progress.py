@@ -15,6 +15,9 @@ from cfevents._html import counted
 if TYPE_CHECKING:
     from cfevents._progress import Progress
 
+QUIET = "cfevents.quiet"
+"""The key of ``--quiet`` in the meta of a command's context."""
+
 _REDRAW_S = 0.25
 _MIN_WAIT_S = 1.0
 _BAR_CHARS = 30
@@ -97,6 +100,12 @@ def clear_status_line(*, for_rows: bool = False) -> None:
             _status_line.progress = None
 
 
+def is_quiet() -> bool:
+    """Return whether the command has ``--quiet``."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(QUIET))
+
+
 @contextmanager
 def show_waits(wait: Callable[[], float], sent: Callable[[], int] = lambda: 0) -> Iterator[None]:
     """Show the seconds that `wait` returns in a status line, if stderr is a terminal, and beside a bar the requests."""
@@ -134,7 +143,7 @@ def show_progress(
 
 def can_show() -> bool:
     """Return whether stderr is a terminal that shows a status line."""
-    return bool(sys.stderr and sys.stderr.isatty()) and os.environ.get("TERM") != "dumb"
+    return not is_quiet() and bool(sys.stderr and sys.stderr.isatty()) and os.environ.get("TERM") != "dumb"
 
 
 def _stdout_is(is_type: Callable[[int], bool]) -> bool:

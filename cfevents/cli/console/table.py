@@ -3,8 +3,10 @@
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import zip_longest
 from typing import Generic
 
+import click
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.console import COLOR_SYSTEMS, Console
@@ -24,9 +26,9 @@ class Table(Generic[T]):
     A table of rich takes three hundred times as long for a row, and needs all rows before it prints the first.
     """
 
-    def __init__(self, view: View[T]) -> None:
+    def __init__(self, view: View[T], *, has_header: bool = True) -> None:
         """Start a table; its header is printed with the first items."""
-        self._view = view
+        self._view, self._has_header = view, has_header
         self._widths: tuple[int, ...] | None = None
         self._color_system = _color_system()
 
@@ -36,9 +38,9 @@ class Table(Generic[T]):
         styled = [(row, self._styles(row)) for row in rows]
         if self._widths is None:
             titles = self._view.titles
-            columns = zip(titles, *rows, strict=True)
-            self._widths = self._view.widths or tuple(max(map(cell_len, column)) for column in columns)[:-1]
-            styled = [(titles, ["bold"] * len(titles)), *styled]
+            widths = tuple(max(map(cell_len, column)) for column in zip(titles, *rows, strict=True))[:-1]
+            self._widths = tuple(fixed or width for fixed, width in zip_longest(self._view.widths, widths))
+            styled = [(titles, ["bold"] * len(titles)), *styled] if self._has_header else styled
         write_stdout("".join(f"{line}\n" for row, styles in styled for line in self._lines(row, styles)))
 
     def _styles(self, row: Row) -> list[str]:
@@ -62,7 +64,13 @@ _console = cache(Console)
 
 
 def _color_system() -> ColorSystem | None:
-    """Return the colours that stdout shows: none in a pipe, whatever FORCE_COLOR says, nor with NO_COLOR."""
+    """Return the colours that stdout shows: none in a pipe, whatever FORCE_COLOR says, nor with NO_COLOR.
+
+    ``--color`` overrides both.
+    """
+    context = click.get_current_context(silent=True)
+    if context is not None and context.color is not None:
+        return ColorSystem.EIGHT_BIT if context.color else None
     console = Console(file=sys.stdout, force_terminal=is_terminal(sys.stdout))
     name = console.color_system
     return None if name is None or console.no_color else COLOR_SYSTEMS[name]

@@ -5,17 +5,18 @@
 
 import datetime as dt
 import json
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from attrs import fields
 
 import cfevents
+from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS
 from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
 from cfevents._secrets import MASK, replace_license_keys
-from cfevents.cli.console.output import Colour, Row, T, View, Zone, is_terminal, terminal_width, write_stdout
+from cfevents.cli.console.errors import WrongUsage
+from cfevents.cli.console.output import Colour, Row, Style, T, View, Zone, terminal_width, write_stdout
 from cfevents.events import KINDS
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from cfevents.events import DocumentedEvent
 
     Item: TypeAlias = "FleetEvent[Any] | FollowedEvent[Any]"
+
+V = TypeVar("V")
 
 _NOTHING = "-"
 _UUID_CHARS = 36
@@ -45,6 +48,8 @@ _COLOURS_BY_SEVERITY = {
     "unknown": Colour.QUIET,
     "warning": Colour.NOTABLE,
 }
+_RECORDED_FIELDS = ("connector_id", "id", "recorded_at", "sequence", "kind", *PAYLOAD_COLUMNS)
+_CONNECTOR_FIELDS = ("id", "activated", "last_heartbeat", "last_seen_version", "notes", "timezone", "device")
 
 
 class _Column(NamedTuple):
@@ -54,16 +59,67 @@ class _Column(NamedTuple):
     cell: "Callable[[Item, Any], str]"  # the text for an item and its event without payload
 
 
-def writer(view: View[T], format_: str | None) -> Callable[[Sequence[T]], None]:
+def writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
     """Return a function that prints items on stdout, and at each call appends to what it has printed.
 
-    The format is one of `FORMATS`; None is a table on a terminal, and NDJSON elsewhere.
+    Raises:
+        WrongUsage: The view has no such column, or the style no columns to choose.
     """
-    if (format_ or ("table" if is_terminal(sys.stdout) else "ndjson")) == "table":
+    if style.is_table:
         from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded for tables only
 
-        return Table(view).write
+        return Table(_select_columns(view, style.columns), has_header=style.headers).write
+    if style.format == "csv":
+        return _csv_writer(view, style)
+    if style.columns:
+        raise WrongUsage("--columns is for tables and CSV: add --format table or --format csv; for JSON, use jq")
     return lambda items: write_stdout("".join(json.dumps(view.record(item)) + "\n" for item in items))
+
+
+def _csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
+    from cfevents._export.formats import csv_lines  # noqa: PLC0415 - not needed for tables
+
+    chosen = _column_numbers(view.fields, style.columns)
+    header = [[view.fields[number] for number in chosen]] if style.headers else []
+
+    def cells(item: T) -> Sequence[Any]:
+        if view.cells is not None:
+            return view.cells(item)
+        record = view.record(item)
+        values = (record.get(name) for name in view.fields)
+        return [json.dumps(value) if isinstance(value, (dict, list, bool)) else value for value in values]
+
+    def write(items: Sequence[T]) -> None:
+        rows = [[row[number] for number in chosen] for row in map(cells, items)]
+        write_stdout(csv_lines([*header, *rows]))
+        header.clear()
+
+    return write
+
+
+def _select_columns(view: View[T], names: Row) -> View[T]:
+    if not names:
+        return view
+    numbers = _column_numbers(tuple(title.partition(" (")[0] for title in view.titles), names)
+
+    def select(cells: Sequence[V]) -> tuple[V, ...]:
+        return tuple(cells[number] for number in numbers)
+
+    # The first rows decide on the widths: the last column of the view has none of its own.
+    return view._replace(
+        titles=select(view.titles),
+        rows=lambda item: [select(row) for row in view.rows(item)],
+        colours=select(view.colours),
+        widths=select((*view.widths, 0))[:-1] if view.widths else (),
+    )
+
+
+def _column_numbers(titles: Row, names: Row) -> list[int]:
+    known = [title.lower().replace(" ", "_") for title in titles]
+    wanted = [name.strip().lower().replace(" ", "_") for name in names] or known
+    if unknown := [name for name in wanted if name not in known]:
+        raise WrongUsage(f"--columns has no {', '.join(unknown)}: write {','.join(known)}, or some of them")
+    return [known.index(name) for name in wanted]
 
 
 def severity_colour(severity: str) -> Colour:
@@ -85,14 +141,29 @@ def listed(zone: Zone, *, several: bool, details: bool) -> "View[FleetEvent[Even
     """Return the view of a listing's events, in which a column names the connectors if there may be several."""
     line = detailed_line if details else listed_line
     columns = _event_columns(zone, several=several, details=details, last="EVENT" if details else "KIND")
-    return _event_view(lambda item: line(item.connector_id, item.event), columns)
+    view = _event_view(lambda item: line(item.connector_id, item.event), columns)
+    return view._replace(fields=_fields(details), cells=partial(_cells, details))
 
 
 def followed(
     zone: Zone, *, several: bool, details: bool
 ) -> "View[FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]]":
     """Return the view of followed events, with a column as in `listed`."""
-    return _event_view(followed_line, _event_columns(zone, several=several, details=details, last="EVENT"))
+    view = _event_view(followed_line, _event_columns(zone, several=several, details=details, last="EVENT"))
+    fields = (*_fields(details), "late")
+    return view._replace(fields=fields, cells=lambda item: [*_cells(details, item), item.late])
+
+
+def _fields(details: bool) -> Row:
+    return EVENT_COLUMNS + (PAYLOAD_COLUMNS if details else ())
+
+
+def _cells(details: bool, item: "Item") -> list[Any]:
+    """Return the cells of CSV, which are those of an export."""
+    from cfevents._export.formats import event_cells, payload_cells  # noqa: PLC0415 - not needed for tables
+
+    cells = event_cells(item.connector_id, metadata_of(item))
+    return cells + payload_cells(item.event.recorded) if details else cells
 
 
 def recorded(zone: Zone, *, several: bool) -> "View[FleetEvent[RecordedEvent]]":
@@ -105,14 +176,18 @@ def recorded(zone: Zone, *, several: bool) -> "View[FleetEvent[RecordedEvent]]":
         event_column = _Column(
             "EVENT", 0, event_colour, lambda _, event: "  ".join([event.kind, *_payload_words(event)])
         )
-        return _event_view(line, [_connector_column(_is_narrow()), _time_column(zone), _ID_COLUMN, event_column])
+        view = _event_view(line, [_connector_column(_is_narrow()), _time_column(zone), _ID_COLUMN, event_column])
+        return view._replace(fields=_RECORDED_FIELDS, cells=lambda item: _recorded_cells(item.connector_id, item.event))
 
     def rows(item: "FleetEvent[RecordedEvent]") -> list[Row]:
         event = item.event
         return [(_recorded_time(event, zone), str(event.id), event.kind, "  ".join(_payload_words(event)))]
 
     titles = (zone.titled("RECORDED"), "ID", "KIND", "PAYLOAD")
-    return View(line, titles, rows, (Colour.NONE, Colour.NONE, event_colour, Colour.NONE))
+    colours = (Colour.NONE, Colour.NONE, event_colour, Colour.NONE)
+    return View(
+        line, titles, rows, colours, (), _RECORDED_FIELDS, lambda item: _recorded_cells(item.connector_id, item.event)
+    )
 
 
 def one(connector_id: str, zone: Zone) -> "View[RecordedEvent]":
@@ -128,7 +203,15 @@ def one(connector_id: str, zone: Zone) -> "View[RecordedEvent]":
             *((f"event.{name}", value) for name, value in _payload(event).items()),
         ]
 
-    return View(partial(recorded_line, connector_id), ("FIELD", "VALUE"), rows, (Colour.NAME, Colour.NONE))
+    line, cells = partial(recorded_line, connector_id), partial(_recorded_cells, connector_id)
+    return View(line, ("FIELD", "VALUE"), rows, (Colour.NAME, Colour.NONE), (), _RECORDED_FIELDS, cells)
+
+
+def _recorded_cells(connector_id: str, event: "RecordedEvent") -> list[Any]:
+    from cfevents._export.formats import payload_cells  # noqa: PLC0415 - not needed for tables
+
+    line = recorded_line(connector_id, event)
+    return [*(line[name] for name in _RECORDED_FIELDS[: -len(PAYLOAD_COLUMNS)]), *payload_cells(event)]
 
 
 def connectors(zone: Zone) -> "View[Connector]":
@@ -142,7 +225,7 @@ def connectors(zone: Zone) -> "View[Connector]":
         return [(connector.id, _heartbeat(connector, zone), connector.notes or _NOTHING)]
 
     titles = ("ID", zone.titled("LAST HEARTBEAT"), "NOTES")
-    return View(record, titles, rows, (Colour.NAME, Colour.NONE, Colour.NONE))
+    return View(record, titles, rows, (Colour.NAME, Colour.NONE, Colour.NONE), (), _CONNECTOR_FIELDS)
 
 
 def kinds() -> "View[type[DocumentedEvent]]":
@@ -157,7 +240,8 @@ def kinds() -> "View[type[DocumentedEvent]]":
     def rows(kind: "type[DocumentedEvent]") -> list[Row]:
         return [(kind.kind, ", ".join(payload(kind)) or _NOTHING, kind.description)]
 
-    return View(record, ("KIND", "PAYLOAD", "DESCRIPTION"), rows, (Colour.NAME, Colour.NONE, Colour.NONE))
+    titles, colours = ("KIND", "PAYLOAD", "DESCRIPTION"), (Colour.NAME, Colour.NONE, Colour.NONE)
+    return View(record, titles, rows, colours, (), ("kind", "description", "payload"))
 
 
 def shorten_id(connector_id: str, width: int = _SHORT_ID_CHARS) -> str:

@@ -1,0 +1,133 @@
+"""The forms of what is printed: formats, columns, colours, and nothing at all."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from cfevents.testing import Simulator
+
+Invoke = Callable[..., Result]
+LISTING = ("list", "site-1", "--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01T01:00:00Z")
+
+
+def table(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("details", [[], ["--details"]])
+def test_csv_of_a_listing_is_that_of_an_export(account: Simulator, invoke: Invoke, details: list[str]) -> None:
+    listed = invoke(*LISTING, *details, "--format", "csv")
+    exported = invoke("export", "-", *LISTING[1:], *details, "--format", "csv")
+    assert listed.stdout_bytes == exported.stdout_bytes
+    assert listed.stdout.startswith("connector_id,id,recorded_at,")
+
+
+@pytest.mark.parametrize("command", [("latest", "site-1"), ("connectors",), ("kinds",), ("report", *LISTING[1:])])
+def test_every_listing_can_be_csv(account: Simulator, invoke: Invoke, command: tuple[str, ...]) -> None:
+    """The CSV has as many rows as the NDJSON, and a value for each column."""
+    result = invoke(*command, "--format", "csv")
+    header, *rows = csv.reader(io.StringIO(result.stdout, newline=""))
+    assert len(rows) == len(invoke(*command, "--json").stdout.splitlines()) > 0
+    assert {len(row) for row in rows} == {len(header)}
+    assert len({*header}) == len(header)
+    assert all(rows[0][header.index(name)] for name in ("id", "kind") if name in header)
+
+
+def test_empty_csv_has_its_header(account: Simulator, invoke: Invoke) -> None:
+    result = invoke("list", "site-1", "--since", "2025-01-01", "--until", "2025-01-01", "--format", "csv")
+    assert result.stdout_bytes == b"connector_id,id,recorded_at,collected_at,sequence,kind\r\n"
+
+
+@pytest.mark.parametrize("spelling", [("--json",), ("--format", "json"), ("--format", "JSON"), ("--format", "NDJson")])
+def test_json_is_ndjson(account: Simulator, invoke: Invoke, spelling: tuple[str, ...]) -> None:
+    lines = invoke(*LISTING, *spelling).stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in lines] == ["Init", "RekeyStart", "Reconcile", "Novelty"]
+
+
+@pytest.mark.parametrize("options", [("--json", "--format", "csv"), ("--format", "table", "--json")])
+def test_two_formats_exclude_each_other(account: Simulator, invoke: Invoke, options: tuple[str, ...]) -> None:
+    result = invoke(*LISTING, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--json and --format exclude each other" in result.stderr
+
+
+def test_columns_are_chosen_by_their_titles(account: Simulator, invoke: Invoke) -> None:
+    """Columns come in the order in which they are named, each as wide as its first cells."""
+    result = invoke(*LISTING, "--format", "table", "--columns", "Kind, id")
+    assert table(result.stdout)[:3] == [["KIND", "ID"], ["Init", "1767225600.0"], ["RekeyStart", "1767225660.0"]]
+    assert len({line.index("17672") for line in result.stdout.splitlines()[1:]}) == 1
+    chosen = invoke(*LISTING, "--format", "csv", "--columns", "kind,id").stdout
+    assert chosen.splitlines()[:2] == ["kind,id", "Init,1767225600.0"]
+
+
+def test_title_of_two_words_can_be_written_in_one(account: Simulator, invoke: Invoke) -> None:
+    for name in ("last heartbeat", "LAST_HEARTBEAT"):
+        assert "LAST HEARTBEAT (UTC)\n" in invoke("connectors", "--format", "table", "--columns", name).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (("--format", "table", "--columns", "id,color"), "--columns has no color: write recorded,id,lag,kind"),
+        (("--format", "csv", "--columns", "lag"), "--columns has no lag: write connector_id,id,recorded_at"),
+        (("--columns", "id"), "add --format table or --format csv"),
+    ],
+)
+def test_columns_that_are_not_there(account: Simulator, invoke: Invoke, options: tuple[str, ...], text: str) -> None:
+    result = invoke(*LISTING, *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert text in result.stderr
+
+
+def test_header_can_be_left_out(account: Simulator, invoke: Invoke) -> None:
+    for format_ in ("table", "csv"):
+        with_header = invoke(*LISTING, "--format", format_).stdout.splitlines()
+        assert invoke(*LISTING, "--format", format_, "--no-headers").stdout.splitlines() == with_header[1:]
+
+
+def test_colours_can_be_forced(account: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With always, a pipe has colours whatever NO_COLOR says; with auto and never, it has none."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    for name, has_colours in {"always": True, "Always": True, "auto": False, "never": False}.items():
+        assert ("\x1b[" in invoke("kinds", "--format", "table", "--color", name).stdout) is has_colours
+
+
+def test_nothing_is_printed_for_a_timer_when_all_is_well(
+    account: Simulator, invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --quiet, a job that succeeds prints nothing on stdout or stderr, from its first run on."""
+    monkeypatch.chdir(tmp_path)
+    for command in (
+        ("archive", "events.db", "site-1", "--since", "2026-01-01T00:00:00Z", "-q"),
+        ("export", "events.csv", *LISTING[1:], "--quiet"),
+        ("report", "--archive", "events.db", *LISTING[1:], "-q", "--fail-on", "critical"),
+        ("latest", "--archive", "events.db", "-q"),
+        ("-q", "doctor", "--simulate"),
+    ):
+        result = invoke(*command)
+        assert (result.exit_code, result.output) == (0, ""), command
+
+
+def test_quiet_report_prints_what_fails(serve: Callable[..., Simulator], invoke: Invoke) -> None:
+    """With --quiet, findings are printed if one is as severe as --fail-on asks for, or if it is not given."""
+    serve({"one": [{"e": {"k": "RekeyReset"}, "t": 1767225600, "n": 0, "a": 1767225600}]})
+    window = ("--since", "2026-01-01", "--until", "2026-01-01")
+    loud = invoke("report", "one", *window, "--format", "table")
+    severities = {line.split()[0] for line in loud.stdout.splitlines() if "RekeyReset" in line or "rekey" in line}
+    assert severities
+    quiet = invoke("report", "one", *window, "-q")
+    assert "rekey" in quiet.stdout
+    assert invoke("report", "one", *window, "-q", "--fail-on", "critical").stdout == (
+        quiet.stdout if "critical" in loud.stdout else ""
+    )
+
+
+def test_quiet_command_still_says_why_it_failed(invoke: Invoke) -> None:
+    result = invoke("list", "-q")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "CONNECTOR is missing" in result.stderr
