@@ -14,8 +14,7 @@ from cfevents._validation import short_repr
 from cfevents.testing.backend import Backend
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.history import History
-from cfevents.testing.quota import Quota
-from cfevents.testing.server import BASE_PATH, AskedRequest, Server
+from cfevents.testing.server import BASE_PATH, AskedRequest, Quota, Server
 from cfevents.testing.settings import SimulatorSettings
 from cfevents.testing.store import Store
 

@@ -11,7 +11,7 @@ from testing.raw import Heard, ask, made
 
 from cfevents.testing import Simulator
 from cfevents.testing.backend import Refusal
-from cfevents.testing.quota import Quota
+from cfevents.testing.server import Quota
 from cfevents.testing.settings import SimulatorSettings
 
 

@@ -9,20 +9,23 @@
 
 from cfevents.testing.faults.answers import (
     ABSENT,
+    cursor_cycle,
     duplicate_key,
     envelope,
+    expired_cursor,
     headers,
     huge,
     invalid_utf8,
     lone_surrogate,
+    long_cursor,
     nested,
     number,
+    overlap,
     redirect,
     result,
     status,
     wrong_token,
 )
-from cfevents.testing.faults.paging import cursor_cycle, expired_cursor, long_cursor, overlap
 from cfevents.testing.faults.rules import Exchange, Fault, Faults
 from cfevents.testing.faults.transfer import (
     body,
