@@ -117,7 +117,7 @@ def _read_accounts() -> dict[str, Any]:
     try:
         # Windows' editors begin a file with a byte order mark.
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except UnicodeDecodeError:
         raise WrongUsage(f"{path} is not UTF-8 text") from None
