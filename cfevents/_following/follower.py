@@ -70,6 +70,10 @@ class Follower(AsyncOnly, Generic[T]):
         """Return the part of the first polls of all connectors that is done, and the events so far."""
         return Progress(0.0, "") if self._poller is None else self._poller.progress()
 
+    def _next_poll_s(self) -> float | None:
+        """Return the seconds until a connector is polled; None if one is polled now."""
+        return None if self._poller is None else self._poller.next_poll_s()
+
     @property
     def checkpoint(self) -> FollowCheckpoint:
         """The state before the current event or batch: a follower that resumes from it delivers that one again."""

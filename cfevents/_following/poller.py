@@ -85,6 +85,10 @@ class Poller:
         words = counted(len(self.parts), "connector"), counted(events, "event")
         return Progress(done / max(1, len(self.parts)), ", ".join(words))
 
+    def next_poll_s(self) -> float | None:
+        """Return the seconds until a connector is due; None if that depends on the end of a poll."""
+        return self._schedule.wait(asyncio.get_running_loop().time())
+
     async def close(self) -> None:
         """Cancel all polls, and wait until they have ended."""
         await cancel_all(self._tasks)
@@ -172,7 +176,7 @@ class Poller:
         if _is_final(error) or ends or self._is_first_refusal(error):
             raise error
         if not self._discovery_fails:
-            _log.warning("cannot list the connectors of the account, will retry: %s", error)
+            _log.warning("cannot list the connectors of the account, retrying every minute: %s", error)
         self._discovery_fails = True
 
     def _is_first_refusal(self, error: errors.CfEventsError, connector_id: str | None = None) -> bool:
@@ -311,7 +315,9 @@ class Poller:
         if self._schedule.is_down and not was_down:
             _log.warning("%s: %s", _describe_outage(error, self._options.intervals.refused), error)
         elif is_new and not was_down and not is_last:
-            _log.warning("cannot read connector %s, will retry: %s", due.connector_id, error)
+            pause_s = self._options.intervals.refused if _is_refusal(error) else max(RETRY_S, _asked_wait(error))
+            how_often = format_duration(to_timedelta(pause_s))
+            _log.warning("cannot read connector %s, retrying every %s: %s", due.connector_id, how_often, error)
 
 
 def _is_final(error: errors.CfEventsError) -> bool:

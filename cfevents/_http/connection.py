@@ -192,7 +192,7 @@ class Connection:
             return await self._wait_out_blocks(request, call)
         except CfEventsError as error:
             first_failure: CfEventsError | None = error
-        backoff = partial(self._backoff, call)
+        backoff = partial(self._backoff, request, call)
         attempts = stamina.retry_context(on=backoff, attempts=self._retry.attempts, timeout=None)
         async for attempt in attempts:
             if not self._retry.report_to_stamina:
@@ -205,7 +205,7 @@ class Connection:
                 return await self._wait_out_blocks(request, call)
         raise AssertionError("stamina raises the last error")  # pragma: no cover
 
-    def _backoff(self, call: _CallState, error: Exception) -> bool | float:
+    def _backoff(self, request: Request[T], call: _CallState, error: Exception) -> bool | float:
         """Return the seconds until the next attempt, or False to give up."""
         if not isinstance(error, CfEventsError):  # stamina passes cancellations too
             return False
@@ -219,7 +219,10 @@ class Connection:
             call.asked_wait += wait
             if call.asked_wait > self._retry.max_block_wait or self.loop.time() + wait > call.deadline:
                 return False
-        _log.log(logging.WARNING if wait > LOG_WAIT_S else logging.INFO, "%s; retrying in %.1f s", error, wait)
+        level = logging.WARNING if wait > LOG_WAIT_S else logging.INFO
+        place, attempt = request.path.rpartition("/magic/")[2], len(call.failures) + 1
+        text = "%s: %s; retrying in %.1f s (attempt %d of %d)"
+        _log.log(level, text, place, error, wait, attempt, self._retry.attempts)
         return wait
 
     async def _wait_out_blocks(self, request: Request[T], call: _CallState) -> RawResult[T]:

@@ -141,7 +141,8 @@ class Report:
         if not self.connectors:
             return "no events"
         events, connectors = counted(self.events, "event"), counted(len(self.connectors), "connector")
-        first = min((connector.first_at for connector in self.connectors if connector.first_at), default=self.since)
+        begins = [self.since, *(connector.first_at for connector in self.connectors)]
+        first = min(filter(None, begins), default=None)
         # Appliances whose clocks are ahead have events from after the end.
         last = max([self.until, *(connector.last_at for connector in self.connectors if connector.last_at)])
         bounds = [_minute(moment, tz) for moment in (first, last) if moment is not None]

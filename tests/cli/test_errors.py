@@ -202,7 +202,9 @@ def test_a_network_that_is_down_is_a_failure(
     result = invoke("connectors")
     assert result.exit_code == 1
     lines = result.stderr.splitlines()
-    assert ["retrying in" in line for line in lines] == [True] * 5 + [False]
+    assert [line.startswith("cfevents: connectors: the connection failed: ") for line in lines] == [True] * 5 + [False]
+    attempts = [re.search(r"; retrying in \d\.\d s \(attempt (\d) of 6\)$", line) for line in lines[:-1]]
+    assert [match and match[1] for match in attempts] == list("23456")
     assert "check the network" in lines[-1]
 
 

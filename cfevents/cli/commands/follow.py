@@ -1,18 +1,25 @@
 """The command that prints or stores events as they arrive."""
 
+import math
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cfevents import Batch, Client, Fleet, FollowCheckpoint
+from cfevents import Batch, Client, Fleet, FollowCheckpoint, Follower
 from cfevents._files import FileLock, atomic_write, require_regular
+from cfevents._html import counted
+from cfevents._time import format_duration, now, to_datetime
+from cfevents.cli.archive_notes import id_list
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import arguments_checked, name_checkpoint, name_file
+from cfevents.cli.console.errors import arguments_checked, name_checkpoint, name_file, print_line
 from cfevents.cli.console.output import View, Zone
+from cfevents.cli.console.progress import can_show, show_progress
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
+from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, connectors_or_first, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
@@ -101,11 +108,54 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
             # A checkpoint has the beginning: "24h" is another moment in each run.
             checkpoint = destination.checkpoint
             follower = follow(since=since if checkpoint is None else None, checkpoint=checkpoint)
+        if can_show():
+            print_line(_beginning(follower.checkpoint, options, is_resumed=checkpoint is not None))
         await destination.begin(follower.checkpoint)
-        async with aclosing((follower.details() if options.details else follower).batches()) as batches:
-            async for batch in batches:
-                with ending.under_way():
-                    await destination.write(batch)
+        life = _Life(follower.details() if options.details else follower)
+        with show_progress(life.text, prints=not options.output, stays=True):
+            async with aclosing(life.follower.batches()) as batches:
+                async for batch in batches:
+                    with ending.under_way():
+                        await destination.write(batch)
+                        life.events += len(batch.items)
+
+
+def _beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: bool) -> str:
+    """Return a sentence about what is followed, how often it is polled, and where it is stored."""
+    ids = start.connector_ids
+    connectors = "all connectors of the account" if ids is None else id_list(ids)
+    begin = (options.zone or Zone()).named_time(to_datetime(start.since))
+    store = options.checkpoint or (f"{options.output}.checkpoint" if options.output else None)
+    words = (
+        f"following {connectors}",
+        f"events{text}" if (text := kinds_text(options.kinds)) else "",
+        f"from where {store} ends" if is_resumed else f"from {begin} on",
+        f"a poll every {options.interval}",
+        f"stored in {options.output}" if options.output else "",
+    )
+    return f"{', '.join(filter(None, words))}; Ctrl-C ends it"
+
+
+class _Life:
+    """The state of following as text: the events so far, the last poll and the next one."""
+
+    events = 0  # that were printed or stored
+
+    def __init__(self, follower: Follower[Any]) -> None:
+        self.follower = follower
+
+    def text(self) -> str:
+        states, next_s = list(self.follower.status.values()), self.follower._next_poll_s()
+        last = max((status.last_good_at for status in states if status.last_good_at), default=None)
+        failing = sum(status.error is not None for status in states)
+        words = (
+            counted(len(states), "connector"),
+            f"{failing} of them failing" if failing else "",
+            f"{counted(self.events, 'event')} so far",
+            f"read {format_duration(to_datetime(now()) - last)} ago" if last else "",
+            f"next poll in {format_duration(timedelta(seconds=math.ceil(next_s)))}" if next_s else "polling now",
+        )
+        return ", ".join(filter(None, words))
 
 
 @asynccontextmanager

@@ -298,7 +298,9 @@ def _account_is_set() -> bool:
 
 class _Stderr(logging.StreamHandler[Any]):
     def format(self, record: logging.LogRecord) -> str:
-        return _line(clean(record.getMessage()), self.stream)
+        error = record.args[-1] if isinstance(record.args, tuple) and record.args else None
+        advice = _advice(error) if isinstance(error, cfevents.CfEventsError) else ""
+        return _line(clean("; ".join(filter(None, (record.getMessage(), advice)))), self.stream)
 
     def emit(self, record: logging.LogRecord) -> None:
         progress.clear_status_line()
