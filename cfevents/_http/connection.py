@@ -220,8 +220,9 @@ class Connection:
             if call.asked_wait > self._retry.max_block_wait or self.loop.time() + wait > call.deadline:
                 return False
         level = logging.WARNING if wait > LOG_WAIT_S else logging.INFO
-        place, attempt = request.path.rpartition("/magic/")[2], len(call.failures) + 1
-        text = "%s: %s; retrying in %.1f s (attempt %d of %d)"
+        # An answer that was refused names its request already.
+        place = "" if error.path else request.path.rpartition("/magic/")[2] + ": "
+        text, attempt = "%s%s; retrying in %.1f s (attempt %d of %d)", len(call.failures) + 1
         _log.log(level, text, place, error, wait, attempt, self._retry.attempts)
         return wait
 
