@@ -2,8 +2,9 @@
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
@@ -232,6 +233,19 @@ class Archive:
                     since, until = starts.get(name, request.since), result.ended
                     await write(partial(store_extent, request=request, connector_id=name, since=since, until=until))
         return new
+
+    async def _remove_if_empty(self) -> None:
+        """Remove the file unless it has events, or the time of a connector without; nobody writes it meanwhile."""
+
+        def remove(connection: sqlite3.Connection) -> None:
+            if not queries.has_results(connection):
+                # Others that have it open are told that it was removed. The file itself comes last: a new one of this
+                # name may get its own beside it at once. Windows removes no open file.
+                for suffix in ("-wal", "-shm", ""):
+                    with suppress(OSError):
+                        Path(f"{self._path}{suffix}").unlink()
+
+        await self._require_open().writer.write(remove)
 
     def list_events(
         self, connector_id: str, *, since: TimeLike, until: TimeLike | None = None, kind: KindFilter | None = None

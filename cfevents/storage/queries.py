@@ -187,6 +187,11 @@ def _parse_checkpoint(text: Any) -> FollowCheckpoint:
         raise ArchiveError(f"it has a checkpoint that is damaged: {error}") from error
 
 
+def has_results(connection: sqlite3.Connection) -> bool:
+    """Return whether anything was read into the archive, for any account."""
+    return any(connection.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() for table in ("events", "extents"))  # noqa: S608 - no text of others
+
+
 def plan_sync(
     connection: sqlite3.Connection, request: FollowCheckpoint, *, is_since_given: bool, lookback: float, details: bool
 ) -> tuple[FollowCheckpoint, dict[str, int]]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cfevents import Client, Fleet
+from cfevents import CfEventsError, Client, Fleet
 from cfevents._html import counted
 from cfevents._progress import Progress
 from cfevents._validation import printable
-from cfevents.cli.console.errors import arguments_checked, print_line
+from cfevents.cli.console.errors import arguments_checked, is_file, is_refusal, print_line
 from cfevents.cli.console.output import write_summary
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
@@ -45,6 +45,7 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
     with arguments_checked():
         # Wrong arguments fail here, before a file is created.
         follower = client.follow_events(connectors, since=since, **pace)
+    is_new = not is_file(options.path)
     async with Archive(options.path, account_id=follower.checkpoint.account_id) as archive:
         if since is None and (isinstance(connectors, list) or not await archive.list_connectors()):
             since = _FIRST_SINCE
@@ -53,7 +54,14 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
             stack.enter_context(ending.by_calling(archive.close))
             if not follow:
                 stack.enter_context(show_progress(partial(_progress, archive), prints=False))
-            return await archive.sync(client, connectors, since=since, follow=follow, details=options.details, **pace)
+            try:
+                return await archive.sync(
+                    client, connectors, since=since, follow=follow, details=options.details, **pace
+                )
+            except CfEventsError as error:
+                if is_new and is_refusal(error):
+                    await archive._remove_if_empty()
+                raise
 
 
 def _progress(archive: Archive) -> Progress:

@@ -2,20 +2,20 @@
 
 import math
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cfevents import Batch, Client, Fleet, FollowCheckpoint, Follower
+from cfevents import Batch, CfEventsError, Client, Fleet, FollowCheckpoint, Follower
 from cfevents._files import FileLock, atomic_write, require_regular
 from cfevents._html import counted
 from cfevents._time import format_duration, now, to_datetime
 from cfevents.cli.archive_notes import id_list
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import arguments_checked, name_checkpoint, name_file, print_line
+from cfevents.cli.console.errors import arguments_checked, is_file, is_refusal, name_checkpoint, name_file, print_line
 from cfevents.cli.console.output import View, Zone
 from cfevents.cli.console.progress import can_show, show_progress
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
@@ -103,6 +103,8 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
     with arguments_checked():
         # Wrong arguments fail here, before a file is created.
         follow(since=since)
+    files = (options.output, options.checkpoint or (options.output and f"{options.output}.checkpoint"))
+    new_files = [path for path in files if path and not is_file(path)]
     async with _open_destination(options, ending) as destination:
         with name_checkpoint(options.checkpoint or options.output):
             # A checkpoint has the beginning: "24h" is another moment in each run.
@@ -112,7 +114,7 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
             print_line(_beginning(follower.checkpoint, options, is_resumed=checkpoint is not None))
         await destination.begin(follower.checkpoint)
         life = _Life(follower.details() if options.details else follower)
-        with show_progress(life.text, prints=not options.output, stays=True):
+        with _removed_if_refused(new_files, life), show_progress(life.text, prints=not options.output, stays=True):
             async with aclosing(life.follower.batches()) as batches:
                 async for batch in batches:
                     with ending.under_way():
@@ -136,6 +138,23 @@ def _beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: 
     return f"{', '.join(filter(None, words))}; Ctrl-C ends it"
 
 
+@contextmanager
+def _removed_if_refused(paths: Sequence[str], life: "_Life") -> Iterator[None]:
+    """Remove files that this run made, if the API has refused everything: the next run may mean something else."""
+    is_refused = False
+    try:
+        yield
+    except CfEventsError as error:
+        is_refused = is_refusal(error)
+        raise
+    finally:
+        if not life.was_read and (is_refused or life.is_refused):
+            # While their lock is held, so that nobody else uses them. Windows removes no open file.
+            for path in paths:
+                with suppress(OSError):
+                    Path(path).unlink()
+
+
 class _Life:
     """The state of following as text: the events so far, the last poll and the next one."""
 
@@ -143,6 +162,17 @@ class _Life:
 
     def __init__(self, follower: Follower[Any]) -> None:
         self.follower = follower
+
+    @property
+    def was_read(self) -> bool:
+        """Whether anything was read."""
+        return self.events > 0 or any(status.last_good_at for status in self.follower.status.values())
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the API refuses each connector."""
+        states = self.follower.status.values()
+        return bool(states) and all(is_refusal(status.error) for status in states)
 
     def text(self) -> str:
         states, next_s = list(self.follower.status.values()), self.follower._next_poll_s()

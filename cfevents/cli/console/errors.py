@@ -133,6 +133,18 @@ def _written(option: str, value: Any) -> str:
     return _ids(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
 
 
+def is_file(path: str) -> bool:
+    """Return whether there is something at a path, which a command did not make then."""
+    return os.path.lexists(path)
+
+
+def is_refusal(error: object) -> bool:
+    """Return whether the API refuses the credentials or does not know the connectors, all of them."""
+    errors = error.errors.values() if isinstance(error, cfevents.FleetError) else [error]
+    refusals = cfevents.AuthenticationError, cfevents.PermissionDeniedError, cfevents.NotFoundError
+    return all(isinstance(error, refusals) for error in errors)
+
+
 @contextmanager
 def exit_on_failure() -> Iterator[None]:
     """Turn whatever ends a command into an exception that click prints as one line, with its exit status.
