@@ -60,6 +60,7 @@ class _File(click.Path):
 
 
 _FILE = _File(dir_okay=False)
+_COUNT = click.IntRange(min=1)
 
 
 class Application(click.Group):
@@ -122,13 +123,14 @@ def app() -> None:
 app.params += [quiet_option(), debug_option()]
 
 
-@app.command("list", epilog=example("cfevents list --simulate --since 24h --kind 'Rekey*,Init'"))
+@app.command("list", epilog=example("cfevents list --simulate --since 24h --kind 'Rekey*' --tail 5"))
 @connectors_options
 @window_options
 @kind_options
 @details_option
-@click.option("--page-size", type=click.IntRange(min=1), metavar="N", help="Events per request.")
-@click.option("-n", "--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N events, in the API's order.")
+@click.option("--page-size", type=_COUNT, metavar="N", help="Events per request.")
+@click.option("-n", "--limit", type=_COUNT, metavar="N", help="Stop after N events, in the API's order.")
+@click.option("--tail", type=_COUNT, metavar="N", help="The newest N events of the window.")
 @reading_options
 def list_events(**options: Any) -> None:
     """List the events of connectors in a window of time.

@@ -34,6 +34,7 @@ class CommandOptions(NamedTuple):
     details: bool = False
     page_size: int | None = None
     limit: int | None = None
+    tail: int | None = None
     follow: bool = False
     interval: str = ""
     lookback: str = ""

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, TypeAlias
 
-from cfevents import Connector, EventStream, FleetEvent, FleetStream, RecordedEvent
+from cfevents import Client, Connector, EventStream, FleetError, FleetEvent, FleetStream, RecordedEvent
 from cfevents._progress import Coverage
 from cfevents._time import TimeWindow
 from cfevents.cli.archive_notes import ArchiveNotes, note_extents
@@ -14,8 +14,12 @@ from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import Source, check_options, listing_progress, open_reader, open_source, read_batches
+from cfevents.cli.tail import NewestEvents, read_payloads
 from cfevents.cli.times import read_window
 from cfevents.storage import Archive, ArchivedStream
+
+_Streams: TypeAlias = Sequence[EventStream | FleetStream | ArchivedStream]
+_Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
 
 
 async def list_events(options: CommandOptions) -> None:
@@ -23,6 +27,8 @@ async def list_events(options: CommandOptions) -> None:
     options, window = check_options(options), read_window(options)
     if options.page_size is not None and options.archive is not None:
         raise usage_error("--page-size is for the API: an archive has no pages.")
+    if options.limit is not None and options.tail is not None:
+        raise usage_error("-n ends the list early, --tail prints its newest events: leave one out.")
     async with open_source(options) as source:
         with arguments_checked():
             streams = _list_streams(source, options, window)
@@ -30,16 +36,46 @@ async def list_events(options: CommandOptions) -> None:
         view = views.listed(options.zone or Zone(), several=source.several, details=options.details)
         write = views.writer(view, options.style)
         coverage = Coverage(window.since, window.until)
+        read = _read_first if options.tail is None else _read_newest
         with show_progress(lambda: listing_progress(coverage, streams[0], details=options.details)):
-            async with aclosing(read_batches(source, streams, options)) as batches:
+            async with aclosing(read(source, streams, options, coverage)) as batches:
                 async for batch in batches:
-                    wanted = batch if options.limit is None else batch[: options.limit - coverage.events]
-                    write(wanted)
-                    coverage.add([views.metadata_of(item) for item in wanted])
-                    if coverage.events == options.limit:
-                        break
+                    write(batch)
     if notes is not None and notes.failure:
         raise Failure(notes.failure)
+
+
+async def _read_first(source: Source, streams: _Streams, options: CommandOptions, coverage: Coverage) -> _Batches:
+    """Yield the events as they come, as many as are wanted."""
+    async with aclosing(read_batches(source, streams, options)) as batches:
+        async for batch in batches:
+            wanted = batch if options.limit is None else batch[: options.limit - coverage.events]
+            coverage.add([views.metadata_of(item) for item in wanted])
+            yield wanted
+            if coverage.events == options.limit:
+                break
+
+
+async def _read_newest(source: Source, streams: _Streams, options: CommandOptions, coverage: Coverage) -> _Batches:
+    """Yield the newest events, those of connectors that could be read."""
+    reads_payloads = options.details and isinstance(source.reader, Client)
+    newest, failure = NewestEvents(options.tail or 0), None
+    listed = options._replace(details=options.details and not reads_payloads)
+    try:
+        async with aclosing(read_batches(source, streams, listed)) as batches:
+            async for batch in batches:
+                newest.add(batch)
+                coverage.add([views.metadata_of(item) for item in batch])
+    except FleetError as error:
+        failure = error
+    events = newest.in_order()
+    if reads_payloads and isinstance(source.reader, Client):
+        window = TimeWindow(streams[0].since, streams[0].until)
+        yield await read_payloads(source.reader, events, window)
+    else:
+        yield events
+    if failure is not None:
+        raise failure
 
 
 async def _note_extents(source: Source, window: TimeWindow | None, options: CommandOptions) -> ArchiveNotes | None:
@@ -50,9 +86,7 @@ async def _note_extents(source: Source, window: TimeWindow | None, options: Comm
     return notes
 
 
-def _list_streams(
-    source: Source, options: CommandOptions, window: TimeWindow
-) -> Sequence[EventStream | FleetStream | ArchivedStream]:
+def _list_streams(source: Source, options: CommandOptions, window: TimeWindow) -> _Streams:
     query: dict[str, Any] = {"since": window.since, "until": window.until, "kind": options.kinds or None}
     if source.fleet is not None:
         return [source.fleet.list_events(page_size=options.page_size, **query)]

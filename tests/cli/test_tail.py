@@ -1,0 +1,71 @@
+"""The newest events of a listing, and a follower that ends."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+
+from cfevents.testing import Simulator
+
+Invoke = Callable[..., Result]
+WINDOW = ("--since", "2026-01-01T00:00:00Z", "--until", "2026-01-01T01:00:00Z")
+SITES = ("site-1", "site-2")
+START = 1767225600
+
+
+@pytest.fixture(params=["ascending", "descending"])
+def served(request: pytest.FixtureRequest, serve: Callable[..., Simulator]) -> Simulator:
+    """Two connectors with 40 events each, of which each tenth is an Init, listed seven a page in either order."""
+    events = {
+        site: [
+            {"e": {"k": "Reconcile" if n % 10 else "Init"}, "t": START + 30 * n + k, "n": 0, "a": START + 9999 - n}
+            for n in range(40)
+        ]
+        for k, site in enumerate(SITES)
+    }
+    simulator = serve(events)
+    simulator.order, simulator.max_page_size = request.param, 7
+    return simulator
+
+
+def times(result: Result) -> list[int]:
+    assert (result.exit_code, result.stderr) == (0, "")
+    return [json.loads(line)["recorded_ts"] for line in result.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("kinds", [(), ("--kind", "Init"), ("--exclude", "Recon*")])
+def test_tail_is_the_newest_in_the_order_of_the_listing(
+    served: Simulator, invoke: Invoke, kinds: tuple[str, ...], tmp_path: object
+) -> None:
+    """Whatever the order of the API, the newest events of one or several connectors come, as in the whole listing."""
+    archive = f"{tmp_path}/events.db"
+    assert invoke("archive", archive, *SITES, "--since", WINDOW[1]).exit_code == 0
+    for source in (("site-1",), SITES, (*SITES, "--archive", archive), ("--all",)):
+        whole = times(invoke("list", *source, *WINDOW, *kinds))
+        for count in (1, 5):
+            newest = sorted(whole)[-count:]
+            listed = times(invoke("list", *source, *WINDOW, *kinds, "--tail", str(count)))
+            assert listed == [time for time in whole if time in newest]
+
+
+def test_tail_asks_for_the_payloads_of_its_events_alone(served: Simulator, invoke: Invoke) -> None:
+    """With --details, the payloads of the newest events are requested and no others."""
+    result = invoke("list", *SITES, *WINDOW, "--tail", "3", "--details")
+    assert [json.loads(line)["event"]["k"] for line in result.stdout.splitlines()] == ["Reconcile"] * 3
+    ids = [json.loads(line)["id"] for line in result.stdout.splitlines()]
+    asked = [request.path.rpartition("/")[2] for request in served.requests if "/events/" in request.path]
+    assert sorted(asked) == sorted(ids)
+
+
+def test_tail_of_connectors_that_can_be_read(served: Simulator, invoke: Invoke) -> None:
+    """A connector that cannot be read hides no event of the others, and is reported after them."""
+    result = invoke("list", *SITES, "nobody", *WINDOW, "--tail", "2")
+    assert (result.exit_code, result.stdout.count("\n")) == (1, 2)
+    assert "nobody" in result.stderr
+
+
+def test_tail_and_limit_exclude_each_other(served: Simulator, invoke: Invoke) -> None:
+    result = invoke("list", "site-1", "--tail", "2", "-n", "2")
+    assert (result.exit_code, served.requests) == (2, [])
+    assert "--tail prints its newest events: leave one out" in result.stderr
