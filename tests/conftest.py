@@ -41,8 +41,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
     for name in ("CFEVENTS_TZ", "CFEVENTS_ACCOUNT"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, os.devnull)  # nothing can be below it
     monkeypatch.setenv("NETRC", os.devnull)
     monkeypatch.setattr(_secrets, "_forms_by_secret", {})
     converter._warn_once.cache_clear()

@@ -108,6 +108,7 @@ def test_row_does_what_the_page_says(
 ) -> None:
     """What a row of the page shows is typed, and its checks pass; stderr is empty where none is about it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))  # without a file of accounts
     monkeypatch.setattr(time, "time", NOW.timestamp)  # also that of the server, for the Date of its responses
     for name, value in running.environment.items():
         monkeypatch.setenv(name, value)
