@@ -260,6 +260,12 @@ class Source(NamedTuple):
     fleet: Fleet | None = None
 
     @property
+    def names(self) -> str:
+        """The connectors as text."""
+        members = self.connectors if self.fleet is None else self.fleet._members.named
+        return "all connectors" if members is None else id_list(members)
+
+    @property
     def several(self) -> bool:
         """True if there may be more than one connector."""
         return self.fleet is not None or len(self.connectors) > 1

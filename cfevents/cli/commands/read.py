@@ -1,17 +1,19 @@
 """The commands that read events or connectors, from the API or an archive."""
 
-from collections.abc import AsyncGenerator, Sequence
+import sys
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
 from cfevents import Client, Connector, EventStream, FleetError, FleetEvent, FleetStream, RecordedEvent
 from cfevents._progress import Coverage
-from cfevents._time import TimeWindow
+from cfevents._time import TimeWindow, to_datetime
 from cfevents.cli.archive_notes import ArchiveNotes, note_extents
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import Failure, arguments_checked, print_note
-from cfevents.cli.console.output import Zone
+from cfevents.cli.console.output import Zone, is_terminal
 from cfevents.cli.console.progress import show_progress
+from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import Source, check_options, listing_progress, open_reader, open_source, read_batches
 from cfevents.cli.tail import NewestEvents, read_payloads
@@ -40,7 +42,12 @@ async def list_events(options: CommandOptions) -> None:
         with show_progress(lambda: listing_progress(coverage, streams[0], details=options.details)):
             async with aclosing(read(source, streams, options, coverage)) as batches:
                 async for batch in batches:
-                    write(batch)
+                    if batch:  # a table of nothing has no header
+                        write(batch)
+        if not coverage.events and not (notes and notes.failure):
+            since, until = ((options.zone or Zone()).named_time(to_datetime(time)) for time in window)
+            text = f"no events{kinds_text(options.kinds)} of {source.names} between {since} and {until}"
+            _print_nothing(text, write, options)
     if notes is not None and notes.failure:
         raise Failure(notes.failure)
 
@@ -122,10 +129,13 @@ async def latest_events(options: CommandOptions) -> None:
         write = views.writer(views.recorded(options.zone or Zone(), several=source.several), options.style)
         async with aclosing(_read_latest(source)) as batches:
             async for batch in batches:
-                write(batch)
+                if batch:
+                    write(batch)
                 count += len(batch)
         await _note_extents(source, None, options)
-        if options.archive is not None and not count:
+        if not count and options.archive is None:
+            _print_nothing(f"the API has no latest events of {source.names}", write, options)
+        elif not count:
             print_note(f"no payloads in {options.archive}: 'cfevents archive PATH --details' stores them")
 
 
@@ -145,4 +155,19 @@ async def list_connectors(options: CommandOptions) -> None:
     async with open_reader(options) as reader:
         listed = await reader.list_connectors()
     connectors = [Connector(connector) if isinstance(connector, str) else connector for connector in listed]
-    views.writer(views.connectors(options.zone or Zone()), options.style)(connectors)
+    write = views.writer(views.connectors(options.zone or Zone()), options.style)
+    if connectors:
+        write(connectors)
+    else:
+        text = "the archive is empty: 'cfevents archive PATH' fills it"
+        if options.archive is None:
+            text = "the account has no connectors: check CLOUDFLARE_ACCOUNT_ID"
+        _print_nothing(text, write, options)
+
+
+def _print_nothing(text: str, write: Callable[[Sequence[Any]], None], options: CommandOptions) -> None:
+    """Print on a terminal that there is nothing, in place of an empty table; CSV has its header."""
+    if not options.style.is_table:
+        write(())
+    if is_terminal(sys.stderr):
+        print_note(text)
