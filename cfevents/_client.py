@@ -12,7 +12,6 @@ from cfevents._http.config import TokenSource, resolve_credentials, resolve_endp
 from cfevents._http.connection import Connection, Counters, Usage
 from cfevents._http.retry import Retry
 from cfevents._http.transport import Transport, TransportOptions
-from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import EventStream
 from cfevents._model.api import Connector, EventMetadata, EventReference, Interrupt, RecordedEvent, event_id
@@ -27,6 +26,7 @@ from cfevents.events import KindFilter
 if TYPE_CHECKING:
     from cfevents._following.checkpoint import FollowCheckpoint
     from cfevents._following.follower import Follower
+    from cfevents._listing.fleet import Fleet
 
 
 @set_module("cfevents")
@@ -183,7 +183,7 @@ class Client:
         *,
         concurrency: int = 8,
         on_error: Literal["raise", "collect"] = "raise",
-    ) -> Fleet:
+    ) -> "Fleet":
         """Return several connectors as one.
 
         Args:
@@ -192,11 +192,13 @@ class Client:
             on_error: Report connectors that fail, after the others have been read, by a `FleetError` (``"raise"``) or
                 in `Fleet.errors` only (``"collect"``).
         """
+        from cfevents._listing.fleet import Fleet  # noqa: PLC0415 - most programs read one connector
+
         return Fleet(self._get_connection, self._endpoints.account_id, connector_ids, concurrency, on_error)
 
     def follow_events(
         self,
-        connector_ids: str | Iterable[str] | Fleet,
+        connector_ids: "str | Iterable[str] | Fleet",
         *,
         since: TimeLike | None = None,
         checkpoint: "FollowCheckpoint | str | None" = None,
@@ -229,6 +231,7 @@ class Client:
             CheckpointError: The checkpoint is of other connectors or kinds, or damaged.
         """
         from cfevents._following.follower import follow  # noqa: PLC0415 - most programs never follow
+        from cfevents._listing.fleet import Fleet  # noqa: PLC0415 - as above
 
         if connector_ids is None:
             raise TypeError("connector_ids is None: write client.fleet() for all connectors of the account")

@@ -13,6 +13,7 @@ from attrs import define
 
 from cfevents._html import counted, shortened
 from cfevents._model.api import EventMetadata
+from cfevents._model.results import PageCounter
 from cfevents.errors import CfEventsError
 
 
@@ -76,12 +77,6 @@ class _CandidateOrder:
         in_order = self.last <= times[0] and times == sorted(times)
         self.last = times[-1]
         return in_order
-
-
-class PageCounter:
-    """The pages that a listing had so far."""
-
-    pages = 0
 
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ meaning; the message says what to write instead.
 import operator
 import os
 from enum import Enum
-from numbers import Number
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -42,7 +41,11 @@ def printable(text: str) -> str:
 
 def is_number(value: object) -> bool:
     """Return whether a value is a real number, numpy's and fractions included. A bool is none."""
-    if isinstance(value, bool) or not isinstance(value, Number) or not hasattr(type(value), "__float__"):
+    if isinstance(value, int | float):
+        return not isinstance(value, bool)
+    from numbers import Number  # noqa: PLC0415 - rarely needed, and importing has to be quick
+
+    if not isinstance(value, Number) or not hasattr(type(value), "__float__"):
         return False
     # To numpy a length of time is an integer too, and its complex numbers lose a part.
     return getattr(getattr(value, "dtype", None), "kind", "f") in "iuf"

@@ -10,7 +10,6 @@ from copy import copy
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-import stamina
 from attrs import define, evolve, field
 
 from cfevents._cancellation import finish
@@ -192,6 +191,8 @@ class Connection:
             return await self._wait_out_blocks(request, call)
         except CfEventsError as error:
             first_failure: CfEventsError | None = error
+        import stamina  # noqa: PLC0415 - most programs repeat no request
+
         backoff = partial(self._backoff, request, call)
         attempts = stamina.retry_context(on=backoff, attempts=self._retry.attempts, timeout=None)
         async for attempt in attempts:

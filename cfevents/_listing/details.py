@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from cfevents._http.connection import GetConnection
 from cfevents._listing.ordered import ordered_map
@@ -12,12 +12,14 @@ from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.kinds import kind_test
-from cfevents._model.results import EventBatch, EventDetail, FleetEvent
-from cfevents._progress import PageCounter, Update
+from cfevents._model.results import EventBatch, EventDetail, FleetEvent, PageCounter
 from cfevents._public import set_module
 from cfevents._validation import validate_int
 from cfevents.errors import CfEventsError, NotFoundError
 from cfevents.events import KindFilter
+
+if TYPE_CHECKING:
+    from cfevents._progress import Update
 
 
 class ListedEvent(NamedTuple):
@@ -125,5 +127,5 @@ def _without_owner(item: EventDetail | FleetEvent[EventDetail]) -> EventDetail:
     return item.event if isinstance(item, FleetEvent) else item
 
 
-def _detail_progress(item: EventDetail | FleetEvent[EventDetail]) -> Update:
+def _detail_progress(item: EventDetail | FleetEvent[EventDetail]) -> "Update":
     return [_without_owner(item).metadata], None

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import define, evolve, field
 
@@ -13,13 +13,15 @@ from cfevents._listing.ordered import as_async, ordered_map
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream_base import AsyncOnly, BaseStream
 from cfevents._model.api import Connector, EventMetadata, RecordedEvent
-from cfevents._model.results import EventBatch, EventDetail, FleetEvent
-from cfevents._progress import PageCounter, Update
+from cfevents._model.results import EventBatch, EventDetail, FleetEvent, PageCounter
 from cfevents._public import set_module
 from cfevents._time import TimeLike
 from cfevents._validation import short_repr, validate_int, validate_path_segment
 from cfevents.errors import APIResponseError, CfEventsError, ConfigurationError, FleetError
 from cfevents.events import KindFilter
+
+if TYPE_CHECKING:
+    from cfevents._progress import Update
 
 _MAX_NAMED_IDS = 3  # of a repr
 
@@ -273,5 +275,5 @@ class FleetStream(BaseStream):
         return f"<FleetStream since={self.since} until={self.until}>"
 
 
-def _round_progress(events: list[ListedEvent]) -> Update:
+def _round_progress(events: list[ListedEvent]) -> "Update":
     return [listed.event for listed in events], None

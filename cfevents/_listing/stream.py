@@ -3,19 +3,21 @@
 from abc import abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from cfevents._http.connection import GetConnection
 from cfevents._listing.details import Details, ListedEvent, detail_or_raise, get_details
 from cfevents._listing.ordered import as_async
 from cfevents._listing.pages import iter_pages
 from cfevents._listing.query import ListQuery
-from cfevents._listing.slices import iter_slices
 from cfevents._listing.stream_base import BaseStream
 from cfevents._model.api import EventMetadata
-from cfevents._model.results import EventBatch, EventDetail, Page
-from cfevents._progress import PageCounter, Update
+from cfevents._model.results import EventBatch, EventDetail, Page, PageCounter
 from cfevents._public import set_module
 from cfevents.events import KindFilter
+
+if TYPE_CHECKING:
+    from cfevents._progress import Update
 
 
 class ConnectorStream(BaseStream):
@@ -84,7 +86,7 @@ class ConnectorStream(BaseStream):
         return f"<{type(self).__name__} of {query.start.connector_id!r} since={self.since} until={self.until}{kinds}>"
 
 
-def _page_progress(page: Page) -> Update:
+def _page_progress(page: Page) -> "Update":
     # Slices are ascending: everything before their checkpoint was read.
     return page.items, None if page.checkpoint is None else page.checkpoint.reached
 
@@ -106,7 +108,11 @@ class EventStream(ConnectorStream):
     def _read_pages(self) -> AsyncGenerator[Page, None]:
         # From a cursor on a listing can only be followed page by page.
         in_slices = self._query.concurrency > 1 and self._query.start.cursor is None
-        return (iter_slices if in_slices else iter_pages)(self._get_connection, self._query)
+        if not in_slices:
+            return iter_pages(self._get_connection, self._query)
+        from cfevents._listing.slices import iter_slices  # noqa: PLC0415 - most listings are not sliced
+
+        return iter_slices(self._get_connection, self._query)
 
     async def _read_details(
         self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from cfevents._extras import require_extra
 from cfevents._listing.query import ListQuery
-from cfevents._model.results import EventBatch
-from cfevents._progress import Coverage, PageCounter, ProgressBar, Update, is_visible
+from cfevents._model.results import EventBatch, PageCounter
 
 if TYPE_CHECKING:
     import pandas
     import polars
     import pyarrow
+
+    from cfevents._progress import Update
 
 T = TypeVar("T")
 
@@ -131,10 +132,14 @@ class BaseStream(AsyncOnly, ABC):
         return stream
 
     def _with_progress(
-        self, items: AsyncGenerator[T, None], update: Callable[[T], Update], counter: PageCounter | None = None
+        self, items: AsyncGenerator[T, None], update: "Callable[[T], Update]", counter: PageCounter | None = None
     ) -> AsyncGenerator[T, None]:
         """Return the items, with a bar if that is wanted and seen. Without a counter each item counts as a page."""
-        if not (self._shows_progress and is_visible()):
+        if not self._shows_progress:
+            return items
+        from cfevents._progress import Coverage, ProgressBar, is_visible  # noqa: PLC0415 - only where a bar is wanted
+
+        if not is_visible():
             return items
         coverage = Coverage(self.since, self.until)
         return ProgressBar(self._label, coverage, self._unit, self._get_wait, counter).show(items, update)

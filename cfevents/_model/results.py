@@ -94,6 +94,12 @@ class Page:
         return rows_of(f"Page of {len(rows):,} events{after}", SUMMARY_FIELDS, rows)
 
 
+class PageCounter:
+    """The pages that a listing had so far."""
+
+    pages = 0
+
+
 class EventBatch(NamedTuple):
     """Events that were read together."""
 

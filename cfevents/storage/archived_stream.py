@@ -7,8 +7,7 @@ from typing import TypeAlias
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import ConnectorStream
 from cfevents._model.kinds import glob_of, is_pattern, kind_test, split_kinds
-from cfevents._model.results import EventDetail, Page
-from cfevents._progress import PageCounter
+from cfevents._model.results import EventDetail, Page, PageCounter
 from cfevents._public import set_module
 from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
 
