@@ -5,7 +5,7 @@ import logging
 import math
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import random
 from typing import Any, NamedTuple
 
@@ -56,11 +56,6 @@ class FollowClock:
         self._began = asyncio.get_running_loop().time()
         self._collected = -math.inf
 
-    @property
-    def ahead(self) -> float:
-        """Seconds that this machine's clock is ahead of the API's; 0 for less than a minute."""
-        return self._get_connection().clock.ahead
-
     def on_collected(self, events: Iterable[EventMetadata]) -> None:
         """Note when events were collected."""
         self._collected = max([self._collected, *(event.collected_ts for event in events)])
@@ -71,21 +66,24 @@ class FollowClock:
 
     def earliest(self, moment: Moment) -> float:
         """Return a time, in seconds since the Unix epoch, that is not later than a moment was."""
-        ours, of_api = moment.ours, self._of_api(moment.on_loop, math.inf)
-        # A Date is in whole seconds.
-        return ours if abs(ours - of_api) < WARN_CLOCK_S else min(of_api, max(ours, self._collected))
+        ours, of_api = moment.ours, self._get_connection().clock.at(moment.on_loop)
+        if of_api is not None and abs(ours - of_api) < WARN_CLOCK_S:  # a Date is in whole seconds
+            return ours
+        return min(math.inf if of_api is None else of_api, max(ours, self._collected))
 
     def latest(self, moment: Moment) -> float:
         """Return a time, in seconds since the Unix epoch, that is not earlier than a moment was."""
-        return max(self._of_api(moment.on_loop, -math.inf), moment.ours)
+        return max(moment.ours, self._get_connection().clock.at(moment.on_loop) or 0.0)
 
     def corrected(self, start: FollowCheckpoint, age: float) -> FollowCheckpoint:
         """Return the same start, or an earlier one where it lies ahead of what the API's clock showed in the beginning.
 
         It should be ``age`` seconds before that.
         """
-        since = self._not_ahead(start.since, age)
-        marks = {name: evolve(mark, since=self._not_ahead(mark.since)) for name, mark in start.connectors.items()}
+        if (began := self._get_connection().clock.at(self._began)) is None:
+            return start
+        since = _not_ahead(start.since, began - age)
+        marks = {name: evolve(mark, since=_not_ahead(mark.since, began)) for name, mark in start.connectors.items()}
         changes = [(start.since, since), *((start.of(name).since, mark.since) for name, mark in marks.items())]
         changed = [(wrong, right) for wrong, right in changes if wrong != right]
         if not changed:
@@ -94,13 +92,9 @@ class FollowClock:
         _log.warning("following was to begin at %s, by a clock that was wrong: it begins at %s", wrong, right)
         return evolve(start, since=since, connectors=marks)
 
-    def _not_ahead(self, since: int, age: float = 0.0) -> int:
-        latest = self._of_api(self._began, math.inf) - age
-        return since if since <= latest + WARN_CLOCK_S else math.floor(latest)
 
-    def _of_api(self, on_loop: float, unknown: float) -> float:
-        time = self._get_connection().clock.at(on_loop)
-        return unknown if time is None else time
+def _not_ahead(since: int, latest: float) -> int:
+    return since if since <= latest + WARN_CLOCK_S else math.floor(latest)
 
 
 @define(eq=False)
@@ -110,8 +104,9 @@ class PollProgress:
     fraction: float = 0.0
     events: int = 0  # that were not delivered before; with payloads, those whose payload came
 
-    def reach(self, recorded_ts: float, window: TimeWindow) -> None:
-        """Note that all of a window was read up to a time. The fraction never shrinks: a poll may begin again."""
+    def add(self, events: int, recorded_ts: float, window: TimeWindow) -> None:
+        """Add events of a window that was read up to a time. The fraction never shrinks: a poll may begin again."""
+        self.events += events
         covered = (recorded_ts - window.since) / max(1.0, window.until - window.since)
         self.fraction = max(self.fraction, min(1.0, covered))
 
@@ -135,10 +130,6 @@ class ConnectorStatus:
 
     clock_ahead: timedelta = timedelta(0)
     """How far this machine's clock is ahead of the API's, negative where it is behind; zero below a minute."""
-
-    def on_success(self) -> None:
-        """Note that a poll listed everything."""
-        self.error, self.last_good_at, self.backlog = None, datetime.fromtimestamp(now(), UTC), timedelta(0)
 
     def on_events(self, connector_id: str, events: Sequence[EventMetadata], lookback: float, present: float) -> None:
         """Note how late events, ascending, were collected; warn once before some exceed the lookback, in seconds."""
@@ -256,7 +247,7 @@ class Poll:
                     pending += fresh
                     if self._payloads is None:
                         reached = None if page.checkpoint is None else page.checkpoint.reached
-                        self._note_read(len(fresh), present if reached is None else reached)
+                        self._part.add(len(fresh), present if reached is None else reached, self._past)
                     self._note_page(page.items, fresh)
                     while len(pending) >= max_events or (pending and loop.time() - yielded_at > MAX_BATCH_WAIT_S):
                         yielded_at = loop.time()
@@ -286,14 +277,10 @@ class Poll:
             async for _, detail in details:
                 if isinstance(detail, CfEventsError):
                     return complete, detail
-                self._note_read(1, events[len(complete)].recorded_ts)
+                self._part.add(1, events[len(complete)].recorded_ts, self._past)
                 complete.append(detail)
                 self.progress += 1
         return complete, None
-
-    def _note_read(self, events: int, recorded_ts: float) -> None:
-        self._part.events += events
-        self._part.reach(recorded_ts, self._past)
 
     def _advance(self, mark: Watermark, events: Sequence[EventMetadata]) -> Watermark:
         if not events:

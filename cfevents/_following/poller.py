@@ -10,14 +10,14 @@ from functools import partial
 from cfevents import errors
 from cfevents._following.checkpoint import FollowCheckpoint, Watermark
 from cfevents._following.poll import ConnectorStatus, FollowClock, FollowOptions, Poll, PollProgress, PollResult
-from cfevents._following.schedule import RETRY_S, DueConnector, Pace, PollRequests, Schedule
+from cfevents._following.schedule import BUDGET_SHARE, RETRY_S, DueConnector, Pace, PollRequests, Schedule
 from cfevents._html import counted
-from cfevents._http.connection import Connection, GetConnection, cancel_all
+from cfevents._http.connection import Connection, cancel_all
 from cfevents._listing.fleet import FleetMembers
 from cfevents._listing.ordered import STALL_S
 from cfevents._progress import Progress
 from cfevents._protocol.responses import refuses_credentials
-from cfevents._time import format_duration, to_timedelta
+from cfevents._time import format_duration, to_datetime, to_timedelta
 
 _MIN_DISCOVERY_S = 60.0  # between two listings of the account's connectors
 _ENOUGH_REFUSALS = 3  # of connectors, before any answer: the permission is missing for all
@@ -142,9 +142,8 @@ class Poller:
             # During an outage the probes of known connectors find out when it is over.
             if not (self._schedule.is_down and self.status):
                 try:
-                    ids, self.errors = await self._members.resolve(
-                        self._connect(self._pace, once=self._discovery_fails)
-                    )
+                    connect = partial(self._get_connection, PollRequests(self._pace), once=self._discovery_fails)
+                    ids, self.errors = await self._members.resolve(connect)
                 except errors.CfEventsError as error:
                     self._on_discovery_failed(error)
                 else:
@@ -194,7 +193,7 @@ class Poller:
     async def _work(self, *, healthy: bool) -> None:
         while (due := await self._next_due(healthy=healthy)) is not None:
             requests = PollRequests(self._pace)
-            connect = self._connect(requests, once=due.suspect)
+            connect = partial(self._get_connection, requests, once=due.suspect)
             mark, part = self._marks[due.connector_id], self.parts[due.connector_id]
             poll = Poll(connect, self._options, mark, due, self._clock, part=part)
             status, connection = self.status[due.connector_id], self._members.get_connection()
@@ -225,14 +224,10 @@ class Poller:
                 task.add_done_callback(self._stalled.discard)
                 return
 
-    def _connect(self, gate: Pace | PollRequests, *, once: bool) -> GetConnection:
-        """Return what returns the connection for requests that pass a gate, and are perhaps sent once."""
-
-        def get_connection() -> Connection:
-            connection = self._members.get_connection().with_gate(gate)
-            return connection.without_retries() if once else connection
-
-        return get_connection
+    def _get_connection(self, requests: PollRequests, *, once: bool) -> Connection:
+        """Return the connection for requests that pass a gate, and are perhaps sent once."""
+        connection = self._members.get_connection().with_gate(requests)
+        return connection.without_retries() if once else connection
 
     async def _poll(self, due: DueConnector, poll: Poll, status: ConnectorStatus, requests: PollRequests) -> None:
         loop, was_down, is_done = asyncio.get_running_loop(), self._schedule.is_down, True
@@ -244,13 +239,14 @@ class Poller:
                 raise
             self._on_poll_failed(due, status, error, requests.sent_at, answered=poll.pages > 0)
         else:
-            status.on_success()
+            status.error, status.backlog = None, timedelta(0)
+            status.last_good_at = to_datetime(self._clock.moment().ours)
             if is_done and (part := self.parts.get(due.connector_id)):
                 part.fraction = 1.0
             self._was_answered = True
             again, least = poll.is_behind or not is_done, self._least_interval(due.connector_id, requests.count)
             self._schedule.done(due, began, loop.time(), again=again, least=least)
-        status.clock_ahead = timedelta(seconds=self._clock.ahead)
+        status.clock_ahead = timedelta(seconds=self._members.get_connection().clock.ahead)
         if self._options.once and is_done and not isinstance(status.error, errors.RateLimitError):
             self._schedule.drop(due.connector_id)
         if was_down and not self._schedule.is_down:
@@ -261,7 +257,8 @@ class Poller:
         """Return how long one poll of each connector takes by the pace, in seconds; one took so many requests now."""
         self._requests[connector_id] = requests
         others = len(self.status) - len(self._requests)
-        return self._pace.seconds_for(sum(self._requests.values()) + max(0, others))
+        total = sum(self._requests.values()) + max(0, others)
+        return self._members.get_connection().budget.seconds_for(total / BUDGET_SHARE)
 
     async def _deliver(self, poll: Poll, connector_id: str, status: ConnectorStatus) -> bool:
         """Put a poll's results into the queue; return False where it did not list all from a corrected start on."""

@@ -9,7 +9,7 @@ from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple, TypeAlias
 
-from attrs import define
+from attrs import define, field
 
 from cfevents._http.connection import GetConnection
 
@@ -18,7 +18,7 @@ from cfevents._http.connection import GetConnection
 RETRY_S = 60.0
 _OUTAGE_CONNECTORS = 3  # in a row without an answer
 _JITTER_FRACTION = 0.1  # part by which an interval varies, so that many followers do not poll at the same moment
-_SHARE = 0.8  # of the request budget that following uses, so that others keep theirs
+BUDGET_SHARE = 0.8  # of the request budget that following uses, so that others keep theirs
 _LOOK_AGAIN_S = 1.0  # until a request that waits for the budget itself is looked at again
 
 
@@ -215,6 +215,7 @@ class Schedule:
         return seconds * (1 + _JITTER_FRACTION * self._random())
 
 
+@define(eq=False)
 class Pace:
     """A gate for requests: at most four fifths of the budget pass it in any of its periods, first come, first served.
 
@@ -222,42 +223,36 @@ class Pace:
     then waits for the budget. Bound: one float for each request of a period.
     """
 
-    def __init__(self, get_connection: GetConnection) -> None:
-        """Set what returns the connection, whose budget it is."""
-        self._get_connection = get_connection
-        self._sent = deque[float]()
-        self._waiting_for_budget = 0
-        self._turn = asyncio.Lock()
-
-    def seconds_for(self, requests: int) -> float:
-        """Return how long so many requests take in the long run."""
-        return self._get_connection().seconds_for(requests / _SHARE)
+    _get_connection: GetConnection  # the budget is that of the connection
+    _sent: deque[float] = field(factory=deque, init=False)
+    _waiting_for_budget: int = field(default=0, init=False)
+    _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
     async def __aenter__(self) -> None:
+        loop = asyncio.get_running_loop()
         async with self._turn:
-            while (wait := self._wait()) > 0:  # noqa: ASYNC110 - time alone ends it
-                await asyncio.sleep(wait)
+            while True:
+                allowed, period = self._get_connection().budget.allowance
+                while self._sent and self._sent[0] <= loop.time() - period:
+                    self._sent.popleft()
+                if len(self._sent) + self._waiting_for_budget < max(1, int(BUDGET_SHARE * allowed)):
+                    break
+                await asyncio.sleep(self._sent[0] + period - loop.time() if self._sent else _LOOK_AGAIN_S)
             self._waiting_for_budget += 1
 
     async def __aexit__(self, *_: object) -> None:
         self._waiting_for_budget -= 1
         self._sent.append(asyncio.get_running_loop().time())
 
-    def _wait(self) -> float:
-        (allowed, period), now = self._get_connection().allowance, asyncio.get_running_loop().time()
-        while self._sent and self._sent[0] <= now - period:
-            self._sent.popleft()
-        if len(self._sent) + self._waiting_for_budget < max(1, int(_SHARE * allowed)):
-            return 0.0
-        return self._sent[0] + period - now if self._sent else _LOOK_AGAIN_S
 
-
+@define(eq=False)
 class PollRequests:
     """The same gate for one poll: how many requests it sent, how many wait, and when the last one left."""
 
-    def __init__(self, pace: Pace) -> None:
-        self.count, self.waiting, self.sent_at = 0, 0, -math.inf
-        self._pace = pace
+    _pace: Pace
+    count: int = 0
+    waiting: int = 0
+    sent_at: float = -math.inf
 
     async def __aenter__(self) -> None:
         self.count += 1

@@ -82,7 +82,7 @@ class Connection:
         self._gate: AbstractAsyncContextManager[object] = nullcontext()
         self._repeats_timeouts = True
         self._send: Callable[[Request[Any]], Awaitable[Response]] = transport.send
-        self._budget = budget
+        self.budget = budget
         self._retry = retry
         self._counters = counters
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -96,24 +96,15 @@ class Connection:
         finally:
             await finish(asyncio.ensure_future(self.transport.close()))
 
-    def seconds_for(self, requests: float) -> float:
-        """Return in how many seconds the budget lets so many requests leave in the long run."""
-        return self._budget.seconds_for(requests)
-
     def spare(self, used: int) -> int:
         """Return how many requests may wait for silent connectors where so many are used for others."""
         limit = self.transport.max_connections
         return _MAX_SPARE if not limit else max(0, min(_MAX_SPARE, limit - used))
 
     @property
-    def allowance(self) -> tuple[int, float]:
-        """The requests that the budget allows in a period, and its length in seconds."""
-        return self._budget.allowance
-
-    @property
     def wait(self) -> float:
         """Seconds until the budget lets the next request leave; 0 while no request of this client waits."""
-        return self._budget.wait if self._counters.waiting else 0.0
+        return self.budget.wait if self._counters.waiting else 0.0
 
     def stats(self) -> tuple[int, int]:
         """Return the number of tasks that have not ended, and of requests that wait for the budget."""
@@ -258,7 +249,7 @@ class Connection:
         counters.waiting += 1
         try:
             async with self._gate:
-                number = await self._budget.acquire(max_block_wait, call.deadline)
+                number = await self.budget.acquire(max_block_wait, call.deadline)
         finally:
             counters.waiting -= 1
         sent_at = now()
@@ -273,12 +264,12 @@ class Connection:
                 self.clock.update(response.date, sent_at)
                 return result
             except RateLimitError as error:
-                self._budget.block_for(error.retry_after or response.limits.resets_in)
+                self.budget.block_for(error.retry_after or response.limits.resets_in)
                 raise
             finally:
-                self._budget.update_from_headers(response.limits, number, settled=response.status < 500)
+                self.budget.update_from_headers(response.limits, number, settled=response.status < 500)
         finally:
-            self._budget.release(number)
+            self.budget.release(number)
 
 
 async def _parse(request: Request[T], response: Response) -> RawResult[T]:

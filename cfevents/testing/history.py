@@ -30,6 +30,20 @@ DAY_SECONDS = 86_400
 # A day of every appliance takes milliseconds to make, so a day a second can still be made in time.
 _MAX_SPEED = 86_400
 
+_SLOT_SECONDS = 360
+_PERIOD_SLOTS = 20  # two hours
+_MAX_START_DELAY_S = 60  # every episode then ends, and is collected, before its slot ends
+
+# The episodes of a two-hour period beside the rekeys: the slot, and the probability.
+_OCCASIONAL: tuple[tuple[Episode, int, float], ...] = (
+    (scenarios.attest, 7, 1 / 6),
+    (partial(scenarios.rotate, what="CryptKey"), 8, 1 / 3),
+    (partial(scenarios.rotate, what="Pki"), 9, 1 / 12),
+    (scenarios.upgrade, 16, 1 / 60),
+    (partial(Appliance.record, kind="HaTransition"), 18, 1 / 12),
+    (partial(Appliance.record, kind="ConfigureCloudflaredTunnel"), 19, 1 / 84),
+)
+
 # When an event was recorded, its connector's id, and the event.
 _Record: TypeAlias = tuple[int, str, RawEvent]
 
@@ -225,21 +239,6 @@ def _connector_ids(seed: int, connectors: int | Collection[str]) -> list[str]:
 def _in_order(names: Collection[str]) -> list[str]:
     # A set has another order in every process.
     return sorted(names) if isinstance(names, AbstractSet) else list(names)
-
-
-_SLOT_SECONDS = 360
-_PERIOD_SLOTS = 20  # two hours
-_MAX_START_DELAY_S = 60  # every episode then ends, and is collected, before its slot ends
-
-# The episodes of a two-hour period beside the rekeys: the slot, and the probability.
-_OCCASIONAL: tuple[tuple[Episode, int, float], ...] = (
-    (scenarios.attest, 7, 1 / 6),
-    (partial(scenarios.rotate, what="CryptKey"), 8, 1 / 3),
-    (partial(scenarios.rotate, what="Pki"), 9, 1 / 12),
-    (scenarios.upgrade, 16, 1 / 60),
-    (partial(Appliance.record, kind="HaTransition"), 18, 1 / 12),
-    (partial(Appliance.record, kind="ConfigureCloudflaredTunnel"), 19, 1 / 84),
-)
 
 
 class ApplianceTimeline:
