@@ -13,9 +13,8 @@ from cfevents._protocol.responses import Response
 from cfevents._secrets import MASK
 from cfevents._time import TimeWindow
 from cfevents._validation import validate_path_segment
-from cfevents.doctor.access_checks import ACCESS_CHECKS, FIRST_CHECKS
+from cfevents.doctor.access_checks import ACCESS_CHECKS, FIRST_CHECKS, diagnose
 from cfevents.doctor.behaviour_checks import BEHAVIOUR_CHECKS
-from cfevents.doctor.diagnosis import diagnose
 from cfevents.doctor.findings import CursorForm, DoctorReport, Findings, ProbedListing, SeenPage, TimedResponse
 from cfevents.doctor.inference import RULES, most_telling_window, possible_orders, window_rules
 
