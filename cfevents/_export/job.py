@@ -64,9 +64,8 @@ class APISource:
             async for page in pages:
                 assert page.checkpoint is not None  # noqa: S101 - every page of a client has one
                 recorded = [event.recorded for event in await stream._page_details(page)] if self.details else None
-                yield Chunk(
-                    EventBatch(connector_id, page.items, recorded), page.checkpoint.to_json(), page.checkpoint.reached
-                )
+                batch = EventBatch(connector_id, page.items, recorded)
+                yield Chunk(batch, page.checkpoint.to_json(), page.checkpoint.reached)
 
 
 @frozen
@@ -83,17 +82,10 @@ class ArchiveSource:
         stream = self.archive.list_events(connector_id, since=since, until=progress.until, kind=self.kinds or None)
         async with aclosing((stream.details() if self.details else stream)._batches()) as batches:
             async for batch in batches:
-                if (rest := _rest_after(last, batch)).events:
+                is_after = [last is None or (event.recorded_ts, event.sequence) > last for event in batch.events]
+                if (rest := batch.select(is_after)).events:
                     end = rest.events[-1]
                     yield Chunk(rest, json.dumps([end.recorded_ts, end.sequence]))
-
-
-def _rest_after(last: tuple[float, int] | None, batch: EventBatch) -> EventBatch:
-    if last is None:
-        return batch
-    kept = [place for place, event in enumerate(batch.events) if (event.recorded_ts, event.sequence) > last]
-    recorded = None if batch.recorded is None else [batch.recorded[place] for place in kept]
-    return EventBatch(batch.connector_ids, [batch.events[place] for place in kept], recorded)
 
 
 async def export(staging: Staging, progress: ExportProgress, source: ChunkSource, file_format: Format) -> int:

@@ -1,4 +1,4 @@
-"""What a follower has delivered: a watermark for each connector, and all as text to resume from. No I/O."""
+"""The events that a follower has delivered: a watermark for each connector, and all as text to resume from. No I/O."""
 
 import json
 import math

@@ -1,6 +1,7 @@
 """The objects that the library returns: pages, details, events of a fleet or a follower."""
 
 from collections.abc import Sequence
+from itertools import compress
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from attrs import field, frozen
@@ -106,3 +107,9 @@ class EventBatch(NamedTuple):
     connector_ids: str | Sequence[str]  # the connector of all events, or of each one
     events: Sequence[EventMetadata]
     recorded: Sequence[RecordedEvent | None] | None = None  # the payloads, where they are read
+
+    def select(self, wanted: Sequence[bool]) -> "EventBatch":
+        """Return the events that are wanted, by their places."""
+        ids = self.connector_ids if isinstance(self.connector_ids, str) else list(compress(self.connector_ids, wanted))
+        recorded = None if self.recorded is None else list(compress(self.recorded, wanted))
+        return EventBatch(ids, list(compress(self.events, wanted)), recorded)

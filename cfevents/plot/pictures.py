@@ -79,7 +79,9 @@ def timeline(
     """
     if lanes not in {"connector", "operation"}:
         raise ValueError(f"lanes={lanes!r} must be 'connector' or 'operation'")
-    bars = _bars(events, lanes)
+    last = {name: to_datetime(max(record.known_ts for record in records)) for name, records in events.connectors()}
+    operations: list[Span | Rekey] = [*spans(events), *rekeys(events)]
+    bars = [_bar(operation, lanes, last[operation.connector_id]) for operation in operations]
     lane_of = {key: bar.lane for bar in bars for key in bar.event_keys}
     points = [
         ((connector_id or "") if lanes == "connector" else _OTHER_EVENTS, drawable(record.recorded_at))
@@ -96,13 +98,6 @@ def timeline(
     if names:
         _draw_lanes(ax, sorted(names, key=lambda name: (name == _OTHER_EVENTS, name)), bars, points)
     return _axes.finish(ax, [*(at for bar in bars for at in (bar.begin, bar.end)), *(at for _, at in points)], 7)
-
-
-def _bars(events: Journal, lanes: Lanes) -> list[_OperationBar]:
-    """Return a bar for each operation and rekey."""
-    last = {name: to_datetime(max(record.known_ts for record in records)) for name, records in events.connectors()}
-    operations: list[Span | Rekey] = [*spans(events), *rekeys(events)]
-    return [_bar(operation, lanes, last[operation.connector_id]) for operation in operations]
 
 
 def _bar(operation: Span | Rekey, lanes: Lanes, last: datetime) -> _OperationBar:
@@ -143,10 +138,8 @@ def _draw_lanes(ax: "Axes", names: list[str], bars: list[_OperationBar], points:
             lanes = [heights[bar.lane] for bar in drawn]
             begins = dates.date2num([bar.begin for bar in drawn])  # type: ignore[no-untyped-call]
             ends = dates.date2num([bar.end for bar in drawn])  # type: ignore[no-untyped-call]
-            style: dict[str, Any] = (
-                {"linewidth": 3, "linestyle": "dotted"} if outcome == "perhaps open" else {"linewidth": _BAR_POINTS}
-            )
-            ax.hlines(lanes, begins, ends, color=colour, **style)
+            width, line = (3.0, "dotted") if outcome == "perhaps open" else (_BAR_POINTS, "solid")
+            ax.hlines(lanes, begins, ends, color=colour, linewidth=width, linestyle=line)
             _draw_marks(ax, begins, lanes, outcome)
     ax.set_yticks(range(len(names)), [_axes.connector_label(name) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
@@ -265,10 +258,9 @@ def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes
     colours = _axes.COLOURS if len(collected) <= _MAX_COLOURED_CONNECTORS else (GREY,) * len(collected)
     moments, lags = [], []
     for (connector_id, records), colour in zip(collected.items(), colours, strict=False):
-        xs, ys = (
-            [drawable(r.recorded_at) for r in records],
-            [_drawable_lag(r.known_ts - r.recorded_ts) for r in records],
-        )
+        xs = [drawable(record.recorded_at) for record in records]
+        # matplotlib has no integers beyond 64 bits, and needs room above and below.
+        ys = [max(-_MAX_LAG_S, min(float(record.known_ts - record.recorded_ts), _MAX_LAG_S)) for record in records]
         name = _axes.connector_label(connector_id)
         ax.scatter(xs, ys, s=9, color=colour, alpha=0.6, linewidths=0, rasterized=True, label=name)  # type: ignore[arg-type]
         moments += xs
@@ -276,11 +268,6 @@ def lag(events: Journal, *, tz: Zone = "UTC", ax: "Axes | None" = None) -> "Axes
     if lags:
         _scale(ax, lags)
     return _axes.finish(ax, moments, 3 if 1 < len(collected) <= _MAX_COLOURED_CONNECTORS else 0)
-
-
-def _drawable_lag(seconds: float) -> float:
-    # matplotlib has no integers beyond 64 bits, and needs room above and below.
-    return max(-_MAX_LAG_S, min(float(seconds), _MAX_LAG_S))
 
 
 def _scale(ax: "Axes", lags: Sequence[float]) -> None:

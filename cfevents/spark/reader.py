@@ -6,7 +6,6 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
-from itertools import compress
 from pathlib import Path
 
 import pyarrow as pa
@@ -115,15 +114,15 @@ async def read_events(client: Client, partition: EventPartition, options: Option
             # Later ones belong to the next batch of a stream. So a batch has the same events whenever it is read, and
             # one that takes days does not move Spark's watermark so far that the next one's are too late for it.
             limit = math.inf if partition.collected_until is None else partition.collected_until
-            batch = _select(partition, page, [event.collected_ts <= limit for event in page.events])
+            batch = page.select([event.collected_ts <= limit for event in page.events])
             shared = [_may_lie_in(partition.seam, event) for event in batch.events]
             if any(shared):
-                held_back.append(_select(partition, batch, shared))
-            yield _select(partition, batch, [not is_shared for is_shared in shared])
+                held_back.append(batch.select(shared))
+            yield batch.select([not is_shared for is_shared in shared])
     if held_back and partition.seam is not None:
         before = {event_key(event) async for event in _list_events(client, partition, options, partition.seam)}
         for batch in held_back:
-            yield _select(partition, batch, [event_key(event) not in before for event in batch.events])
+            yield batch.select([event_key(event) not in before for event in batch.events])
 
 
 def _list_events(client: Client, partition: EventPartition, options: Options, window: TimeWindow) -> EventStream:
@@ -142,11 +141,6 @@ def _may_lie_in(seam: TimeWindow | None, event: EventMetadata) -> bool:
     times = event.recorded_ts, event.collected_ts
     # Up to a second more: whether bounds include the fractions of a second is not known.
     return seam is not None and any(seam.since - 1 < time < seam.until + 1 for time in times)
-
-
-def _select(partition: EventPartition, batch: EventBatch, wanted: list[bool]) -> EventBatch:
-    recorded = None if batch.recorded is None else list(compress(batch.recorded, wanted))
-    return EventBatch(partition.connector_id, list(compress(batch.events, wanted)), recorded)
 
 
 @asynccontextmanager

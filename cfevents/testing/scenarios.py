@@ -182,14 +182,10 @@ def _ordered(operation: str, down: tuple[int, int], start: Callable[[Appliance],
     """Return an act in which the appliance executes an order without a `Leave`, and is down for some seconds."""
 
     def act(appliance: Appliance) -> _Evidence:
-        triggered_ts = appliance.time
-        submitted_ts = triggered_ts - appliance.random.randint(30, 60)
+        submitted_ts = appliance.time - appliance.random.randint(30, 60)
+        details = {"operation": operation, "submitted_ts": submitted_ts, "triggered_ts": appliance.time}
         appliance.time += appliance.random.randint(*down)
-        return [start(appliance)], {
-            "operation": operation,
-            "submitted_ts": submitted_ts,
-            "triggered_ts": triggered_ts,
-        }
+        return [start(appliance)], details
 
     return act
 
