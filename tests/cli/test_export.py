@@ -470,15 +470,18 @@ def test_archive_is_exported_like_the_api_without_requests(
         assert many.requests == []
 
 
+@pytest.mark.parametrize("details", [(), ("--details",)])
 def test_what_was_interrupted_of_an_archive_goes_on_too(
-    many: Simulator, invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
+    details: tuple[str, ...], many: Simulator, invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from cfevents._export import staging  # noqa: PLC0415 - no public name
+    from cfevents._listing import details as listed  # noqa: PLC0415 - no public name
     from cfevents.storage import ArchivedStream, archive  # noqa: PLC0415 - no public name
 
     monkeypatch.setattr(archive, "ArchivedStream", partial(ArchivedStream, page_events=7))
-    invoke("archive", "events.db", "many-1", *WINDOW[:2])
-    args = ("events.csv", "--archive", "events.db", *WINDOW)
+    monkeypatch.setattr(listed, "_BATCH_EVENTS", 7)
+    invoke("archive", "events.db", "many-1", *WINDOW[:2], *details)
+    args = ("events.csv", "--archive", "events.db", *WINDOW, *details)
     real, left = staging.Staging.add, [5]
 
     def add(self: staging.Staging, data: bytes, progress: staging.ExportProgress) -> None:
@@ -493,7 +496,7 @@ def test_what_was_interrupted_of_an_archive_goes_on_too(
     assert result.exit_code == 130
     assert result.stderr == "cfevents: 21 events are kept in events.csv.export; run the same command to resume\n"
     assert invoke("export", *args).stdout == "60 events in events.csv\n"
-    assert export(invoke, "undisturbed.csv", "many-1", *WINDOW) == "60 events in undisturbed.csv\n"
+    assert export(invoke, "undisturbed.csv", "many-1", *WINDOW, *details) == "60 events in undisturbed.csv\n"
     assert (folder / "events.csv").read_bytes() == (folder / "undisturbed.csv").read_bytes()
 
 
