@@ -48,10 +48,17 @@ _ADVICE_AFTER_INTERRUPT = {
 }
 
 
+_STDOUT_NAMES = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
 class _File(click.Path):
-    """A file that is written, in a directory that is there."""
+    """A file that is written, in a directory that is there; where a dash is allowed, stdout is one by any name."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in _STDOUT_NAMES and self.allow_dash:
+            return _STDOUT_NAMES[0]
+        if value == _STDOUT_NAMES[0]:
+            self.fail("- stands for stdout, and this needs a file: name one.", param, ctx)
         path = super().convert(value, param, ctx)
         folder = Path(os.path.realpath(os.fsdecode(path))).parent
         if not folder.is_dir():
@@ -60,6 +67,7 @@ class _File(click.Path):
 
 
 _FILE = _File(dir_okay=False)
+_FILE_OR_STDOUT = _File(dir_okay=False, allow_dash=True)
 _COUNT = click.IntRange(min=1)
 
 
@@ -163,14 +171,15 @@ def latest_events(**options: Any) -> None:
     _run_command("read", "latest_events", options)
 
 
-@app.command("follow", epilog=example("cfevents follow --simulate --speed 600 --interval 1s --since 1h | head -n 20"))
+@app.command("follow", epilog=example("cfevents follow --simulate --speed 600 --interval 1s --since 1h -n 20"))
 @connectors_options
 @click.option("--since", metavar="TIME", help="Skip events recorded earlier; default now.")
 @pace_options
 @kind_options
 @details_option
 @click.option("--checkpoint", type=_FILE, help="File that keeps the progress, to resume from.")
-@click.option("--output", type=_FILE, help="Append NDJSON to this file instead of printing.")
+@click.option("--output", type=_FILE_OR_STDOUT, help="Append NDJSON to this file instead of printing.")
+@click.option("-n", "--limit", type=_COUNT, metavar="N", help="Stop after N events.")
 @account_option
 @output_options
 @tz_option
@@ -241,7 +250,7 @@ def report_events(**options: Any) -> None:
     short_help="Export events to a Parquet, CSV or NDJSON file.",
     epilog=example("cfevents export events.csv --all --simulate --since 7d"),
 )
-@click.argument("path", type=_File(dir_okay=False, allow_dash=True))
+@click.argument("path", type=_FILE_OR_STDOUT)
 @connectors_options
 @window_options
 @kind_options

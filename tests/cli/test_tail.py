@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -36,7 +37,7 @@ def times(result: Result) -> list[int]:
 
 @pytest.mark.parametrize("kinds", [(), ("--kind", "Init"), ("--exclude", "Recon*")])
 def test_tail_is_the_newest_in_the_order_of_the_listing(
-    served: Simulator, invoke: Invoke, kinds: tuple[str, ...], tmp_path: object
+    served: Simulator, invoke: Invoke, kinds: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Whatever the order of the API, the newest events of one or several connectors come, as in the whole listing."""
     archive = f"{tmp_path}/events.db"
@@ -69,3 +70,31 @@ def test_tail_and_limit_exclude_each_other(served: Simulator, invoke: Invoke) ->
     result = invoke("list", "site-1", "--tail", "2", "-n", "2")
     assert (result.exit_code, served.requests) == (2, [])
     assert "--tail prints its newest events: leave one out" in result.stderr
+
+
+@pytest.mark.parametrize("output", [(), ("--output", "-"), ("--output", "/dev/stdout")])
+def test_follower_ends_after_some_events(account: Simulator, invoke: Invoke, output: tuple[str, ...]) -> None:
+    """With -n following ends in the middle of a batch; stdout can be named as --output."""
+    for n in range(9):
+        account.add("site-2", {"e": {"k": "Init"}, "t": START + n, "n": 0, "a": START + n})
+    result = invoke("follow", "site-2", "--since", WINDOW[1], "-n", "5", *output)
+    assert len(times(result)) == 5
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        (("--output", "/dev/null"), "--output /dev/null is no plain file, which alone keeps each event once: use >"),
+        (("--output", "-", "--format", "table"), "--output is NDJSON: leave out --format"),
+        (("--output", "events", "-n", "3"), "-n may end amid events that --checkpoint and --output keep"),
+        (("--checkpoint", "state", "-n", "3"), "-n may end amid events that --checkpoint and --output keep"),
+        (("--checkpoint", "-"), "- stands for stdout, and this needs a file"),
+    ],
+)
+def test_output_that_cannot_keep_events_is_refused(
+    account: Simulator, invoke: Invoke, args: tuple[str, ...], text: str
+) -> None:
+    """What cannot hold each event once is refused before anything is sent or made, and with what to do."""
+    result = invoke("follow", "site-1", *args)
+    assert (result.exit_code, account.requests, Path("events").exists()) == (2, [], False)
+    assert text in result.stderr

@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
 from cfevents import Batch, CfEventsError, Client, Fleet, FollowCheckpoint, Follower
 from cfevents._files import FileLock, atomic_write, require_regular
 from cfevents._html import counted
@@ -24,6 +26,8 @@ from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, connectors_or_first, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import NDJSONFile
+
+_STDOUT = "-"
 
 
 class _PrintedEvents:
@@ -83,6 +87,8 @@ async def follow_events(options: CommandOptions) -> None:
     """Print or store events until a signal."""
     options = check_options(options)
     _check_output(options.output, options)
+    if options.output == _STDOUT:
+        options = options._replace(output=None, format_="ndjson")
     # A hangup before the file is open needs no reopening.
     with end_on_signal() as ending, call_on_hangup(lambda: None) if options.output else nullcontext():
         async with open_client(options) as client:
@@ -91,8 +97,12 @@ async def follow_events(options: CommandOptions) -> None:
 
 
 def _check_output(path: str | None, options: CommandOptions) -> None:
-    if path is not None and options.format_ == "table":
-        raise usage_error("--output is NDJSON, not a table: leave out --format table.")
+    if path is not None and (options.format_ not in {None, "ndjson"} or options.columns):
+        raise usage_error("--output is NDJSON: leave out --format and --columns.")
+    if options.limit and (options.checkpoint or path not in {None, _STDOUT}):
+        raise usage_error("-n may end amid events that --checkpoint and --output keep together: leave it out.")
+    if path and path != _STDOUT and Path(path).exists() and not Path(path).is_file():
+        raise usage_error(f"--output {path} is no plain file, which alone keeps each event once: use > instead.")
     if path and options.checkpoint and os.path.realpath(path) == os.path.realpath(options.checkpoint):
         raise usage_error("--output and --checkpoint are the same file: give each its own.")
 
@@ -117,9 +127,12 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
         with _removed_if_refused(new_files, life), show_progress(life.text, prints=not options.output, stays=True):
             async with aclosing(life.follower.batches()) as batches:
                 async for batch in batches:
+                    left = None if options.limit is None else options.limit - life.events
                     with ending.under_way():
-                        await destination.write(batch)
-                        life.events += len(batch.items)
+                        await destination.write(evolve(batch, items=batch.items[:left]))
+                        life.events += len(batch.items[:left])
+                    if life.events == options.limit:
+                        return
 
 
 def _beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: bool) -> str:
