@@ -138,6 +138,13 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", *options, "-b", "html", "docs", "docs/_build/html")
 
 
+@nox.session(python=PYTHONS[0])
+def pictures(session: nox.Session) -> None:
+    """Take the pictures of the commands on terminals of three widths."""
+    session.install("-e", ".[cli]")
+    session.run("python", "docs/terminal.py")
+
+
 @nox.session
 def links(session: nox.Session) -> None:
     """Check the external links of the documentation; needs a network."""

@@ -1,5 +1,6 @@
 """Archives: how archive fills them, and list, get and latest read from them."""
 
+import asyncio
 import json
 import re
 import signal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import Result
+from support.archives import make_archive
 
 if TYPE_CHECKING:
     import subprocess
@@ -103,7 +105,7 @@ def test_what_an_archive_has_not_is_said_in_one_line(account: "Simulator", invok
     result = invoke("list", "--archive", path)
     assert result.exit_code == 2
     assert "does not exist" in result.stderr
-    invoke("archive", path, "mistyped")
+    asyncio.run(make_archive(path))
     result = invoke("list", "--archive", path)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"cfevents: the archive is empty: 'cfevents archive {path}' fills it\n"

@@ -1,5 +1,6 @@
 """What report finds, how it shows it, and how it ends."""
 
+import asyncio
 import json
 import re
 import shlex
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 from click.testing import Result
+from support.archives import make_archive
 from support.terminal import on_terminal, shown_by
 
 from cfevents import _time, operations
@@ -79,7 +81,7 @@ def test_table_has_the_worst_finding_first_and_a_summary(troubled: Simulator, in
     table = invoke("report", CONNECTOR, "site-2", *WINDOW, "--format", "table").stdout.splitlines()
     assert [line.split()[0] for line in table[:3]] == ["SEVERITY", "critical", "error"]
     assert table[2].endswith(f"{CONNECTOR}  failed_upgrade: upgrade failed after 1min 10s")
-    assert table[3] == "4 events of 2 connectors, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 2 findings"
+    assert table[3] == "4 events of 2 connectors, 2026-01-01 00:00 to 2026-01-01 06:00 UTC: 2 findings"
     assert table[4:] == [
         "--details adds which tunnel, bundle or version, and for how long (3 more requests)",
         "events of rekey_reset 1767225695.0:",
@@ -314,7 +316,7 @@ def test_archive_of_several_needs_a_connector(troubled: Simulator, invoke: Invok
 
 def test_an_archive_without_events_says_how_it_is_filled(account: Simulator, invoke: Invoke, tmp_path: Path) -> None:
     path = str(tmp_path / "events.db")
-    invoke("archive", path, "mistyped")
+    asyncio.run(make_archive(path))
     result = invoke("report", "--all", "--archive", path)
     assert (result.exit_code, result.stdout) == (1, "")
     assert f"'cfevents archive {path}' fills it" in result.stderr
@@ -344,7 +346,7 @@ def test_summary_goes_to_the_terminal_beside_a_file(troubled: Simulator, tmp_pat
     """The summary goes to the terminal where the findings go to a file."""
     with (tmp_path / "found").open("w") as file:
         output = shown_by(("report", CONNECTOR, *WINDOW), {"stdout": file, "stderr": None}, {})
-    assert output == "2 events of 1 connector, 2026-01-01 00:01 to 2026-01-01 06:00 UTC: 1 finding\n"
+    assert output == "2 events of 1 connector, 2026-01-01 00:00 to 2026-01-01 06:00 UTC: 1 finding\n"
     assert json.loads((tmp_path / "found").read_text())["kind"] == "failed_upgrade"
 
 
@@ -372,10 +374,10 @@ def test_table_shows_how_to_list_the_events_of_a_finding(
 def test_summary_is_in_the_zone_that_is_asked_for(troubled: Simulator, invoke: Invoke) -> None:
     """The summary has the zone of the table."""
     table = invoke("report", CONNECTOR, *WINDOW, "--tz", "Asia/Tokyo", "--format", "table").stdout
-    assert "2 events of 1 connector, 2026-01-01 09:01 to 2026-01-01 15:00 JST: 1 finding\n" in table
+    assert "2 events of 1 connector, 2026-01-01 09:00 to 2026-01-01 15:00 JST: 1 finding\n" in table
     summer = ("--since", "2026-01-01T00:00:00Z", "--until", "2026-07-01T06:00:00Z", "--tz", "Europe/Berlin")
     table = invoke("report", CONNECTOR, *summer, "--format", "table").stdout
-    assert "2026-01-01 01:01 CET to 2026-07-01 08:00 CEST: " in table
+    assert "2026-01-01 01:00 CET to 2026-07-01 08:00 CEST: " in table
 
 
 @pytest.fixture
