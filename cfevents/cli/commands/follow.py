@@ -178,12 +178,12 @@ class _Life:
 
     @property
     def was_read(self) -> bool:
-        """Whether anything was read."""
+        """True once anything was read."""
         return self.events > 0 or any(status.last_good_at for status in self.follower.status.values())
 
     @property
     def is_refused(self) -> bool:
-        """Whether the API refuses each connector."""
+        """True if the API refuses each connector."""
         states = self.follower.status.values()
         return bool(states) and all(is_refusal(status.error) for status in states)
 
