@@ -17,8 +17,7 @@ from typing import Any
 from attrs import define
 
 from cfevents.testing.history import History
-from cfevents.testing.settings import SimulatorSettings
-from cfevents.testing.store import Number, Selection, SortKey, Store, StoredEvent
+from cfevents.testing.store import Number, Selection, SimulatorSettings, SortKey, Store, StoredEvent
 
 LATEST_EVENTS = 10  # the API's documentation has no number
 # A query put together without percent-encoding loses these characters, and with them the cursor.

@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from cfevents._public import set_module
 from cfevents.testing.backend import Backend, Refusal, malformed, not_found
 from cfevents.testing.faults.rules import Exchange, Fault, Faults
-from cfevents.testing.settings import SimulatorSettings
+from cfevents.testing.store import SimulatorSettings
 
 BASE_PATH = "/client/v4"
 

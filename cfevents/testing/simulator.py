@@ -15,8 +15,7 @@ from cfevents.testing.backend import Backend
 from cfevents.testing.faults.rules import Faults
 from cfevents.testing.history import History
 from cfevents.testing.server import BASE_PATH, AskedRequest, Quota, Server
-from cfevents.testing.settings import SimulatorSettings
-from cfevents.testing.store import Store
+from cfevents.testing.store import SimulatorSettings, Store
 
 # A page's URL may carry a long cursor; aiohttp's own limit is 8 KiB.
 _MAX_LINE_BYTES = 64 * 1024

@@ -36,7 +36,7 @@ from cfevents import (
     _time,
 )
 from cfevents.testing import History, Simulator
-from cfevents.testing.settings import Bounds, Compare, Order
+from cfevents.testing.store import Bounds, Compare, Order
 
 
 def client_options(client: Client) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from attrs import frozen
 from cfevents import Budget, Client
 from cfevents.testing import Simulator
 from cfevents.testing.faults import Exchange, Fault
-from cfevents.testing.settings import Counting
+from cfevents.testing.store import Counting
 from support.clock import run_jumping
 
 QUOTA, PERIOD, SHARE = 1200, 300.0, 0.9

@@ -12,7 +12,7 @@ from testing.raw import Heard, ask, made
 from cfevents.testing import Simulator
 from cfevents.testing.backend import Refusal
 from cfevents.testing.server import Quota
-from cfevents.testing.settings import SimulatorSettings
+from cfevents.testing.store import SimulatorSettings
 
 
 def answered(quota: Quota, times: list[float]) -> list[bool]:

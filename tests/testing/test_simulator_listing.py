@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents.testing.backend import Backend, Refusal
-from cfevents.testing.settings import Bounds, Compare, Ending, Order, SimulatorSettings
-from cfevents.testing.store import Store, StoredEvent
+from cfevents.testing.store import Bounds, Compare, Ending, Order, SimulatorSettings, Store, StoredEvent
 
 SITE = "site-1"
 EVENTS = [
