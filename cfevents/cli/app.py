@@ -13,6 +13,7 @@ import click
 
 from cfevents._version import __version__
 from cfevents.cli.console.errors import (
+    colour_option,
     debug_option,
     exit_on_failure,
     log_to_stderr,
@@ -86,7 +87,7 @@ class Application(click.Group):
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Add a subcommand, with the options of all commands."""
-        cmd.params += [quiet_option(), debug_option()]
+        cmd.params += [colour_option(), quiet_option(), debug_option()]
         super().add_command(cmd, name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -128,7 +129,7 @@ def app() -> None:
     """
 
 
-app.params += [quiet_option(), debug_option()]
+app.params += [colour_option(), quiet_option(), debug_option()]
 
 
 @app.command("list", epilog=example("cfevents list --simulate --since 24h --kind 'Rekey*' --tail 5"))
@@ -163,8 +164,9 @@ def get_event(**options: Any) -> None:
     _run_command("read", "get_event", options)
 
 
-@app.command("latest", epilog=example("cfevents latest --simulate"))
+@app.command("latest", epilog=example("cfevents latest --simulate --exclude Reconcile"))
 @connectors_options
+@kind_options
 @reading_options
 def latest_events(**options: Any) -> None:
     """Show the latest events of connectors, with their payloads."""
@@ -226,12 +228,13 @@ def fill_archive(**options: Any) -> None:
 )
 @connectors_options
 @window_options
-@click.option("--details", is_flag=True, help="Name tunnel, bundle or version; one request per payload.")
-@click.option("--interrupts", is_flag=True, help="Ask who ordered a restart; one request per connector with one.")
+@click.option("--details", is_flag=True, help="Name tunnel, bundle or version; a request each.")
+@click.option("--interrupts", is_flag=True, help="Ask who ordered restarts; a request each.")
 @click.option(
     "--fail-on",
     type=click.Choice(("info", "warning", "error", "critical"), case_sensitive=False),
-    help="Exit with 3 on a finding this severe or worse.",
+    metavar="SEVERITY",
+    help="Exit with 3 on a finding this severe or worse: info, warning, error or critical.",
 )
 @reading_options
 def report_events(**options: Any) -> None:

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from cfevents.cli.console.output import FORMATS, Style, Zone
+from cfevents.cli.console.output import FORMATS, Style, View, Zone
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -62,13 +63,6 @@ def _exclude_other_source(context: click.Context, _: click.Parameter, value: Any
     return value
 
 
-_COLOURS = {"auto": None, "always": True, "never": False}
-
-
-def _set_colour(context: click.Context, _: click.Parameter, value: str) -> None:
-    context.color = _COLOURS[value]
-
-
 def read_format(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
     """Return the name of a format; json means ndjson, and so does ``--json``, which may stand before."""
     return _only_format(context, "ndjson" if value == "json" else value)
@@ -102,6 +96,26 @@ def _complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> "
         for name, kind in KINDS.items()
         if name.lower().startswith(last.lower())
     ]
+
+
+def _complete_columns(context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Return the columns that begin as the last of a list with commas does."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
+
+    from cfevents.cli.console import views  # noqa: PLC0415 - no command needs it to be parsed
+
+    zone = Zone()
+    view_by_command: dict[str, View[Any]] = {
+        "list": views.listed(zone, several=True, details=False),
+        "latest": views.recorded(zone, several=True),
+        "follow": views.followed(zone, several=True, details=False),
+        "report": import_module("cfevents.cli.commands.report").findings_view(zone),
+        "connectors": views.connectors(zone),
+        "kinds": views.kinds(),
+    }
+    before, comma, last = incomplete.rpartition(",")
+    names = views.column_names(view_by_command[context.info_name or "list"], context.params.get("format_"))
+    return [CompletionItem(before + comma + name) for name in names if name.startswith(last.lower())]
 
 
 def _zone_fault(name: str) -> str:
@@ -222,17 +236,14 @@ format_option = click.option(
 output_options = _combine(
     format_option,
     click.option("--json", is_flag=True, expose_value=False, callback=_set_json, help="Short for --format json."),
-    click.option("--columns", metavar="A,B", callback=_split, help="Columns of a table or CSV to print."),
-    click.option("--no-headers", is_flag=True, help="Print no header."),
     click.option(
-        "--color",
-        type=click.Choice([*_COLOURS], case_sensitive=False),
-        default="auto",
-        expose_value=False,
-        callback=_set_colour,
-        metavar="WHEN",
-        help="auto (default), always or never.",
+        "--columns",
+        metavar="A,B",
+        callback=_split,
+        shell_complete=_complete_columns,
+        help="Columns of a table or CSV to print.",
     ),
+    click.option("--no-headers", is_flag=True, help="Print no header."),
 )
 tz_option = click.option(
     "--tz",

@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from cfevents.events import KINDS
+from cfevents.testing import Simulator
 
 Invoke = Callable[..., Result]
 Complete = Callable[[str], list[str]]
@@ -109,3 +110,20 @@ def test_the_shell_that_is_used_need_not_be_named(invoke: Invoke, monkeypatch: p
         result = invoke("completion")
         assert (result.exit_code, result.stdout) == (2, "")
         assert "write one of bash, zsh, fish" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["list", "latest", "connectors", "kinds", "report"])
+@pytest.mark.parametrize("format_", ["table", "csv"])
+def test_columns_are_offered_and_taken(
+    account: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, command: str, format_: str
+) -> None:
+    """What is offered for --columns, after a comma too, is a column that the command has."""
+    connectors = ["site-1", "nobody"] if command in {"list", "latest", "report"} else []
+    with monkeypatch.context() as patch:
+        patch.setenv("COMP_WORDS", f"cfevents {command} --format {format_} --columns id,")
+        patch.setenv("COMP_CWORD", "5")
+        patch.setenv("_CFEVENTS_COMPLETE", "bash_complete")
+        offered = [line.removeprefix("plain,id,") for line in invoke().stdout.splitlines()]
+    assert len(offered) >= 3
+    result = invoke(command, *connectors, "--format", format_, "--columns", ",".join(offered))
+    assert "--columns has no" not in result.stderr

@@ -3,12 +3,16 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
+import cfevents
+from cfevents.cli.console.errors import WAITING_MODULES, log_to_stderr
+from cfevents.cli.console.progress import QUIET
 from cfevents.testing import Simulator
 
 Invoke = Callable[..., Result]
@@ -95,6 +99,7 @@ def test_colours_can_be_forced(account: Simulator, invoke: Invoke, monkeypatch: 
     monkeypatch.setenv("NO_COLOR", "1")
     for name, has_colours in {"always": True, "Always": True, "auto": False, "never": False}.items():
         assert ("\x1b[" in invoke("kinds", "--format", "table", "--color", name).stdout) is has_colours
+        assert ("\x1b[" in invoke("--color", name, "kinds", "--format", "table").stdout) is has_colours
 
 
 def test_nothing_is_printed_for_a_timer_when_all_is_well(
@@ -131,3 +136,14 @@ def test_quiet_command_still_says_why_it_failed(invoke: Invoke) -> None:
     result = invoke("list", "-q")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "CONNECTOR is missing" in result.stderr
+
+
+def test_quiet_command_hides_waits_that_are_over(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wait for the quota or a retry is no failure by itself: --quiet hides it, and no other warning."""
+    names = {path.stem for path in Path(cfevents.__file__).parent.rglob("*.py")}
+    assert names > WAITING_MODULES
+    with log_to_stderr({QUIET: True}):
+        for module in (*WAITING_MODULES, "poller"):
+            record = logging.LogRecord("cfevents", logging.WARNING, f"{module}.py", 1, "%s warns", (module,), None)
+            logging.getLogger("cfevents").handle(record)
+    assert capsys.readouterr().err == "cfevents: poller warns\n"

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable
 
+import pytest
 from click.testing import Result
 
+from cfevents.cli.app import app
 from cfevents.events import KINDS
+from cfevents.testing import Simulator
 
 Invoke = Callable[..., Result]
 
@@ -29,3 +32,19 @@ def test_a_table_of_kinds_has_a_line_for_each(invoke: Invoke) -> None:
     assert header.split() == ["KIND", "PAYLOAD", "DESCRIPTION"]
     assert [line.split()[0] for line in lines] == list(KINDS)
     assert len({line.index(KINDS[line.split()[0]].description) for line in lines}) == 1
+
+
+def test_latest_events_of_some_kinds(account: Simulator, invoke: Invoke) -> None:
+    """Latest events are limited like listed ones; an undocumented kind passes where others are left out."""
+    printed = [json.loads(line)["kind"] for line in invoke("latest", "site-1", "--exclude", "re*").stdout.splitlines()]
+    assert sorted(printed) == ["Init", "Novelty"]
+    (line,) = invoke("latest", "site-1", "--kind", "rekey*").stdout.splitlines()
+    assert json.loads(line)["kind"] == "RekeyStart"
+
+
+@pytest.mark.parametrize("command", [*app.commands])
+def test_help_fits_a_screen(invoke: Invoke, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 80 columns and 40 lines shows the help of a command without scrolling."""
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = invoke(command, "--help").stdout.splitlines()
+    assert sum(1 + len(line) // 81 for line in lines) <= 40

@@ -30,7 +30,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         (("list", "site-1", *WINDOW, "--kind", "init,re*"), f"no events of kind Init, re* of site-1 {BETWEEN}"),
         (("list", "site-1", *WINDOW, "--exclude", "leave"), f"no events other than Leave of site-1 {BETWEEN}"),
         (("list", "site-1", *WINDOW, "--tz", "Asia/Tokyo"), "between 2026-03-01 09:00:00+09 and 2026-03-02"),
-        (("latest", "silent"), "the API has no latest events of silent"),
+        (("latest", "silent"), "no latest events of silent"),
     ],
 )
 def test_nothing_is_said_in_place_of_an_empty_table(

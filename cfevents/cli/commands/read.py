@@ -6,6 +6,7 @@ from contextlib import aclosing
 from typing import Any, TypeAlias
 
 from cfevents import Client, Connector, EventStream, FleetError, FleetEvent, FleetStream, RecordedEvent
+from cfevents._model.kinds import kind_test
 from cfevents._progress import Coverage
 from cfevents._time import TimeWindow, to_datetime
 from cfevents.cli.archive_notes import ArchiveNotes, note_extents
@@ -124,19 +125,22 @@ async def get_event(options: CommandOptions) -> None:
 
 async def latest_events(options: CommandOptions) -> None:
     """Print the latest events of connectors."""
-    count = 0
-    async with open_source(check_options(options)) as source:
+    options, seen, count = check_options(options), 0, 0
+    is_wanted = kind_test(options.kinds)
+    async with open_source(options) as source:
         write = views.writer(views.recorded(options.zone or Zone(), several=source.several), options.style)
         async with aclosing(_read_latest(source)) as batches:
             async for batch in batches:
-                if batch:
-                    write(batch)
-                count += len(batch)
+                wanted = [item for item in batch if is_wanted(item.event.kind)]
+                if wanted:
+                    write(wanted)
+                seen, count = seen + len(batch), count + len(wanted)
         await _note_extents(source, None, options)
-        if not count and options.archive is None:
-            _print_nothing(f"the API has no latest events of {source.names}", write, options)
-        elif not count:
+        if options.archive is not None and not seen:
             print_note(f"no payloads in {options.archive}: 'cfevents archive PATH --details' stores them")
+        if not count:
+            text = f"no latest events{kinds_text(options.kinds)} of {source.names}"
+            _print_nothing(text, write, options)
 
 
 async def _read_latest(source: Source) -> AsyncGenerator[Sequence[FleetEvent[RecordedEvent]], None]:

@@ -276,7 +276,7 @@ def _print(result: _Reported, options: CommandOptions) -> None:
     zone, findings = options.zone or Zone(), result.report.findings
     summary = result.report.summary(zone.tz)
     if findings:
-        writer(_findings(zone), options.style)(findings)
+        writer(findings_view(zone), options.style)(findings)
     if options.style.is_table:
         lines = [summary, *map(in_shell_words, result.notes), *result.hints]
         filled = [textwrap.fill(line, terminal_width(), break_on_hyphens=False) for line in lines]
@@ -304,7 +304,8 @@ def _list_command(findings: Sequence[Finding], options: CommandOptions) -> list[
     return []
 
 
-def _findings(zone: Zone) -> View[Finding]:
+def findings_view(zone: Zone) -> View[Finding]:
+    """Return the view of findings, a row each."""
     narrow = terminal_width() < _MIN_CHARS_FOR_UUIDS
 
     def rows(finding: Finding) -> list[Row]:

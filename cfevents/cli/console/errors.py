@@ -28,6 +28,8 @@ INTERRUPTED = 130
 """The exit status after Ctrl-C, as a shell reports a process that SIGINT ended; 143 is that of SIGTERM."""
 
 _DEBUG = "cfevents.debug"
+# Modules of the library whose warnings are about a wait: for the quota, a retry or a connector that does not answer.
+WAITING_MODULES = frozenset(("budget", "connection", "fleet_rounds"))
 _PATH_OF_EVENT = r"/connectors/([^/]+)/telemetry/events/[-0-9.]+$"
 _MAX_REASONS = 3  # of one message
 _MAX_NAMED_IDS = 5
@@ -39,6 +41,7 @@ _OPTION_BY_FIELD = {
 }
 _ACCOUNT = "cfevents.account"
 _UNKNOWN = "cfevents.unknown"
+_COLOURS = {"auto": None, "always": True, "never": False}
 _ADVICE_BY_ERROR = {
     "ConfigurationError": "to try it without an account, add --simulate",
     "AuthenticationError": (
@@ -330,6 +333,18 @@ def debug_option() -> click.Option:
     return click.Option(["--debug"], is_flag=True, expose_value=False, callback=store, help=text)
 
 
+def colour_option() -> click.Option:
+    """Return a new ``--color``, which every command takes."""
+
+    def store(ctx: click.Context, _: click.Parameter, choice: str | None) -> None:
+        if choice is not None:
+            ctx.color = _COLOURS[choice]
+
+    choices = click.Choice([*_COLOURS], case_sensitive=False)
+    text = "auto (default), always or never."
+    return click.Option(["--color"], type=choices, expose_value=False, callback=store, metavar="WHEN", help=text)
+
+
 def quiet_option() -> click.Option:
     """Return a new ``--quiet``, which every command takes."""
 
@@ -345,12 +360,15 @@ def quiet_option() -> click.Option:
 def log_to_stderr(meta: Mapping[str, Any]) -> Iterator[None]:
     """Print log records on stderr, one line each without traceback: warnings, and from INFO on those of the library.
 
-    With ``--debug``, which the meta of the command's context has, all records of the library are printed.
+    With ``--debug``, which the meta of the command's context has, all records of the library are printed; with
+    ``--quiet`` warnings, but for waits: one that is over is no failure, and any other ends in a failure.
     """
 
     def is_shown(record: logging.LogRecord) -> bool:
         # The option is parsed after this starts, at the latest behind the command's name.
-        level = logging.DEBUG if meta.get(_DEBUG) else logging.WARNING if meta.get(progress.QUIET) else logging.INFO
+        level = logging.DEBUG if meta.get(_DEBUG) else logging.INFO
+        if meta.get(progress.QUIET) and level == logging.INFO:
+            level = logging.ERROR if record.module in WAITING_MODULES else logging.WARNING
         return record.levelno >= (level if record.name.partition(".")[0] == "cfevents" else logging.WARNING)
 
     # On the root logger: other libraries' records would otherwise reach logging's last resort, with tracebacks.

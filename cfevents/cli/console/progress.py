@@ -68,14 +68,17 @@ class _StatusLine:
 
     def _draw(self, line: str) -> None:
         with suppress(OSError):
-            click.echo(f"\r{line}\x1b[0K\r", err=True, nl=False)
+            # Without colour too: click would remove what clears the rest of the line, for one.
+            click.echo(f"\r{line}\x1b[0K\r", err=True, nl=False, color=True)
 
 
 def _bar(part: float, text: str) -> str:
     done, rest = "━─" if "utf" in (sys.stderr.encoding or "").lower() else "#-"
     full = int(_BAR_CHARS * part)
     line = _truncate(f"{done * full}{rest * (_BAR_CHARS - full)} {int(100 * part):3}%{text}")
-    if os.environ.get("NO_COLOR"):
+    context = click.get_current_context(silent=True)
+    choice = None if context is None else context.color
+    if choice is False or (choice is None and os.environ.get("NO_COLOR")):
         return line
     colours = click.style(line[:full], fg=_DONE_COLOUR), click.style(line[full:_BAR_CHARS], fg=_REST_COLOUR)
     return "".join((*colours, line[_BAR_CHARS:]))

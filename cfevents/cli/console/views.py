@@ -100,7 +100,7 @@ def _csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
 def _select_columns(view: View[T], names: Row) -> View[T]:
     if not names:
         return view
-    numbers = _column_numbers(tuple(title.partition(" (")[0] for title in view.titles), names)
+    numbers = _column_numbers(_short_titles(view), names)
 
     def select(cells: Sequence[V]) -> tuple[V, ...]:
         return tuple(cells[number] for number in numbers)
@@ -114,8 +114,21 @@ def _select_columns(view: View[T], names: Row) -> View[T]:
     )
 
 
+def column_names(view: View[Any], format_: str | None) -> list[str]:
+    """Return the names of the columns of a view in a format, for ``--columns``."""
+    return _column_names(view.fields if format_ == "csv" else _short_titles(view))
+
+
+def _column_names(titles: Row) -> list[str]:
+    return [title.lower().replace(" ", "_") for title in titles]
+
+
+def _short_titles(view: View[Any]) -> Row:
+    return tuple(title.partition(" (")[0] for title in view.titles)
+
+
 def _column_numbers(titles: Row, names: Row) -> list[int]:
-    known = [title.lower().replace(" ", "_") for title in titles]
+    known = _column_names(titles)
     wanted = [name.strip().lower().replace(" ", "_") for name in names] or known
     if unknown := [name for name in wanted if name not in known]:
         raise WrongUsage(f"--columns has no {', '.join(unknown)}: write {','.join(known)}, or some of them")
