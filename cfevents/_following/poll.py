@@ -13,8 +13,7 @@ from attrs import define, evolve
 
 from cfevents._following.checkpoint import FollowCheckpoint, Watermark
 from cfevents._following.schedule import DueConnector, Intervals
-from cfevents._http.clock import WARN_CLOCK_S
-from cfevents._http.connection import GetConnection
+from cfevents._http.connection import WARN_CLOCK_S, GetConnection
 from cfevents._listing.details import ListedEvent, get_details
 from cfevents._listing.ordered import as_async
 from cfevents._listing.pages import filter_kinds

@@ -7,6 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -14,18 +15,20 @@ from attrs import define, evolve, field
 
 from cfevents._cancellation import finish
 from cfevents._http.budget import LOG_WAIT_S, BlockedError, Budget
-from cfevents._http.clock import APIClock
 from cfevents._http.retry import Retry, is_transient
 from cfevents._http.transport import Transport
 from cfevents._protocol.density import LARGE_BODY_BYTES
 from cfevents._protocol.requests import Endpoints, Request, request_context
 from cfevents._protocol.responses import RawResult, Response, Result, parse_at_once, parse_envelope, refuses_credentials
 from cfevents._public import set_module
-from cfevents._time import now
+from cfevents._time import format_duration, now, parse_http_date
 from cfevents.errors import APIStatusError, APITimeoutError, CfEventsError, ConfigurationError, RateLimitError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+WARN_CLOCK_S = 60.0
+"""The difference of two clocks, in seconds, from which one of them is wrong."""
 
 _MAX_SPARE = 256  # requests that wait for silent connectors
 
@@ -56,6 +59,41 @@ class Counters:
     repeated = 0
     waited = 0.0
     waiting = 0
+
+
+class APIClock:
+    """The API's time, by the `Date` of its last response; from then on it goes with the event loop's clock.
+
+    So it does not depend on this machine's clock, which it is compared with: a difference is logged once.
+    """
+
+    def __init__(self) -> None:
+        self.ahead = 0.0  # seconds that this machine's clock is ahead of the API's; 0 for less than a minute
+        self._offset: float | None = None  # from the event loop's clock, in seconds
+
+    def update(self, date: str | None, sent_at: float) -> None:
+        """Read the time from a response to a request that was sent at a time of this machine's clock.
+
+        That clock goes on while the machine sleeps, which that of the event loop does not.
+        """
+        if (seconds := parse_http_date(date)) is None:
+            return
+        before, self._offset = self.ahead, seconds - asyncio.get_running_loop().time()
+        # A Date is in whole seconds, and was written between sending and receiving.
+        lowest, highest = sent_at - seconds - 1, now() - seconds
+        ahead = max(lowest, min(0.0, highest))
+        self.ahead = ahead if abs(ahead) >= WARN_CLOCK_S else 0.0
+        if self.ahead and not before:
+            difference = format_duration(timedelta(seconds=abs(self.ahead)))
+            _log.warning(
+                "this machine's clock is %s %s the API's: set it, by NTP; 'now' and '24h' ago are read from it",
+                difference,
+                "ahead of" if self.ahead > 0 else "behind",
+            )
+
+    def at(self, moment: float) -> float | None:
+        """Return the API's time at a moment of the event loop's clock; None before the first response."""
+        return None if self._offset is None else moment + self._offset
 
 
 @define(eq=False)

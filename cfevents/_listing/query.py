@@ -95,11 +95,11 @@ def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | N
 
 
 def _validate_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
+    if kind is None:
+        return None
     names = wanted_kinds(kind, "kind")
-    if len(names) == 1:
-        return names[0]
     # Sorted: a set has another order in each process, and its checkpoint has to be of the same listing.
-    return tuple(sorted(names)) if names else None
+    return names[0] if len(names) == 1 else tuple(sorted(names))
 
 
 def _validate_checkpoint(checkpoint: Checkpoint | str, start: Checkpoint) -> Checkpoint:

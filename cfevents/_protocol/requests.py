@@ -67,7 +67,7 @@ class Endpoints:
     ) -> Request[Listing]:
         """List events, one page. The API filters by a single name; all else is filtered by the caller."""
         query = {"from": str(window.since), "to": str(window.until)}
-        if kind := sent_kind(kinds):
+        if kinds and (kind := sent_kind(kinds)):
             query["k"] = kind
         if limit is not None:
             query["limit"] = str(limit)

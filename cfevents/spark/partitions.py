@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from cfevents._http.clock import WARN_CLOCK_S
+from cfevents._http.connection import WARN_CLOCK_S
 from cfevents._model.checkpoint import structure_state
 from cfevents._time import TimeWindow, parse_time
 from cfevents.spark.options import Options
