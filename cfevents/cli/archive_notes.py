@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
+from cfevents._model.kinds import split_kinds
 from cfevents._time import TimeWindow, format_duration, now, to_datetime
 from cfevents.cli.console.errors import print_note
 from cfevents.cli.console.output import Zone
@@ -74,7 +75,8 @@ def _note_unread(
 ) -> Iterator[str]:
     """Yield sentences about connectors of which no part is whole, and the kinds of those that have some alone."""
     if limited := [name for name in unread if name in kinds]:
-        names = ", ".join(sorted(set().union(*map(kinds.__getitem__, limited))))
+        wanted, left_out = split_kinds(sorted(set().union(*map(kinds.__getitem__, limited))))
+        names = ", ".join([*wanted, *(f"all kinds but {name}" for name in left_out)])
         yield f"{archive_of(limited)} has events of {names} alone; 'cfevents archive PATH' adds the other kinds"
     if begun := [name for name in unread if name not in kinds]:
         yield f"the first fill of {archive_of(begun)} was interrupted, or goes on: it lacks events; {_ADVICE}"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from cfevents import Client
 from cfevents.testing import Simulator
 
 Invoke = Callable[..., Result]
@@ -98,3 +99,19 @@ def test_output_that_cannot_keep_events_is_refused(
     result = invoke("follow", "site-1", *args)
     assert (result.exit_code, account.requests, Path("events").exists()) == (2, [], False)
     assert text in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kinds", "text"),
+    [(None, "no --kind"), ("!Reconcile", "--exclude Reconcile"), (["Init", "!Re*"], "--kind Init --exclude 'Re*'")],
+)
+def test_checkpoint_of_other_kinds_is_named_as_typed(
+    account: Simulator, invoke: Invoke, tmp_path: Path, kinds: str | list[str] | None, text: str
+) -> None:
+    """The kinds of a checkpoint are told as options, also those that are left out."""
+    start = Client(**account.client_options).follow_events(["site-1"], since=START, kind=kinds).checkpoint
+    path = tmp_path / "state"
+    path.write_text(start.to_json())
+    result = invoke("follow", "site-1", "--kind", "leave", "--checkpoint", str(path))
+    assert result.exit_code == 2
+    assert f"{path} is of {text}, and this is --kind Leave: " in result.stderr

@@ -132,6 +132,11 @@ def _written(option: str, value: Any) -> str:
     if value is None:
         return "--all" if option == "CONNECTOR" else f"no {option}"
     values = [value] if isinstance(value, str | int) else value
+    if option == "--kind":
+        from cfevents._model.kinds import split_kinds  # noqa: PLC0415 - it loads the catalogue, which few messages need
+
+        options = zip(("--kind", "--exclude"), split_kinds([*map(str, values)]), strict=True)
+        return " ".join(f"{name} {shlex.quote(','.join(kinds))}" for name, kinds in options if kinds)
     names = [_time_text(name) if isinstance(name, int) else shlex.quote(name) for name in values]
     return _ids(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
 
