@@ -139,7 +139,8 @@ class _Window:
         if number <= self.counted and left.requests >= self.remainder:
             self.ceiling += 1  # that count has this request too, or something is free since
             return
-        ceiling = sent - in_flight + left.requests - self._headroom
+        headroom = self._headroom
+        ceiling = sent - in_flight + left.requests - headroom
         if ceiling > self.ceiling:
             self.probe_wait = 0.0
         self.remainder, self.ceiling, self.counted, self.counted_at = left.requests, ceiling, sent, now
@@ -148,9 +149,9 @@ class _Window:
         began = response.sent_at - self.period + (resets_in - 1 if resets_in <= self.period - 1 else 0)
         oldest = bisect_right(answered, began)
         freed_at = answered[oldest] + self.period if oldest < len(answered) else math.inf
-        if left.requests > self._headroom:  # what is in flight may have used it up, and its responses will show that
+        if left.requests > headroom:  # what is in flight may have used it up, and its responses will show that
             freed_at = max(freed_at, now + _FIRST_PROBE_WAIT_S)
-        elif self._headroom and not left.requests:  # others used even the headroom: only the reset is sure
+        elif headroom and not left.requests:  # others used even the headroom: only the reset is sure
             freed_at = math.inf
         self.probe_at = max(min(now + resets_in, freed_at), now + self.probe_wait)
 
@@ -297,15 +298,15 @@ class Budget:
         now = asyncio.get_running_loop().time()
         for name, policy in limits.policies.items():
             window = self._policies.pop(name) if name in self._policies else _Window(0, 0, 0)
-            window.quota = window.largest_remainder = policy.requests
-            window.allowed, window.period, window.named_at = self._allowed(policy.requests), policy.period, now
+            if window.quota != policy.requests:
+                window.quota, window.allowed = policy.requests, self._allowed(policy.requests)
+            window.largest_remainder, window.period, window.named_at = policy.requests, policy.period, now
             self._policies[name] = window
         while len(self._policies) > _MAX_POLICIES:
             del self._policies[next(iter(self._policies))]
         counts = [(self._policies.get(name, self._quota), left) for name, left in limits.remainders.items()]
-        response = _CountedResponse(
-            now, number, self._in_flight.get(number, now), self._sent, len(self._in_flight.keys() - {number})
-        )
+        others = len(self._in_flight) - (number in self._in_flight)
+        response = _CountedResponse(now, number, self._in_flight.get(number, now), self._sent, others)
         for window, left in counts:
             window.on_count(left, response, self._answered)
         if settled:

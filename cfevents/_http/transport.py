@@ -188,8 +188,12 @@ class Transport:
 
 
 def _without_body(answer: aiohttp.ClientResponse) -> Response:
-    lines = {name: answer.headers.getall(name, [])[:count] for name, count in _USED_HEADERS.items()}
-    headers = {name: hide(", ".join(values)) for name, values in lines.items() if values}
+    received = answer.headers
+    lines = ((name, received.getall(name)[:count]) for name, count in _USED_HEADERS.items() if name in received)
+    headers = {name: ", ".join(values) for name, values in lines}
+    # All at once first: hardly any response repeats a secret.
+    if hide(text := "\n".join(headers.values())) != text:
+        headers = {name: hide(value) for name, value in headers.items()}
     # A cache repeats the Date of an earlier time.
     date = headers.get("Date") if headers.get("Age", "0") == "0" else None
     return Response(

@@ -6,7 +6,7 @@ A parser of RFC 9651 refuses a whole header for one bad item, so this is one of 
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -18,6 +18,7 @@ _ITEM_NAME = rf"{_STRING}|[A-Za-z*][A-Za-z0-9:/!#$%&'*+.^_`|~-]*+"
 _PARAMETER_KEY = r"[a-z*][a-z0-9_.*-]*+"
 _VALUE = rf"%?{_STRING}|:[A-Za-z0-9+/=]*+:|[?@-]?[A-Za-z0-9:/!#$%&'*+.^_`|~-]++"
 _ITEM = rf"\s*+({_ITEM_NAME})((?:\s*+;\s*+{_PARAMETER_KEY}(?:\s*+=\s*+(?:{_VALUE}))?+)*+)\s*+(?:,|\Z)"
+_ONE_REMAINDER = r'"([^"\\]{0,100}+)";r=([0-9]{1,15});t=([0-9]{1,15})'
 _PARAMETER = rf";\s*+({_PARAMETER_KEY})(?:\s*+=\s*+({_VALUE}))?+"
 
 # A client cannot keep to a longer period.
@@ -62,12 +63,10 @@ class RateLimits(NamedTuple):
         ``qu``, is not requests is left out together with its remainder. Of several windows with one name the longest
         has it, and the others have their length beside it. Of several remainders the smallest counts.
         """
-        items = _parse("Ratelimit-Policy", _shortened(policy), "q", "w")
-        policies: dict[str, Policy] = {}
-        for (name, seconds), item in sorted(items.items(), key=lambda pair: -(pair[0][1] or 0)):
-            if item.counts_requests and item.number and seconds and seconds <= _MAX_PERIOD_S:
-                policies[f"{name};w={seconds}" if name in policies else name] = Policy(item.number, seconds)
-        other_units = {name for (name, _), item in items.items() if not item.counts_requests} - policies.keys()
+        policies, other_units = _parse_policies(_shortened(policy))
+        if match := re.fullmatch(_ONE_REMAINDER, ratelimit or "", re.ASCII):  # nearly all are one item of this form
+            left = {} if match[1] in other_units else {match[1]: Remainder(int(match[2]), int(match[3]))}
+            return cls(policies, left)
         remainders: dict[str, Remainder] = {}
         items = _parse("Ratelimit", _shortened(ratelimit), "r", "t")
         for (name, seconds), item in sorted(items.items(), key=lambda pair: (pair[1].number, -(pair[0][1] or 0))):
@@ -104,7 +103,18 @@ def _shortened(text: str | None) -> str:
     return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH].rpartition(",")[0]
 
 
-@lru_cache(maxsize=16)  # policies are the same on every answer
+@lru_cache(maxsize=8)  # they are the same on every answer
+def _parse_policies(text: str) -> tuple[Mapping[str, Policy], Set[str]]:
+    """Return the policies by name, and the names of those that do not count requests."""
+    items = _parse("Ratelimit-Policy", text, "q", "w")
+    policies: dict[str, Policy] = {}
+    for (name, seconds), item in sorted(items.items(), key=lambda pair: -(pair[0][1] or 0)):
+        if item.counts_requests and item.number and seconds and seconds <= _MAX_PERIOD_S:
+            policies[f"{name};w={seconds}" if name in policies else name] = Policy(item.number, seconds)
+    return policies, {name for (name, _), item in items.items() if not item.counts_requests} - policies.keys()
+
+
+@lru_cache(maxsize=8)
 def _parse(header: str, text: str, number_key: str, seconds_key: str) -> Mapping[tuple[str, int | None], _Item]:
     """Return the items by name and seconds; of those that are the same the one with the smaller number."""
     items: dict[tuple[str, int | None], _Item] = {}

@@ -72,6 +72,17 @@ def test_item_survives_whatever_surrounds_it(pieces: list[str], place: int) -> N
 
 
 @settings(max_examples=50)
+@given(
+    st.text(' "\\;,=\u00e9a', max_size=6) | st.sampled_from(["", "bytes", "a" * 101]),
+    st.integers(0, 10**16).map(str) | st.sampled_from(["007", "\u0663"]),
+    st.integers(0, 10**16).map(str),
+)
+def test_the_common_form_is_read_as_any_other(name: str, left: str, seconds: str) -> None:
+    """A remainder in the form that the API sends is read quickly, with the same result."""
+    policy, item = '"bytes";q=9;w=60;qu=content-bytes', f'"{name}";r={left};t={seconds}'
+    assert RateLimits.of(policy, item) == RateLimits.of(policy, f" {item}")
+
+
 @given(st.text(max_size=50))
 def test_any_text_is_parsed(text: str) -> None:
     limits = RateLimits.of(text, text)
