@@ -4,7 +4,7 @@ from attrs import frozen
 
 from cfevents._model.api import Listing
 from cfevents._model.checkpoint import Checkpoint
-from cfevents._model.kinds import kind_names, warn_unknown_kind
+from cfevents._model.kinds import kind_names, split_kinds, warn_unknown_kind, without_kinds
 from cfevents._protocol.requests import Endpoints, Request
 from cfevents._time import TimeLike, TimeWindow
 from cfevents._validation import validate_int, validate_path_segment, validate_text, validate_timeout
@@ -18,7 +18,7 @@ def wanted_kinds(kinds: KindFilter | None, argument: str = "kinds") -> tuple[str
     names = tuple(validate_text(argument, name) for name in names)
     for name in names:
         warn_unknown_kind(name)
-    return names
+    return without_kinds(*split_kinds(names)) if names else ()
 
 
 @frozen(eq=False, repr=False)

@@ -99,7 +99,7 @@ def sent_kind(names: tuple[str, ...]) -> str | None:
     return names[0] if is_name else None
 
 
-@cache
+@lru_cache
 def kind_test(names: tuple[str, ...]) -> Callable[[str], bool]:
     """Return the test of whether an event's kind is wanted."""
     wanted, left_out = split_kinds(names)

@@ -103,7 +103,7 @@ def test_output_that_cannot_keep_events_is_refused(
 
 @pytest.mark.parametrize(
     ("kinds", "text"),
-    [(None, "no --kind"), ("!Reconcile", "--exclude Reconcile"), (["Init", "!Re*"], "--kind Init --exclude 'Re*'")],
+    [(None, "no --kind"), ("!Reconcile", "--exclude Reconcile"), (["I*", "!Re*"], "--kind 'I*' --exclude 'Re*'")],
 )
 def test_checkpoint_of_other_kinds_is_named_as_typed(
     account: Simulator, invoke: Invoke, tmp_path: Path, kinds: str | list[str] | None, text: str

@@ -18,6 +18,7 @@ _CASES = [
     (["!Re*", "!init"], ["New[1]"], None),
     (["Ini?", "New[1]"], ["Init", "New[1]"], None),
     ("New[1]", ["New[1]"], "New[1]"),
+    (["Init", "Reconcile", "!Re*"], ["Init"], "Init"),
 ]
 
 
@@ -41,7 +42,7 @@ async def test_kinds_select_what_they_match(
             assert [detail.metadata.kind for detail in details if detail.recorded] == listed
 
 
-@pytest.mark.parametrize("kind", ["Nothing*", "!Nothing*", "!", " ", ["Init", "!  "]])
+@pytest.mark.parametrize("kind", ["Nothing*", "!Nothing*", "!", " ", ["Init", "!  "], "!*", ["Init", "!i*"]])
 def test_kind_that_selects_nothing_is_refused(kind: str | list[str]) -> None:
     """A pattern that matches no documented kind, and an empty name, is refused."""
     client = Client(api_token="token", account_id="account")
