@@ -285,7 +285,7 @@ def export_events(**options: Any) -> None:
 )
 @reading_options
 def list_connectors(**options: Any) -> None:
-    """List the connectors of the account, or the ids of those in an archive."""
+    """List the connectors of the account, or those in an archive with their events."""
     _run_command("read", "list_connectors", options)
 
 

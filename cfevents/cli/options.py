@@ -102,7 +102,7 @@ def _complete_columns(context: click.Context, _: click.Parameter, incomplete: st
     """Return the columns that begin as the last of a list with commas does."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
 
-    from cfevents.cli.console import views  # noqa: PLC0415 - no command needs it to be parsed
+    from cfevents.cli.console import connector_views, views  # noqa: PLC0415 - no command needs it to be parsed
 
     zone = Zone()
     view_by_command: dict[str, View[Any]] = {
@@ -110,7 +110,7 @@ def _complete_columns(context: click.Context, _: click.Parameter, incomplete: st
         "latest": views.recorded(zone, several=True),
         "follow": views.followed(zone, several=True, details=False),
         "report": import_module("cfevents.cli.commands.report").findings_view(zone),
-        "connectors": views.connectors(zone),
+        "connectors": (connector_views.archived if context.params.get("archive") else connector_views.connectors)(zone),
         "kinds": views.kinds(),
     }
     before, comma, last = incomplete.rpartition(",")

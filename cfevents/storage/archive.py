@@ -327,6 +327,9 @@ class Archive:
         """
         return await self._require_open().reader.run(partial(queries.extents, account_id=self._account_id))
 
+    async def _event_counts(self) -> list[tuple[str, float | None, float | None, int]]:
+        return await self._require_open().reader.run(partial(queries.event_counts, account_id=self._account_id))
+
     async def _limited_kinds(self) -> dict[str, set[str]]:
         return await self._require_open().reader.run(partial(queries.limited_kinds, account_id=self._account_id))
 

@@ -185,7 +185,7 @@ def test_connectors_are_printed_as_the_api_describes_them(account: Simulator, in
     assert site["device"]["serial_number"].startswith("SIM")
     assert site["interrupt_window_duration_hours"] == 4
     header, *lines = invoke("connectors", "--format", "table").stdout.splitlines()
-    assert header.split() == ["ID", "LAST", "HEARTBEAT", "(UTC)", "NOTES"]
+    assert header.split() == ["ID", "SERIAL", "VERSION", "STATE", "LAST", "HEARTBEAT", "(UTC)", "NOTES"]
     assert any(line.startswith("site-1 ") and site["notes"] in line for line in lines)
 
 

@@ -5,14 +5,14 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
-from cfevents import Client, Connector, EventStream, FleetError, FleetEvent, FleetStream, RecordedEvent
+from cfevents import Client, EventStream, FleetError, FleetEvent, FleetStream, RecordedEvent
 from cfevents._model.kinds import kind_test
 from cfevents._progress import Coverage
 from cfevents._time import TimeWindow, to_datetime
 from cfevents.cli.archive_notes import ArchiveNotes, note_extents
-from cfevents.cli.console import views
+from cfevents.cli.console import connector_views, views
 from cfevents.cli.console.errors import Failure, arguments_checked, print_note
-from cfevents.cli.console.output import Zone, is_terminal
+from cfevents.cli.console.output import View, Zone, is_terminal
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
@@ -155,13 +155,17 @@ async def _read_latest(source: Source) -> AsyncGenerator[Sequence[FleetEvent[Rec
 
 
 async def list_connectors(options: CommandOptions) -> None:
-    """Print the connectors of the account, or the ids of those in an archive."""
+    """Print the connectors of the account, or those in an archive with their events."""
+    listed: Sequence[Any]
     async with open_reader(options) as reader:
-        listed = await reader.list_connectors()
-    connectors = [Connector(connector) if isinstance(connector, str) else connector for connector in listed]
-    write = views.writer(views.connectors(options.zone or Zone()), options.style)
-    if connectors:
-        write(connectors)
+        if isinstance(reader, Archive):
+            view: View[Any] = connector_views.archived(options.zone or Zone())
+            listed = [connector_views.ArchivedConnector(*row) for row in await reader._event_counts()]
+        else:
+            view, listed = connector_views.connectors(options.zone or Zone()), await reader.list_connectors()
+    write = views.writer(view, options.style)
+    if listed:
+        write(listed)
     else:
         text = "the archive is empty: 'cfevents archive PATH' fills it"
         if options.archive is None:

@@ -17,7 +17,7 @@ from cfevents._validation import printable
 from cfevents.cli.console.output import Row, T, View, is_terminal, terminal_width, write_stdout
 
 _GAP = "  "
-_MIN_WRAP_CHARS = 20
+_MIN_WRAP_CHARS = 12
 
 
 class Table(Generic[T]):

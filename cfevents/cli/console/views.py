@@ -1,9 +1,8 @@
-"""The views of events, connectors and kinds: the fields of their JSON objects, the columns of their tables.
+"""The views of events and kinds: the fields of their JSON objects, the columns of their tables.
 
 `writer` prints items in their view.
 """
 
-import datetime as dt
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,13 +13,12 @@ from attrs import fields
 import cfevents
 from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS
 from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
-from cfevents._secrets import MASK, replace_license_keys
 from cfevents.cli.console.errors import WrongUsage
 from cfevents.cli.console.output import Colour, Row, Style, T, View, Zone, terminal_width, write_stdout
 from cfevents.events import KINDS
 
 if TYPE_CHECKING:
-    from cfevents import Connector, EventDetail, EventMetadata, FleetEvent, RecordedEvent
+    from cfevents import EventDetail, EventMetadata, FleetEvent, RecordedEvent
     from cfevents._model.results import FollowedEvent
     from cfevents.events import DocumentedEvent
 
@@ -49,7 +47,6 @@ _COLOURS_BY_SEVERITY = {
     "warning": Colour.NOTABLE,
 }
 _RECORDED_FIELDS = ("connector_id", "id", "recorded_at", "sequence", "kind", *PAYLOAD_COLUMNS)
-_CONNECTOR_FIELDS = ("id", "activated", "last_heartbeat", "last_seen_version", "notes", "timezone", "device")
 
 
 class _Column(NamedTuple):
@@ -87,7 +84,7 @@ def _csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
             return view.cells(item)
         record = view.record(item)
         values = (record.get(name) for name in view.fields)
-        return [json.dumps(value) if isinstance(value, (dict, list, bool)) else value for value in values]
+        return list(map(csv_cell, values))
 
     def write(items: Sequence[T]) -> None:
         rows = [[row[number] for number in chosen] for row in map(cells, items)]
@@ -95,6 +92,11 @@ def _csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
         header.clear()
 
     return write
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value of JSON for a cell of CSV: objects, lists and truth values as JSON."""
+    return json.dumps(value) if isinstance(value, (dict, list, bool)) else value
 
 
 def _select_columns(view: View[T], names: Row) -> View[T]:
@@ -189,7 +191,7 @@ def recorded(zone: Zone, *, several: bool) -> "View[FleetEvent[RecordedEvent]]":
         event_column = _Column(
             "EVENT", 0, event_colour, lambda _, event: "  ".join([event.kind, *_payload_words(event)])
         )
-        view = _event_view(line, [_connector_column(_is_narrow()), _time_column(zone), _ID_COLUMN, event_column])
+        view = _event_view(line, [_connector_column(is_narrow()), _time_column(zone), _ID_COLUMN, event_column])
         return view._replace(fields=_RECORDED_FIELDS, cells=lambda item: _recorded_cells(item.connector_id, item.event))
 
     def rows(item: "FleetEvent[RecordedEvent]") -> list[Row]:
@@ -225,20 +227,6 @@ def _recorded_cells(connector_id: str, event: "RecordedEvent") -> list[Any]:
 
     line = recorded_line(connector_id, event)
     return [*(line[name] for name in _RECORDED_FIELDS[: -len(PAYLOAD_COLUMNS)]), *payload_cells(event)]
-
-
-def connectors(zone: Zone) -> "View[Connector]":
-    """Return the view of connectors."""
-
-    def record(connector: "Connector") -> dict[str, Any]:
-        fields: dict[str, Any] = replace_license_keys(cfevents.unstructure(connector), lambda key: key and MASK)
-        return fields
-
-    def rows(connector: "Connector") -> list[Row]:
-        return [(connector.id, _heartbeat(connector, zone), connector.notes or _NOTHING)]
-
-    titles = ("ID", zone.titled("LAST HEARTBEAT"), "NOTES")
-    return View(record, titles, rows, (Colour.NAME, Colour.NONE, Colour.NONE), (), _CONNECTOR_FIELDS)
 
 
 def kinds() -> "View[type[DocumentedEvent]]":
@@ -281,7 +269,7 @@ def _event_view(line: Callable[[Any], dict[str, Any]], columns: list[_Column]) -
 
 
 def _event_columns(zone: Zone, *, several: bool, details: bool, last: str) -> list[_Column]:
-    narrow = _is_narrow()
+    narrow = is_narrow()
     columns = [
         (several, _connector_column(narrow)),
         (True, _time_column(zone)),
@@ -292,7 +280,8 @@ def _event_columns(zone: Zone, *, several: bool, details: bool, last: str) -> li
     return [column for is_shown, column in columns if is_shown]
 
 
-def _is_narrow() -> bool:
+def is_narrow() -> bool:
+    """Return True if a table has no room for whole ids."""
     return terminal_width() < _WIDE_TERMINAL_CHARS
 
 
@@ -331,15 +320,6 @@ def _payload(event: "RecordedEvent") -> dict[str, str]:
 def _recorded_time(event: "EventMetadata | RecordedEvent", zone: Zone) -> str:
     time, default = time_of(event, "recorded_at"), str(event.recorded_ts)
     return default if time is None else zone.format(time, default)
-
-
-def _heartbeat(connector: "Connector", zone: Zone) -> str:
-    text = connector.last_heartbeat or _NOTHING
-    try:
-        time = dt.datetime.fromisoformat(text)
-    except ValueError:
-        return text
-    return text if time.tzinfo is None else zone.format(time, text)
 
 
 def _lag(seconds: float) -> str:
