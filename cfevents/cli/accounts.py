@@ -22,6 +22,7 @@ _WHERE_SECRETS_BELONG = (
     'api_token_file = "PATH"'
 )
 _SECRET_KEY = re.compile("(api_?)?(token|key|secret|password)", re.IGNORECASE)
+_BARE_KEY = re.compile("[A-Za-z0-9_-]+")
 _VARIABLE = re.compile("[A-Z_][A-Z0-9_]{0,99}")
 
 
@@ -101,13 +102,27 @@ def read_account(name: str) -> Account:
         WrongUsage: There is no such account, or the file has a mistake. No value of the file is in the message.
     """
     accounts = _read_accounts()
+    if not name.strip():
+        raise WrongUsage("--account is empty: name an account, or leave it out")
     if name not in accounts:
-        known = f"there are {', '.join(accounts)}" if accounts else "there is none"
-        raise WrongUsage(f"there is no account {name!r} in {config_path()}: {known}")
+        raise WrongUsage(_unknown_account(name, accounts))
     settings = accounts[name]
     if fault := _fault(settings):
         raise WrongUsage(f"{config_path()}: [accounts.{name}]: {fault}")
     return Account(name, settings)
+
+
+def _unknown_account(name: str, accounts: Mapping[str, Any]) -> str:
+    """Return what accounts there are, or how to begin a file of them."""
+    path = config_path()
+    if accounts:
+        return f"there is no account {name!r} in {path}: there are {', '.join(accounts)}"
+    table = name if _BARE_KEY.fullmatch(name) else "NAME"
+    fault = "has no accounts" if path.exists() else "does not exist"
+    return (
+        f"there is no account {name!r}: {path} {fault}; write in it, "
+        f'on three lines: [accounts.{table}], account_id = "ID", api_token_env = "VARIABLE"'
+    )
 
 
 def _read_accounts() -> dict[str, Any]:

@@ -18,6 +18,7 @@ from cfevents import (
     CfEventsError,
     Client,
     ConfigurationError,
+    EventId,
     EventStream,
     Fleet,
     FleetEvent,
@@ -28,11 +29,11 @@ from cfevents import (
 )
 from cfevents._progress import Coverage, Progress
 from cfevents._secrets import environment
-from cfevents._validation import validate_path_segment, validate_text
+from cfevents._validation import validate_int, validate_path_segment, validate_text
 from cfevents.cli.accounts import Account, config_path, read_account
 from cfevents.cli.archive_notes import id_list
 from cfevents.cli.connector_names import NamedConnector, find_id, is_whole_id, nearest
-from cfevents.cli.console.errors import Failure, WrongUsage, advise_about, arguments_checked, describe_account
+from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked, describe_account, note_unknown
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
@@ -138,10 +139,17 @@ async def identify(reader: Client | Archive, options: CommandOptions) -> Command
         known = await _list_named(reader)
         ids = [name if is_whole_id(name) else find_id(name, known) for name in options.connectors]
         for name in {*ids}.difference(connector.id for connector in known) if known else ():
-            likest = nearest(name, known)
-            hint = f"; the nearest is {likest}" if likest else ""
-            advise_about(name, f"the account has no such connector{hint}; 'cfevents connectors' lists them")
+            note_unknown(name, f"no connector is called {name!r}{_hint(name, known)}")
     return options._replace(connectors=tuple(dict.fromkeys(ids)))
+
+
+def _hint(name: str, known: Sequence[NamedConnector]) -> str:
+    """Return what may be meant by a name that no connector has."""
+    if name.casefold() in {"all", "*"}:
+        return "; --all selects all"
+    if "," in name:
+        return "; write several with a space between them, and a note with spaces in quotes"
+    return f"; the nearest is {likest}" if (likest := nearest(name, known)) else ""
 
 
 async def _list_named(client: Client) -> list[NamedConnector]:
@@ -157,6 +165,10 @@ def _check_before_sending(options: CommandOptions) -> None:
             validate_path_segment("connector_ids", name)
         for kind in options.kinds:
             validate_text("kind", kind)
+        if options.page_size is not None:
+            validate_int("page_size", options.page_size)
+        if options.event_id is not None:
+            EventId.parse(options.event_id)
     if options.interval:
         read_pace(options)
         read_begin(options._replace(zone=options.zone or Zone()))  # with a zone it prints no note

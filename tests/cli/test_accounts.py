@@ -75,7 +75,7 @@ def test_previous_scheme_has_an_address_and_a_key(
         ('[accounts.emea]\n%\napi_token_file = "/nowhere/token"', "/nowhere/token, which is api_token_file"),
         ("[accounts.emea]\n%\napi_token_env = 7", "is not a text in quotes"),
         ("[accounts.apac]\n%\n[accounts.us]\n%", "there are apac, us"),
-        ("", "there is none"),
+        ("", 'config.toml has no accounts; write in it, on three lines: [accounts.emea], account_id = "ID", '),
     ],
 )
 def test_mistake_in_the_file_is_one_line_without_values(write: Write, invoke: Invoke, text: str, message: str) -> None:
@@ -84,6 +84,23 @@ def test_mistake_in_the_file_is_one_line_without_values(write: Write, invoke: In
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
     assert message in result.stderr
     assert TOKEN not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("emea", "there is no account 'emea': % does not exist; write in it, on three lines: [accounts.emea], "),
+        ("emea, us", "on three lines: [accounts.NAME], account_id = "),
+        ("", "--account is empty: name an account, or leave it out"),
+    ],
+)
+def test_account_without_a_file_shows_how_to_begin_one(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, message: str
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    result = invoke("list", "hamburg", "--account", name)
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
+    assert message.replace("%", str(tmp_path / "cfevents" / "config.toml")) in result.stderr
 
 
 def test_refused_credentials_are_those_of_the_file(

@@ -77,7 +77,7 @@ def test_unknown_name_is_requested_and_the_nearest_named(company: Simulator, inv
     """Ids have no documented form: a name that nobody has is taken for one, and the error names the nearest."""
     result = invoke("list", "altoma", ODD, *WINDOW)
     assert (result.exit_code, result.stdout.count("\n"), result.stderr.count("\n")) == (1, 1, 1)
-    assert f"no such connector; the nearest is {ALTONA} (SN-1002, Hamburg Altona)" in result.stderr
+    assert f"no connector is called 'altoma'; the nearest is {ALTONA} (SN-1002, Hamburg Altona)" in result.stderr
     assert "'cfevents connectors' lists them" in result.stderr
 
 

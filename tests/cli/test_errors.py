@@ -87,10 +87,13 @@ def test_wrong_token_names_the_permission(
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        (faults.wrong_token("malformed"), "6111: Invalid format for Authorization header); check CLOUDFLARE_API_TOKEN"),
-        (faults.wrong_token("unknown"), "9109: Invalid access token; check that the token exists"),
-        (faults.status(403, "text"), "a proxy in front of the API: 1020; this is not the API's own answer"),
-        (faults.status(404, code=7003), "check CLOUDFLARE_BASE_URL, which ends with /client/v4"),
+        (faults.wrong_token("malformed"), "cfevents: the credentials are refused: check CLOUDFLARE_API_TOKEN"),
+        (faults.wrong_token("unknown"), "cfevents: access is refused: check that the token exists"),
+        (faults.status(403, "text"), "cfevents: this is not the API's own answer"),
+        (
+            faults.status(404, code=7003),
+            "cfevents: no such address: check CLOUDFLARE_BASE_URL, which ends with /client/v4",
+        ),
         (faults.status(429, retry_after=600), "Retry-After: 600 s; wait 660 s before the next request"),
     ],
     ids=repr,
@@ -121,13 +124,39 @@ def test_unknown_id_is_a_failure_with_advice(
     assert command in one_line(result)
 
 
-def test_several_failures_name_ids_and_window_once(account: "Simulator", invoke: Invoke) -> None:
+@pytest.mark.parametrize(
+    ("call", "start"),
+    [
+        (
+            ("list", "site-2"),
+            "no connector is called 'site-2'; the nearest is site-1 (",
+        ),
+        (("latest", "öst 1"), "no connector is called 'öst 1'; 'cfevents connectors' lists them ("),
+        (("list", "all"), "no connector is called 'all'; --all selects all; 'cfevents connectors' lists them ("),
+        (("list", "site-1,b"), "no connector is called 'site-1,b'; write several with a space between them"),
+        (
+            ("get", "site-1", "1.0"),
+            "no such event or connector: check the event's id ('cfevents list site-1 --since 7d'",
+        ),
+    ],
+)
+def test_unknown_name_comes_before_the_answer_of_the_api(
+    account: "Simulator", invoke: Invoke, call: tuple[str, ...], start: str
+) -> None:
+    """What to do comes first; the API's answer, with the ray that its support asks for, stands behind it."""
+    result = invoke(*call)
+    assert result.exit_code == 1
+    assert one_line(result).startswith(f"cfevents: {start}")
+    assert re.search(r" \(GET /.*: refused with status 404: .*, CF-Ray \S+\)$", one_line(result))
+
+
+def test_several_failures_name_ids_once(account: "Simulator", invoke: Invoke) -> None:
     result = invoke("list", "nobody", "nowhere", "--since", "1h")
     assert result.exit_code == 1
     line = one_line(result)
-    assert line.startswith("cfevents: could not read 2 of the connectors: nobody, nowhere: refused with status 404")
-    for text in ("nobody", "nowhere", "the window was --since ", "'cfevents connectors'", "status 404"):
-        assert line.count(text) == 1
+    start = "could not read 2 of the connectors: no connector is called 'nobody'; no connector is called 'nowhere'; "
+    assert line.startswith(f"cfevents: {start}'cfevents connectors' lists them (GET ")
+    assert line.count("status 404") == 1
 
 
 # What only a program writes: an argument, a class, a method.

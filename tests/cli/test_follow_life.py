@@ -96,6 +96,4 @@ def test_what_goes_on_without_a_connector_says_what_to_do(
     result = invoke("follow", "nobody", "site-1")
     assert result.exit_code == 0
     assert result.stderr.startswith("cfevents: cannot read connector nobody, retrying every 15min: ")
-    assert result.stderr.endswith(
-        "; check the ids ('cfevents connectors' lists the connectors) and CLOUDFLARE_ACCOUNT_ID\n"
-    )
+    assert result.stderr.endswith("; no connector is called 'nobody'; 'cfevents connectors' lists them\n")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import click
 
@@ -39,17 +39,23 @@ _OPTION_BY_FIELD = {
     "kind": "--kind",
     "since": "--since",
 }
+_LIST_OF_CONNECTORS = "; 'cfevents connectors' lists them"
 _ACCOUNT = "cfevents.account"
 _UNKNOWN = "cfevents.unknown"
 _COLOURS = {"auto": None, "always": True, "never": False}
 _ADVICE_BY_ERROR = {
     "ConfigurationError": "to try it without an account, add --simulate",
     "AuthenticationError": (
-        "check CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; a token needs the permission "
-        "'Magic WAN Read' on the account"
+        "the credentials are refused: check CLOUDFLARE_API_TOKEN, or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY; "
+        "a token needs the permission 'Magic WAN Read' on the account"
     ),
-    "PermissionDeniedError": "check that the token exists; it needs the permission 'Magic WAN Read' on the account",
-    "NotFoundError": "check the ids ('cfevents connectors' lists the connectors) and CLOUDFLARE_ACCOUNT_ID",
+    "PermissionDeniedError": (
+        "access is refused: check that the token exists; it needs the permission 'Magic WAN Read' on the account"
+    ),
+    "NotFoundError": (
+        "no such connector or account: check the ids ('cfevents connectors' lists the connectors) and "
+        "CLOUDFLARE_ACCOUNT_ID"
+    ),
     "APIConnectionError": "check the network, and CLOUDFLARE_BASE_URL if it is set",
     "ResponseTooLargeError": "try a smaller --page-size",
 }
@@ -218,10 +224,30 @@ def _failure(error: Exception) -> Failure:
         return Failure(f"unexpected {type(error).__name__}: {error}; please report it")
     if isinstance(error, cfevents.FleetError):
         first = next(iter(error.errors.values()))
+        if unknown := _unknown_connectors(error.errors):
+            return Failure(_answered(f"could not read {len(error.errors)} of the connectors: {unknown}", first))
         reasons = f"could not read {len(error.errors)} of the connectors: {_reasons(error.errors)}"
         return Failure("; ".join(filter(None, (reasons, _window(first), _advise(first)))))
-    message = "; ".join(filter(None, (str(error), _window(error), _advise(error))))
+    advice = _advise(error)
+    if advice and (is_refusal(error) or _fact_about_connector(error)):
+        return Failure(_answered(advice, error))
+    message = "; ".join(filter(None, (str(error), _window(error), advice)))
     return WrongUsage(message) if isinstance(error, cfevents.ConfigurationError) else Failure(message)
+
+
+def _answered(advice: str, error: "CfEventsError") -> str:
+    """Return what to do, and after it what the API answered, which few need to read."""
+    answer = re.sub(r" \((CF-Ray [^)]*)\)$", r", \1", str(error))
+    return f"{advice} ({answer})"
+
+
+def _unknown_connectors(errors: "Mapping[str, CfEventsError]") -> str:
+    """Return that no connectors are called as these, and where to look; empty unless this is known of all."""
+    facts = [_fact_about_connector(error) for error in errors.values()]
+    if not all(facts):
+        return ""
+    more = f"; and {len(facts) - _MAX_NAMED_IDS} more" if len(facts) > _MAX_NAMED_IDS else ""
+    return "; ".join(facts[:_MAX_NAMED_IDS]) + more + _LIST_OF_CONNECTORS
 
 
 def _reasons(errors: "Mapping[str, CfEventsError]") -> str:
@@ -267,33 +293,38 @@ def _advice(error: "CfEventsError") -> str:
     if isinstance(error, cfevents.APIStatusError) and error.from_edge and error.status < 500:
         return "this is not the API's own answer: check the network, a proxy, and CLOUDFLARE_BASE_URL if it is set"
     if isinstance(error, cfevents.APIStatusError) and any(message.code == 7003 for message in error.errors):
-        return "check CLOUDFLARE_BASE_URL, which ends with /client/v4 if it is set, and CLOUDFLARE_ACCOUNT_ID"
+        return (
+            "no such address: check CLOUDFLARE_BASE_URL, which ends with /client/v4 if it is set, and "
+            "CLOUDFLARE_ACCOUNT_ID"
+        )
     if isinstance(error, cfevents.RateLimitError):
         return f"wait {error.resume_after or 360} s before the next request"
     if isinstance(error, cfevents.NotFoundError) and (match := re.search(_PATH_OF_EVENT, error.path or "")):
         return (
-            f"check the event's id ('cfevents list {unquote(match[1])} --since 7d' lists its events) and the connector"
+            f"no such event or connector: check the event's id ('cfevents list {unquote(match[1])} --since 7d' lists "
+            "those of the connector)"
         )
     names = (cls.__name__ for cls in type(error).__mro__)
     return next((_ADVICE_BY_ERROR[name] for name in names if name in _ADVICE_BY_ERROR), "")
 
 
 def _advise(error: "CfEventsError") -> str:
-    return _advice_about_connector(error) or _of_account(_advice(error))
+    fact = _fact_about_connector(error)
+    return fact + _LIST_OF_CONNECTORS if fact else _of_account(_advice(error))
 
 
-def advise_about(connector_id: str, advice: str) -> None:
-    """Let the advice on a failure of a connector that the account does not list be this."""
-    click.get_current_context().meta.setdefault(_UNKNOWN, {})[connector_id] = advice
+def note_unknown(connector_id: str, fact: str) -> None:
+    """Let a failure of a connector that the account does not list begin with this."""
+    click.get_current_context().meta.setdefault(_UNKNOWN, {})[connector_id] = fact
 
 
-def _advice_about_connector(error: "CfEventsError") -> str:
+def _fact_about_connector(error: "CfEventsError") -> str:
     context = click.get_current_context(silent=True)
-    advice_by_id = context.meta.get(_UNKNOWN, {}) if context else {}
-    path = getattr(error, "path", None) or ""
+    fact_by_id = context.meta.get(_UNKNOWN, {}) if context else {}
+    path = unquote(getattr(error, "path", None) or "")
     if not isinstance(error, cfevents.NotFoundError | cfevents.BadRequestError):
         return ""
-    return next((advice for name, advice in advice_by_id.items() if f"/connectors/{quote(name)}/" in path), "")
+    return next((fact for name, fact in fact_by_id.items() if f"/connectors/{name}/" in path), "")
 
 
 def describe_account(name: str, credentials: str) -> None:
@@ -319,7 +350,7 @@ def _account_is_set() -> bool:
 class _Stderr(logging.StreamHandler[Any]):
     def format(self, record: logging.LogRecord) -> str:
         error = record.args[-1] if isinstance(record.args, tuple) and record.args else None
-        advice = _advice(error) if isinstance(error, cfevents.CfEventsError) else ""
+        advice = _advise(error) if isinstance(error, cfevents.CfEventsError) else ""
         return _line(clean("; ".join(filter(None, (record.getMessage(), advice)))), self.stream)
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -52,7 +52,7 @@ def in_shell_words(text: str) -> str:
     if archive is not None:
         text = text.replace("'cfevents archive PATH", f"'cfevents archive {shlex.quote(archive)}")
     # In a function, since a path may have a backslash.
-    return re.sub(rf"'cfevents (?:{_READING})\b[^']*", lambda match: match[0] + source, text)
+    return re.sub(rf"'cfevents (?:{_READING})\b(?! --help)[^']*", lambda match: match[0] + source, text)
 
 
 def wrapped(text: str, width: int) -> str:
