@@ -81,6 +81,17 @@ def test_rows_are_printed_as_they_come_and_aligned(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "seventeen  2\n二     3\n\n"
 
 
+@pytest.mark.parametrize("width", [36, 40, 41, 60])
+def test_an_id_is_never_broken(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """A word that does not fit into its column begins further left, so that it can be copied."""
+    monkeypatch.setattr("cfevents.cli.console.table.terminal_width", lambda: width)
+    word = "id=f02635b7-a29b-4cdf-b15e-f49cf93"
+    writer(PAIRS, Style("table"))([("Init", f"some words {word} more"), ("Leave", word)])
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(word in line for line in lines) == 2
+    assert max(map(len, lines)) <= width
+
+
 def test_what_looks_like_markup_is_printed_as_it_is(account: "Simulator", invoke: Invoke) -> None:
     account.add("site-2", {"e": {"k": "[red]Init[/red] :warning:", "why": "[/]"}, "t": 1767225600, "n": 0})
     table = invoke("latest", "site-2", "--format", "table").stdout

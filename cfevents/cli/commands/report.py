@@ -299,7 +299,10 @@ def _list_command(findings: Sequence[Finding], options: CommandOptions) -> list[
             window = window_text(math.floor(first) - 1, math.ceil(last) + 1)
             command = f"  cfevents list {shlex.quote(finding.connector_id)} {window}{source_words(options)}"
             # It is to be copied. A quoted part stays whole.
-            lines = [command] if "'" in command else textwrap.wrap(command, terminal_width() - 2, **_AS_WORDS)
+            # An option stays with its time.
+            text = command.replace("--since ", "--since\xa0").replace("--until ", "--until\xa0")
+            wrapped = textwrap.wrap(text, terminal_width() - 2, **_AS_WORDS)
+            lines = [command] if "'" in command else [line.replace("\xa0", " ") for line in wrapped]
             return [f"events of {finding.kind} {finding.event_ids[0]}:", " \\\n".join(lines)]
     return []
 

@@ -1,5 +1,6 @@
 """Tables on stdout, drawn row by row: they have no end, and the first row must appear at once."""
 
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -53,7 +54,9 @@ class Table(Generic[T]):
         start = "".join(self._render(cell, style) + _GAP for cell, style in zip(padded, styles, strict=False))
         first, *more = _wrap(row[-1], terminal_width() - indent)
         yield start + self._render(first, styles[-1]) if first else start.rstrip()
-        yield from (" " * indent + self._render(line, styles[-1]) for line in more)
+        # A longer word, such as an id, begins further left.
+        indents = [max(min(indent, terminal_width() - cell_len(line)), 0) for line in more]
+        yield from (" " * left + self._render(line, styles[-1]) for left, line in zip(indents, more, strict=True))
 
     def _render(self, text: str, style: str) -> str:
         return _style(style).render(text, color_system=self._color_system) if style and self._color_system else text
@@ -80,7 +83,15 @@ def _wrap(text: str, width: int) -> list[str]:
     # Beside a very long cell the terminal's own wrapping is better.
     if width < _MIN_WRAP_CHARS or cell_len(text) <= width:
         return [text]
-    return [line.plain for line in Text(text).wrap(_console(), width)]
+    words = re.findall(r"\s*\S+\s*", text)
+    if max(cell_len(word.strip()) for word in words) > terminal_width():
+        return [line.plain for line in Text(text).wrap(_console(), width)]
+    lines = [""]
+    for word in words:
+        if cell_len(lines[-1] + word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+    return [line.rstrip() for line in lines]
 
 
 def _safe(row: Row) -> Row:
