@@ -27,8 +27,26 @@ FOLDER = Path(__file__).parent / "_static" / "terminal"
 WIDTHS = (80, 120, 200)
 
 _MOMENT = 1796040000  # 2026-11-30 12:00 UTC
-_MAX_LINES = 24
+_MAX_LINES = 40
 _LAUNCHER = f"import time; time.time = lambda: {_MOMENT}.0; from cfevents.cli import main; main()"
+_MEASURED = ((r"\d+ ms", "3 ms"), (r"for \d+ events?$", "for 100 events"))
+"""What differs from one run to the next, and what a picture has in its place."""
+
+_FRAME = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">
+<style>
+text {{ font: {char_height}px Menlo, "DejaVu Sans Mono", Consolas, monospace; white-space: pre; }}
+{styles}
+</style>
+{chrome}
+<g transform="translate({terminal_x}, {terminal_y})" xml:space="preserve">
+{backgrounds}
+{matrix}
+</g>
+</svg>
+"""
+"""The picture without the fonts of rich, which come from the internet, and its clip paths, which cut underscores."""
+
 _STATUS_LINE = re.compile(r"\r([^\r\n]*)\x1b\[0K\r")
 
 
@@ -77,19 +95,22 @@ def run(command: Command, columns: int, folder: str) -> str:
 def draw(title: str, printed: str, columns: int, name: str) -> str:
     """Return a picture of a command line and its output; of the status lines it has the last, if rows go on forever."""
     states = [line for line in _STATUS_LINE.findall(printed) if line]
-    text = _STATUS_LINE.sub("", printed)
-    lines = text.rstrip("\n").split("\n")
+    lines = _STATUS_LINE.sub("", printed).rstrip("\n").split("\n")
     if name.startswith("follow-") and states:
         lines = [*lines[: _MAX_LINES - 2], re.sub(r"next poll in \d+s", "next poll in 30s", states[-1])]
-    lines = [re.sub(r"\d+ ms", "3 ms", line) for line in lines]
+    for pattern, usual in _MEASURED:
+        lines = [re.sub(pattern, usual, line) for line in lines]
     if len(lines) > _MAX_LINES:
         lines = [*lines[:_MAX_LINES], "[…]"]
     console = Console(record=True, width=columns, file=StringIO(), force_terminal=True, color_system="256")
     for line in (f"$ {title}", *lines):
-        console.print(Text.from_ansi(line), soft_wrap=False)
-    picture = console.export_svg(title=title, unique_id=name)
-    # Without fonts from the internet.
-    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+        text = Text.from_ansi(line)
+        # A terminal breaks at its edge, and not between words.
+        for row in text.divide(range(columns, len(text), columns)):
+            console.print(row, no_wrap=True, overflow="ignore", crop=False)
+    picture = console.export_svg(title=f"{columns} columns", unique_id="t", code_format=_FRAME)
+    picture = re.sub(r' clip-path="[^"]*"', "", picture).replace("&#160;", " ").replace("</text>", "</text>\n")
+    return "\n".join(line.strip() for line in picture.splitlines() if line.strip()) + "\n"
 
 
 def main() -> None:
