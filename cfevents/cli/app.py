@@ -21,6 +21,7 @@ from cfevents.cli.console.errors import (
     print_line,
     quiet_option,
 )
+from cfevents.cli.console.mistakes import Command, unknown_command
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.wording import note_source
 from cfevents.cli.options import (
@@ -75,6 +76,8 @@ _COUNT = click.IntRange(min=1)
 class Application(click.Group):
     """A group of commands in which every failure ends as one line and an exit status."""
 
+    command_class = Command
+
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Parse the arguments before the subcommand's name."""
         with exit_on_failure():
@@ -84,6 +87,14 @@ class Application(click.Group):
         """Parse the subcommand's arguments, and run it."""
         with print_causes(ctx.meta), exit_on_failure(), log_to_stderr(ctx.meta):
             return super().invoke(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the subcommand that is named; for one that there is not, raise UsageError with what may be meant."""
+        if args[0][:1] != "-" and args[0] not in self.commands and not ctx.resilient_parsing:
+            raise click.UsageError(unknown_command(args[0], self.commands), ctx)
+        return super().resolve_command(ctx, args)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Add a subcommand, with the options of all commands."""

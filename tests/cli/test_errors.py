@@ -289,13 +289,16 @@ def test_a_malformed_event_id_is_wrong_usage(account: "Simulator", invoke: Invok
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("list", "--simulate", "-n", "0"), "0 is not in the range x>=1 (see 'cfevents list --help')"),
-        (("list", "--simulate", "--page-size", "0"), "'--page-size'"),
-        (("list", "--simulate", "--format", "xml"), "'xml' is not one of 'table', 'ndjson'"),
+        (
+            ("list", "--simulate", "-n", "0"),
+            "--limit 0 is not a whole number of at least 1 (see 'cfevents list --help')",
+        ),
+        (("list", "--simulate", "--page-size", "0"), "--page-size 0 is not a whole number of at least 1"),
+        (("list", "--simulate", "--format", "xml"), "--format 'xml' is not one of table, ndjson, json, csv"),
         (("get",), "T.N is missing: the event's id, as 'cfevents list' shows it (see 'cfevents get --help')"),
         (("get", "--simulate"), "T.N is missing"),
         (("archive",), "Missing argument 'PATH' (see 'cfevents archive --help')"),
-        (("simulate", "--port", "70000"), "'--port'"),
+        (("simulate", "--port", "70000"), "--port 70000 is not a whole number from 0 to 65535"),
         (("list", "--simulate", "--tz", "no\nwhere"), "is not a time zone"),
         (("nonsense",), "No such command 'nonsense'"),
         (("--nonsense",), "(see 'cfevents --help')"),
@@ -362,3 +365,64 @@ def test_a_text_of_a_megabyte_makes_a_short_line(account: "Simulator", invoke: I
     result = invoke(*call)
     assert result.exit_code in {1, 2}
     assert 0 < len(result.stderr) < 5000
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (
+            ("hamburg",),
+            "No such command 'hamburg'; if it is a connector, write 'cfevents list hamburg' (see 'cfevents -",
+        ),
+        (
+            ("help",),
+            "No such command 'help'; 'cfevents --help' lists the commands, and 'cfevents list --help' explains",
+        ),
+        (("version",), "No such command 'version'; write 'cfevents --version' (see"),
+        (("lst",), "No such command 'lst'; did you mean list? (see 'cfevents --help')"),
+        (("List",), "No such command 'List'; did you mean list? (see"),
+        (("exp",), "No such command 'exp'; did you mean export? (see"),
+        (("list", "--sinse", "1h"), "No such option '--sinse'; did you mean --since? (see 'cfevents list --help')"),
+        (("list", "--form=csv"), "No such option '--form'; did you mean --format? (see"),
+        (("list", "--colour", "never"), "No such option '--colour'; did you mean --color? (see"),
+        (("list", "--LIMIT", "1"), "No such option '--LIMIT'; did you mean --limit? (see"),
+        (("list", "-since", "1h"), "No such option '-s'; did you mean --since? (see"),
+        (("list", "\N{EM DASH}since", "1h"), "\N{EM DASH}since does not begin with hyphens; write --since (see"),
+        (("connectors", "--all"), "No such option '--all' (see 'cfevents connectors --help')"),
+        (("--simulate", "list"), "No such option '--simulate' here; options of a command stand after its name: 'cfeve"),
+        (("list", "--tail"), "Option '--tail' requires an argument (see 'cfevents list --help')"),
+        (("list", "-n", "0"), "--limit 0 is not a whole number of at least 1 (see"),
+        (("list", "--limit=-1"), "--limit -1 is not a whole number of at least 1 (see"),
+        (("list", "--tail", "abc"), "--tail 'abc' is not a whole number of at least 1 (see"),
+        (("simulate", "--port", "99999"), "--port 99999 is not a whole number from 0 to 65535 (see"),
+        (("simulate", "--speed", "x"), "--speed 'x' is not a number from 1 to 86400 (see"),
+        (("list", "--format", "xml"), "--format 'xml' is not one of table, ndjson, json, csv (see"),
+        (
+            ("report", "--fail-on", "errors"),
+            "--fail-on 'errors' is not one of info, warning, error, critical; did you me",
+        ),
+        (("completion", "tcsh"), "SHELL 'tcsh' is not one of bash, zsh, fish"),
+        (("list", "--archive", "/nowhere/x.db"), "--archive: File '/nowhere/x.db' does not exist (see"),
+        (
+            ("connectors", "hamburg"),
+            "hamburg is more than this command takes; leave it out (see 'cfevents connectors -",
+        ),
+        (("get",), "T.N is missing: the event's id, as 'cfevents list' shows it (see 'cfevents get --help')"),
+        (
+            ("get", "--simulate"),
+            "T.N is missing: the event's id, as 'cfevents list --simulate' shows it (see 'cfevents g",
+        ),
+    ],
+)
+def test_mistyped_line_says_what_to_write(invoke: Invoke, args: tuple[str, ...], line: str) -> None:
+    """A mistake is one short line: what is wrong, what to write, and the help of the command that was meant."""
+    result = invoke(*args)
+    assert result.exit_code == 2
+    assert one_line(result).startswith(f"cfevents: {line}")
+    assert "--help --simulate" not in result.stderr
+
+
+def test_variable_is_named_where_its_value_is_wrong(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CFEVENTS_TZ", "Berlin")
+    assert "cfevents: CFEVENTS_TZ: 'Berlin' is not a time zone" in one_line(invoke("list", "a"))
+    assert "cfevents: --tz: 'Bern' is not a time zone" in one_line(invoke("list", "a", "--tz", "Bern"))

@@ -19,6 +19,7 @@ import cfevents
 from cfevents._secrets import clean
 from cfevents._validation import printable
 from cfevents.cli.console import progress
+from cfevents.cli.console.mistakes import mistake
 from cfevents.cli.console.wording import in_shell_words, wrapped
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _one_line(error: click.UsageError) -> click.ClickException:
     if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         return error
     path = "cfevents" if error.ctx is None else error.ctx.command_path
-    message = " ".join(error.format_message().split()).removesuffix(".")
+    message = " ".join(mistake(error).split()).removesuffix(".")
     return WrongUsage(f"{message} (see '{path} --help')")
 
 
