@@ -352,4 +352,6 @@ def completion(shell: str | None) -> None:
     completion_class = get_completion_class(shell or os.environ.get("SHELL", "").rpartition("/")[2])
     if completion_class is None:
         raise usage_error("SHELL is missing: write one of bash, zsh, fish.")
-    write_stdout(completion_class(app, {}, "cfevents", "_CFEVENTS_COMPLETE").source() + "\n")
+    source = completion_class(app, {}, "cfevents", "_CFEVENTS_COMPLETE").source()
+    # In fish, click would cut a value at its first comma, which a list of kinds has.
+    write_stdout(source.replace('string split ","', 'string split -m 1 ","') + "\n")

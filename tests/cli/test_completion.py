@@ -64,6 +64,19 @@ def test_commands_options_and_kinds_are_completed(complete: Complete) -> None:
     assert complete("cfevents follow --kind rekeyre") == ["RekeyReset", "RekeyRestart"]
 
 
+@pytest.mark.once
+def test_values_are_completed(complete: Complete, tmp_path: Path) -> None:
+    """Values of a list, of choices, of zones and of the file of accounts are offered, in any shell."""
+    file = tmp_path / ".config" / "cfevents" / "config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text("[accounts.emea]\n[accounts.us]\n")
+    assert complete("cfevents list --kind Init,rekeyre") == ["Init,RekeyReset", "Init,RekeyRestart"]
+    assert sorted(complete("cfevents list --color a")) == ["always", "auto"]
+    assert complete("cfevents report --fail-on err") == ["error"]
+    assert complete("cfevents list --tz Europe/Berl") == ["Europe/Berlin"]
+    assert complete("cfevents list --account e") == ["emea"]
+
+
 def test_all_kinds_are_offered_and_what_they_mean(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_WORDS", "cfevents list --kind ")
     monkeypatch.setenv("COMP_CWORD", "3")
