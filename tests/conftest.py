@@ -34,8 +34,9 @@ def _is_the_same(item: pytest.Item) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no credential, proxy or .netrc of the machine take part."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let no credential, proxy, cache or .netrc of the machine take part."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     for name in list(os.environ):
         if name.startswith("CLOUDFLARE_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)

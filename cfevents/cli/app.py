@@ -28,6 +28,7 @@ from cfevents.cli.options import (
     CommandOptions,
     account_option,
     archive_option,
+    complete_connectors,
     connectors_options,
     details_option,
     example,
@@ -167,7 +168,7 @@ def list_events(**options: Any) -> None:
         'cfevents get --simulate "$id"',
     ),
 )
-@click.argument("connector", required=False, metavar="[CONNECTOR]")
+@click.argument("connector", required=False, metavar="[CONNECTOR]", shell_complete=complete_connectors)
 @click.argument("event_id", required=False, metavar="T.N")
 @reading_options
 def get_event(**options: Any) -> None:
@@ -311,7 +312,7 @@ def list_kinds(**options: Any) -> None:
 @app.command(
     "doctor", short_help="Check what works, and how the API behaves.", epilog=example("cfevents doctor --simulate")
 )
-@click.argument("connector", required=False, metavar="[CONNECTOR]")
+@click.argument("connector", required=False, metavar="[CONNECTOR]", shell_complete=complete_connectors)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a support case, without ids and secrets.")
 @account_option
 @simulate_option

@@ -1,12 +1,14 @@
 """CommandOptions and arguments: those that several commands share, and the values that a command receives."""
 
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
+from cfevents._validation import printable
 from cfevents.cli.console.output import FORMATS, Style, View, Zone
 
 if TYPE_CHECKING:
@@ -167,8 +169,23 @@ def _combine(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def complete_connectors(context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Return the names of connectors that begin as the word does, as the shell takes them."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
+
+    from cfevents.cli.known_connectors import completions  # noqa: PLC0415 - it loads SQLite
+
+    # What bash is offered it inserts as it is; zsh and fish escape it.
+    is_bash = os.environ.get("_CFEVENTS_COMPLETE", "").startswith("bash")
+    return [
+        CompletionItem(re.sub(r"([^\w@%+=:./-])", r"\\\1", name) if is_bash else name, help=printable(str(connector)))
+        for name, connector in completions(context.params, incomplete)
+        if name.isprintable()
+    ]
+
+
 connectors_options = _combine(
-    click.argument("connectors", nargs=-1, metavar="[CONNECTOR]..."),
+    click.argument("connectors", nargs=-1, metavar="[CONNECTOR]...", shell_complete=complete_connectors),
     click.option("--all", "all_", is_flag=True, help="All connectors of the account."),
 )
 window_options = _combine(

@@ -18,6 +18,7 @@ from cfevents import (
     CfEventsError,
     Client,
     ConfigurationError,
+    Connector,
     EventId,
     EventStream,
     Fleet,
@@ -38,6 +39,7 @@ from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
 from cfevents.cli.kinds import read_kinds
+from cfevents.cli.known_connectors import remember
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive, ArchivedStream
@@ -136,7 +138,7 @@ async def identify(reader: Client | Archive, options: CommandOptions) -> Command
         ids = [find_id(name, archived) for name in options.connectors]
     else:
         _check_before_sending(options)
-        known = await _list_named(reader)
+        known = await _list_named(reader, options)
         ids = [name if is_whole_id(name) else find_id(name, known) for name in options.connectors]
         for name in {*ids}.difference(connector.id for connector in known) if known else ():
             note_unknown(name, f"no connector is called {name!r}{_hint(name, known)}")
@@ -152,11 +154,19 @@ def _hint(name: str, known: Sequence[NamedConnector]) -> str:
     return f"; the nearest is {likest}" if (likest := nearest(name, known)) else ""
 
 
-async def _list_named(client: Client) -> list[NamedConnector]:
+async def _list_named(client: Client, options: CommandOptions) -> list[NamedConnector]:
     """Return the connectors of the account; none where they may not be listed, so that names are taken for ids."""
     with suppress(PermissionDeniedError, NotFoundError):
-        return list(map(NamedConnector.of, await client.list_connectors()))
+        return list(map(NamedConnector.of, await list_and_remember(client, options)))
     return []
+
+
+async def list_and_remember(client: Client, options: CommandOptions) -> list[Connector]:
+    """Return the connectors of the account, whose names the shell completes from now on."""
+    listed = await client.list_connectors()
+    if not options.simulate:
+        remember(options.account, listed)
+    return listed
 
 
 def _check_before_sending(options: CommandOptions) -> None:

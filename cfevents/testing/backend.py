@@ -134,7 +134,7 @@ class Backend:
         if self._connectors is not None:
             return self._connectors
         names = enumerate(self._store.connector_ids())
-        return [_describe_connector(number, name, self._store.newest(name, 3)) for number, name in names]
+        return [describe_connector(number, name, self._store.newest(name, 3)) for number, name in names]
 
     def list_interrupts(self, connector_id: str) -> list[Mapping[str, Any]]:
         """Return the result of List Interrupts: the history's, and those of the settings."""
@@ -194,7 +194,7 @@ def _result_page(items: list[dict[str, Any]], **cursor: str | None) -> dict[str,
     return {"count": len(items), "items": items, **cursor}
 
 
-def _describe_connector(number: int, connector_id: str, newest: Sequence[StoredEvent]) -> dict[str, Any]:
+def describe_connector(number: int, connector_id: str, newest: Sequence[StoredEvent] = ()) -> dict[str, Any]:
     """Return a connector's JSON: its site by its number, and what its newest events, newest first, show."""
     random, (round_, place) = Random(f"device/{connector_id}"), divmod(number, len(_SITES))
     site, timezone = _SITES[place]

@@ -1,21 +1,25 @@
 """Completion by the Tab key, in the shells themselves."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 
+from cfevents.cli import known_connectors
 from cfevents.events import KINDS
-from cfevents.testing import Simulator
+from cfevents.testing import Simulator, SimulatorThread
 
 Invoke = Callable[..., Result]
-Complete = Callable[[str], list[str]]
+Complete = Callable[..., list[str]]
 
+SIMULATED = "835529f6-8b50-411e-a0d7-17035160a8c3"
 # What a shell does when the Tab key is pressed, for words that stand in $WORDS; each prints what it offers, by lines.
 _SCRIPTS = {
     "bash": """
@@ -62,6 +66,7 @@ def test_commands_options_and_kinds_are_completed(complete: Complete) -> None:
     assert sorted(complete("cfevents l")) == ["latest", "list"]
     assert complete("cfevents list --det") == ["--details"]
     assert complete("cfevents follow --kind rekeyre") == ["RekeyReset", "RekeyRestart"]
+    assert complete("cfevents latest --simulate SIM7") == ["SIM7114869"]
 
 
 @pytest.mark.once
@@ -101,10 +106,11 @@ def test_zones_are_offered_in_whatever_case_they_are_begun(invoke: Invoke, monke
     assert invoke().stdout == "plain,Europe/Berlin\n"
 
 
-def test_completing_loads_neither_http_client_nor_converter() -> None:
+@pytest.mark.parametrize(("words", "offered"), [("--kind I", "Init"), ("--simulate 8355", SIMULATED)])
+def test_completing_loads_neither_http_client_nor_converter(words: str, offered: str) -> None:
     code = (
         "import os, sys\n"
-        "os.environ |= {'COMP_WORDS': 'cfevents list --kind I', 'COMP_CWORD': '3'}\n"
+        f"os.environ |= {{'COMP_WORDS': 'cfevents list {words}', 'COMP_CWORD': '3'}}\n"
         "os.environ['_CFEVENTS_COMPLETE'] = 'bash_complete'\n"
         "from cfevents.cli import main\n"
         "try: main()\n"
@@ -112,7 +118,7 @@ def test_completing_loads_neither_http_client_nor_converter() -> None:
         "assert not {'aiohttp', 'cattrs', 'stamina', 'rich'} & set(sys.modules)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=50)
-    assert done.stdout == "plain,Init\n"
+    assert done.stdout == f"plain,{offered}\n"
 
 
 def test_the_shell_that_is_used_need_not_be_named(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,3 +146,118 @@ def test_columns_are_offered_and_taken(
     assert len(offered) >= 3
     result = invoke(command, *connectors, "--format", format_, "--columns", ",".join(offered))
     assert "--columns has no" not in result.stderr
+
+
+CONNECTORS: list[dict[str, Any]] = [
+    {"id": "hamburg-1", "notes": "Hamburg, first floor", "device": {"serial_number": "SN-1001"}, "license_key": "l1c"},
+    {"id": "c-2", "notes": "Berlin", "device": {"serial_number": "SN-1002"}},
+    {"id": "c-3", "notes": "a\x1bb"},
+]
+
+
+@pytest.fixture
+def offered(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Complete:
+    """Give a function that completes a line as bash or another shell has it, with a cache of this test alone."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def offered(words: str, shell: str = "bash") -> list[str]:
+        with monkeypatch.context() as patch:
+            patch.setenv("COMP_WORDS", words)
+            patch.setenv("COMP_CWORD", str(len(words.replace("\\ ", "_").split(" ")) - 1))
+            patch.setenv("_CFEVENTS_COMPLETE", f"{shell}_complete")
+            result = invoke()
+        assert (result.exit_code, result.stderr) == (0, "")
+        lines = list(filter(None, result.stdout.split("\n")))
+        return lines[1::3] if shell == "zsh" else [line.removeprefix("plain,") for line in lines]
+
+    return offered
+
+
+@pytest.fixture
+def listed(invoke: Invoke, offered: Complete, monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """An account whose connectors were listed once, and whose server then went away."""
+    with SimulatorThread(Simulator(events={"c-2": []}, connectors=CONNECTORS)) as simulator:
+        for name, value in simulator.environment.items():
+            monkeypatch.setenv(name, value)
+        assert invoke("connectors").exit_code == 0
+    return simulator
+
+
+@pytest.mark.usefixtures("listed")
+def test_connectors_that_were_listed_are_completed(offered: Complete) -> None:
+    """Ids, serial numbers and notes are offered, without a request, as the shell takes them."""
+    for command in ("list", "latest", "follow", "get", "report", "archive events.db", "export -"):
+        assert offered(f"cfevents {command} ") == ["hamburg-1", "c-2", "c-3"]
+    assert offered("cfevents list c-2 sn-1") == ["SN-1001", "SN-1002"]
+    assert offered("cfevents list ham") == ["hamburg-1", r"Hamburg\,\ first\ floor"]
+    assert offered("cfevents list Hamburg,\\ f") == [r"Hamburg\,\ first\ floor"]
+    assert offered("cfevents list ham", "zsh") == ["hamburg-1", "Hamburg, first floor"]
+    assert offered("cfevents list floor", "zsh") == ["Hamburg, first floor"]
+    assert offered("cfevents list a") == offered("cfevents list nothing") == []
+
+
+def test_completion_does_not_mix_accounts(
+    listed: Simulator, offered: Complete, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "f" * 32)
+    assert offered("cfevents list ") == []
+    monkeypatch.delenv("CLOUDFLARE_ACCOUNT_ID")
+    assert offered("cfevents list ") == offered("cfevents list --account nobody ") == []
+
+
+@pytest.mark.usefixtures("listed")
+def test_cache_is_the_owners_and_has_names_alone() -> None:
+    path = known_connectors.cache_path()
+    assert path.stat().st_mode & 0o777 == 0o600
+    [names] = json.loads(path.read_text()).values()
+    assert names == [
+        ["hamburg-1", "SN-1001", "Hamburg, first floor"],
+        ["c-2", "SN-1002", "Berlin"],
+        ["c-3", "", "a\x1bb"],
+    ]
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_lookup_by_name_keeps_the_names_too(account: Simulator, invoke: Invoke, offered: Complete) -> None:
+    assert offered("cfevents list ") == []
+    invoke("latest", "sim")
+    assert "site-1" in offered("cfevents list ")
+    known_connectors.cache_path().unlink()
+    invoke("latest", "--simulate")
+    assert offered("cfevents list ") == []
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[1]", "{", '{"%s": 1}', '{"%s": [1, [], ["a"], [1, 2, 3]]}', "[" * 99999, "\x00"]
+)
+def test_damaged_cache_offers_nothing_and_is_replaced(
+    account: Simulator, invoke: Invoke, offered: Complete, content: str
+) -> None:
+    path = known_connectors.cache_path()
+    path.parent.mkdir(parents=True)
+    path.write_text(content.replace("%s", os.environ["CLOUDFLARE_ACCOUNT_ID"]))
+    assert offered("cfevents list ") == []
+    assert invoke("connectors").stderr == ""
+    assert "site-1" in offered("cfevents list ")
+
+
+def test_cache_that_cannot_be_written_is_no_failure(
+    account: Simulator, invoke: Invoke, offered: Complete, tmp_path: Path
+) -> None:
+    (tmp_path / "cache").write_text("")
+    result = invoke("connectors")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert offered("cfevents list ") == []
+
+
+def test_archive_and_simulated_account_complete_their_own(
+    account: Simulator, invoke: Invoke, offered: Complete, tmp_path: Path
+) -> None:
+    path = tmp_path / "events.db"
+    assert invoke("archive", str(path), "site-1", "--since", "2026-01-01").exit_code == 0
+    assert offered(f"cfevents list --archive {path} ") == ["site-1"]
+    assert [*tmp_path.glob("events.db*")] == [path]
+    assert offered("cfevents list --simulate 83") == [SIMULATED]
+    assert offered("cfevents get --simulate lis", "zsh") == ["Lisbon warehouse"]
+    path.write_text("no database")
+    assert offered(f"cfevents list --archive {path} ") == []

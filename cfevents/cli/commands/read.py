@@ -16,7 +16,15 @@ from cfevents.cli.console.output import View, Zone, is_terminal
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import Source, check_options, listing_progress, open_reader, open_source, read_batches
+from cfevents.cli.sources import (
+    Source,
+    check_options,
+    list_and_remember,
+    listing_progress,
+    open_reader,
+    open_source,
+    read_batches,
+)
 from cfevents.cli.tail import NewestEvents, read_payloads
 from cfevents.cli.times import read_window
 from cfevents.storage import Archive, ArchivedStream
@@ -162,7 +170,8 @@ async def list_connectors(options: CommandOptions) -> None:
             view: View[Any] = connector_views.archived(options.zone or Zone())
             listed = [connector_views.ArchivedConnector(*row) for row in await reader._event_counts()]
         else:
-            view, listed = connector_views.connectors(options.zone or Zone()), await reader.list_connectors()
+            view = connector_views.connectors(options.zone or Zone())
+            listed = await list_and_remember(reader, options)
     write = views.writer(view, options.style)
     if listed:
         write(listed)
