@@ -266,7 +266,7 @@ def _text_to_seconds(name: str, text: str, reference: float, forms: TimeForms) -
     if (seconds := _parse_ago(text)) is not None:
         return _before(name, seconds, reference)
     if re.fullmatch(_EPOCH_SECONDS, text.strip()):
-        return _number_to_seconds(name, float(text))
+        return _number_to_seconds(name, float(text), text)
     present = to_datetime(reference)
     if wall := parse_wall_time(text, present):
         raise ValueError(
@@ -314,7 +314,7 @@ def _month_or_year(text: str, instead: str) -> str:
     return f"has no fixed length: write '365d' for a year{instead}" if {*map(str.lower, units)} & {*_YEARS} else ""
 
 
-def _number_to_seconds(name: str, value: float) -> float:
+def _number_to_seconds(name: str, value: float, text: str | None = None) -> float:
     if not is_number(value):
         raise TypeError(f"{name} is a {type(value).__name__}: write {PYTHON_FORMS.times}")
     # An int may be too large for a float. numpy's numbers and fractions become floats.
@@ -322,7 +322,8 @@ def _number_to_seconds(name: str, value: float) -> float:
     if isinstance(seconds, float) and not math.isfinite(seconds):
         raise ValueError(f"{name}={seconds} is not a time: write {PYTHON_FORMS.times}")
     if abs(seconds) > _MILLISECONDS_FROM_S - 1:  # it is rounded to whole seconds yet
-        raise ValueError(f"{name}={short_repr(value)} looks like milliseconds: write seconds since the Unix epoch")
+        shown = f"{name}={short_repr(value)}" if text is None else written(name, text)
+        raise ValueError(f"{shown} looks like milliseconds: write seconds since the Unix epoch")
     return seconds
 
 

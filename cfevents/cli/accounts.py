@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import click
 
 from cfevents._secrets import Secret, environment
-from cfevents.cli.console.errors import WrongUsage
+from cfevents.cli.console.errors import WrongUsage, print_line
 
 _KEYS = ("account_id", "api_token_env", "api_token_file", "api_email", "api_key_env", "api_key_file", "base_url")
 _SECRETS = ("api_token_env", "api_token_file", "api_key_env", "api_key_file")
@@ -23,6 +23,7 @@ _WHERE_SECRETS_BELONG = (
 )
 _SECRET_KEY = re.compile("(api_?)?(token|key|secret|password)", re.IGNORECASE)
 _BARE_KEY = re.compile("[A-Za-z0-9_-]+")
+_MAX_ACCOUNT_ID_CHARS = 32
 _VARIABLE = re.compile("[A-Z_][A-Z0-9_]{0,99}")
 
 
@@ -91,7 +92,7 @@ class Account(NamedTuple):
             reason = error.strerror or str(error)
             raise WrongUsage(f"{path}, which is {key} of the account {self.name}: {reason}") from error
         if sys.platform != "win32" and stat.S_IMODE(mode) & 0o077:
-            click.echo(f"cfevents: other users may read {path}, which has a secret: chmod 600 {path}", err=True)
+            print_line(f"other users may read {path}, which has a secret: chmod 600 {path}")
         return lambda: Secret(path.read_text(encoding="utf-8", errors="replace").strip())
 
 
@@ -168,6 +169,10 @@ def _value_fault(key: str, value: Any) -> str:
         return f"is not the name of a variable, in capitals: {_WHERE_SECRETS_BELONG}"
     if key.endswith("_file") and not Path(value).expanduser().is_absolute():
         return f"is not a path that begins with / or ~: {_WHERE_SECRETS_BELONG}"
+    if key == "account_id" and len(value) > _MAX_ACCOUNT_ID_CHARS:
+        return f"is longer than any account's id: {_WHERE_SECRETS_BELONG}"
+    if key == "base_url" and "@" in value:
+        return f"has a user or password: {_WHERE_SECRETS_BELONG}"
     return "is not an address" if key == "api_email" and "@" not in value else ""
 
 

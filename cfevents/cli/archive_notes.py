@@ -9,10 +9,9 @@ from cfevents._model.kinds import split_kinds
 from cfevents._time import TimeWindow, format_duration, now, to_datetime
 from cfevents.cli.console.errors import print_note
 from cfevents.cli.console.output import Zone
+from cfevents.cli.console.wording import id_list
 from cfevents.storage import Archive, Extent
 
-# Ids of an archive that a message names.
-_MAX_NAMED_IDS = 5
 # An archive that lags less behind a window is up to date.
 _TOLERANCE = timedelta(minutes=1)
 _ADVICE = "'cfevents archive PATH' fills it up"
@@ -33,12 +32,6 @@ class ArchiveNotes(NamedTuple):
         """Print the sentences on stderr, but for the failure."""
         for line in self.lines:
             print_note(line)
-
-
-def id_list(ids: Sequence[str]) -> str:
-    """Return some ids as text, and how many more there are."""
-    more = len(ids) - _MAX_NAMED_IDS
-    return ", ".join(ids[:_MAX_NAMED_IDS]) + (f", and {more} more" if more > 0 else "")
 
 
 async def note_extents(

@@ -1,7 +1,6 @@
 """Where commands read from: the API, a simulated account or an archive; one connector or several."""
 
 import heapq
-import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from itertools import repeat
@@ -32,12 +31,12 @@ from cfevents._progress import Coverage, Progress
 from cfevents._secrets import environment
 from cfevents._validation import validate_int, validate_path_segment, validate_text
 from cfevents.cli.accounts import Account, config_path, read_account
-from cfevents.cli.archive_notes import id_list
 from cfevents.cli.connector_names import NamedConnector, find_id, is_whole_id, nearest
 from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked, describe_account, note_unknown
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
+from cfevents.cli.console.wording import id_list
 from cfevents.cli.kinds import read_kinds
 from cfevents.cli.known_connectors import remember
 from cfevents.cli.options import CommandOptions, usage_error
@@ -182,15 +181,6 @@ def _check_before_sending(options: CommandOptions) -> None:
     if options.interval:
         read_pace(options)
         read_begin(options._replace(zone=options.zone or Zone()))  # with a zone it prints no note
-
-
-def source_words(options: CommandOptions) -> str:
-    """Return the options that select the same source again, for a command that is shown."""
-    if options.archive is not None:
-        return f" --archive {shlex.quote(options.archive)}"
-    if options.simulate:
-        return " --simulate"
-    return f" --account {shlex.quote(options.account)}" if options.account and _is_account_given() else ""
 
 
 async def connectors_or_first(client: Client, options: CommandOptions) -> list[str] | Fleet:

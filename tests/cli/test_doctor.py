@@ -79,6 +79,7 @@ def test_doctor_names_missing_variables_and_sends_nothing(
     assert (result.exit_code, report["requests"], report["failed"]) == (1, 0, True)
     (check,) = report["checks"]
     assert said in check["found"]
+    assert "api_token=" not in check["found"] + invoke("doctor").stdout
     assert "--simulate" in check["advice"]
     assert not any(value in result.stdout for value in variables.values())
 

@@ -26,6 +26,7 @@ async def print_diagnosis(options: CommandOptions) -> None:
                 report = await examine(client, options.connector, settings=_settings(options), identify=_identify)
     except cfevents.ConfigurationError as error:
         report = misconfigured(error)
+    report = evolve(report, checks=tuple(map(_in_shell_words, report.checks)))
     if is_quiet() and not report.failed:
         return
     if options.as_json:
@@ -35,6 +36,11 @@ async def print_diagnosis(options: CommandOptions) -> None:
         write_stdout(f"{report.requests} request{' was' if report.requests == 1 else 's were'} sent.\n")
     if report.failed:
         raise click.exceptions.Exit(1)
+
+
+def _in_shell_words(check: Check) -> Check:
+    advice = check.advice and in_shell_words(check.advice)
+    return evolve(check, found=in_shell_words(check.found), advice=advice)
 
 
 def _settings(options: CommandOptions) -> str | None:
@@ -64,7 +70,7 @@ def _merge_unknown(checks: Sequence[Check]) -> Iterator[Check]:
 
 
 def _rows(check: Check) -> list[Row]:
-    advice = [] if check.advice is None else [("", "", f"-> {in_shell_words(check.advice)}")]
+    advice = [] if check.advice is None else [("", "", f"-> {check.advice}")]
     return [(check.name, check.verdict, check.found), *advice]
 
 

@@ -15,12 +15,12 @@ from cfevents import Batch, CfEventsError, Client, Fleet, FollowCheckpoint, Foll
 from cfevents._files import FileLock, atomic_write, require_regular
 from cfevents._html import counted
 from cfevents._time import format_duration, now, to_datetime
-from cfevents.cli.archive_notes import id_list
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import arguments_checked, is_file, is_refusal, name_checkpoint, name_file, print_line
 from cfevents.cli.console.output import View, Zone
 from cfevents.cli.console.progress import can_show, show_progress
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
+from cfevents.cli.console.wording import id_list
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, connectors_or_first, identify, open_client

@@ -28,12 +28,12 @@ from cfevents._html import counted
 from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
-from cfevents.cli.archive_notes import id_list, note_extents
+from cfevents.cli.archive_notes import note_extents
 from cfevents.cli.console.errors import Failure, arguments_checked, print_line, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.progress import is_quiet, show_progress
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
-from cfevents.cli.console.wording import in_shell_words
+from cfevents.cli.console.wording import id_list, in_shell_words, source_words
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import (
     archived_connectors,
@@ -43,7 +43,6 @@ from cfevents.cli.sources import (
     identify,
     listing_progress,
     open_reader,
-    source_words,
 )
 from cfevents.cli.times import read_window
 from cfevents.operations import Finding, Journal, Limits, Report, report
@@ -280,15 +279,15 @@ def _print(result: _Reported, options: CommandOptions) -> None:
     if options.style.is_table:
         lines = [summary, *map(in_shell_words, result.notes), *result.hints]
         filled = [textwrap.fill(line, terminal_width(), break_on_hyphens=False) for line in lines]
-        write_stdout("".join(f"{line}\n" for line in [*filled, *_list_command(findings, options)]))
+        write_stdout("".join(f"{line}\n" for line in [*filled, *_list_command(findings)]))
         return
-    if is_terminal(sys.stderr):
+    if is_terminal(sys.stderr) and not is_quiet():
         click.echo(printable(summary), err=True)
     for note in result.notes:
         print_line(note)
 
 
-def _list_command(findings: Sequence[Finding], options: CommandOptions) -> list[str]:
+def _list_command(findings: Sequence[Finding]) -> list[str]:
     """Return the command that lists the events of the first finding that has some, below what it is."""
     for finding in findings:
         if finding.event_ids and finding.connector_id is not None:
@@ -297,7 +296,7 @@ def _list_command(findings: Sequence[Finding], options: CommandOptions) -> list[
                 first, last = first - _BEFORE_ONE_EVENT_S, max(last, finding.last_at.timestamp())
             # Whether bounds are inclusive is not known.
             window = window_text(math.floor(first) - 1, math.ceil(last) + 1)
-            command = f"  cfevents list {shlex.quote(finding.connector_id)} {window}{source_words(options)}"
+            command = f"  cfevents list {shlex.quote(finding.connector_id)} {window}{source_words()}"
             # It is to be copied. A quoted part stays whole.
             # An option stays with its time.
             text = command.replace("--since ", "--since\xa0").replace("--until ", "--until\xa0")

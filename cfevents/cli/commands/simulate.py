@@ -7,6 +7,7 @@ import click
 
 from cfevents.cli.console.errors import Failure
 from cfevents.cli.console.output import write_stdout
+from cfevents.cli.console.progress import is_quiet
 from cfevents.cli.console.signals import end_on_signal
 from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import simulated_account
@@ -26,7 +27,8 @@ async def serve(options: CommandOptions) -> None:
             for name, value in simulator.environment.items():
                 write_stdout(f"export {name}={shlex.quote(value)}\n")
             write_stdout(f"cfevents list {shlex.quote(connector_id)} --since 24h\n")
-            click.echo("# serving until Ctrl-C", err=True)
+            if not is_quiet():
+                click.echo("# serving until Ctrl-C", err=True)
             await asyncio.get_running_loop().create_future()
         finally:
             await simulator.stop()

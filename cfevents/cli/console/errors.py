@@ -20,7 +20,7 @@ from cfevents._secrets import clean
 from cfevents._validation import printable
 from cfevents.cli.console import progress
 from cfevents.cli.console.mistakes import mistake
-from cfevents.cli.console.wording import in_shell_words, wrapped
+from cfevents.cli.console.wording import MAX_NAMED_IDS, id_list, in_shell_words, wrapped
 
 if TYPE_CHECKING:
     from cfevents import CfEventsError
@@ -33,7 +33,6 @@ _DEBUG = "cfevents.debug"
 WAITING_MODULES = frozenset(("budget", "connection", "fleet_rounds"))
 _PATH_OF_EVENT = r"/connectors/([^/]+)/telemetry/events/[-0-9.]+$"
 _MAX_REASONS = 3  # of one message
-_MAX_NAMED_IDS = 5
 _OPTION_BY_FIELD = {
     "account_id": "the account",
     "connector_ids": "CONNECTOR",
@@ -145,7 +144,7 @@ def _written(option: str, value: Any) -> str:
         options = zip(("--kind", "--exclude"), split_kinds([*map(str, values)]), strict=True)
         return " ".join(f"{name} {shlex.quote(','.join(kinds))}" for name, kinds in options if kinds)
     names = [_time_text(name) if isinstance(name, int) else shlex.quote(name) for name in values]
-    return _ids(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
+    return id_list(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
 
 
 def is_file(path: str) -> bool:
@@ -247,8 +246,8 @@ def _unknown_connectors(errors: "Mapping[str, CfEventsError]") -> str:
     facts = [_fact_about_connector(error) for error in errors.values()]
     if not all(facts):
         return ""
-    more = f"; and {len(facts) - _MAX_NAMED_IDS} more" if len(facts) > _MAX_NAMED_IDS else ""
-    return "; ".join(facts[:_MAX_NAMED_IDS]) + more + _LIST_OF_CONNECTORS
+    more = f"; and {len(facts) - MAX_NAMED_IDS} more" if len(facts) > MAX_NAMED_IDS else ""
+    return "; ".join(facts[:MAX_NAMED_IDS]) + more + _LIST_OF_CONNECTORS
 
 
 def _reasons(errors: "Mapping[str, CfEventsError]") -> str:
@@ -259,14 +258,9 @@ def _reasons(errors: "Mapping[str, CfEventsError]") -> str:
         reason = re.sub(r" \(CF-Ray [^)]*\)", "", text)
         texts.setdefault(reason, text)
         ids_by_reason.setdefault(reason, []).append(connector_id)
-    shown = [f"{_ids(ids)}: {texts[reason]}" for reason, ids in ids_by_reason.items()]
+    shown = [f"{id_list(ids)}: {texts[reason]}" for reason, ids in ids_by_reason.items()]
     more = len(shown) - _MAX_REASONS
     return "; ".join(shown[:_MAX_REASONS]) + (f"; and {more} more reasons" if more > 0 else "")
-
-
-def _ids(ids: list[str]) -> str:
-    more = len(ids) - _MAX_NAMED_IDS
-    return ", ".join(ids[:_MAX_NAMED_IDS]) + (f", and {more} more" if more > 0 else "")
 
 
 def _window(error: "CfEventsError") -> str:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -9,12 +10,13 @@ from click.core import ParameterSource
 
 _SOURCE = "cfevents.source"
 _ARCHIVE = "cfevents.archive"
+MAX_NAMED_IDS = 5
 _READING = "connectors|list|get|latest|report"
 # Not compiled here: importing has to be quick, and re caches what it compiled.
 _WORDS: tuple[tuple[str, Any], ...] = (
     (r", or pass (?:api_token= \(or api_email= and api_key=\)|account_id=)", ""),
     (r"give one as account_id=, of ", ""),
-    (r"\baccount_id\b(?! = )", "CLOUDFLARE_ACCOUNT_ID"),
+    (r"^((?:(?!config\.toml).)*)\baccount_id\b", r"\1CLOUDFLARE_ACCOUNT_ID"),
     (r"\bconnector_ids?=", "CONNECTOR "),
     (r"^(?:kind|page_size)(?==| is empty)", lambda match: f"--{match[0].replace('_', '-')}"),
     (r"^(--kind|--page-size)=", r"\1 "),
@@ -36,6 +38,18 @@ def note_source(context: click.Context) -> None:
     archive = options.get("archive")
     context.meta[_SOURCE] = words if archive is None else f" --archive {shlex.quote(archive)}"
     context.meta[_ARCHIVE] = options.get("path") if context.info_name == "archive" else archive
+
+
+def source_words() -> str:
+    """Return the options that select the same source again, for a command that is shown."""
+    context = click.get_current_context(silent=True)
+    return "" if context is None else context.meta.get(_SOURCE, "")
+
+
+def id_list(ids: Sequence[str]) -> str:
+    """Return some ids as text, and how many more there are."""
+    more = len(ids) - MAX_NAMED_IDS
+    return ", ".join(ids[:MAX_NAMED_IDS]) + (f", and {more} more" if more > 0 else "")
 
 
 def in_shell_words(text: str) -> str:
