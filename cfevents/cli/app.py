@@ -29,6 +29,7 @@ from cfevents.cli.options import (
     account_option,
     archive_option,
     complete_connectors,
+    complete_times,
     connectors_options,
     details_option,
     example,
@@ -187,7 +188,9 @@ def latest_events(**options: Any) -> None:
 
 @app.command("follow", epilog=example("cfevents follow --simulate --speed 600 --interval 1s --since 1h -n 20"))
 @connectors_options
-@click.option("--since", metavar="TIME", help="Skip events recorded earlier; default now.")
+@click.option(
+    "--since", metavar="TIME", shell_complete=complete_times, help="Skip events recorded earlier; default now."
+)
 @pace_options
 @kind_options
 @details_option
@@ -216,7 +219,9 @@ def follow_events(**options: Any) -> None:
 )
 @click.argument("path", type=_FILE)
 @connectors_options
-@click.option("--since", metavar="TIME", help="Skip events recorded earlier; default 24h ago.")
+@click.option(
+    "--since", metavar="TIME", shell_complete=complete_times, help="Skip events recorded earlier; default 24h ago."
+)
 @click.option("--follow", is_flag=True, help="Keep adding new events until Ctrl-C.")
 @pace_options
 @details_option

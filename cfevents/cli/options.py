@@ -109,6 +109,7 @@ def _complete_columns(context: click.Context, _: click.Parameter, incomplete: st
     zone = Zone()
     view_by_command: dict[str, View[Any]] = {
         "list": views.listed(zone, several=True, details=False),
+        "get": views.one("", zone),
         "latest": views.recorded(zone, several=True),
         "follow": views.followed(zone, several=True, details=False),
         "report": import_module("cfevents.cli.commands.report").findings_view(zone),
@@ -118,6 +119,14 @@ def _complete_columns(context: click.Context, _: click.Parameter, incomplete: st
     before, comma, last = incomplete.rpartition(",")
     names = views.column_names(view_by_command[context.info_name or "list"], context.params.get("format_"))
     return [CompletionItem(before + comma + name) for name in names if name.startswith(last.lower())]
+
+
+def complete_times(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Return the common times that begin as what is typed does."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
+
+    words = ("1h", "24h", "7d", "30d", "today", "yesterday", "now")
+    return [CompletionItem(word) for word in words if word.startswith(incomplete.lower())]
 
 
 def _zone_fault(name: str) -> str:
@@ -192,11 +201,17 @@ window_options = _combine(
     click.option(
         "--since",
         default="24h",
+        shell_complete=complete_times,
         show_default=True,
         metavar="TIME",
         help="Start: 24h (ago), yesterday, 10:00, 2026-11-29, '2026-11-29 10:00'.",
     ),
-    click.option("--until", metavar="TIME", help="End, like --since; a day ends at midnight; default now."),
+    click.option(
+        "--until",
+        metavar="TIME",
+        shell_complete=complete_times,
+        help="End, like --since; a day ends at midnight; default now.",
+    ),
 )
 kind_options = _combine(
     click.option(
