@@ -235,6 +235,7 @@ def test_a_network_that_is_down_is_a_failure(
     attempts = [re.search(r"; retrying in \d+\.\d s \(attempt (\d) of 6\)$", line) for line in lines[:-1]]
     assert [match and match[1] for match in attempts] == list("23456")
     assert "check the network" in lines[-1]
+    assert not re.search(r"\w+Error|ssl:default", result.stderr)
 
 
 @pytest.mark.parametrize(

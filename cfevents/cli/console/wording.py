@@ -23,6 +23,7 @@ _WORDS: tuple[tuple[str, Any], ...] = (
     (r"larger than max_body_size, ", "larger than "),
     (r": sync with details=True stores them", "; 'cfevents archive PATH --details' stores it"),
     (r", or give a longer timeout=", ""),
+    (r"the connection failed: \w+Error: (.*?)(?: ssl:default)?(?= \[|$)", r"the connection failed: \1"),
     (r"with a longer lookback", "with a longer --lookback"),
     (r"resume it with list_events", "name that of a 'cfevents follow'"),
     (r"has no event (\S+) of (\S+)$", r"\g<0>; 'cfevents list \2' lists its events"),
