@@ -63,8 +63,9 @@ _ADVICE_BY_ERROR = {
 
 def print_line(text: str, file: IO[Any] | None = None) -> None:
     """Print a line on stderr, in the words of the shell: a terminal's is wrapped between words."""
-    stream = file or sys.stderr
-    click.echo(_line(printable(text), stream), file=stream)
+    # A process that was started with stderr closed has none.
+    if stream := file or sys.stderr:
+        click.echo(_line(printable(text), stream), file=stream, err=True)
 
 
 def print_note(text: str) -> None:
