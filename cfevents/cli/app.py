@@ -351,7 +351,8 @@ def completion(shell: str | None) -> None:
     \b
     bash, in ~/.bashrc:  eval "$(cfevents completion bash)"
     zsh, in ~/.zshrc:    eval "$(cfevents completion zsh)"
-    fish, once:          cfevents completion fish > ~/.config/fish/completions/cfevents.fish
+    fish, once:
+      cfevents completion fish > ~/.config/fish/completions/cfevents.fish
     """  # noqa: D301 - \b keeps click from filling the paragraph
     from click.shell_completion import get_completion_class  # noqa: PLC0415 - no other command needs it to run
 

@@ -271,3 +271,7 @@ def test_archive_and_simulated_account_complete_their_own(
     assert offered("cfevents get --simulate lis", "zsh") == ["Lisbon warehouse"]
     path.write_text("no database")
     assert offered(f"cfevents list --archive {path} ") == []
+
+
+def test_help_fits_a_terminal_of_80_columns(invoke: Invoke) -> None:
+    assert max(map(len, invoke("completion", "--help").stdout.splitlines())) <= 80
