@@ -181,8 +181,8 @@ def silence_of(
     known_ts = window.known_since_ts(connector.connector_id)
     known_since = None if known_ts is None else to_datetime(known_ts)
     begin, until = known_since or since, to_datetime(window.end_ts(connector.connector_id, records))
-    heartbeats = _heartbeats(connector, until, limits.gap_least)
     last = to_datetime(max(record.known_ts for record in records)) if records else None
+    heartbeats = _heartbeats(connector, begin if last is None else last, until, limits.gap_least)
     stopped = connector.last_heartbeat if heartbeats == "stopped" else None
     signs = [moment for moment in (last, stopped) if moment is not None]
     return Silence(
@@ -199,8 +199,11 @@ def silence_of(
     )
 
 
-def _heartbeats(connector: AskedConnector, until: datetime, tolerance: timedelta) -> Heartbeats:
+def _heartbeats(connector: AskedConnector, begin: datetime | None, until: datetime, tolerance: timedelta) -> Heartbeats:
     if connector.last_heartbeat is None:
         return "none" if connector.had_no_heartbeat else "unknown"
     age = until - connector.last_heartbeat
-    return "stopped" if age > tolerance else "later" if age < -tolerance else "going on"
+    if abs(age) > tolerance:
+        return "stopped" if age > tolerance else "later"
+    # Only one since the silence began shows that they outlast it.
+    return "unknown" if begin is not None and connector.last_heartbeat < begin else "going on"

@@ -338,6 +338,8 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     limit = limits.gap_least if has_stopped else timedelta.max if silence.has_usual_pause else limits.silence
     if silence.event_ids and length <= limit:
         return
+    if not silence.event_ids and _is_too_short(silence, limits) and heartbeats not in ("stopped", "none"):
+        return
     if heartbeats == "going on" or (is_short and not has_stopped):
         severity = "warning"
     if silence.event_ids:
@@ -354,6 +356,12 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     message = message.format(format_duration(length))
     details: dict[str, Any] = {"duration": silence.duration, "last_heartbeat": silence.last_heartbeat}
     yield _finding("silence", severity, [silence], message, moments=[silence.started_at], **details)
+
+
+def _is_too_short(silence: Silence, limits: Limits) -> bool:
+    """Return whether what is known of the window is no longer than what is never a gap."""
+    since, begin = silence.since, silence.known_since or silence.since
+    return since is not None and begin is not None and begin <= silence.until <= since + limits.gap_least
 
 
 def weigh_silence(finding: Finding, silence: Silence) -> Finding:

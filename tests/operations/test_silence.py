@@ -69,15 +69,33 @@ def test_heartbeat_is_in_the_finding(heartbeat: int | str | None, severity: str,
     assert str(report).startswith("0 events of 1 connector, 2025-06-15 15:06 to 2025-06-16 15:06 UTC: 1 finding\n")
 
 
-def test_short_window_without_an_event_is_a_warning() -> None:
-    """Half an hour without an event is no error by itself, and one without heartbeats is."""
-    window: dict[str, Any] = {"since": BEGIN, "until": BEGIN + 20 * MINUTE}
+@pytest.mark.parametrize(
+    "ends", [{"until": 20 * MINUTE}, {"until": DAY, "known_until": 20 * MINUTE}, {"until": 29 * MINUTE}]
+)
+def test_short_window_shows_no_silence(ends: dict[str, int]) -> None:
+    """Half an hour without an event is no silence, unless the heartbeats stopped or never came."""
+    window: dict[str, Any] = {"since": BEGIN} | {name: BEGIN + end for name, end in ends.items()}
     asked: list[Any] = ["named", connector("none", None), connector("stopped", -DAY)]
-    assert [finding[1] for finding in silences(operations.report([], connectors=asked, **window))] == [
-        "error",
-        "warning",
-        "warning",
+    asked += [connector("before", -MINUTE), connector("within", MINUTE), connector("after", DAY)]
+    assert [finding[:2] for finding in silences(operations.report([], connectors=asked, **window))] == [
+        ("stopped", "error"),
+        ("none", "warning"),
     ]
+
+
+def test_part_of_a_short_window_shows_no_silence() -> None:
+    """Who is known for a part of a short window is not silent, but who is not known at all is a finding."""
+    known = {"part": BEGIN + 2 * MINUTE, "unknown": BEGIN + HOUR}
+    report = operations.report([], since=BEGIN, until=BEGIN + 5 * MINUTE, connectors=[*known], known_since=known)
+    assert [finding[:2] for finding in silences(report)] == [("unknown", "error")]
+
+
+def test_heartbeats_go_on_where_one_came_in_the_known_time() -> None:
+    """A heartbeat from before what is known shows nothing of it."""
+    known, asked = BEGIN + DAY - 5 * MINUTE, [connector("site", DAY - 6 * MINUTE), connector("alive", DAY - 60)]
+    report = operations.report([], connectors=asked, known_since={"site": known, "alive": known}, **WINDOW)
+    ends = {str(finding.connector_id): finding.message.partition("no event since")[2] for finding in report.findings}
+    assert ends == {"site": "", "alive": ", though its heartbeats go on"}
 
 
 @pytest.mark.parametrize(
