@@ -15,6 +15,7 @@ from cfevents.events import KINDS, KindFilter
 _LEFT_OUT = "!"
 _MAX_CACHED_KINDS = 1024  # the API may send any number of unknown ones
 _MIN_LIKENESS = 0.8
+_MIN_PART_CHARACTERS = 3
 _KINDS_BY_LOWER = {name.lower(): name for name in KINDS}
 
 _log = logging.getLogger("cfevents")
@@ -60,12 +61,24 @@ def warn_unknown_kind(name: str) -> None:
         return
     from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and importing has to be quick
 
-    lower = name.lower()
-    nearest = get_close_matches(lower, _KINDS_BY_LOWER, n=2, cutoff=_MIN_LIKENESS) or get_close_matches(
-        lower, _KINDS_BY_LOWER, n=1, cutoff=0
-    )
-    names = " or ".join(map(_KINDS_BY_LOWER.__getitem__, nearest))
+    nearest = get_close_matches(name.lower(), _KINDS_BY_LOWER, n=2, cutoff=_MIN_LIKENESS)
+    names = " or ".join(map(_KINDS_BY_LOWER.__getitem__, nearest)) or _pattern_for(name)
+    names = names or _KINDS_BY_LOWER[get_close_matches(name.lower(), _KINDS_BY_LOWER, n=1, cutoff=0)[0]]
     _log.warning("%s is not a documented kind; did you mean %s? It is %s as written", name, names, use)
+
+
+def _pattern_for(part: str) -> str:
+    """Return the pattern of the documented kinds that begin or end with a part, or have it; the name of a single one.
+
+    It is empty where there is none, or the part is too short to mean anything.
+    """
+    lower = part.lower()
+    having = [name for name in _KINDS_BY_LOWER if lower in name] if len(part) >= _MIN_PART_CHARACTERS else []
+    if len(having) <= 1:
+        return _KINDS_BY_LOWER[having[0]] if having else ""
+    before = "" if all(name.startswith(lower) for name in having) else "*"
+    after = "" if all(name.endswith(lower) for name in having) else "*"
+    return f"'{before}{part}{after}'"
 
 
 def is_pattern(name: str) -> bool:

@@ -157,7 +157,8 @@ app.params += [colour_option(), quiet_option(), debug_option()]
 def list_events(**options: Any) -> None:
     """List the events of connectors in a window of time.
 
-    The events of one connector are in the API's order, those of several are sorted by time.
+    The events of one connector are in the API's order, those of several are sorted by time. CONNECTOR is an id, its
+    beginning, a serial number or a note.
     """
     _run_command("read", "list_events", options)
 
@@ -173,7 +174,10 @@ def list_events(**options: Any) -> None:
 @click.argument("event_id", required=False, metavar="T.N")
 @reading_options
 def get_event(**options: Any) -> None:
-    """Show one event with its payload. T.N is its id, as 'list' shows it."""
+    """Show one event with its payload. T.N is its id, as 'list' shows it.
+
+    CONNECTOR is an id, its beginning, a serial number or a note.
+    """
     _run_command("read", "get_event", options)
 
 
@@ -182,7 +186,10 @@ def get_event(**options: Any) -> None:
 @kind_options
 @reading_options
 def latest_events(**options: Any) -> None:
-    """Show the latest events of connectors, with their payloads."""
+    """Show the latest events of connectors, with their payloads.
+
+    CONNECTOR is an id, its beginning, a serial number or a note.
+    """
     _run_command("read", "latest_events", options)
 
 
@@ -207,7 +214,8 @@ def follow_events(**options: Any) -> None:
 
     With --checkpoint, the next run resumes where this one ended, and ignores --since. Printed events arrive at least
     once: after a crash, the last ones may come again. A file given by --output has each event exactly once, even after
-    a crash; its checkpoint is FILE.checkpoint unless --checkpoint names another. SIGHUP reopens the file.
+    a crash; its checkpoint is FILE.checkpoint unless --checkpoint names another. SIGHUP reopens the file. CONNECTOR
+    is an id, its beginning, a serial number or a note.
     """
     _run_command("follow", "follow_events", options)
 
@@ -233,7 +241,8 @@ def fill_archive(**options: Any) -> None:
     """Store events in PATH, a SQLite database, each once. New and late events are added.
 
     Run it as often as you like, also from a timer: stored events are not requested again. 'list', 'get', 'latest',
-    'report', 'export' and 'connectors' read the archive with --archive PATH.
+    'report', 'export' and 'connectors' read the archive with --archive PATH. CONNECTOR is an id, its
+    beginning, a serial number or a note.
     """
     _run_command("archive", "fill_archive", options)
 
@@ -261,6 +270,8 @@ def report_events(**options: Any) -> None:
     bundle or version of a finding; those of an archive are always read. With --interrupts, it also asks which restarts
     and silences were ordered. If some connectors cannot be read, the findings of the others are printed, and the exit
     status is 1.
+
+    CONNECTOR is an id, its beginning, a serial number or a note.
     """
     _run_command("report", "report_events", options)
 
@@ -292,7 +303,7 @@ def export_events(**options: Any) -> None:
 
     PATH ends in .parquet, .csv, .ndjson or .jsonl, or --format is given. It appears, or is replaced, when the export is
     complete. To resume an interrupted export over the same window, run the same command again; until then its data is
-    in the folder PATH.export.
+    in the folder PATH.export. CONNECTOR is an id, its beginning, a serial number or a note.
     """
     _run_command("export", "export_events", options)
 
@@ -324,8 +335,9 @@ def list_kinds(**options: Any) -> None:
 def doctor(**options: Any) -> None:
     """Check what works, and how the API behaves where its documentation leaves that open.
 
-    The doctor sends at most twelve requests, which only read, and repeats none. Without CONNECTOR it uses the one with
-    the latest heartbeat. Exit status: 0, all works; 1, something does not; 2, wrong usage.
+    The doctor sends at most twelve requests, which only read, and repeats none. Without CONNECTOR it uses the one
+    with the latest heartbeat. CONNECTOR is an id, its beginning, a serial number or a note. Exit status: 0, all
+    works; 1, something does not; 2, wrong usage.
     """
     _run_command("doctor", "print_diagnosis", options)
 
@@ -350,7 +362,8 @@ def completion(shell: str | None) -> None:
 
     \b
     bash, in ~/.bashrc:  eval "$(cfevents completion bash)"
-    zsh, in ~/.zshrc:    eval "$(cfevents completion zsh)"
+    zsh, in ~/.zshrc, after autoload -U compinit && compinit:
+      eval "$(cfevents completion zsh)"
     fish, once:
       cfevents completion fish > ~/.config/fish/completions/cfevents.fish
     """  # noqa: D301 - \b keeps click from filling the paragraph

@@ -280,7 +280,7 @@ def test_invalid_argument_is_wrong_usage_before_any_request(
     assert account.requests == []
 
 
-@pytest.mark.parametrize("event_id", ["12", "1.0.0", "latest", ""])
+@pytest.mark.parametrize("event_id", ["12", "1.0.0", "latest", "", "id=12", "id="])
 def test_a_malformed_event_id_is_wrong_usage(account: "Simulator", invoke: Invoke, event_id: str) -> None:
     result = invoke("get", "site-1", event_id)
     assert result.exit_code == 2

@@ -48,3 +48,13 @@ def test_help_fits_a_screen(invoke: Invoke, command: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("COLUMNS", "80")
     lines = invoke(command, "--help").stdout.splitlines()
     assert sum(1 + len(line) // 81 for line in lines) <= 40
+
+
+@pytest.mark.parametrize("command", ["list", "report", "get", "latest", "follow", "export", "archive", "doctor"])
+def test_help_says_how_connectors_are_named(invoke: Invoke, command: str) -> None:
+    text = " ".join(invoke(command, "--help").stdout.split())
+    assert "CONNECTOR is an id, its beginning, a serial number or a note." in text
+
+
+def test_help_of_completion_names_what_zsh_needs(invoke: Invoke) -> None:
+    assert "after autoload -U compinit && compinit" in invoke("completion", "--help").stdout

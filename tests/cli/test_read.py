@@ -90,7 +90,16 @@ def test_several_kinds_are_filtered_from_one_listing(account: Simulator, invoke:
 
 
 @pytest.mark.parametrize(
-    ("kind", "nearest"), [("Reconciled", "Reconcile"), ("rekeystrt", "RekeyStart or RekeyRestart")]
+    ("kind", "nearest"),
+    [
+        ("Reconciled", "Reconcile"),
+        ("rekeystrt", "RekeyStart or RekeyRestart"),
+        ("Failure", "'*Failure'"),
+        ("rekey", "'rekey*'"),
+        ("Rotate", "'*Rotate*'"),
+        ("Tunnel", "ConfigureCloudflaredTunnel"),
+        ("Fail", "'*Fail*'"),
+    ],
 )
 def test_an_unknown_kind_is_asked_for_all_the_same_with_a_hint(
     account: Simulator, invoke: Invoke, kind: str, nearest: str

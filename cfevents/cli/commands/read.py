@@ -123,7 +123,7 @@ async def get_event(options: CommandOptions) -> None:
         connector, event_id = None, str(connector)
     if connector is None and options.archive is None and not options.simulate:
         raise usage_error("CONNECTOR is missing: 'cfevents connectors' lists them.")
-    connectors = () if connector is None else (connector,)
+    connectors, event_id = () if connector is None else (connector,), event_id.removeprefix("id=")
     async with open_source(options._replace(connectors=connectors, event_id=event_id)) as source:
         [connector_id] = source.connectors
         with arguments_checked():
