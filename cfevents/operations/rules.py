@@ -332,7 +332,7 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     """Find connectors that sent nothing, and those that have stopped after a few events."""
     since, until, heartbeats = silence.known_since or silence.since, silence.until, silence.heartbeats
     has_stopped, is_short = heartbeats == "stopped", since is not None and until - since <= limits.gap_least
-    severity: Severity = "error"
+    severity: Severity = "warning" if heartbeats == "going on" or (is_short and not has_stopped) else "error"
     message, length = f"no event in the window{_HEARTBEATS[heartbeats]}", silence.duration
     # Where the usual pause is known, it is the measure, unless the heartbeats have stopped too.
     limit = limits.gap_least if has_stopped else timedelta.max if silence.has_usual_pause else limits.silence
@@ -340,8 +340,6 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
         return
     if not silence.event_ids and _is_too_short(silence, limits) and heartbeats not in ("stopped", "none"):
         return
-    if heartbeats == "going on" or (is_short and not has_stopped):
-        severity = "warning"
     if silence.event_ids:
         message = _GAPS["unknown"][2]
     elif silence.since is not None and until < silence.since:

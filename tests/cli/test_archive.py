@@ -134,7 +134,7 @@ def test_connectors_that_fail_are_told_and_the_others_are_stored(
 ) -> None:
     result = invoke("archive", path, "nobody", "site-1", *SINCE)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)
-    assert "could not read 1 of the connectors: nobody: refused" in result.stderr
+    assert "could not read 1 of the connectors: no connector is called 'nobody'" in result.stderr
     assert "'cfevents connectors'" in result.stderr
     assert invoke("list", "--archive", path, *WINDOW).stdout.count("\n") == 4
 

@@ -83,7 +83,7 @@ def test_failing_connector_is_reported_at_the_end(account: "Simulator", invoke: 
     for command, count in ((("list", *WINDOW), 4), (("list", *WINDOW, "--details"), 4), (("latest",), 4)):
         result = invoke(*command, "nobody", "site-1")
         assert (result.exit_code, result.stdout.count("\n"), result.stderr.count("\n")) == (1, count, 1)
-        assert "could not read 1 of the connectors: nobody" in result.stderr
+        assert "could not read 1 of the connectors: no connector is called 'nobody'" in result.stderr
         assert "'cfevents connectors'" in result.stderr
 
 
@@ -146,7 +146,7 @@ def test_an_archive_is_printed_as_the_api_is(
 def test_all_of_an_archive_is_what_it_has(invoke: Invoke, archived: tuple[str, str]) -> None:
     assert ids(invoke("list", "--all", *WINDOW, *archived).stdout) == IN_ORDER
     assert {owner for owner, _ in ids(invoke("latest", "--all", *archived).stdout)} == {"site-1", "site-2"}
-    assert records(invoke("connectors", *archived).stdout) == [{"id": "site-1"}, {"id": "site-2"}]
+    assert [record["id"] for record in records(invoke("connectors", *archived).stdout)] == ["site-1", "site-2"]
 
 
 def test_merged_archive_is_complete_and_ascends(account: "Simulator", invoke: Invoke, tmp_path: Path) -> None:
