@@ -38,9 +38,13 @@ class NamedConnector(NamedTuple):
         return name in map(str.casefold, self)
 
     def matches(self, name: str) -> bool:
-        """Return whether a name in small letters begins the id or the serial number, or is a part of the note."""
+        """Return whether a name in small letters begins the id or the serial number, or a word or more of the note."""
         connector_id, serial, notes = map(str.casefold, self)
-        return connector_id.startswith(name) or serial.startswith(name) or name in notes
+        return (
+            connector_id.startswith(name)
+            or serial.startswith(name)
+            or bool(re.search(rf"(?<!\w){re.escape(name)}", notes))
+        )
 
 
 def is_whole_id(text: str) -> bool:

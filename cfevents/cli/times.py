@@ -13,7 +13,10 @@ from cfevents.cli.console.errors import WrongUsage, arguments_checked, print_not
 from cfevents.cli.console.output import Zone, is_terminal
 from cfevents.cli.options import CommandOptions
 
-_FORMS = TimeForms("24h, '1h 30min', yesterday, 10:00, 2026-11-29, '2026-11-29 10:00' or 2026-11-29T10:00:00Z", "")
+_FORMS = TimeForms(
+    "24h, '1h 30min', yesterday, 10:00, 'yesterday 22:00', 2026-11-29, '2026-11-29 10:00' or 2026-11-29T10:00:00Z", ""
+)
+_DAY_S = 86_400
 
 
 class _Bound(NamedTuple):
@@ -105,7 +108,10 @@ def _require_past(since: _Bound, present: float, options: CommandOptions) -> Non
     if since.seconds <= present:
         return
     clock = (options.zone or Zone()).named_time(to_datetime(present))
-    raise WrongUsage(f"{since.typed} is {since.shown}, in the future: this machine's clock shows {clock}")
+    clock_time = (options.since or "").strip()
+    was_yesterday = clock_time[:1].isdigit() and _is_relative(clock_time) and since.seconds - _DAY_S <= present
+    hint = f"; write 'yesterday {clock_time}'" if was_yesterday else ""
+    raise WrongUsage(f"{since.typed} is {since.shown}, in the future: this machine's clock shows {clock}{hint}")
 
 
 def _note_zone(window: str) -> None:
