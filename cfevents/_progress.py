@@ -20,8 +20,9 @@ from cfevents.errors import CfEventsError
 class Progress(NamedTuple):
     """The part of something that is done, from 0 to 1, and as text, such as ``1,234 events``."""
 
-    fraction: float
+    fraction: float | None  # None where it has no end
     text: str
+    wait: float = 0.0  # seconds until a request may leave, in addition to the budget's own wait
 
 
 class Coverage:

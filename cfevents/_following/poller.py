@@ -79,11 +79,11 @@ class Poller:
             self._results.put_nowait(error)
 
     def progress(self) -> Progress:
-        """Return the part of the first polls of all connectors that is done, and the events so far."""
+        """Return the part of the first polls of all connectors that is done, the events so far, and the wait."""
         done = sum(1.0 if name in self.errors else part.fraction for name, part in self.parts.items())
         events = sum(part.events for part in self.parts.values())
         words = counted(len(self.parts), "connector"), counted(events, "event")
-        return Progress(done / max(1, len(self.parts)), ", ".join(words))
+        return Progress(done / max(1, len(self.parts)), ", ".join(words), self._pace.wait)
 
     def next_poll_s(self) -> float | None:
         """Return the seconds until a connector is due; None if that depends on the end of a poll."""

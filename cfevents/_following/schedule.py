@@ -227,6 +227,12 @@ class Pace:
     _sent: deque[float] = field(factory=deque, init=False)
     _waiting_for_budget: int = field(default=0, init=False)
     _turn: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+    _opens_at: float = field(default=-math.inf, init=False)  # on the event loop's clock, where a request waits for that
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next request passes; 0 where none waits, or where it waits for the budget."""
+        return max(0.0, self._opens_at - asyncio.get_running_loop().time())
 
     async def __aenter__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -237,12 +243,19 @@ class Pace:
                     self._sent.popleft()
                 if len(self._sent) + self._waiting_for_budget < max(1, int(BUDGET_SHARE * allowed)):
                     break
-                await asyncio.sleep(self._sent[0] + period - loop.time() if self._sent else _LOOK_AGAIN_S)
+                await self._sleep(self._sent[0] + period - loop.time() if self._sent else 0.0)
             self._waiting_for_budget += 1
 
     async def __aexit__(self, *_: object) -> None:
         self._waiting_for_budget -= 1
         self._sent.append(asyncio.get_running_loop().time())
+
+    async def _sleep(self, seconds: float) -> None:
+        try:
+            self._opens_at = asyncio.get_running_loop().time() + seconds
+            await asyncio.sleep(seconds or _LOOK_AGAIN_S)
+        finally:
+            self._opens_at = -math.inf
 
 
 @define(eq=False)

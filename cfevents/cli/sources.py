@@ -306,9 +306,8 @@ async def open_source(options: CommandOptions) -> AsyncIterator[Source]:
 
 def listing_progress(coverage: Coverage, stream: _Stream, *, details: bool = False) -> Progress:
     """Return how far a listing is; a fleet's is known before the events of a round are read."""
-    progress = coverage.progress
     listed = stream._listed_fraction() if isinstance(stream, FleetStream) and not details else 0.0
-    return progress._replace(fraction=max(progress.fraction, listed))
+    return coverage.progress._replace(fraction=max(coverage.fraction, listed))
 
 
 async def read_batches(source: Source, streams: Sequence[_Stream], options: CommandOptions) -> _Batches:

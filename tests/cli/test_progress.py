@@ -101,6 +101,18 @@ def test_progress_is_a_bar_with_counts_and_waits(screen: Screen) -> None:
     assert shown.endswith(_ERASED)
 
 
+@pytest.mark.parametrize("fraction", [0.5, None])
+def test_wait_of_what_is_done_is_shown_too(screen: Screen, fraction: float | None) -> None:
+    """What has a pace of its own may wait longer than the budget does."""
+
+    async def main() -> None:
+        with show_waits(lambda: 0.0), show_progress(lambda: Progress(fraction, "2 events", 142.3)):
+            await asyncio.sleep(0.3)
+
+    screen.run(main())
+    assert "waiting 143 s for the quota, 2 events" in screen.seen()
+
+
 @pytest.mark.parametrize("stays", [False, True])
 def test_on_a_terminal_rows_take_the_place_of_a_bar(
     screen: Screen, monkeypatch: pytest.MonkeyPatch, stays: bool

@@ -1,5 +1,6 @@
 """Following many connectors on one budget, some of which give no answer."""
 
+import asyncio
 from bisect import bisect_right
 from collections import defaultdict
 from itertools import pairwise
@@ -55,3 +56,31 @@ def test_polls_of_many_pages_leave_others_their_part(budget: tuple[int, float]) 
         assert len(times) >= 0.6 * 0.9 * requests * 2
 
     run(scenario, dict.fromkeys("abcde", ahead), page_size=20, budget=Budget(requests, period))
+
+
+def test_wait_for_the_part_of_following_is_known() -> None:
+    """Following knows for how long its own part of the budget makes it wait, where the budget itself has room."""
+    waits = list[tuple[float, float]]()
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        follower = client.follow_events(["a"], since=BEGIN - DAY, interval="1s")
+
+        async def sample() -> None:
+            while True:
+                await asyncio.sleep(1)
+                waits.append((api.now(), follower._progress().wait))
+
+        sampling = asyncio.create_task(sample())
+        await until(BEGIN + 90, follower)
+        sampling.cancel()
+        ends = [round(at + wait) for at, wait in waits if wait > 2]
+        assert len(ends) >= 20
+        asked = [at for at, _ in api.asked]
+        assert all(any(abs(at - end) <= 2 for at in asked) for end in ends if end < BEGIN + 88)
+
+    run(
+        scenario,
+        {"a": [(BEGIN - at, 0, BEGIN - at) for at in range(60, 3600, 60)]},
+        page_size=1,
+        budget=Budget(10, 60.0),
+    )

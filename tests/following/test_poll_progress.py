@@ -30,10 +30,10 @@ def test_a_fill_shows_its_part_at_every_request(details: bool) -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
         listed = client.follow_events(list(EVENTS), since=BEGIN - DAY).once()
         follower: Follower[Any] = listed.details() if details else listed
-        api.fails = lambda _: fractions.append(follower._progress().fraction)
-        assert follower._progress() == (0.0, "")
+        api.fails = lambda _: fractions.append(follower._progress().fraction or 0.0)
+        assert follower._progress() == (0.0, "", 0.0)
         delivered = sum([len(batch.items) async for batch in follower.batches()])
-        assert follower._progress() == (1.0, f"3 connectors, {delivered} events")
+        assert follower._progress() == (1.0, f"3 connectors, {delivered} events", 0.0)
 
     run(scenario, EVENTS, page_size=10)
     assert_true(fractions)

@@ -14,6 +14,7 @@ from attrs import evolve
 from cfevents import Batch, CfEventsError, Client, Fleet, FollowCheckpoint, Follower
 from cfevents._files import FileLock, atomic_write, require_regular
 from cfevents._html import counted
+from cfevents._progress import Progress
 from cfevents._time import format_duration, now, to_datetime
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import arguments_checked, is_file, is_refusal, name_checkpoint, name_file, print_line
@@ -124,7 +125,7 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
             print_line(_beginning(follower.checkpoint, options, is_resumed=checkpoint is not None))
         await destination.begin(follower.checkpoint)
         life = _Life(follower.details() if options.details else follower)
-        with _removed_if_refused(new_files, life), show_progress(life.text, prints=not options.output, stays=True):
+        with _removed_if_refused(new_files, life), show_progress(life.progress, prints=not options.output, stays=True):
             async with aclosing(life.follower.batches()) as batches:
                 async for batch in batches:
                     left = None if options.limit is None else options.limit - life.events
@@ -186,6 +187,10 @@ class _Life:
         """True if the API refuses each connector."""
         states = self.follower.status.values()
         return bool(states) and all(is_refusal(status.error) for status in states)
+
+    def progress(self) -> Progress:
+        """Return the text of the status line, and the wait for the quota."""
+        return Progress(None, self.text(), self.follower._progress().wait)
 
     def text(self) -> str:
         states, next_s = list(self.follower.status.values()), self.follower._next_poll_s()

@@ -29,7 +29,7 @@ class _StatusLine:
     """The status line, redrawn by a timer. A thread, as rich has for it, would draw into what the command prints."""
 
     def __init__(self, wait: Callable[[], float], sent: Callable[[], int]) -> None:
-        self.progress: Callable[[], Progress | str] | None = None
+        self.progress: Callable[[], Progress] | None = None
         self.stays = True  # after the first row
         self._wait, self._sent, self._is_drawn = wait, sent, False
         from asyncio import get_running_loop  # noqa: PLC0415 - not needed for --help and --version
@@ -55,12 +55,13 @@ class _StatusLine:
         self._timer = self._loop.call_later(_REDRAW_S, self._tick)
 
     def _line(self) -> str:
-        wait_s = self._wait()
+        progress = None if self.progress is None else self.progress()
+        wait_s = max(self._wait(), 0.0 if progress is None else progress.wait)
         wait = f"waiting {math.ceil(wait_s)} s for the quota" if wait_s >= _MIN_WAIT_S else ""
-        if self.progress is not None:
-            progress, sent = self.progress(), self._sent()
-            if isinstance(progress, str):
-                return _truncate(", ".join(filter(None, (wait, progress))))
+        if progress is not None:
+            if progress.fraction is None:
+                return _truncate(", ".join(filter(None, (wait, progress.text))))
+            sent = self._sent()
             words = wait, progress.text, counted(sent, "request") if sent else ""
             return _bar(progress.fraction, "".join(f", {word}" for word in words if word))
         # In a pipe, the reader may draw on the same terminal, as a pager does.
@@ -125,9 +126,7 @@ def show_waits(wait: Callable[[], float], sent: Callable[[], int] = lambda: 0) -
 
 
 @contextmanager
-def show_progress(
-    progress: "Callable[[], Progress | str]", *, prints: bool = True, stays: bool = False
-) -> Iterator[None]:
+def show_progress(progress: "Callable[[], Progress]", *, prints: bool = True, stays: bool = False) -> Iterator[None]:
     """Show a command's progress, a bar or a sentence, in the status line of `show_waits`.
 
     Of a command that `prints`, it is shown while stdout is a file, and on a terminal until the first row, unless it
