@@ -181,7 +181,7 @@ def get_event(**options: Any) -> None:
     _run_command("read", "get_event", options)
 
 
-@app.command("latest", epilog=example("cfevents latest --simulate --exclude Reconcile"))
+@app.command("latest", epilog=example("cfevents latest --simulate --all"))
 @connectors_options
 @kind_options
 @reading_options
