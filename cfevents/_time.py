@@ -42,7 +42,7 @@ _EARLIEST_CLOCK_S = 1_577_836_800  # 2020: a clock that shows an earlier time wa
 
 
 class TimeForms(NamedTuple):
-    """What to write for a time, in messages, where it was typed."""
+    """The forms of a time that a message names, by the place where it was typed."""
 
     times: str
     with_zone: str

@@ -10,6 +10,7 @@ from cfevents._time import TimeWindow, format_duration, now, to_datetime
 from cfevents.cli.console.errors import print_note
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.wording import id_list
+from cfevents.operations import Limits
 from cfevents.storage import Archive, Extent
 
 # An archive that lags less behind a window is up to date.
@@ -24,6 +25,9 @@ class ArchiveNotes(NamedTuple):
     lines: Sequence[str] = ()
     limited: Sequence[str] = ()
     """The connectors of which it has events of some kinds alone."""
+
+    is_behind: bool = False
+    """True if some of the archive ends so long before the window that a gap there would be a finding."""
 
     failure: str = ""
     """The one sentence about an archive that ends before the window begins."""
@@ -60,7 +64,8 @@ async def note_extents(
     kinds = await archive._limited_kinds()
     unread = [name for name in extents if name not in read]
     lines += _note_unread(partial(_archive_of, len(extents)), unread, kinds)
-    return ArchiveNotes(extents, lines, [name for name in unread if name in kinds])
+    is_behind = any(end - last > Limits().gap_least for last in ends.values())
+    return ArchiveNotes(extents, lines, [name for name in unread if name in kinds], is_behind)
 
 
 def _note_unread(

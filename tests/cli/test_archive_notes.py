@@ -77,6 +77,21 @@ def test_archive_that_is_not_up_to_date(invoke: Invoke, path: str, clock: Simple
 
 
 @pytest.mark.usefixtures("account")
+def test_quiet_report_says_that_an_archive_is_no_longer_filled(
+    invoke: Invoke, path: str, clock: SimpleNamespace
+) -> None:
+    """An archive that ends long before the window knows of no findings, which is not well; a few minutes are."""
+    invoke("archive", path, "site-1", "site-2")
+    report = ("report", "--archive", path, "--all", "--quiet", "--fail-on", "error")
+    clock.date += 20 * 60
+    assert invoke(*report).output == ""
+    clock.date += 2 * HOUR
+    result = invoke(*report)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"the archive ends at {utc(FILLED)}" in result.stderr
+
+
+@pytest.mark.usefixtures("account")
 def test_archive_that_ends_before_the_window_begins(
     invoke: Invoke, path: str, clock: SimpleNamespace, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from cfevents import CfEventsError, Client, Fleet
 from cfevents._html import counted
 from cfevents._progress import Progress
 from cfevents._validation import printable
-from cfevents.cli.console.errors import arguments_checked, is_file, is_refusal, print_line
+from cfevents.cli.console.errors import arguments_checked, exists, is_refusal, print_line
 from cfevents.cli.console.output import write_summary
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
@@ -45,7 +45,7 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
     with arguments_checked():
         # Wrong arguments fail here, before a file is created.
         follower = client.follow_events(connectors, since=since, **pace)
-    is_new = not is_file(options.path)
+    is_new = not exists(options.path)
     async with Archive(options.path, account_id=follower.checkpoint.account_id) as archive:
         if since is None and (isinstance(connectors, list) or not await archive.list_connectors()):
             since = _FIRST_SINCE

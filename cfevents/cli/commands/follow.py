@@ -17,7 +17,7 @@ from cfevents._html import counted
 from cfevents._progress import Progress
 from cfevents._time import format_duration, now, to_datetime
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import arguments_checked, is_file, is_refusal, name_checkpoint, name_file, print_line
+from cfevents.cli.console.errors import arguments_checked, exists, is_refusal, name_checkpoint, name_file, print_line
 from cfevents.cli.console.output import View, Zone
 from cfevents.cli.console.progress import can_show, show_progress
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
@@ -115,7 +115,7 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
         # Wrong arguments fail here, before a file is created.
         follow(since=since)
     files = (options.output, options.checkpoint or (options.output and f"{options.output}.checkpoint"))
-    new_files = [path for path in files if path and not is_file(path)]
+    new_files = [path for path in files if path and not exists(path)]
     async with _open_destination(options, ending) as destination:
         with name_checkpoint(options.checkpoint or options.output):
             # A checkpoint has the beginning: "24h" is another moment in each run.

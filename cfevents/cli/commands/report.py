@@ -65,6 +65,7 @@ class _Reported(NamedTuple):
     missing: str = ""  # the message about connectors that an archive lacks, or whose interrupts could not be read
     notes: Sequence[str] = ()  # on what else it lacks
     hints: Sequence[str] = ()  # at options that would add to the findings
+    is_behind: bool = False  # an archive ends long before the window
 
 
 async def report_events(options: CommandOptions) -> None:
@@ -79,7 +80,8 @@ async def report_events(options: CommandOptions) -> None:
             result = await _report_archive(reader, options, window)
         else:
             result = await _report_account(reader, options, window)
-    is_well = not result.report.at_least(options.fail_on or "info")
+    # An archive that is no longer filled knows of no findings.
+    is_well = not result.is_behind and not result.report.at_least(options.fail_on or "info")
     if (result.report.connectors or not result.errors) and not (is_quiet() and is_well):
         _print(result, options)
     if result.missing:
@@ -110,7 +112,7 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
     known_until = {name: None if extent is None else extent.until for name, extent in notes.extents.items()}
     known_since = {name: extent.since for name, extent in notes.extents.items() if extent is not None}
     result = report(journal, connectors=known, known_until=known_until, known_since=known_since, **window._asdict())
-    return _Reported(result, {}, missing=missing, notes=notes.lines)
+    return _Reported(result, {}, missing=missing, notes=notes.lines, is_behind=notes.is_behind)
 
 
 async def _report_account(client: Client, options: CommandOptions, window: TimeWindow) -> _Reported:

@@ -148,7 +148,7 @@ def _written(option: str, value: Any) -> str:
     return id_list(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
 
 
-def is_file(path: str) -> bool:
+def exists(path: str) -> bool:
     """Return whether there is something at a path, which a command did not make then."""
     return os.path.lexists(path)
 

@@ -37,7 +37,7 @@ class Style(NamedTuple):
 
     @property
     def is_table(self) -> bool:
-        """Whether items are printed as a table."""
+        """True if items are printed as a table."""
         return (self.format or ("table" if is_terminal(sys.stdout) else "ndjson")) == "table"
 
 
