@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from attrs import frozen
 
@@ -15,8 +15,17 @@ from cfevents.operations.limits import AskedConnector, JudgedWindow, KnownUntil,
 
 GapCause: TypeAlias = Literal["device", "collection", "unknown"]
 
-# The cause; the start and the end, in seconds since the Unix epoch; the usual pause, in seconds; what shows it.
-_Pause: TypeAlias = tuple[GapCause, float, float, float, list[Record]]
+
+class _Pause(NamedTuple):
+    """A pause that is too long. Times are in seconds since the Unix epoch, the usual pause is in seconds."""
+
+    cause: GapCause
+    start: float
+    end: float
+    usual: float
+    shown_by: list[Record]
+    began_earlier: bool = False
+
 
 # The longest pauses, which do not count as usual: they may be gaps themselves.
 _OUTLIER_PAUSES = 3
@@ -33,14 +42,17 @@ class Gap(ConnectorResult):
     started_at: datetime
     """When the last event before it was recorded, or collected for a gap of the collection."""
 
+    began_earlier: bool
+    """Whether it had begun before `started_at`, which is the window's first event then: that was collected late."""
+
     ended_at: datetime | None
     """When the first event after it was recorded or collected; None if it goes on."""
 
     duration: timedelta
-    """Its length, so far if it goes on."""
+    """Its length, so far if it goes on, and at least if it had begun earlier."""
 
-    usual: timedelta
-    """The usual pause that it is compared with."""
+    usual: timedelta | None
+    """The usual pause that it is compared with; None if too few are known, for one that had begun before the window."""
 
     event_ids: tuple[EventId, ...]
     """The last event before it and the first after it; for a gap of the collection, the events recorded meanwhile."""
@@ -90,15 +102,16 @@ def gaps_of(
     gaps = [
         Gap(
             connector_id,
-            cause,
-            started_at=to_datetime(start),
-            ended_at=None if cause == "unknown" else to_datetime(end),
-            duration=to_timedelta(end - start),
-            usual=to_timedelta(usual),
-            event_ids=tuple(record.id for record in shown_by),
+            pause.cause,
+            started_at=to_datetime(pause.start),
+            began_earlier=pause.began_earlier,
+            ended_at=None if pause.cause == "unknown" else to_datetime(pause.end),
+            duration=to_timedelta(pause.end - pause.start),
+            usual=None if math.isinf(pause.usual) else to_timedelta(pause.usual),
+            event_ids=tuple(record.id for record in pause.shown_by),
         )
-        for pauses in (_device_pauses(records, until, limits), _collection_pauses(records, limits))
-        for cause, start, end, usual, shown_by in pauses
+        for pauses in (_device_pauses(records, until, limits), _collection_pauses(records, limits, since))
+        for pause in pauses
     ]
     begin = to_datetime(-math.inf if since is None else since)
     kept = (gap for gap in gaps if gap.cause != "device" or gap.started_at >= begin)
@@ -111,25 +124,54 @@ def _device_pauses(records: list[Record], until: float, limits: Limits) -> Itera
     for place, (start, end) in enumerate(pairwise(moments)):
         # Nothing was recorded later than now: the clock was set ahead in between.
         if end - start > longest and not start <= until < end:
-            yield "device", start, end, usual, records[place : place + 2]
+            yield _Pause("device", start, end, usual, records[place : place + 2])
     # Its last sign of life may be that it delivered events that it had recorded long before.
     last_known = max(record.known_ts for record in records)
     if until - last_known > longest:
-        yield "unknown", last_known, until, usual, records[-1:]
+        yield _Pause("unknown", last_known, until, usual, records[-1:])
 
 
-def _collection_pauses(records: list[Record], limits: Limits) -> Iterator[_Pause]:
+def _collection_pauses(records: list[Record], limits: Limits, since: float | None) -> Iterator[_Pause]:
     """Yield the pauses of the collection in which the device recorded events."""
     collected = [record for record in records if record.collected_ts is not None]
     moments = sorted(record.known_ts for record in collected)
     usual, longest = _usual_pause(moments, limits)
+    if since is not None and moments and (pause := _first_pause(collected, since, usual, longest, limits)):
+        yield pause
     for start, end in pairwise(moments):
         if end - start > longest:
             # A clock that is wrong by hours would move events into a pause in which nothing was recorded.
             usual_lag = sorted(record.known_ts - record.recorded_ts for record in collected)[len(collected) // 2]
             late = [record for record in collected if start < record.recorded_ts + usual_lag < end <= record.known_ts]
             if late:
-                yield "collection", start, end, usual, late
+                yield _Pause("collection", start, end, usual, late)
+
+
+def _first_pause(collected: list[Record], since: float, usual: float, longest: float, limits: Limits) -> _Pause | None:
+    """Return the pause of the collection that had begun before the window, as far as the window shows it.
+
+    Its first event is late then, collected at once with others that were recorded up to that time. Only what exceeds
+    the least lag counts, so that neither a wrong clock nor a lag that is usual is an outage. A connector that delivers
+    in batches looks the same, but for the next event, which is in time only after an outage. Without such an event, as
+    where the outage outlasts the window, the pause has to be as long as a silence without a usual pause.
+    """
+    records = [record for record in collected if record.recorded_ts >= since]
+    if not records:
+        return None
+    least_lag = min(record.known_ts - record.recorded_ts for record in records)
+    end = min(record.known_ts for record in records)
+    length = end - records[0].recorded_ts - least_lag
+    after = next((record for record in records if record.recorded_ts + least_lag > end), None)
+    is_over = after is not None and (after.known_ts - after.recorded_ts - least_lag) * limits.gap_factor <= length
+    least = (limits.gap_least if is_over else limits.silence).total_seconds()
+    if length <= (least if math.isinf(longest) else max(least, longest)):
+        return None
+    clock_lag = least_lag if is_over else min(least_lag, 0)
+    start = records[0].recorded_ts + clock_lag
+    late = [record for record in records if record.recorded_ts + clock_lag < end]
+    # A clock that is set soon after the start puts the first events alone into the past.
+    is_filled = late[-1].recorded_ts + clock_lag >= start + length / 2
+    return _Pause("collection", start, end, usual, late, began_earlier=True) if is_filled else None
 
 
 def _usual_pause(moments: list[int | float], limits: Limits) -> tuple[float, float]:

@@ -303,6 +303,9 @@ _GAPS_AFTER_STOP: dict[GapCause, tuple[str, Severity, str]] = {
 }
 
 
+_BEGAN_EARLIER = "offline since before {1}, for at least {0}: events of that time were collected afterwards"
+
+
 def judge_gaps(
     gaps: Sequence[Gap], runs: Sequence[Run], of_runs: Iterable[Finding], last_heartbeat: datetime | None
 ) -> Iterator[Finding]:
@@ -313,7 +316,9 @@ def judge_gaps(
         if gap.event_ids not in in_restarts:
             kind, severity, text = (_GAPS_AFTER_STOP if gap.event_ids[0] in stops else _GAPS)[gap.cause]
             moments = [gap.started_at, gap.ended_at or gap.started_at]
-            message = text.format(format_duration(gap.duration))
+            message = (_BEGAN_EARLIER if gap.began_earlier else text).format(
+                format_duration(gap.duration), f"{gap.started_at:%Y-%m-%d %H:%M:%S} UTC"
+            )
             heartbeat = last_heartbeat if gap.cause == "unknown" else None
             details: dict[str, Any] = {"duration": gap.duration, "usual": gap.usual, "last_heartbeat": heartbeat}
             yield _finding(kind, severity, [gap], message, moments=moments, **details)
