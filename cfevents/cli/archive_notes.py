@@ -5,8 +5,9 @@ from datetime import timedelta
 from functools import partial
 from typing import NamedTuple
 
+from cfevents import _time
 from cfevents._model.kinds import split_kinds
-from cfevents._time import TimeWindow, format_duration, now, to_datetime
+from cfevents._time import TimeWindow, format_duration, to_datetime
 from cfevents.cli.console.errors import print_note
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.wording import id_list
@@ -44,7 +45,7 @@ async def note_extents(
     """Return what an archive lacks of connectors in a window as far as that is over, or at present without one."""
     known = await archive.extents()
     extents = {name: known[name] for name in connectors if name in known}
-    present, note = to_datetime(now()), partial(_note, len(extents))
+    present, note = to_datetime(_time.now()), partial(_note, len(extents))
     begin, end = (to_datetime(0), present) if window is None else map(to_datetime, window)
     relation = "ago" if window is None or end - present > _TOLERANCE else "before the window does"
     end, text_of = min(end, present), (zone or Zone()).named_time

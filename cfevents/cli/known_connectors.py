@@ -29,6 +29,7 @@ _ARCHIVED = (
     "WHERE account_id = known.account_id AND connector_id = known.connector_id) "
     "UNION SELECT account_id, connector_id FROM extents ORDER BY connector_id"
 )
+_NAMES = "SELECT account_id, connector_id, serial_number, notes FROM connectors"
 
 
 def cache_path() -> Path:
@@ -98,18 +99,21 @@ def _known(params: Mapping[str, Any]) -> Sequence[NamedConnector]:
     account_id = _account_id(params.get("account"))
     if params.get("archive"):
         archived = _archived(params["archive"])
-        own = [name for account, name in archived if account == account_id]
-        return list(map(NamedConnector, own or [name for _, name in archived]))
+        return [named for account, named in archived if account == account_id] or [named for _, named in archived]
     rows = _read_cache().get(account_id or "")
     fields = [row for row in rows if isinstance(row, list) and len(row) == 3] if isinstance(rows, list) else []
     return [NamedConnector(*row) for row in fields if all(isinstance(name, str) for name in row)]
 
 
-def _archived(path: str) -> list[tuple[str, str]]:
+def _archived(path: str) -> list[tuple[str, NamedConnector]]:
     """Return the connectors of an archive, each as account and connector; none if it cannot be read at once."""
+    rows, names = list[tuple[str, str]](), dict[tuple[str, str], list[str]]()
     with suppress(sqlite3.Error):
         uri = f"{Path(path).absolute().as_uri()}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=_ARCHIVE_TIMEOUT_S)) as connection:
             connection.execute("PRAGMA query_only = TRUE")
-            return connection.execute(_ARCHIVED).fetchall()
-    return []
+            rows = connection.execute(_ARCHIVED).fetchall()
+            # An archive of the first version has no names.
+            for account, name, *words in connection.execute(_NAMES):
+                names[account, name] = [word if isinstance(word, str) else "" for word in words]
+    return [(account, NamedConnector(name, *names.get((account, name), ()))) for account, name in rows]

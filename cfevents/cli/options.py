@@ -14,6 +14,8 @@ from cfevents.cli.console.output import FORMATS, Style, View, Zone
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from cfevents import Connector
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -21,6 +23,7 @@ class CommandOptions(NamedTuple):
     """The arguments and options of a command; those that it does not have keep these defaults."""
 
     connectors: tuple[str, ...] = ()
+    listed: "tuple[Connector, ...]" = ()  # the account's, where the names of connectors were looked up
     all_: bool = False
     connector: str | None = None
     event_id: str | None = None

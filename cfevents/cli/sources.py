@@ -128,20 +128,24 @@ def _is_account_given() -> bool:
 async def identify(reader: Client | Archive, options: CommandOptions) -> CommandOptions:
     """Return the options with the ids of the connectors that they name, in place of their names; each id once.
 
-    Names cost one request; whole ids cost none. A name that no connector has is taken for an id.
+    Names cost one request, whose answer is `listed` then; whole ids cost none. A name that no connector has is taken
+    for an id.
     """
+    listed = list[Connector]()
     if all(map(is_whole_id, options.connectors)):
         ids = list(options.connectors)
     elif isinstance(reader, Archive):
-        archived = [NamedConnector(connector_id) for connector_id in await reader.list_connectors()]
+        archived = list(map(NamedConnector.of, await reader.named_connectors()))
         ids = [find_id(name, archived) for name in options.connectors]
     else:
         _check_before_sending(options)
-        known = await _list_named(reader, options)
+        with suppress(PermissionDeniedError, NotFoundError):  # names are taken for ids then
+            listed = await list_and_remember(reader, options)
+        known = list(map(NamedConnector.of, listed))
         ids = [name if is_whole_id(name) else find_id(name, known) for name in options.connectors]
         for name in {*ids}.difference(connector.id for connector in known) if known else ():
             note_unknown(name, f"no connector is called {name!r}{_hint(name, known)}")
-    return options._replace(connectors=tuple(dict.fromkeys(ids)))
+    return options._replace(connectors=tuple(dict.fromkeys(ids)), listed=tuple(listed))
 
 
 def _hint(name: str, known: Sequence[NamedConnector]) -> str:
@@ -151,13 +155,6 @@ def _hint(name: str, known: Sequence[NamedConnector]) -> str:
     if "," in name:
         return "; write several with a space between them, and a note with spaces in quotes"
     return f"; the nearest is {likest}" if (likest := nearest(name, known)) else ""
-
-
-async def _list_named(client: Client, options: CommandOptions) -> list[NamedConnector]:
-    """Return the connectors of the account; none where they may not be listed, so that names are taken for ids."""
-    with suppress(PermissionDeniedError, NotFoundError):
-        return list(map(NamedConnector.of, await list_and_remember(client, options)))
-    return []
 
 
 async def list_and_remember(client: Client, options: CommandOptions) -> list[Connector]:
@@ -250,15 +247,17 @@ async def archived_connectors(archive: Archive, options: CommandOptions) -> tupl
         Failure: The archive has none of them.
         WrongUsage: The archive has several, and none was given.
     """
-    ids = await archive.list_connectors()
-    if not ids:
+    named = {connector.id: NamedConnector.of(connector) for connector in await archive.named_connectors()}
+    if not named:
         raise Failure("the archive is empty: 'cfevents archive PATH' fills it")
-    if not options.connectors and len(ids) > 1 and not options.all_:
+    has = f"has {id_list([*map(str, named.values())])}"
+    if not options.connectors and len(named) > 1 and not options.all_:
         hint = "" if options.event_id else "; --all selects all"
-        raise WrongUsage(f"CONNECTOR is missing: the archive has {id_list(ids)}{hint}")
-    known = [connector_id for connector_id in options.connectors or ids if connector_id in ids]
-    unknown = [connector_id for connector_id in options.connectors if connector_id not in ids]
-    message = f"the archive has nothing of {', '.join(unknown)}; it has {id_list(ids)}" if unknown else ""
+        raise WrongUsage(f"CONNECTOR is missing: the archive {has}{hint}")
+    known = [connector_id for connector_id in options.connectors or named if connector_id in named]
+    unknown = [connector_id for connector_id in options.connectors if connector_id not in named]
+    hints = [hint for name in unknown if (hint := _hint(name, [*named.values()]))] or [f"; it {has}"]
+    message = f"the archive has nothing of {', '.join(unknown)}{hints[0]}" if unknown else ""
     if not known:
         raise Failure(message)
     return known, message

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, Self
 from cfevents._following.follower import Batch, Follower
 from cfevents._listing.fleet import Fleet
 from cfevents._listing.query import ListQuery
-from cfevents._model.api import EventMetadata, EventReference, RecordedEvent, event_id
+from cfevents._model.api import Connector, EventMetadata, EventReference, RecordedEvent, event_id
 from cfevents._model.results import EventDetail
 from cfevents._public import set_module
 from cfevents._time import DurationLike, TimeLike, parse_duration, parse_time
@@ -167,7 +167,7 @@ class Archive:
         kind: KindFilter | None = None,
         details: bool = False,
     ) -> int:
-        """Store new events, late ones too.
+        """Store new events, late ones too; of all connectors of the account, their serial numbers and notes as well.
 
         A connector resumes where its last sync ended. If ``since`` is earlier than ever before, or than the account's
         first where all of it is archived, it is read again from there.
@@ -220,10 +220,13 @@ class Archive:
             sync.has_ended.set()
 
     async def _fill(self, follower: Follower[Any], starts: Mapping[str, int], *, details: bool) -> int:
-        new = 0
+        new, named, account_id = 0, list[Connector](), follower.checkpoint.account_id
         async with aclosing(follower._polls()) as polls:
             async for result, batch in polls:
                 write = self._require_open().writer.write
+                if (listed := follower._members.listed) is not named:
+                    named = listed
+                    await write(partial(queries.store_connectors, account_id=account_id, listed=listed))
                 if result is None:  # a wrong clock had set where it begins
                     starts = {name: min(since, batch.checkpoint.of(name).since) for name, since in starts.items()}
                 elif result.ended is None:
@@ -315,6 +318,25 @@ class Archive:
             ArchiveError: The archive cannot be read.
         """
         return await self._require_open().reader.run(partial(queries.connectors, account_id=self._account_id))
+
+    async def store_connectors(self, listed: Iterable[Connector]) -> None:
+        """Store the serial numbers and notes of connectors, as `Client.list_connectors` returns them.
+
+        Those that were stored before are replaced. `sync` does the same, if it follows all of the account.
+
+        Raises:
+            ArchiveError: The archive cannot be written, or has no account yet and was opened without one.
+        """
+        store = partial(queries.store_connectors, account_id=self._account_id, listed=[*listed])
+        await self._require_open().writer.write(store)
+
+    async def named_connectors(self) -> list[Connector]:
+        """Return the connectors of `list_connectors`, with the serial numbers and notes that are stored.
+
+        Raises:
+            ArchiveError: The archive cannot be read.
+        """
+        return await self._require_open().reader.run(partial(queries.named_connectors, account_id=self._account_id))
 
     async def extents(self) -> dict[str, Extent | None]:
         """Return the time of which the archive has all events, for each connector that `list_connectors` returns.

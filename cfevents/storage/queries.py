@@ -9,7 +9,7 @@ from attrs import evolve
 
 from cfevents._following.checkpoint import FollowCheckpoint, Watermark
 from cfevents._following.follower import Batch
-from cfevents._model.api import EventMetadata, RecordedEvent, event_key
+from cfevents._model.api import Connector, Device, EventMetadata, RecordedEvent, event_key
 from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._protocol.converter import structure, unstructure
 from cfevents._protocol.fast_path import OWN_TEXT
@@ -40,6 +40,7 @@ _FILL_IN = (
 _CHECKPOINT = (
     "INSERT OR REPLACE INTO checkpoints (account_id, connector_id, kind, details, checkpoint) VALUES (?, ?, ?, ?, ?)"
 )
+_NAMES = "INSERT OR REPLACE INTO connectors (account_id, connector_id, serial_number, notes) VALUES (?, ?, ?, ?)"
 _PRUNE = (
     f"DELETE FROM events WHERE {_KEY} AND (recorded_ts, sequence) IN (SELECT recorded_ts, sequence FROM events "  # noqa: S608
     f"WHERE {_KEY} AND recorded_ts < ? ORDER BY recorded_ts, sequence LIMIT ?)"
@@ -280,6 +281,28 @@ def connectors(connection: sqlite3.Connection, account_id: str | None) -> list[s
         (account, account),
     )
     return [name for (name,) in rows]
+
+
+def store_connectors(connection: sqlite3.Connection, account_id: str | None, listed: Iterable[Connector]) -> None:
+    """Store the serial numbers and notes of an account's connectors, in place of those that were known."""
+    if (account := _account(connection, account_id)) is None:
+        raise ArchiveError("it has no account yet: give one as account_id=")
+    rows = (
+        (connector.id, connector.device and connector.device.serial_number, connector.notes) for connector in listed
+    )
+    values = ((account, *(text and sql_text(text) for text in row)) for row in rows)
+    connection.executemany(_NAMES, values)
+
+
+def named_connectors(connection: sqlite3.Connection, account_id: str | None) -> list[Connector]:
+    """Return `connectors` with what is known of their names."""
+    statement = "SELECT connector_id, serial_number, notes FROM connectors WHERE account_id = ?"
+    rows = connection.execute(statement, (_account(connection, account_id),))
+    names = {name: list(map(_from_sql, row)) for name, *row in rows}
+    known = ((name, *names.get(name, (None, None))) for name in connectors(connection, account_id))
+    return [
+        Connector(name, device=serial and Device(serial_number=serial), notes=notes) for name, serial, notes in known
+    ]
 
 
 def event_counts(

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -58,7 +58,19 @@ _VERSION_1 = (
     """,
 )
 
-MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1,)
+_VERSION_2 = (
+    """
+    CREATE TABLE connectors (
+        account_id TEXT NOT NULL,
+        connector_id TEXT NOT NULL,
+        serial_number TEXT,  -- as the account listed it last; null for none
+        notes TEXT,  -- likewise
+        PRIMARY KEY (account_id, connector_id)
+    ) WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1, _VERSION_2)
 """The statements from each version to the next. A step that was released is never changed: another is added."""
 
 T = TypeVar("T")
@@ -87,7 +99,8 @@ class Database:
     """A connection, and the thread that does all of its work in order.
 
     SQLite cannot read a file with a write-ahead log without writing beside it. So what this process may not write, and
-    nobody has open, is read as a file that does not change, and opened and read again if it did.
+    nobody has open, is read as a file that does not change, and opened and read again if it did. Of an older version
+    that it may not write, it reads a migrated copy, and copies again if the file changed.
     """
 
     def __init__(
@@ -184,11 +197,14 @@ class Database:
             status = self._path.stat()
         except OSError:
             return ()
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, self._is_in_use()
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, self._log_state()
 
-    def _is_in_use(self) -> bool:
+    def _log_state(self) -> int:
+        """Return when the write-ahead log was written, 0 where there is none, and nobody has the file open."""
         # SQLite follows a symbolic link, and has the log beside its target.
-        return os.path.exists(f"{os.path.realpath(self._path)}-wal")  # noqa: PTH110 - it is called often
+        with suppress(OSError):
+            return os.stat(f"{os.path.realpath(self._path)}-wal").st_mtime_ns  # noqa: PTH116 - it is called often
+        return 0
 
     def _is_writable(self) -> bool:
         path = Path(os.path.realpath(self._path))
@@ -198,7 +214,7 @@ class Database:
     def _connect(self, deadline: "_Deadline") -> None:
         if self._path.exists() and not self._path.is_file():
             raise ArchiveError("it is no plain file; give another path")
-        self._is_frozen = self._path.is_file() and not self._is_in_use() and not self._is_writable()
+        self._is_frozen = self._path.is_file() and not self._log_state() and not self._is_writable()
         self._opened_state = self._state()
         name = f"{self._path.as_uri()}?immutable=1" if self._is_frozen else self._path
         self._connection = connection = sqlite3.connect(
@@ -221,15 +237,32 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
         if version < len(self._migrations):
-            with _transaction(connection, "BEGIN IMMEDIATE"):
-                # Another process may have been quicker.
-                for step in self._migrations[self._checked_version(connection) :]:
-                    for statement in step:
-                        connection.execute(statement)
-                connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            try:
+                self._migrate(connection)
+            except sqlite3.OperationalError as error:
+                if not version or _code(error) != sqlite3.SQLITE_READONLY:
+                    raise
+                connection = connection if self._writes else self._connect_copy(connection)
         if not self._writes:
             connection.execute("PRAGMA query_only = TRUE")
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        with _transaction(connection, "BEGIN IMMEDIATE"):
+            # Another process may have been quicker.
+            for step in self._migrations[self._checked_version(connection) :]:
+                for statement in step:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _connect_copy(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        """Read from now on a migrated copy of a file that may not be written; SQLite removes it in the end."""
+        self._is_frozen, self._opened_state = True, self._state()
+        self._connection = copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        with closing(connection):
+            connection.backup(copy)
+        self._migrate(copy)
+        return copy
 
     def _checked_version(self, connection: sqlite3.Connection) -> int:
         """Return the version of the tables, 0 where there are none; raise an error where it is no archive of ours."""

@@ -91,13 +91,39 @@ def test_the_only_connector_of_an_archive_need_not_be_named(
     assert "--all" in result.stderr
 
 
+@pytest.mark.parametrize("connectors", [("--all",), ("site-1", "sim18942")], ids=["all", "by serial number"])
+def test_archive_knows_the_names_of_its_connectors(
+    account: "Simulator", invoke: Invoke, path: str, monkeypatch: pytest.MonkeyPatch, connectors: tuple[str, ...]
+) -> None:
+    """A listing that filling the archive needed anyway lets it be read by serial number and note, without the API."""
+    assert invoke("archive", path, *connectors, *SINCE).exit_code == 0
+    assert sum(request.path.endswith("/connectors") for request in account.requests) == 1
+    offline(account, monkeypatch)
+    for command in (("list", *WINDOW), ("report", *WINDOW), ("latest",)):
+        for name in ("singapore", "SIM1894260", "site-1"):
+            result = invoke(*command, name, "--archive", path)
+            assert (result.exit_code, "nothing of" in result.stderr) == (0, False), result.stderr
+    unknown = invoke("list", "--archive", path, "singapur", *WINDOW).stderr
+    expected = "the archive has nothing of singapur; the nearest is site-1 (SIM1894260, Singapore office)"
+    assert unknown == f"cfevents: {expected}\n"
+    assert account.requests == []
+
+
+def test_whole_ids_cost_no_request_for_names(account: "Simulator", invoke: Invoke, path: str) -> None:
+    connector_id = "00000000-8944-4022-8e49-d99e03002894"
+    account.add(connector_id, {"e": {"k": "Init"}, "t": 1767225600, "n": 0})
+    assert filled(invoke("archive", path, connector_id, *SINCE)) == 1
+    assert [request.path for request in account.requests if request.path.endswith("/connectors")] == []
+    assert invoke("list", "--archive", path, connector_id, *WINDOW).exit_code == 0
+
+
 def test_get_from_an_archive_of_several_does_not_offer_all(account: "Simulator", invoke: Invoke, path: str) -> None:
     """For one event of an archive of several connectors, the message does not offer --all."""
     account.add("site-2", {"e": {"k": "Init"}, "t": 1767225600, "n": 0})
     invoke("archive", path, "site-1", "site-2", *SINCE)
     result = invoke("get", "--archive", path, "1767225660.1")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "CONNECTOR is missing: the archive has site-1, site-2" in result.stderr
+    assert "CONNECTOR is missing: the archive has site-1 (SIM1894260, Singapore office), site-2 (" in result.stderr
     assert "--all" not in result.stderr
 
 

@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -267,7 +269,11 @@ def test_archive_and_simulated_account_complete_their_own(
     path = tmp_path / "events.db"
     assert invoke("archive", str(path), "site-1", "--since", "2026-01-01").exit_code == 0
     assert offered(f"cfevents list --archive {path} ") == ["site-1"]
+    assert offered(f"cfevents list --archive {path} sing") == [r"Singapore\ office"]
     assert [*tmp_path.glob("events.db*")] == [path]
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE connectors")  # as in an archive of the first version
+    assert offered(f"cfevents list --archive {path} ") == ["site-1"]
     assert offered("cfevents list --simulate 83") == [SIMULATED]
     assert offered("cfevents get --simulate lis", "zsh") == ["Lisbon warehouse"]
     path.write_text("no database")

@@ -90,6 +90,10 @@ def test_an_old_heartbeat_is_notable(monkeypatch: pytest.MonkeyPatch, ago: int, 
     assert (colour(heartbeat) == Colour.NOTABLE) is is_notable
 
 
+SILENT = {"serial_number": "SIM3240541", "notes": "Toronto warehouse"}
+SITE_1 = {"serial_number": "SIM1894260", "notes": "Singapore office"}
+
+
 def test_archive_shows_first_and_last_event_and_their_number(
     account: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -100,13 +104,18 @@ def test_archive_shows_first_and_last_event_and_their_number(
     assert invoke("archive", path, "site-1", "silent", *since).exit_code == 0
     printed = invoke("connectors", "--archive", path)
     assert [json.loads(line) for line in printed.stdout.splitlines()] == [
-        {"id": "silent", "first_at": None, "last_at": None, "events": 0},
-        {"id": "site-1", "first_at": "2026-01-01T00:00:00Z", "last_at": "2026-01-01T00:02:00Z", "events": 4},
+        {"id": "silent", "first_at": None, "last_at": None, "events": 0} | SILENT,
+        {"id": "site-1", "first_at": "2026-01-01T00:00:00Z", "last_at": "2026-01-01T00:02:00Z", "events": 4} | SITE_1,
     ]
-    assert shown(invoke, monkeypatch, 80, "--archive", path) == [
-        "ID      FIRST EVENT (UTC)    LAST EVENT (UTC)     EVENTS",
-        "silent  -                    -                    0",
-        "site-1  2026-01-01 00:00:00  2026-01-01 00:02:00  4",
+    assert shown(invoke, monkeypatch, 120, "--archive", path) == [
+        "ID      SERIAL      FIRST EVENT (UTC)    LAST EVENT (UTC)     EVENTS  NOTES",
+        "silent  SIM3240541  -                    -                    0       Toronto warehouse",
+        "site-1  SIM1894260  2026-01-01 00:00:00  2026-01-01 00:02:00  4       Singapore office",
+    ]
+    monkeypatch.setattr(_time, "now", lambda: 1767225600.0 + 86400)
+    assert shown(invoke, monkeypatch, 80, "--archive", path)[::2] == [
+        "ID      SERIAL      FIRST EVENT  LAST EVENT  EVENTS  NOTES",
+        "site-1  SIM1894260  1d ago       23h ago     4       Singapore office",
     ]
     csv = invoke("connectors", "--archive", path, "--format", "csv", "--columns", "id,events").stdout
     assert csv.splitlines() == ["id,events", "silent,0", "site-1,4"]
@@ -114,6 +123,6 @@ def test_archive_shows_first_and_last_event_and_their_number(
 
 def test_archived_time_outside_the_calendar_is_a_number() -> None:
     view = connector_views.archived(Zone())
-    connector = connector_views.ArchivedConnector("c1", 1767225600, 400000000000, 2)
+    connector = connector_views.ArchivedConnector(Connector("c1"), 1767225600, 400000000000, 2)
     assert view.record(connector)["last_at"] is None
-    assert view.rows(connector) == [("c1", "2026-01-01 00:00:00", "400000000000", "2")]
+    assert view.rows(connector) == [("c1", "-", "2026-01-01 00:00:00", "400000000000", "2", "-")]

@@ -165,7 +165,9 @@ def test_a_connector_that_an_archive_lacks_hides_no_other(invoke: Invoke, archiv
     for command in (("list", *WINDOW), ("latest",)):
         result = invoke(*command, "site-2", "nobody", *archived)
         assert (result.exit_code, result.stdout.count("\n"), result.stderr.count("\n")) == (1, 2, 1)
-        assert "the archive has nothing of nobody; it has site-1, site-2" in result.stderr
+        assert (
+            "the archive has nothing of nobody; it has site-1 (SIM1894260, Singapore office), site-2 (" in result.stderr
+        )
 
 
 @pytest.mark.parametrize(

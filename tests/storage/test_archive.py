@@ -13,8 +13,9 @@ from support.batches import BEGIN, batch, details, listed, with_payload
 from support.brief import examples
 from support.tidy import client_tasks
 
-from cfevents import ArchiveError, EventDetail, EventId, EventMetadata, events
+from cfevents import ArchiveError, Connector, EventDetail, EventId, EventMetadata, events
 from cfevents._listing.query import ListQuery
+from cfevents._model.api import Device
 from cfevents.storage import Archive, ArchivedStream, sqlite
 from cfevents.storage.queries import LISTED, PAYLOAD
 from cfevents.storage.sqlite import Database
@@ -248,10 +249,27 @@ async def test_older_archive_is_migrated_and_newer_refused(tmp_path: Path) -> No
         await archive.append(batch([listed(BEGIN)]))
     for _ in range(2):
         await opened_with(path, "ALTER TABLE events ADD COLUMN seen", "CREATE TABLE more (x)")
-    assert plainly(path, "PRAGMA user_version") == [(2,)]
+    newest = len(sqlite.MIGRATIONS)
+    assert plainly(path, "PRAGMA user_version") == [(newest + 1,)]
     assert plainly(path, "SELECT recorded_ts, seen FROM events") == [(BEGIN, None)]
-    with pytest.raises(ArchiveError, match="version 2, and this version of cfevents knows 1"):
+    with pytest.raises(ArchiveError, match=f"version {newest + 1}, and this version of cfevents knows {newest}"):
         await Archive(path).open()
+
+
+def office(connector_id: str, notes: str | None, serial_number: str | None = None) -> Connector:
+    return Connector(connector_id, notes=notes, device=Device(serial_number=serial_number) if serial_number else None)
+
+
+async def test_names_of_connectors_are_those_of_the_last_listing(archive: Archive) -> None:
+    """Connectors without events are not there, new names replace old ones, and what is not listed any more stays."""
+    with pytest.raises(ArchiveError, match="no account yet"):
+        await archive.store_connectors([office("c1", "Berlin")])
+    for name in ("c1", "c2", "c3"):
+        await archive.append(batch([listed(BEGIN)], name))
+    await archive.store_connectors([office("c1", "Berlin", "S1"), office("c2", "Rome\ud800"), office("other", "Oslo")])
+    await archive.store_connectors(iter([office("c1", "Bonn")]))
+    known = [office("c1", "Bonn"), office("c2", "Rome\ud800"), office("c3", None)]
+    assert await archive.named_connectors() == known
 
 
 async def test_a_step_up_that_fails_leaves_the_archive_as_it_was(tmp_path: Path) -> None:

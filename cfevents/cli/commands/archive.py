@@ -55,6 +55,8 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
             if not follow:
                 stack.enter_context(show_progress(partial(_progress, archive), prints=False))
             try:
+                if options.listed:
+                    await archive.store_connectors(options.listed)
                 return await archive.sync(
                     client, connectors, since=since, follow=follow, details=options.details, **pace
                 )

@@ -168,7 +168,9 @@ async def list_connectors(options: CommandOptions) -> None:
     async with open_reader(options) as reader:
         if isinstance(reader, Archive):
             view: View[Any] = connector_views.archived(options.zone or Zone())
-            listed = [connector_views.ArchivedConnector(*row) for row in await reader._event_counts()]
+            names = {connector.id: connector for connector in await reader.named_connectors()}
+            rows = await reader._event_counts()
+            listed = [connector_views.ArchivedConnector(names[row[0]], *row[1:]) for row in rows]
         else:
             view = connector_views.connectors(options.zone or Zone())
             listed = await list_and_remember(reader, options)

@@ -21,14 +21,14 @@ _SHORT_VERSION_CHARS = 10
 # From this width on, a table shows whole serial numbers and versions.
 _ROOMY_TERMINAL_CHARS = 140
 _FIELDS = ("id", "activated", "last_heartbeat", "last_seen_version", "notes", "timezone", "device", "serial_number")
-_ARCHIVED_FIELDS = ("id", "first_at", "last_at", "events")
+_ARCHIVED_FIELDS = ("id", "first_at", "last_at", "events", "serial_number", "notes")
 _STATES = {True: "activated", False: "not activated", None: _NOTHING}
 
 
 class ArchivedConnector(NamedTuple):
     """A connector of an archive: its first and last event, in seconds since the Unix epoch, and their number."""
 
-    id: str
+    connector: "Connector"
     first_ts: float | None = None
     last_ts: float | None = None
     events: int = 0
@@ -43,13 +43,13 @@ def connectors(zone: Zone) -> "View[Connector]":
         return fields
 
     def rows(connector: "Connector") -> list[Row]:
-        serial, version = _serial(connector) or _NOTHING, connector.last_seen_version or _NOTHING
+        version = connector.last_seen_version or _NOTHING
         heartbeat, colour = _heartbeat(connector, zone, is_age=narrow)
         colours[heartbeat] = colour
         if terminal_width() < _ROOMY_TERMINAL_CHARS:
-            serial, version = shorten_id(serial, _SHORT_SERIAL_CHARS), shorten_id(version, _SHORT_VERSION_CHARS)
-        name = shorten_id(connector.id) if narrow else connector.id
-        return [(name, serial, version, _STATES[connector.activated], heartbeat, connector.notes or _NOTHING)]
+            version = shorten_id(version, _SHORT_VERSION_CHARS)
+        state, notes = _STATES[connector.activated], connector.notes or _NOTHING
+        return [(*_names(connector), version, state, heartbeat, notes)]
 
     def cells(connector: "Connector") -> list[Any]:
         values = record(connector) | {"serial_number": _serial(connector)}
@@ -62,30 +62,43 @@ def connectors(zone: Zone) -> "View[Connector]":
 
 
 def archived(zone: Zone) -> View[ArchivedConnector]:
-    """Return the view of the connectors of an archive."""
+    """Return the view of the connectors of an archive; a narrow table shortens ids, and has ages in place of times."""
+    narrow = is_narrow()
 
-    def time(ts: float | None) -> dt.datetime | None:
-        return None if ts is None else time_of(EventMetadata("", ts, 0, ts), "recorded_at")
-
-    def record(connector: ArchivedConnector) -> dict[str, Any]:
-        first, last = map(time, connector[1:3])
+    def record(archived: ArchivedConnector) -> dict[str, Any]:
+        connector, first, last = archived.connector, _time_of(archived.first_ts), _time_of(archived.last_ts)
         iso = {"first_at": first and _time.format_iso(first), "last_at": last and _time.format_iso(last)}
-        return {"id": connector.id, **iso, "events": connector.events}
+        names = {"serial_number": _serial(connector), "notes": connector.notes}
+        return {"id": connector.id, **iso, "events": archived.events, **names}
 
     def cell(ts: float | None) -> str:
-        moment = time(ts)
-        return zone.format(moment, str(ts)) if moment else _NOTHING if ts is None else str(ts)
+        if (moment := _time_of(ts)) is None:
+            return _NOTHING if ts is None else str(ts)
+        return (narrow and _age(moment)) or zone.format(moment, str(ts))
 
-    def rows(connector: ArchivedConnector) -> list[Row]:
-        name = shorten_id(connector.id) if is_narrow() else connector.id
-        return [(name, cell(connector.first_ts), cell(connector.last_ts), f"{connector.events:,}")]
+    def rows(archived: ArchivedConnector) -> list[Row]:
+        counts = cell(archived.first_ts), cell(archived.last_ts), f"{archived.events:,}"
+        return [(*_names(archived.connector), *counts, archived.connector.notes or _NOTHING)]
 
-    titles = ("ID", zone.titled("FIRST EVENT"), zone.titled("LAST EVENT"), "EVENTS")
-    return View(record, titles, rows, (Colour.NAME, *[Colour.NONE] * 3), (), _ARCHIVED_FIELDS)
+    times = [title if narrow else zone.titled(title) for title in ("FIRST EVENT", "LAST EVENT")]
+    titles = ("ID", "SERIAL", *times, "EVENTS", "NOTES")
+    return View(record, titles, rows, (Colour.NAME, *[Colour.NONE] * 5), (), _ARCHIVED_FIELDS)
 
 
 def _serial(connector: "Connector") -> str | None:
     return connector.device.serial_number if connector.device else None
+
+
+def _names(connector: "Connector") -> tuple[str, str]:
+    """Return the id and the serial number, as much of them as a table has room for."""
+    serial = _serial(connector) or _NOTHING
+    if terminal_width() < _ROOMY_TERMINAL_CHARS:
+        serial = shorten_id(serial, _SHORT_SERIAL_CHARS)
+    return shorten_id(connector.id) if is_narrow() else connector.id, serial
+
+
+def _time_of(ts: float | None) -> dt.datetime | None:
+    return None if ts is None else time_of(EventMetadata("", ts, 0, ts), "recorded_at")
 
 
 def _state_colour(state: str) -> Colour:
@@ -97,8 +110,11 @@ def _heartbeat(connector: "Connector", zone: Zone, *, is_age: bool) -> tuple[str
     text, moment = connector.last_heartbeat or _NOTHING, connector.last_heartbeat_at
     if moment is None:
         return text, Colour.NONE
+    colour = Colour.NOTABLE if _time.to_datetime(_time.now()) - moment > Limits().gap_least else Colour.NONE
+    return (is_age and _age(moment)) or zone.format(moment, text), colour
+
+
+def _age(moment: dt.datetime) -> str:
+    """Return how long ago a time was; nothing for one in the future."""
     age = _time.to_datetime(_time.now()) - moment
-    colour = Colour.NOTABLE if age > Limits().gap_least else Colour.NONE
-    if is_age and age >= dt.timedelta(0):
-        return f"{_time.format_duration(age).partition(' ')[0]} ago", colour
-    return zone.format(moment, text), colour
+    return f"{_time.format_duration(age).partition(' ')[0]} ago" if age >= dt.timedelta(0) else ""
