@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, NoReturn, Self
 
 import aiohttp
@@ -295,6 +296,11 @@ class Client:
         """The requests and waits of this client so far, and what is left of its budget at this moment."""
         counters = self._counters
         return Usage(counters.sent, counters.repeated, counters.waited, self._budget.left)
+
+    @property
+    def clock_ahead(self) -> timedelta:
+        """How far this machine's clock is ahead of the API's, by its last response; zero for less than a minute."""
+        return timedelta(seconds=self._get_connection().clock.ahead)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client holds credentials and connections, and is not copied: make one where it is needed")

@@ -100,6 +100,11 @@ class Fleet(AsyncOnly):
         """The errors of the most recent reading, by connector id."""
         return self._members.errors
 
+    @property
+    def connectors(self) -> list[Connector]:
+        """The connectors of the account at the most recent reading; none where the fleet was given ids."""
+        return self._members.listed
+
     def list_events(
         self,
         *,

@@ -149,6 +149,7 @@ class AskedConnector:
     last_heartbeat: datetime | None = None  # None where it is not known, or there was none
     had_no_heartbeat: bool = False  # whether the account lists it without one
     is_in_service: bool = True
+    notes: str | None = None
 
     @classmethod
     def of(cls, connector: str | Connector) -> "AskedConnector":
@@ -160,7 +161,9 @@ class AskedConnector:
         heartbeat = parse_moment(connector.last_heartbeat)
         # Where there was none, servers may send the first day of the calendar.
         had_none = not connector.last_heartbeat or (heartbeat is not None and heartbeat.year < _FIRST_YEAR)
-        return cls(connector.id, None if had_none else heartbeat, had_none, connector.activated is not False)
+        return cls(
+            connector.id, None if had_none else heartbeat, had_none, connector.activated is not False, connector.notes
+        )
 
 
 def parse_connectors(connectors: Iterable[str | Connector], events: Journal) -> dict[str | None, AskedConnector]:

@@ -122,7 +122,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         head = "severity", "first", "connector", "finding", "what happened"
-        rows = ((item.severity, item.first_at, item.connector_id, item.kind, item.message) for item in self.findings)
+        rows = ((item.severity, item.first_at, item.where, item.kind, item.message) for item in self.findings)
         return rows_of(self.summary(), head, rows, most=50)  # enough for a bad week of a fleet
 
     def __repr__(self) -> str:
@@ -247,7 +247,8 @@ def _connector(
     )
     orders = None if interrupts is None else Orders.of(interrupts, results.runs, clock_lead(events, limits), limits)
     findings = _judge(results, silence_of(asked, records, window, limits), limits, orders)
-    return evolve(results, findings=tuple(sorted(findings, key=_worst_first)))
+    named = (evolve(finding, notes=asked.notes) for finding in findings)
+    return evolve(results, findings=tuple(sorted(named, key=_worst_first)))
 
 
 def _judge(

@@ -58,9 +58,18 @@ class Finding(HtmlRepr):
     details: Mapping[str, Any] = field(factory=dict, hash=False)
     """Further values, such as ``url``, ``version`` or ``tunnel_id``; unknown ones are left out."""
 
+    notes: str | None = None
+    """The connector's notes by its owner, if `report` was given the connectors as the account lists them."""
+
+    @property
+    def where(self) -> str:
+        """The connector with its notes, in one line; empty if the events do not name it."""
+        notes = " ".join((self.notes or "").split())
+        return (self.connector_id or "") + (f" ({notes})" if notes else "")
+
     def __str__(self) -> str:
         """Return the finding in one line."""
-        where = "" if self.connector_id is None else f"  {self.connector_id}"
+        where = f"  {self.where}" if self.where else ""
         return f"{self.severity:<8}  {self.first_at:%Y-%m-%d %H:%M:%S}{where}  {self.kind}: {self.message}"
 
 

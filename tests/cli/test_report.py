@@ -68,6 +68,7 @@ def test_each_finding_is_a_json_line_with_its_events(troubled: Simulator, invoke
         ("severity", "error"),
         ("kind", "failed_upgrade"),
         ("connector_id", CONNECTOR),
+        ("notes", None),
         ("first_at", "2026-01-01T00:01:00Z"),
         ("last_at", "2026-01-01T00:02:10Z"),
         ("message", "upgrade failed after 1min 10s"),
@@ -80,7 +81,7 @@ def test_table_has_the_worst_finding_first_and_a_summary(troubled: Simulator, in
     """In a table the worst finding is first, and a summary follows."""
     table = invoke("report", CONNECTOR, "site-2", *WINDOW, "--format", "table").stdout.splitlines()
     assert [line.split()[0] for line in table[:3]] == ["SEVERITY", "critical", "error"]
-    assert table[2].endswith(f"{CONNECTOR}  failed_upgrade: upgrade failed after 1min 10s")
+    assert table[2].endswith(f"{CONNECTOR} (Lisbon warehouse)  failed_upgrade: upgrade failed after 1min 10s")
     assert table[3] == "4 events of 2 connectors, 2026-01-01 00:00 to 2026-01-01 06:00 UTC: 2 findings"
     assert table[4:] == [
         "--details adds which tunnel, bundle or version, and for how long (3 more requests)",
@@ -95,6 +96,30 @@ def test_times_are_read_and_shown_in_the_zone_that_is_asked_for(troubled: Simula
     assert table[0].split("  ")[1].strip() == "FIRST (Berlin)"
     assert table[1].split("  ")[2].strip() == "2026-01-01 01:01:00+01"
     assert findings(invoke("report", CONNECTOR, *window)) == findings(invoke("report", CONNECTOR, *WINDOW))
+
+
+@pytest.mark.parametrize(
+    ("named", "notes"),
+    [(("--all",), "Lisbon warehouse"), (("lisbon",), "Lisbon warehouse"), ((CONNECTOR,), None)],
+    ids=["all", "by its notes", "by its id, which asks for no list"],
+)
+def test_notes_stand_beside_the_id(
+    troubled: Simulator, invoke: Invoke, named: tuple[str, ...], notes: str | None
+) -> None:
+    """A finding has the connector's notes where the report lists the connectors."""
+    result = {finding["connector_id"]: finding for finding in findings(invoke("report", *named, *WINDOW))}
+    assert result[CONNECTOR]["notes"] == notes
+    assert list(result[CONNECTOR])[2:4] == ["connector_id", "notes"]
+    header = invoke("report", *named, *WINDOW, "--format", "csv").stdout.splitlines()[0]
+    assert header.split(",")[2:4] == ["connector_id", "notes"]
+    table = invoke("report", *named, *WINDOW, "--format", "table").stdout
+    assert (f"{CONNECTOR} (Lisbon warehouse)  " in table) == (notes is not None)
+
+
+def test_notes_follow_a_finding_where_the_terminal_is_narrow(troubled: Simulator) -> None:
+    lines = on_terminal("report", "lisbon", *WINDOW).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "notes=Lisbon warehouse" in " ".join(" ".join(lines).split())
 
 
 def test_what_is_open_has_been_so_until_the_window_ends(account: Simulator, invoke: Invoke) -> None:

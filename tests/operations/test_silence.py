@@ -117,6 +117,17 @@ def test_nothing_is_judged_before_it_is_known(known_since: int, severity: str, m
     assert finding.first_at == min(moment, datetime.fromtimestamp(BEGIN + DAY, UTC))
 
 
+def test_notes_are_in_the_finding() -> None:
+    """A finding says which connector it is as its owner calls it."""
+    asked = connector("dead", DAY - 60, notes="Hamburg,\n  2nd floor")
+    report = operations.report(reconciles(0, DAY), connectors=[asked, "site"], **WINDOW)
+    (finding,) = report.findings
+    assert (finding.notes, finding.where) == ("Hamburg,\n  2nd floor", "dead (Hamburg, 2nd floor)")
+    assert "  dead (Hamburg, 2nd floor)  silence: " in str(report)
+    assert "dead (Hamburg, 2nd floor)" in report._repr_html_()
+    assert report.connectors[0].findings == (finding,)
+
+
 def test_connector_out_of_service_may_be_silent() -> None:
     """Nobody expects events of a connector that is not in service."""
     spare = connector("spare", None, activated=False)

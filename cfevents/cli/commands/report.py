@@ -18,7 +18,6 @@ from cfevents import (
     Client,
     Connector,
     EventDetail,
-    Fleet,
     FleetError,
     FleetEvent,
     FleetStream,
@@ -52,11 +51,12 @@ from cfevents.storage import Archive
 
 _FINDINGS_STATUS = 3
 _BEFORE_ONE_EVENT_S = 3600
-# From this width on, a table shows the whole ids of connectors.
+# From these widths on, a table shows the whole ids of connectors, and their notes beside them.
 _MIN_CHARS_FOR_UUIDS = 120
+_MIN_CHARS_FOR_NOTES = 160
 _AS_WORDS: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": "    "}
 _PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
-_FIELDS = ("severity", "kind", "connector_id", "first_at", "last_at", "message", "event_ids", "details")
+_FIELDS = ("severity", "kind", "connector_id", "notes", "first_at", "last_at", "message", "event_ids", "details")
 
 
 class _Reported(NamedTuple):
@@ -112,20 +112,24 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
     known_until = {name: None if extent is None else extent.until for name, extent in notes.extents.items()}
     known_since = {name: extent.since for name, extent in notes.extents.items() if extent is not None}
     result = report(journal, connectors=known, known_until=known_until, known_since=known_since, **window._asdict())
+    result = _with_notes(result, await archive.named_connectors())
     return _Reported(result, {}, missing=missing, notes=notes.lines, is_behind=notes.is_behind)
 
 
 async def _report_account(client: Client, options: CommandOptions, window: TimeWindow) -> _Reported:
     chosen = await connectors_or_first(client, options)
+    named = chosen if isinstance(chosen, list) else None
     with arguments_checked():
-        fleet = client.fleet(chosen if isinstance(chosen, list) else None, on_error="collect")
+        fleet = client.fleet(named, on_error="collect")
     journal = await _read_journal(fleet.list_events(since=window.since, until=window.until))
     errors, missing = dict(fleet.errors), ""
-    # This machine's clock may be wrong.
-    present = max(now() - client._get_connection().clock.ahead, journal.latest_collected_ts() or 0)
-    if window.since > present:
-        raise Failure("by the API's clock, the window has not begun: set this machine's clock, by NTP")
-    connectors, notes = await _asked_connectors(client, fleet, journal, window, present)
+    present = _read_clock(client, journal, window)
+    listed: Sequence[Connector] = fleet.connectors or options.listed
+    asked = [name for name in named or [connector.id for connector in listed] if name not in errors]
+    if named is not None and _is_any_quiet(asked, journal, window, present):
+        with suppress(CfEventsError):  # a finding has no heartbeat then
+            listed = await client.list_connectors()
+    connectors = _with_heartbeats(asked, listed, journal, window)
     judge = partial(_report, journal, window, present, connectors, unread={*errors})
     result = judge()
     if options.interrupts:
@@ -136,7 +140,16 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
     if options.details:
         errors |= await _read_payloads(client, journal, window, kinds_with_details(result.findings))
         result = judge()
-    return _Reported(result, errors, missing, notes, hints)
+    result = _with_notes(result, listed)
+    return _Reported(result, errors, missing, _note_unlisted(named and asked, listed, journal), hints)
+
+
+def _read_clock(client: Client, journal: Journal, window: TimeWindow) -> float:
+    """Return the present in seconds since the Unix epoch, by the API's clock: this machine's may be wrong."""
+    present = max(now() - client.clock_ahead.total_seconds(), journal.latest_collected_ts() or 0)
+    if window.since > present:
+        raise Failure("by the API's clock, the window has not begun: set this machine's clock, by NTP")
+    return present
 
 
 async def _read_journal(stream: FleetStream) -> Journal:
@@ -149,19 +162,11 @@ async def _read_journal(stream: FleetStream) -> Journal:
     return journal
 
 
-async def _asked_connectors(
-    client: Client, fleet: Fleet, journal: Journal, window: TimeWindow, present: float
-) -> tuple[list[str | Connector], list[str]]:
-    """Return the connectors that were read, with their heartbeats where these matter, and sentences about them."""
-    named, listed = fleet._members.named, fleet._members.listed
-    names = [connector.id for connector in listed] if named is None else named
-    if not names:
-        return [], ["the account has no connectors: check CLOUDFLARE_ACCOUNT_ID"]
-    asked = [name for name in names if name not in fleet.errors]
-    if named is not None and _is_any_quiet(asked, journal, window, present):
-        with suppress(CfEventsError):  # a finding has no heartbeat then
-            listed = await client.list_connectors()
-    return _with_heartbeats(asked, listed, journal, window), _note_unlisted(asked, listed, journal)
+def _with_notes(result: Report, listed: Sequence[Connector]) -> Report:
+    """Return the report with the notes of the connectors that are known."""
+    notes = {connector.id: connector.notes for connector in listed}
+    named = (evolve(finding, notes=notes.get(finding.connector_id or "")) for finding in result.findings)
+    return evolve(result, findings=tuple(named))
 
 
 def _hints(result: Report, journal: Journal, options: CommandOptions) -> list[str]:
@@ -232,8 +237,10 @@ def _is_any_quiet(asked: Sequence[str], journal: Journal, window: TimeWindow, pr
     return any(min(window.until, present) - last_ts.get(name, -math.inf) > limit_s for name in asked)
 
 
-def _note_unlisted(asked: Sequence[str], listed: Sequence[Connector], journal: Journal) -> list[str]:
+def _note_unlisted(asked: Sequence[str] | None, listed: Sequence[Connector], journal: Journal) -> list[str]:
     """Return a sentence about connectors without events that the account does not list: they may be mistyped."""
+    if asked is None:
+        return [] if listed else ["the account has no connectors: check CLOUDFLARE_ACCOUNT_ID"]
     known = {connector.id for connector in listed} | {connector_id for connector_id, _ in journal.connectors()}
     unlisted = [name for name in asked if name not in known] if listed else []
     return [f"the account has no connector {id_list(unlisted)}: 'cfevents connectors' lists them"] if unlisted else []
@@ -310,18 +317,20 @@ def _list_command(findings: Sequence[Finding]) -> list[str]:
 
 def findings_view(zone: Zone) -> View[Finding]:
     """Return the view of findings, a row each."""
-    narrow = terminal_width() < _MIN_CHARS_FOR_UUIDS
+    narrow, has_room = terminal_width() < _MIN_CHARS_FOR_UUIDS, terminal_width() >= _MIN_CHARS_FOR_NOTES
 
     def rows(finding: Finding) -> list[Row]:
-        connector_id = finding.connector_id or ""
         words = [f"{name}={finding.details[name]}" for name in _PAYLOAD_DETAILS if name in finding.details]
         if heartbeat := finding.details.get("last_heartbeat"):
             words.append(f"last_heartbeat={zone.named_time(heartbeat)}")
+        if finding.notes and not has_room:
+            words.append(f"notes={' '.join(finding.notes.split())}")
         event_id = next(map(str, finding.event_ids), "")
         if narrow and event_id:
             words.append(f"id={event_id}")
         moment = zone.format(finding.first_at.replace(microsecond=0), format_iso(finding.first_at))
-        connector = shorten_id(connector_id) if narrow else connector_id
+        connector_id = finding.connector_id or ""
+        connector = finding.where if has_room else shorten_id(connector_id) if narrow else connector_id
         text = "  ".join([f"{finding.kind}: {finding.message}", *words])
         return [(finding.severity, moment, *([] if narrow else [event_id]), connector, text)]
 
@@ -336,6 +345,7 @@ def _record(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity,
         "kind": finding.kind,
         "connector_id": finding.connector_id,
+        "notes": finding.notes,
         "first_at": format_iso(finding.first_at),
         "last_at": format_iso(finding.last_at),
         "message": finding.message,
