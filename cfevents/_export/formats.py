@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from cfevents._extras import require_extra
 from cfevents._model.api import EventMetadata, RecordedEvent
-from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS, EventBatch, EventDetail
+from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS, EventBatch, EventColumns, EventDetail
 from cfevents._protocol.converter import structure, unstructure
 from cfevents._protocol.records import detailed_line, listed_line
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
@@ -112,12 +112,13 @@ class Parquet(Format):
         await parquet.write(self._decode(data), path, payloads=self._details)
         return path
 
-    async def _decode(self, data: Path) -> AsyncGenerator[EventBatch, None]:
+    async def _decode(self, data: Path) -> AsyncGenerator[EventColumns, None]:
         with data.open(encoding="ascii") as file:
             while lines := [*islice(file, _READ_EVENTS)]:
                 ids, events, payloads = zip(*map(json.loads, lines), strict=True)
                 recorded = [None if payload is None else structure(payload, RecordedEvent) for payload in payloads]
-                yield EventBatch(ids, structure([*events], list[EventMetadata]), recorded if self._details else None)
+                batch = EventBatch(ids, structure([*events], list[EventMetadata]), recorded if self._details else None)
+                yield batch.columns()
 
 
 def _json_lines(values: Iterator[Any]) -> bytes:

@@ -3,12 +3,13 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from copy import copy
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from cfevents._extras import require_extra
 from cfevents._listing.query import ListQuery
-from cfevents._model.results import EventBatch, PageCounter
+from cfevents._model.results import EventBatch, EventColumns, PageCounter
 
 if TYPE_CHECKING:
     import pandas
@@ -69,6 +70,9 @@ class BaseStream(AsyncOnly, ABC):
     @abstractmethod
     def _batches(self) -> AsyncGenerator[EventBatch, None]: ...
 
+    def _columns(self) -> AsyncGenerator[EventColumns, None]:
+        return columns_of(self._batches())
+
     async def to_arrow(self) -> "pyarrow.Table":
         """Read everything into an Arrow table, page by page. Needs the extra ``arrow``.
 
@@ -79,21 +83,21 @@ class BaseStream(AsyncOnly, ABC):
         require_extra("arrow", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
-        return await tables.to_arrow(self._batches(), payloads=self._has_payloads)
+        return await tables.to_arrow(self._columns(), payloads=self._has_payloads)
 
     async def to_pandas(self) -> "pandas.DataFrame":
         """Read everything into a pandas data frame, as `to_arrow` does. Needs the extra ``pandas``."""
         require_extra("pandas", "pandas", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
-        return await tables.to_pandas(self._batches(), payloads=self._has_payloads)
+        return await tables.to_pandas(self._columns(), payloads=self._has_payloads)
 
     async def to_polars(self) -> "polars.DataFrame":
         """Read everything into a polars data frame, as `to_arrow` does. Needs the extra ``polars``."""
         require_extra("polars", "polars", "pyarrow")
         from cfevents.frames import tables  # noqa: PLC0415 - an extra
 
-        return await tables.to_polars(self._batches(), payloads=self._has_payloads)
+        return await tables.to_polars(self._columns(), payloads=self._has_payloads)
 
     async def to_parquet(self, path: str | os.PathLike[str]) -> int:
         """Write everything to a Parquet file, row group by row group. Needs the extra ``arrow``.
@@ -114,7 +118,7 @@ class BaseStream(AsyncOnly, ABC):
         require_extra("arrow", "pyarrow")
         from cfevents.frames import parquet  # noqa: PLC0415 - an extra
 
-        return await parquet.write(self._batches(), path, payloads=self._has_payloads)
+        return await parquet.write(self._columns(), path, payloads=self._has_payloads)
 
     def progress(self) -> Self:
         """Return the same stream, which draws a bar while it is read: the covered part of the window, events, pages.
@@ -159,3 +163,9 @@ class BaseStream(AsyncOnly, ABC):
             "timeout": query.timeout and f"{query.timeout:g} s",
         }
         return fields_of(f"{type(self).__name__}: sent when it is read", arguments)
+
+
+async def columns_of(batches: AsyncGenerator[EventBatch, None]) -> AsyncGenerator[EventColumns, None]:
+    async with aclosing(batches):
+        async for batch in batches:
+            yield batch.columns()

@@ -101,6 +101,17 @@ class PageCounter:
     pages = 0
 
 
+class EventColumns(NamedTuple):
+    """Events that were read together, column by column."""
+
+    connector_ids: str | Sequence[str]  # the connector of all events, or of each one
+    kinds: Sequence[str]
+    recorded_ts: Sequence[int | float]
+    sequences: Sequence[int]
+    collected_ts: Sequence[int | float]
+    recorded: Sequence[RecordedEvent | None] | None = None  # the payloads, where they are read
+
+
 class EventBatch(NamedTuple):
     """Events that were read together."""
 
@@ -113,3 +124,14 @@ class EventBatch(NamedTuple):
         ids = self.connector_ids if isinstance(self.connector_ids, str) else list(compress(self.connector_ids, wanted))
         recorded = None if self.recorded is None else list(compress(self.recorded, wanted))
         return EventBatch(ids, list(compress(self.events, wanted)), recorded)
+
+    def columns(self) -> EventColumns:
+        """Return the same events column by column."""
+        return EventColumns(
+            self.connector_ids,
+            [event.kind for event in self.events],
+            [event.recorded_ts for event in self.events],
+            [event.sequence for event in self.events],
+            [event.collected_ts for event in self.events],
+            self.recorded,
+        )

@@ -9,15 +9,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cfevents._cancellation import finish
 from cfevents._files import AtomicFile
 from cfevents.errors import ArchiveError
-from cfevents.frames.tables import BATCH_EVENTS, Columns, batches, gather, plain_schema
+from cfevents.frames.tables import BATCH_EVENTS, Columns, batches, plain_schema
 
 if TYPE_CHECKING:
-    from cfevents._model.results import EventBatch
+    from cfevents._model.results import EventColumns
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ ROW_GROUP_EVENTS = 65_536
 
 
 async def write(
-    events: "AsyncGenerator[EventBatch, None]",
+    events: "AsyncGenerator[EventColumns, None]",
     path: str | os.PathLike[str],
     *,
     payloads: bool,
@@ -54,7 +55,7 @@ async def write(
 
     try:
         writer = await run(create)
-        async with aclosing(gather(batches(events, columns, batch_events), len, group_events)) as groups:
+        async with aclosing(_groups(batches(events, columns, batch_events), group_events)) as groups:
             async for group in groups:
                 await run(partial(writer.write_table, columns.table(group).cast(schema)))
                 count += sum(map(len, group))
@@ -65,6 +66,20 @@ async def write(
             stack.close()
         file.discard()
     return count
+
+
+async def _groups(
+    batches: AsyncGenerator[pa.RecordBatch, None], least: int
+) -> AsyncGenerator[list[pa.RecordBatch], None]:
+    group = list[pa.RecordBatch]()
+    async with aclosing(batches):
+        async for batch in batches:
+            group.append(batch)
+            if sum(map(len, group)) >= least:
+                yield group
+                group = []
+    if group:
+        yield group
 
 
 async def _run_blocking(target: Path, thread: ThreadPoolExecutor, func: Callable[[], T]) -> T:

@@ -1,17 +1,19 @@
 """Streams read into tables, batch by batch."""
 
 import json
+import struct
 from array import array
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute
 
-from cfevents._model.api import EventMetadata, RecordedEvent
-from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS, EventBatch
+from cfevents._model.api import RecordedEvent, whole
+from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS, EventColumns
 from cfevents._time import EPOCH
 from cfevents._validation import escape_surrogates
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
@@ -20,14 +22,13 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
-T = TypeVar("T")
-
 # Its functions are made when it is imported; no type checker knows them.
 pc: Any = pyarrow.compute
 
 # Events that are converted together, at least: each batch has buffers of its own for every column.
-BATCH_EVENTS = 1000
+BATCH_EVENTS = 10_000
 
+_INDEX = struct.Struct("i")
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EVENT_TYPES = (pa.string(), pa.string(), _TIMESTAMP, _TIMESTAMP, pa.int64(), pa.dictionary(pa.int32(), pa.string()))
 
@@ -49,66 +50,109 @@ def plain_schema(*, payloads: bool) -> pa.Schema:
     return columns.set(columns.get_field_index("kind"), pa.field("kind", pa.string()))
 
 
+class _KindNumbers(dict[str, bytes]):
+    """The number of each kind in the order in which they were seen, as Arrow stores an index."""
+
+    def __init__(self) -> None:
+        self.names = dict[str, int]()
+
+    def __missing__(self, kind: str) -> bytes:
+        number = self[kind] = _INDEX.pack(self.names.setdefault(escape_surrogates(kind), len(self.names)))
+        return number
+
+
+class Rows(NamedTuple):
+    """Events that were read together, their numbers as Arrow stores them."""
+
+    length: int
+    connector_ids: str | Sequence[str]
+    kinds: bytes
+    recorded: bytes | Sequence[float]  # numbers where some are fractional
+    sequences: bytes
+    collected: bytes | Sequence[float]
+    payloads: Sequence[RecordedEvent | None]
+
+
 class Columns:
     """The columns of one table, made batch by batch. All batches share one dictionary of kinds."""
 
     def __init__(self, *, payloads: bool) -> None:
         self.schema = schema(payloads=payloads)
         self._payloads = payloads
-        self._kinds = dict[str, int]()  # with their numbers
+        self._kinds = _KindNumbers()
 
-    def batch(self, batches: Sequence[EventBatch]) -> pa.RecordBatch:
-        """Return the rows of some batches, which have at least one event."""
-        events = batches[0].events if len(batches) == 1 else [event for batch in batches for event in batch.events]
-        kinds = self._kinds
-        distinct = dict.fromkeys(event.kind for event in events)
-        numbers = {kind: kinds.setdefault(escape_surrogates(kind), len(kinds)) for kind in distinct}
-        column = array("i", [numbers[event.kind] for event in events])
-        kind_numbers = pa.Array.from_buffers(pa.int32(), len(events), [None, pa.py_buffer(column)])
-        columns = [_connector_id_column(batches), *_event_columns(events), kind_numbers]
+    def rows(self, events: EventColumns) -> Rows:
+        """Return events as rows. While they are in the processor's cache this takes half the time."""
+        return Rows(
+            len(events.kinds),
+            events.connector_ids,
+            b"".join(map(self._kinds.__getitem__, events.kinds)),
+            _packed(events.recorded_ts),
+            struct.pack(f"{len(events.sequences)}q", *events.sequences),
+            _packed(events.collected_ts),
+            events.recorded or (),
+        )
+
+    def batch(self, parts: Sequence[Rows]) -> pa.RecordBatch:
+        """Return the rows of some parts, of which there is at least one."""
+        recorded, collected = _numbers([part.recorded for part in parts]), _numbers([part.collected for part in parts])
+        sequences = _buffered(pa.int64(), [part.sequences for part in parts])
+        # Arrow writes integers as Python does, and fractions otherwise.
+        seconds = pa.array([str(whole(time)) for time in recorded]) if isinstance(recorded, list) else recorded
+        columns = [
+            _connector_id_column(parts),
+            pc.binary_join_element_wise(seconds.cast(pa.string()), sequences.cast(pa.string()), "."),
+            _timestamps(recorded),
+            _timestamps(collected),
+            sequences,
+            _buffered(pa.int32(), [part.kinds for part in parts]),
+        ]
         if self._payloads:
-            columns += _payload_columns([recorded for batch in batches for recorded in batch.recorded or ()])
+            columns += _payload_columns([recorded for part in parts for recorded in part.payloads])
         return pa.RecordBatch.from_arrays(columns, names=self.schema.names)
 
     def table(self, batches: Sequence[pa.RecordBatch]) -> pa.Table:
         """Return a table of batches, their kinds with one dictionary."""
-        column, names = self.schema.get_field_index("kind"), pa.array([*self._kinds], pa.string())
+        column, names = self.schema.get_field_index("kind"), pa.array([*self._kinds.names], pa.string())
         kinds = (pa.DictionaryArray.from_arrays(batch.column(column), names) for batch in batches)
         with_names = [batch.set_column(column, "kind", kind) for batch, kind in zip(batches, kinds, strict=True)]
         return pa.Table.from_batches(with_names, self.schema)
 
 
-def _connector_id_column(batches: Sequence[EventBatch]) -> pa.Array:
-    first = batches[0].connector_ids
-    if isinstance(first, str) and all(batch.connector_ids == first for batch in batches):
-        return pa.repeat(pa.scalar(first, pa.string()), sum(len(batch.events) for batch in batches))
+def _connector_id_column(parts: Sequence[Rows]) -> pa.Array:
+    first = parts[0].connector_ids
+    if isinstance(first, str) and all(part.connector_ids == first for part in parts):
+        return pa.repeat(pa.scalar(first, pa.string()), sum(part.length for part in parts))
     ids = list[str]()
-    for batch_ids, events, _ in batches:
-        ids += [batch_ids] * len(events) if isinstance(batch_ids, str) else batch_ids
+    for part in parts:
+        ids += [part.connector_ids] * part.length if isinstance(part.connector_ids, str) else part.connector_ids
     return _strings(ids)
 
 
-def _event_columns(events: Sequence[EventMetadata]) -> list[pa.Array]:
-    """Return the columns from the id to the sequence number."""
-    sequences = _integers([event.sequence for event in events])
-    recorded = [event.recorded_ts for event in events]
+def _packed(numbers: Sequence[float]) -> bytes | Sequence[float]:
+    """Return integers in Arrow's form, which takes Arrow itself twice as long; or the numbers if one is fractional."""
     try:
-        ids = pc.binary_join_element_wise(_integers(recorded).cast(pa.string()), sequences.cast(pa.string()), ".")
-    except TypeError:  # a time is fractional
-        ids = pa.array([str(event.id) for event in events], pa.string())
-    return [ids, _timestamps(recorded), _timestamps([event.collected_ts for event in events]), sequences]
+        return struct.pack(f"{len(numbers)}q", *numbers)
+    except struct.error:
+        return numbers
 
 
-def _integers(numbers: Sequence[Any]) -> pa.Array:
-    """Return a column of integers; a fractional number, which Arrow would truncate, raises TypeError."""
-    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(array("q", numbers))])
+def _buffered(kind: pa.DataType, parts: Sequence[bytes]) -> pa.Array:
+    data = b"".join(parts)
+    return pa.Array.from_buffers(kind, len(data) * 8 // kind.bit_width, [None, pa.py_buffer(data)])
 
 
-def _timestamps(times: Sequence[float]) -> pa.Array:
-    try:
-        seconds = _integers(times)
-    except TypeError:
-        return pa.array(map(_microseconds, times), pa.int64()).cast(_TIMESTAMP)
+def _numbers(parts: Sequence[bytes | Sequence[float]]) -> pa.Array | list[float]:
+    """Return a column of integers, or all numbers if one is fractional, which Arrow would truncate."""
+    packed = [part for part in parts if isinstance(part, bytes)]
+    if len(packed) == len(parts):
+        return _buffered(pa.int64(), packed)
+    return [*chain.from_iterable(array("q", part) if isinstance(part, bytes) else part for part in parts)]
+
+
+def _timestamps(seconds: pa.Array | list[float]) -> pa.Array:
+    if isinstance(seconds, list):
+        return pa.array(map(_microseconds, seconds), pa.int64()).cast(_TIMESTAMP)
     extent = pc.min_max(seconds)
     if extent["min"].as_py() < _MIN_S or extent["max"].as_py() > _MAX_S:
         has_date = pc.and_(pc.greater_equal(seconds, _MIN_S), pc.less_equal(seconds, _MAX_S))
@@ -146,38 +190,31 @@ def _strings(values: Sequence[str | None]) -> pa.Array:
         return pa.array([None if value is None else escape_surrogates(value) for value in values], pa.string())
 
 
-async def gather(items: AsyncGenerator[T, None], size: Callable[[T], int], least: int) -> AsyncGenerator[list[T], None]:
-    """Yield items together until their sizes add up to ``least``; items at the end without any size are left out."""
-    gathered, total = list[T](), 0
-    async with aclosing(items):
-        async for item in items:
-            gathered.append(item)
-            total += size(item)
-            if total >= least:
-                yield gathered
-                gathered, total = [], 0
-    if total:
-        yield gathered
-
-
 async def batches(
-    events: AsyncGenerator[EventBatch, None], columns: Columns, batch_events: int = BATCH_EVENTS
+    events: AsyncGenerator[EventColumns, None], columns: Columns, batch_events: int = BATCH_EVENTS
 ) -> AsyncGenerator[pa.RecordBatch, None]:
     """Yield the events as batches of rows, each of ``batch_events`` at least, except the last."""
-    async with aclosing(gather(events, lambda batch: len(batch.events), batch_events)) as groups:
-        async for group in groups:
-            yield columns.batch(group)
+    parts, count = list[Rows](), 0
+    async with aclosing(events):
+        async for part in events:
+            parts.append(columns.rows(part))
+            count += parts[-1].length
+            if count >= batch_events:
+                yield columns.batch(parts)
+                parts, count = [], 0
+    if count:
+        yield columns.batch(parts)
 
 
 async def to_arrow(
-    events: AsyncGenerator[EventBatch, None], *, payloads: bool, batch_events: int = BATCH_EVENTS
+    events: AsyncGenerator[EventColumns, None], *, payloads: bool, batch_events: int = BATCH_EVENTS
 ) -> pa.Table:
     """Read everything into an Arrow table."""
     columns = Columns(payloads=payloads)
     return columns.table([batch async for batch in batches(events, columns, batch_events)])
 
 
-async def to_pandas(events: AsyncGenerator[EventBatch, None], **options: Any) -> "pd.DataFrame":
+async def to_pandas(events: AsyncGenerator[EventColumns, None], **options: Any) -> "pd.DataFrame":
     """Read everything into a pandas data frame: kinds are categories, times are of microseconds in UTC."""
     frame = (await to_arrow(events, **options)).to_pandas()
     if frame.empty:  # without rows, pyarrow makes the categories objects instead of text
@@ -185,7 +222,7 @@ async def to_pandas(events: AsyncGenerator[EventBatch, None], **options: Any) ->
     return frame
 
 
-async def to_polars(events: AsyncGenerator[EventBatch, None], **options: Any) -> "pl.DataFrame":
+async def to_polars(events: AsyncGenerator[EventColumns, None], **options: Any) -> "pl.DataFrame":
     """Read everything into a polars data frame: kinds are categorical, times are of microseconds in UTC."""
     import polars as pl  # noqa: PLC0415 - another extra
 

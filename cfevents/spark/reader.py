@@ -14,6 +14,7 @@ from cfevents._client import Client
 from cfevents._http.budget import Budget
 from cfevents._http.retry import Retry
 from cfevents._listing.stream import EventStream
+from cfevents._listing.stream_base import columns_of
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.results import EventBatch
 from cfevents._secrets import environment, mask
@@ -88,7 +89,7 @@ async def _record_batches(
 ) -> AsyncGenerator[pa.RecordBatch, None]:
     async with (
         open_client(options) as client,
-        aclosing(tables.batches(read_events(client, partition, options), columns)) as batches,
+        aclosing(tables.batches(columns_of(read_events(client, partition, options)), columns)) as batches,
     ):
         async for batch in batches:
             yield batch

@@ -21,7 +21,7 @@ from support.scripted import ScriptedAPI, failure, item, page
 import cfevents
 from cfevents import Budget, Client, ConfigurationError, EventDetail, EventMetadata, Retry, events
 from cfevents._extras import require_extra
-from cfevents._model.results import EventBatch
+from cfevents._model.results import EventBatch, EventColumns
 from cfevents._protocol.records import time_of
 from cfevents.events import PAYLOAD_FIELDS
 from cfevents.frames import tables
@@ -78,9 +78,9 @@ def rows_of(frame: Any) -> list[dict[str, Any]]:
     return read(plain.where(plain.notna(), None).to_dict("records"))
 
 
-async def blocks_of(blocks: Sequence[EventBatch]) -> AsyncGenerator[EventBatch, None]:
+async def blocks_of(blocks: Iterable[EventBatch]) -> AsyncGenerator[EventColumns, None]:
     for block in blocks:
-        yield block
+        yield block.columns()
 
 
 def frames_of(blocks: Sequence[EventBatch], *, payloads: bool = False, **options: Any) -> list[Any]:
@@ -211,9 +211,9 @@ def test_events_keep_their_connectors_in_one_batch() -> None:
 
 
 def test_pages_of_few_events_go_together_and_a_page_is_a_batch() -> None:
-    blocks = [EventBatch("c1", [listed(BEGIN + offset)]) for offset in range(1999)]
-    arrow, *_ = frames_of([*blocks, EventBatch("c1", [listed(BEGIN)] * 3000)])
-    assert [len(batch) for batch in arrow.to_batches()] == [1000, 3999]
+    blocks = [EventBatch("c1", [listed(BEGIN + offset)]) for offset in range(19)]
+    arrow, *_ = frames_of([*blocks, EventBatch("c1", [listed(BEGIN)] * 30)], batch_events=10)
+    assert [len(batch) for batch in arrow.to_batches()] == [10, 39]
 
 
 def test_large_table_needs_little_extra_memory() -> None:
@@ -221,10 +221,11 @@ def test_large_table_needs_little_extra_memory() -> None:
     frames_of([EventBatch("c1", [listed(BEGIN)])])  # which loads what is loaded late
     peak, before = 0, pa.total_allocated_bytes()
 
-    async def blocks() -> AsyncGenerator[EventBatch, None]:
+    async def blocks() -> AsyncGenerator[EventColumns, None]:
         nonlocal peak
         for number in range(100):
-            yield EventBatch("0123456789abcdef" * 2, [listed(BEGIN + number * 1000 + offset) for offset in range(1000)])
+            events = [listed(BEGIN + number * 1000 + offset) for offset in range(1000)]
+            yield EventBatch("0123456789abcdef" * 2, events).columns()
             peak = max(peak, pa.total_allocated_bytes() - before + tracemalloc.get_traced_memory()[1])
 
     tracemalloc.start()

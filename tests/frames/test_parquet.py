@@ -17,7 +17,7 @@ from support.scripted import ScriptedAPI, failure, item, page
 
 import cfevents
 from cfevents import ArchiveError, Client
-from cfevents._model.results import EventBatch
+from cfevents._model.results import EventBatch, EventColumns
 from cfevents.frames import parquet, tables
 from cfevents.storage import Archive
 
@@ -45,10 +45,10 @@ async def test_events_are_written_in_row_groups(tmp_path: Path) -> None:
     """A row group is written when enough events came, and the file has all of them in order."""
     path = tmp_path / "events.parquet"
 
-    async def events() -> AsyncGenerator[EventBatch, None]:
+    async def events() -> AsyncGenerator[EventColumns, None]:
         for first in range(0, 40, 3):
             times = range(first, min(40, first + 3))
-            yield EventBatch("c1", [listed(BEGIN + time, kind=f"Kind{time % 9}") for time in times])
+            yield EventBatch("c1", [listed(BEGIN + time, kind=f"Kind{time % 9}") for time in times]).columns()
 
     assert await parquet.write(events(), path, payloads=False, group_events=10, batch_events=4) == 40
     groups = pq.ParquetFile(path).metadata
@@ -83,8 +83,8 @@ async def test_failed_stream_leaves_the_old_file(tmp_path: Path) -> None:
 async def test_a_file_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     waiting = asyncio.Event()
 
-    async def blocks() -> AsyncGenerator[EventBatch, None]:
-        yield EventBatch("c1", [listed(BEGIN)] * parquet.ROW_GROUP_EVENTS)
+    async def blocks() -> AsyncGenerator[EventColumns, None]:
+        yield EventBatch("c1", [listed(BEGIN)] * parquet.ROW_GROUP_EVENTS).columns()
         waiting.set()
         await asyncio.sleep(1000)
 
@@ -148,17 +148,17 @@ async def test_later_of_two_writers_wins_whole(tmp_path: Path) -> None:
     path = tmp_path / "events.parquet"
     begun, may_end = asyncio.Event(), asyncio.Event()
 
-    async def slow() -> AsyncGenerator[EventBatch, None]:
-        yield EventBatch("c1", [listed(BEGIN)] * parquet.ROW_GROUP_EVENTS)
+    async def slow() -> AsyncGenerator[EventColumns, None]:
+        yield EventBatch("c1", [listed(BEGIN)] * parquet.ROW_GROUP_EVENTS).columns()
         begun.set()
         await may_end.wait()
 
-    async def quick() -> AsyncGenerator[EventBatch, None]:
-        yield EventBatch("c2", [listed(BEGIN)])
+    async def quick() -> AsyncGenerator[EventColumns, None]:
+        yield EventBatch("c2", [listed(BEGIN)]).columns()
         may_end.set()
         with pytest.raises(ArchiveError, match="another has begun to write it; what was there stays"):
             await first
-        yield EventBatch("c2", [listed(BEGIN)])
+        yield EventBatch("c2", [listed(BEGIN)]).columns()
 
     first = asyncio.ensure_future(parquet.write(slow(), path, payloads=False))
     await begun.wait()
@@ -178,7 +178,7 @@ from cfevents.frames import parquet
 from cfevents._model.results import EventBatch
 
 async def blocks():
-    yield EventBatch("c1", [EventMetadata("Init", 1, 0, 1)])
+    yield EventBatch("c1", [EventMetadata("Init", 1, 0, 1)]).columns()
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 before = resource.getrlimit(resource.RLIMIT_FSIZE)
