@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         RateLimitError,
         ResponseTooLargeError,
+        SinkError,
     )
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "RecordedEvent",
     "ResponseTooLargeError",
     "Retry",
+    "SinkError",
     "Usage",
     "events",
     "structure",

@@ -19,6 +19,7 @@
     ├── PaginationError                   a cursor that was seen before
     ├── CheckpointError                   a checkpoint that is damaged, or of another listing
     ├── ArchiveError                      a file of events that cannot be written or read
+    ├── SinkError                         a receiver that cannot be reached, or refuses what is delivered
     └── FleetError                        an ``ExceptionGroup``: some connectors of several failed
 
 Wrong arguments are a ``ValueError`` or ``TypeError`` instead, raised before anything is sent.
@@ -224,6 +225,16 @@ class CheckpointError(CfEventsError):
 
 class ArchiveError(CfEventsError):
     """A file or a database of events cannot be written or read; what was stored before stays stored."""
+
+
+class SinkError(CfEventsError):
+    """A receiver of events cannot be reached, or refuses what is delivered; what is not delivered comes again."""
+
+    is_temporary: bool = False
+    """Whether it may pass by itself, so that the same is worth another attempt."""
+
+    retry_after: float | None = None
+    """The seconds for which the receiver asks to wait; None where it asks for none."""
 
 
 class FleetError(CfEventsError, ExceptionGroup[CfEventsError]):

@@ -16,7 +16,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import cfevents
-from cfevents import operations, plot, storage, testing
+from cfevents import operations, plot, sinks, storage, testing
 from cfevents.testing import faults
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -83,6 +83,7 @@ _PUBLIC = {
     for package, names in (
         (cfevents, cfevents.__all__),
         (storage, storage.__all__),
+        (sinks, sinks.__all__),
         (operations, operations.__all__),
         (plot, plot.__all__),
         (testing, testing.__all__),

@@ -132,6 +132,11 @@ class Follower(AsyncOnly, Generic[T]):
                     yield event
                 self._reached, self._present = self._after(result), None
 
+    def _resume(self, checkpoint: FollowCheckpoint | str) -> None:
+        """Go on after a checkpoint, wherever it would begin; raise CheckpointError for one of another follower."""
+        self._reached, self._present = require_same_following(checkpoint, self.checkpoint, absolute=False), None
+        self._options = self._options._replace(age=0.0)
+
     def _with_poll_ends(self) -> "Follower[T]":
         """Return a follower whose `_polls` yield the end of each poll too, as a result without events."""
         return Follower(self._members, self._options._replace(has_poll_ends=True), self.checkpoint)

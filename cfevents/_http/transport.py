@@ -96,7 +96,7 @@ class Transport:
         self._is_ours = options.session is None
         headers = _HEADERS | options.headers
         if options.session is None:
-            self._proxy, self._headers = _proxy_arguments(base_url), dict[str, str]()
+            self._proxy, self._headers = proxy_arguments(base_url), dict[str, str]()
             # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request is complete by itself.
             # No limit of connections: the budget limits requests, and silent connectors should delay no other.
             connector, cookies = aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar()
@@ -266,7 +266,7 @@ def _netrc_has(host: str) -> bool:
     return False
 
 
-def _proxy_arguments(base_url: URL) -> dict[str, Any]:
+def proxy_arguments(base_url: URL) -> dict[str, Any]:
     """Return the proxy that the environment names for a URL, as arguments of an aiohttp request."""
     host = base_url.host or ""
     # A proxy elsewhere cannot reach this machine's own addresses, where a local API listens.

@@ -123,6 +123,20 @@ class NDJSONFile:
         if self.checkpoint is None:
             await self._on_thread(self._log.append, b"", text)
 
+    async def resume(self, start: FollowCheckpoint) -> str | None:
+        """Return the checkpoint to go on after; None where there is none yet, and ``start`` is stored now.
+
+        Args:
+            start: ``follower.checkpoint``.
+
+        Raises:
+            ArchiveError: It could not be written.
+            TypeError: It is no checkpoint of a follower.
+        """
+        known = self.checkpoint
+        await self.begin(start)
+        return known
+
     def _append(self, batch: Batch[Any]) -> None:
         if self._reopen:
             self._reopen = False

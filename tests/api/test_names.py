@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import cfevents
-from cfevents import operations, storage
+from cfevents import operations, sinks, storage
 
 PACKAGE = Path(cfevents.__file__).parent
 NAMES = [
@@ -57,6 +57,7 @@ NAMES = [
     "RecordedEvent",
     "ResponseTooLargeError",
     "Retry",
+    "SinkError",
     "Usage",
     "events",
     "structure",
@@ -141,6 +142,13 @@ def test_the_parameters_of_the_places_to_put_events_are_these() -> None:
     assert parameters(storage.Archive.latest_events) == ["connector_id", "limit"]
     assert parameters(storage.Archive.prune) == ["before"]
     assert parameters(storage.ArchivedStream.details) == parameters(cfevents.EventStream.details)
+    assert sinks.__all__ == ["KeepingSink", "RefusedEvent", "Sink", "connect", "forward"]
+    assert parameters(sinks.Sink.write) == ["batch"]
+    assert parameters(sinks.KeepingSink.resume) == ["start"]
+    assert parameters(sinks.forward) == ["follower", "sink", "checkpoint", "dead_letters", "patience"]
+    assert parameters(sinks.connect) == [
+        "url", "token", "headers", "insecure", "gzip", "timeout", "max_events", "max_bytes",
+    ]  # fmt: skip
 
 
 def test_the_parameters_of_what_is_asked_of_events_are_these() -> None:
@@ -193,6 +201,7 @@ def test_importing_the_client_loads_no_extra() -> None:
         "cfevents.frames",
         "cfevents.storage",
         "cfevents.operations",
+        "cfevents.sinks",
         "cfevents.spark",
     }
 

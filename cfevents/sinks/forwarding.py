@@ -1,0 +1,174 @@
+"""The delivery: a batch reaches the sink, and only then its checkpoint is stored."""
+
+import asyncio
+import logging
+import math
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, nullcontext
+from functools import partial
+from typing import Any, TypeVar
+
+from cfevents._cancellation import finish
+from cfevents._following.follower import Batch, Follower
+from cfevents._http.retry import Retry
+from cfevents._time import DurationLike, parse_duration
+from cfevents._validation import validate_type
+from cfevents.errors import SinkError
+from cfevents.sinks.files import CheckpointFile, DeadLetters
+from cfevents.sinks.sink import KeepingSink, RefusedEvent, Sink
+
+R = TypeVar("R")
+
+_BACKOFF = Retry(backoff_max=60)
+_MAX_ASKED_WAIT_S = 3600  # of a receiver
+_GRACE_S = 3.0  # in which what is being written may arrive when the delivery is cancelled
+
+_log = logging.getLogger("cfevents")
+
+
+async def forward(
+    follower: Follower[Any],
+    sink: Sink,
+    *,
+    checkpoint: str | os.PathLike[str] | None = None,
+    dead_letters: str | os.PathLike[str] | None = None,
+    patience: DurationLike | None = None,
+) -> None:
+    """Deliver the events of a follower to a sink, batch by batch, until it ends or is cancelled.
+
+    A batch is written, and only then its checkpoint is stored. While the receiver is down it is tried again, with
+    growing waits of up to a minute; the follower waits, so that nothing piles up. A delivery that is cancelled lets
+    what is being written arrive, for at most three seconds.
+
+    Args:
+        follower: It goes on where the stored checkpoint ends; where there is none, it begins as it was made.
+        sink: It must be open.
+        checkpoint: The file for the checkpoint, which needs the extra ``storage``. A sink that stores it with the
+            events, such as a file or a database, uses none.
+        dead_letters: The file for events that the receiver refuses for good: the checkpoint's path and
+            ``.dead-letters`` where it is left out. Without either, such an event ends the delivery.
+        patience: The longest time in which a batch is tried again; None for no limit.
+
+    Raises:
+        SinkError: The receiver refuses the credentials or all events, or is down for longer than the patience.
+        ArchiveError: The checkpoint or the dead letters cannot be written.
+        CheckpointError: The stored checkpoint is damaged, or of other connectors or kinds.
+        CfEventsError: As `Follower.batches` does; `FleetError` as `Follower.once` does.
+        TypeError: It is no follower.
+        ValueError: The patience is no length of time.
+    """
+    validate_type("follower", follower, Follower)
+    limit_s = None if patience is None else parse_duration("patience", patience)
+    if isinstance(sink, KeepingSink) and checkpoint is not None:
+        _log.info("%s keeps the checkpoint itself: %s is not used", sink, os.fspath(checkpoint))
+        checkpoint = None
+    if dead_letters is None and checkpoint is not None:
+        dead_letters = f"{os.fspath(checkpoint)}.dead-letters"
+    store = None if checkpoint is None else CheckpointFile(checkpoint)
+    with nullcontext() if store is None else store:
+        letters = None if dead_letters is None else DeadLetters(dead_letters)
+        delivery = _Delivery(sink, store, letters, limit_s)
+        await delivery.begin(follower)
+        async with aclosing(follower.batches()) as batches:
+            async for batch in batches:
+                await delivery.deliver(batch)
+
+
+class _Delivery:
+    def __init__(
+        self, sink: Sink, store: CheckpointFile | None, letters: DeadLetters | None, patience_s: float | None
+    ) -> None:
+        self._sink, self._store, self._letters, self._patience_s = sink, store, letters, patience_s
+
+    async def begin(self, follower: Follower[Any]) -> None:
+        """Let the follower go on after what is stored. Where nothing is, store its beginning: "24h" moves on."""
+        known: str | None = None
+        if isinstance(self._sink, KeepingSink):
+            known = await self._patiently(partial(self._sink.resume, follower.checkpoint))
+        elif self._store is not None and not (known := self._store.read()):
+            self._store.store(follower.checkpoint)
+        if known:
+            follower._resume(known)
+
+    async def deliver(self, batch: Batch[Any]) -> None:
+        """Write a batch, and then store its checkpoint."""
+        refused: Sequence[RefusedEvent] | None = None
+        if batch.items or isinstance(self._sink, KeepingSink):
+            refused = await self._patiently(partial(self._write, batch))
+        await self._keep(batch, refused)
+
+    async def _write(self, batch: Batch[Any]) -> Sequence[RefusedEvent] | None:
+        writing = asyncio.ensure_future(self._sink.write(batch))
+        try:
+            return await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            if await _arrives(writing):
+                await self._keep(batch, writing.result())
+            raise
+
+    async def _keep(self, batch: Batch[Any], refused: Sequence[RefusedEvent] | None) -> None:
+        if refused and self._letters is None:
+            raise SinkError(f"{refused[0].reason}: name a file for dead letters, which keeps such events")
+        if refused or self._store is not None:
+            # It ends before the caller does: else the next run could read what is half stored.
+            await finish(asyncio.ensure_future(asyncio.to_thread(self._keep_on_disk, batch, refused or ())))
+
+    def _keep_on_disk(self, batch: Batch[Any], refused: Sequence[RefusedEvent]) -> None:
+        if refused and self._letters is not None:
+            self._letters.append(refused)
+            _log.warning("%d refused, now in %s; the last: %s", len(refused), self._letters.path, refused[-1].reason)
+        if self._store is not None:
+            self._store.store(batch.checkpoint)
+
+    async def _patiently(self, call: Callable[[], Awaitable[R]]) -> R:
+        """Return the result of a call, repeated with back-off while it fails for the moment."""
+        import stamina  # noqa: PLC0415 - importing has to be quick
+
+        outage = _Outage(asyncio.get_running_loop(), self._patience_s)
+        async for attempt in (attempts := stamina.retry_context(on=outage.wait, attempts=None, timeout=None)):
+            # Its hooks are the process's, and where structlog is installed they print on stdout by default.
+            attempts._t_a_retrying.before_sleep = None
+            with attempt:
+                result = await call()
+                outage.end()
+                return result
+        raise AssertionError("stamina raises the last error")  # pragma: no cover
+
+
+class _Outage:
+    """The failures of one call so far."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, patience_s: float | None) -> None:
+        self._loop, self._failures = loop, 0
+        self._give_up_at = math.inf if patience_s is None else loop.time() + patience_s
+
+    def wait(self, error: Exception) -> bool | float:
+        """Return the seconds until the next attempt, or False to give up."""
+        if not isinstance(error, ConnectionError | TimeoutError) and not getattr(error, "is_temporary", False):
+            return False
+        self._failures += 1
+        asked_s = min(getattr(error, "retry_after", None) or 0, _MAX_ASKED_WAIT_S)
+        wait_s = max(_BACKOFF.wait(self._failures), asked_s)
+        if self._loop.time() + wait_s > self._give_up_at:
+            return False
+        # After 1, 2, 4, 8 failures and so on: an outage may last for days.
+        if self._failures.bit_count() == 1:
+            _log.warning("%s; nothing is lost, trying again in %.0f s", error, wait_s)
+        return wait_s
+
+    def end(self) -> None:
+        """Log that it is over, if there was one."""
+        if self._failures:
+            _log.warning("delivered after %d failures", self._failures)
+
+
+async def _arrives(writing: "asyncio.Future[Any]") -> bool:
+    """Return whether what is being written arrives soon; else end it."""
+    try:
+        await asyncio.wait([writing], timeout=_GRACE_S)
+    finally:
+        if not writing.done():
+            writing.cancel()
+    await finish(asyncio.ensure_future(asyncio.wait([writing])))
+    return not writing.cancelled() and writing.exception() is None

@@ -1,0 +1,123 @@
+"""A receiver over HTTP: one POST and its answer. Its address and headers may be secret, and show nowhere."""
+
+import asyncio
+import gzip
+import ssl
+from collections.abc import Mapping
+
+import aiohttp
+from attrs import frozen
+from yarl import URL
+
+from cfevents._http.transport import proxy_arguments
+from cfevents._protocol.rate_limits import parse_retry_after
+from cfevents._secrets import clean, hide_in, remembered
+from cfevents._version import __version__
+from cfevents.errors import SinkError
+
+_MAX_REASON_CHARS = 300
+_GZIP_LEVEL = 6
+# The request came too early, took too long or was one too many.
+_TRANSIENT_STATUSES = {408, 425, 429}
+
+
+@frozen(repr=False)
+class HTTPAnswer:
+    """The answer to a request. It may repeat a secret, so its body is in no traceback."""
+
+    status: int
+    body: bytes
+    retry_after: int | None
+
+
+class Receiver:
+    """A server that takes POSTs, with a session of its own. Redirects are refused, and ``.netrc`` is not read."""
+
+    def __init__(self, address: URL, headers: Mapping[str, str], *, compress: bool, timeout_s: float) -> None:
+        """Set what is sent to; nothing is opened."""
+        self.name = str(address.origin())
+        """The address without its path, which may hold a secret."""
+
+        self._address, self._headers, self._compress = address, headers, compress
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Open the session."""
+        self._proxy = proxy_arguments(self._address)
+        user_agent = {"user-agent": f"cfevents/{__version__}"}
+        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=user_agent)
+
+    async def close(self) -> None:
+        """Close the session."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(
+        self, body: bytes, content_type: str, *, path: str = "", max_answer_bytes: int = 2**16
+    ) -> HTTPAnswer:
+        """Send a request once, and return its answer, of any status.
+
+        Raises:
+            SinkError: There was none: for the moment, or because TLS fails.
+        """
+        if self._session is None:
+            raise SinkError(f"{self.name} is not open: write 'async with connect(...) as sink'")
+        headers = {**self._headers, "content-type": content_type}
+        if self._compress:
+            body = await asyncio.to_thread(gzip.compress, body, _GZIP_LEVEL)
+            headers["content-encoding"] = "gzip"
+        sending = self._session.post(
+            self._address.joinpath(path) if path else self._address,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=self._timeout,
+            **self._proxy,
+        )
+        try:
+            with remembered(tuple(self._headers.values())):
+                async with sending as answer:
+                    return await _read_answer(answer, max_answer_bytes)
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unanswered(error) from None
+
+    def _unanswered(self, error: Exception) -> SinkError:
+        if isinstance(error, TimeoutError):
+            return SinkError(f"{self.name} did not answer within {self._timeout.total:g} s", is_temporary=True)
+        reason = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
+        if isinstance(error, aiohttp.ClientSSLError) and not isinstance(reason, ssl.SSLEOFError):
+            text = getattr(reason, "verify_message", None) or getattr(reason, "reason", None) or reason
+            advice = "SSL_CERT_FILE names a file of the authorities to trust"
+            return SinkError(f"{self.name} has no valid TLS certificate, or speaks no TLS: {text}; {advice}")
+        # Not the repr: that of a ClientResponseError shows the request's headers.
+        text = getattr(hide_in(error), "message", "") or getattr(reason, "strerror", None) or str(reason)
+        return SinkError(f"{self.name} cannot be reached: {type(error).__name__}: {text}", is_temporary=True)
+
+    def refusal(self, answer: HTTPAnswer) -> SinkError:
+        """Return the error for an answer without success."""
+        status, reason = answer.status, reason_in(answer.body)
+        text = f"{self.name} answers {status}{reason and ': '}{reason}"
+        if status in {401, 403}:
+            return SinkError(f"{text}; the credentials are refused: check token= and headers=")
+        if status in _TRANSIENT_STATUSES or status >= 500:
+            return SinkError(text, is_temporary=True, retry_after=answer.retry_after)
+        if 300 <= status < 400:
+            return SinkError(f"{text}; redirects are not followed: give the address that it leads to")
+        return SinkError(f"{text}; check the address")
+
+
+async def _read_answer(answer: aiohttp.ClientResponse, max_bytes: int) -> HTTPAnswer:
+    received = bytearray()
+    async for chunk in answer.content.iter_chunked(2**16):
+        received += chunk
+        if len(received) > max_bytes:
+            break
+    wait = parse_retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"))
+    return HTTPAnswer(answer.status, bytes(received), wait)
+
+
+def reason_in(body: bytes) -> str:
+    """Return the text of an answer as one short line."""
+    text = clean(" ".join(body[:4096].decode(errors="replace").split()))
+    return text if len(text) <= _MAX_REASON_CHARS else f"{text[:_MAX_REASON_CHARS]}…"

@@ -1,0 +1,162 @@
+"""The addresses of sinks: one URL says what a sink is and where."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from yarl import URL
+
+from cfevents._protocol.requests import is_loopback
+from cfevents._secrets import NonText, Secret, mask, mask_values
+from cfevents._validation import validate_seconds
+from cfevents.sinks.receiver import Receiver
+from cfevents.sinks.requests import RequestLimits
+from cfevents.sinks.sink import Sink
+from cfevents.sinks.webhook import Webhook
+from cfevents.storage import NDJSONFile
+
+_MAX_EVENTS = 1000  # of a request, where nothing else is known
+_MAX_BYTES = 1_000_000
+SCHEMES = ("file:", "https://", "json+https://")
+"""The beginnings of the addresses that `connect` knows."""
+
+
+class SinkOptions(NamedTuple):
+    """The arguments of `connect`."""
+
+    token: Secret | None
+    headers: dict[str, Secret]
+    insecure: bool
+    gzip: bool | None
+    timeout_s: float
+    max_events: int | None
+    max_bytes: int | None
+
+    def receiver(self, address: URL, authorization: str, *, gzip: bool) -> Receiver:
+        """Return the receiver at an address, without the kind of sink in its scheme."""
+        plain = address.with_scheme(address.scheme.rpartition("+")[2])
+        headers = dict(self.headers)
+        if self.token is not None:
+            headers["authorization"] = Secret(authorization.format(self.token))
+        return Receiver(plain, headers, compress=gzip if self.gzip is None else self.gzip, timeout_s=self.timeout_s)
+
+    def limits(self, max_events: int = _MAX_EVENTS, max_bytes: int = _MAX_BYTES) -> RequestLimits:
+        """Return the limits of a request, from those that a receiver is known to have."""
+        return RequestLimits(
+            max_events if self.max_events is None else self.max_events,
+            max_bytes if self.max_bytes is None else self.max_bytes,
+        )
+
+
+def connect(
+    url: str,
+    *,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    insecure: bool = False,
+    gzip: bool | None = None,
+    timeout: float = 60.0,
+    max_events: int | None = None,
+    max_bytes: int | None = None,
+) -> Sink:
+    """Return the sink at an address; nothing is opened.
+
+    Args:
+        url: ``file:PATH``, a file of lines (`NDJSONFile`); ``https://HOST/PATH``, a webhook that takes lines of JSON;
+            ``json+https://HOST/PATH``, one that takes an array.
+        token: A token that is sent as ``Authorization: Bearer``.
+        headers: More headers of each request.
+        insecure: Whether ``http://`` may leave this machine.
+        gzip: Whether bodies are compressed; None for what is usual with such a receiver.
+        timeout: The longest time for one request, in seconds.
+        max_events: The most events in a request.
+        max_bytes: The most bytes in a request, before compression. A larger event is sent alone.
+
+    Raises:
+        ConfigurationError: An extra is not installed.
+        TypeError: An argument is of the wrong type.
+        ValueError: The address is of no known form, has a password, or would send everything unencrypted.
+    """
+    url, token, headers = mask(url), mask(token), mask_values(headers)
+    if isinstance(url, NonText):
+        raise TypeError(f"url must be text, not {url.type_name}")
+    options = SinkOptions(
+        _token(token),
+        _headers(headers),
+        insecure,
+        gzip,
+        validate_seconds("timeout", timeout),
+        max_events,
+        max_bytes,
+    )
+    scheme = str(url.partition(":")[0]).lower()
+    if scheme == "file":
+        return NDJSONFile(_path(str(url[5:])))
+    kind, _, transport = scheme.rpartition("+")
+    if kind in _HTTP_SINKS and transport in {"http", "https"}:
+        return _HTTP_SINKS[kind](_address(url, insecure=insecure), options)
+    raise ValueError(f"url is of no known form: write {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}")
+
+
+def _token(token: Any) -> Secret | None:
+    if isinstance(token, NonText):
+        raise TypeError(f"token must be text, not {token.type_name}")
+    if token is not None and not (token and token.isascii() and token.isprintable()):
+        raise ValueError("token is empty, or holds a character that no header can have")
+    return token
+
+
+def _headers(headers: Any) -> dict[str, Secret]:
+    if isinstance(headers, NonText):
+        raise TypeError(f"headers must be a mapping, not {headers.type_name}")
+    for name, value in headers.items():
+        if isinstance(value, NonText) or not isinstance(name, str):
+            raise TypeError(f"headers: name and value of {name!r} must be text")
+        if not (name and name.isascii() and name.isprintable() and value.isprintable()):
+            raise ValueError(f"headers: name or value of {name!r} has a character that no header can hold")
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _path(text: str) -> str:
+    """Return the path of ``file:events.ndjson``, ``file:/var/events.ndjson`` or ``file:///var/events.ndjson``."""
+    path = unquote(text.removeprefix("//")) if text.startswith("///") else text
+    if not path or path.startswith("//") or path.endswith("/"):
+        raise ValueError("url names no file of this machine: write file:PATH")
+    return path
+
+
+def _address(text: str, *, insecure: bool) -> URL:
+    try:
+        address = URL(text)
+        fault = _address_fault(address, insecure=insecure)
+    except ValueError:
+        fault = "is no URL"
+    if fault:
+        # A traceback shows variables, and it may hold a password.
+        address = URL()
+        raise ValueError(f"url {fault}")
+    return address
+
+
+def _address_fault(address: URL, *, insecure: bool) -> str | None:
+    if not address.host:
+        return "names no host"
+    if address.raw_user is not None or address.raw_password is not None:
+        return "holds a user or a password: leave it out, and give token= or headers="
+    if address.raw_fragment:
+        return "has a fragment, which is never sent: leave out what begins with #"
+    if address.scheme.endswith("http") and not (insecure or is_loopback(address.host)):
+        return f"would send everything to {address.host} unencrypted: use https, or give insecure=True"
+    return None
+
+
+def _webhook(address: URL, options: SinkOptions, *, as_array: bool) -> Sink:
+    receiver = options.receiver(address, "Bearer {}", gzip=False)
+    return Webhook(receiver, options.limits(), as_array=as_array)
+
+
+_HTTP_SINKS: "dict[str, Callable[[URL, SinkOptions], Sink]]" = {
+    "": partial(_webhook, as_array=False),
+    "json": partial(_webhook, as_array=True),
+}

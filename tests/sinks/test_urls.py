@@ -1,0 +1,82 @@
+"""The addresses of sinks: what is wrong with one is known before anything is opened."""
+
+import traceback
+from typing import Any
+
+import pytest
+
+from cfevents.sinks import connect
+from cfevents.storage import NDJSONFile
+
+SECRET = "header-secret-55dd"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("kafka://broker/topic", "of no known form: write file:"),
+        ("events.ndjson", "of no known form"),
+        ("", "of no known form"),
+        ("kafka+https://host", "of no known form"),
+        ("file:", "names no file"),
+        ("file:dir/", "names no file"),
+        ("file://host/events.ndjson", "names no file of this machine"),
+        ("https:///path", "names no host"),
+        ("https://[::1/", "is no URL"),
+        (f"https://user:{SECRET}@host/", "holds a user or a password: leave it out, and give token= or headers="),
+        (f"https://{SECRET}@host/", "holds a user or a password"),
+        (f"https://host/#{SECRET}", "has a fragment"),
+        ("http://hook.example/", "to hook.example unencrypted: use https, or give insecure=True"),
+        ("json+http://10.0.0.1/", "to 10.0.0.1 unencrypted"),
+    ],
+)
+def test_address_that_cannot_be_meant_is_refused(url: str, says: str) -> None:
+    """The message repeats no secret, nor does a traceback with variables."""
+    with pytest.raises(ValueError, match=says.replace("+", r"\+")) as caught:
+        connect(url)
+    shown = traceback.TracebackException(type(caught.value), caught.value, caught.tb.tb_next, capture_locals=True)
+    assert SECRET not in "".join(shown.format())
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"token": 3}, TypeError),
+        ({"token": ""}, ValueError),
+        ({"token": "a\nb"}, ValueError),
+        ({"headers": "X-Key: a"}, TypeError),
+        ({"headers": {"X-Key": 3}}, TypeError),
+        ({"headers": {"X-Key": "a\r\nb"}}, ValueError),
+        ({"headers": {"": "a"}}, ValueError),
+        ({"timeout": 0}, ValueError),
+        ({"max_events": 0}, ValueError),
+        ({"max_bytes": -1}, ValueError),
+        ({"url": 3}, TypeError),
+    ],
+)
+def test_wrong_arguments_are_refused(options: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        connect(**{"url": "https://hook.example", **options})
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("file:/var/a b.ndjson", "/var/a b.ndjson"),
+        ("file:///var/a%20b.ndjson", "/var/a b.ndjson"),
+        ("FILE:/var/a%20b.ndjson", "/var/a%20b.ndjson"),
+    ],
+)
+def test_file_is_a_file_of_lines(url: str, path: str) -> None:
+    sink = connect(url)
+    assert isinstance(sink, NDJSONFile)
+    assert repr(sink) == f"<NDJSONFile {path!r}, not open>"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost", "HTTPS://Host/", "json+http://[::1]/x"])
+def test_address_on_this_machine_may_be_plain(url: str) -> None:
+    assert connect(url)
+
+
+def test_plain_address_may_be_wanted() -> None:
+    assert repr(connect("http://hook.example:8080/a", insecure=True)) == "<Webhook http://hook.example:8080>"
