@@ -8,13 +8,13 @@ every body, which tests/protocol/test_fast_path.py and test_listings.py keep tru
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cache, partial
-from itertools import repeat
-from typing import Annotated, Any, cast
+from itertools import repeat, starmap
+from typing import Annotated, Any, Literal, cast
 
 from cfevents._model.api import INT64, WIRE_NAMES, EventMetadata, EventSlots, Listing
 from cfevents.events import KINDS
 
-OWN_TEXT: Mapping[str, str] = {kind: kind for kind in KINDS}
+OWN_TEXT: dict[str, str] = {kind: kind for kind in KINDS}
 """The catalogue's own text of each kind. Each event brings another copy, of some 60 bytes, which is dropped."""
 
 _END = INT64.stop
@@ -38,7 +38,7 @@ class UnfrozenEvent(EventSlots):
 
 
 def _unfrozen_events(number: int) -> tuple[UnfrozenEvent, ...]:
-    return tuple(map(object.__new__, repeat(UnfrozenEvent, number)))
+    return tuple(starmap(UnfrozenEvent, repeat((), number)))
 
 
 def listing_hook(letters: Mapping[str, str], general: _Hook) -> _Hook:
@@ -77,21 +77,27 @@ def _documented_events(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventM
 
 
 def _documented_part(letters: tuple[str, ...], raw: list[Any]) -> tuple[EventMetadata, ...] | None:
+    if {*map(len, raw)} - {4}:
+        return None
     k, t, n, a = letters
-    own_text = OWN_TEXT.get
+    own_text = OWN_TEXT
     events = _unfrozen_events(len(raw))
     for event, item in zip(events, raw, strict=True):
-        kind, recorded, sequence, collected = item[k], item[t], item[n], item[a]
-        if not (type(recorded) is type(sequence) is type(collected) is int and type(kind) is str and len(item) == 4):
+        try:
+            event.kind = own_text[item[k]]
+        except KeyError:  # a kind that is not documented, or a number
+            if type(kind := item[k]) is not str:
+                return None
+            event.kind = kind
+        event.recorded_ts = recorded = item[t]
+        event.sequence = sequence = item[n]
+        event.collected_ts = collected = item[a]
+        if not (type(recorded) is int and type(sequence) is int and type(collected) is int):
             return None
         # Nearly all events pass the first comparison. Or-ed, numbers have as many bits as the longest of them, and are
         # below 0 if one is.
         if not (0 <= sequence <= recorded <= collected < _END or 0 <= recorded | sequence | collected < _END):
             return None
-        event.kind = own_text(kind, kind)
-        event.recorded_ts = recorded
-        event.sequence = sequence
-        event.collected_ts = collected
         event.__class__ = EventMetadata  # type: ignore[assignment]
     return cast("tuple[EventMetadata, ...]", events)
 
@@ -101,7 +107,7 @@ def decode_listing(body: bytes) -> Any:
 
     Return None where msgspec is missing or the general decoder has to decide.
     """
-    if decode := _decoder():
+    for decode in _decoders():
         with suppress(Exception):  # the classes differ between versions of msgspec
             envelope = decode(body)
             return envelope.result if envelope.success else None
@@ -110,10 +116,9 @@ def decode_listing(body: bytes) -> Any:
 
 def convert_listing(decoded: Any) -> Listing:
     """Convert msgspec's structs to a listing with events of the library."""
-    own_text = OWN_TEXT.get
     events = _unfrozen_events(len(decoded.items))
     for event, raw in zip(events, decoded.items, strict=True):
-        event.kind = own_text(kind := raw.kind, kind)
+        event.kind = raw.kind
         event.recorded_ts = raw.recorded_ts
         event.sequence = raw.sequence
         event.collected_ts = raw.collected_ts
@@ -122,18 +127,36 @@ def convert_listing(decoded: Any) -> Listing:
 
 
 @cache
-def _decoder() -> Callable[[bytes], Any] | None:
-    """Return msgspec's decoder, made at the first page; None where msgspec is not installed."""
+def _decoders() -> tuple[Callable[[bytes], Any], ...]:
+    """Return msgspec's decoders, made at the first page; none where msgspec is not installed.
+
+    The first is for pages of documented kinds: of a text that it knows, msgspec makes no copy.
+    """
     try:
-        from msgspec import Meta, defstruct, json  # noqa: PLC0415 - an extra, and importing has to be quick
+        import msgspec  # noqa: F401, PLC0415 - an extra, and importing has to be quick
     except ImportError:
-        return None
+        return ()
+    known = _decoder(Literal[*KINDS])
+    any_kind = _decoder(str)
+
+    def decode_any_kind(body: bytes) -> Any:
+        envelope = any_kind(body)
+        for event in envelope.result.items:
+            event.kind = OWN_TEXT.get(event.kind, event.kind)
+        return envelope
+
+    return known, decode_any_kind
+
+
+def _decoder(kind: Any) -> Callable[[bytes], Any]:
+    from msgspec import Meta, defstruct, json  # noqa: PLC0415 - as above
+
     number: Any = Annotated[int, Meta(ge=INT64.start, le=INT64.stop - 1)]
     nothing: Any = tuple[()] | None
     # msgspec does not check the fields that it skips: numbers out of range, text that is not UTF-8.
     struct: Any = partial(defstruct, forbid_unknown_fields=True, gc=False)
     numbers = [(name, number) for name in ("recorded_ts", "sequence", "collected_ts")]
-    event = struct("Event", [("kind", str), *numbers], rename=WIRE_NAMES[EventMetadata])
+    event = struct("Event", [("kind", kind), *numbers], rename=WIRE_NAMES[EventMetadata])
     items = list[event]  # type: ignore[valid-type]
     listing = struct("Listing", [("items", items), ("cursor", str | None, None), ("count", number | None, None)])
     envelope = struct(

@@ -126,6 +126,15 @@ def test_events_share_kinds_and_no_extra() -> None:
     assert parse_result(REQUEST, response(body)).result.items[0].extra == {}
 
 
+def test_an_undocumented_kind_costs_others_no_text() -> None:
+    """Beside an event of a kind that is not documented, the others share the catalogue's text all the same."""
+    body = page(f"{ITEM},{item().replace('Init', 'New')},{ITEM}")
+    assert way_of(body) == "quick"
+    one, new, other = parse_result(REQUEST, response(body)).result.items
+    assert (one.kind, new.kind) == ("Init", "New")
+    assert one.kind is other.kind is events.Init.kind
+
+
 @pytest.mark.parametrize("status", [199, 301, 400, 429, 500])
 def test_status_of_failure_is_an_error_with_any_body(status: int) -> None:
     """A status other than success is an error, whatever the body."""

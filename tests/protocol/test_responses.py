@@ -288,12 +288,12 @@ def test_without_the_extra_speed_a_listing_reads_the_same(monkeypatch: pytest.Mo
     body = envelope({"items": [ITEM], "cursor": "c", "count": 1})
     before = read(body).result.items
     monkeypatch.setitem(sys.modules, "msgspec", None)  # as if it were not installed
-    fast_path._decoder.cache_clear()
+    fast_path._decoders.cache_clear()
     try:
         assert fast_path.decode_listing(json.dumps(body).encode()) is None
         assert read(body).result.items == before == (EventMetadata("Init", 1, 0, 3),)
     finally:
-        fast_path._decoder.cache_clear()
+        fast_path._decoders.cache_clear()
 
 
 MALFORMED = {"code": 6003, "message": "Invalid request headers"}
