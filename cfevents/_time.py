@@ -56,6 +56,9 @@ PYTHON_FORMS = TimeForms(
 TEXT_FORMS = TimeForms(
     "'24h' for that long ago, '2026-03-01T06:00:00Z', or seconds since the Unix epoch of nine digits or more", ""
 )
+SHELL_FORMS = TimeForms(
+    "24h, '1h 30min', yesterday, 10:00, 'yesterday 22:00', 2026-11-29, '2026-11-29 10:00' or 2026-11-29T10:00:00Z", ""
+)
 
 
 def now() -> float:
@@ -201,6 +204,13 @@ def is_ago(value: object) -> bool:
 def is_relative(value: object) -> bool:
     """Return whether a time depends on when it is parsed."""
     return is_ago(value) or (isinstance(value, str) and re.fullmatch(_NEAR_TODAY, value.strip()) is not None)
+
+
+def is_time(text: str) -> bool:
+    """Return whether text is a time, with an offset or without."""
+    with suppress(ValueError):
+        return parse_wall_time(text, EPOCH) is not None or to_seconds("", text, now()) > -math.inf
+    return False
 
 
 def validate_duration(name: str, value: timedelta) -> timedelta:

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-import click
-
 from cfevents.cli.console.errors import WrongUsage
 
 if TYPE_CHECKING:
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
 
 # Ids have no documented form. One of a usual form is used as it is, and costs no request to find it.
 _WHOLE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
-_WORD_OF_TIME = r"ago|[0-9]{1,2}:[0-9]{2}.*|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"
 _MAX_NAMED = 10
 _LEAST_LIKENESS = 0.6  # of 1
 
@@ -74,13 +71,9 @@ def find_id(text: str, known: Sequence[NamedConnector]) -> str:
     """Return the id of the one connector that text names, or the text where there is none.
 
     Raises:
-        WrongUsage: There are several, or the text is a word of a time or a list with commas.
+        WrongUsage: There are several, or the text is a list with commas.
     """
     found = matching(text, known)
-    if re.fullmatch(_WORD_OF_TIME, text, re.IGNORECASE) and not any(one.is_called(text.casefold()) for one in found):
-        raise WrongUsage(
-            f"{text!r} is a word of a time: quote a time of several words: --since '{_begun_time()} {text}'"
-        )
     names = list(filter(None, text.split(",")))
     if not found and len(names) > 1 and all(matching(name, known) for name in names):
         raise WrongUsage(f"{text!r} names several connectors, write them with a space between: {' '.join(names)}")
@@ -89,12 +82,6 @@ def find_id(text: str, known: Sequence[NamedConnector]) -> str:
         some = "; ".join(map(str, found[:_MAX_NAMED]))
         raise WrongUsage(f"{text!r} names {len(found)} connectors, write more of one: {some}{more}")
     return found[0].id if found else text
-
-
-def _begun_time() -> str:
-    """Return the value of ``--since``, whose further words were not quoted."""
-    context = click.get_current_context(silent=True)
-    return (context and context.params.get("since")) or "2h"
 
 
 def nearest(text: str, known: Sequence[NamedConnector]) -> NamedConnector | None:

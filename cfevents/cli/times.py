@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 import click
 
 from cfevents import _time
-from cfevents._time import TimeForms, TimeWindow, parse_duration, parse_wall_time, to_datetime, to_seconds
+from cfevents._time import SHELL_FORMS, TimeWindow, parse_duration, parse_wall_time, to_datetime, to_seconds
 from cfevents.cli.console.errors import WrongUsage, arguments_checked, print_note
 from cfevents.cli.console.output import Zone, is_terminal
 from cfevents.cli.options import CommandOptions
 
-_FORMS = TimeForms(
-    "24h, '1h 30min', yesterday, 10:00, 'yesterday 22:00', 2026-11-29, '2026-11-29 10:00' or 2026-11-29T10:00:00Z", ""
-)
 _DAY_S = 86_400
 
 
@@ -95,7 +92,7 @@ def _read(option: str, options: CommandOptions, present: float) -> _Bound:
             moment = text if wall is None else zone.bound(wall, is_end=option == "--until")
         except (OverflowError, OSError, ValueError):
             raise WrongUsage(f"{typed} is outside the years 1 to 9999") from None
-        seconds = to_seconds(option, moment, present, _FORMS)
+        seconds = to_seconds(option, moment, present, SHELL_FORMS)
     shown = zone.named_time(to_datetime(seconds))
     return _Bound(typed, seconds, _time.is_ago(text), wall is not None, shown)
 

@@ -1,11 +1,14 @@
 """Mistakes in a command line, in the words of who typed it: what is wrong, and what to write instead."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from itertools import takewhile
 
 import click
 from click.core import ParameterSource
+
+from cfevents._time import SHELL_FORMS, is_time, now, to_seconds, written
 
 # Text that was copied from a chat or a web page has these in place of hyphens.
 _DASHES = "\N{HYPHEN}\N{NON-BREAKING HYPHEN}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
@@ -13,6 +16,8 @@ _ANSWERS = {
     "help": "'cfevents --help' lists the commands, and 'cfevents list --help' explains one",
     "version": "write 'cfevents --version'",
 }
+_TIMES = ("--since", "--until")
+_WORD_OF_TIME = r"ago|[ap]m|gmt|mo(n(th)?s?)?|y(ea)?rs?|weeks?|[0-9]{1,2}:[0-9]{2}\S*"
 
 
 class Command(click.Command):
@@ -26,6 +31,8 @@ class Command(click.Command):
                 meant = f"--{word.strip('-' + _DASHES).partition('=')[0]}"
                 if word[:1] in _DASHES and word and meant in names:
                     raise click.UsageError(f"{word} does not begin with hyphens; write {meant}")
+            if not ctx.resilient_parsing:
+                _require_quoted_times(typed)
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
             long = next((f"-{word}" for word in typed if word.startswith(error.option_name)), "").partition("=")[0]
@@ -35,6 +42,25 @@ class Command(click.Command):
         except click.UsageError as error:
             error.ctx = error.ctx or ctx
             raise
+
+
+def _require_quoted_times(typed: Sequence[str]) -> None:
+    """Raise UsageError for a time of several words without quotes: the others would be taken for connectors."""
+    for place, word in enumerate(typed):
+        option, is_joined, value = word.partition("=")
+        begin = place + (1 if is_joined else 2)
+        if option in _TIMES and begin <= len(typed):
+            value = value if is_joined else typed[place + 1]
+            more = [*takewhile(lambda other: not other.startswith("-"), typed[begin:])]
+            for count in range(len(more), 0, -1):
+                text = " ".join((value, *more[:count]))
+                if is_time(text):
+                    raise click.UsageError(f"quote a time of several words: {written(option, text)}")
+                if all(re.fullmatch(_WORD_OF_TIME, part, re.IGNORECASE) for part in more[:count]):
+                    try:
+                        to_seconds(option, text, now(), SHELL_FORMS)
+                    except ValueError as error:
+                        raise click.UsageError(str(error)) from None
 
 
 def unknown_command(name: str, commands: Iterable[str]) -> str:
@@ -79,7 +105,7 @@ def _unknown_option(error: click.NoSuchOption) -> str:
 
 def _wrong_value(error: click.BadParameter, param: click.Parameter) -> str:
     value = error.message.partition(" is not ")[0]
-    if isinstance(param.type, click.types._NumberRangeBase):
+    if isinstance(param.type, click.IntRange | click.FloatRange):
         kind = "a whole number" if isinstance(param.type, click.IntRange) else "a number"
         least, most = param.type.min, param.type.max
         limits = f"of at least {least}" if most is None else f"from {least} to {most}"
