@@ -69,6 +69,9 @@ class View(NamedTuple, Generic[T]):
     cells: Callable[[T], Sequence[Any]] | None = None
     """The values of these columns; None for those of the JSON object."""
 
+    hidden: Row = ()
+    """The titles of columns for which a table has no room, unless they are chosen."""
+
 
 class Zone(NamedTuple):
     """A time zone, in which tables show times."""

@@ -29,7 +29,7 @@ V = TypeVar("V")
 _NOTHING = "-"
 _UUID_CHARS = 36
 _SHORT_ID_CHARS = 9
-# From this width on, a table shows the whole ids of connectors, and ids of events beside payloads.
+# From this width on, a table shows the whole ids of connectors, and lags beside payloads.
 _WIDE_TERMINAL_CHARS = 110
 _LAG_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s"))
 _COLOURS_BY_ENDING = {
@@ -46,6 +46,20 @@ _COLOURS_BY_SEVERITY = {
     "unknown": Colour.QUIET,
     "warning": Colour.NOTABLE,
 }
+# A column has one name in tables, and may have another in CSV and JSON: each is taken for the other.
+_SAME_COLUMNS = (
+    ("event", "payload"),
+    ("kind", "event"),
+    ("connector_id", "connector"),
+    ("recorded_at", "recorded"),
+    ("serial_number", "serial"),
+    ("last_seen_version", "version"),
+    ("activated", "state"),
+    ("first_at", "first_event", "first"),
+    ("last_at", "last_event"),
+    ("message", "finding"),
+    ("event_ids", "id"),
+)
 _RECORDED_FIELDS = ("connector_id", "id", "recorded_at", "sequence", "kind", *PAYLOAD_COLUMNS)
 
 
@@ -76,7 +90,7 @@ def writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
 def _csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
     from cfevents._export.formats import csv_lines  # noqa: PLC0415 - not needed for tables
 
-    chosen = _column_numbers(view.fields, style.columns)
+    chosen = _column_numbers(view.fields, style.columns) or range(len(view.fields))
     header = [[view.fields[number] for number in chosen]] if style.headers else []
 
     def cells(item: T) -> Sequence[Any]:
@@ -100,9 +114,8 @@ def csv_cell(value: Any) -> Any:
 
 
 def _select_columns(view: View[T], names: Row) -> View[T]:
-    if not names:
-        return view
-    numbers = _column_numbers(_short_titles(view), names)
+    shown = [number for number, title in enumerate(view.titles) if title not in view.hidden]
+    numbers = _column_numbers(column_names(view, "table"), names) or shown
 
     def select(cells: Sequence[V]) -> tuple[V, ...]:
         return tuple(cells[number] for number in numbers)
@@ -117,24 +130,27 @@ def _select_columns(view: View[T], names: Row) -> View[T]:
 
 
 def column_names(view: View[Any], format_: str | None) -> list[str]:
-    """Return the names of the columns of a view in a format, for ``--columns``."""
-    return _column_names(view.fields if format_ == "csv" else _short_titles(view))
+    """Return the names of the columns of a view in a format, for ``--columns``; in a table those of CSV, if it can."""
+    if format_ == "csv":
+        return [*view.fields]
+    titles = [_column_name(title.partition(" (")[0]) for title in view.titles]
+    return [next((name for name in _synonyms(title) if name in view.fields), title) for title in titles]
 
 
-def _column_names(titles: Row) -> list[str]:
-    return [title.lower().replace(" ", "_") for title in titles]
+def _column_name(title: str) -> str:
+    return title.strip().lower().replace(" ", "_")
 
 
-def _short_titles(view: View[Any]) -> Row:
-    return tuple(title.partition(" (")[0] for title in view.titles)
+def _synonyms(name: str) -> list[str]:
+    return [name, *(other for group in _SAME_COLUMNS if name in group for other in group)]
 
 
-def _column_numbers(titles: Row, names: Row) -> list[int]:
-    known = _column_names(titles)
-    wanted = [name.strip().lower().replace(" ", "_") for name in names] or known
-    if unknown := [name for name in wanted if name not in known]:
+def _column_numbers(known: Sequence[str], names: Row) -> list[int]:
+    """Return the places of the columns with these names."""
+    wanted = {name: [word for word in _synonyms(_column_name(name)) if word in known] for name in names}
+    if unknown := [_column_name(name) for name, words in wanted.items() if not words]:
         raise WrongUsage(f"--columns has no {', '.join(unknown)}: write {','.join(known)}, or some of them")
-    return [known.index(name) for name in wanted]
+    return [known.index(wanted[name][0]) for name in names]
 
 
 def severity_colour(severity: str) -> Colour:
@@ -155,8 +171,9 @@ def event_colour(cell: str) -> Colour:
 def listed(zone: Zone, *, several: bool, details: bool) -> "View[FleetEvent[EventMetadata] | FleetEvent[EventDetail]]":
     """Return the view of a listing's events, in which a column names the connectors if there may be several."""
     line = detailed_line if details else listed_line
-    columns = _event_columns(zone, several=several, details=details, last="EVENT" if details else "KIND")
+    columns = _event_columns(zone, several=several, last="EVENT" if details else "KIND")
     view = _event_view(lambda item: line(item.connector_id, item.event), columns)
+    view = view._replace(hidden=_hidden(several=several, details=details))
     return view._replace(fields=_fields(details), cells=partial(_cells, details))
 
 
@@ -164,9 +181,15 @@ def followed(
     zone: Zone, *, several: bool, details: bool
 ) -> "View[FollowedEvent[EventMetadata] | FollowedEvent[EventDetail]]":
     """Return the view of followed events, with a column as in `listed`."""
-    view = _event_view(followed_line, _event_columns(zone, several=several, details=details, last="EVENT"))
+    view = _event_view(followed_line, _event_columns(zone, several=several, last="EVENT"))
+    view = view._replace(hidden=_hidden(several=several, details=details))
     fields = (*_fields(details), "late")
     return view._replace(fields=fields, cells=lambda item: [*_cells(details, item), item.late])
+
+
+def _hidden(*, several: bool, details: bool) -> Row:
+    """Return the columns that give room to payloads in a narrow table: with the id, another command reads the rest."""
+    return ("LAG",) if several and details and is_narrow() else ()
 
 
 def _fields(details: bool) -> Row:
@@ -268,16 +291,14 @@ def _event_view(line: Callable[[Any], dict[str, Any]], columns: list[_Column]) -
     return View(line, titles, rows, colours, widths[:-1])
 
 
-def _event_columns(zone: Zone, *, several: bool, details: bool, last: str) -> list[_Column]:
-    narrow = is_narrow()
+def _event_columns(zone: Zone, *, several: bool, last: str) -> list[_Column]:
     columns = [
-        (several, _connector_column(narrow)),
-        (True, _time_column(zone)),
-        (not (several and details and narrow), _ID_COLUMN),
-        (True, _Column("LAG", 7, Colour.QUIET, lambda _, event: _lag(event.collected_ts - event.recorded_ts))),
-        (True, _Column(last, 0, event_colour, _event_words)),
+        _time_column(zone),
+        _ID_COLUMN,
+        _Column("LAG", 7, Colour.QUIET, lambda _, event: _lag(event.collected_ts - event.recorded_ts)),
+        _Column(last, 0, event_colour, _event_words),
     ]
-    return [column for is_shown, column in columns if is_shown]
+    return [_connector_column(is_narrow()), *columns] if several else columns
 
 
 def is_narrow() -> bool:
