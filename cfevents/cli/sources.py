@@ -1,6 +1,7 @@
 """Where commands read from: the API, a simulated account or an archive; one connector or several."""
 
 import heapq
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
 from itertools import repeat
@@ -32,8 +33,15 @@ from cfevents._secrets import environment
 from cfevents._validation import validate_int, validate_path_segment, validate_text
 from cfevents.cli.accounts import Account, config_path, read_account
 from cfevents.cli.connector_names import NamedConnector, find_id, is_whole_id, nearest
-from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked, describe_account, note_unknown
-from cfevents.cli.console.output import Zone
+from cfevents.cli.console.errors import (
+    Failure,
+    WrongUsage,
+    arguments_checked,
+    describe_account,
+    note_unknown,
+    print_note,
+)
+from cfevents.cli.console.output import Zone, is_terminal
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
 from cfevents.cli.console.wording import id_list
@@ -129,10 +137,15 @@ async def identify(reader: Client | Archive, options: CommandOptions) -> Command
     """Return the options with the ids of the connectors that they name, in place of their names; each id once.
 
     Names cost one request, whose answer is `listed` then; whole ids cost none. A name that no connector has is taken
-    for an id.
+    for an id. Without any, a simulated account has its first.
     """
     listed = list[Connector]()
-    if all(map(is_whole_id, options.connectors)):
+    if isinstance(reader, Client) and not options.connectors and not options.all_:
+        listed = await reader.list_connectors()
+        ids = [listed[0].id]
+        if is_terminal(sys.stderr):
+            print_note(f"no connector is named: reading the first of {len(listed)}, {NamedConnector.of(listed[0])}")
+    elif all(map(is_whole_id, options.connectors)):
         ids = list(options.connectors)
     elif isinstance(reader, Archive):
         archived = list(map(NamedConnector.of, await reader.named_connectors()))
@@ -180,11 +193,9 @@ def _check_before_sending(options: CommandOptions) -> None:
         read_begin(options._replace(zone=options.zone or Zone()))  # with a zone it prints no note
 
 
-async def connectors_or_first(client: Client, options: CommandOptions) -> list[str] | Fleet:
-    """Return all connectors, the given ones, or by default the account's first."""
-    if options.all_:
-        return client.fleet()
-    return list(options.connectors) or [(await client.list_connectors())[0].id]
+def chosen_connectors(client: Client, options: CommandOptions) -> list[str] | Fleet:
+    """Return all connectors, or those that `identify` has found."""
+    return client.fleet() if options.all_ else [*options.connectors]
 
 
 async def ask_connectors(
@@ -291,13 +302,13 @@ async def open_source(options: CommandOptions) -> AsyncIterator[Source]:
         if isinstance(reader, Archive):
             known, message = await archived_connectors(reader, options)
             yield Source(reader, known)
-        elif isinstance(chosen := await connectors_or_first(reader, options), Fleet):
-            yield Source(reader, [], chosen)
-        elif len(chosen) == 1:
-            yield Source(reader, chosen)
+        elif options.all_:
+            yield Source(reader, [], reader.fleet())
+        elif len(options.connectors) == 1:
+            yield Source(reader, [*options.connectors])
         else:
             with arguments_checked():
-                fleet = reader.fleet(chosen)
+                fleet = reader.fleet(options.connectors)
             yield Source(reader, [], fleet)
     if message:
         raise Failure(message)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import Result
 
+from cfevents.cli import sources
 from cfevents.cli.sources import simulated_account
 
 if TYPE_CHECKING:
@@ -42,6 +43,18 @@ def test_the_first_connector_is_taken_where_none_is_named(invoke: Invoke, comman
     named = invoke(command, second, "--simulate")
     assert {json.loads(line)["connector_id"] for line in unnamed.stdout.splitlines()} == {first}
     assert {json.loads(line)["connector_id"] for line in named.stdout.splitlines()} == {second}
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_a_terminal_names_the_first_connector(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, quiet: tuple[str]
+) -> None:
+    """In a pipe, and with --quiet, nothing is printed beside the events; an option that selects has no note either."""
+    assert invoke("list", "--simulate").stderr == ""
+    monkeypatch.setattr(sources, "is_terminal", lambda _: True)
+    assert invoke("list", "--simulate", "--all").stderr == invoke("list", "--simulate", "lisbon").stderr == ""
+    note = r"cfevents: no connector is named: reading the first of 3, [-0-9a-f]{36} \(SIM\d+, Hamburg office\)\n"
+    assert re.fullmatch("" if quiet else note, invoke("list", "--simulate", *quiet).stderr)
 
 
 def test_simulate_ignores_the_environment(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from cfevents.cli.console.output import write_summary
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
 from cfevents.cli.options import CommandOptions
-from cfevents.cli.sources import check_options, connectors_or_first, identify, open_client
+from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive
 from cfevents.storage.archive import followers_of
@@ -32,7 +32,7 @@ async def fill_archive(options: CommandOptions) -> None:
     with end_on_signal() as ending:
         async with open_client(options) as client:
             options = await identify(client, options)
-            new = await _fill(client, await connectors_or_first(client, options), options, ending)
+            new = await _fill(client, chosen_connectors(client, options), options, ending)
     write_summary(f"{counted(new, 'new event')} in {printable(options.path)}")
     if ending.is_requested and not options.follow:
         print_line("interrupted: the same command goes on where this one stopped")

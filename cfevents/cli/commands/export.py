@@ -19,7 +19,7 @@ from cfevents.cli.console.errors import Failure, WrongUsage, arguments_checked, 
 from cfevents.cli.console.output import write_stdout, write_summary
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import archived_connectors, check_options, connectors_or_first, identify, open_reader
+from cfevents.cli.sources import archived_connectors, check_options, chosen_connectors, identify, open_reader
 from cfevents.cli.times import read_window, zone_of_times
 from cfevents.storage import Archive
 
@@ -93,7 +93,7 @@ async def _start(reader: Client | Archive, options: CommandOptions, window: Time
         if missing or notes.failure:
             raise Failure(missing or notes.failure)
         notes.print()
-    elif isinstance(chosen := await connectors_or_first(reader, options), Fleet):
+    elif isinstance(chosen := chosen_connectors(reader, options), Fleet):
         connectors = [connector.id for connector in await reader.list_connectors()]
     else:
         connectors = chosen

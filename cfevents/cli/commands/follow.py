@@ -24,7 +24,7 @@ from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
 from cfevents.cli.console.wording import id_list
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import check_options, connectors_or_first, identify, open_client
+from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import NDJSONFile
 
@@ -94,7 +94,7 @@ async def follow_events(options: CommandOptions) -> None:
     with end_on_signal() as ending, call_on_hangup(lambda: None) if options.output else nullcontext():
         async with open_client(options) as client:
             options = await identify(client, options)
-            await _follow(client, await connectors_or_first(client, options), options, ending)
+            await _follow(client, chosen_connectors(client, options), options, ending)
 
 
 def _check_output(path: str | None, options: CommandOptions) -> None:

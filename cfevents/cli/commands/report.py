@@ -38,7 +38,6 @@ from cfevents.cli.sources import (
     archived_connectors,
     ask_connectors,
     check_options,
-    connectors_or_first,
     identify,
     listing_progress,
     open_reader,
@@ -117,8 +116,7 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
 
 
 async def _report_account(client: Client, options: CommandOptions, window: TimeWindow) -> _Reported:
-    chosen = await connectors_or_first(client, options)
-    named = chosen if isinstance(chosen, list) else None
+    named = None if options.all_ else options.connectors
     with arguments_checked():
         fleet = client.fleet(named, on_error="collect")
     journal = await _read_journal(fleet.list_events(since=window.since, until=window.until))
