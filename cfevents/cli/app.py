@@ -28,9 +28,11 @@ from cfevents.cli.options import (
     CommandOptions,
     account_option,
     archive_option,
-    complete_connectors,
     complete_times,
+    completed,
+    connector_argument,
     connectors_options,
+    count_option,
     details_option,
     example,
     kind_options,
@@ -40,6 +42,7 @@ from cfevents.cli.options import (
     reading_options,
     simulate_option,
     speed_option,
+    strip_pasted,
     tz_option,
     usage_error,
     window_options,
@@ -72,7 +75,6 @@ class _File(click.Path):
 
 _FILE = _File(dir_okay=False)
 _FILE_OR_STDOUT = _File(dir_okay=False, allow_dash=True)
-_COUNT = click.IntRange(min=1)
 
 
 class Application(click.Group):
@@ -150,9 +152,9 @@ app.params += [colour_option(), quiet_option(), debug_option()]
 @window_options
 @kind_options
 @details_option
-@click.option("--page-size", type=_COUNT, metavar="N", help="Events per request.")
-@click.option("-n", "--limit", type=_COUNT, metavar="N", help="Stop after N events, in the API's order.")
-@click.option("--tail", type=_COUNT, metavar="N", help="The newest N events of the window.")
+@count_option("--page-size", help="Events per request.")
+@count_option("-n", "--limit", help="Stop after N events, in the API's order.")
+@count_option("--tail", help="The newest N events of the window.")
 @reading_options
 def list_events(**options: Any) -> None:
     """List the events of connectors in a window of time.
@@ -170,8 +172,8 @@ def list_events(**options: Any) -> None:
         'cfevents get --simulate "$id"',
     ),
 )
-@click.argument("connector", required=False, metavar="[CONNECTOR]", shell_complete=complete_connectors)
-@click.argument("event_id", required=False, metavar="T.N")
+@connector_argument
+@click.argument("event_id", required=False, metavar="T.N", callback=strip_pasted)
 @reading_options
 def get_event(**options: Any) -> None:
     """Show one event with its payload. T.N is its id, as 'list' shows it.
@@ -203,7 +205,7 @@ def latest_events(**options: Any) -> None:
 @details_option
 @click.option("--checkpoint", type=_FILE, help="File that keeps the progress, to resume from.")
 @click.option("--output", type=_FILE_OR_STDOUT, help="Append NDJSON to this file instead of printing.")
-@click.option("-n", "--limit", type=_COUNT, metavar="N", help="Stop after N events.")
+@count_option("-n", "--limit", help="Stop after N events.")
 @account_option
 @output_options
 @tz_option
@@ -328,7 +330,7 @@ def list_kinds(**options: Any) -> None:
 @app.command(
     "doctor", short_help="Check what works, and how the API behaves.", epilog=example("cfevents doctor --simulate")
 )
-@click.argument("connector", required=False, metavar="[CONNECTOR]", shell_complete=complete_connectors)
+@connector_argument
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for a support case, without ids and secrets.")
 @account_option
 @simulate_option
@@ -343,7 +345,13 @@ def doctor(**options: Any) -> None:
 
 
 @app.command("simulate", epilog=example("cfevents simulate --port 8080"))
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; default a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    shell_complete=completed(8080),
+    help="Port on 127.0.0.1; default a free one.",
+)
 @speed_option
 def simulate(**options: Any) -> None:
     """Serve a simulated account on this machine, until Ctrl-C.

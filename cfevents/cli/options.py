@@ -124,12 +124,24 @@ def _complete_columns(context: click.Context, _: click.Parameter, incomplete: st
     return [CompletionItem(before + comma + name) for name in names if name.startswith(last.lower())]
 
 
-def complete_times(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-    """Return the common times that begin as what is typed does."""
-    from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
+def completed(*values: str | int) -> Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]:
+    """Return a function that completes the values of an option which are common among many others."""
 
-    words = ("1h", "24h", "7d", "30d", "today", "yesterday", "now")
-    return [CompletionItem(word) for word in words if word.startswith(incomplete.lower())]
+    def complete(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
+
+        return [CompletionItem(word) for word in map(str, values) if word.startswith(incomplete.lower())]
+
+    return complete
+
+
+complete_times = completed("1h", "24h", "7d", "30d", "today", "yesterday", "now")
+
+
+def count_option(*names: str, help: str) -> Callable[[F], F]:  # noqa: A002 - as click has it
+    """Return an option for a number of events."""
+    counts = completed(1, 10, 20, 50, 100)
+    return click.option(*names, type=click.IntRange(min=1), metavar="N", shell_complete=counts, help=help)
 
 
 def _zone_fault(name: str) -> str:
@@ -196,9 +208,23 @@ def complete_connectors(context: click.Context, _: click.Parameter, incomplete: 
     ]
 
 
+def strip_pasted(_: click.Context, __: click.Parameter, value: Any) -> Any:
+    """Return an argument, or all of them, without white space around: a line of CSV ends in a carriage return."""
+    return value.strip() if isinstance(value, str) else value and tuple(map(str.strip, value))
+
+
 connectors_options = _combine(
-    click.argument("connectors", nargs=-1, metavar="[CONNECTOR]...", shell_complete=complete_connectors),
+    click.argument(
+        "connectors",
+        nargs=-1,
+        metavar="[CONNECTOR]...",
+        shell_complete=complete_connectors,
+        callback=strip_pasted,
+    ),
     click.option("--all", "all_", is_flag=True, help="All connectors of the account."),
+)
+connector_argument = click.argument(
+    "connector", required=False, metavar="[CONNECTOR]", shell_complete=complete_connectors, callback=strip_pasted
 )
 window_options = _combine(
     click.option(
@@ -236,12 +262,20 @@ kind_options = _combine(
 )
 details_option = click.option("--details", is_flag=True, help="Include payloads; one request per event.")
 pace_options = _combine(
-    click.option("--interval", default="30s", show_default=True, metavar="TIME", help="Time between polls."),
+    click.option(
+        "--interval",
+        default="30s",
+        show_default=True,
+        metavar="TIME",
+        shell_complete=completed("10s", "30s", "1min", "5min", "15min"),
+        help="Time between polls.",
+    ),
     click.option(
         "--lookback",
         default="24h",
         show_default=True,
         metavar="TIME",
+        shell_complete=completed("1h", "6h", "24h", "7d"),
         help="Longest time from recording to collection.",
     ),
 )
@@ -293,7 +327,11 @@ simulate_option = click.option(
     "--simulate", is_flag=True, callback=_exclude_other_source, help="Use a simulated account on this machine."
 )
 speed_option = click.option(
-    "--speed", type=click.FloatRange(1, 86400), metavar="N", help="Let simulated time pass N times faster."
+    "--speed",
+    type=click.FloatRange(1, 86400),
+    metavar="N",
+    shell_complete=completed(60, 600, 3600),
+    help="Let simulated time pass N times faster.",
 )
 reading_options = _combine(archive_option, account_option, output_options, tz_option, simulate_option)
 

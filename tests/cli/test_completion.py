@@ -142,6 +142,24 @@ def test_times_are_offered(invoke: Invoke, monkeypatch: pytest.MonkeyPatch, comm
     assert invoke().stdout == "plain,yesterday\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        ("list --tail 2", "20"),
+        ("list -n 5", "50"),
+        ("list --page-size 10", "100"),
+        ("follow --limit 2", "20"),
+        ("follow --interval 1m", "1min"),
+        ("archive a.db --lookback 7", "7d"),
+        ("simulate --speed 36", "3600"),
+        ("simulate --port 8", "8080"),
+    ],
+)
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_common_values_are_offered(offered: Complete, words: str, value: str, shell: str) -> None:
+    assert value in " ".join(offered(f"cfevents {words}", shell)).replace("plain,", "").split()
+
+
 @pytest.mark.parametrize("command", ["list", "get", "latest", "connectors", "kinds", "report"])
 @pytest.mark.parametrize("format_", ["table", "csv"])
 def test_columns_are_offered_and_taken(
