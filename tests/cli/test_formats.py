@@ -87,11 +87,10 @@ def test_columns_have_the_names_of_both_forms(several: bool, details: bool) -> N
     assert shown == [*(["connector_id"] if several else []), "recorded_at", "id", "lag", "kind"]
     names = ["recorded", "recorded_at", "Recorded At", "kind", "event", *(["connector"] if several else [])]
     for form in ("table", "csv"):
-        known = views.column_names(view, form)
         for name in names:
-            assert views.writer(view, Style(form, (name,))), (known, name)
+            views.writer(view, Style(form, (name,)))  # raises for a column that is not there
     report_view = import_module("cfevents.cli.commands.report").findings_view(Zone())
-    assert views.writer(report_view, Style("csv", ("finding", "first", "id", "connector")))
+    views.writer(report_view, Style("csv", ("finding", "first", "id", "connector")))
 
 
 @pytest.mark.parametrize(("columns", "titles"), [((), "CONNECTOR RECORDED ID EVENT"), (("lag", "event"), "LAG EVENT")])

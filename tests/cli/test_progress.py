@@ -7,18 +7,22 @@ import pty
 import re
 import select
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import pytest
+from click.testing import Result
 from support.clock import run_jumping
 from support.terminal import shown_by
 
 from cfevents._progress import Progress
+from cfevents.cli.commands import report
 from cfevents.cli.console.errors import log_to_stderr
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress, show_waits
+from cfevents.operations import Journal
 from cfevents.testing import faults
 
 if TYPE_CHECKING:
@@ -206,6 +210,34 @@ def test_a_report_shows_how_far_it_is(account: "Simulator") -> None:
     shown = shown_by(("report", "site-1", "--since", "2026-01-01T00:00:00Z"), BOTH, {})
     assert re.search(r"─+ +0%, 0 events, \d requests?\x1b", shown)
     assert "%" not in shown.rpartition(_ERASED)[2]
+
+
+def test_a_report_of_an_archive_shows_how_far_it_is(
+    account: "Simulator", invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The part of the window that is read grows from connector to connector, and never beyond the whole."""
+    account.add("site-2", *({"e": {"k": "Init"}, "t": 1767225600 + 60 * n, "n": 0} for n in range(3)))
+    path = str(tmp_path / "events.db")
+    assert invoke("archive", path, "site-1", "site-2", "--since", "2026-01-01").exit_code == 0
+    shown, seen = list[Callable[[], Progress]](), list[Progress]()
+    add = Journal.add
+
+    def watched(journal: Journal, event: Any) -> None:
+        add(journal, event)
+        seen.append(shown[0]())
+
+    @contextmanager
+    def show(progress: Callable[[], Progress]) -> Iterator[None]:
+        shown.append(progress)
+        yield
+
+    monkeypatch.setattr(report, "show_progress", show)
+    monkeypatch.setattr(Journal, "add", watched)
+    assert invoke("report", "--archive", path, "--all", *WINDOW).exit_code == 0
+    fractions = [round(progress.fraction or 0, 2) for progress in [*seen, shown[0]()]]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 0.83)
+    assert shown[0]().text == "7 events"
 
 
 def test_filling_an_archive_shows_how_far_it_came(account: "Simulator", tmp_path: Path) -> None:

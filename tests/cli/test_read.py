@@ -44,6 +44,13 @@ def test_list_prints_each_event_as_one_json_object_a_line(account: Simulator, in
     assert [record["id"] for record in rest] == ["1767225660.0", "1767225660.1", "1767225720.0"]
 
 
+def test_white_space_around_a_pasted_id_is_left_out(account: Simulator, invoke: Invoke) -> None:
+    """A line of CSV ends in a carriage return, which `$(...)` leaves at the end of an id."""
+    for words in (("get", "site-1\r", "1767225600.0\r"), ("get", " site-1 ", "\t1767225600.0 ")):
+        assert invoke(*words).exit_code == 0
+    assert invoke("list", "site-1\r", "site-1", "--since", "2026-01-01").stdout.count("\n") == 4
+
+
 def test_list_prints_aligned_columns_as_a_table(account: Simulator, invoke: Invoke) -> None:
     """With --format table, list prints aligned columns."""
     result = invoke("list", "site-1", *WINDOW, "--format", "table", "--page-size", "3")

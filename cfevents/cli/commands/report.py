@@ -92,7 +92,6 @@ async def report_events(options: CommandOptions) -> None:
 
 
 async def _report_archive(archive: Archive, options: CommandOptions, window: TimeWindow) -> _Reported:
-    journal = Journal()
     known, missing = await archived_connectors(archive, options)
     notes = await note_extents(archive, known, window, options.zone)
     if notes.failure:
@@ -104,15 +103,24 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
         if not known:
             notes.print()
             raise Failure(missing)
-    for connector_id in known:
-        stream = archive.list_events(connector_id, since=window.since, until=window.until)
-        async for detail in stream.details():
-            journal.add(FleetEvent(connector_id, detail))
+    journal = await _read_archive(archive, known, window)
     known_until = {name: None if extent is None else extent.until for name, extent in notes.extents.items()}
     known_since = {name: extent.since for name, extent in notes.extents.items() if extent is not None}
     result = report(journal, connectors=known, known_until=known_until, known_since=known_since, **window._asdict())
     result = _with_notes(result, await archive.named_connectors())
     return _Reported(result, {}, missing=missing, notes=notes.lines, is_behind=notes.is_behind)
+
+
+async def _read_archive(archive: Archive, known: Sequence[str], window: TimeWindow) -> Journal:
+    """Read the events of connectors, one after the other and ascending, and show how far this is."""
+    journal, events, read_s, width_s = Journal(), 0, 0.0, max(1, window.until - window.since)
+    with show_progress(lambda: Progress(read_s / (width_s * len(known)), counted(events, "event"))):
+        for place, connector_id in enumerate(known):
+            stream = archive.list_events(connector_id, since=window.since, until=window.until)
+            async for detail in stream.details():
+                journal.add(FleetEvent(connector_id, detail))
+                events, read_s = events + 1, place * width_s + detail.metadata.recorded_ts - window.since
+    return journal
 
 
 async def _report_account(client: Client, options: CommandOptions, window: TimeWindow) -> _Reported:
