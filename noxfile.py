@@ -20,7 +20,8 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 # Beyond four processes, their imports cost more time than they save.
 PARALLEL = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 # Without the safe path, Python would find the folder's own cfevents before the installed one.
-FROM_WHEEL = {"PYTHONSAFEPATH": "1", "CFEVENTS_TESTS_INSTALLED": "1"}
+# Bytecode is written, as on the machines of users: hundreds of processes would compile every module again.
+FROM_WHEEL = {"PYTHONSAFEPATH": "1", "CFEVENTS_TESTS_INSTALLED": "1", "PYTHONDONTWRITEBYTECODE": ""}
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 
