@@ -139,17 +139,12 @@ class FollowCheckpoint:
         begin = self.since if self.dropped_until is None else max(self.since, self.dropped_until)
         return self.connectors.get(connector_id) or Watermark(begin)
 
-    def with_connector(self, connector_id: str, mark: Watermark) -> "FollowCheckpoint":
-        """Return the same state but for one connector."""
-        return evolve(self, connectors={**self.connectors, connector_id: mark})
-
-    def without(self, connector_ids: Set[str]) -> "FollowCheckpoint":
-        """Return the same state without some connectors."""
-        if not (gone := self.connectors.keys() & connector_ids):
-            return self
-        until = max(self.connectors[connector_id].complete_from for connector_id in gone)
-        kept = {connector_id: mark for connector_id, mark in self.connectors.items() if connector_id not in gone}
-        return evolve(self, connectors=kept, dropped_until=max(until, self.dropped_until or until))
+    def with_connector(self, connector_id: str, mark: Watermark, *, gone: Set[str] = frozenset()) -> "FollowCheckpoint":
+        """Return the same state but for one connector, and without those that left the account."""
+        marks = {**self.connectors, connector_id: mark}
+        ends = [marks.pop(dropped).complete_from for dropped in marks.keys() & gone]
+        known = [] if self.dropped_until is None else [self.dropped_until]
+        return evolve(self, connectors=marks, dropped_until=max(ends + known, default=None))
 
     def to_json(self) -> str:
         """Return the state as one line of JSON."""

@@ -12,13 +12,14 @@ from cfevents._following.poll import ConnectorStatus, FollowOptions, PollResult
 from cfevents._following.poller import Poller
 from cfevents._following.schedule import Intervals
 from cfevents._listing.fleet import Fleet, FleetMembers
-from cfevents._listing.query import ListQuery, wanted_kinds
+from cfevents._listing.query import ListQuery, validate_kind, wanted_kinds
 from cfevents._listing.stream_base import AsyncOnly
 from cfevents._model.api import EventMetadata
+from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._progress import Progress
 from cfevents._public import set_module
-from cfevents._time import DurationLike, TimeLike, is_relative, now, parse_duration, parse_time
+from cfevents._time import DurationLike, TimeLike, is_relative, now, parse_duration, to_seconds
 from cfevents._validation import validate_int
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
@@ -124,13 +125,12 @@ class Follower(AsyncOnly, Generic[T]):
     async def __aiter__(self) -> AsyncGenerator[FollowedEvent[T], None]:
         """Yield event by event; raises as `batches` does."""
         async with aclosing(self._results()) as results:
-            async for result in results:
-                if isinstance(result, FollowCheckpoint):
-                    continue
-                for delivered, event in enumerate(result.items):
-                    self._present = result, delivered
-                    yield event
-                self._reached, self._present = self._after(result), None
+            async for result, after in results:
+                if result is not None:
+                    for delivered, event in enumerate(result.items):
+                        self._present = result, delivered
+                        yield event
+                self._reached, self._present = after, None
 
     def _resume(self, checkpoint: FollowCheckpoint | str) -> None:
         """Go on after a checkpoint, wherever it would begin; raise CheckpointError for one of another follower."""
@@ -144,17 +144,9 @@ class Follower(AsyncOnly, Generic[T]):
     async def _polls(self) -> AsyncGenerator[tuple[PollResult | None, Batch[T]], None]:
         """Yield results with their batches; None with that of a corrected beginning."""
         async with aclosing(self._results()) as results:
-            async for result in results:
-                if isinstance(result, FollowCheckpoint):
-                    yield None, Batch((), result)
-                    continue
-                after = self._after(result)
-                yield result, Batch(result.items, after, self._reached)
+            async for result, after in results:
+                yield result, Batch((), after) if result is None else Batch(result.items, after, self._reached)
                 self._reached = after
-
-    def _after(self, result: PollResult) -> FollowCheckpoint:
-        gone = set[str]() if self._poller is None else self._poller.gone
-        return self._reached.with_connector(result.connector_id, result.after).without(gone)
 
     async def aclose(self) -> None:
         """End it: a loop that iterates it ends too."""
@@ -162,7 +154,8 @@ class Follower(AsyncOnly, Generic[T]):
         if self._poller is not None:
             self._poller.end()
 
-    async def _results(self) -> AsyncGenerator[PollResult | FollowCheckpoint, None]:
+    async def _results(self) -> AsyncGenerator[tuple[PollResult | None, FollowCheckpoint], None]:
+        """Yield results with the state after them; None with a corrected beginning."""
         if self._poller is not None:  # of an earlier loop, which ends now
             self._poller.end(ConfigurationError("another loop iterates this follower now: use one follower for each"))
             await self._poller.close()
@@ -172,7 +165,10 @@ class Follower(AsyncOnly, Generic[T]):
             while not self._ended and (result := await poller.next()) is not None:
                 if isinstance(result, FollowCheckpoint):
                     self._reached = result
-                yield result
+                    yield None, result
+                else:
+                    connector_id, mark = result.connector_id, result.after
+                    yield result, self._reached.with_connector(connector_id, mark, gone=poller.gone)
         except ConfigurationError:
             if not self._ended:  # else the client may be closed
                 raise
@@ -209,10 +205,12 @@ def follow(
 ) -> Follower[EventMetadata]:
     """Return a follower for the arguments of `Client.follow_events`; raises as that does."""
     members, present = fleet._members, math.floor(now())
-    begin = present if since is None else parse_time("since", since)
+    begin = present if since is None else math.floor(to_seconds("since", since, present))
     if begin > present:
         raise ValueError(f"since={since!r} is in the future by this machine's clock: leave it out to begin now")
-    query = ListQuery.of("follower", since=0, kind=kind, concurrency=_POLL_SLICES)
+    # Each poll brings its connector and its window.
+    kinds = None if kind is None else validate_kind(kind)
+    query = ListQuery(Checkpoint("", 0, 0, kinds), concurrency=_POLL_SLICES)
     intervals = Intervals(parse_duration("interval", interval), parse_duration("deep_interval", deep_interval))
     is_absolute = since is not None and not is_relative(since)
     options = FollowOptions(
@@ -225,7 +223,7 @@ def follow(
     start = FollowCheckpoint(
         members.account_id,
         None if members.named is None else tuple(sorted(members.named)),  # their order means nothing
-        query.start.kind,
+        kinds,
         begin,
     )
     if checkpoint is not None:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from random import random
@@ -21,7 +21,8 @@ from cfevents._listing.planner import LENIENT
 from cfevents._listing.query import ListQuery
 from cfevents._listing.slices import iter_slices
 from cfevents._model.api import EventMetadata, event_key
-from cfevents._model.results import FollowedEvent
+from cfevents._model.checkpoint import EventKey
+from cfevents._model.results import FollowedEvent, Page
 from cfevents._public import set_module
 from cfevents._time import TimeWindow, format_iso, now, to_datetime, to_timedelta
 from cfevents.errors import CfEventsError
@@ -41,6 +42,14 @@ class Moment(NamedTuple):
     ours: float  # this machine's, since the Unix epoch
 
 
+class Bounds(NamedTuple):
+    """Two times that a moment lies between, in seconds since the Unix epoch."""
+
+    earliest: float
+    latest: float
+
+
+@define(eq=False)
 class FollowClock:
     """Bounds of the present, by three witnesses: this machine's clock, the API's, and the times of collection.
 
@@ -50,50 +59,37 @@ class FollowClock:
     loses nothing.
     """
 
-    def __init__(self, get_connection: GetConnection) -> None:
-        self._get_connection = get_connection
-        self._began = asyncio.get_running_loop().time()
-        self._collected = -math.inf
-
-    def on_collected(self, events: Iterable[EventMetadata]) -> None:
-        """Note when events were collected."""
-        self._collected = max([self._collected, *(event.collected_ts for event in events)])
+    _get_connection: GetConnection
+    _began: float  # when following began, on the event loop's clock
+    collected: float = -math.inf  # the newest collection time
 
     def moment(self) -> Moment:
         """Return the present moment."""
         return Moment(asyncio.get_running_loop().time(), now())
 
-    def earliest(self, moment: Moment) -> float:
-        """Return a time, in seconds since the Unix epoch, that is not later than a moment was."""
+    def bounds(self, moment: Moment) -> Bounds:
+        """Return the bounds of a moment, by what is known now."""
         ours, of_api = moment.ours, self._get_connection().clock.at(moment.on_loop)
-        if of_api is not None and abs(ours - of_api) < WARN_CLOCK_S:  # a Date is in whole seconds
-            return ours
-        return min(math.inf if of_api is None else of_api, max(ours, self._collected))
-
-    def latest(self, moment: Moment) -> float:
-        """Return a time, in seconds since the Unix epoch, that is not earlier than a moment was."""
-        return max(moment.ours, self._get_connection().clock.at(moment.on_loop) or 0.0)
+        if of_api is None:
+            return Bounds(max(ours, self.collected), ours)
+        is_ours_right = abs(ours - of_api) < WARN_CLOCK_S  # a Date is in whole seconds
+        return Bounds(ours if is_ours_right else min(of_api, max(ours, self.collected)), max(ours, of_api))
 
     def corrected(self, start: FollowCheckpoint, age: float) -> FollowCheckpoint:
         """Return the same start, or an earlier one where it lies ahead of what the API's clock showed in the beginning.
 
-        It should be ``age`` seconds before that.
+        It should be ``age`` seconds before that. The start of a checkpoint has none.
         """
         if (began := self._get_connection().clock.at(self._began)) is None:
             return start
-        since = _not_ahead(start.since, began - age)
-        marks = {name: evolve(mark, since=_not_ahead(mark.since, began)) for name, mark in start.connectors.items()}
-        changes = [(start.since, since), *((start.of(name).since, mark.since) for name, mark in marks.items())]
-        changed = [(wrong, right) for wrong, right in changes if wrong != right]
-        if not changed:
+        begins, latest = [start.since, *(mark.since for mark in start.connectors.values())], began - age
+        right = {since: math.floor(latest) for since in begins if since > latest + WARN_CLOCK_S}
+        if not right:
             return start
-        wrong, right = (format_iso(to_datetime(time)) for time in changed[0])
-        _log.warning("following was to begin at %s, by a clock that was wrong: it begins at %s", wrong, right)
-        return evolve(start, since=since, connectors=marks)
-
-
-def _not_ahead(since: int, latest: float) -> int:
-    return since if since <= latest + WARN_CLOCK_S else math.floor(latest)
+        wrong, corrected = (format_iso(to_datetime(time)) for time in next(iter(right.items())))
+        _log.warning("following was to begin at %s, by a clock that was wrong: it begins at %s", wrong, corrected)
+        marks = {name: evolve(mark, since=right.get(mark.since, mark.since)) for name, mark in start.connectors.items()}
+        return evolve(start, since=right.get(start.since, start.since), connectors=marks)
 
 
 @define(eq=False)
@@ -195,7 +191,7 @@ class Poll:
         self.progress = 0  # pages and payloads that came
         self.is_behind = False  # whether there may be more events: more than a page was listed, and most of it was new
         self.began, self._clock = clock.moment(), clock
-        earliest, latest = clock.earliest(self.began), clock.latest(self.began)
+        earliest, latest = clock.bounds(self.began)
         since, until = mark.window(math.inf if due.deep else options.overlap, earliest, latest)
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)
         self._query = evolve(options.query, start=start)
@@ -215,14 +211,18 @@ class Poll:
         connector_id = self._query.start.connector_id
         async with aclosing(self._list_batches()) as batches:
             async for batch in batches:
-                values, failure = await self._with_payloads(batch)
+                values, failure = (
+                    (batch, None) if self._payloads is None else await self._with_payloads(batch, self._payloads)
+                )
                 before, events = self.mark, batch[: len(values)]
                 items = tuple(
                     FollowedEvent(connector_id, value, before.is_late(event))
                     for value, event in zip(values, events, strict=True)
                 )
-                self.mark = self._advance(before, events)
                 if items:
+                    # Everything before was listed, by whichever of its times the API's bounds mean.
+                    until = min(events[-1].recorded_ts, max(event.collected_ts for event in events))
+                    self.mark = self._prune(before.after(events), until)
                     yield PollResult(connector_id, events, items, self.mark)
                 if failure is not None:
                     raise failure
@@ -233,46 +233,48 @@ class Poll:
             self.mark = self._prune(self.mark, self.mark.reached)
 
     async def _list_batches(self) -> AsyncGenerator[list[EventMetadata], None]:
-        loop, mark, pending, failure = asyncio.get_running_loop(), self.mark, list[EventMetadata](), None
+        loop, pending = asyncio.get_running_loop(), dict[EventKey, EventMetadata]()
         max_events, yielded_at = MAX_BATCH_EVENTS if self._payloads is None else MAX_BATCH_DETAILS, loop.time()
+        ended: StopAsyncIteration | CfEventsError | None = None
         # The future is listed too, where few appliances have events.
-        present = self._clock.earliest(self.began)
+        present = self._clock.bounds(self.began).earliest
         slices = iter_slices(self._get_connection, self._query, limit=LENIENT, quiet_from=present, every_kind=True)
         async with aclosing(slices) as pages:
-            try:
-                async for page in pages:
-                    fresh = mark.undelivered(filter_kinds(page.items, self._query.kinds))
-                    mark = self._advance(mark, fresh)
-                    pending += fresh
-                    if self._payloads is None:
-                        reached = None if page.checkpoint is None else page.checkpoint.reached
-                        self._part.add(len(fresh), present if reached is None else reached, self._past)
-                    self._note_page(page.items, fresh)
-                    while len(pending) >= max_events or (pending and loop.time() - yielded_at > MAX_BATCH_WAIT_S):
-                        yielded_at = loop.time()
-                        yield _pop_batch(pending, max_events)
-            except CfEventsError as error:
-                failure = error
-        while pending:
-            yield _pop_batch(pending, max_events)
-        if failure is not None:
-            raise failure
+            while ended is None:
+                try:
+                    self._note_page(await anext(pages), pending, present)
+                except (StopAsyncIteration, CfEventsError) as error:
+                    ended = error
+                while pending and (ended or len(pending) >= max_events or loop.time() - yielded_at > MAX_BATCH_WAIT_S):
+                    yielded_at = loop.time()
+                    # If the API's bounds mean collection times, the slices are not in the order of the recording.
+                    yield [pending.pop(key) for key in sorted(pending)[:max_events]]
+        if isinstance(ended, CfEventsError):
+            raise ended
 
-    def _note_page(self, events: Sequence[EventMetadata], fresh: Sequence[EventMetadata]) -> None:
+    def _note_page(self, page: Page, pending: dict[EventKey, EventMetadata], present: float) -> None:
+        """Add the events of a page to those that are to be delivered."""
+        count, events = len(pending), page.items
+        for event in self.mark.undelivered(filter_kinds(events, self._query.kinds)):
+            pending[event_key(event)] = event
+        fresh = len(pending) - count
+        if self._payloads is None:
+            reached = None if page.checkpoint is None else page.checkpoint.reached
+            self._part.add(fresh, present if reached is None else reached, self._past)
         self.pages += 1
         self.progress += 1
         self._listed_count += len(events)
-        self._fresh_count += len(fresh)
+        self._fresh_count += fresh
         self._reached = max([self._reached, *(event.recorded_ts for event in events)])
-        self._clock.on_collected(events)
+        self._clock.collected = max([self._clock.collected, *(event.collected_ts for event in events)])
 
-    async def _with_payloads(self, events: Sequence[EventMetadata]) -> tuple[Sequence[object], CfEventsError | None]:
-        """Return the events, with payloads if these are wanted, up to the first failure; and that failure."""
-        if self._payloads is None:
-            return events, None
+    async def _with_payloads(
+        self, events: Sequence[EventMetadata], payloads: tuple[int, tuple[str, ...]]
+    ) -> tuple[Sequence[object], CfEventsError | None]:
+        """Return the events with their payloads, up to the first failure; and that failure."""
         complete: list[object] = []
         listed = as_async(ListedEvent(self._query.start, event) for event in events)
-        async with aclosing(get_details(self._get_connection, listed, *self._payloads)) as details:
+        async with aclosing(get_details(self._get_connection, listed, *payloads)) as details:
             async for _, detail in details:
                 if isinstance(detail, CfEventsError):
                     return complete, detail
@@ -281,23 +283,8 @@ class Poll:
                 self.progress += 1
         return complete, None
 
-    def _advance(self, mark: Watermark, events: Sequence[EventMetadata]) -> Watermark:
-        if not events:
-            return mark
-        # Everything before was listed, by whichever of its times the API's bounds mean.
-        until = min(events[-1].recorded_ts, max(event.collected_ts for event in events))
-        return self._prune(mark.after(events), until)
-
     def _prune(self, mark: Watermark, until: float) -> Watermark:
         # What is collected from the beginning of this poll on is left to the next one.
         if self._keep_s is None:
             return mark
-        return mark.prune_before(min(until, self._clock.earliest(self.began)) - self._keep_s)
-
-
-def _pop_batch(pending: list[EventMetadata], max_events: int) -> list[EventMetadata]:
-    # If the API's bounds mean collection times, the slices are not in the order of the recording.
-    pending.sort(key=event_key)
-    batch = pending[:max_events]
-    del pending[:max_events]
-    return batch
+        return mark.prune_before(min(until, self._clock.bounds(self.began).earliest) - self._keep_s)

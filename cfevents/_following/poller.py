@@ -17,7 +17,7 @@ from cfevents._listing.fleet import FleetMembers
 from cfevents._listing.ordered import STALL_S
 from cfevents._progress import Progress
 from cfevents._protocol.responses import refuses_credentials
-from cfevents._time import format_duration, to_datetime, to_timedelta
+from cfevents._time import format_duration, now, to_datetime, to_timedelta
 
 _MIN_DISCOVERY_S = 60.0  # between two listings of the account's connectors
 _ENOUGH_REFUSALS = 3  # of connectors, before any answer: the permission is missing for all
@@ -40,7 +40,7 @@ class Poller:
         # Of the connectors that could not be read, if each is polled once.
         self.errors: dict[str, errors.CfEventsError] = {}
         self._members, self._options, self._start = members, options, start
-        self._clock, self._start_checked = FollowClock(members.get_connection), False
+        self._clock, self._start_checked = FollowClock(members.get_connection, asyncio.get_running_loop().time()), False
         self._marks = dict[str, Watermark]()
         self._schedule = Schedule(options.intervals, options.random)
         self._results: asyncio.Queue[PollResult | FollowCheckpoint | BaseException | None] = asyncio.Queue(1)
@@ -63,7 +63,16 @@ class Poller:
         connection = self._members.get_connection()
         if self._connection is None:
             self._connection = connection
-            self._start_tasks(connection)
+            named, workers = self._members.named, self._members.concurrency
+            if not self._options.once:
+                # Until the account's connectors are known, those of the checkpoint are followed.
+                self._set_connectors(named or self._start.connectors)
+            workers = min(workers, len(named)) if named else workers
+            # Each poll sends a few requests at a time.
+            self._max_stalled = connection.spare(2 * workers * self._options.query.concurrency)
+            for healthy in (True, False) * workers:
+                self._start_task(connection, partial(self._work, healthy=healthy))
+            self._start_task(connection, self._discover)
         elif connection is not self._connection:
             raise errors.ConfigurationError("the client was closed while it was reading")
         result = await connection.result_of(connection.create_task(self._results.get()))
@@ -92,19 +101,6 @@ class Poller:
     async def close(self) -> None:
         """Cancel all polls, and wait until they have ended."""
         await cancel_all(self._tasks)
-
-    def _start_tasks(self, connection: Connection) -> None:
-        named, workers = self._members.named, self._members.concurrency
-        if not self._options.once:
-            # Until the account's connectors are known, those of the checkpoint are followed.
-            self._set_connectors(named or self._start.connectors)
-        workers = min(workers, len(named)) if named else workers
-        # Each poll sends a few requests at a time.
-        self._max_stalled = connection.spare(2 * workers * self._options.query.concurrency)
-        for _ in range(workers):
-            self._start_task(connection, partial(self._work, healthy=True))
-            self._start_task(connection, partial(self._work, healthy=False))
-        self._start_task(connection, self._discover)
 
     def _start_task(
         self, connection: Connection, run: Callable[[], Coroutine[None, None, None]]
@@ -142,7 +138,7 @@ class Poller:
             # During an outage the probes of known connectors find out when it is over.
             if not (self._schedule.is_down and self.status):
                 try:
-                    connect = partial(self._get_connection, PollRequests(self._pace), once=self._discovery_fails)
+                    connect = partial(self._get_connection, PollRequests(), once=self._discovery_fails)
                     ids, self.errors = await self._members.resolve(connect)
                 except errors.CfEventsError as error:
                     self._on_discovery_failed(error)
@@ -160,7 +156,7 @@ class Poller:
     def _forget_gone(self, present: set[str]) -> None:
         """Note the connectors that left the account so long ago that nothing of theirs can be late any more."""
         keep = self._options.lookback + self._options.overlap
-        limit = self._clock.earliest(self._clock.moment()) - keep
+        limit = self._clock.bounds(self._clock.moment()).earliest - keep
         marks = {**self._start.connectors, **self._marks}
         self.gone = {
             connector_id
@@ -192,7 +188,7 @@ class Poller:
 
     async def _work(self, *, healthy: bool) -> None:
         while (due := await self._next_due(healthy=healthy)) is not None:
-            requests = PollRequests(self._pace)
+            requests = PollRequests()
             connect = partial(self._get_connection, requests, once=due.suspect)
             mark, part = self._marks[due.connector_id], self.parts[due.connector_id]
             poll = Poll(connect, self._options, mark, due, self._clock, part=part)
@@ -205,7 +201,7 @@ class Poller:
         """Return the connector that is due, waiting for it; None once each was polled, if that is all."""
         loop = asyncio.get_running_loop()
         while (due := self._schedule.next(loop.time(), healthy=healthy)) is None:
-            if self._options.once and self._is_discovered and not len(self._schedule):
+            if self._options.once and self._is_discovered and not self._schedule.entries:
                 return None
             self._changed.clear()
             with suppress(TimeoutError):
@@ -226,12 +222,11 @@ class Poller:
 
     def _get_connection(self, requests: PollRequests, *, once: bool) -> Connection:
         """Return the connection for requests that pass a gate, and are perhaps sent once."""
-        connection = self._members.get_connection().with_gate(requests)
+        connection = self._members.get_connection().with_gate(partial(self._pace.gate, requests))
         return connection.without_retries() if once else connection
 
     async def _poll(self, due: DueConnector, poll: Poll, status: ConnectorStatus, requests: PollRequests) -> None:
         loop, was_down, is_done = asyncio.get_running_loop(), self._schedule.is_down, True
-        began = loop.time()
         try:
             is_done = await self._deliver(poll, due.connector_id, status)
         except errors.CfEventsError as error:
@@ -240,12 +235,12 @@ class Poller:
             self._on_poll_failed(due, status, error, requests.sent_at, answered=poll.pages > 0)
         else:
             status.error, status.backlog = None, timedelta(0)
-            status.last_good_at = to_datetime(self._clock.moment().ours)
+            status.last_good_at = to_datetime(now())
             if is_done and (part := self.parts.get(due.connector_id)):
                 part.fraction = 1.0
             self._was_answered = True
             again, least = poll.is_behind or not is_done, self._least_interval(due.connector_id, requests.count)
-            self._schedule.done(due, began, loop.time(), again=again, least=least)
+            self._schedule.done(due, poll.began.on_loop, loop.time(), again=again, least=least)
         status.clock_ahead = timedelta(seconds=self._members.get_connection().clock.ahead)
         if self._options.once and is_done and not isinstance(status.error, errors.RateLimitError):
             self._schedule.drop(due.connector_id)
@@ -267,7 +262,7 @@ class Poller:
             async for result in results:
                 if await self._checked_start() is not start:
                     return False
-                present = self._clock.earliest(self._clock.moment())
+                present = self._clock.bounds(self._clock.moment()).earliest
                 status.on_events(connector_id, result.events, self._options.lookback, present)
                 await self._results.put(result)
                 self._marks[connector_id] = result.after
@@ -275,7 +270,7 @@ class Poller:
             return False
         self._marks[connector_id] = poll.mark
         if self._options.has_poll_ends:
-            ended = self._clock.earliest(poll.began)
+            ended = self._clock.bounds(poll.began).earliest
             await self._results.put(PollResult(connector_id, (), (), poll.mark, ended))
         return True
 
@@ -298,17 +293,17 @@ class Poller:
             # The window of the poll says nothing to the user.
             error.since = error.until = error.checkpoint = None
             raise error
-        now, is_new, was_down = asyncio.get_running_loop().time(), status.error is None, self._schedule.is_down
+        present, is_new, was_down = asyncio.get_running_loop().time(), status.error is None, self._schedule.is_down
         status.error = error
         is_last = self._options.once and not isinstance(error, errors.RateLimitError)
         if is_last:
             self.errors[due.connector_id] = error
         least = self._least_interval(due.connector_id, 1)  # its attempts were far apart
         if _is_refusal(error):
-            self._schedule.refused(due, now, least=least)
+            self._schedule.refused(due, present, least=least)
         else:
             least, answered = max(least, _asked_wait(error)), answered or _is_answer(error)
-            self._schedule.failed(due, now, answered=answered, least=least, sent_at=sent_at)
+            self._schedule.failed(due, present, answered=answered, least=least, sent_at=sent_at)
         if self._schedule.is_down and not was_down:
             _log.warning("%s: %s", _describe_outage(error, self._options.intervals.refused), error)
         elif is_new and not was_down and not is_last:

@@ -4,7 +4,8 @@ import asyncio
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager
 from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple, TypeAlias
@@ -82,25 +83,22 @@ class Schedule:
         self._intervals, self._random = intervals, random
         self._heaps: dict[bool, list[_Item]] = {True: [], False: []}  # of the connectors that are OK, and of others
         self._tickets = count()
-        self._entries: dict[str, _Entry] = {}
+        self.entries: dict[str, _Entry] = {}
         self._by_health = {health: set[_Entry]() for health in _Health}
         self.is_down = False  # whether the API answers nobody
         self._probe_at, self._probing, self._answered_at = 0.0, False, -math.inf
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def add(self, connector_ids: Iterable[str], now: float) -> None:
         """Add connectors that are new; each is due at once, for a deep poll."""
         for connector_id in connector_ids:
-            if connector_id not in self._entries:
-                self._entries[connector_id] = entry = _Entry(connector_id, deep_at=now)
+            if connector_id not in self.entries:
+                self.entries[connector_id] = entry = _Entry(connector_id, deep_at=now)
                 self._by_health[entry.health].add(entry)
                 self._push(connector_id, now)
 
     def drop(self, connector_id: str) -> None:
         """Remove a connector, also while it is being polled."""
-        entry = self._entries.pop(connector_id)
+        entry = self.entries.pop(connector_id)
         self._by_health[entry.health].discard(entry)
         entry.ticket = -1
 
@@ -138,7 +136,7 @@ class Schedule:
         It is due again as soon as that if there may be more events already.
         """
         self._on_answer(now)
-        if entry := self._entries.get(due.connector_id):
+        if entry := self.entries.get(due.connector_id):
             if entry.health is not _Health.OK:
                 self._set_health(entry, _Health.OK)
             if due.deep:
@@ -163,7 +161,7 @@ class Schedule:
         pause = max(RETRY_S, min(least, self._intervals.refused))
         if answered:
             self._on_answer(now)
-        if entry := self._entries.get(due.connector_id):
+        if entry := self.entries.get(due.connector_id):
             entry.deep_at = now
             if answered or (self._answered_at > sent_at and self._others_than_failing > 1):
                 self._set_health(entry, _Health.FAILING)
@@ -176,13 +174,13 @@ class Schedule:
     def refused(self, due: DueConnector, now: float, *, least: float = 0.0) -> None:
         """Schedule a connector that the API refuses, for a rare poll."""
         self._on_answer(now)
-        if entry := self._entries.get(due.connector_id):
+        if entry := self.entries.get(due.connector_id):
             entry.deep_at = now
         self._push(due.connector_id, now + self._jittered(max(self._intervals.refused, least)))
 
     @property
     def _others_than_failing(self) -> int:
-        return len(self._entries) - len(self._by_health[_Health.FAILING])
+        return len(self.entries) - len(self._by_health[_Health.FAILING])
 
     def _is_outage(self) -> bool:
         # Connectors that never answer prove nothing.
@@ -194,7 +192,7 @@ class Schedule:
             self._set_health(entry, _Health.FAILING)
         if self.is_down:
             # Events that were collected during the outage may have been recorded long before.
-            for entry in self._entries.values():
+            for entry in self.entries.values():
                 entry.deep_at = now
             self.is_down = self._probing = False
 
@@ -204,7 +202,7 @@ class Schedule:
         self._by_health[health].add(entry)
 
     def _push(self, connector_id: str, due_at: float) -> None:
-        if entry := self._entries.get(connector_id):  # it may have been dropped while it was polled
+        if entry := self.entries.get(connector_id):  # it may have been dropped while it was polled
             entry.ticket = next(self._tickets)
             heapq.heappush(self._heaps[entry.health is _Health.OK], (due_at, entry.ticket, entry))
 
@@ -217,7 +215,7 @@ class Schedule:
 
 @define(eq=False)
 class Pace:
-    """A gate for requests: at most four fifths of the budget pass it in any of its periods, first come, first served.
+    """A gate for requests: at most four fifths of the budget pass in any of its periods, first come, first served.
 
     Algorithm: a log of the requests of the last period, as the budget itself has one. A request passes the gate, and
     then waits for the budget. Bound: one float for each request of a period.
@@ -234,21 +232,30 @@ class Pace:
         """Seconds until the next request passes; 0 where none waits, or where it waits for the budget."""
         return max(0.0, self._opens_at - asyncio.get_running_loop().time())
 
-    async def __aenter__(self) -> None:
+    @asynccontextmanager
+    async def gate(self, requests: "PollRequests") -> AsyncGenerator[None, None]:
+        """Wait for the turn of a request of a poll. It waits for the budget inside, and leaves when it is sent."""
         loop = asyncio.get_running_loop()
-        async with self._turn:
-            while True:
-                allowed, period = self._get_connection().budget.allowance
-                while self._sent and self._sent[0] <= loop.time() - period:
-                    self._sent.popleft()
-                if len(self._sent) + self._waiting_for_budget < max(1, int(BUDGET_SHARE * allowed)):
-                    break
-                await self._sleep(self._sent[0] + period - loop.time() if self._sent else 0.0)
-            self._waiting_for_budget += 1
-
-    async def __aexit__(self, *_: object) -> None:
-        self._waiting_for_budget -= 1
-        self._sent.append(asyncio.get_running_loop().time())
+        requests.count += 1
+        requests.waiting += 1
+        try:
+            async with self._turn:
+                while True:
+                    allowed, period = self._get_connection().budget.allowance
+                    while self._sent and self._sent[0] <= loop.time() - period:
+                        self._sent.popleft()
+                    if len(self._sent) + self._waiting_for_budget < max(1, int(BUDGET_SHARE * allowed)):
+                        break
+                    await self._sleep(self._sent[0] + period - loop.time() if self._sent else 0.0)
+                self._waiting_for_budget += 1
+            try:
+                yield
+            finally:
+                self._waiting_for_budget -= 1
+                requests.sent_at = loop.time()
+                self._sent.append(requests.sent_at)
+        finally:
+            requests.waiting -= 1
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -260,23 +267,8 @@ class Pace:
 
 @define(eq=False)
 class PollRequests:
-    """The same gate for one poll: how many requests it sent, how many wait, and when the last one left."""
+    """The requests of one poll: how many were sent, how many wait, and when the last one left."""
 
-    _pace: Pace
     count: int = 0
     waiting: int = 0
     sent_at: float = -math.inf
-
-    async def __aenter__(self) -> None:
-        self.count += 1
-        self.waiting += 1
-        try:
-            await self._pace.__aenter__()
-        except BaseException:
-            self.waiting -= 1
-            raise
-
-    async def __aexit__(self, *error: object) -> None:
-        self.waiting -= 1
-        await self._pace.__aexit__(*error)
-        self.sent_at = asyncio.get_running_loop().time()

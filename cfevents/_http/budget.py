@@ -54,6 +54,7 @@ LOG_WAIT_S = 5.0
 _log = logging.getLogger("cfevents")
 
 
+@define(eq=False, repr=False)
 class _Block:
     """When requests may be sent again, in seconds on the event loop's clock.
 
@@ -62,11 +63,10 @@ class _Block:
     blocked afterwards, until it exceeds what lies between the first client that was blocked and the last.
     """
 
-    def __init__(self, min_margin: float = 0.0) -> None:
-        self.min_margin = min_margin  # in seconds
-        self._margin = 0.0
-        self._default_duration = 0.0
-        self.until = -math.inf
+    min_margin: float = 0.0  # in seconds
+    until: float = -math.inf
+    _margin: float = 0.0
+    _default_duration: float = 0.0
 
     def extend(self, seconds: float | None, now: float) -> None:
         """Record a refusal at a time, for the duration that the API named; without one, twice the previous one."""
@@ -77,11 +77,6 @@ class _Block:
             self._default_duration = seconds
         self._margin = max(self.min_margin, min(max(self._margin, _MARGIN_FRACTION * seconds), _LONGEST_MARGIN_S))
         self.until = max(self.until, now + seconds + self._margin)
-
-    def clear(self) -> None:
-        """Forget everything, once the API answers again."""
-        self._default_duration = self._margin = 0.0
-        self.until = -math.inf
 
 
 class BlockedError(Exception):
@@ -97,7 +92,9 @@ class _Window:
     """A quota of requests per period in seconds, and the API's count of it.
 
     Moments are seconds on the event loop's clock. ``sent`` is the number of the newest request, and ``answered`` are
-    the times of our own responses, ascending.
+    the times of our own responses, ascending. The *headroom* is what we leave of the API's count, as far as the quota
+    is not ours: requests of other programs that are in flight are in nobody's headers yet, and programs that all went
+    to the last request that the headers show would exceed the quota together.
     """
 
     quota: int
@@ -108,14 +105,14 @@ class _Window:
     remainder: int = 0  # what the API said is left
     ceiling: float = math.inf  # number of the last request that may leave by that count
     counted: int = 0  # number of the newest request when it came
-    counted_at: float = -math.inf
+    outdated_at: float = -math.inf  # when that count is a period old
     probe_at: float = -math.inf  # when one request may leave although the API's count is used up
     probe_wait: float = 0.0
 
     def left(self, now: float, sent: int, in_flight: int, answered: list[float]) -> float:
         """Return how many requests may leave now."""
         ours = self.allowed - in_flight - len(answered) + bisect_right(answered, now - self.period)
-        return ours if self._is_outdated(now) else min(ours, self._credit(now, sent) or int(now >= self.probe_at))
+        return ours if now >= self.outdated_at else min(ours, self._credit(now, sent) or int(now >= self.probe_at))
 
     def free_at(self, now: float, sent: int, in_flight: int, answered: list[float]) -> float:
         """Return when one more request may leave; inf where that depends on a response."""
@@ -134,16 +131,18 @@ class _Window:
 
     def on_count(self, left: Remainder, response: "_CountedResponse", answered: list[float]) -> None:
         """Note what the API says is left."""
-        now, number, sent, in_flight = response.now, response.number, response.sent, response.in_flight
+        now, sent = response.now, response.sent
         self.largest_remainder = max(self.largest_remainder, left.requests)
-        if number <= self.counted and left.requests >= self.remainder:
+        if response.number <= self.counted and left.requests >= self.remainder:
             self.ceiling += 1  # that count has this request too, or something is free since
             return
-        headroom = self._headroom
-        ceiling = sent - in_flight + left.requests - headroom
+        # A remainder without a policy may be of a much smaller quota than ours.
+        quota = self.quota if 2 * self.largest_remainder >= self.quota else self.largest_remainder
+        headroom = min(self.quota - self.allowed, max(1, quota // 10))
+        ceiling = sent - response.in_flight + left.requests - headroom
         if ceiling > self.ceiling:
             self.probe_wait = 0.0
-        self.remainder, self.ceiling, self.counted, self.counted_at = left.requests, ceiling, sent, now
+        self.remainder, self.ceiling, self.counted, self.outdated_at = left.requests, ceiling, sent, now + self.period
         resets_in = self.period if left.resets_in is None else min(max(1, left.resets_in), self.period)
         # Since when the API counts: `t` is rounded up to a second, and says nothing where it is as long as the period.
         began = response.sent_at - self.period + (resets_in - 1 if resets_in <= self.period - 1 else 0)
@@ -155,30 +154,11 @@ class _Window:
             freed_at = math.inf
         self.probe_at = max(min(now + resets_in, freed_at), now + self.probe_wait)
 
-    def on_no_count(self, now: float) -> None:
-        """Note that the API did not say what is left, and drop a count that is outdated."""
-        if self._is_outdated(now):
-            self.ceiling, self.probe_wait = math.inf, 0.0
-
-    def _is_outdated(self, now: float) -> bool:
-        return now >= self.counted_at + self.period
-
     def _credit(self, now: float, sent: int) -> float:
         """Return how many requests may leave by the API's count; none where that is outdated."""
         if self.ceiling == math.inf:
             return math.inf
-        return 0 if self._is_outdated(now) else max(0, self.ceiling - sent)
-
-    @property
-    def _headroom(self) -> int:
-        """The requests left that we do not use, as far as the quota is not ours.
-
-        Requests of other programs that are in flight are in nobody's headers yet: programs that all went to the last
-        request that the headers show would exceed the quota together.
-        """
-        # A remainder without a policy may be of a much smaller quota than ours.
-        quota = self.quota if 2 * self.largest_remainder >= self.quota else self.largest_remainder
-        return min(self.quota - self.allowed, max(1, quota // 10))
+        return 0 if now >= self.outdated_at else max(0, self.ceiling - sent)
 
 
 class _CountedResponse(NamedTuple):
@@ -211,6 +191,10 @@ class Budget:
     that fewer are left. The clients of one event loop can share a budget. First come, first served.
     """
 
+    _loop: asyncio.AbstractEventLoop | None = None
+    _pid = 0  # of the process that uses it
+    _timer: asyncio.TimerHandle | None = None
+
     def __init__(self, requests: int = 1200, period: float = 300.0, share: float = 0.9) -> None:
         """Set the quota.
 
@@ -228,18 +212,18 @@ class Budget:
         if not 0 < share <= 1:
             raise ValueError(f"share={share!r} must be above 0 and at most 1")
         self._share = share
-        requests = validate_int("requests", requests)
-        self._quota = _Window(requests, self._allowed(requests), validate_seconds("period", period))
+        requests, period = validate_int("requests", requests), validate_seconds("period", period)
+        self.allowance = self._allowed(requests), period
+        """The requests that leave in a period at most, whatever the headers say, and its length in seconds."""
+        self._quota = _Window(requests, *self.allowance)
         self._policies: dict[str, _Window] = {}  # by name, the one that was named last at the end
+        self._windows = [self._quota]  # and those of the policies
         self._in_flight: dict[int, float] = {}  # when each left, by its number
         self._sent = 0  # number of the newest request
         self._answered: list[float] = []
         self._waiters: deque[_Waiter] = deque()
         self._least_patience = self._first_deadline = math.inf  # of those that wait
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0  # of the process that uses it
         self._loop_lock = threading.Lock()
-        self._timer: asyncio.TimerHandle | None = None
         self._logged_until = -math.inf
         self._block = _Block()
         self._blocked_after = 0  # number of the newest request when the block was met
@@ -282,7 +266,7 @@ class Budget:
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._in_flight.pop(number, None)
-        longest = max(window.period for window in self._windows())
+        longest = max(window.period for window in self._windows)
         excess = len(self._answered) - self._quota.allowed - _MAX_LOG_REQUESTS
         del self._answered[: max(bisect_right(self._answered, now - longest), excess)]
         self._answered.append(now)
@@ -304,6 +288,7 @@ class Budget:
             self._policies[name] = window
         while len(self._policies) > _MAX_POLICIES:
             del self._policies[next(iter(self._policies))]
+        self._windows = [self._quota, *self._policies.values()]
         counts = [(self._policies.get(name, self._quota), left) for name, left in limits.remainders.items()]
         others = len(self._in_flight) - (number in self._in_flight)
         response = _CountedResponse(now, number, self._in_flight.get(number, now), self._sent, others)
@@ -312,8 +297,7 @@ class Budget:
         if settled:
             self._drop_outdated(now, [window for window, _ in counts])
         if number > self._blocked_after and (settled or counts):
-            self._single_flight = False
-            self._block.clear()
+            self._single_flight, self._block = False, _Block(self._block.min_margin)
 
     def block_for(self, seconds: float | None) -> None:
         """Send nothing for a while, since the API refuses everything: twice the previous time without seconds."""
@@ -333,7 +317,7 @@ class Budget:
 
     def seconds_for(self, requests: float) -> float:
         """Return in how many seconds so many requests may leave in the long run; an hour at most by the headers."""
-        ours, *theirs = (requests * window.period / window.allowed for window in self._windows())
+        ours, *theirs = (requests * window.period / window.allowed for window in self._windows)
         return max(ours, min(max(theirs, default=0.0), _LONGEST_SILENCE_S))
 
     @property
@@ -354,34 +338,27 @@ class Budget:
         if now < self._blocked_until():
             return 0
         in_flight, answered = len(self._in_flight), self._answered
-        return max(0, int(min(window.left(now, self._sent, in_flight, answered) for window in self._windows())))
-
-    @property
-    def allowance(self) -> tuple[int, float]:
-        """The requests that leave in a period at most, whatever the headers say, and its length in seconds."""
-        return self._quota.allowed, self._quota.period
+        return max(0, int(min(window.left(now, self._sent, in_flight, answered) for window in self._windows)))
 
     def _allowed(self, requests: int) -> int:
         # Rounded first: 0.29 * 100 is 28.999999999999996.
         return max(1, math.floor(round(self._share * requests, 6)))
 
-    def _windows(self) -> list[_Window]:
-        return [self._quota, *self._policies.values()]
-
     def _drop_outdated(self, now: float, counted: list[_Window]) -> None:
         """Forget what the headers no longer say; only a response of the API can show that."""
-        for window in self._windows():
-            if window not in counted:
-                window.on_no_count(now)
+        for window in self._windows:
+            if window not in counted and now >= window.outdated_at:
+                window.ceiling, window.probe_wait = math.inf, 0.0
         # Two periods: then no request that a policy concerned counts any more.
         for name, window in tuple(self._policies.items()):
             if now - window.named_at >= min(2 * window.period, _LONGEST_SILENCE_S):
                 del self._policies[name]
+                self._windows.remove(window)
 
     def _take_slot(self, now: float) -> int:
         self._sent += 1
         self._in_flight[self._sent] = self._silent_since = now
-        for window in self._windows():
+        for window in self._windows:
             window.on_sent(now, self._sent)
         return self._sent
 
@@ -436,7 +413,7 @@ class Budget:
             patience = _SINGLE_FLIGHT_S if self._block.until == -math.inf else math.inf
             earliest = max(self._in_flight.values()) + patience
         in_flight, answered = len(self._in_flight), self._answered
-        ours, *theirs = (window.free_at(now, self._sent, in_flight, answered) for window in self._windows())
+        ours, *theirs = (window.free_at(now, self._sent, in_flight, answered) for window in self._windows)
         imposed = max([self._block.until, *theirs])
         imposed = imposed if imposed == math.inf else min(imposed, self._silent_since + _LONGEST_SILENCE_S)
         return max(earliest, ours, imposed)

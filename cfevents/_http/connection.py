@@ -27,6 +27,9 @@ from cfevents.errors import APIStatusError, APITimeoutError, CfEventsError, Conf
 T = TypeVar("T")
 R = TypeVar("R")
 
+Gate: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
+"""What a request enters to wait for its slot, and leaves when it has one."""
+
 WARN_CLOCK_S = 60.0
 """The difference of two clocks, in seconds, from which one of them is wrong."""
 
@@ -67,9 +70,8 @@ class APIClock:
     So it does not depend on this machine's clock, which it is compared with: a difference is logged once.
     """
 
-    def __init__(self) -> None:
-        self.ahead = 0.0  # seconds that this machine's clock is ahead of the API's; 0 for less than a minute
-        self._offset: float | None = None  # from the event loop's clock, in seconds
+    ahead = 0.0  # seconds that this machine's clock is ahead of the API's; 0 for less than a minute
+    _offset: float | None = None  # from the event loop's clock, in seconds
 
     def update(self, date: str | None, sent_at: float) -> None:
         """Read the time from a response to a request that was sent at a time of this machine's clock.
@@ -117,7 +119,7 @@ class Connection:
         self.transport = transport
         self.endpoints = endpoints
         self.clock = APIClock()
-        self._gate: AbstractAsyncContextManager[object] = nullcontext()
+        self._gate: Gate = nullcontext
         self._repeats_timeouts = True
         self._send: Callable[[Request[Any]], Awaitable[Response]] = transport.send
         self.budget = budget
@@ -167,7 +169,7 @@ class Connection:
         connection._retry = evolve(self._retry, attempts=1, max_block_wait=1e-3)  # shorter than any block
         return connection
 
-    def with_gate(self, gate: AbstractAsyncContextManager[object]) -> "Connection":
+    def with_gate(self, gate: Gate) -> "Connection":
         """Return the same connection, except that each request passes a gate before it is sent."""
         connection = copy(self)
         connection._gate = gate
@@ -261,7 +263,7 @@ class Connection:
 
         Nor does that of a token which was replaced while the request was under way.
         """
-        give_up_at, refusal, replacements = math.inf, None, self.transport.token_replacements
+        give_up_at, refusal, replacements = math.inf, None, self.transport.credentials.replacements
         while True:
             max_wait = min(self._retry.max_block_wait, give_up_at - self.loop.time())
             try:
@@ -286,7 +288,7 @@ class Connection:
         counters, began = self._counters, self.loop.time()
         counters.waiting += 1
         try:
-            async with self._gate:
+            async with self._gate():
                 number = await self.budget.acquire(max_block_wait, call.deadline)
         finally:
             counters.waiting -= 1

@@ -91,7 +91,7 @@ class Transport:
 
     def __init__(self, base_url: URL, credentials: Credentials, options: TransportOptions) -> None:
         """Open a session on the running event loop, unless the caller brought one. It must be open here too."""
-        self._credentials = credentials
+        self.credentials = credentials
         self._options = options
         self._is_ours = options.session is None
         headers = _HEADERS | options.headers
@@ -104,12 +104,14 @@ class Transport:
             # aiohttp would repeat a request by itself when a kept-alive connection turns out dead, and the API may
             # have counted it: tests/http/test_budget.py keeps every request in the budget.
             self._session._retry_connection = False
+            self._session_secrets = tuple(self._proxy.get("proxy_headers", {}).values())
         else:
             # Our own session sends the headers by itself; with the caller's each request has to bring them.
             self._proxy, self._headers = {}, headers
             self._session = _validate_open_session(options.session, base_url)
-        proxy_headers: dict[str, str] = self._proxy.get("proxy_headers", {})
-        self._session_secrets = (*proxy_headers.values(), *_secrets_of_session(options.session))
+            self._session_secrets = tuple(_secrets_of_session(options.session))
+        self.max_connections = self._session.connector.limit if self._session.connector else 0
+        """The most connections that are open at a time; 0 where there is no limit."""
 
     async def close(self) -> None:
         """Close the session, unless it is the caller's."""
@@ -117,33 +119,23 @@ class Transport:
             await self._session.close()
 
     @property
-    def max_connections(self) -> int:
-        """The most connections that are open at a time; 0 where there is no limit."""
-        return 0 if self._session.connector is None else self._session.connector.limit
-
-    @property
     def is_proxied(self) -> bool:
         """True where requests go through the proxy that the environment names."""
         return bool(self._proxy)
-
-    @property
-    def token_replacements(self) -> int:
-        """Number of times that the caller's function returned another token than before."""
-        return self._credentials.replacements
 
     async def has_new_token(self, replacements: int) -> bool:
         """Return whether the token was replaced since there were so many replacements."""
         with suppress(ConfigurationError, TimeoutError):
             async with asyncio.timeout(self._options.timeout.total):
-                await self._credentials.headers()
-        return self.token_replacements > replacements
+                await self.credentials.headers()
+        return self.credentials.replacements > replacements
 
     async def send(self, request: Request[Any]) -> Response:
         """Send a request once, and read the response whole. Nothing of aiohttp's is raised."""
         began = asyncio.get_running_loop().time()
         try:
             # The caller's function may take long; aiohttp's timeout is for the request alone.
-            is_limited = callable(self._credentials.token)
+            is_limited = callable(self.credentials.token)
             async with asyncio.timeout(self._options.timeout.total if is_limited else None):
                 response = await self._send(request)
         except CfEventsError as error:
@@ -157,30 +149,27 @@ class Transport:
         return response
 
     async def _send(self, request: Request[Any]) -> Response:
-        credentials = await self._credentials.headers()
+        credentials = await self.credentials.headers()
         sent = *self._session_secrets, *self._options.headers.values(), *credentials.values()
         with remembered(sent):
-            return await self._exchange(request, self._headers | credentials)
-
-    async def _exchange(self, request: Request[Any], headers: dict[str, str]) -> Response:
-        async with self._session.get(
-            request.url,
-            headers=headers,
-            # A redirect would carry the X-Auth-* headers to whichever host it names.
-            allow_redirects=False,
-            raise_for_status=False,
-            auto_decompress=True,
-            timeout=self._options.timeout,
-            max_line_size=_MAX_HEADER_BYTES,
-            max_field_size=_MAX_HEADER_BYTES,
-            **self._proxy,
-        ) as answer:
-            response = _without_body(answer)
-            try:
-                response.body = await _read(answer, self._options.max_body_size)
-            except Exception as error:
-                _raise_translated(error, response.ray_id)
-            return response
+            async with self._session.get(
+                request.url,
+                headers=self._headers | credentials,
+                # A redirect would carry the X-Auth-* headers to whichever host it names.
+                allow_redirects=False,
+                raise_for_status=False,
+                auto_decompress=True,
+                timeout=self._options.timeout,
+                max_line_size=_MAX_HEADER_BYTES,
+                max_field_size=_MAX_HEADER_BYTES,
+                **self._proxy,
+            ) as answer:
+                response = _without_body(answer)
+                try:
+                    response.body = await _read(answer, self._options.max_body_size)
+                except Exception as error:
+                    _raise_translated(error, response.ray_id)
+                return response
 
     def warn_if_unclosed(self, client: object, account_id: str) -> "weakref.finalize[..., object]":
         """Warn, and close a session of our own, when a client is garbage-collected before ``detach`` is called."""
@@ -240,10 +229,8 @@ def _validate_open_session(session: aiohttp.ClientSession, base_url: URL) -> aio
     return session
 
 
-def _secrets_of_session(session: aiohttp.ClientSession | None) -> Iterator[str]:
+def _secrets_of_session(session: aiohttp.ClientSession) -> Iterator[str]:
     """Yield what a caller's session sends with each request, as far as it may be secret."""
-    if session is None:
-        return
     yield from _secrets_in(session.headers)
     proxy, auth = URL(session._default_proxy or ""), session._default_proxy_auth
     if proxy.user is not None:

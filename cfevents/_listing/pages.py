@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Iterator, Set
 from contextlib import contextmanager
 from hashlib import blake2b
 
-from attrs import evolve
+from attrs import define, evolve, field
 
 from cfevents._http.connection import GetConnection, cancel_all
 from cfevents._listing.query import ListQuery
@@ -129,11 +129,11 @@ class _PageFetcher:
             del page  # only the caller keeps it, for as long as it needs it
 
 
+@define(eq=False)
 class CursorGuard:
     """Raises when a listing repeats a cursor, and so would never end. It remembers a digest of each."""
 
-    def __init__(self) -> None:
-        self._seen = set[bytes]()
+    _seen: set[bytes] = field(factory=set, init=False)
 
     def check(self, request: Request[Listing], cursor: str, ray_id: str | None) -> str:
         """Return the cursor that a request's response has, or raise if it cannot be sent or was seen before."""

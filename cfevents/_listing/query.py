@@ -52,7 +52,7 @@ class ListQuery:
         start = Checkpoint(
             validate_path_segment("connector_id", connector_id),
             *window,
-            kind=_validate_kind(kind),
+            kind=None if kind is None else validate_kind(kind),
             cursor=None if cursor is None else validate_text("cursor", cursor),
             account_id=account_id,
         )
@@ -94,9 +94,8 @@ def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | N
     return "cursor"
 
 
-def _validate_kind(kind: KindFilter | None) -> str | tuple[str, ...] | None:
-    if kind is None:
-        return None
+def validate_kind(kind: KindFilter) -> str | tuple[str, ...]:
+    """Return the name of a kind, or the names of several. Raises as `kind_names`."""
     names = wanted_kinds(kind, "kind")
     # Sorted: a set has another order in each process, and its checkpoint has to be of the same listing.
     return names[0] if len(names) == 1 else tuple(sorted(names))

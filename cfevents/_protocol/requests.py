@@ -88,25 +88,23 @@ class Endpoints:
 
     def list_connectors(self) -> Request[list[Connector]]:
         """List the account's connectors."""
-        return Request(self._connectors_url(), list[Connector])
+        return Request(_connectors_url(self.base_url, self.account_id), list[Connector])
 
     def list_interrupts(self, connector_id: str) -> Request[list[Interrupt]]:
         """List the restarts, reboots and shutdowns of a connector that somebody ordered."""
         path = validate_path_segment("connector_id", connector_id), "interrupts"
-        return Request(self._connectors_url(*path), list[Interrupt])
+        return Request(_connectors_url(self.base_url, self.account_id, *path), list[Interrupt])
 
     def _events_url(self, connector_id: str, *rest: str) -> URL:
-        return self._connectors_url(validate_path_segment("connector_id", connector_id), "telemetry", "events", *rest)
-
-    def _connectors_url(self, *segments: str) -> URL:
-        return _quoted(self.base_url, "accounts", self.account_id, "magic", "connectors", *segments)
+        path = validate_path_segment("connector_id", connector_id), "telemetry", "events", *rest
+        return _connectors_url(self.base_url, self.account_id, *path)
 
 
 # Every page of a listing has the same path.
 @lru_cache(maxsize=128)
-def _quoted(base_url: URL, *segments: str) -> URL:
+def _connectors_url(base_url: URL, account_id: str, *segments: str) -> URL:
     # Each segment is quoted as a whole: yarl's own "/" would let ".." and "/" leave the account's path.
-    path = "/".join(quote(segment, safe="") for segment in segments)
+    path = "/".join(quote(segment, safe="") for segment in ("accounts", account_id, "magic", "connectors", *segments))
     return base_url.with_path(f"{base_url.raw_path.rstrip('/')}/{path}", encoded=True)
 
 

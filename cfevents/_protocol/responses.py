@@ -84,11 +84,9 @@ class RawResult(Generic[T]):
     """The cursor of a listing, available early so that the next page can be requested."""
 
     ray_id: str | None
-    _structure: Callable[[], Result[T]]
 
-    def read(self) -> Result[T]:
-        """Return the structured result, or raise an APIResponseError that names the place of what is wrong."""
-        return self._structure()
+    read: Callable[[], Result[T]]
+    """Returns the structured result, or raises an APIResponseError that names the place of what is wrong."""
 
 
 def parse_envelope(request: Request[T], response: Response) -> RawResult[T]:

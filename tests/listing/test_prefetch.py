@@ -57,7 +57,7 @@ def test_the_next_request_has_left_before_a_page_is_structured(prefetch: int, mo
     raw = [{"e": {"k": "Init"}, "t": number, "n": 0} for number in range(3)]
     seen: list[bool] = []
     with SimulatorThread(Simulator(events={"c1": raw}, max_page_size=1)) as simulator:
-        structure = responses.RawResult.read
+        structured = responses._with_masked_ids
         arrived = threading.Event()
 
         def blocking(*args: Any) -> Any:
@@ -68,9 +68,9 @@ def test_the_next_request_has_left_before_a_page_is_structured(prefetch: int, mo
                     break
                 arrived.wait(0.002)
             seen.append(len(simulator.requests) >= expected)
-            return structure(*args)
+            return structured(*args)
 
-        monkeypatch.setattr(responses.RawResult, "read", blocking)
+        monkeypatch.setattr(responses, "_with_masked_ids", blocking)
 
         async def read() -> int:
             async with Client(**simulator.client_options) as client:
