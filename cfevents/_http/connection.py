@@ -17,9 +17,16 @@ from cfevents._cancellation import finish
 from cfevents._http.budget import LOG_WAIT_S, BlockedError, Budget
 from cfevents._http.retry import Retry, is_transient
 from cfevents._http.transport import Transport
-from cfevents._protocol.density import LARGE_BODY_BYTES
 from cfevents._protocol.requests import Endpoints, Request, request_context
-from cfevents._protocol.responses import RawResult, Response, Result, parse_at_once, parse_envelope, refuses_credentials
+from cfevents._protocol.responses import (
+    LARGE_BODY_BYTES,
+    RawResult,
+    Response,
+    Result,
+    parse_at_once,
+    parse_envelope,
+    refuses_credentials,
+)
 from cfevents._public import set_module
 from cfevents._time import format_duration, now, parse_http_date
 from cfevents.errors import APIStatusError, APITimeoutError, CfEventsError, ConfigurationError, RateLimitError

@@ -1,11 +1,12 @@
 """The commands that read events or connectors, from the API or an archive."""
 
+import heapq
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
-from cfevents import Client, EventStream, FleetError, FleetEvent, FleetStream, RecordedEvent
+from cfevents import Client, EventDetail, EventStream, FleetError, FleetEvent, FleetStream, Page, RecordedEvent
 from cfevents._model.kinds import kind_test
 from cfevents._progress import Coverage
 from cfevents._time import TimeWindow, to_datetime
@@ -25,12 +26,12 @@ from cfevents.cli.sources import (
     open_source,
     read_batches,
 )
-from cfevents.cli.tail import NewestEvents, read_payloads
 from cfevents.cli.times import read_window
 from cfevents.storage import Archive, ArchivedStream
 
 _Streams: TypeAlias = Sequence[EventStream | FleetStream | ArchivedStream]
 _Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
+_Entry: TypeAlias = tuple[float, int, int, FleetEvent[Any]]
 
 
 async def list_events(options: CommandOptions) -> None:
@@ -75,7 +76,7 @@ async def _read_first(source: Source, streams: _Streams, options: CommandOptions
 async def _read_newest(source: Source, streams: _Streams, options: CommandOptions, coverage: Coverage) -> _Batches:
     """Yield the newest events, those of connectors that could be read."""
     reads_payloads = options.details and isinstance(source.reader, Client)
-    newest, failure = NewestEvents(options.tail or 0), None
+    newest, failure = _NewestEvents(options.tail or 0), None
     listed = options._replace(details=options.details and not reads_payloads)
     try:
         async with aclosing(read_batches(source, streams, listed)) as batches:
@@ -87,7 +88,7 @@ async def _read_newest(source: Source, streams: _Streams, options: CommandOption
     events = newest.in_order()
     if reads_payloads and isinstance(source.reader, Client):
         window = TimeWindow(streams[0].since, streams[0].until)
-        yield await read_payloads(source.reader, events, window)
+        yield await _read_payloads(source.reader, events, window)
     else:
         yield events
     if failure is not None:
@@ -190,3 +191,46 @@ def _print_nothing(text: str, write: Callable[[Sequence[Any]], None], options: C
         write(())
     if is_terminal(sys.stderr):
         print_note(text)
+
+
+class _NewestEvents:
+    """The newest of the events that were added, by the time of their recording: a listing has no documented order.
+
+    Algorithm: a heap with the oldest of them on top, which a newer one replaces. Invariant: no event that was added is
+    newer than one in the heap, unless it is in the heap too. Bound: `count` events. Cost: O(log count) for each event.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Set how many are kept."""
+        self._count, self._added, self._heap = count, 0, list[_Entry]()
+
+    def add(self, events: Sequence[FleetEvent[Any]]) -> None:
+        """Add the events that come next."""
+        for item in events:
+            event = views.metadata_of(item)
+            entry = event.recorded_ts, event.sequence, self._added, item
+            self._added += 1
+            if len(self._heap) < self._count:
+                heapq.heappush(self._heap, entry)
+            elif entry > self._heap[0]:
+                heapq.heapreplace(self._heap, entry)
+
+    def in_order(self) -> list[FleetEvent[Any]]:
+        """Return them in the order in which they were added."""
+        return [item for *_, item in sorted(self._heap, key=lambda entry: entry[2])]
+
+
+async def _read_payloads(
+    client: Client, events: Sequence[FleetEvent[Any]], window: TimeWindow
+) -> list[FleetEvent[EventDetail]]:
+    """Return listed events with their payloads, in the same order; each costs a request."""
+    places_by_id = dict[str, list[int]]()
+    for place, item in enumerate(events):
+        places_by_id.setdefault(item.connector_id, []).append(place)
+    details = dict[int, FleetEvent[EventDetail]]()
+    for connector_id, places in places_by_id.items():
+        stream = client.list_events(connector_id, since=window.since, until=window.until)
+        page = Page(tuple(events[place].event for place in places))
+        for place, detail in zip(places, await stream._page_details(page), strict=True):
+            details[place] = FleetEvent(connector_id, detail)
+    return [details[place] for place in range(len(events))]
