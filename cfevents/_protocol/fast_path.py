@@ -5,7 +5,8 @@ its type, whole numbers of 64 bits, and nothing beside the result. So the fast a
 every body, which tests/protocol/test_fast_path.py and test_listings.py keep true.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from itertools import repeat, starmap
@@ -163,3 +164,38 @@ def _decoder(kind: Any) -> Callable[[bytes], Any]:
         "Envelope", [("result", listing), ("success", bool), ("errors", nothing, None), ("messages", nothing, None)]
     )
     return cast("Callable[[bytes], Any]", json.Decoder(envelope).decode)
+
+
+def make_events(
+    kinds: Sequence[str], recorded_ts: Sequence[float], sequence: Sequence[int], collected_ts: Sequence[float]
+) -> tuple[EventMetadata, ...]:
+    """Return the events whose values are in columns, and are valid."""
+    events: Any = _unfrozen_events(len(kinds))
+    for event, kind, recorded, number, collected in zip(
+        events, kinds, recorded_ts, sequence, collected_ts, strict=True
+    ):
+        event.kind = kind
+        event.recorded_ts = recorded
+        event.sequence = number
+        event.collected_ts = collected
+        event.__class__ = EventMetadata
+    return cast("tuple[EventMetadata, ...]", events)
+
+
+def decode_integers(text: str) -> list[int] | None:
+    """Decode a JSON array of whole numbers; None for one that has something else, such as ``3.0``."""
+    if "." in text:
+        return None
+    with suppress(Exception):
+        integers: list[int] = _integers_decoder()(text)
+        return integers
+    return None
+
+
+@cache
+def _integers_decoder() -> Callable[[str], Any]:
+    try:
+        from msgspec.json import Decoder  # noqa: PLC0415 - an extra, and importing has to be quick
+    except ImportError:
+        return json.loads
+    return Decoder(list[int]).decode

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from cfevents._following.follower import Batch, Follower
 from cfevents._listing.fleet import Fleet
@@ -22,8 +22,10 @@ from cfevents.events import KindFilter
 from cfevents.storage import queries
 from cfevents.storage.archived_stream import ArchivedStream
 from cfevents.storage.extents import Extent, prune_extents, store_extent
-from cfevents.storage.queries import LISTED, PAYLOAD, Row
+from cfevents.storage.rows import LISTED, PAYLOAD, Row, prune_some, select_events
 from cfevents.storage.sqlite import Database
+
+T = TypeVar("T")
 
 # Pruned in pieces, so that other processes that write need not wait long.
 _PRUNE_EVENTS = 10_000
@@ -111,7 +113,9 @@ class Archive:
         self._syncs: set[_Sync] = set()
 
     async def open(self) -> Self:
-        """Open the file, and create or migrate its tables if needed. Does nothing if it is open.
+        """Open the file, and create its tables if needed. Does nothing if it is open.
+
+        The tables of an older version are read as they are, and migrated before something is written.
 
         Raises:
             ArchiveError: The file cannot be opened, or it is no archive.
@@ -121,8 +125,8 @@ class Archive:
             reader = Database(self._path, self._timeout, writes=False)
             databases = _Databases(writer, reader)
             try:
-                await writer.open()
-                await reader.open()
+                await writer.connect()
+                await reader.connect()
             except BaseException:
                 await databases.close()
                 raise
@@ -153,7 +157,7 @@ class Archive:
             ArchiveError: The batch could not be stored; nothing of it is.
         """
         self._check_account(validate_type("batch", batch, Batch).checkpoint.account_id)
-        return await self._require_open().writer.write(partial(queries.append_batch, batch=batch))
+        return await (await self._writer()).write(partial(queries.append_batch, batch=batch))
 
     async def sync(
         self,
@@ -210,7 +214,7 @@ class Archive:
         )
         self._syncs.add(sync := _Sync())
         try:
-            checkpoint, starts = await self._require_open().writer.write(plan_sync)
+            checkpoint, starts = await (await self._writer()).write(plan_sync)
             follower: Follower[Any] = follow_events(checkpoint=checkpoint)._with_poll_ends()
             follower = follower.details() if details else follower
             sync.follower = follower if follow else follower.once()
@@ -248,7 +252,7 @@ class Archive:
                     with suppress(OSError):
                         Path(f"{self._path}{suffix}").unlink()
 
-        await self._require_open().writer.write(remove)
+        await (await self._writer()).write(remove)
 
     def list_events(
         self, connector_id: str, *, since: TimeLike, until: TimeLike | None = None, kind: KindFilter | None = None
@@ -268,7 +272,7 @@ class Archive:
             TypeError: An argument is of the wrong type.
             ValueError: An argument is invalid; the message says what to write instead.
         """
-        return ArchivedStream(ListQuery.of(connector_id, since=since, until=until, kind=kind), self._select)
+        return ArchivedStream(ListQuery.of(connector_id, since=since, until=until, kind=kind), self._read)
 
     async def get_event(self, connector_id: str, event: EventReference) -> RecordedEvent:
         """Return one event with its payload.
@@ -317,7 +321,7 @@ class Archive:
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        return await self._require_open().reader.run(partial(queries.connectors, account_id=self._account_id))
+        return await self._read(queries.connectors)
 
     async def store_connectors(self, listed: Iterable[Connector]) -> None:
         """Store the serial numbers and notes of connectors, as `Client.list_connectors` returns them.
@@ -328,7 +332,7 @@ class Archive:
             ArchiveError: The archive cannot be written, or has no account yet and was opened without one.
         """
         store = partial(queries.store_connectors, account_id=self._account_id, listed=[*listed])
-        await self._require_open().writer.write(store)
+        await (await self._writer()).write(store)
 
     async def named_connectors(self) -> list[Connector]:
         """Return the connectors of `list_connectors`, with the serial numbers and notes that are stored.
@@ -336,7 +340,7 @@ class Archive:
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        return await self._require_open().reader.run(partial(queries.named_connectors, account_id=self._account_id))
+        return await self._read(queries.named_connectors)
 
     async def extents(self) -> dict[str, Extent | None]:
         """Return the time of which the archive has all events, for each connector that `list_connectors` returns.
@@ -347,13 +351,13 @@ class Archive:
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        return await self._require_open().reader.run(partial(queries.extents, account_id=self._account_id))
+        return await self._read(queries.extents)
 
     async def _event_counts(self) -> list[tuple[str, float | None, float | None, int]]:
-        return await self._require_open().reader.run(partial(queries.event_counts, account_id=self._account_id))
+        return await self._read(queries.event_counts)
 
     async def _limited_kinds(self) -> dict[str, set[str]]:
-        return await self._require_open().reader.run(partial(queries.limited_kinds, account_id=self._account_id))
+        return await self._read(queries.limited_kinds)
 
     async def prune(self, *, before: TimeLike) -> int:
         """Remove the events that were recorded before a time, of all accounts where none was given; the file shrinks.
@@ -371,9 +375,9 @@ class Archive:
             TypeError: The time is of the wrong type.
             ValueError: The time has no meaning.
         """
-        second, removed, writer = parse_time("before", before), 0, self._require_open().writer
-        for connector in await writer.run(partial(queries.account_connectors, account_id=self._account_id)):
-            prune = partial(queries.prune_some, connector=connector, before=second, limit=_PRUNE_EVENTS)
+        second, removed, writer = parse_time("before", before), 0, await self._writer()
+        for key in await writer.run(partial(queries.connector_keys, account_id=self._account_id)):
+            prune = partial(prune_some, connector_key=key, before=second, limit=_PRUNE_EVENTS)
             while count := await writer.write(prune):
                 removed += count
         await writer.write(partial(prune_extents, account_id=self._account_id, before=second))
@@ -381,8 +385,16 @@ class Archive:
         return removed
 
     async def _select(self, columns: tuple[str, ...], rest: str, values: Row) -> list[EventDetail]:
-        select = partial(queries.select_events, account_id=self._account_id, columns=columns, rest=rest, values=values)
-        return await self._require_open().reader.run(select)
+        return await self._read(select_events, columns=columns, rest=rest, values=values)
+
+    async def _read(self, query: Callable[..., T], **values: Any) -> T:
+        return await self._require_open().reader.run(partial(query, account_id=self._account_id, **values))
+
+    async def _writer(self) -> Database:
+        """Return what writes, after its tables were migrated if they are of an older version."""
+        writer = self._require_open().writer
+        await writer.migrate()
+        return writer
 
     def _check_account(self, account_id: str) -> None:
         if self._account_id not in {None, account_id}:

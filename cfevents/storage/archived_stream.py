@@ -1,18 +1,27 @@
 """Events of an archive, read as a listing is."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import TypeAlias
+from typing import Any, Protocol, TypeVar
 
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import ConnectorStream
+from cfevents._model.api import event_key
+from cfevents._model.checkpoint import EventKey
 from cfevents._model.kinds import glob_of, is_pattern, kind_test, split_kinds
 from cfevents._model.results import EventDetail, Page, PageCounter
 from cfevents._public import set_module
-from cfevents.storage.queries import LISTED, PAYLOAD, Row, sql_text
+from cfevents.storage.columns import ArchivedColumns, read_columns
+from cfevents.storage.rows import ArchivedWindow, read_details, sql_text
 
-# Reads columns of a connector's events, given the rest of the statement and the values from the connector on.
-_Select: TypeAlias = Callable[[tuple[str, ...], str, Row], Awaitable[list[EventDetail]]]
+T = TypeVar("T")
+
+
+class ReadArchive(Protocol):
+    """A function that calls another with a connection, the archive's account, and the values that it is given."""
+
+    async def __call__(self, query: Callable[..., T], **values: Any) -> T:
+        """Return what the other function returns."""
 
 
 @set_module("cfevents.storage")
@@ -27,40 +36,59 @@ class ArchivedStream(ConnectorStream):
     Reading raises `ArchiveError` if the archive cannot be read, or has events of several accounts and none was given.
     """
 
-    def __init__(self, query: ListQuery, select: _Select, page_events: int = 1000) -> None:
+    def __init__(self, query: ListQuery, read: ReadArchive, page_events: int = 1000) -> None:
         """Set the query, the function that reads from the archive, and how many events it reads at once."""
         super().__init__(query)
-        self._select, self._page_events = select, page_events
+        self._read, self._page_events = read, page_events
 
     async def _read_pages(self) -> AsyncGenerator[Page, None]:
-        async with aclosing(self._read_batches(LISTED)) as pages:
-            async for details in pages:
-                yield Page(tuple(detail.metadata for detail in details), count=len(details))
+        async with aclosing(self._read_columns(self._page_events)) as pages:
+            async for columns in pages:
+                events = columns.events()
+                yield Page(events, count=len(events))
 
     async def _read_details(
         self, concurrency: int, kinds: tuple[str, ...], counter: PageCounter
     ) -> AsyncGenerator[EventDetail, None]:
         is_wanted = kind_test(kinds)
-        async with aclosing(self._read_batches(LISTED + PAYLOAD)) as pages:
+        async with aclosing(self._select(read_details, _details_extent, self._page_events)) as pages:
             async for details in pages:
                 counter.pages += 1
                 for detail in details:
                     yield detail if is_wanted(detail.metadata.kind) else EventDetail(detail.metadata, None)
 
-    async def _read_batches(self, columns: tuple[str, ...]) -> AsyncGenerator[list[EventDetail], None]:
-        details = await self._read_page(columns, "recorded_ts >= ?", (self.since,))
-        yield details
-        while len(details) == self._page_events:
-            last = details[-1].metadata
-            key = last.recorded_ts, last.sequence
-            if details := await self._read_page(columns, "(recorded_ts, sequence) > (?, ?)", key):
-                yield details
+    def _read_columns(self, page_events: int = 10_000) -> AsyncGenerator[ArchivedColumns, None]:
+        """Yield the events as columns, so many events at most at a time, at least one page.
 
-    async def _read_page(self, columns: tuple[str, ...], condition: str, key: Row) -> list[EventDetail]:
-        of_kinds, kinds = _kinds_condition(self._query.kinds)
-        rest = f"AND {condition} AND recorded_ts <= ?{of_kinds} ORDER BY recorded_ts, sequence LIMIT ?"
-        values = self._query.start.connector_id, *key, self.until, *kinds, self._page_events
-        return await self._select(columns, rest, values)
+        This is the fast way to read an archive, for what needs no objects. Nothing stays open in between.
+        """
+        return self._select(read_columns, _columns_extent, page_events)
+
+    async def _select(
+        self, read: Callable[..., T], extent_of: Callable[[T], tuple[int, EventKey | None]], page_events: int
+    ) -> AsyncGenerator[T, None]:
+        condition, values = _kinds_condition(self._query.kinds)
+        window = ArchivedWindow(
+            self._query.start.connector_id, self.since, self.until, condition, tuple(values), page_events
+        )
+        while True:
+            page = await self._read(read, window=window)
+            count, last = extent_of(page)
+            if count or window.after is None:
+                yield page
+            if count < page_events:
+                return
+            window = window._replace(after=last)
+
+
+def _columns_extent(columns: ArchivedColumns) -> tuple[int, EventKey | None]:
+    """Return the number of events, and the key of the last."""
+    count = len(columns.kinds)
+    return count, (columns.recorded_ts[-1], columns.sequence[-1]) if count else None
+
+
+def _details_extent(details: Sequence[EventDetail]) -> tuple[int, EventKey | None]:
+    return len(details), event_key(details[-1].metadata) if details else None
 
 
 def _kinds_condition(names: tuple[str, ...]) -> tuple[str, list[str | bytes]]:

@@ -7,77 +7,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from cfevents._cancellation import finish
 from cfevents._validation import require_process
 from cfevents.errors import ArchiveError
-
-APPLICATION_ID = 0x63664576
-"""The mark of an archive among SQLite files: ``cfEv``."""
-
-# Numbers have no type, so that whole ones stay whole and fractional ones fractional.
-_VERSION_1 = (
-    """
-    CREATE TABLE events (
-        account_id TEXT NOT NULL,
-        connector_id TEXT NOT NULL,
-        recorded_ts NOT NULL,  -- seconds since the Unix epoch
-        sequence NOT NULL,
-        kind NOT NULL,
-        collected_ts NOT NULL,  -- seconds since the Unix epoch
-        extra TEXT,  -- JSON: fields of the listed event that are not documented; null for none
-        version,  -- null where there is no payload, or where it has none
-        event TEXT,  -- JSON: the payload; null where it was not requested, or the API had none
-        recorded_extra TEXT,  -- JSON: fields beside the payload that are not documented; null for none
-        PRIMARY KEY (account_id, connector_id, recorded_ts, sequence)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE checkpoints (
-        account_id TEXT NOT NULL,
-        connector_id TEXT NOT NULL,  -- empty for all of the account
-        kind TEXT NOT NULL,  -- JSON: null, a kind, or a list of them
-        details INTEGER NOT NULL,  -- 1 where events were stored with their payloads, 0 elsewhere
-        checkpoint TEXT NOT NULL,  -- JSON: a FollowCheckpoint of this connector alone
-        PRIMARY KEY (account_id, connector_id, kind, details)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE extents (
-        account_id TEXT NOT NULL,
-        connector_id TEXT NOT NULL,
-        kind TEXT NOT NULL,  -- JSON, as above
-        since_ts NOT NULL,  -- seconds since the Unix epoch: events recorded earlier were not requested
-        until_ts NOT NULL,  -- likewise: what was collected by then is stored
-        pruned_ts NOT NULL,  -- likewise: events recorded earlier were removed; 0 for none
-        PRIMARY KEY (account_id, connector_id, kind)
-    ) WITHOUT ROWID
-    """,
-)
-
-_VERSION_2 = (
-    """
-    CREATE TABLE connectors (
-        account_id TEXT NOT NULL,
-        connector_id TEXT NOT NULL,
-        serial_number TEXT,  -- as the account listed it last; null for none
-        notes TEXT,  -- likewise
-        PRIMARY KEY (account_id, connector_id)
-    ) WITHOUT ROWID
-    """,
-)
-
-MIGRATIONS: Sequence[Sequence[str]] = (_VERSION_1, _VERSION_2)
-"""The statements from each version to the next. A step that was released is never changed: another is added."""
+from cfevents.storage.schema import APPLICATION_ID, MIGRATIONS, RECOVERY, Step, add_missing_tables, check_tables
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
 
 # SQLite waits for a lock so long at a time; in between is checked whether the caller still waits.
 _BUSY_POLL_S = 0.1
+# A few milliseconds of work.
+_MIGRATION_POLL_OPCODES = 100_000
 _NOT_OPEN = "it is not open; write 'async with Archive(...) as archive'"
 _GONE = "it was removed or renamed while it was open; put it back, or open the archive again"
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -90,7 +35,7 @@ _ERROR_ADVICE = {
     sqlite3.SQLITE_CANTOPEN: "it cannot be opened; make sure that its directory is there, writable, and has room",
     sqlite3.SQLITE_PERM: "access is denied; make the file and its directory writable",
     sqlite3.SQLITE_IOERR: "the disk reported an error; see to the disk, and try again",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; save what can be saved with the command sqlite3 and its .recover",
+    sqlite3.SQLITE_CORRUPT: f"it is damaged; {RECOVERY}",
     sqlite3.SQLITE_NOTADB: "it is damaged, or not a SQLite database; move it away, or give another path",
 }
 
@@ -99,13 +44,11 @@ class Database:
     """A connection, and the thread that does all of its work in order.
 
     SQLite cannot read a file with a write-ahead log without writing beside it. So what this process may not write, and
-    nobody has open, is read as a file that does not change, and opened and read again if it did. Of an older version
-    that it may not write, it reads a migrated copy, and copies again if the file changed.
+    nobody has open, is read as a file that does not change, and opened and read again if it did. The tables of an older
+    version are read as they are, until `migrate` is called.
     """
 
-    def __init__(
-        self, path: Path, timeout: float, *, writes: bool, migrations: Sequence[Sequence[str]] = MIGRATIONS
-    ) -> None:
+    def __init__(self, path: Path, timeout: float, *, writes: bool, migrations: Sequence[Step] = MIGRATIONS) -> None:
         """Set the file, and how long to wait for other processes, in seconds; nothing is opened yet."""
         self._path, self._timeout, self._writes, self._migrations = path, timeout, writes, migrations
         self._connection: sqlite3.Connection | None = None
@@ -113,11 +56,26 @@ class Database:
         self._closed = False
         self._pid = os.getpid()
         self._is_frozen = False
+        self._is_old = False
+        self.migrated: float | None = None
         self._opened_state: tuple[int, ...] = ()
 
     async def open(self) -> None:
         """Connect, and create or migrate the tables where that is needed."""
+        await self.connect()
+        await self.migrate()
+
+    async def connect(self) -> None:
+        """Connect, and create the tables in a new file; those of an older version stay as they are."""
         await self._on_thread(self._connect)
+
+    async def migrate(self) -> None:
+        """Bring the tables of an older version up to date, in one transaction, and let the file shrink.
+
+        While that goes on, `migrated` is the part that is done, from 0 to 1. Cancelled, it leaves them as they were.
+        """
+        if self._is_old:
+            await self._on_thread(self._migrate)
 
     async def run(self, work: Work[T]) -> T:
         """Do work on the thread; each statement is a transaction."""
@@ -164,6 +122,26 @@ class Database:
         except ArchiveError as error:  # from where the path is not known
             raise self._error(str(error)) from error.__cause__
 
+    def _migrate(self, deadline: "_Deadline") -> None:
+        connection = self._connected()
+        self.migrated = 0.0
+        connection.set_progress_handler(deadline.is_given_up.is_set, _MIGRATION_POLL_OPCODES)
+        try:
+            deadline.retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
+            with _transaction(connection):
+                steps = self._upgrade(connection)
+            self._is_old = False
+            if steps:
+                with suppress(sqlite3.Error):  # there may be no room; prune makes the file smaller too
+                    connection.execute("VACUUM")
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            connection.set_progress_handler(None, 0)
+            self.migrated = None
+
+    def _report(self, part: float) -> None:
+        self.migrated = part
+
     def _error(self, text: str) -> ArchiveError:
         return ArchiveError(f"the archive {self._path}: {text}")
 
@@ -197,14 +175,11 @@ class Database:
             status = self._path.stat()
         except OSError:
             return ()
-        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, self._log_state()
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, self._is_in_use()
 
-    def _log_state(self) -> int:
-        """Return when the write-ahead log was written, 0 where there is none, and nobody has the file open."""
+    def _is_in_use(self) -> bool:
         # SQLite follows a symbolic link, and has the log beside its target.
-        with suppress(OSError):
-            return os.stat(f"{os.path.realpath(self._path)}-wal").st_mtime_ns  # noqa: PTH116 - it is called often
-        return 0
+        return os.path.exists(f"{os.path.realpath(self._path)}-wal")  # noqa: PTH110 - it is called often
 
     def _is_writable(self) -> bool:
         path = Path(os.path.realpath(self._path))
@@ -214,7 +189,7 @@ class Database:
     def _connect(self, deadline: "_Deadline") -> None:
         if self._path.exists() and not self._path.is_file():
             raise ArchiveError("it is no plain file; give another path")
-        self._is_frozen = self._path.is_file() and not self._log_state() and not self._is_writable()
+        self._is_frozen = self._path.is_file() and not self._is_in_use() and not self._is_writable()
         self._opened_state = self._state()
         name = f"{self._path.as_uri()}?immutable=1" if self._is_frozen else self._path
         self._connection = connection = sqlite3.connect(
@@ -236,33 +211,26 @@ class Database:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-        if version < len(self._migrations):
-            try:
-                self._migrate(connection)
-            except sqlite3.OperationalError as error:
-                if not version or _code(error) != sqlite3.SQLITE_READONLY:
-                    raise
-                connection = connection if self._writes else self._connect_copy(connection)
+        if version == 0:
+            with _transaction(connection, "BEGIN IMMEDIATE"):
+                self._upgrade(connection)
+        self._is_old = 0 < version < len(self._migrations)
         if not self._writes:
+            add_missing_tables(connection)
             connection.execute("PRAGMA query_only = TRUE")
 
-    def _migrate(self, connection: sqlite3.Connection) -> None:
-        with _transaction(connection, "BEGIN IMMEDIATE"):
-            # Another process may have been quicker.
-            for step in self._migrations[self._checked_version(connection) :]:
+    def _upgrade(self, connection: sqlite3.Connection) -> int:
+        """Take the steps to the newest version; return how many there were, since another process may be quicker."""
+        steps = self._migrations[self._checked_version(connection) :]
+        for step in steps:
+            if callable(step):
+                step(connection, self._report)
+            else:
                 for statement in step:
                     connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-    def _connect_copy(self, connection: sqlite3.Connection) -> sqlite3.Connection:
-        """Read from now on a migrated copy of a file that may not be written; SQLite removes it in the end."""
-        self._is_frozen, self._opened_state = True, self._state()
-        self._connection = copy = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        with closing(connection):
-            connection.backup(copy)
-        self._migrate(copy)
-        return copy
+        connection.execute(f"PRAGMA user_version = {len(self._migrations)}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        return len(steps)
 
     def _checked_version(self, connection: sqlite3.Connection) -> int:
         """Return the version of the tables, 0 where there are none; raise an error where it is no archive of ours."""
@@ -274,6 +242,7 @@ class Database:
         if version > (newest := len(self._migrations)):
             ours = f"this version of cfevents knows {newest}; install a newer one"
             raise ArchiveError(f"it is of version {version}, and {ours}")
+        check_tables(connection, version)
         return int(version)
 
     def _disconnect(self) -> None:

@@ -203,7 +203,7 @@ def test_archive_is_read_by_the_environments_account(
     path = str(tmp_path / "events.db")
     assert filled(invoke("archive", path, "site-1", *SINCE)) == 4
     with sqlite3.connect(path) as other:
-        other.execute("UPDATE events SET account_id = 'another'")
+        other.execute("UPDATE connectors SET account_id = 'another'")
         other.execute("UPDATE checkpoints SET account_id = 'another'")
     other.close()
     assert filled(invoke("archive", path, "site-1", *SINCE)) == 4

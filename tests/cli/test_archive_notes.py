@@ -203,7 +203,7 @@ def test_nobody_is_silent_before_the_archive_begins(invoke: Invoke, path: str) -
     invoke("archive", path, "site-1", "silent")
     with closing(connect(path)) as connection, connection:
         prune_extents(connection, None, FILLED - HOUR)
-        connection.execute("DELETE FROM events WHERE recorded_ts < ?", (FILLED - HOUR,))
+        connection.execute("DELETE FROM listed_events WHERE recorded_ts < ?", (FILLED - HOUR,))
     begin, source = utc(FILLED - HOUR), ("--archive", path)
     result = invoke("report", "--all", *source)
     assert result.stderr == f"cfevents: the archive begins at {begin}, 23h after the window does\n"

@@ -3,16 +3,15 @@
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from support.old_archives import to_version_1
 
 from cfevents.cli import known_connectors
 from cfevents.events import KINDS
@@ -289,8 +288,7 @@ def test_archive_and_simulated_account_complete_their_own(
     assert offered(f"cfevents list --archive {path} ") == ["site-1"]
     assert offered(f"cfevents list --archive {path} sing") == [r"Singapore\ office"]
     assert [*tmp_path.glob("events.db*")] == [path]
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("DROP TABLE connectors")  # as in an archive of the first version
+    to_version_1(path)  # which has no names
     assert offered(f"cfevents list --archive {path} ") == ["site-1"]
     assert offered("cfevents list --simulate 83") == [SIMULATED]
     assert offered("cfevents get --simulate lis", "zsh") == ["Lisbon warehouse"]

@@ -5,19 +5,18 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.batches import BEGIN, batch, listed
+from support.old_archives import to_version_1, version
 from support.processes import error_in_fork, may_not_write, readable_folder
 from support.tidy import client_tasks
 
 from cfevents import ArchiveError, Budget, Client, Connector
 from cfevents.storage import Archive, NDJSONFile
-from cfevents.storage.queries import append_batch
-from cfevents.storage.sqlite import MIGRATIONS, Database
+from cfevents.storage.schema import MIGRATIONS
 from cfevents.testing import Simulator
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows neither forks nor removes open files")
@@ -76,39 +75,31 @@ async def test_archive_is_read_without_leave_to_write(
         assert await archive.append(batch([listed(BEGIN + 3)])) == 1
 
 
-async def first_version(path: Path) -> None:
-    """Open an archive as the first version did, and so create its tables."""
-    database = Database(path, 1, writes=True, migrations=MIGRATIONS[:1])
-    await database.open()
-    await database.close()
-
-
-async def test_older_archive_is_read_without_leave_to_write(folder: Path) -> None:
-    """Who may not migrate an archive reads a migrated copy, also after its owner has written it or migrated it."""
+@pytest.mark.parametrize("is_in_use", [False, True])
+async def test_older_archive_is_read_without_leave_to_write(folder: Path, is_in_use: bool) -> None:
+    """Who may not migrate an archive reads it as it is, also while it is open, or after its owner has migrated it."""
     path = folder / "events.db"
-    await first_version(path)
-    owner = Database(path, 1, writes=True, migrations=MIGRATIONS[:1])
-    await owner.open()
-    await owner.write(partial(append_batch, batch=batch([listed(BEGIN + 1)])))
-    with may_not_write(folder):
-        in_use = await Archive(path).open()
-        assert await seconds(in_use) == [1]
-    await owner.write(partial(append_batch, batch=batch([listed(BEGIN + 2)])))
-    with may_not_write(folder):
-        assert await seconds(in_use) == [1, 2]
-    await owner.close()
+    await filled(path, 1, 2)
+    to_version_1(path)
+    owner = await Archive(path).open() if is_in_use else None
     with may_not_write(folder):
         before = sorted(folder.iterdir())
-        async with Archive(path) as archive:
-            assert await seconds(archive) == [1, 2]
-            assert await archive.named_connectors() == [Connector("c1")]
-            with pytest.raises(ArchiveError, match="it is read-only"):
-                await archive.append(batch([listed(BEGIN + 3)]))
+        archive = await Archive(path).open()
+        assert await seconds(archive) == [1, 2]
+        assert await archive.named_connectors() == [Connector("c1")]
+        with pytest.raises(ArchiveError, match="it is read-only"):
+            await archive.append(batch([listed(BEGIN + 3)]))
         assert sorted(folder.iterdir()) == before
-    await filled(path, 3)
+    assert version(path) == 1
+    owner = owner or await Archive(path).open()
+    await owner.append(batch([listed(BEGIN + 3)]))
     with may_not_write(folder):
-        assert await seconds(in_use) == [1, 2, 3]
-        await in_use.close()
+        assert await seconds(archive) == [1, 2, 3]
+    await owner.close()
+    with may_not_write(folder):
+        assert await seconds(archive) == [1, 2, 3]
+        await archive.close()
+    assert version(path) == len(MIGRATIONS)
 
 
 async def test_archive_is_read_while_its_owner_writes(folder: Path) -> None:

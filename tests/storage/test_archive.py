@@ -16,8 +16,9 @@ from support.tidy import client_tasks
 from cfevents import ArchiveError, Connector, EventDetail, EventId, EventMetadata, events
 from cfevents._listing.query import ListQuery
 from cfevents._model.api import Device
-from cfevents.storage import Archive, ArchivedStream, sqlite
-from cfevents.storage.queries import LISTED, PAYLOAD
+from cfevents.storage import Archive, ArchivedStream
+from cfevents.storage.rows import LISTED, PAYLOAD
+from cfevents.storage.schema import APPLICATION_ID, MIGRATIONS
 from cfevents.storage.sqlite import Database
 
 KINDS = ("Init", "Leave", "New\0")
@@ -55,7 +56,7 @@ async def emptied(archive: Archive) -> None:
     """Remove what the example before left in an archive."""
 
     def delete(connection: sqlite3.Connection) -> None:
-        for table in ("events", "checkpoints", "extents"):
+        for table in ("listed_events", "payloads", "checkpoints", "extents"):
             connection.execute(f"DELETE FROM {table}")
 
     await archive._require_open().writer.write(delete)
@@ -63,7 +64,7 @@ async def emptied(archive: Archive) -> None:
 
 def in_pages(archive: Archive, page_events: int, **window: Any) -> ArchivedStream:
     """Return what `Archive.list_events` returns, with small pages."""
-    return ArchivedStream(ListQuery.of("c1", **window), archive._select, page_events)
+    return ArchivedStream(ListQuery.of("c1", **window), archive._read, page_events)
 
 
 @settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -213,8 +214,8 @@ async def test_file_has_its_mark_and_field_names(tmp_path: Path) -> None:
         assert plainly(tmp_path / "events.db", f"SELECT {columns} FROM events") == expected, (
             "it is read while it is open for writing"
         )
-    assert plainly(tmp_path / "events.db", "PRAGMA application_id") == [(sqlite.APPLICATION_ID,)]
-    assert plainly(tmp_path / "events.db", "PRAGMA user_version") == [(len(sqlite.MIGRATIONS),)]
+    assert plainly(tmp_path / "events.db", "PRAGMA application_id") == [(APPLICATION_ID,)]
+    assert plainly(tmp_path / "events.db", "PRAGMA user_version") == [(len(MIGRATIONS),)]
     assert plainly(tmp_path / "events.db", "PRAGMA journal_mode") == [("wal",)]
 
 
@@ -235,7 +236,7 @@ async def test_listing_goes_on_while_archive_is_written(tmp_path: Path) -> None:
 
 async def opened_with(path: Path, *statements: str) -> None:
     """Open an archive as a later version would, whose next step has these statements."""
-    database = Database(path, 1, writes=True, migrations=(*sqlite.MIGRATIONS, statements))
+    database = Database(path, 1, writes=True, migrations=(*MIGRATIONS, statements))
     try:
         await database.open()
     finally:
@@ -248,10 +249,10 @@ async def test_older_archive_is_migrated_and_newer_refused(tmp_path: Path) -> No
     async with Archive(path) as archive:
         await archive.append(batch([listed(BEGIN)]))
     for _ in range(2):
-        await opened_with(path, "ALTER TABLE events ADD COLUMN seen", "CREATE TABLE more (x)")
-    newest = len(sqlite.MIGRATIONS)
+        await opened_with(path, "ALTER TABLE listed_events ADD COLUMN seen", "CREATE TABLE more (x)")
+    newest = len(MIGRATIONS)
     assert plainly(path, "PRAGMA user_version") == [(newest + 1,)]
-    assert plainly(path, "SELECT recorded_ts, seen FROM events") == [(BEGIN, None)]
+    assert plainly(path, "SELECT recorded_ts, seen FROM listed_events") == [(BEGIN, None)]
     with pytest.raises(ArchiveError, match=f"version {newest + 1}, and this version of cfevents knows {newest}"):
         await Archive(path).open()
 
@@ -277,7 +278,7 @@ async def test_a_step_up_that_fails_leaves_the_archive_as_it_was(tmp_path: Path)
     async with Archive(path) as archive:
         await archive.append(batch([listed(BEGIN)]))
     with pytest.raises(ArchiveError, match="already exists"):
-        await opened_with(path, "ALTER TABLE events ADD COLUMN seen", "CREATE TABLE events (x)")
+        await opened_with(path, "ALTER TABLE listed_events ADD COLUMN seen", "CREATE TABLE listed_events (x)")
     async with Archive(path) as archive:
         assert len(await archive.list_events("c1", since=BEGIN).collect()) == 1
 

@@ -221,15 +221,27 @@ async def test_a_file_that_was_damaged_is_an_error_wherever_it_is_seen(path: Pat
 
 
 @pytest.mark.parametrize(
-    "change", ["event = '{'", "event = '[]'", "event = x'ff'", "extra = '{'", "kind = x'ff'", "version = x'ff'"]
+    ("table", "change"),
+    [
+        ("payloads", "event = '{'"),
+        ("payloads", "event = '[]'"),
+        ("payloads", "event = x'ff'"),
+        ("payloads", "version = x'ff'"),
+        ("listed_events", "extra = '{'"),
+        ("listed_events", "kind_key = 99"),
+        ("kinds", "kind = x'ff'"),
+    ],
 )
-async def test_an_event_that_was_damaged_is_an_error(path: Path, change: str) -> None:
+async def test_an_event_that_was_damaged_is_an_error(path: Path, table: str, change: str) -> None:
     async with Archive(path) as archive:
         await archive.append(batch([with_payload(listed(BEGIN))]))
         with connected(path) as other:
-            other.execute(f"UPDATE events SET {change}")
+            other.execute(f"UPDATE {table} SET {change}")
         with pytest.raises(ArchiveError, match=r"events.db: .*an event of 'c1' that is damaged"):
             await archive.get_event("c1", "1700000000.0")
+        if table != "payloads":
+            with pytest.raises(ArchiveError, match=r"events.db: .*an event of 'c1' that is damaged"):
+                await archive.list_events("c1", since=BEGIN).collect()
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
