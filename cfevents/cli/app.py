@@ -128,7 +128,12 @@ def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
 @click.group(
     cls=Application,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=example("cfevents list --simulate --since 24h"),
+    epilog=example(
+        "cfevents report --simulate --all --since yesterday",
+        "cfevents list lisbon --simulate --kind 'Rekey*' --tail 10 --format csv",
+        "cfevents archive events.db --simulate --all --quiet",
+        "cfevents report --archive events.db --all --quiet --format table",
+    ),
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def app() -> None:
@@ -139,15 +144,14 @@ def app() -> None:
     without an account, add --simulate.
 
     Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API or the
-    network failed; 2, wrong usage; 3, 'report' has a finding that --fail-on selects; 130, interrupted by
-    Ctrl-C; 143, ended by SIGTERM.
+    network failed; 2, wrong usage; 3, a finding that --fail-on selects; 130, Ctrl-C; 143, SIGTERM.
     """
 
 
 app.params += [colour_option(), quiet_option(), debug_option()]
 
 
-@app.command("list", epilog=example("cfevents list --simulate --since 24h --kind 'Rekey*' --tail 5"))
+@app.command("list", epilog=example("cfevents list lisbon --simulate --since 7d --kind 'Rekey*' --tail 5"))
 @connectors_options
 @window_options
 @kind_options
@@ -224,7 +228,7 @@ def follow_events(**options: Any) -> None:
 
 @app.command(
     "archive",
-    short_help="Store events in a SQLite database, each once.",
+    short_help="Store events in a SQLite database, each once; also from cron.",
     epilog=example("cfevents archive events.db --simulate --since 7d", "cfevents list --archive events.db --since 24h"),
 )
 @click.argument("path", type=_FILE)
@@ -245,14 +249,19 @@ def fill_archive(**options: Any) -> None:
     Run it as often as you like, also from a timer: stored events are not requested again. 'list', 'get', 'latest',
     'report', 'export' and 'connectors' read the archive with --archive PATH. CONNECTOR is an id, its
     beginning, a serial number or a note.
-    """
+
+    \b
+    For cron, which mails what is printed, only what is wrong:
+      cfevents archive events.db --all --quiet
+      cfevents report --archive events.db --all --quiet --format table
+    """  # noqa: D301 - \b keeps click from filling the paragraph
     _run_command("archive", "fill_archive", options)
 
 
 @app.command(
     "report",
-    short_help="Report what failed, got stuck, crashed or was offline.",
-    epilog=example("cfevents report --all --simulate --since 7d"),
+    short_help="Report what failed, got stuck, crashed or was silent, and why.",
+    epilog=example("cfevents report --all --simulate --since yesterday"),
 )
 @connectors_options
 @window_options
@@ -266,7 +275,7 @@ def fill_archive(**options: Any) -> None:
 )
 @reading_options
 def report_events(**options: Any) -> None:
-    """Report what failed, got stuck, crashed or was offline, the worst first.
+    """Report what failed, got stuck, crashed, or was silent or offline, and why; the worst first.
 
     The report reads all kinds of events in the window. With --details, it also reads the payloads that name the tunnel,
     bundle or version of a finding; those of an archive are always read. With --interrupts, it also asks which restarts

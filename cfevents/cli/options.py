@@ -249,7 +249,7 @@ kind_options = _combine(
         multiple=True,
         metavar="KIND",
         shell_complete=_complete_kinds,
-        help="Only these: Init,Leave or 'Rekey*'; repeatable.",
+        help="Only these: Init,Leave, 'Rekey*' or '*Failure'; repeatable.",
     ),
     click.option(
         "--exclude",

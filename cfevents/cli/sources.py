@@ -148,8 +148,8 @@ async def identify(reader: Client | Archive, options: CommandOptions) -> Command
     elif all(map(is_whole_id, options.connectors)):
         ids = list(options.connectors)
     elif isinstance(reader, Archive):
-        archived = list(map(NamedConnector.of, await reader.named_connectors()))
-        ids = [find_id(name, archived) for name in options.connectors]
+        listed = await reader.named_connectors()
+        ids = [find_id(name, list(map(NamedConnector.of, listed))) for name in options.connectors]
     else:
         _check_before_sending(options)
         with suppress(PermissionDeniedError, NotFoundError):  # names are taken for ids then
@@ -280,12 +280,14 @@ class Source(NamedTuple):
     reader: Client | Archive
     connectors: list[str]
     fleet: Fleet | None = None
+    listed: Sequence[Connector] = ()
 
     @property
     def names(self) -> str:
-        """The connectors as text."""
+        """The connectors as text, with their serial numbers and notes if these were looked up."""
         members = self.connectors if self.fleet is None else self.fleet._members.named
-        return "all connectors" if members is None else id_list(members)
+        names = {connector.id: str(NamedConnector.of(connector)) for connector in self.listed}
+        return "all connectors" if members is None else id_list([names.get(name, name) for name in members])
 
     @property
     def several(self) -> bool:
@@ -301,15 +303,15 @@ async def open_source(options: CommandOptions) -> AsyncIterator[Source]:
         options = await identify(reader, options)
         if isinstance(reader, Archive):
             known, message = await archived_connectors(reader, options)
-            yield Source(reader, known)
+            yield Source(reader, known, listed=options.listed)
         elif options.all_:
             yield Source(reader, [], reader.fleet())
         elif len(options.connectors) == 1:
-            yield Source(reader, [*options.connectors])
+            yield Source(reader, [*options.connectors], listed=options.listed)
         else:
             with arguments_checked():
                 fleet = reader.fleet(options.connectors)
-            yield Source(reader, [], fleet)
+            yield Source(reader, [], fleet, options.listed)
     if message:
         raise Failure(message)
 

@@ -11,6 +11,7 @@ from cfevents.testing import Simulator
 
 Invoke = Callable[..., Result]
 WINDOW = ("--since", "2026-03-01T00:00:00Z", "--until", "2026-03-02T00:00:00Z")
+SITE_1 = "site-1 (SIM1894260, Singapore office)"
 BETWEEN = "between 2026-03-01 00:00:00 UTC and 2026-03-02 00:00:00 UTC"
 
 
@@ -24,11 +25,14 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("command", "text"),
     [
-        (("list", "site-1", *WINDOW), f"no events of site-1 {BETWEEN}"),
-        (("list", "site-1", "site-1b", *WINDOW, "--tail", "5"), f"no events of site-1, site-1b {BETWEEN}"),
+        (("list", "site-1", *WINDOW), f"no events of {SITE_1} {BETWEEN}"),
+        (
+            ("list", "site-1", "site-1b", *WINDOW, "--tail", "5"),
+            f"no events of {SITE_1}, site-1b (SIM2182791, Hamburg office 2) {BETWEEN}",
+        ),
         (("list", "--all", *WINDOW), f"no events of all connectors {BETWEEN}"),
-        (("list", "site-1", *WINDOW, "--kind", "init,re*"), f"no events of kind Init, re* of site-1 {BETWEEN}"),
-        (("list", "site-1", *WINDOW, "--exclude", "leave"), f"no events other than Leave of site-1 {BETWEEN}"),
+        (("list", "site-1", *WINDOW, "--kind", "init,re*"), f"no events of kind Init, re* of {SITE_1} {BETWEEN}"),
+        (("list", "site-1", *WINDOW, "--exclude", "leave"), f"no events other than Leave of {SITE_1} {BETWEEN}"),
         (("list", "site-1", *WINDOW, "--tz", "Asia/Tokyo"), "between 2026-03-01 09:00:00+09 and 2026-03-02"),
         (("latest", "silent"), "no latest events of silent"),
     ],
