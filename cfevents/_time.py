@@ -224,6 +224,8 @@ def validate_duration(name: str, value: timedelta) -> timedelta:
 
 def to_datetime(seconds: float) -> datetime:
     """Convert seconds since the Unix epoch; outside the years 1 to 9999 to the nearest datetime."""
+    if type(seconds) is int and 0 <= seconds < _MILLISECONDS_FROM_S:
+        return datetime.fromtimestamp(seconds, UTC)  # three times as fast
     try:
         return EPOCH + timedelta(seconds=seconds)
     except OverflowError:

@@ -69,6 +69,14 @@ class EventId:
         return f"{self.recorded_ts}.{self.sequence}"
 
     @classmethod
+    def _trusted(cls, recorded_ts: int | float, sequence: int) -> "EventId":
+        """Return the id of an event, whose numbers were checked: a report makes many."""
+        event_id = cls.__new__(cls)
+        object.__setattr__(event_id, "recorded_ts", recorded_ts)
+        object.__setattr__(event_id, "sequence", sequence)
+        return event_id
+
+    @classmethod
     def parse(cls, text: str) -> "EventId":
         """Parse an id in the form of the API.
 

@@ -1,17 +1,21 @@
 """Gaps and silence: no event for much longer than usual, or none at all."""
 
 import math
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice
+from operator import sub
 from typing import Literal, NamedTuple, TypeAlias
 
 from attrs import frozen
 
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime, to_timedelta
-from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
+from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events
 from cfevents.operations.limits import AskedConnector, JudgedWindow, KnownUntil, Limits, limits_or_default
+from cfevents.operations.series import EventSeries
 
 GapCause: TypeAlias = Literal["device", "collection", "unknown"]
 
@@ -23,7 +27,7 @@ class _Pause(NamedTuple):
     start: float
     end: float
     usual: float
-    shown_by: list[Record]
+    shown_by: tuple[EventId, ...]
     began_earlier: bool = False
 
 
@@ -87,30 +91,28 @@ def gaps(
         ValueError: A time has no time zone, or is not finite.
     """
     window, limits = JudgedWindow.of(events, until=until, known_until=known_until), limits_or_default(limits)
-    return [gap for connector in events.connectors() for gap in gaps_of(*connector, window.end_ts(*connector), limits)]
+    return [gap for series in events._series() for gap in gaps_of(series, window.end_ts(series), limits)]
 
 
-def gaps_of(
-    connector_id: str | None, records: list[Record], until: float, limits: Limits, since: float | None = None
-) -> list[Gap]:
+def gaps_of(series: EventSeries, until: float, limits: Limits, since: float | None = None) -> list[Gap]:
     """Return a connector's gaps, ascending.
 
     One of the device that begins before the window is left out: what was recorded then is not known.
     """
-    if not records:
+    if not len(series):
         return []
     gaps = [
         Gap(
-            connector_id,
+            series.connector_id,
             pause.cause,
             started_at=to_datetime(pause.start),
             began_earlier=pause.began_earlier,
             ended_at=None if pause.cause == "unknown" else to_datetime(pause.end),
             duration=to_timedelta(pause.end - pause.start),
             usual=None if math.isinf(pause.usual) else to_timedelta(pause.usual),
-            event_ids=tuple(record.id for record in pause.shown_by),
+            event_ids=pause.shown_by,
         )
-        for pauses in (_device_pauses(records, until, limits), _collection_pauses(records, limits, since))
+        for pauses in (_device_pauses(series, until, limits), _collection_pauses(series, limits, since))
         for pause in pauses
     ]
     begin = to_datetime(-math.inf if since is None else since)
@@ -118,36 +120,39 @@ def gaps_of(
     return sorted(kept, key=lambda gap: (gap.started_at, gap.cause))
 
 
-def _device_pauses(records: list[Record], until: float, limits: Limits) -> Iterator[_Pause]:
-    moments = [record.recorded_ts for record in records]
+def _device_pauses(series: EventSeries, until: float, limits: Limits) -> Iterator[_Pause]:
+    moments = series.recorded_ts
     usual, longest = _usual_pause(moments, limits)
-    for place, (start, end) in enumerate(pairwise(moments)):
+    for row in _longer_pauses(moments, longest):
         # Nothing was recorded later than now: the clock was set ahead in between.
-        if end - start > longest and not start <= until < end:
-            yield _Pause("device", start, end, usual, records[place : place + 2])
+        if not moments[row] <= until < moments[row + 1]:
+            yield _Pause("device", moments[row], moments[row + 1], usual, (series.id(row), series.id(row + 1)))
     # Its last sign of life may be that it delivered events that it had recorded long before.
-    last_known = max(record.known_ts for record in records)
+    last_known = max(series.known_ts)
     if until - last_known > longest:
-        yield _Pause("unknown", last_known, until, usual, records[-1:])
+        yield _Pause("unknown", last_known, until, usual, (series.id(-1),))
 
 
-def _collection_pauses(records: list[Record], limits: Limits, since: float | None) -> Iterator[_Pause]:
+def _collection_pauses(series: EventSeries, limits: Limits, since: float | None) -> Iterator[_Pause]:
     """Yield the pauses of the collection in which the device recorded events."""
-    collected = [record for record in records if record.collected_ts is not None]
-    moments = sorted(record.known_ts for record in collected)
+    series = series.collected()
+    known_ts = series.known_ts
+    moments = sorted(known_ts)
     usual, longest = _usual_pause(moments, limits)
-    if since is not None and moments and (pause := _first_pause(collected, since, usual, longest, limits)):
+    if since is not None and (pause := _first_pause(series, since, usual, longest, limits)):
         yield pause
-    for start, end in pairwise(moments):
-        if end - start > longest:
-            # A clock that is wrong by hours would move events into a pause in which nothing was recorded.
-            usual_lag = sorted(record.known_ts - record.recorded_ts for record in collected)[len(collected) // 2]
-            late = [record for record in collected if start < record.recorded_ts + usual_lag < end <= record.known_ts]
-            if late:
-                yield _Pause("collection", start, end, usual, late)
+    pauses = _longer_pauses(moments, longest)
+    # A clock that is wrong by hours would move events into a pause in which nothing was recorded.
+    usual_lag = sorted(map(sub, known_ts, series.recorded_ts))[len(series) // 2] if pauses else 0
+    for place in pauses:
+        start, end = moments[place : place + 2]
+        after, before = start - usual_lag, end - usual_lag
+        rows = range(bisect_right(series.recorded_ts, after), bisect_left(series.recorded_ts, before))
+        if late := tuple(series.id(row) for row in rows if known_ts[row] >= end):
+            yield _Pause("collection", start, end, usual, late)
 
 
-def _first_pause(collected: list[Record], since: float, usual: float, longest: float, limits: Limits) -> _Pause | None:
+def _first_pause(series: EventSeries, since: float, usual: float, longest: float, limits: Limits) -> _Pause | None:
     """Return the pause of the collection that had begun before the window, as far as the window shows it.
 
     Its first event is late then, collected at once with others that were recorded up to that time. Only what exceeds
@@ -155,37 +160,49 @@ def _first_pause(collected: list[Record], since: float, usual: float, longest: f
     in batches looks the same, but for the next event, which is in time only after an outage. Without such an event, as
     where the outage outlasts the window, the pause has to be as long as a silence without a usual pause.
     """
-    records = [record for record in collected if record.recorded_ts >= since]
-    if not records:
+    first = bisect_left(series.recorded_ts, since)
+    recorded_ts, known_ts = series.recorded_ts[first:], series.known_ts[first:]
+    if not recorded_ts:
         return None
-    least_lag = min(record.known_ts - record.recorded_ts for record in records)
-    end = min(record.known_ts for record in records)
-    length = end - records[0].recorded_ts - least_lag
-    after = next((record for record in records if record.recorded_ts + least_lag > end), None)
-    is_over = after is not None and (after.known_ts - after.recorded_ts - least_lag) * limits.gap_factor <= length
+    end, least_lag = min(known_ts), min(map(sub, known_ts, recorded_ts))
+    length = end - recorded_ts[0] - least_lag
+    after = bisect_right(recorded_ts, end - least_lag)
+    is_over = after < len(recorded_ts) and (
+        (known_ts[after] - recorded_ts[after] - least_lag) * limits.gap_factor <= length
+    )
     least = (limits.gap_least if is_over else limits.silence).total_seconds()
     if length <= (least if math.isinf(longest) else max(least, longest)):
         return None
     clock_lag = least_lag if is_over else min(least_lag, 0)
-    start = records[0].recorded_ts + clock_lag
-    late = [record for record in records if record.recorded_ts + clock_lag < end]
+    start, late = recorded_ts[0] + clock_lag, bisect_left(recorded_ts, end - clock_lag)
     # A clock that is set soon after the start puts the first events alone into the past.
-    is_filled = late[-1].recorded_ts + clock_lag >= start + length / 2
-    return _Pause("collection", start, end, usual, late, began_earlier=True) if is_filled else None
+    is_filled = recorded_ts[late - 1] + clock_lag >= start + length / 2
+    shown_by = tuple(map(series.id, range(first, first + late)))
+    return _Pause("collection", start, end, usual, shown_by, began_earlier=True) if is_filled else None
 
 
-def _usual_pause(moments: list[int | float], limits: Limits) -> tuple[float, float]:
+def _longer_pauses(moments: Sequence[float], longest: float) -> list[int]:
+    """Return the places of the moments before pauses that are too long."""
+    pauses = map(sub, islice(moments, 1, None), moments)
+    return [] if math.isinf(longest) else [place for place, pause in enumerate(pauses) if pause > longest]
+
+
+def _usual_pause(moments: Sequence[float], limits: Limits) -> tuple[float, float]:
     """Return the usual pause between ascending moments and the longest that is no gap; infinity for too few pauses.
 
     The usual one is the median weighted by length: half of the time lies in pauses at least as long. The three longest
-    are left out, so that an outage does not count as usual.
+    are left out, so that an outage does not count as usual. O(n), but for the different lengths, which are sorted.
     """
-    pauses = sorted(after - before for before, after in pairwise(moments))
-    if len(pauses) < limits.gap_pauses:
+    if len(moments) - 1 < limits.gap_pauses:
         return math.inf, math.inf
-    ordinary = pauses[:-_OUTLIER_PAUSES]
-    half = sum(ordinary) / 2
-    usual = next(pause for pause, total in zip(ordinary, accumulate(ordinary), strict=True) if total >= half)
+    pauses = Counter(map(sub, islice(moments, 1, None), moments))
+    lengths, outliers = sorted(pauses), _OUTLIER_PAUSES
+    for length in reversed(lengths):
+        left_out = min(outliers, pauses[length])
+        pauses[length] -= left_out
+        outliers -= left_out
+    totals = list(accumulate(length * pauses[length] for length in lengths))
+    usual = lengths[bisect_left(totals, totals[-1] / 2)]
     return usual, max(usual * limits.gap_factor, limits.gap_least.total_seconds())
 
 
@@ -213,17 +230,15 @@ class Silence(ConnectorResult):
         return self.until - self.started_at
 
 
-def silence_of(
-    connector: AskedConnector, records: list[Record], window: JudgedWindow, limits: Limits
-) -> Silence | None:
+def silence_of(connector: AskedConnector, series: EventSeries, window: JudgedWindow, limits: Limits) -> Silence | None:
     """Return the silence of a connector at the end of a window; None if that has not begun."""
     since = None if window.since_ts is None else to_datetime(window.since_ts)
     if window.since_ts is not None and window.until_ts < window.since_ts:
         return None
     known_ts = window.known_since_ts(connector.connector_id)
     known_since = None if known_ts is None else to_datetime(known_ts)
-    begin, until = known_since or since, to_datetime(window.end_ts(connector.connector_id, records))
-    last = to_datetime(max(record.known_ts for record in records)) if records else None
+    begin, until = known_since or since, to_datetime(window.end_ts(series))
+    last = to_datetime(max(series.known_ts)) if len(series) else None
     heartbeats = _heartbeats(connector, begin if last is None else last, until, limits.gap_least)
     stopped = connector.last_heartbeat if heartbeats == "stopped" else None
     signs = [moment for moment in (last, stopped) if moment is not None]
@@ -236,8 +251,8 @@ def silence_of(
         heartbeats=heartbeats,
         last_heartbeat=connector.last_heartbeat,
         is_in_service=connector.is_in_service,
-        has_usual_pause=len(records) > limits.gap_pauses,
-        event_ids=tuple(record.id for record in records[-1:]),
+        has_usual_pause=len(series) > limits.gap_pauses,
+        event_ids=(series.id(-1),) if len(series) else (),
     )
 
 

@@ -7,8 +7,9 @@ from attrs import frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_timedelta
-from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events, recording_order
+from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events
 from cfevents.operations.limits import Limits, limits_or_default
+from cfevents.operations.series import EventSeries, Record, recording_order
 
 _HOUR_S = 3600
 
@@ -65,23 +66,26 @@ def ha(events: Journal, *, limits: Limits | None = None) -> list[HaActivity]:
         One activity for each connector that has any.
     """
     limits = limits_or_default(limits)
-    activities: list[HaActivity] = []
-    for connector_id, records in events.connectors():
-        transitions = [record for record in records if record.kind == "HaTransition"]
-        errors = [record for record in records if record.kind == "HaError"]
-        hours = max(1.0, (records[-1].recorded_ts - records[0].recorded_ts) / _HOUR_S)
-        activity = HaActivity(
-            connector_id,
-            transitions=len(transitions),
-            per_hour=len(transitions) / hours,
-            busiest_hour=_busiest_hour(transitions),
-            flapping=tuple(_flapping(burst, errors, limits.flapping_window) for burst in _bursts(transitions, limits)),
-            error_ids=tuple(record.id for record in errors),
-            event_ids=_ids([*transitions, *errors]),
-        )
-        if activity.event_ids:
-            activities.append(activity)
-    return activities
+    activities = (ha_of(series, limits) for series in events._series())
+    return [activity for activity in activities if activity is not None]
+
+
+def ha_of(series: EventSeries, limits: Limits) -> HaActivity | None:
+    """Return the activity of a connector; None without any."""
+    transitions = [record for record in series.records if record.kind == "HaTransition"]
+    errors = [record for record in series.records if record.kind == "HaError"]
+    if not transitions and not errors:
+        return None
+    hours = max(1.0, (series.recorded_ts[-1] - series.recorded_ts[0]) / _HOUR_S)
+    return HaActivity(
+        series.connector_id,
+        transitions=len(transitions),
+        per_hour=len(transitions) / hours,
+        busiest_hour=_busiest_hour(transitions),
+        flapping=tuple(_flapping(burst, errors, limits.flapping_window) for burst in _bursts(transitions, limits)),
+        error_ids=tuple(record.id for record in errors),
+        event_ids=_ids([*transitions, *errors]),
+    )
 
 
 def _busiest_hour(transitions: list[Record]) -> int:

@@ -4,17 +4,17 @@ import inspect
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator
 from datetime import datetime
 from functools import wraps
-from operator import attrgetter
-from typing import Any, Concatenate, NamedTuple, ParamSpec, Protocol, TypeAlias, TypeVar, overload
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
 from attrs import frozen
 
 from cfevents._html import HtmlRepr
-from cfevents._model.api import EventId, EventMetadata, RecordedEvent
+from cfevents._model.api import EventMetadata, RecordedEvent
 from cfevents._model.results import EventDetail, FleetEvent, FollowedEvent
-from cfevents._time import parse_timestamp, to_datetime
+from cfevents._time import parse_timestamp
 from cfevents._validation import short_repr
 from cfevents.events import DocumentedEvent, UnknownEvent
+from cfevents.operations.series import EventSeries, Payload, Record, recording_order
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,46 +35,6 @@ class ConnectorResult(HtmlRepr):
 
     connector_id: str | None
     """The connector; None if the events do not name it."""
-
-
-class Payload(NamedTuple):
-    """The parts of an event's payload that the functions use. All are empty if the payload was not read."""
-
-    version: str | None = None
-    tunnel_id: str | None = None
-    url: str | None = None
-    unknown_fields: tuple[str, ...] = ()
-
-
-_NO_PAYLOAD = Payload()
-
-
-class Record(NamedTuple):
-    """The parts of an event that the functions use."""
-
-    recorded_ts: int | float
-    sequence: int
-    kind: str
-    collected_ts: int | float | None
-    payload: Payload = _NO_PAYLOAD
-
-    @property
-    def id(self) -> EventId:
-        """The event's id."""
-        return EventId(self.recorded_ts, self.sequence)
-
-    @property
-    def recorded_at(self) -> datetime:
-        """Time the event was recorded."""
-        return to_datetime(self.recorded_ts)
-
-    @property
-    def known_ts(self) -> int | float:
-        """Time the event was collected, or recorded if that is unknown. A device's clock may be wrong by years."""
-        return self.recorded_ts if self.collected_ts is None else self.collected_ts
-
-
-recording_order = attrgetter("recorded_ts", "sequence")
 
 
 def split(items: Iterable[T], begins: Callable[[list[T], T], bool]) -> list[list[T]]:
@@ -118,13 +78,6 @@ class Journal:
             journal.add(event)
         return journal
 
-    @classmethod
-    def _of_connector(cls, connector_id: str | None, records: list[Record]) -> "Journal":
-        """Create a journal of one connector's records, as `connectors` yields them, without a copy."""
-        journal = cls()
-        journal._replace(connector_id, records)
-        return journal
-
     def add(self, event: AnyEvent) -> None:
         """Add an event.
 
@@ -166,6 +119,11 @@ class Journal:
                 self._sort(connector_id)
             yield connector_id, self._records[connector_id]
 
+    def _series(self) -> Iterator[EventSeries]:
+        """Yield the series of each connector's events, in the order of `connectors`."""
+        for connector_id, records in self.connectors():
+            yield EventSeries.of_records(connector_id, records)
+
     def latest_ts(self) -> int | float | None:
         """Return when the last event was collected, in seconds since the Unix epoch; None without events."""
         # Sorted first: of an event that came twice, only one time counts.
@@ -202,16 +160,16 @@ def _to_record(event: Any) -> Record:
     if isinstance(event, EventMetadata):
         return Record(event.recorded_ts, event.sequence, event.kind, event.collected_ts)
     if isinstance(event, RecordedEvent):
-        return Record(event.recorded_ts, event.sequence, event.kind, None, _payload(event))
+        return Record(event.recorded_ts, event.sequence, event.kind, None, _to_payload(event))
     if isinstance(event, EventDetail):
         record = _to_record(event.metadata)
-        return record if event.recorded is None else record._replace(payload=_payload(event.recorded))
+        return record if event.recorded is None else record._replace(payload=_to_payload(event.recorded))
     raise TypeError(
         f"{short_repr(event)} is not an event: pass EventMetadata, RecordedEvent, EventDetail, or those of a fleet"
     )
 
 
-def _payload(recorded: RecordedEvent) -> Payload:
+def _to_payload(recorded: RecordedEvent) -> Payload:
     event = recorded.event
     if isinstance(event, UnknownEvent):
         return Payload(recorded.version, unknown_fields=tuple(sorted(event.payload)))

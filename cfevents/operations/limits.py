@@ -9,7 +9,8 @@ from attrs import fields, frozen
 from cfevents._model.api import Connector
 from cfevents._time import now, parse_moment, parse_timestamp, validate_duration
 from cfevents._validation import short_repr, validate_int, validate_seconds, validate_type
-from cfevents.operations.journal import Journal, Record
+from cfevents.operations.journal import Journal
+from cfevents.operations.series import EventSeries
 
 
 @frozen(kw_only=True)
@@ -131,14 +132,12 @@ class JudgedWindow:
         known = None if connector_id is None else self._known_since.get(connector_id)
         return None if known is None or self.since_ts is None or known <= self.since_ts else known
 
-    def end_ts(self, connector_id: str | None, records: list[Record]) -> float:
+    def end_ts(self, series: EventSeries) -> float:
         """Return when a connector's part of the window ends."""
-        if connector_id is None or connector_id not in self._known:
+        if series.connector_id is None or series.connector_id not in self._known:
             return self.until_ts
-        known = self._known[connector_id]
-        if known is None:
-            known = max((record.known_ts for record in records), default=self.until_ts)
-        return min(self.until_ts, known)
+        known = self._known[series.connector_id]
+        return min(self.until_ts, max(series.known_ts, default=self.until_ts) if known is None else known)
 
 
 @frozen

@@ -1,7 +1,9 @@
 """Measures of events: how late they were collected, and what of them this version does not know."""
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import sub
 
 from attrs import field, frozen
 
@@ -9,7 +11,10 @@ from cfevents._model.api import EventId
 from cfevents._time import to_timedelta
 from cfevents._validation import is_number, short_repr
 from cfevents.events import KINDS
-from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
+from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events
+from cfevents.operations.series import EventSeries, Record
+
+USUAL_PERCENTAGES = (50, 90, 99, 100)
 
 
 @frozen
@@ -27,7 +32,7 @@ class Lags(ConnectorResult):
 
 
 @accepts_any_events
-def lags(events: Journal, *, percentages: Sequence[float] = (50, 90, 99, 100)) -> list[Lags]:
+def lags(events: Journal, *, percentages: Sequence[float] = USUAL_PERCENTAGES) -> list[Lags]:
     """Measure how long each connector's events took to be collected (``a`` less ``t``).
 
     Args:
@@ -46,21 +51,30 @@ def lags(events: Journal, *, percentages: Sequence[float] = (50, 90, 99, 100)) -
             raise TypeError(f"percentages has {short_repr(percentage)}, which is not a number")
         if not 0 < percentage <= 100:
             raise ValueError(f"percentages has {short_repr(percentage)}: write numbers above 0 and up to 100")
-    measured: list[Lags] = []
-    for connector_id, records in events.connectors():
-        ranked = sorted(
-            (record.collected_ts - record.recorded_ts, record.recorded_ts, record.sequence)
-            for record in records
-            if record.collected_ts is not None
-        )
-        if ranked:
-            # The nearest rank: the least number of events that are so many percent of all.
-            ranks = [int(-(-percentage * len(ranked) // 100)) for percentage in percentages]
-            chosen = [ranked[max(0, rank - 1)] for rank in ranks]
-            lags = [to_timedelta(lag) for lag, *_ in chosen]
-            percentiles = dict(zip(percentages, lags, strict=True))
-            measured.append(Lags(connector_id, len(ranked), percentiles, tuple(EventId(*key) for _, *key in chosen)))
-    return measured
+    measured = (lags_of(series, percentages) for series in events._series())
+    return [of_connector for of_connector in measured if of_connector is not None]
+
+
+def lags_of(series: EventSeries, percentages: Sequence[float] = USUAL_PERCENTAGES) -> Lags | None:
+    """Return the lags of a connector; None if no event has metadata."""
+    series = series.collected()
+    if not len(series):
+        return None
+    lags = list(map(sub, series.known_ts, series.recorded_ts))
+    ranked = sorted(lags)
+    # The nearest rank: the least number of events that are so many percent of all.
+    ranks = [max(0, int(-(-percentage * len(ranked) // 100)) - 1) for percentage in percentages]
+    rows = [_row_of_rank(lags, ranked, rank) for rank in ranks]
+    percentiles = {percentage: to_timedelta(ranked[rank]) for percentage, rank in zip(percentages, ranks, strict=True)}
+    return Lags(series.connector_id, len(lags), percentiles, tuple(map(series.id, rows)))
+
+
+def _row_of_rank(lags: list[float], ranked: list[float], rank: int) -> int:
+    """Return the event at a rank. Those of one lag are ranked as they were recorded."""
+    row = -1
+    for _ in range(bisect_left(ranked, ranked[rank]), rank + 1):
+        row = lags.index(ranked[rank], row + 1)
+    return row
 
 
 @frozen
@@ -98,15 +112,17 @@ def unknowns(events: Journal) -> list[Unknown]:
     Returns:
         The unknown kinds and fields, by connector, kind and field.
     """
-    unknowns: list[Unknown] = []
-    for connector_id, records in events.connectors():
-        seen: dict[tuple[str, str | None], tuple[Record, Record, int]] = {}
-        for record in records:
-            names = record.payload.unknown_fields
-            for name in names if record.kind in KINDS else (None, *names):
-                first, _, count = seen.get((record.kind, name), (record, record, 0))
-                seen[record.kind, name] = first, record, count + 1
-        for key, (first, last, count) in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or "")):
-            ids = tuple(dict.fromkeys((first.id, last.id)))
-            unknowns.append(Unknown(connector_id, *key, count, first.recorded_at, last.recorded_at, ids))
-    return unknowns
+    return [unknown for series in events._series() for unknown in unknowns_of(series)]
+
+
+def unknowns_of(series: EventSeries) -> Iterator[Unknown]:
+    """Yield the unknown kinds and fields of a connector, by kind and field."""
+    seen: dict[tuple[str, str | None], tuple[Record, Record, int]] = {}
+    for record in series.records:
+        names = record.payload.unknown_fields
+        for name in names if record.kind in KINDS else (None, *names):
+            first, _, count = seen.get((record.kind, name), (record, record, 0))
+            seen[record.kind, name] = first, record, count + 1
+    for key, (first, last, count) in sorted(seen.items(), key=lambda item: (item[0][0], item[0][1] or "")):
+        ids = tuple(dict.fromkeys((first.id, last.id)))
+        yield Unknown(series.connector_id, *key, count, first.recorded_at, last.recorded_at, ids)

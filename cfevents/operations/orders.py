@@ -12,10 +12,10 @@ from attrs import frozen
 from cfevents._model.api import EventId, Interrupt, InterruptOperation
 from cfevents._time import parse_moment, to_datetime
 from cfevents._validation import short_repr
-from cfevents.operations.journal import Journal
 from cfevents.operations.limits import Limits
-from cfevents.operations.measures import lags
+from cfevents.operations.measures import lags_of
 from cfevents.operations.runs import Run
+from cfevents.operations.series import EventSeries
 
 
 class Order(NamedTuple):
@@ -109,17 +109,17 @@ class Orders:
         return None if is_over else last
 
 
-def clock_lead(events: Journal, limits: Limits) -> timedelta:
+def clock_lead(series: EventSeries, limits: Limits) -> timedelta:
     """Return how far a connector's clock is ahead, below zero if it is behind, and zero if the limits allow it.
 
     It is ahead if half of its events seem to be collected before they are recorded, and behind if nearly all seem to be
     collected late: an outage delays many, but not all.
     """
-    for measured in lags(events, percentages=(1, 50)):
-        least, usual = measured.percentiles.values()
-        lead = -(max(least, timedelta()) + min(usual, timedelta()))
-        return lead if abs(lead) > limits.restart else timedelta()
-    return timedelta()
+    if (measured := lags_of(series, (1, 50))) is None:
+        return timedelta()
+    least, usual = measured.percentiles.values()
+    lead = -(max(least, timedelta()) + min(usual, timedelta()))
+    return lead if abs(lead) > limits.restart else timedelta()
 
 
 def _ordered(submitted_at: datetime | None) -> str:

@@ -9,7 +9,8 @@ from attrs import define, field, frozen
 
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
+from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events
+from cfevents.operations.series import EventSeries, Record
 
 RekeyState: TypeAlias = Literal["start", "advance", "complete", "reset"]
 
@@ -79,14 +80,17 @@ def rekeys(events: Journal) -> list[Rekey]:
     Returns:
         The rekeys, by connector, ascending.
     """
-    rekeys: list[Rekey] = []
-    for connector_id, records in events.connectors():
-        tunnels = _Tunnels()
-        for record in records:
-            if record.kind in _STATES or record.kind == _INSTALL:
-                tunnels.add(record)
-        rekeys += [steps.to_rekey(connector_id) for steps in tunnels.rekeys]
-    return rekeys
+    return [rekey for series in events._series() for rekey in rekeys_of(series)]
+
+
+def rekeys_of(series: EventSeries) -> Iterator[Rekey]:
+    """Yield the rekeys of a connector, ascending."""
+    tunnels = _Tunnels()
+    for record in series.records:
+        if record.kind in _STATES or record.kind == _INSTALL:
+            tunnels.add(record)
+    for steps in tunnels.rekeys:
+        yield steps.to_rekey(series.connector_id)
 
 
 @define(eq=False)

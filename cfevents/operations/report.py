@@ -13,8 +13,8 @@ from cfevents._validation import short_repr
 from cfevents.events import KINDS
 from cfevents.operations import rules
 from cfevents.operations.gaps import Gap, Silence, gaps_of, silence_of
-from cfevents.operations.ha import HaActivity, ha
-from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events
+from cfevents.operations.ha import HaActivity, ha_of
+from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events
 from cfevents.operations.limits import (
     AskedConnector,
     JudgedWindow,
@@ -23,12 +23,13 @@ from cfevents.operations.limits import (
     limits_or_default,
     parse_connectors,
 )
-from cfevents.operations.measures import Lags, Unknown, lags, unknowns
+from cfevents.operations.measures import Lags, Unknown, lags_of, unknowns_of
 from cfevents.operations.orders import Orders, clock_lead
-from cfevents.operations.rekeys import Rekey, rekeys
+from cfevents.operations.rekeys import Rekey, rekeys_of
 from cfevents.operations.rules import SEVERITIES, Finding, JudgedTime, Severity
-from cfevents.operations.runs import Run, runs
-from cfevents.operations.spans import Slot, Span, slots, spans
+from cfevents.operations.runs import Run, runs_of
+from cfevents.operations.series import EventSeries
+from cfevents.operations.spans import Slot, Span, slots_of, spans_of
 
 InterruptsByConnector: TypeAlias = (
     Mapping[str, Iterable[Interrupt]] | Mapping[None, Iterable[Interrupt]] | Mapping[str | None, Iterable[Interrupt]]
@@ -205,12 +206,18 @@ def report(
         ValueError: A time has no time zone, or is not finite; or `connectors` are given, and events do not name theirs.
     """
     window, limits = JudgedWindow.of(events, since, until, known_until, known_since), limits_or_default(limits)
-    of_connectors = dict(events.connectors())
+    of_connectors = {series.connector_id: series for series in events._series()}
     if not isinstance(interrupts, Mapping | None):
         raise TypeError(f"interrupts={short_repr(interrupts)}: write a mapping of ids to what list_interrupts returned")
     by_connector = dict[str | None, Iterable[Interrupt]]((interrupts or {}).items())
     reports = tuple(
-        _connector(connector, of_connectors.get(connector_id, []), window, limits, by_connector.get(connector_id))
+        report_connector(
+            connector,
+            of_connectors.get(connector_id, EventSeries(connector_id)),
+            window,
+            limits,
+            by_connector.get(connector_id),
+        )
         for connector_id, connector in parse_connectors(connectors, events).items()
     )
     findings = sorted((finding for connector in reports for finding in connector.findings), key=_worst_first)
@@ -219,34 +226,34 @@ def report(
     return Report(begin, end, reports, tuple(findings))
 
 
-def _connector(
+def report_connector(
     asked: AskedConnector,
-    records: list[Record],
+    series: EventSeries,
     window: JudgedWindow,
     limits: Limits,
-    interrupts: Iterable[Interrupt] | None,
+    interrupts: Iterable[Interrupt] | None = None,
 ) -> ConnectorReport:
-    connector_id, end = asked.connector_id, window.end_ts(asked.connector_id, records)
-    events = Journal._of_connector(connector_id, records) if records else Journal()
+    """Return the results of one connector's events, and its findings."""
+    end = window.end_ts(series)
     results = ConnectorReport(
-        connector_id=connector_id,
-        events=len(records),
-        first_at=records[0].recorded_at if records else None,
-        last_at=records[-1].recorded_at if records else None,
+        connector_id=asked.connector_id,
+        events=len(series),
+        first_at=series.first_at,
+        last_at=series.last_at,
         until=to_datetime(end),
         last_heartbeat=asked.last_heartbeat,
-        spans=tuple(spans(events)),
-        rekeys=tuple(rekeys(events)),
-        runs=tuple(runs(events, limits=limits)),
-        ha=next(iter(ha(events, limits=limits)), None),
-        slots=tuple(slots(events)),
-        gaps=tuple(gaps_of(connector_id, records, end, limits, window.since_ts)),
-        lags=next(iter(lags(events)), None),
-        unknowns=tuple(unknowns(events)),
+        spans=tuple(spans_of(series)),
+        rekeys=tuple(rekeys_of(series)),
+        runs=tuple(runs_of(series, limits)),
+        ha=ha_of(series, limits),
+        slots=tuple(slots_of(series)),
+        gaps=tuple(gaps_of(series, end, limits, window.since_ts)),
+        lags=lags_of(series),
+        unknowns=tuple(unknowns_of(series)),
         findings=(),
     )
-    orders = None if interrupts is None else Orders.of(interrupts, results.runs, clock_lead(events, limits), limits)
-    findings = _judge(results, silence_of(asked, records, window, limits), limits, orders)
+    orders = None if interrupts is None else Orders.of(interrupts, results.runs, clock_lead(series, limits), limits)
+    findings = _judge(results, silence_of(asked, series, window, limits), limits, orders)
     named = (evolve(finding, notes=asked.notes) for finding in findings)
     return evolve(results, findings=tuple(sorted(named, key=_worst_first)))
 

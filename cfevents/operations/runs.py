@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from attrs import evolve, frozen
 
 from cfevents._model.api import EventId
-from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events, split
+from cfevents._time import to_datetime
+from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events, split
 from cfevents.operations.limits import Limits, limits_or_default
+from cfevents.operations.series import EventSeries, Record
 
 Outcome: TypeAlias = Literal["stopped", "upgraded", "unclean", "running"]
 
@@ -69,12 +71,36 @@ def runs(events: Journal, *, limits: Limits | None = None) -> list[Run]:
     Returns:
         The runs, by connector, ascending. The first may have begun before the events do.
     """
-    limits, runs = limits_or_default(limits), list[Run]()
-    for connector_id, records in events.connectors():
-        of_runs = pairwise([*split(records, _begins_run), []])
-        of_connector = [_to_run(connector_id, of_run, following, limits) for of_run, following in of_runs]
-        looping = {id(run) for loop in restart_loops(of_connector, limits) for run in loop}
-        runs += [evolve(run, in_loop=id(run) in looping) for run in of_connector]
+    limits = limits_or_default(limits)
+    return [run for series in events._series() for run in runs_of(series, limits)]
+
+
+def runs_of(series: EventSeries, limits: Limits) -> list[Run]:
+    """Return the runs of a connector, ascending."""
+    of_runs = pairwise([*_split_runs(series), _RunEvents(len(series), [])])
+    runs = [_to_run(series, of_run, following, limits) for of_run, following in of_runs]
+    looping = {id(run) for loop in restart_loops(runs, limits) for run in loop}
+    return [evolve(run, in_loop=id(run) in looping) for run in runs]
+
+
+class _RunEvents(NamedTuple):
+    """The row of a run's first event, and its records that begin or end a run, or belong to an upgrade."""
+
+    first: int
+    records: list[Record]
+
+
+_UPGRADE_KINDS = ("StartUpgrade", "FinishUpgradeSuccess", "FinishUpgradeFailure")
+_RUN_KINDS = {"Init", "Leave", *_UPGRADE_KINDS}
+
+
+def _split_runs(series: EventSeries) -> list[_RunEvents]:
+    records = [record for record in series.records if record.kind in _RUN_KINDS]
+    runs = [_RunEvents(series.row(of_run[0]), of_run) for of_run in split(records, _begins_run)]
+    if runs and runs[0].first > 0 and runs[0].records[0].kind != "Init":
+        runs[0] = _RunEvents(0, runs[0].records)
+    elif len(series) and not (runs and runs[0].first == 0):
+        runs.insert(0, _RunEvents(0, []))
     return runs
 
 
@@ -83,11 +109,8 @@ def _begins_run(of_run: list[Record], record: Record) -> bool:
     return record.kind == "Init" or (record.kind == "Leave" and any(earlier.kind == "Leave" for earlier in of_run))
 
 
-_UPGRADE_KINDS = ("StartUpgrade", "FinishUpgradeSuccess", "FinishUpgradeFailure")
-
-
 def _upgrade_of_restart(
-    counted: Sequence[Record], restarted: Record, following: list[Record], limits: Limits
+    counted: Sequence[Record], restarted: Record, following: Sequence[Record], limits: Limits
 ) -> Record | None:
     """Return the upgrade's end that a start followed soon, or its start if it succeeded in the next run."""
     upgrade = next((record for record in reversed(counted) if record.kind in _UPGRADE_KINDS), None)
@@ -100,25 +123,29 @@ def _upgrade_of_restart(
     return upgrade if is_its_restart and (not is_under_way or later == "FinishUpgradeSuccess") else None
 
 
-def _to_run(connector_id: str | None, records: list[Record], following: list[Record], limits: Limits) -> Run:
-    start, next_start = (of_run[0] if of_run and of_run[0].kind == "Init" else None for of_run in (records, following))
-    stop = next((place for place, record in enumerate(records) if record.kind == "Leave"), None)
+def _to_run(series: EventSeries, run: _RunEvents, following: _RunEvents, limits: Limits) -> Run:
+    start, next_start = (
+        events.records[0] if events.records and events.records[0].kind == "Init" else None
+        for events in (run, following)
+    )
+    stop = next((place for place, record in enumerate(run.records) if record.kind == "Leave"), None)
     # What follows a stop does not count.
-    counted = records if stop is None else records[: stop + 1]
+    counted = run.records if stop is None else run.records[: stop + 1]
+    last = following.first - 1 if stop is None else series.row(counted[-1])
     restarted = next_start if stop is None else None
-    upgrade = restarted and _upgrade_of_restart(counted, restarted, following, limits)
-    shown_by = [start, upgrade or counted[-1], restarted]
+    upgrade = restarted and _upgrade_of_restart(counted, restarted, following.records, limits)
+    shown_by = [start and start.id, upgrade.id if upgrade else series.id(last), restarted and restarted.id]
     unstopped: Outcome = "upgraded" if upgrade else "unclean" if restarted else "running"
     return Run(
-        connector_id,
+        series.connector_id,
         outcome=unstopped if stop is None else "stopped",
         started_at=start and start.recorded_at,
-        last_at=counted[-1].recorded_at,
+        last_at=to_datetime(series.recorded_ts[last]),
         next_at=next_start and next_start.recorded_at,
         upgraded_at=upgrade and upgrade.recorded_at,
         in_loop=False,
-        version=next((record.payload.version for record in counted if record.payload.version), None),
-        event_ids=tuple(dict.fromkeys(record.id for record in shown_by if record)),
+        version=series.version(run.first, last),
+        event_ids=tuple(dict.fromkeys(event_id for event_id in shown_by if event_id)),
     )
 
 

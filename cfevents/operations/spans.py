@@ -10,7 +10,8 @@ from attrs import frozen
 from cfevents._html import HtmlRepr
 from cfevents._model.api import EventId
 from cfevents._time import to_datetime
-from cfevents.operations.journal import ConnectorResult, Journal, Record, accepts_any_events, split
+from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events, split
+from cfevents.operations.series import EventSeries, Record
 
 Operation: TypeAlias = Literal["Attestation", "RotateCryptKey", "RotatePki", "Upgrade"]
 """The operation: the common part of the API's names for its kinds."""
@@ -74,16 +75,18 @@ def spans(events: Journal) -> list[Span]:
     Returns:
         The operations, by connector, ascending.
     """
-    spans: list[Span] = []
-    for connector_id, records in events.connectors():
-        paired = (_to_span(operation, connector_id, start, finish) for operation, start, finish in _pairs(records))
-        spans += sorted(paired, key=lambda span: span.event_ids[0])
-    return spans
+    return [span for series in events._series() for span in spans_of(series)]
 
 
-def _pairs(records: list[Record]) -> Iterator[tuple[Operation, Record | None, Record | None]]:
+def spans_of(series: EventSeries) -> list[Span]:
+    """Return the operations of a connector, ascending."""
+    paired = (_to_span(operation, series.connector_id, start, finish) for operation, start, finish in _pairs(series))
+    return sorted(paired, key=lambda span: span.event_ids[0])
+
+
+def _pairs(series: EventSeries) -> Iterator[tuple[Operation, Record | None, Record | None]]:
     starts: dict[Operation, Record] = {}
-    for record in records:
+    for record in series.records:
         if operation := _STARTS.get(record.kind):
             if earlier := starts.get(operation):
                 yield operation, earlier, None
@@ -162,14 +165,16 @@ def slots(events: Journal) -> list[Slot]:
     Returns:
         The slots, by connector, ascending.
     """
-    slots: list[Slot] = []
-    for connector_id, records in events.connectors():
-        of_slots = split((record for record in records if record.kind in _SLOT_KINDS), _begins_slot)
-        expected = False
-        for of_slot, following in pairwise([*of_slots, []]):
-            slots.append(_to_slot(connector_id, of_slot, following, expected))
-            expected = expected or of_slot[-1].kind in _OUTCOMES
-    return slots
+    return [slot for series in events._series() for slot in slots_of(series)]
+
+
+def slots_of(series: EventSeries) -> Iterator[Slot]:
+    """Yield the slots of a connector, ascending."""
+    of_slots = split((record for record in series.records if record.kind in _SLOT_KINDS), _begins_slot)
+    expected = False
+    for of_slot, following in pairwise([*of_slots, []]):
+        yield _to_slot(series.connector_id, of_slot, following, expected)
+        expected = expected or of_slot[-1].kind in _OUTCOMES
 
 
 def _begins_slot(of_slot: list[Record], record: Record) -> bool:
