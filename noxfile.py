@@ -182,6 +182,30 @@ def kills(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS[0])
+def sinks(session: nox.Session) -> None:
+    """Deliver into a real PostgreSQL, which is killed 50 times, and compare the rate with COPY; takes minutes."""
+    programs = _postgres_programs()
+    if programs is None and shutil.which("apt-get") and os.geteuid() == 0:
+        session.run("apt-get", "install", "-y", "-qq", "postgresql", external=True)
+        programs = _postgres_programs()
+    if programs is None:
+        session.error("no PostgreSQL: install its server, such as 'apt-get install postgresql' does")
+    _groups(session, "tests")
+    _install_wheel(session)
+    env = {"PYTHONSAFEPATH": "1", "CFEVENTS_POSTGRES": str(programs)}
+    env |= {"CFEVENTS_SINK_KILLS": "50", "CFEVENTS_SINK_EVENTS": "1000000"}
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/sinks"]), env=env)
+
+
+def _postgres_programs() -> Path | None:
+    """Return the folder of PostgreSQL's server, the newest that is installed."""
+    folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    on_path = shutil.which("initdb")
+    folders += [Path(on_path).resolve().parent] if on_path else []
+    return max(folders, key=lambda folder: folder.parent.name.zfill(3), default=None)
+
+
+@nox.session(python=PYTHONS[0])
 def spark(session: nox.Session) -> None:
     """Read with a real Spark on this machine, and kill its queries ten times; takes many minutes, needs Java."""
     home = os.environ.get("JAVA_HOME")

@@ -1,6 +1,7 @@
 """The addresses of sinks: one URL says what a sink is and where."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -10,6 +11,7 @@ from yarl import URL
 from cfevents._protocol.requests import is_loopback
 from cfevents._secrets import NonText, Secret, mask, mask_values
 from cfevents._validation import validate_seconds
+from cfevents.sinks.postgres import postgres_sink
 from cfevents.sinks.receiver import Receiver
 from cfevents.sinks.requests import RequestLimits
 from cfevents.sinks.sink import Sink
@@ -18,7 +20,7 @@ from cfevents.storage import NDJSONFile
 
 _MAX_EVENTS = 1000  # of a request, where nothing else is known
 _MAX_BYTES = 1_000_000
-SCHEMES = ("file:", "https://", "json+https://")
+SCHEMES = ("postgresql://", "file:", "https://", "json+https://")
 """The beginnings of the addresses that `connect` knows."""
 
 
@@ -63,11 +65,12 @@ def connect(
     """Return the sink at an address; nothing is opened.
 
     Args:
-        url: ``file:PATH``, a file of lines (`NDJSONFile`); ``https://HOST/PATH``, a webhook that takes lines of JSON;
+        url: ``postgresql://HOST/DATABASE?table=NAME``, a table, with the extra ``postgres``; ``file:PATH``, a file of
+            lines (`NDJSONFile`); ``https://HOST/PATH``, a webhook that takes lines of JSON;
             ``json+https://HOST/PATH``, one that takes an array.
-        token: A token that is sent as ``Authorization: Bearer``.
+        token: A token that is sent as ``Authorization: Bearer``; the password of a database.
         headers: More headers of each request.
-        insecure: Whether ``http://`` may leave this machine.
+        insecure: Whether ``http://``, or a database without TLS, may be on another machine.
         gzip: Whether bodies are compressed; None for what is usual with such a receiver.
         timeout: The longest time for one request, in seconds.
         max_events: The most events in a request.
@@ -93,6 +96,8 @@ def connect(
     scheme = str(url.partition(":")[0]).lower()
     if scheme == "file":
         return NDJSONFile(_path(str(url[5:])))
+    if scheme in {"postgresql", "postgres"}:
+        return postgres_sink(url, options.token, options.timeout_s, insecure=insecure)
     kind, _, transport = scheme.rpartition("+")
     if kind in _HTTP_SINKS and transport in {"http", "https"}:
         return _HTTP_SINKS[kind](_address(url, insecure=insecure), options)
@@ -127,11 +132,10 @@ def _path(text: str) -> str:
 
 
 def _address(text: str, *, insecure: bool) -> URL:
-    try:
+    address, fault = URL(), "is no URL"
+    with suppress(ValueError):
         address = URL(text)
         fault = _address_fault(address, insecure=insecure)
-    except ValueError:
-        fault = "is no URL"
     if fault:
         # A traceback shows variables, and it may hold a password.
         address = URL()
@@ -139,7 +143,7 @@ def _address(text: str, *, insecure: bool) -> URL:
     return address
 
 
-def _address_fault(address: URL, *, insecure: bool) -> str | None:
+def _address_fault(address: URL, *, insecure: bool) -> str:
     if not address.host:
         return "names no host"
     if address.raw_user is not None or address.raw_password is not None:
@@ -148,7 +152,7 @@ def _address_fault(address: URL, *, insecure: bool) -> str | None:
         return "has a fragment, which is never sent: leave out what begins with #"
     if address.scheme.endswith("http") and not (insecure or is_loopback(address.host)):
         return f"would send everything to {address.host} unencrypted: use https, or give insecure=True"
-    return None
+    return ""
 
 
 def _webhook(address: URL, options: SinkOptions, *, as_array: bool) -> Sink:

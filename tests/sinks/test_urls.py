@@ -14,7 +14,7 @@ SECRET = "header-secret-55dd"
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("kafka://broker/topic", "of no known form: write file:"),
+        ("kafka://broker/topic", "of no known form: write postgresql://, file:, "),
         ("events.ndjson", "of no known form"),
         ("", "of no known form"),
         ("kafka+https://host", "of no known form"),

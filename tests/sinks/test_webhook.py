@@ -71,7 +71,7 @@ async def test_request_that_is_too_large_is_split(hook: Hook) -> None:
     hook.answers = lambda request: 413 if len(request.body) > 3000 else 200
     some = [listed(BEGIN + number, number, "K" * 4000 if number == 50 else "Init") for number in range(100)]
     async with connect(hook.url) as sink:
-        (refused,) = await sink.write(batch(some)) or ()
+        (refused,) = [*(await sink.write(batch(some)) or ())]
         assert (refused.item.event.sequence, "answers 413" in refused.reason) == (50, True)
         assert hook.taken == ids(*range(50), *range(51, 100))
         hook.requests.clear()
@@ -88,7 +88,7 @@ async def test_event_that_is_invalid_is_isolated(hook: Hook) -> None:
     hook.answers = strict
     some = [listed(BEGIN + number, number, "Bad" if number == 700 else "Init") for number in range(1000)]
     async with connect(hook.url) as sink:
-        (refused,) = await sink.write(batch(some)) or ()
+        (refused,) = [*(await sink.write(batch(some)) or ())]
         assert refused.reason.endswith("answers 422: no such kind: Bad")
         assert len(hook.requests) < 25
         hook.requests.clear()
@@ -110,8 +110,9 @@ async def test_batch_goes_on_where_it_was_interrupted(hook: Hook, status: int) -
     answers = iter([200, 200, status])
     hook.answers = lambda _: web.Response(status=next(answers, 200), headers={"Retry-After": "7"})
     async with connect(hook.url, max_events=10) as sink:
+        all_of = events(50)
         with pytest.raises(SinkError, match=f"answers {status}") as caught:
-            await sink.write(all_of := events(50))
+            await sink.write(all_of)
         assert (caught.value.is_temporary, caught.value.retry_after) == (True, 7)
         await sink.write(all_of)
     assert hook.taken == ids(*range(50))

@@ -1,10 +1,11 @@
-"""A program that follows connectors into a file or an archive, until it is killed or, if it is told so, has all."""
+"""A program that follows connectors into a file, an archive or a sink, until it is killed or, if told so, has all."""
 
 import asyncio
 from multiprocessing.connection import Connection
 from typing import Any
 
 from cfevents import Budget, Client, Fleet
+from cfevents.sinks import connect, forward
 from cfevents.storage import Archive, NDJSONFile
 
 CONNECTORS = ["c1", "c2", "c3"]
@@ -25,9 +26,16 @@ async def into_archive(client: Client, fleet: Fleet, path: str, since: int, says
         await archive.sync(client, fleet, since=since, follow=not once, interval=0.05, details=True)
 
 
+async def into_sink(client: Client, _: Fleet, url: str, since: int, says: Connection, *, once: bool) -> None:
+    async with connect(url) as sink:
+        says.send("open")
+        follower = client.follow_events(client.fleet(), since=since, interval=0.2)
+        await forward(follower.once() if once else follower, sink)
+
+
 def main(place: str, path: str, since: int, options: dict[str, Any], says: Connection, *, once: bool) -> None:
     """Run until the process is killed, or once; tell when the file or the archive is open."""
-    into = {"file": into_file, "archive": into_archive}[place]
+    into = {"file": into_file, "archive": into_archive, "sink": into_sink}[place]
 
     async def run() -> None:
         async with Client(**options, budget=Budget(10**7)) as client:

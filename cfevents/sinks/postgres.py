@@ -1,0 +1,238 @@
+"""PostgreSQL: events and checkpoint in one transaction, so that each event is there once, whatever is killed."""
+
+import hashlib
+import json
+import logging
+import os
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from attrs import frozen
+
+from cfevents._extras import require_extra
+from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.follower import Batch
+from cfevents._protocol.requests import is_loopback
+from cfevents._secrets import Secret, hide_in, remember
+from cfevents.errors import SinkError
+from cfevents.sinks.postgres_rows import copy_text
+
+_KEY = "account_id, connector_id, recorded_ts, sequence"
+_EVENT_COLUMNS = {
+    **dict.fromkeys(("account_id", "connector_id", "id", "kind"), "text"),
+    **dict.fromkeys(("recorded_at", "collected_at"), "timestamp with time zone"),
+    "recorded_ts": "numeric",
+    "sequence": "bigint",
+    "collected_ts": "numeric",
+    "late": "boolean",
+    "version": "text",
+    **dict.fromkeys(("event", "extra"), "jsonb"),
+}
+_CHECKPOINT_COLUMNS = {
+    **dict.fromkeys(("account_id", "following", "checkpoint"), "text"),
+    "stored_at": "timestamp with time zone",
+}
+_FIND_COLUMNS = """SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
+    WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"""
+_LOCK = "SELECT pg_advisory_xact_lock(hashtext('cfevents.sinks'))"
+_NEW_ROWS = "cfevents_new_rows"  # a temporary table
+# Classes of SQLSTATE: connection, transaction rollback, resources, object in use, operator's intervention, system; and
+# a server that is read-only, as after a failover.
+_TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25006")
+_TLS_MODES = {"require", "verify-ca", "verify-full"}
+
+_log = logging.getLogger("cfevents")
+
+
+@frozen
+class _SinkTable:
+    """A table as the sink needs it."""
+
+    name: str
+    columns: Mapping[str, str]
+    key: str
+
+    @property
+    def quoted(self) -> str:
+        """The name as SQL takes it; a point separates the schema."""
+        return ".".join('"{}"'.format(part.replace('"', '""')) for part in self.name.split(".", 1))
+
+    @property
+    def sql(self) -> str:
+        """The statement that makes it."""
+        columns = ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
+        return f"CREATE TABLE {self.quoted} ({columns}, PRIMARY KEY ({self.key}))"
+
+    def fault(self, present: Mapping[str, str]) -> str | None:
+        """Return the first column that is not as it must be."""
+        wrong = [name for name, kind in self.columns.items() if present.get(name) != kind]
+        if not wrong:
+            return None
+        is_there = f"is {present[wrong[0]]}" if wrong[0] in present else "is missing"
+        return f"the table {self.name} has other columns: {wrong[0]} {is_there}, not {self.columns[wrong[0]]}"
+
+
+class PostgreSQL:
+    """A table of events, and a table of checkpoints beside it. Made by `connect`."""
+
+    def __init__(self, dsn: str, table: str, password: Secret | None, timeout_s: float) -> None:
+        """Set what is connected to; nothing is opened."""
+        require_extra("postgres", "asyncpg")
+        import asyncpg  # noqa: PLC0415 - an extra
+
+        self._asyncpg: Any = asyncpg
+        foreign = asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError
+        self._foreign_errors: tuple[type[Exception], ...] = foreign
+        # It takes no subclass of str; its own errors lose their frames, whose variables would show the password.
+        secret = None if password is None else lambda: str(password)
+        self._connect = {"dsn": dsn, "password": secret, "timeout": timeout_s, "command_timeout": timeout_s}
+        self._events = _SinkTable(table, _EVENT_COLUMNS, _KEY)
+        self._checkpoints = _SinkTable(f"{table}_checkpoints", _CHECKPOINT_COLUMNS, "account_id, following")
+        self._connection: Any = None
+        self._merges = False  # once rows were there already
+        names, quoted = ", ".join(_EVENT_COLUMNS), self._events.quoted
+        self._merge = f"INSERT INTO {quoted} ({names}) SELECT {names} FROM {{}} ON CONFLICT ({_KEY}) DO NOTHING"
+        remember(() if password is None else (password,))
+
+    async def resume(self, start: FollowCheckpoint) -> str | None:
+        """Return the checkpoint of the same connectors and kinds; None where none was, and ``start`` is stored now."""
+        select = f"SELECT checkpoint FROM {self._checkpoints.quoted} WHERE account_id = $1 AND following = $2"
+        async with self._session() as connection:
+            known: str | None = await connection.fetchval(select, start.account_id, _following(start))
+            if known is None:
+                await self._keep(connection, start)
+            return known
+
+    async def write(self, batch: Batch[Any]) -> None:
+        """Store the events of a batch that are not there yet, and its checkpoint, in one transaction."""
+        async with self._session() as connection:
+            if not self._merges:
+                try:
+                    await self._store_batch(connection, batch)
+                    return
+                except self._asyncpg.UniqueViolationError:
+                    self._merges = True  # of another run
+            await self._store_batch(connection, batch)
+
+    async def _store_batch(self, connection: Any, batch: Batch[Any]) -> None:
+        """Copy the events into the table; or, at about two thirds of that rate, those that are not there yet."""
+        schema, _, name = self._events.name.rpartition(".")
+        rows = copy_text(batch.checkpoint.account_id, batch.items)
+        async with connection.transaction():
+            if self._merges:
+                await connection.execute(
+                    f"CREATE TEMPORARY TABLE IF NOT EXISTS {_NEW_ROWS} ON COMMIT DELETE ROWS AS "
+                    f"SELECT {', '.join(_EVENT_COLUMNS)} FROM {self._events.quoted} WITH NO DATA"
+                )
+                schema, name = "pg_temp", _NEW_ROWS
+            target = {"schema_name": schema or None, "columns": [*_EVENT_COLUMNS]}
+            await connection.copy_to_table(name, source=rows, **target)
+            if self._merges:
+                await connection.execute(self._merge.format(_NEW_ROWS))
+            await self._keep(connection, batch.checkpoint)
+
+    async def _keep(self, connection: Any, checkpoint: FollowCheckpoint) -> None:
+        await connection.execute(
+            f"INSERT INTO {self._checkpoints.quoted} VALUES ($1, $2, $3, now()) "
+            "ON CONFLICT (account_id, following) DO UPDATE SET (checkpoint, stored_at) = ($3, now())",
+            *(checkpoint.account_id, _following(checkpoint), checkpoint.to_json()),
+        )
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncGenerator[Any, None]:
+        """Yield the connection, made anew after a failure."""
+        try:
+            if self._connection is None or self._connection.is_closed():
+                self._connection = await self._asyncpg.connect(
+                    **self._connect, server_settings={"application_name": "cfevents"}
+                )
+                await self._require_tables(self._connection)
+            yield self._connection
+        except BaseException as error:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.terminate()
+            if isinstance(error, self._foreign_errors):
+                raise self._translated(error) from None
+            raise
+
+    async def _require_tables(self, connection: Any) -> None:
+        async with connection.transaction():
+            await connection.execute(_LOCK)  # for two that begin at once
+            for table in (self._events, self._checkpoints):
+                present = dict(await connection.fetch(_FIND_COLUMNS, table.quoted))
+                if not present:
+                    await connection.execute(table.sql)
+                elif fault := table.fault(present):
+                    raise SinkError(f"{fault}; name another table, or change this one")
+            try:
+                # Its planner looks for the key.
+                await connection.execute(f"EXPLAIN {self._merge.format(f'{self._events.quoted} WHERE false')}")
+            except self._asyncpg.InvalidColumnReferenceError:
+                raise SinkError(f"the table {self._events.name} has no unique key ({_KEY}): add it") from None
+
+    def _translated(self, error: Exception) -> SinkError:
+        state = getattr(hide_in(error), "sqlstate", None) or ""
+        text = f"PostgreSQL: {(str(error) or type(error).__name__).splitlines()[0]}"
+        if state.startswith("28"):
+            return SinkError(f"{text}; the credentials are refused: check PGPASSWORD, ~/.pgpass or token=")
+        if "rejected SSL" in text:
+            return SinkError(f"{text}: insecure=True goes without TLS")
+        is_foreign = isinstance(error, ssl.SSLError | ValueError)
+        is_temporary = state.startswith(_TRANSIENT_STATES) if state else not is_foreign
+        return SinkError(text, is_temporary=is_temporary)
+
+    async def __aenter__(self) -> Self:
+        """Connect, and make the tables that are missing."""
+        try:
+            async with self._session():
+                pass
+        except SinkError as error:
+            if not error.is_temporary:
+                raise
+            _log.warning("%s; it is tried again with the first events", error)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()  # nothing is under way, and a close may wait for a server that is gone
+
+    def __repr__(self) -> str:
+        return f"<PostgreSQL table={self._events.name!r}>"
+
+
+def _following(checkpoint: FollowCheckpoint) -> str:
+    """Return the key of what is followed: other connectors or kinds have a checkpoint of their own."""
+    return hashlib.sha256(json.dumps([checkpoint.connector_ids, checkpoint.kind]).encode()).hexdigest()[:32]
+
+
+def postgres_sink(url: str, token: Secret | None, timeout_s: float, *, insecure: bool) -> PostgreSQL:
+    """Return the sink at an address; raise ValueError for one that holds a secret, or would leave TLS away."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    user, _, host = parts.netloc.rpartition("@")
+    has_password = ":" in unquote(user) or not query.keys().isdisjoint({"password", "sslpassword"})
+    table, mode = query.pop("table", ""), query.get("sslmode") or os.environ.get("PGSSLMODE")
+    hosts = (host or query.get("host") or os.environ.get("PGHOST", "")).split(",")
+    is_local = all(not name or name.startswith("/") or is_loopback(_without_port(name)) for name in hosts)
+    if not (is_local or insecure or has_password):
+        query.setdefault("sslmode", mode or "require")
+    dsn = parts._replace(scheme="postgresql", query=urlencode(query)).geturl()
+    # A traceback shows variables, and they may hold a password.
+    del parts, query, user
+    if has_password:
+        dsn = ""
+        raise ValueError("url holds a password: leave it out, and set PGPASSWORD, write ~/.pgpass or give token=")
+    if not table:
+        raise ValueError("url names no table: write postgresql://HOST/DATABASE?table=NAME")
+    if not (is_local or insecure or mode is None or mode in _TLS_MODES):
+        raise ValueError(f"url has sslmode={mode}, which may go without TLS: use require, or give insecure=True")
+    return PostgreSQL(dsn, table, token, timeout_s)
+
+
+def _without_port(host: str) -> str:
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

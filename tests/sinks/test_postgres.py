@@ -1,0 +1,285 @@
+"""The sink of PostgreSQL, on a real one: each event once, with its checkpoint, as the tables need it."""
+
+import asyncio
+import json
+import re
+import traceback
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.batches import BEGIN, batch, details, listed, with_payload
+from support.postgres import Cluster
+from support.scripted import ACCOUNT
+
+from cfevents import EventDetail, EventMetadata, RecordedEvent, SinkError, events, structure
+from cfevents.sinks import KeepingSink, connect
+from cfevents.sinks.postgres_rows import copy_text
+
+COLUMNS = (
+    "account_id, connector_id, id, kind, recorded_at::text, collected_at::text, recorded_ts::text, sequence, "
+    "collected_ts::text, late, version, event::text, extra::text"
+)
+
+
+@pytest.fixture
+async def db(postgres: Cluster) -> AsyncIterator[Cluster]:
+    """The server, without the tables of other tests, and with UTC."""
+    yield postgres
+    for (name,) in await postgres.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+        await postgres.fetch(f'DROP TABLE "{name}" CASCADE')
+
+
+async def rows(db: Cluster, table: str = "events") -> list[tuple[Any, ...]]:
+    order = f'ORDER BY connector_id, "{table}".recorded_ts, sequence'
+    return [tuple(row) for row in await db.fetch(f'SELECT {COLUMNS} FROM "{table}" {order}')]
+
+
+async def kept(db: Cluster) -> list[str]:
+    return [row[0] for row in await db.fetch("SELECT checkpoint FROM events_checkpoints")]
+
+
+async def test_events_and_checkpoint_are_rows(db: Cluster) -> None:
+    """The columns are those of a line; with a payload it is there too."""
+    stored = batch([with_payload(listed(BEGIN, 2)), EventDetail(listed(BEGIN + 0.5), None)])
+    async with connect(db.url("events", timezone="UTC")) as sink:
+        assert isinstance(sink, KeepingSink)
+        assert await sink.resume(evolve(stored.checkpoint, connectors={})) is None
+        await sink.write(stored)
+        assert await sink.resume(stored.checkpoint) == stored.checkpoint.to_json()
+        assert repr(sink) == "<PostgreSQL table='events'>"
+    first, second = await rows(db)
+    at = "2023-11-14 22:13:20+00", "2023-11-14 22:13:23+00"
+    payload = {"k": "StartUpgrade", "url": "https://u"}
+    assert first[:-2] == (ACCOUNT, "c1", f"{BEGIN}.2", "Init", *at, str(BEGIN), 2, str(BEGIN + 3), False, "1.2")
+    assert (json.loads(first[-2]), first[-1]) == (payload, None)
+    assert second[4:9] == ("2023-11-14 22:13:20.5+00", "2023-11-14 22:13:23.5+00", f"{BEGIN}.5", 0, f"{BEGIN + 3}.5")
+    assert second[9:] == (False, None, None, None)
+    assert await kept(db) == [stored.checkpoint.to_json()]
+
+
+async def test_what_is_there_is_not_stored_again(db: Cluster) -> None:
+    """A batch whose answer was lost, or that another run stored, brings only what is missing."""
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch([listed(BEGIN + 1), listed(BEGIN + 3)]))
+        for _ in range(2):
+            await sink.write(batch([listed(BEGIN + 1), listed(BEGIN + 2), listed(BEGIN + 3)]))
+    assert [row[2] for row in await rows(db)] == [f"{BEGIN + n}.0" for n in (1, 2, 3)]
+
+
+async def test_events_and_checkpoint_come_together_or_not(db: Cluster) -> None:
+    """A checkpoint that cannot be stored takes the events back."""
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+        await db.fetch("ALTER TABLE events_checkpoints ADD CHECK (false) NOT VALID")
+        with pytest.raises(SinkError, match="violates check constraint") as caught:
+            await sink.write(batch([listed(BEGIN + 1)]))
+        assert not caught.value.is_temporary
+    assert len(await rows(db)) == 1
+
+
+async def test_numbers_and_dates_out_of_range_are_kept(db: Cluster) -> None:
+    """A date outside the table's years is null, and its number is kept; so are 64 bits, and fractions."""
+    times = [-(2**63), -1, 0, 0.1, 253402300799, 253402300800, 2**63 - 1, 1e300]
+    async with connect(db.url("events", timezone="UTC")) as sink:
+        await sink.write(batch([EventMetadata("Init", time, 2**63 - 1, -time) for time in times]))
+    stored = {Decimal(row[6]): row[4] for row in await rows(db)}
+    assert [*stored] == [Decimal(repr(time)) for time in times]
+    dates = [date[:4] if date else None for date in stored.values()]
+    assert dates == [None, "1969", "1970", "1970", "9999", None, None, None]
+    assert {row[7] for row in await rows(db)} == {2**63 - 1}
+
+
+async def test_text_that_cannot_be_stored_stands_as_its_escape(db: Cluster) -> None:
+    """NUL and half of a surrogate pair lose no event; a pair, a backslash and line ends are themselves."""
+    hostile = "a\0b\ud800c\U0001f600\\u0000\t\n\r\\."
+    shown = "a\\u0000b\\ud800c\U0001f600\\u0000\t\n\r\\."
+    recorded = structure(
+        {"e": {"k": hostile, "x": [{hostile: hostile}]}, "t": BEGIN, "n": 0, "v": hostile}, RecordedEvent
+    )
+    detail = EventDetail(structure({"k": hostile, "t": BEGIN, "n": 0, "a": 1, "y": hostile}, EventMetadata), recorded)
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch([detail], connector_id="c\\N\t1"))
+    ((_, connector, _, kind, *_, version, event, extra),) = await rows(db)
+    assert (connector, kind, version) == ("c\\N\t1", shown, shown)
+    assert (json.loads(event), json.loads(extra)) == ({"k": shown, "x": [{shown: shown}]}, {"y": shown})
+
+
+@given(st.lists(details(), max_size=4, unique_by=lambda event: event.metadata.id))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_any_event_is_stored(db: Cluster, some: list[EventDetail]) -> None:
+    """Whatever the API may send becomes a row."""
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch(some))
+    assert len(await rows(db)) == len({(event.metadata.recorded_ts, event.metadata.sequence) for event in some})
+    await db.fetch("TRUNCATE events")
+
+
+@pytest.mark.parametrize(
+    ("sql", "says"),
+    [
+        ("CREATE TABLE events (id int)", "has other columns: account_id is missing, not text; name another table"),
+        ("ALTER TABLE events ALTER recorded_ts TYPE bigint", "recorded_ts is bigint, not numeric"),
+        ("ALTER TABLE events DROP CONSTRAINT events_pkey", "has no unique key (account_id, connector_id, recorded_ts"),
+        ("ALTER TABLE events_checkpoints DROP following", "events_checkpoints has other columns: following is missing"),
+        ("CREATE ROLE other LOGIN", "permission denied"),
+    ],
+)
+async def test_table_that_does_not_fit_is_refused_when_opened(db: Cluster, sql: str, says: str) -> None:
+    if not sql.startswith("CREATE TABLE"):
+        async with connect(db.url("events")):
+            pass
+    await db.fetch(sql)
+    url = db.url("events").replace("postgres@", "other@") if "ROLE" in sql else db.url("events")
+    with pytest.raises(SinkError) as caught:
+        await connect(url).__aenter__()
+    assert says in str(caught.value)
+    assert not caught.value.is_temporary
+
+
+async def test_table_may_have_more_columns_and_another_schema(db: Cluster) -> None:
+    """Both tables are there before, made by someone else; ours may do no more than use them."""
+    await db.fetch('CREATE SCHEMA "Tele metry"')
+    async with connect(db.url('Tele metry.Ev"ents')) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+    await db.fetch("""ALTER TABLE "Tele metry"."Ev""ents" ADD stored_at timestamptz DEFAULT now()""")
+    await db.fetch("CREATE ROLE writer LOGIN")
+    await db.fetch('GRANT USAGE ON SCHEMA "Tele metry" TO writer')
+    await db.fetch('GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA "Tele metry" TO writer')
+    async with connect(db.url('Tele metry.Ev"ents').replace("postgres@", "writer@")) as sink:
+        await sink.write(batch([listed(BEGIN), listed(BEGIN + 1)]))
+    (row,) = await db.fetch("""SELECT count(stored_at) FROM "Tele metry"."Ev""ents" """)
+    assert row[0] == 2
+    await db.fetch('DROP SCHEMA "Tele metry" CASCADE')
+
+
+async def test_tables_of_the_page_fit(db: Cluster) -> None:
+    """The statements on the page make tables that the sink accepts."""
+    page = (Path(__file__).parents[2] / "docs" / "sinks.md").read_text(encoding="utf-8")
+    (statements,) = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for statement in filter(str.strip, statements.split(";")):
+        await db.fetch(statement)
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+    assert len(await rows(db)) == 1
+
+
+async def test_each_following_has_its_checkpoint(db: Cluster) -> None:
+    """Other connectors, or another account, go into the same table without a mistake."""
+    first, second = batch([listed(BEGIN)]), batch([listed(BEGIN)], connector_id="c2", account_id="b" * 32)
+    async with connect(db.url("events")) as sink:
+        assert isinstance(sink, KeepingSink)
+        await sink.write(first)
+        assert await sink.resume(second.checkpoint) is None
+        await sink.write(second)
+        assert await sink.resume(first.checkpoint) == first.checkpoint.to_json()
+    assert len(await kept(db)) == len(await rows(db)) == 2
+
+
+async def test_two_that_begin_at_once_make_the_tables_once(db: Cluster) -> None:
+    async def one(number: int) -> None:
+        async with connect(db.url("events")) as sink:
+            await sink.write(batch([listed(BEGIN), listed(BEGIN + number)]))
+
+    await asyncio.gather(*map(one, range(1, 6)))
+    assert len(await rows(db)) == 6
+
+
+async def test_database_that_crashes_is_reached_again(db: Cluster) -> None:
+    """What is lost with the connection may pass; the same batch is written when it is back."""
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+        db.crash()
+        with pytest.raises(SinkError, match=r"^PostgreSQL: ") as caught:
+            await sink.write(batch([listed(BEGIN + 1)]))
+        assert caught.value.is_temporary
+        db.start()
+        await sink.write(batch([listed(BEGIN + 1)]))
+    assert len(await rows(db)) == 2
+
+
+async def test_database_that_is_down_is_waited_for(db: Cluster, caplog: pytest.LogCaptureFixture) -> None:
+    db.crash()
+    async with connect(db.url("events")) as sink:
+        assert "it is tried again with the first events" in caplog.text
+        db.start()
+        await sink.write(batch([listed(BEGIN)]))
+
+
+async def test_refused_credentials_end_it_at_once(db: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The password comes from the arguments or PGPASSWORD, and shows nowhere."""
+    db.crash()
+    db.start(listens="127.0.0.1")
+    await db.fetch("CREATE ROLE reader LOGIN PASSWORD 'arg-token-33bb'")
+    await db.fetch("GRANT ALL ON SCHEMA public TO reader")
+    url = "postgresql://reader@127.0.0.1/postgres?table=events"
+    for password in ("header-secret-55dd", None):
+        with pytest.raises(SinkError, match="the credentials are refused: check PGPASSWORD") as caught:
+            await connect(url, token=password).__aenter__()
+        assert not caught.value.is_temporary
+    with pytest.raises(SinkError, match=r"rejected SSL upgrade: insecure=True goes without TLS"):
+        await connect(f"{url}&sslmode=require", token="arg-token-33bb").__aenter__()
+    with pytest.raises(SinkError, match='database "nothing" does not exist'):
+        await connect(url.replace("/postgres?", "/nothing?"), token="arg-token-33bb").__aenter__()
+    monkeypatch.setenv("PGPASSWORD", "arg-token-33bb")
+    async with connect(url) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+    await db.fetch("DROP OWNED BY reader")
+    await db.fetch("DROP ROLE reader")
+    db.crash()
+    db.start()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("postgresql://db.example/telemetry", "names no table"),
+        ("postgresql://user:header-secret-55dd@db.example/t?table=e", "holds a password: .* PGPASSWORD"),
+        ("postgres://user%3Aheader-secret-55dd@db.example/t?table=e", "holds a password"),
+        ("postgresql://db.example/t?table=e&password=header-secret-55dd", "holds a password"),
+        ("postgresql://db.example/t?table=e&sslmode=prefer", "has sslmode=prefer, which may go without TLS"),
+        ("postgresql:///t?host=db.example&table=e&sslmode=disable", "may go without TLS"),
+    ],
+)
+def test_address_without_table_or_with_secrets_is_refused(url: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says) as caught:
+        connect(url)
+    shown = traceback.TracebackException(type(caught.value), caught.value, caught.tb.tb_next, capture_locals=True)
+    assert "header-secret" not in "".join(shown.format())
+
+
+@pytest.mark.parametrize(
+    ("url", "mode"),
+    [
+        ("postgresql://db.example/t?table=e", "require"),
+        ("postgresql://[::1]:5432,db.example:5433/t?table=e", "require"),
+        ("postgresql://db.example/t?table=e&sslmode=verify-full", "verify-full"),
+        ("postgresql:///t?table=e", None),
+        ("postgresql://[::1]:5432,127.0.0.1/t?table=e", None),
+        ("postgresql:///t?host=/run/postgresql&table=e", None),
+    ],
+)
+def test_other_machines_are_reached_by_tls(url: str, mode: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    sink: Any = connect(url)
+    dsn = sink._connect["dsn"]
+    assert ("sslmode=" in dsn, f"sslmode={mode}" in dsn) == (mode is not None, mode is not None)
+    assert "table" not in dsn
+    monkeypatch.setenv("PGHOST", "db.example")
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    with pytest.raises(ValueError, match="has sslmode=disable"):
+        connect("postgresql:///t?table=e")
+    assert connect("postgresql:///t?table=e", insecure=True)
+
+
+async def test_rows_are_what_copy_reads() -> None:
+    """A backslash, a tab and a line end are escaped; nothing is a null that is none."""
+    event = EventDetail(listed(BEGIN, kind="\\N\t\n"), RecordedEvent(events.StartUpgrade("a\\"), BEGIN, 0, None))
+    (line,) = [chunk async for chunk in copy_text("acc", batch([event]).items)]
+    columns = line.decode().split("\t")
+    assert columns[3] == r"\\N\t\n"
+    assert columns[10:] == [r"\N", r'{"k": "StartUpgrade", "url": "a\\\\"}', "\\N\n"]

@@ -1,0 +1,70 @@
+"""A PostgreSQL of a test's own, on a socket in a folder of its own, run as a user of its own."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = os.environ.get("CFEVENTS_POSTGRES", "")
+"""The folder of initdb and pg_ctl, which ``nox -s sinks`` finds; empty where these tests are left out."""
+
+
+class Cluster:
+    """A server that can be stopped as a crash would, and started again."""
+
+    def __init__(self, folder: Path, user: str | None) -> None:
+        self._folder, self._user = folder, user
+        self._run("initdb", "--auth-local=trust", "--auth-host=scram-sha-256", "-U", "postgres", "--no-sync")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [f"{PROGRAMS}/{program}", "-D", str(self._folder / "data"), *arguments]
+        with (self._folder / "log").open("a") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=log, user=self._user, cwd=self._folder)
+
+    def url(self, table: str, **more: str) -> str:
+        """The address of a table of the sink."""
+        query = "".join(f"&{name}={value}" for name, value in more.items())
+        return f"postgresql://postgres@/postgres?host={self._folder}&table={table}{query}"
+
+    def start(self, *, listens: str = "") -> None:
+        options = f"-k {self._folder} -c listen_addresses='{listens}' -c fsync=off"
+        self._run("pg_ctl", "-w", "-o", options, "start")
+
+    def crash(self) -> None:
+        """Let it die without a word to its clients; it recovers when it is started."""
+        self._run("pg_ctl", "-m", "immediate", "stop")
+
+    async def fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        """Run one statement on a connection of its own."""
+        import asyncpg  # noqa: PLC0415 - an extra
+
+        connection = await asyncpg.connect(f"postgresql://postgres@/postgres?host={self._folder}")
+        try:
+            return list(await connection.fetch(sql, *arguments))
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """Run a server; root hands it to another user, since PostgreSQL refuses to run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="cfevents-pg-", dir="/tmp"))
+    user = None
+    if os.geteuid() == 0:
+        import pwd  # noqa: PLC0415 - not on Windows
+
+        names = {entry.pw_name for entry in pwd.getpwall()}
+        user = "postgres" if "postgres" in names else "nobody"
+        shutil.chown(folder, user)
+    folder.chmod(0o755)
+    server = Cluster(folder, user)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.crash()
+        shutil.rmtree(folder)
