@@ -8,7 +8,7 @@ import os
 import warnings
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any, NoReturn, Self
 from urllib.request import getproxies, proxy_bypass
 
@@ -136,7 +136,7 @@ class Transport:
         try:
             # The caller's function may take long; aiohttp's timeout is for the request alone.
             is_limited = callable(self.credentials.token)
-            async with asyncio.timeout(self._options.timeout.total if is_limited else None):
+            async with asyncio.timeout(self._options.timeout.total) if is_limited else nullcontext():
                 response = await self._send(request)
         except CfEventsError as error:
             _log_request(request, began, error)

@@ -1,8 +1,7 @@
 """A listing page by page: the cursor followed, the next pages prefetched, repeated events dropped."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Set
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Set
 from hashlib import blake2b
 
 from attrs import define, evolve, field
@@ -159,13 +158,20 @@ def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tu
     return tuple(event for event in items if is_wanted(event.kind))
 
 
-@contextmanager
-def resume_context(checkpoint: Checkpoint) -> Iterator[None]:
+class resume_context:  # noqa: N801 - as `request_context`
     """Attach to every `CfEventsError` the position from which the listing can be resumed."""
-    try:
-        yield
-    except CfEventsError as error:
-        error.since, error.until, error.kind = checkpoint.since, checkpoint.until, checkpoint.kind
-        error.cursor = checkpoint.cursor
-        error.checkpoint = evolve(checkpoint, connector_id=hide(checkpoint.connector_id))
-        raise
+
+    __slots__ = ("_checkpoint",)
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, CfEventsError):
+            checkpoint = self._checkpoint
+            error.since, error.until, error.kind = checkpoint.since, checkpoint.until, checkpoint.kind
+            error.cursor = checkpoint.cursor
+            error.checkpoint = evolve(checkpoint, connector_id=hide(checkpoint.connector_id))
