@@ -94,11 +94,15 @@ def gaps(
     return [gap for series in events._series() for gap in gaps_of(series, window.end_ts(series), limits)]
 
 
-def gaps_of(series: EventSeries, until: float, limits: Limits, since: float | None = None) -> list[Gap]:
+def gaps_of(
+    series: EventSeries, until: float, limits: Limits, since: float | None = None, *, has_earlier: bool = False
+) -> list[Gap]:
     """Return a connector's gaps, ascending.
 
-    One of the device that begins before the window is left out: what was recorded then is not known.
+    One of the device that begins before the window is left out, unless the series has earlier events: what was recorded
+    then is not known. One that ended before the window is left out, too.
     """
+    known_since = -math.inf if has_earlier else since
     if not len(series):
         return []
     gaps = [
@@ -112,11 +116,15 @@ def gaps_of(series: EventSeries, until: float, limits: Limits, since: float | No
             usual=None if math.isinf(pause.usual) else to_timedelta(pause.usual),
             event_ids=pause.shown_by,
         )
-        for pauses in (_device_pauses(series, until, limits), _collection_pauses(series, limits, since))
+        for pauses in (_device_pauses(series, until, limits), _collection_pauses(series, limits, known_since))
         for pause in pauses
     ]
-    begin = to_datetime(-math.inf if since is None else since)
-    kept = (gap for gap in gaps if gap.cause != "device" or gap.started_at >= begin)
+    begin, known_begin = (to_datetime(-math.inf if moment is None else moment) for moment in (since, known_since))
+    kept = (
+        gap
+        for gap in gaps
+        if (gap.cause != "device" or gap.started_at >= known_begin) and (gap.ended_at is None or gap.ended_at > begin)
+    )
     return sorted(kept, key=lambda gap: (gap.started_at, gap.cause))
 
 

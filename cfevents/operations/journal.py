@@ -160,16 +160,17 @@ def _to_record(event: Any) -> Record:
     if isinstance(event, EventMetadata):
         return Record(event.recorded_ts, event.sequence, event.kind, event.collected_ts)
     if isinstance(event, RecordedEvent):
-        return Record(event.recorded_ts, event.sequence, event.kind, None, _to_payload(event))
+        return Record(event.recorded_ts, event.sequence, event.kind, None, to_payload(event))
     if isinstance(event, EventDetail):
         record = _to_record(event.metadata)
-        return record if event.recorded is None else record._replace(payload=_to_payload(event.recorded))
+        return record if event.recorded is None else record._replace(payload=to_payload(event.recorded))
     raise TypeError(
         f"{short_repr(event)} is not an event: pass EventMetadata, RecordedEvent, EventDetail, or those of a fleet"
     )
 
 
-def _to_payload(recorded: RecordedEvent) -> Payload:
+def to_payload(recorded: RecordedEvent) -> Payload:
+    """Return the parts of an event's payload that the functions use."""
     event = recorded.event
     if isinstance(event, UnknownEvent):
         return Payload(recorded.version, unknown_fields=tuple(sorted(event.payload)))

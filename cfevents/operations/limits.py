@@ -115,15 +115,15 @@ class JudgedWindow:
         """Return the window of events; without an end it ends with them."""
         since_ts = None if since is None else parse_timestamp("since", since)
         known = known_until if isinstance(known_until, Mapping) else {}
+        parsed = {
+            name: None if end is None else parse_timestamp(f"known_until[{name!r}]", end) for name, end in known.items()
+        }
         ends = [(events.latest_ts() or since_ts or 0) if until is None else parse_timestamp("until", until)]
         if known_until is not None and not isinstance(known_until, Mapping):
             ends.append(parse_timestamp("known_until", known_until))
         elif until is not None:
             # Events that were collected later show that our own clock is behind.
-            ends.append(max(now(), events.latest_collected_ts() or 0))
-        parsed = {
-            name: None if end is None else parse_timestamp(f"known_until[{name!r}]", end) for name, end in known.items()
-        }
+            ends.append(max(now(), events.latest_collected_ts() or 0, *filter(None, parsed.values())))
         begins = {name: parse_timestamp(f"known_since[{name!r}]", time) for name, time in (known_since or {}).items()}
         return cls(since_ts, min(ends), parsed, begins)
 

@@ -1,6 +1,6 @@
 """The report: all results of the events of a connector or a fleet, and the findings among them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TypeAlias
 
@@ -82,6 +82,10 @@ class ConnectorReport(ConnectorResult):
 
     findings: tuple[Finding, ...] = field(repr=False)
     """Its findings, the worst first."""
+
+    def _without_results(self) -> "ConnectorReport":
+        """Return the findings alone: the results of a year take as much memory as its events."""
+        return evolve(self, spans=(), rekeys=(), runs=(), ha=None, slots=(), gaps=(), lags=None, unknowns=())
 
 
 @frozen
@@ -210,7 +214,7 @@ def report(
     if not isinstance(interrupts, Mapping | None):
         raise TypeError(f"interrupts={short_repr(interrupts)}: write a mapping of ids to what list_interrupts returned")
     by_connector = dict[str | None, Iterable[Interrupt]]((interrupts or {}).items())
-    reports = tuple(
+    reports = [
         report_connector(
             connector,
             of_connectors.get(connector_id, EventSeries(connector_id)),
@@ -219,11 +223,16 @@ def report(
             by_connector.get(connector_id),
         )
         for connector_id, connector in parse_connectors(connectors, events).items()
-    )
+    ]
+    return combine_reports(reports, window)
+
+
+def combine_reports(reports: Sequence[ConnectorReport], window: JudgedWindow) -> Report:
+    """Return the report of several connectors."""
     findings = sorted((finding for connector in reports for finding in connector.findings), key=_worst_first)
     end = max((connector.until for connector in reports), default=to_datetime(window.until_ts))
     begin = None if window.since_ts is None else to_datetime(window.since_ts)
-    return Report(begin, end, reports, tuple(findings))
+    return Report(begin, end, tuple(reports), tuple(findings))
 
 
 def report_connector(
@@ -232,9 +241,16 @@ def report_connector(
     window: JudgedWindow,
     limits: Limits,
     interrupts: Iterable[Interrupt] | None = None,
+    *,
+    has_earlier: bool = False,
 ) -> ConnectorReport:
-    """Return the results of one connector's events, and its findings."""
-    end = window.end_ts(series)
+    """Return the results of one connector's events, and its findings.
+
+    The series may have earlier events than the window: they show what is usual, and when a gap began.
+    """
+    whole, end = series, window.end_ts(series)
+    if has_earlier and window.since_ts is not None:
+        series = whole.since(window.since_ts)
     results = ConnectorReport(
         connector_id=asked.connector_id,
         events=len(series),
@@ -247,7 +263,7 @@ def report_connector(
         runs=tuple(runs_of(series, limits)),
         ha=ha_of(series, limits),
         slots=tuple(slots_of(series)),
-        gaps=tuple(gaps_of(series, end, limits, window.since_ts)),
+        gaps=tuple(gaps_of(whole, end, limits, window.since_ts, has_earlier=has_earlier)),
         lags=lags_of(series),
         unknowns=tuple(unknowns_of(series)),
         findings=(),

@@ -179,6 +179,8 @@ def judge_rekeys(rekeys: Sequence[Rekey], limits: Limits, time: JudgedTime) -> I
         # Rekeys of unknown tunnels are not taken for attempts of one another.
         by_tunnel.setdefault(place if rekey.tunnel_id is None else rekey.tunnel_id, []).append(rekey)
     for of_tunnel in by_tunnel.values():
+        if all(rekey.state == "complete" for rekey in of_tunnel):
+            continue  # nearly all
         for stuck, end in _overdue(map(_rekey_attempt, of_tunnel), limits.rekey, time.until):
             state, restarts = stuck[-1].state, sum(rekey.restarts for rekey in stuck)
             message = _stuck_message(stuck, end, time) + (f", restarts: {restarts}" if restarts else "")

@@ -16,9 +16,9 @@ from cfevents.storage.schema import is_version_1
 
 _WHOLE_COLUMNS = """
     SELECT json_group_array(kind_key), json_group_array(recorded_ts), json_group_array(sequence),
-        json_group_array(collected_ts), count(extra)
+        json_group_array(collected_ts), count(extra), count(payload_key)
     FROM (
-        SELECT kind_key, recorded_ts, sequence, collected_ts, extra FROM listed_events
+        SELECT kind_key, recorded_ts, sequence, collected_ts, extra, payload_key FROM listed_events
         WHERE connector_key = (SELECT connector_key FROM connectors WHERE account_id = ? AND connector_id = ?)
         AND {times}{kinds} ORDER BY recorded_ts, sequence LIMIT ?
     )
@@ -48,6 +48,9 @@ class ArchivedColumns(NamedTuple):
     extra: Mapping[int, dict[str, Any]]
     """The undocumented fields of the events that have any, by their row from 0 on."""
 
+    may_have_payloads: bool = True
+    """False if no event has a payload."""
+
     def events(self) -> tuple[EventMetadata, ...]:
         """Return the events as a listing has them."""
         names = [*map(self.kind_names.__getitem__, self.kinds)]
@@ -70,7 +73,7 @@ def _read_whole_columns(
     """Return columns of whole numbers, without undocumented fields; None where there is anything else."""
     kinds_condition = _OF_KINDS.format(window.kinds) if window.kinds else ""
     statement = _WHOLE_COLUMNS.format(times=window.times, kinds=kinds_condition)
-    *texts, extras = connection.execute(statement, (account, *window.values)).fetchone()
+    *texts, extras, payloads = connection.execute(statement, (account, *window.values)).fetchone()
     if extras:
         return None
     columns = [numbers for text in texts if (numbers := decode_integers(text)) is not None]
@@ -79,7 +82,8 @@ def _read_whole_columns(
     with damage_named(window.connector_id):
         names = {key: own_kind(kind) for key, kind in connection.execute("SELECT kind_key, kind FROM kinds")}
     kinds, recorded_ts, sequence, collected_ts = columns
-    return ArchivedColumns(kinds, recorded_ts, sequence, collected_ts, names, {}) if names.keys() >= {*kinds} else None
+    whole = ArchivedColumns(kinds, recorded_ts, sequence, collected_ts, names, {}, may_have_payloads=payloads > 0)
+    return whole if names.keys() >= {*kinds} else None
 
 
 def _read_rows(connection: sqlite3.Connection, account: str | None, window: ArchivedWindow) -> ArchivedColumns:

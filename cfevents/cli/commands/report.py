@@ -43,13 +43,18 @@ from cfevents.cli.sources import (
     open_reader,
 )
 from cfevents.cli.times import read_window
-from cfevents.operations import Finding, Journal, Limits, Report, report
-from cfevents.operations.report import kinds_with_details
+from cfevents.operations import ConnectorReport, Finding, Journal, Limits, Report, report
+from cfevents.operations.limits import AskedConnector, JudgedWindow
+from cfevents.operations.report import combine_reports, kinds_with_details, report_connector
 from cfevents.operations.rules import explainable_connectors
+from cfevents.operations.series import EventSeries
 from cfevents.storage import Archive
+from cfevents.storage.series import read_series
 
 _FINDINGS_STATUS = 3
 _BEFORE_ONE_EVENT_S = 3600
+# Of an archive, so much before the window shows what is usual, and when an outage began that goes on in it.
+_EARLIER_S = 86_400
 # From these widths on, a table shows the whole ids of connectors, and their notes beside them.
 _MIN_CHARS_FOR_UUIDS = 120
 _MIN_CHARS_FOR_NOTES = 160
@@ -103,24 +108,28 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
         if not known:
             notes.print()
             raise Failure(missing)
-    journal = await _read_archive(archive, known, window)
     known_until = {name: None if extent is None else extent.until for name, extent in notes.extents.items()}
     known_since = {name: extent.since for name, extent in notes.extents.items() if extent is not None}
-    result = report(journal, connectors=known, known_until=known_until, known_since=known_since, **window._asdict())
-    result = _with_notes(result, await archive.named_connectors())
+    judged = JudgedWindow.of(Journal(), *window, known_until=known_until, known_since=known_since)
+    result = _with_notes(await _judge_archive(archive, known, window, judged), await archive.named_connectors())
     return _Reported(result, {}, missing=missing, notes=notes.lines, is_behind=notes.is_behind)
 
 
-async def _read_archive(archive: Archive, known: Sequence[str], window: TimeWindow) -> Journal:
-    """Read the events of connectors, one after the other and ascending, and show how far this is."""
-    journal, events, read_s, width_s = Journal(), 0, 0.0, max(1, window.until - window.since)
-    with show_progress(lambda: Progress(read_s / (width_s * len(known)), counted(events, "event"))):
-        for place, connector_id in enumerate(known):
-            stream = archive.list_events(connector_id, since=window.since, until=window.until)
-            async for detail in stream.details():
-                journal.add(FleetEvent(connector_id, detail))
-                events, read_s = events + 1, place * width_s + detail.metadata.recorded_ts - window.since
-    return journal
+async def _judge_archive(
+    archive: Archive, connectors: Sequence[str], window: TimeWindow, judged: JudgedWindow
+) -> Report:
+    """Report on one connector after the other, and show how far this is. The events of one alone are in memory."""
+    reports, since, events, done = list[ConnectorReport](), window.since - _EARLIER_S, 0, 0.0
+    with show_progress(lambda: Progress(done / len(connectors), counted(events, "event"))):
+        for number, connector_id in enumerate(connectors):
+            series = EventSeries(connector_id)
+            async for series in read_series(archive.list_events(connector_id, since=since, until=window.until)):
+                if len(series):
+                    done = number + (series.recorded_ts[-1] - since) / (window.until - since)
+            result = report_connector(AskedConnector(connector_id), series, judged, Limits(), has_earlier=True)
+            reports.append(result._without_results())
+            events, done = events + result.events, number + 1
+    return combine_reports(reports, judged)
 
 
 async def _report_account(client: Client, options: CommandOptions, window: TimeWindow) -> _Reported:
