@@ -11,7 +11,7 @@ from yarl import URL
 from cfevents._http.budget import Budget
 from cfevents._http.config import TokenSource, resolve_credentials, resolve_endpoints
 from cfevents._http.connection import Connection, Counters, Usage
-from cfevents._http.retry import Retry
+from cfevents._http.retry import Retry, default_retry
 from cfevents._http.transport import Transport, TransportOptions
 from cfevents._listing.query import ListQuery
 from cfevents._listing.stream import EventStream
@@ -81,7 +81,8 @@ class Client:
             timeout: The timeout of one attempt, in seconds, or an aiohttp ``ClientTimeout``.
             max_body_size: The largest response that is read, in bytes after decompression.
             extra_headers: Headers for each request, such as those of a gateway in front of the API.
-            retry: The rules for repeating a request; the default is `Retry()`.
+            retry: The rules for repeating a request; the default is `Retry()`, which waits for a longer period of the
+                budget too.
             budget: The requests that may be sent, which several clients can share; the default is its own `Budget()`.
 
         Raises:
@@ -94,8 +95,9 @@ class Client:
         base_url = extra_headers = None
         self._credentials = resolve_credentials(api_token, api_email, api_key)
         self._endpoints = resolve_endpoints(hidden_url, account_id)
-        self._retry = validate_type("retry", Retry() if retry is None else retry, Retry)
         self._budget = validate_type("budget", Budget() if budget is None else budget, Budget)
+        retry = default_retry(self._budget.allowance[1]) if retry is None else retry
+        self._retry = validate_type("retry", retry, Retry)
         self._counters = Counters()
         self._transport_options = TransportOptions.of(session, timeout, max_body_size, hidden_headers)
 

@@ -58,6 +58,11 @@ class Retry:
         return random.uniform(0, bound)  # noqa: S311 - no secret
 
 
+def default_retry(period: float) -> Retry:
+    """Return the rules of a client that was given none: it waits for its own budget, however long the period."""
+    return Retry(max_block_wait=max(Retry().max_block_wait, period))
+
+
 def is_transient(error: BaseException) -> bool:
     """Return whether a failure may pass by itself. A block is no such failure: it is waited out."""
     if isinstance(error, ConfigurationError):

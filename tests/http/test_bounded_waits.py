@@ -67,6 +67,20 @@ def test_wait_for_a_quota_is_bounded(budget: Budget, longest: float, timeout: fl
     assert run_jumping(main(), StillLoop).startswith(expected)
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("period", [300.0, 900.0, 1e5])
+def test_long_period_of_a_budget_is_waited_for(period: float) -> None:
+    """A client without rules of its own waits for its own budget, however long the period."""
+
+    async def main() -> tuple[str, float]:
+        async with ScriptedAPI(success([])) as api, Client(**api.client_options, budget=Budget(1, period)) as client:
+            await client.list_connectors()
+            return await outcome(client), asyncio.get_running_loop().time()
+
+    answer, passed = run_jumping(main(), StillLoop)
+    assert (answer, round(passed / period, 2)) == ("answered", 1.0)
+
+
 def test_impatient_requests_leave_the_queue_and_the_others_stay() -> None:
     async def main() -> list[str]:
         loop, budget, ends = asyncio.get_running_loop(), Budget(1, 100.0), []
