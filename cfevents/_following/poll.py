@@ -63,13 +63,10 @@ class FollowClock:
     _began: float  # when following began, on the event loop's clock
     collected: float = -math.inf  # the newest collection time
 
-    def moment(self) -> Moment:
-        """Return the present moment."""
-        return Moment(asyncio.get_running_loop().time(), now())
-
-    def bounds(self, moment: Moment) -> Bounds:
-        """Return the bounds of a moment, by what is known now."""
-        ours, of_api = moment.ours, self._get_connection().clock.at(moment.on_loop)
+    def bounds(self, moment: Moment | None = None) -> Bounds:
+        """Return the bounds of a moment, or of the present, by what is known now."""
+        on_loop, ours = moment or (asyncio.get_running_loop().time(), now())
+        of_api = self._get_connection().clock.at(on_loop)
         if of_api is None:
             return Bounds(max(ours, self.collected), ours)
         is_ours_right = abs(ours - of_api) < WARN_CLOCK_S  # a Date is in whole seconds
@@ -190,7 +187,7 @@ class Poll:
         self.pages = 0  # that were listed
         self.progress = 0  # pages and payloads that came
         self.is_behind = False  # whether there may be more events: more than a page was listed, and most of it was new
-        self.began, self._clock = clock.moment(), clock
+        self.began, self._clock = Moment(asyncio.get_running_loop().time(), now()), clock
         earliest, latest = clock.bounds(self.began)
         since, until = mark.window(math.inf if due.deep else options.overlap, earliest, latest)
         start = evolve(options.query.start, connector_id=due.connector_id, since=since, until=until)

@@ -156,7 +156,7 @@ class Poller:
     def _forget_gone(self, present: set[str]) -> None:
         """Note the connectors that left the account so long ago that nothing of theirs can be late any more."""
         keep = self._options.lookback + self._options.overlap
-        limit = self._clock.bounds(self._clock.moment()).earliest - keep
+        limit = self._clock.bounds().earliest - keep
         marks = {**self._start.connectors, **self._marks}
         self.gone = {
             connector_id
@@ -262,7 +262,7 @@ class Poller:
             async for result in results:
                 if await self._checked_start() is not start:
                     return False
-                present = self._clock.bounds(self._clock.moment()).earliest
+                present = self._clock.bounds().earliest
                 status.on_events(connector_id, result.events, self._options.lookback, present)
                 await self._results.put(result)
                 self._marks[connector_id] = result.after

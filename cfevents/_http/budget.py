@@ -112,7 +112,7 @@ class _Window:
     def left(self, now: float, sent: int, in_flight: int, answered: list[float]) -> float:
         """Return how many requests may leave now."""
         ours = self.allowed - in_flight - len(answered) + bisect_right(answered, now - self.period)
-        return ours if now >= self.outdated_at else min(ours, self._credit(now, sent) or int(now >= self.probe_at))
+        return ours if now >= self.outdated_at else min(ours, self.credit(now, sent) or int(now >= self.probe_at))
 
     def free_at(self, now: float, sent: int, in_flight: int, answered: list[float]) -> float:
         """Return when one more request may leave; inf where that depends on a response."""
@@ -121,13 +121,12 @@ class _Window:
         if missing > len(answered) - first:
             return math.inf
         free_at = answered[first + missing - 1] + self.period if missing > 0 else now
-        return free_at if self._credit(now, sent) else max(free_at, self.probe_at)
+        return free_at if self.credit(now, sent) else max(free_at, self.probe_at)
 
-    def on_sent(self, now: float, number: int) -> None:
-        """Note that a request leaves: as a probe, where the API's count is used up."""
-        if not self._credit(now, number - 1):
-            self.probe_wait = min(max(_FIRST_PROBE_WAIT_S, 2 * self.probe_wait), self.period)
-            self.probe_at = now + self.probe_wait
+    def on_probe(self, now: float) -> None:
+        """Note that a request leaves although the API's count is used up."""
+        self.probe_wait = min(max(_FIRST_PROBE_WAIT_S, 2 * self.probe_wait), self.period)
+        self.probe_at = now + self.probe_wait
 
     def on_count(self, left: Remainder, response: "_CountedResponse", answered: list[float]) -> None:
         """Note what the API says is left."""
@@ -154,7 +153,7 @@ class _Window:
             freed_at = math.inf
         self.probe_at = max(min(now + resets_in, freed_at), now + self.probe_wait)
 
-    def _credit(self, now: float, sent: int) -> float:
+    def credit(self, now: float, sent: int) -> float:
         """Return how many requests may leave by the API's count; none where that is outdated."""
         if self.ceiling == math.inf:
             return math.inf
@@ -356,10 +355,11 @@ class Budget:
                 self._windows.remove(window)
 
     def _take_slot(self, now: float) -> int:
+        for window in self._windows:
+            if not window.credit(now, self._sent):
+                window.on_probe(now)
         self._sent += 1
         self._in_flight[self._sent] = self._silent_since = now
-        for window in self._windows:
-            window.on_sent(now, self._sent)
         return self._sent
 
     def _serve_waiters(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -21,11 +21,10 @@ TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
 
 @define(eq=False, repr=False)
 class Credentials:
-    """One complete scheme: an API token (or its source), or an email with its key."""
+    """One complete scheme: the headers of an API token or of an email with its key, or the source of a token."""
 
-    token: Secret | TokenSource | None = None
-    email: Secret | None = None
-    key: Secret | None = None
+    fixed: dict[str, str] = field(factory=dict)
+    source: TokenSource | None = None
     replacements: int = field(default=0, init=False)
     """The number of times that the source returned another token than before."""
 
@@ -33,18 +32,20 @@ class Credentials:
 
     async def headers(self) -> dict[str, str]:
         """Return the headers that authenticate one request."""
-        if self.email is not None and self.key is not None:
-            return {"X-Auth-Email": self.email, "X-Auth-Key": self.key}
-        token = self.token
-        if callable(token):
-            try:
-                token = await _token_from(token)
-            except ConfigurationError as error:
-                error.is_temporary = self._last is not None
-                raise
-            self.replacements += self._last not in {None, token}
-            self._last = token
-        return {"Authorization": Secret(f"Bearer {token}")}
+        if self.source is None:
+            return self.fixed
+        try:
+            token = await _token_from(self.source)
+        except ConfigurationError as error:
+            error.is_temporary = self._last is not None
+            raise
+        self.replacements += self._last not in {None, token}
+        self._last = token
+        return _bearer(token)
+
+
+def _bearer(token: Secret) -> dict[str, str]:
+    return {"Authorization": Secret(f"Bearer {token}")}
 
 
 def resolve_credentials(api_token: str | TokenSource | None, api_email: str | None, api_key: str | None) -> Credentials:
@@ -66,16 +67,18 @@ def _whole_scheme(
     names: tuple[str, str, str], api_token: str | TokenSource | None, api_email: str | None, api_key: str | None
 ) -> Credentials | None:
     token_name, email_name, key_name = names
-    token = api_token if callable(api_token) else _validate_secret(token_name, api_token)
+    if callable(api_token):
+        return Credentials(source=api_token)
+    token = _validate_secret(token_name, api_token)
     email, key = _validate_secret(email_name, api_email), _validate_secret(key_name, api_key)
     if token is not None:
-        return Credentials(token=token)
+        return Credentials(_bearer(token))
     if email is None and key is None:
         return None
     if email is None or key is None:
         present, missing = (email_name, key_name) if key is None else (key_name, email_name)
         raise ConfigurationError(f"{present} is only half of the credentials: {missing} is missing")
-    return Credentials(email=email, key=key)
+    return Credentials({"X-Auth-Email": email, "X-Auth-Key": key})
 
 
 def _validate_secret(name: str, value: object) -> Secret | None:

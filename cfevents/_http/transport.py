@@ -135,7 +135,7 @@ class Transport:
         began = asyncio.get_running_loop().time()
         try:
             # The caller's function may take long; aiohttp's timeout is for the request alone.
-            is_limited = callable(self.credentials.token)
+            is_limited = self.credentials.source is not None
             async with asyncio.timeout(self._options.timeout.total) if is_limited else nullcontext():
                 response = await self._send(request)
         except CfEventsError as error:
