@@ -333,7 +333,7 @@ def list_connectors(**options: Any) -> None:
 @simulate_option
 def list_kinds(**options: Any) -> None:
     """List the documented kinds of events. No request is sent; --simulate changes nothing."""
-    _run_command("kinds", "list_kinds", options)
+    _run_command("local", "list_kinds", options)
 
 
 @app.command(
@@ -367,7 +367,7 @@ def simulate(**options: Any) -> None:
 
     The command prints what to paste into another terminal. New events keep arriving while it runs.
     """
-    _run_command("simulate", "serve", options)
+    _run_command("local", "serve", options)
 
 
 @app.command(

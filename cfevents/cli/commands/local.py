@@ -1,16 +1,23 @@
-"""The command that serves the simulated account to other processes."""
+"""The commands that send no request: the documented kinds of events, and the simulated account for other processes."""
 
 import asyncio
 import shlex
 
 import click
 
+from cfevents.cli.console import views
 from cfevents.cli.console.errors import Failure
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import is_quiet
 from cfevents.cli.console.signals import end_on_signal
 from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import simulated_account
+from cfevents.events import KINDS
+
+
+def list_kinds(options: CommandOptions) -> None:
+    """Print the documented kinds of events."""
+    views.writer(views.kinds(), options.style)([*KINDS.values()])
 
 
 async def serve(options: CommandOptions) -> None:
