@@ -166,7 +166,7 @@ class Transport:
             ) as answer:
                 response = _without_body(answer)
                 try:
-                    response.body = await _read(answer, self._options.max_body_size)
+                    response.body = await _read_body(answer, self._options.max_body_size)
                 except Exception as error:
                     _raise_translated(error, response.ray_id)
                 return response
@@ -195,7 +195,7 @@ def _without_body(answer: aiohttp.ClientResponse) -> Response:
     )
 
 
-async def _read(answer: aiohttp.ClientResponse, max_size: int) -> bytes:
+async def _read_body(answer: aiohttp.ClientResponse, max_size: int) -> bytes:
     chunks, size = [], 0
     if answer.content.at_eof():
         # A middleware of the caller's session has read it, and aiohttp kept it; or there is no body.
