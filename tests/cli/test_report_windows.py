@@ -65,7 +65,6 @@ def test_hourly_report_finds_what_began_before_the_hour(archive: str, invoke: In
         "dead": f"silence 2026-01-01T08:24:05Z {silent.format('2h 35min')}",
         "few": "silence 2026-01-01T10:00:00Z no event in the window",
     }
-    assert found(5).keys() == {"few"}  # which had no event so far
 
 
 @pytest.mark.once
