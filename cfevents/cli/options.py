@@ -197,7 +197,7 @@ def complete_connectors(context: click.Context, _: click.Parameter, incomplete: 
     """Return the names of connectors that begin as the word does, as the shell takes them."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
 
-    from cfevents.cli.known_connectors import completions  # noqa: PLC0415 - it loads SQLite
+    from cfevents.cli.connector_names import completions  # noqa: PLC0415 - it loads SQLite
 
     # What bash is offered it inserts as it is; zsh and fish escape it.
     is_bash = os.environ.get("_CFEVENTS_COMPLETE", "").startswith("bash")

@@ -32,7 +32,7 @@ from cfevents._progress import Coverage, Progress
 from cfevents._secrets import environment
 from cfevents._validation import validate_int, validate_path_segment, validate_text
 from cfevents.cli.accounts import Account, config_path, read_account
-from cfevents.cli.connector_names import NamedConnector, find_id, is_whole_id, nearest
+from cfevents.cli.connector_names import NamedConnector, find_id, is_whole_id, nearest, remember
 from cfevents.cli.console.errors import (
     Failure,
     WrongUsage,
@@ -46,7 +46,6 @@ from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.views import metadata_of
 from cfevents.cli.console.wording import id_list
 from cfevents.cli.kinds import read_kinds
-from cfevents.cli.known_connectors import remember
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive, ArchivedStream

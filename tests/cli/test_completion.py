@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 from support.old_archives import to_version_1
 
-from cfevents.cli import known_connectors
+from cfevents.cli import connector_names
 from cfevents.events import KINDS
 from cfevents.testing import Simulator, SimulatorThread
 
@@ -237,7 +237,7 @@ def test_completion_does_not_mix_accounts(
 
 @pytest.mark.usefixtures("listed")
 def test_cache_is_the_owners_and_has_names_alone() -> None:
-    path = known_connectors.cache_path()
+    path = connector_names.cache_path()
     assert path.stat().st_mode & 0o777 == 0o600
     [names] = json.loads(path.read_text()).values()
     assert names == [
@@ -252,7 +252,7 @@ def test_lookup_by_name_keeps_the_names_too(account: Simulator, invoke: Invoke, 
     assert offered("cfevents list ") == []
     invoke("latest", "sim")
     assert "site-1" in offered("cfevents list ")
-    known_connectors.cache_path().unlink()
+    connector_names.cache_path().unlink()
     invoke("latest", "--simulate")
     assert offered("cfevents list ") == []
 
@@ -263,7 +263,7 @@ def test_lookup_by_name_keeps_the_names_too(account: Simulator, invoke: Invoke, 
 def test_damaged_cache_offers_nothing_and_is_replaced(
     account: Simulator, invoke: Invoke, offered: Complete, content: str
 ) -> None:
-    path = known_connectors.cache_path()
+    path = connector_names.cache_path()
     path.parent.mkdir(parents=True)
     path.write_text(content.replace("%s", os.environ["CLOUDFLARE_ACCOUNT_ID"]))
     assert offered("cfevents list ") == []
