@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from cfevents._validation import printable
-from cfevents.cli.console.output import FORMATS, Style, View, Zone
+from cfevents.cli.console.output import FORMATS, Style, View, Zone, column_names
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -120,7 +120,7 @@ def _complete_columns(context: click.Context, _: click.Parameter, incomplete: st
         "kinds": views.kinds(),
     }
     before, comma, last = incomplete.rpartition(",")
-    names = views.column_names(view_by_command[context.info_name or "list"], context.params.get("format_"))
+    names = column_names(view_by_command[context.info_name or "list"], context.params.get("format_"))
     return [CompletionItem(before + comma + name) for name in names if name.startswith(last.lower())]
 
 

@@ -33,7 +33,7 @@ def read_window(options: CommandOptions) -> TimeWindow:
         WrongUsage: A bound is no time, or nothing can lie between the two.
     """
     present = _time.now()
-    since, until = _read("--since", options, present), _read("--until", options, present)
+    since, until = _read_bound("--since", options, present), _read_bound("--until", options, present)
     if not _time.is_clock_set(present) and (_is_relative(options.since) or _is_relative(options.until)):
         clock = Zone().named_time(to_datetime(present))
         raise WrongUsage(
@@ -56,7 +56,7 @@ def read_begin(options: CommandOptions) -> datetime | timedelta | None:
     if options.since is None:
         return None
     present = _time.now()
-    since = _read("--since", options, present)
+    since = _read_bound("--since", options, present)
     _require_past(since, present, options)
     if options.zone is None and since.without_offset:
         _note_zone(f"from {since.shown}")
@@ -80,7 +80,7 @@ def zone_of_times(options: CommandOptions) -> str | None:
     return (options.zone or Zone()).name
 
 
-def _read(option: str, options: CommandOptions, present: float) -> _Bound:
+def _read_bound(option: str, options: CommandOptions, present: float) -> _Bound:
     given = options.until if option == "--until" else options.since
     text, zone = "now" if given is None else given, options.zone or Zone()
     source = click.get_current_context().get_parameter_source(option.removeprefix("--"))

@@ -15,7 +15,7 @@ import cfevents
 from cfevents import EventDetail, EventMetadata, FleetEvent
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import WAITING_MODULES, log_to_stderr
-from cfevents.cli.console.output import Style, Zone
+from cfevents.cli.console.output import Style, Zone, column_names, writer
 from cfevents.cli.console.progress import QUIET
 from cfevents.testing import Simulator
 
@@ -83,14 +83,14 @@ def test_title_of_two_words_can_be_written_in_one(account: Simulator, invoke: In
 def test_columns_have_the_names_of_both_forms(several: bool, details: bool) -> None:
     """What CSV calls a column, a table takes too, and the other way round; what is shown is what both have."""
     view = views.listed(Zone(), several=several, details=details)
-    shown = views.column_names(view, "table")
+    shown = column_names(view, "table")
     assert shown == [*(["connector_id"] if several else []), "recorded_at", "id", "lag", "kind"]
     names = ["recorded", "recorded_at", "Recorded At", "kind", "event", *(["connector"] if several else [])]
     for form in ("table", "csv"):
         for name in names:
-            views.writer(view, Style(form, (name,)))  # raises for a column that is not there
+            writer(view, Style(form, (name,)))  # raises for a column that is not there
     report_view = import_module("cfevents.cli.commands.report").findings_view(Zone())
-    views.writer(report_view, Style("csv", ("finding", "first", "id", "connector")))
+    writer(report_view, Style("csv", ("finding", "first", "id", "connector")))
 
 
 @pytest.mark.parametrize(("columns", "titles"), [((), "CONNECTOR RECORDED ID EVENT"), (("lag", "event"), "LAG EVENT")])
@@ -100,7 +100,7 @@ def test_narrow_table_with_payloads_keeps_the_id(
     """A narrow table of several connectors with payloads leaves out the lag, unless it is asked for."""
     monkeypatch.setattr(views, "terminal_width", lambda: 80)
     event = FleetEvent("c1", EventDetail(EventMetadata("Init", 1, 2, 3), None))
-    views.writer(views.listed(Zone(), several=True, details=True), Style("table", columns))([event])
+    writer(views.listed(Zone(), several=True, details=True), Style("table", columns))([event])
     header, row = capsys.readouterr().out.splitlines()
     assert header.replace(" (UTC)", "").split() == titles.split()
     assert ("1.2" in row, "2s" in row) == (not columns, bool(columns))

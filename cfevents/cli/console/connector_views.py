@@ -8,8 +8,8 @@ from cfevents import _time
 from cfevents._model.api import EventMetadata
 from cfevents._protocol.records import time_of
 from cfevents._secrets import MASK, replace_license_keys
-from cfevents.cli.console.output import Colour, Row, View, Zone, terminal_width
-from cfevents.cli.console.views import csv_cell, is_narrow, shorten_id
+from cfevents.cli.console.output import Colour, Row, View, Zone, csv_cell, terminal_width
+from cfevents.cli.console.views import is_narrow, shorten_id
 from cfevents.operations.limits import Limits
 
 if TYPE_CHECKING:

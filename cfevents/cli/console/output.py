@@ -1,7 +1,8 @@
-"""Data on stdout: tables for people, NDJSON for programs."""
+"""Data on stdout, in the view of what it is: tables for people, NDJSON and CSV for programs."""
 
 import datetime as dt
 import io
+import json
 import os
 import re
 import select
@@ -16,10 +17,26 @@ import click
 
 from cfevents._time import WallTime
 from cfevents.cli.console import progress
+from cfevents.cli.console.errors import WrongUsage
 
 T = TypeVar("T")
+V = TypeVar("V")
 Row: TypeAlias = tuple[str, ...]
 
+# A column has one name in tables, and may have another in CSV and JSON: each is taken for the other.
+_SAME_COLUMNS = (
+    ("event", "payload"),
+    ("kind", "event"),
+    ("connector_id", "connector"),
+    ("recorded_at", "recorded"),
+    ("serial_number", "serial"),
+    ("last_seen_version", "version"),
+    ("activated", "state"),
+    ("first_at", "first_event", "first"),
+    ("last_at", "last_event"),
+    ("message", "finding"),
+    ("event_ids", "id"),
+)
 FORMATS = ("table", "ndjson", "json", "csv")
 """The values of ``--format``; json means ndjson."""
 
@@ -143,6 +160,89 @@ def _named_zone(name: str) -> dt.tzinfo:
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - most commands run in UTC
 
     return ZoneInfo(name)
+
+
+def writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
+    """Return a function that prints items on stdout, and at each call appends to what it has printed.
+
+    Raises:
+        WrongUsage: The view has no such column, or the style no columns to choose.
+    """
+    if style.is_table:
+        from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded for tables only
+
+        return Table(_select_columns(view, style.columns), has_header=style.headers).write
+    if style.format == "csv":
+        return _csv_writer(view, style)
+    if style.columns:
+        raise WrongUsage("--columns is for tables and CSV: add --format table or --format csv; for JSON, use jq")
+    return lambda items: write_stdout("".join(json.dumps(view.record(item)) + "\n" for item in items))
+
+
+def _csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
+    from cfevents._export.formats import csv_lines  # noqa: PLC0415 - not needed for tables
+
+    chosen = _column_numbers(view.fields, style.columns) or range(len(view.fields))
+    header = [[view.fields[number] for number in chosen]] if style.headers else []
+
+    def cells(item: T) -> Sequence[Any]:
+        if view.cells is not None:
+            return view.cells(item)
+        record = view.record(item)
+        values = (record.get(name) for name in view.fields)
+        return list(map(csv_cell, values))
+
+    def write(items: Sequence[T]) -> None:
+        rows = [[row[number] for number in chosen] for row in map(cells, items)]
+        write_stdout(csv_lines([*header, *rows]))
+        header.clear()
+
+    return write
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value of JSON for a cell of CSV: objects, lists and truth values as JSON."""
+    return json.dumps(value) if isinstance(value, (dict, list, bool)) else value
+
+
+def _select_columns(view: View[T], names: Row) -> View[T]:
+    shown = [number for number, title in enumerate(view.titles) if title not in view.hidden]
+    numbers = _column_numbers(column_names(view, "table"), names) or shown
+
+    def select(cells: Sequence[V]) -> tuple[V, ...]:
+        return tuple(cells[number] for number in numbers)
+
+    # The first rows decide on the widths: the last column of the view has none of its own.
+    return view._replace(
+        titles=select(view.titles),
+        rows=lambda item: [select(row) for row in view.rows(item)],
+        colours=select(view.colours),
+        widths=select((*view.widths, 0))[:-1] if view.widths else (),
+    )
+
+
+def column_names(view: View[Any], format_: str | None) -> list[str]:
+    """Return the names of the columns of a view in a format, for ``--columns``; in a table those of CSV, if it can."""
+    if format_ == "csv":
+        return [*view.fields]
+    titles = [_column_name(title.partition(" (")[0]) for title in view.titles]
+    return [next((name for name in _synonyms(title) if name in view.fields), title) for title in titles]
+
+
+def _column_name(title: str) -> str:
+    return title.strip().lower().replace(" ", "_")
+
+
+def _synonyms(name: str) -> list[str]:
+    return [name, *(other for group in _SAME_COLUMNS if name in group for other in group)]
+
+
+def _column_numbers(known: Sequence[str], names: Row) -> list[int]:
+    """Return the places of the columns with these names."""
+    wanted = {name: [word for word in _synonyms(_column_name(name)) if word in known] for name in names}
+    if unknown := [_column_name(name) for name, words in wanted.items() if not words]:
+        raise WrongUsage(f"--columns has no {', '.join(unknown)}: write {','.join(known)}, or some of them")
+    return [known.index(wanted[name][0]) for name in names]
 
 
 def write_summary(text: str) -> None:

@@ -1,20 +1,16 @@
-"""The views of events and kinds: the fields of their JSON objects, the columns of their tables.
-
-`writer` prints items in their view.
-"""
+"""The views of events and kinds: the fields of their JSON objects, the columns of their tables."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from attrs import fields
 
 import cfevents
 from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS
 from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
-from cfevents.cli.console.errors import WrongUsage
-from cfevents.cli.console.output import Colour, Row, Style, T, View, Zone, terminal_width, write_stdout
+from cfevents.cli.console.output import Colour, Row, View, Zone, terminal_width
 from cfevents.events import KINDS
 
 if TYPE_CHECKING:
@@ -23,8 +19,6 @@ if TYPE_CHECKING:
     from cfevents.events import DocumentedEvent
 
     Item: TypeAlias = "FleetEvent[Any] | FollowedEvent[Any]"
-
-V = TypeVar("V")
 
 _NOTHING = "-"
 _UUID_CHARS = 36
@@ -46,20 +40,6 @@ _COLOURS_BY_SEVERITY = {
     "unknown": Colour.QUIET,
     "warning": Colour.NOTABLE,
 }
-# A column has one name in tables, and may have another in CSV and JSON: each is taken for the other.
-_SAME_COLUMNS = (
-    ("event", "payload"),
-    ("kind", "event"),
-    ("connector_id", "connector"),
-    ("recorded_at", "recorded"),
-    ("serial_number", "serial"),
-    ("last_seen_version", "version"),
-    ("activated", "state"),
-    ("first_at", "first_event", "first"),
-    ("last_at", "last_event"),
-    ("message", "finding"),
-    ("event_ids", "id"),
-)
 _RECORDED_FIELDS = ("connector_id", "id", "recorded_at", "sequence", "kind", *PAYLOAD_COLUMNS)
 
 
@@ -68,89 +48,6 @@ class _Column(NamedTuple):
     width: int
     colour: Colour | Callable[[str], Colour]
     cell: "Callable[[Item, Any], str]"  # the text for an item and its event without payload
-
-
-def writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
-    """Return a function that prints items on stdout, and at each call appends to what it has printed.
-
-    Raises:
-        WrongUsage: The view has no such column, or the style no columns to choose.
-    """
-    if style.is_table:
-        from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded for tables only
-
-        return Table(_select_columns(view, style.columns), has_header=style.headers).write
-    if style.format == "csv":
-        return _csv_writer(view, style)
-    if style.columns:
-        raise WrongUsage("--columns is for tables and CSV: add --format table or --format csv; for JSON, use jq")
-    return lambda items: write_stdout("".join(json.dumps(view.record(item)) + "\n" for item in items))
-
-
-def _csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
-    from cfevents._export.formats import csv_lines  # noqa: PLC0415 - not needed for tables
-
-    chosen = _column_numbers(view.fields, style.columns) or range(len(view.fields))
-    header = [[view.fields[number] for number in chosen]] if style.headers else []
-
-    def cells(item: T) -> Sequence[Any]:
-        if view.cells is not None:
-            return view.cells(item)
-        record = view.record(item)
-        values = (record.get(name) for name in view.fields)
-        return list(map(csv_cell, values))
-
-    def write(items: Sequence[T]) -> None:
-        rows = [[row[number] for number in chosen] for row in map(cells, items)]
-        write_stdout(csv_lines([*header, *rows]))
-        header.clear()
-
-    return write
-
-
-def csv_cell(value: Any) -> Any:
-    """Return a value of JSON for a cell of CSV: objects, lists and truth values as JSON."""
-    return json.dumps(value) if isinstance(value, (dict, list, bool)) else value
-
-
-def _select_columns(view: View[T], names: Row) -> View[T]:
-    shown = [number for number, title in enumerate(view.titles) if title not in view.hidden]
-    numbers = _column_numbers(column_names(view, "table"), names) or shown
-
-    def select(cells: Sequence[V]) -> tuple[V, ...]:
-        return tuple(cells[number] for number in numbers)
-
-    # The first rows decide on the widths: the last column of the view has none of its own.
-    return view._replace(
-        titles=select(view.titles),
-        rows=lambda item: [select(row) for row in view.rows(item)],
-        colours=select(view.colours),
-        widths=select((*view.widths, 0))[:-1] if view.widths else (),
-    )
-
-
-def column_names(view: View[Any], format_: str | None) -> list[str]:
-    """Return the names of the columns of a view in a format, for ``--columns``; in a table those of CSV, if it can."""
-    if format_ == "csv":
-        return [*view.fields]
-    titles = [_column_name(title.partition(" (")[0]) for title in view.titles]
-    return [next((name for name in _synonyms(title) if name in view.fields), title) for title in titles]
-
-
-def _column_name(title: str) -> str:
-    return title.strip().lower().replace(" ", "_")
-
-
-def _synonyms(name: str) -> list[str]:
-    return [name, *(other for group in _SAME_COLUMNS if name in group for other in group)]
-
-
-def _column_numbers(known: Sequence[str], names: Row) -> list[int]:
-    """Return the places of the columns with these names."""
-    wanted = {name: [word for word in _synonyms(_column_name(name)) if word in known] for name in names}
-    if unknown := [_column_name(name) for name, words in wanted.items() if not words]:
-        raise WrongUsage(f"--columns has no {', '.join(unknown)}: write {','.join(known)}, or some of them")
-    return [known.index(wanted[name][0]) for name in names]
 
 
 def severity_colour(severity: str) -> Colour:
@@ -238,7 +135,7 @@ def one(connector_id: str, zone: Zone) -> "View[RecordedEvent]":
             ("kind", event.kind),
             (zone.titled("recorded"), _recorded_time(event, zone)),
             ("version", event.version or _NOTHING),
-            *((f"event.{name}", value) for name, value in _payload(event).items()),
+            *((f"event.{name}", value) for name, value in _payload_texts(event).items()),
         ]
 
     line, cells = partial(recorded_line, connector_id), partial(_recorded_cells, connector_id)
@@ -325,10 +222,10 @@ def _event_words(item: "Item", event: "EventMetadata") -> str:
 
 
 def _payload_words(event: "RecordedEvent") -> list[str]:
-    return [f"{name}={value}" for name, value in _payload(event).items()]
+    return [f"{name}={value}" for name, value in _payload_texts(event).items()]
 
 
-def _payload(event: "RecordedEvent") -> dict[str, str]:
+def _payload_texts(event: "RecordedEvent") -> dict[str, str]:
     """Return an event's payload: text as it is, everything else as JSON."""
     payload: dict[str, Any] = cfevents.unstructure(event.event)
     return {
