@@ -12,15 +12,8 @@ from typing import Any
 import click
 
 from cfevents._version import __version__
-from cfevents.cli.console.errors import (
-    colour_option,
-    debug_option,
-    exit_on_failure,
-    log_to_stderr,
-    print_causes,
-    print_line,
-    quiet_option,
-)
+from cfevents.cli.console.errors import exit_on_failure, print_causes, print_line
+from cfevents.cli.console.log import colour_option, debug_option, log_to_stderr, quiet_option
 from cfevents.cli.console.mistakes import Command, unknown_command
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.wording import note_source

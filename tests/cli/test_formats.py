@@ -14,7 +14,7 @@ from click.testing import Result
 import cfevents
 from cfevents import EventDetail, EventMetadata, FleetEvent
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import WAITING_MODULES, log_to_stderr
+from cfevents.cli.console.log import WAITING_MODULES, log_to_stderr
 from cfevents.cli.console.output import Style, Zone, column_names, writer
 from cfevents.cli.console.progress import QUIET
 from cfevents.testing import Simulator

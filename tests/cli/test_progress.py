@@ -19,7 +19,7 @@ from support.terminal import shown_by
 
 from cfevents._progress import Progress
 from cfevents.cli.commands import report
-from cfevents.cli.console.errors import log_to_stderr
+from cfevents.cli.console.log import log_to_stderr
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress, show_waits
 from cfevents.operations.series import EventSeries

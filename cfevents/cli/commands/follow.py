@@ -2,6 +2,7 @@
 
 import math
 import os
+import shlex
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import timedelta
@@ -11,13 +12,23 @@ from typing import Any
 
 from attrs import evolve
 
-from cfevents import Batch, CfEventsError, Client, Fleet, FollowCheckpoint, Follower
+from cfevents import Batch, CfEventsError, CheckpointError, Client, Fleet, FollowCheckpoint, Follower
 from cfevents._files import FileLock, atomic_write, require_regular
 from cfevents._html import counted
+from cfevents._model.kinds import split_kinds
 from cfevents._progress import Progress
 from cfevents._time import format_duration, now, to_datetime
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import arguments_checked, exists, is_refusal, name_checkpoint, name_file, print_line
+from cfevents.cli.console.errors import (
+    Failure,
+    WrongUsage,
+    arguments_checked,
+    exists,
+    is_refusal,
+    name_file,
+    print_line,
+    time_text,
+)
 from cfevents.cli.console.output import View, Zone, writer
 from cfevents.cli.console.progress import can_show, show_progress
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
@@ -29,6 +40,12 @@ from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import NDJSONFile
 
 _STDOUT = "-"
+_OPTION_BY_FIELD = {
+    "account_id": "the account",
+    "connector_ids": "CONNECTOR",
+    "kind": "--kind",
+    "since": "--since",
+}
 
 
 class _PrintedEvents:
@@ -61,6 +78,34 @@ def _read_checkpoint(path: str) -> str | None:
         # A file that is not text becomes an invalid checkpoint. An empty one was made beforehand, for its mode.
         return Path(path).read_text(encoding="utf-8", errors="replace") or None
     return None
+
+
+@contextmanager
+def _name_checkpoint(path: str | None) -> Iterator[None]:
+    """Turn a CheckpointError into a `Failure` with its file; for a checkpoint of something else, into `WrongUsage`."""
+    try:
+        yield
+    except CheckpointError as error:
+        if error.mismatch is not None:
+            name, theirs, ours = error.mismatch
+            option = _OPTION_BY_FIELD[name]
+            raise WrongUsage(
+                f"{path} is of {_written(option, theirs)}, and this is {_written(option, ours)}: use the same to "
+                "resume, or name another file, for the events too"
+            ) from error
+        raise Failure(f"{path}: {error}; to start afresh, name another file, for the events too") from error
+
+
+def _written(option: str, value: Any) -> str:
+    """Return what an option or argument was, as it is typed."""
+    if value is None:
+        return "--all" if option == "CONNECTOR" else f"no {option}"
+    values = [value] if isinstance(value, str | int) else value
+    if option == "--kind":
+        options = zip(("--kind", "--exclude"), split_kinds([*map(str, values)]), strict=True)
+        return " ".join(f"{name} {shlex.quote(','.join(kinds))}" for name, kinds in options if kinds)
+    names = [time_text(name) if isinstance(name, int) else shlex.quote(name) for name in values]
+    return id_list(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
 
 
 @contextmanager
@@ -117,7 +162,7 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
     files = (options.output, options.checkpoint or (options.output and f"{options.output}.checkpoint"))
     new_files = [path for path in files if path and not exists(path)]
     async with _open_destination(options, ending) as destination:
-        with name_checkpoint(options.checkpoint or options.output):
+        with _name_checkpoint(options.checkpoint or options.output):
             # A checkpoint has the beginning: "24h" is another moment in each run.
             checkpoint = destination.checkpoint
             follower = follow(since=since if checkpoint is None else None, checkpoint=checkpoint)

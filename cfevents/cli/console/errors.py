@@ -1,9 +1,7 @@
-"""Stderr: failures as one line and an exit status, and the log."""
+"""Failures as one line on stderr and an exit status."""
 
-import logging
 import os
 import re
-import shlex
 import shutil
 import sys
 import traceback
@@ -28,21 +26,14 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 """The exit status after Ctrl-C, as a shell reports a process that SIGINT ended; 143 is that of SIGTERM."""
 
-_DEBUG = "cfevents.debug"
-# Modules of the library whose warnings are about a wait: for the quota, a retry or a connector that does not answer.
-WAITING_MODULES = frozenset(("budget", "connection", "fleet_rounds"))
+DEBUG = "cfevents.debug"
+"""The key of ``--debug`` in the meta of a command's context."""
+
 _PATH_OF_EVENT = r"/connectors/([^/]+)/telemetry/events/[-0-9.]+$"
 _MAX_REASONS = 3  # of one message
-_OPTION_BY_FIELD = {
-    "account_id": "the account",
-    "connector_ids": "CONNECTOR",
-    "kind": "--kind",
-    "since": "--since",
-}
 _LIST_OF_CONNECTORS = "; 'cfevents connectors' lists them"
 _ACCOUNT = "cfevents.account"
 _UNKNOWN = "cfevents.unknown"
-_COLOURS = {"auto": None, "always": True, "never": False}
 _ADVICE_BY_ERROR = {
     "ConfigurationError": "to try it without an account, add --simulate",
     "AuthenticationError": (
@@ -65,7 +56,7 @@ def print_line(text: str, file: IO[Any] | None = None) -> None:
     """Print a line on stderr, in the words of the shell: a terminal's is wrapped between words."""
     # A process that was started with stderr closed has none.
     if stream := file or sys.stderr:
-        click.echo(_line(printable(text), stream), file=stream, err=True)
+        click.echo(as_line(printable(text), stream), file=stream, err=True)
 
 
 def print_note(text: str) -> None:
@@ -75,7 +66,8 @@ def print_note(text: str) -> None:
         print_line(text)
 
 
-def _line(text: str, stream: IO[Any]) -> str:
+def as_line(text: str, stream: IO[Any]) -> str:
+    """Return a message as a line of this program, wrapped for a terminal."""
     line = f"cfevents: {in_shell_words(text)}"
     return wrapped(line, shutil.get_terminal_size().columns) if stream.isatty() else line
 
@@ -116,36 +108,6 @@ def name_file(path: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise Failure(f"{path}: {error.strerror or error}") from error
-
-
-@contextmanager
-def name_checkpoint(path: str | None) -> Iterator[None]:
-    """Turn a CheckpointError into a `Failure` with its file; for a checkpoint of something else, into `WrongUsage`."""
-    try:
-        yield
-    except cfevents.CheckpointError as error:
-        if error.mismatch is not None:
-            name, theirs, ours = error.mismatch
-            option = _OPTION_BY_FIELD[name]
-            raise WrongUsage(
-                f"{path} is of {_written(option, theirs)}, and this is {_written(option, ours)}: use the same to "
-                "resume, or name another file, for the events too"
-            ) from error
-        raise Failure(f"{path}: {error}; to start afresh, name another file, for the events too") from error
-
-
-def _written(option: str, value: Any) -> str:
-    """Return what an option or argument was, as it is typed."""
-    if value is None:
-        return "--all" if option == "CONNECTOR" else f"no {option}"
-    values = [value] if isinstance(value, str | int) else value
-    if option == "--kind":
-        from cfevents._model.kinds import split_kinds  # noqa: PLC0415 - it loads the catalogue, which few messages need
-
-        options = zip(("--kind", "--exclude"), split_kinds([*map(str, values)]), strict=True)
-        return " ".join(f"{name} {shlex.quote(','.join(kinds))}" for name, kinds in options if kinds)
-    names = [_time_text(name) if isinstance(name, int) else shlex.quote(name) for name in values]
-    return id_list(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
 
 
 def exists(path: str) -> bool:
@@ -195,7 +157,7 @@ def print_causes(meta: Mapping[str, Any]) -> Iterator[None]:
     try:
         yield
     except Failure as failure:
-        if meta.get(_DEBUG) and failure.__cause__ is not None:
+        if meta.get(DEBUG) and failure.__cause__ is not None:
             # Without variables: the library's errors hide credentials, the frames of others might not.
             text = "".join(traceback.format_exception(failure.__cause__))
             click.echo("\n".join(map(clean, text.splitlines())), err=True)
@@ -228,8 +190,8 @@ def _failure(error: Exception) -> Failure:
         if unknown := _unknown_connectors(error.errors):
             return Failure(_answered(f"could not read {len(error.errors)} of the connectors: {unknown}", first))
         reasons = f"could not read {len(error.errors)} of the connectors: {_reasons(error.errors)}"
-        return Failure("; ".join(filter(None, (reasons, _window(first), _advise(first)))))
-    advice = _advise(error)
+        return Failure("; ".join(filter(None, (reasons, _window(first), advise(first)))))
+    advice = advise(error)
     if advice and (is_refusal(error) or _fact_about_connector(error)):
         return Failure(_answered(advice, error))
     message = "; ".join(filter(None, (str(error), _window(error), advice)))
@@ -272,10 +234,11 @@ def _window(error: "CfEventsError") -> str:
 
 def window_text(since: int, until: int) -> str:
     """Return the options for a window, whose bounds are in seconds since the Unix epoch."""
-    return f"--since {_time_text(since)} --until {_time_text(until)}"
+    return f"--since {time_text(since)} --until {time_text(until)}"
 
 
-def _time_text(seconds: int) -> str:
+def time_text(seconds: int) -> str:
+    """Return a time in seconds since the Unix epoch as the options take it."""
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
     except (OverflowError, ValueError, OSError):
@@ -304,7 +267,8 @@ def _advice(error: "CfEventsError") -> str:
     return next((_ADVICE_BY_ERROR[name] for name in names if name in _ADVICE_BY_ERROR), "")
 
 
-def _advise(error: "CfEventsError") -> str:
+def advise(error: "CfEventsError") -> str:
+    """Return what to do about an error, in the words of the account's settings; empty where its message says that."""
     fact = _fact_about_connector(error)
     return fact + _LIST_OF_CONNECTORS if fact else _of_account(_advice(error))
 
@@ -341,77 +305,3 @@ def _account_is_set() -> bool:
     """Return whether the environment has an account and credentials, so that some other setting is wrong."""
     account, *credentials = map(os.environ.get, ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"))
     return bool(account) and any(credentials)
-
-
-class _Stderr(logging.StreamHandler[Any]):
-    def format(self, record: logging.LogRecord) -> str:
-        error = record.args[-1] if isinstance(record.args, tuple) and record.args else None
-        advice = _advise(error) if isinstance(error, cfevents.CfEventsError) else ""
-        return _line(clean("; ".join(filter(None, (record.getMessage(), advice)))), self.stream)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        progress.clear_status_line()
-        super().emit(record)
-
-
-def debug_option() -> click.Option:
-    """Return a new ``--debug``, which every command takes before and after its name."""
-
-    def store(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
-        if is_given:
-            ctx.meta[_DEBUG] = True
-
-    text = "Log requests and tracebacks, no secrets."
-    return click.Option(["--debug"], is_flag=True, expose_value=False, callback=store, help=text)
-
-
-def colour_option() -> click.Option:
-    """Return a new ``--color``, which every command takes."""
-
-    def store(ctx: click.Context, _: click.Parameter, choice: str | None) -> None:
-        if choice is not None:
-            ctx.color = _COLOURS[choice]
-
-    choices = click.Choice([*_COLOURS], case_sensitive=False)
-    text = "auto (default), always or never."
-    return click.Option(["--color"], type=choices, expose_value=False, callback=store, metavar="WHEN", help=text)
-
-
-def quiet_option() -> click.Option:
-    """Return a new ``--quiet``, which every command takes."""
-
-    def store(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
-        if is_given:
-            ctx.meta[progress.QUIET] = True
-
-    text = "Print only data, findings and failures."
-    return click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=store, help=text)
-
-
-@contextmanager
-def log_to_stderr(meta: Mapping[str, Any]) -> Iterator[None]:
-    """Print log records on stderr, one line each without traceback: warnings, and from INFO on those of the library.
-
-    With ``--debug``, which the meta of the command's context has, all records of the library are printed; with
-    ``--quiet`` warnings, but for waits: one that is over is no failure, and any other ends in a failure.
-    """
-
-    def is_shown(record: logging.LogRecord) -> bool:
-        # The option is parsed after this starts, at the latest behind the command's name.
-        level = logging.DEBUG if meta.get(_DEBUG) else logging.INFO
-        if meta.get(progress.QUIET) and level == logging.INFO:
-            level = logging.ERROR if record.module in WAITING_MODULES else logging.WARNING
-        return record.levelno >= (level if record.name.partition(".")[0] == "cfevents" else logging.WARNING)
-
-    # On the root logger: other libraries' records would otherwise reach logging's last resort, with tracebacks.
-    handler = _Stderr()
-    handler.addFilter(is_shown)
-    root, library = logging.getLogger(), logging.getLogger("cfevents")
-    level = library.level
-    root.addHandler(handler)
-    library.setLevel(logging.DEBUG)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        library.setLevel(level)
