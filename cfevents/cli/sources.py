@@ -1,11 +1,9 @@
 """Where commands read from: the API, a simulated account or an archive; one connector or several."""
 
-import heapq
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, suppress
-from itertools import repeat
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import aiohttp
 import click
@@ -22,7 +20,6 @@ from cfevents import (
     EventId,
     EventStream,
     Fleet,
-    FleetEvent,
     FleetStream,
     NotFoundError,
     PermissionDeniedError,
@@ -43,7 +40,6 @@ from cfevents.cli.console.errors import (
 )
 from cfevents.cli.console.output import Zone, is_terminal
 from cfevents.cli.console.progress import show_waits
-from cfevents.cli.console.views import metadata_of
 from cfevents.cli.console.wording import id_list
 from cfevents.cli.kinds import read_kinds
 from cfevents.cli.options import CommandOptions, usage_error
@@ -54,12 +50,6 @@ from cfevents.testing import LiveHistory, Simulator
 ResultT = TypeVar("ResultT")
 
 _Stream: TypeAlias = EventStream | FleetStream | ArchivedStream
-_Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
-_Head: TypeAlias = tuple[tuple[float, int], int, FleetEvent[Any], AsyncGenerator[FleetEvent[Any], None]]
-
-# Events of a batch that is merged from several streams.
-_MERGED_BATCH_EVENTS = 1000
-_MAX_PAYLOAD_REQUESTS = 8
 
 
 def check_options(options: CommandOptions) -> CommandOptions:
@@ -319,62 +309,3 @@ def listing_progress(coverage: Coverage, stream: _Stream, *, details: bool = Fal
     """Return how far a listing is; a fleet's is known before the events of a round are read."""
     listed = stream._listed_fraction() if isinstance(stream, FleetStream) and not details else 0.0
     return coverage.progress._replace(fraction=max(coverage.fraction, listed))
-
-
-async def read_batches(source: Source, streams: Sequence[_Stream], options: CommandOptions) -> _Batches:
-    """Yield the events of one stream as they come, or those of several ascending streams merged into one."""
-    # A fleet's events name their connectors.
-    batches = [
-        _read_stream(connector_id, stream, options)
-        for connector_id, stream in zip(source.connectors or [""], streams, strict=True)
-    ]
-    async with aclosing(_merge(batches) if len(batches) > 1 else batches[0]) as merged:
-        async for batch in merged:
-            yield batch
-
-
-async def _read_stream(connector_id: str, stream: _Stream, options: CommandOptions) -> _Batches:
-    if options.details:
-        concurrency = min(_MAX_PAYLOAD_REQUESTS, options.limit or _MAX_PAYLOAD_REQUESTS)
-        async with aclosing(stream.details(concurrency=concurrency)) as items:
-            async for item in items:
-                yield [item if isinstance(item, FleetEvent) else FleetEvent(connector_id, item)]
-        return
-    async with aclosing(stream._batches()) as batches:
-        async for batch in batches:
-            ids = batch.connector_ids
-            yield list(map(FleetEvent, repeat(ids) if isinstance(ids, str) else ids, batch.events))
-
-
-async def _merge(sources: list[_Batches]) -> _Batches:
-    """Merge ascending sources by a heap of their next events: O(log n) for each event, one batch in memory."""
-    async with AsyncExitStack() as stack:
-        events = [await stack.enter_async_context(aclosing(_flatten(source))) for source in sources]
-        heads = [head for number, source in enumerate(events) if (head := await _next_head(number, source))]
-        heapq.heapify(heads)
-        batch: list[FleetEvent[Any]] = []
-        while heads:
-            _, number, event, source = heads[0]
-            batch.append(event)
-            if head := await _next_head(number, source):
-                heapq.heapreplace(heads, head)
-            else:
-                heapq.heappop(heads)
-            if len(batch) == _MERGED_BATCH_EVENTS or not heads:
-                yield batch
-                batch = []
-
-
-async def _flatten(batches: _Batches) -> AsyncGenerator[FleetEvent[Any], None]:
-    async with aclosing(batches):
-        async for batch in batches:
-            for event in batch:
-                yield event
-
-
-async def _next_head(number: int, source: AsyncGenerator[FleetEvent[Any], None]) -> _Head | None:
-    item = await anext(source, None)
-    if item is None:
-        return None
-    event = metadata_of(item)
-    return (event.recorded_ts, event.sequence), number, item, source

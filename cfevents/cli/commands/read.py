@@ -3,7 +3,8 @@
 import heapq
 import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
+from itertools import repeat
 from typing import Any, TypeAlias
 
 from cfevents import Client, EventDetail, EventStream, FleetError, FleetEvent, FleetStream, Page, RecordedEvent
@@ -24,14 +25,18 @@ from cfevents.cli.sources import (
     listing_progress,
     open_reader,
     open_source,
-    read_batches,
 )
 from cfevents.cli.times import read_window
 from cfevents.storage import Archive, ArchivedStream
 
 _Streams: TypeAlias = Sequence[EventStream | FleetStream | ArchivedStream]
 _Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
+_Head: TypeAlias = tuple[tuple[float, int], int, FleetEvent[Any], AsyncGenerator[FleetEvent[Any], None]]
 _Entry: TypeAlias = tuple[float, int, int, FleetEvent[Any]]
+
+# Events of a batch that is merged from several streams.
+_MERGED_BATCH_EVENTS = 1000
+_MAX_PAYLOAD_REQUESTS = 8
 
 
 async def list_events(options: CommandOptions) -> None:
@@ -64,7 +69,7 @@ async def list_events(options: CommandOptions) -> None:
 
 async def _read_first(source: Source, streams: _Streams, options: CommandOptions, coverage: Coverage) -> _Batches:
     """Yield the events as they come, as many as are wanted."""
-    async with aclosing(read_batches(source, streams, options)) as batches:
+    async with aclosing(_read_batches(source, streams, options)) as batches:
         async for batch in batches:
             wanted = batch if options.limit is None else batch[: options.limit - coverage.events]
             coverage.add([views.metadata_of(item) for item in wanted])
@@ -79,7 +84,7 @@ async def _read_newest(source: Source, streams: _Streams, options: CommandOption
     newest, failure = _NewestEvents(options.tail or 0), None
     listed = options._replace(details=options.details and not reads_payloads)
     try:
-        async with aclosing(read_batches(source, streams, listed)) as batches:
+        async with aclosing(_read_batches(source, streams, listed)) as batches:
             async for batch in batches:
                 newest.add(batch)
                 coverage.add([views.metadata_of(item) for item in batch])
@@ -113,6 +118,67 @@ def _list_streams(source: Source, options: CommandOptions, window: TimeWindow) -
     prefetch = 1 if options.limit is None else 0
     [connector_id] = source.connectors
     return [source.reader.list_events(connector_id, page_size=options.page_size, prefetch=prefetch, **query)]
+
+
+async def _read_batches(source: Source, streams: _Streams, options: CommandOptions) -> _Batches:
+    """Yield the events of one stream as they come, or those of several ascending streams merged into one."""
+    # A fleet's events name their connectors.
+    batches = [
+        _read_stream(connector_id, stream, options)
+        for connector_id, stream in zip(source.connectors or [""], streams, strict=True)
+    ]
+    async with aclosing(_merge(batches) if len(batches) > 1 else batches[0]) as merged:
+        async for batch in merged:
+            yield batch
+
+
+async def _read_stream(
+    connector_id: str, stream: EventStream | FleetStream | ArchivedStream, options: CommandOptions
+) -> _Batches:
+    if options.details:
+        concurrency = min(_MAX_PAYLOAD_REQUESTS, options.limit or _MAX_PAYLOAD_REQUESTS)
+        async with aclosing(stream.details(concurrency=concurrency)) as items:
+            async for item in items:
+                yield [item if isinstance(item, FleetEvent) else FleetEvent(connector_id, item)]
+        return
+    async with aclosing(stream._batches()) as batches:
+        async for batch in batches:
+            ids = batch.connector_ids
+            yield list(map(FleetEvent, repeat(ids) if isinstance(ids, str) else ids, batch.events))
+
+
+async def _merge(sources: list[_Batches]) -> _Batches:
+    """Merge ascending sources by a heap of their next events: O(log n) for each event, one batch in memory."""
+    async with AsyncExitStack() as stack:
+        events = [await stack.enter_async_context(aclosing(_flatten(source))) for source in sources]
+        heads = [head for number, source in enumerate(events) if (head := await _next_head(number, source))]
+        heapq.heapify(heads)
+        batch: list[FleetEvent[Any]] = []
+        while heads:
+            _, number, event, source = heads[0]
+            batch.append(event)
+            if head := await _next_head(number, source):
+                heapq.heapreplace(heads, head)
+            else:
+                heapq.heappop(heads)
+            if len(batch) == _MERGED_BATCH_EVENTS or not heads:
+                yield batch
+                batch = []
+
+
+async def _flatten(batches: _Batches) -> AsyncGenerator[FleetEvent[Any], None]:
+    async with aclosing(batches):
+        async for batch in batches:
+            for event in batch:
+                yield event
+
+
+async def _next_head(number: int, source: AsyncGenerator[FleetEvent[Any], None]) -> _Head | None:
+    item = await anext(source, None)
+    if item is None:
+        return None
+    event = views.metadata_of(item)
+    return (event.recorded_ts, event.sequence), number, item, source
 
 
 async def get_event(options: CommandOptions) -> None:
