@@ -12,11 +12,13 @@ import pytest
 from click.testing import Result
 
 import cfevents
-from cfevents import EventDetail, EventMetadata, FleetEvent
+from cfevents import EventDetail, EventId, EventMetadata, FleetEvent
+from cfevents._time import EPOCH
 from cfevents.cli.console import views
 from cfevents.cli.console.log import WAITING_MODULES, log_to_stderr
 from cfevents.cli.console.output import Style, Zone, column_names, writer
 from cfevents.cli.console.progress import QUIET
+from cfevents.operations import Finding
 from cfevents.testing import Simulator
 
 Invoke = Callable[..., Result]
@@ -91,6 +93,17 @@ def test_columns_have_the_names_of_both_forms(several: bool, details: bool) -> N
             writer(view, Style(form, (name,)))  # raises for a column that is not there
     report_view = import_module("cfevents.cli.commands.report").findings_view(Zone())
     writer(report_view, Style("csv", ("finding", "first", "id", "connector")))
+
+
+def test_narrow_report_has_ids_where_they_are_chosen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = import_module("cfevents.cli.commands.report")
+    monkeypatch.setattr(report, "terminal_width", lambda: 80)
+    finding = Finding("gap", "error", "c1", EPOCH, EPOCH, "message", (EventId(12, 3),))
+    for columns in ((), ("id",)):
+        writer(report.findings_view(Zone()), Style("table", columns))([finding])
+    assert capsys.readouterr().out.split("\n")[-3:-1] == ["ID", "12.3"]
 
 
 @pytest.mark.parametrize(("columns", "titles"), [((), "CONNECTOR RECORDED ID EVENT"), (("lag", "event"), "LAG EVENT")])

@@ -347,12 +347,11 @@ def findings_view(zone: Zone) -> View[Finding]:
         connector_id = finding.connector_id or ""
         connector = finding.where if has_room else shorten_id(connector_id) if narrow else connector_id
         text = "  ".join([f"{finding.kind}: {finding.message}", *words])
-        return [(finding.severity, moment, *([] if narrow else [event_id]), connector, text)]
+        return [(finding.severity, moment, event_id, connector, text)]
 
-    id_title, id_colour = ([], []) if narrow else (["ID"], [Colour.NONE])
-    titles = ("SEVERITY", zone.titled("FIRST"), *id_title, "CONNECTOR", "FINDING")
-    view = View(_record, titles, rows, (severity_colour, Colour.NONE, *id_colour, Colour.NAME, Colour.NONE))
-    return view._replace(fields=_FIELDS)
+    titles = ("SEVERITY", zone.titled("FIRST"), "ID", "CONNECTOR", "FINDING")
+    view = View(_record, titles, rows, (severity_colour, Colour.NONE, Colour.NONE, Colour.NAME, Colour.NONE))
+    return view._replace(fields=_FIELDS, hidden=("ID",) if narrow else ())
 
 
 def _record(finding: Finding) -> dict[str, Any]:
