@@ -358,7 +358,7 @@ def test_on_a_narrow_terminal_there_is_room_for_the_payload(account: "Simulator"
         assert process.wait(timeout=30) == 0
     os.close(ours)
     header, *rows = shown.decode().splitlines()
-    assert header.split() == ["CONNECTOR", "RECORDED", "(UTC)", "LAG", "EVENT"]
+    assert header.split() == ["CONNECTOR", "RECORDED", "(UTC)", "ID", "EVENT"]
     assert max(map(len, rows)) <= 80
     assert {row[:9].strip() for row in rows} == {"a-long-n\N{HORIZONTAL ELLIPSIS}", "site-2", ""}
 
