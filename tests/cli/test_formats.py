@@ -16,7 +16,7 @@ from cfevents import EventDetail, EventId, EventMetadata, FleetEvent
 from cfevents._time import EPOCH
 from cfevents.cli.console import views
 from cfevents.cli.console.log import WAITING_MODULES, log_to_stderr
-from cfevents.cli.console.output import Style, Zone, column_names, writer
+from cfevents.cli.console.output import Style, Zone, column_names
 from cfevents.cli.console.progress import QUIET
 from cfevents.operations import Finding
 from cfevents.testing import Simulator
@@ -90,9 +90,9 @@ def test_columns_have_the_names_of_both_forms(several: bool, details: bool) -> N
     names = ["recorded", "recorded_at", "Recorded At", "kind", "event", *(["connector"] if several else [])]
     for form in ("table", "csv"):
         for name in names:
-            writer(view, Style(form, (name,)))  # raises for a column that is not there
+            views.writer(view, Style(form, (name,)))  # raises for a column that is not there
     report_view = import_module("cfevents.cli.commands.report").findings_view(Zone())
-    writer(report_view, Style("csv", ("finding", "first", "id", "connector")))
+    views.writer(report_view, Style("csv", ("finding", "first", "id", "connector")))
 
 
 def test_narrow_report_has_ids_where_they_are_chosen(
@@ -102,7 +102,7 @@ def test_narrow_report_has_ids_where_they_are_chosen(
     monkeypatch.setattr(report, "terminal_width", lambda: 80)
     finding = Finding("gap", "error", "c1", EPOCH, EPOCH, "message", (EventId(12, 3),))
     for columns in ((), ("id",)):
-        writer(report.findings_view(Zone()), Style("table", columns))([finding])
+        views.writer(report.findings_view(Zone()), Style("table", columns))([finding])
     assert capsys.readouterr().out.split("\n")[-3:-1] == ["ID", "12.3"]
 
 
@@ -113,7 +113,7 @@ def test_narrow_table_with_payloads_keeps_the_id(
     """A narrow table of several connectors with payloads leaves out the lag, unless it is asked for."""
     monkeypatch.setattr(views, "terminal_width", lambda: 80)
     event = FleetEvent("c1", EventDetail(EventMetadata("Init", 1, 2, 3), None))
-    writer(views.listed(Zone(), several=True, details=True), Style("table", columns))([event])
+    views.writer(views.listed(Zone(), several=True, details=True), Style("table", columns))([event])
     header, row = capsys.readouterr().out.splitlines()
     assert header.replace(" (UTC)", "").split() == titles.split()
     assert ("1.2" in row, "2s" in row) == (not columns, bool(columns))

@@ -8,8 +8,8 @@ from click.testing import Result
 from rich.color import Color
 from support.terminal import on_terminal
 
-from cfevents.cli.console.output import Colour, Style, View, writer
-from cfevents.cli.console.views import event_colour
+from cfevents.cli.console.output import Colour, Style, View
+from cfevents.cli.console.views import event_colour, writer
 
 if TYPE_CHECKING:
     import subprocess

@@ -9,9 +9,9 @@ import cfevents
 from cfevents import Connector
 from cfevents.cli.connector_names import NamedConnector, find_id
 from cfevents.cli.console.errors import arguments_checked
-from cfevents.cli.console.output import Colour, Row, Style, View, write_stdout, writer
+from cfevents.cli.console.output import Colour, Row, Style, View, write_stdout
 from cfevents.cli.console.progress import is_quiet
-from cfevents.cli.console.views import severity_colour
+from cfevents.cli.console.views import severity_colour, writer
 from cfevents.cli.console.wording import in_shell_words
 from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import open_client, selected_account

@@ -29,7 +29,7 @@ from cfevents.cli.console.errors import (
     print_line,
     time_text,
 )
-from cfevents.cli.console.output import View, Zone, writer
+from cfevents.cli.console.output import View, Zone
 from cfevents.cli.console.progress import can_show, show_progress
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
 from cfevents.cli.console.wording import id_list
@@ -56,7 +56,7 @@ class _PrintedEvents:
     """
 
     def __init__(self, view: View[Any], options: CommandOptions) -> None:
-        self._write, self._path = writer(view, options.style), options.checkpoint
+        self._write, self._path = views.writer(view, options.style), options.checkpoint
         self.checkpoint = None if self._path is None else _read_checkpoint(self._path)
 
     async def begin(self, checkpoint: FollowCheckpoint) -> None:

@@ -7,7 +7,7 @@ import click
 
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import Failure
-from cfevents.cli.console.output import write_stdout, writer
+from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import is_quiet
 from cfevents.cli.console.signals import end_on_signal
 from cfevents.cli.options import CommandOptions
@@ -17,7 +17,7 @@ from cfevents.events import KINDS
 
 def list_kinds(options: CommandOptions) -> None:
     """Print the documented kinds of events."""
-    writer(views.kinds(), options.style)([*KINDS.values()])
+    views.writer(views.kinds(), options.style)([*KINDS.values()])
 
 
 async def serve(options: CommandOptions) -> None:

@@ -14,7 +14,7 @@ from cfevents._time import TimeWindow, to_datetime
 from cfevents.cli.archive_notes import ArchiveNotes, note_extents
 from cfevents.cli.console import connector_views, views
 from cfevents.cli.console.errors import Failure, arguments_checked, print_note
-from cfevents.cli.console.output import View, Zone, is_terminal, writer
+from cfevents.cli.console.output import View, Zone, is_terminal
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
@@ -51,7 +51,7 @@ async def list_events(options: CommandOptions) -> None:
             streams = _list_streams(source, options, window)
         notes = await _note_extents(source, window, options)
         view = views.listed(options.zone or Zone(), several=source.several, details=options.details)
-        write = writer(view, options.style)
+        write = views.writer(view, options.style)
         coverage = Coverage(window.since, window.until)
         read = _read_first if options.tail is None else _read_newest
         with show_progress(lambda: listing_progress(coverage, streams[0], details=options.details)):
@@ -195,7 +195,7 @@ async def get_event(options: CommandOptions) -> None:
         [connector_id] = source.connectors
         with arguments_checked():
             event = await source.reader.get_event(connector_id, event_id)
-        writer(views.one(connector_id, options.zone or Zone()), options.style)([event])
+        views.writer(views.one(connector_id, options.zone or Zone()), options.style)([event])
 
 
 async def latest_events(options: CommandOptions) -> None:
@@ -203,7 +203,7 @@ async def latest_events(options: CommandOptions) -> None:
     options, seen, count = check_options(options), 0, 0
     is_wanted = kind_test(options.kinds)
     async with open_source(options) as source:
-        write = writer(views.recorded(options.zone or Zone(), several=source.several), options.style)
+        write = views.writer(views.recorded(options.zone or Zone(), several=source.several), options.style)
         async with aclosing(_read_latest(source)) as batches:
             async for batch in batches:
                 wanted = [item for item in batch if is_wanted(item.event.kind)]
@@ -241,7 +241,7 @@ async def list_connectors(options: CommandOptions) -> None:
         else:
             view = connector_views.connectors(options.zone or Zone())
             listed = await list_and_remember(reader, options)
-    write = writer(view, options.style)
+    write = views.writer(view, options.style)
     if listed:
         write(listed)
     else:

@@ -29,9 +29,9 @@ from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import note_extents
 from cfevents.cli.console.errors import Failure, arguments_checked, print_line, window_text
-from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout, writer
+from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.progress import is_quiet, show_progress
-from cfevents.cli.console.views import severity_colour, shorten_id
+from cfevents.cli.console.views import severity_colour, shorten_id, writer
 from cfevents.cli.console.wording import id_list, in_shell_words, source_words
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import (

@@ -1,4 +1,4 @@
-"""Data on stdout, in the view of what it is: tables for people, NDJSON and CSV for programs."""
+"""Data on stdout, tables for people, NDJSON and CSV for programs."""
 
 import datetime as dt
 import io
@@ -162,24 +162,8 @@ def _named_zone(name: str) -> dt.tzinfo:
     return ZoneInfo(name)
 
 
-def writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
-    """Return a function that prints items on stdout, and at each call appends to what it has printed.
-
-    Raises:
-        WrongUsage: The view has no such column, or the style no columns to choose.
-    """
-    if style.is_table:
-        from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded for tables only
-
-        return Table(_select_columns(view, style.columns), has_header=style.headers).write
-    if style.format == "csv":
-        return _csv_writer(view, style)
-    if style.columns:
-        raise WrongUsage("--columns is for tables and CSV: add --format table or --format csv; for JSON, use jq")
-    return lambda items: write_stdout("".join(json.dumps(view.record(item)) + "\n" for item in items))
-
-
-def _csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
+def csv_writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
+    """Return a function that prints items as CSV, the first time with a header; raises `WrongUsage`."""
     from cfevents._export.formats import csv_lines  # noqa: PLC0415 - not needed for tables
 
     chosen = _column_numbers(view.fields, style.columns) or range(len(view.fields))
@@ -205,7 +189,8 @@ def csv_cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, (dict, list, bool)) else value
 
 
-def _select_columns(view: View[T], names: Row) -> View[T]:
+def select_columns(view: View[T], names: Row) -> View[T]:
+    """Return a view of the columns with these names; without any, of those for which a table has room."""
     shown = [number for number, title in enumerate(view.titles) if title not in view.hidden]
     numbers = _column_numbers(column_names(view, "table"), names) or shown
 

@@ -1,7 +1,10 @@
-"""The views of events and kinds: the fields of their JSON objects, the columns of their tables."""
+"""The views of events and kinds: the fields of their JSON objects, the columns of their tables.
+
+`writer` prints items in their view.
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -10,7 +13,19 @@ from attrs import fields
 import cfevents
 from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS
 from cfevents._protocol.records import detailed_line, followed_line, listed_line, recorded_line, time_of
-from cfevents.cli.console.output import Colour, Row, View, Zone, terminal_width
+from cfevents.cli.console.errors import WrongUsage
+from cfevents.cli.console.output import (
+    Colour,
+    Row,
+    Style,
+    T,
+    View,
+    Zone,
+    csv_writer,
+    select_columns,
+    terminal_width,
+    write_stdout,
+)
 from cfevents.events import KINDS
 
 if TYPE_CHECKING:
@@ -48,6 +63,23 @@ class _Column(NamedTuple):
     width: int
     colour: Colour | Callable[[str], Colour]
     cell: "Callable[[Item, Any], str]"  # the text for an item and its event without payload
+
+
+def writer(view: View[T], style: Style) -> Callable[[Sequence[T]], None]:
+    """Return a function that prints items on stdout, and at each call appends to what it has printed.
+
+    Raises:
+        WrongUsage: The view has no such column, or the style no columns to choose.
+    """
+    if style.is_table:
+        from cfevents.cli.console.table import Table  # noqa: PLC0415 - rich is loaded for tables only
+
+        return Table(select_columns(view, style.columns), has_header=style.headers).write
+    if style.format == "csv":
+        return csv_writer(view, style)
+    if style.columns:
+        raise WrongUsage("--columns is for tables and CSV: add --format table or --format csv; for JSON, use jq")
+    return lambda items: write_stdout("".join(json.dumps(view.record(item)) + "\n" for item in items))
 
 
 def severity_colour(severity: str) -> Colour:
