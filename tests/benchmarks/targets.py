@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 _TARGETS: Mapping[tuple[str, str], str] = {
     ("import", "cfevents"): "at most 45 ms beyond",
-    ("throughput 100", "cfevents"): "at least 10x the SDK's",
-    ("throughput 1000", "cfevents"): "at least 15x the SDK's, at most 2.2x the floor's CPU",
-    ("throughput 1000", "cfevents[speed]"): "at most 1.5x the floor's CPU",
+    ("throughput 100", "cfevents"): "at least 10x the SDK's, at most 1.4x the floor's CPU",
+    ("throughput 100", "cfevents[speed]"): "at most 1.3x the floor's CPU",
+    ("throughput 1000", "cfevents"): "at least 15x the SDK's, at most 1.6x the floor's CPU",
+    ("throughput 1000", "cfevents[speed]"): "at most 1.1x the floor's CPU",
     ("backfill 8", "cfevents"): "at least 5.5x",
     ("backfill 32", "cfevents"): "at least 14x",
     ("frames", "`stream.to_arrow()`"): "at least 0.6x, at most 2x the table and 50 MB",

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from benchmarks.extent import Extent
-from benchmarks.tables import backfill, details, frames, memory, throughput, weight
+from benchmarks.tables import backfill, costs, details, frames, memory, throughput, weight
 
 TABLES: Mapping[str, Callable[[Extent], str]] = {
     "throughput": throughput.measured,
+    "costs": costs.measured,
     "backfill": backfill.measured,
     "memory": memory.measured,
     "weight": weight.measured,
