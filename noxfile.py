@@ -156,11 +156,12 @@ def links(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Try a million mutated and random responses; takes minutes."""
+    """Try a million mutated and random responses, and pages in every way of decoding; takes an hour."""
     _groups(session, "tests")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_FUZZ_CASES": "1000000"}
-    session.run("python", "-m", "pytest", "tests/protocol/test_fuzz.py", *session.posargs, env=env)
+    tests = "tests/protocol/test_fuzz.py", "tests/protocol/test_fast_path.py"
+    session.run("python", "-m", "pytest", *tests, *session.posargs, env=env)
 
 
 @nox.session
