@@ -95,7 +95,7 @@ class Application(click.Group):
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         """Add a subcommand, with the options of all commands."""
-        cmd.params += [colour_option(), quiet_option(), debug_option()]
+        cmd.params += [colour_option(), quiet_option(cmd.name), debug_option()]
         super().add_command(cmd, name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

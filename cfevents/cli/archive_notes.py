@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cfevents import _time
 from cfevents._model.kinds import split_kinds
 from cfevents._time import TimeWindow, format_duration, to_datetime
-from cfevents.cli.console.errors import print_note
+from cfevents.cli.console.errors import print_line, print_note
 from cfevents.cli.console.output import Zone
 from cfevents.cli.console.wording import id_list
 from cfevents.operations import Limits
@@ -27,16 +27,17 @@ class ArchiveNotes(NamedTuple):
     limited: Sequence[str] = ()
     """The connectors of which it has events of some kinds alone."""
 
-    is_behind: bool = False
-    """True if some of the archive ends so long before the window that a gap there would be a finding."""
+    lacks_events: bool = False
+    """True if the first fill of a connector did not end, or if some of the archive ends so long before the window that
+    a gap there would be a finding."""
 
     failure: str = ""
     """The one sentence about an archive that ends before the window begins."""
 
     def print(self) -> None:
-        """Print the sentences on stderr, but for the failure."""
+        """Print the sentences on stderr, but for the failure; with ``--quiet`` only where all is not well."""
         for line in self.lines:
-            print_note(line)
+            (print_line if self.lacks_events else print_note)(line)
 
 
 async def note_extents(
@@ -65,8 +66,9 @@ async def note_extents(
     kinds = await archive._limited_kinds()
     unread = [name for name in extents if name not in read]
     lines += _note_unread(partial(_archive_of, len(extents)), unread, kinds)
-    is_behind = any(end - last > Limits().gap_least for last in ends.values())
-    return ArchiveNotes(extents, lines, [name for name in unread if name in kinds], is_behind)
+    limited = [name for name in unread if name in kinds]
+    lacks_events = len(limited) < len(unread) or any(end - last > Limits().gap_least for last in ends.values())
+    return ArchiveNotes(extents, lines, limited, lacks_events)
 
 
 def _note_unread(

@@ -77,18 +77,38 @@ def test_archive_that_is_not_up_to_date(invoke: Invoke, path: str, clock: Simple
 
 
 @pytest.mark.usefixtures("account")
-def test_quiet_report_says_that_an_archive_is_no_longer_filled(
-    invoke: Invoke, path: str, clock: SimpleNamespace
+def test_quiet_commands_say_that_an_archive_is_no_longer_filled(
+    invoke: Invoke, path: str, clock: SimpleNamespace, tmp_path: Path
 ) -> None:
     """An archive that ends long before the window knows of no findings, which is not well; a few minutes are."""
     invoke("archive", path, "site-1", "site-2")
-    report = ("report", "--archive", path, "--all", "--quiet", "--fail-on", "error")
+    options = ("--archive", path, "--all", "--quiet")
+    commands = [
+        ("report", *options, "--fail-on", "error"),
+        ("list", *options, "--tail", "1"),
+        ("export", str(tmp_path / "x.csv"), *options),
+        ("latest", *options),
+    ]
     clock.date += 20 * 60
-    assert invoke(*report).output == ""
+    assert [invoke(*command).stderr for command in commands] == [""] * 4
     clock.date += 2 * HOUR
-    result = invoke(*report)
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert f"the archive ends at {utc(FILLED)}" in result.stderr
+    for command in commands:
+        result = invoke(*command)
+        assert result.exit_code == 0
+        assert f"the archive ends at {utc(FILLED)}" in result.stderr
+
+
+def test_quiet_commands_say_that_a_first_fill_was_interrupted(invoke: Invoke, path: str, account: Simulator) -> None:
+    """An archive that lacks events is not well, for a reader of what is there neither."""
+    account.max_page_size = 20
+    account.faults.add(faults.status(403), path="/site-1/telemetry/events", on=range(12, 999))
+    invoke("archive", path, "site-1")
+    for command in ("report", "list"):
+        assert "it lacks events" in invoke(command, "site-1", "--archive", path, "--quiet").stderr
+
+
+def test_quiet_report_says_in_its_help_what_it_leaves_out(invoke: Invoke) -> None:
+    assert "only failures and findings (from --fail-on on)" in " ".join(invoke("report", "--help").stdout.split())
 
 
 @pytest.mark.usefixtures("account")

@@ -69,7 +69,7 @@ class _Reported(NamedTuple):
     missing: str = ""  # the message about connectors that an archive lacks, or whose interrupts could not be read
     notes: Sequence[str] = ()  # on what else it lacks
     hints: Sequence[str] = ()  # at options that would add to the findings
-    is_behind: bool = False  # an archive ends long before the window
+    lacks_events: bool = False  # an archive, which is then not well
 
 
 async def report_events(options: CommandOptions) -> None:
@@ -85,7 +85,7 @@ async def report_events(options: CommandOptions) -> None:
         else:
             result = await _report_account(reader, options, window)
     # An archive that is no longer filled knows of no findings.
-    is_well = not result.is_behind and not result.report.at_least(options.fail_on or "info")
+    is_well = not result.lacks_events and not result.report.at_least(options.fail_on or "info")
     if (result.report.connectors or not result.errors) and not (is_quiet() and is_well):
         _print(result, options)
     if result.missing:
@@ -112,7 +112,7 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
     known_since = {name: extent.since for name, extent in notes.extents.items() if extent is not None}
     judged = JudgedWindow.of(Journal(), *window, known_until=known_until, known_since=known_since)
     result = _with_notes(await _judge_archive(archive, known, window, judged), await archive.named_connectors())
-    return _Reported(result, {}, missing=missing, notes=notes.lines, is_behind=notes.is_behind)
+    return _Reported(result, {}, missing=missing, notes=notes.lines, lacks_events=notes.lacks_events)
 
 
 async def _judge_archive(

@@ -51,14 +51,16 @@ def colour_option() -> click.Option:
     return click.Option(["--color"], type=choices, expose_value=False, callback=store, metavar="WHEN", help=text)
 
 
-def quiet_option() -> click.Option:
-    """Return a new ``--quiet``, which every command takes."""
+def quiet_option(command: str | None = None) -> click.Option:
+    """Return a new ``--quiet``, which every command takes; that of ``report`` knows more than one degree of bad."""
 
     def store(ctx: click.Context, _: click.Parameter, is_given: bool) -> None:
         if is_given:
             ctx.meta[progress.QUIET] = True
 
     text = "Print only data, findings and failures."
+    if command == "report":
+        text = "Print only failures and findings (from --fail-on on)."
     return click.Option(["-q", "--quiet"], is_flag=True, expose_value=False, callback=store, help=text)
 
 
