@@ -62,7 +62,11 @@ def warn_unknown_kind(name: str) -> None:
     from difflib import get_close_matches  # noqa: PLC0415 - rarely needed, and importing has to be quick
 
     nearest = get_close_matches(name.lower(), _KINDS_BY_LOWER, n=2, cutoff=_MIN_LIKENESS)
-    names = " or ".join(map(_KINDS_BY_LOWER.__getitem__, nearest)) or _pattern_for(name)
+    names = (
+        " or ".join(map(_KINDS_BY_LOWER.__getitem__, nearest))
+        or _pattern_for(name)
+        or _pattern_for(name.removesuffix("s"))
+    )
     names = names or _KINDS_BY_LOWER[get_close_matches(name.lower(), _KINDS_BY_LOWER, n=1, cutoff=0)[0]]
     _log.warning("%s is not a documented kind; did you mean %s? It is %s as written", name, names, use)
 

@@ -134,12 +134,15 @@ def test_what_an_archive_has_not_is_said_in_one_line(account: "Simulator", invok
     asyncio.run(make_archive(path))
     result = invoke("list", "--archive", path)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == f"cfevents: the archive is empty: 'cfevents archive {path}' fills it\n"
+    assert result.stderr == f"cfevents: the archive is empty: 'cfevents archive {path} --all' fills it\n"
     invoke("archive", path, "site-1", *SINCE)
     for args, message in (
         (("list", "nobody"), "the archive has nothing of nobody; it has site-1"),
         (("get", "site-1", "1.0"), f"has no event 1.0 of site-1; 'cfevents list site-1 --archive {path}' lists its"),
-        (("get", "site-1", "1767225660.0"), f"without its payload; 'cfevents archive {path} --details' stores it"),
+        (
+            ("get", "site-1", "1767225660.0"),
+            f"without its payload; 'cfevents archive {path} site-1 --details' stores it",
+        ),
     ):
         result = invoke(*args, "--archive", path)
         assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (1, "", 1)

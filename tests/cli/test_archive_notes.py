@@ -118,12 +118,12 @@ def test_archive_that_ends_before_the_window_begins(
     """Nothing is known of the window: status 1, with that sentence alone."""
     invoke("archive", path, "site-1", "site-2")
     clock.date += 30 * HOUR
-    advice = f"'cfevents archive {path}' fills it up"
-    sentence = f"the archive ends at {utc(FILLED)}, 6h before the window begins; {advice}"
+    sentence = f"the archive ends at {utc(FILLED)}, 6h before the window begins"
     export = tmp_path / "x.csv"
     for command in (("report", "--all"), ("report", "site-1"), ("list", "--all"), ("export", str(export), "--all")):
         result = invoke(*command, "--archive", path, "--since", "24h")
-        assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"cfevents: {sentence}\n")
+        advice = f"'cfevents archive {path} {command[-1]}' fills it up"
+        assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"cfevents: {sentence}; {advice}\n")
     assert not export.exists()
     zoned = invoke("report", "--all", "--archive", path, "--tz", "Asia/Tokyo").stderr
     assert time.strftime("%Y-%m-%d %H:%M:%S+09", time.gmtime(FILLED + 9 * HOUR)) in zoned
@@ -169,7 +169,7 @@ def test_interrupted_first_fill_is_said_to_be_one(invoke: Invoke, path: str, acc
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == (
         "cfevents: the first fill of the archive was interrupted, or goes on: it lacks events; "
-        f"'cfevents archive {path}' fills it up\n"
+        f"'cfevents archive {path} site-1' fills it up\n"
     )
     invoke("archive", path, "site-2")
     assert "the first fill of the archive of site-1 was" in invoke("list", "--all", "--archive", path).stderr
@@ -203,7 +203,7 @@ def test_archive_of_some_kinds_gives_no_report(
 ) -> None:
     """Where ``Leave`` was never asked for, no start is unclean: there is no report, and the lack is said."""
     fill_with(kind, account, path, "site-1")
-    note = f"the archive has events of {names} alone; 'cfevents archive {path}' adds the other kinds\n"
+    note = f"the archive has events of {names} alone; 'cfevents archive {path} --all' adds the other kinds\n"
     assert invoke("list", "--archive", path).stderr == f"cfevents: {note}"
     result = invoke("report", "--archive", path, "--fail-on", "info")
     needed = "cfevents: a report needs events of all kinds: there is none of site-1\n"

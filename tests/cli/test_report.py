@@ -344,7 +344,7 @@ def test_an_archive_without_events_says_how_it_is_filled(account: Simulator, inv
     asyncio.run(make_archive(path))
     result = invoke("report", "--all", "--archive", path)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert f"'cfevents archive {path}' fills it" in result.stderr
+    assert f"'cfevents archive {path} --all' fills it" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 
 _SOURCE = "cfevents.source"
 _ARCHIVE = "cfevents.archive"
+_FILLED = "cfevents.filled"
 MAX_NAMED_IDS = 5
 _READING = "connectors|list|get|latest|report"
 # Not compiled here: importing has to be quick, and re caches what it compiled.
@@ -39,6 +40,8 @@ def note_source(context: click.Context) -> None:
     archive = options.get("archive")
     context.meta[_SOURCE] = words if archive is None else f" --archive {shlex.quote(archive)}"
     context.meta[_ARCHIVE] = options.get("path") if context.info_name == "archive" else archive
+    connectors = options.get("connectors") or (options.get("event_id") and [options["connector"]]) or ()
+    context.meta[_FILLED] = shlex.join(connectors) or "--all"
 
 
 def source_words() -> str:
@@ -65,7 +68,8 @@ def in_shell_words(text: str) -> str:
         return text
     source, archive = context.meta[_SOURCE], context.meta[_ARCHIVE]
     if archive is not None:
-        text = text.replace("'cfevents archive PATH", f"'cfevents archive {shlex.quote(archive)}")
+        command = f"'cfevents archive {shlex.quote(archive)} {context.meta[_FILLED]}"
+        text = text.replace("'cfevents archive PATH", command)
     # In a function, since a path may have a backslash.
     return re.sub(rf"'cfevents (?:{_READING})\b(?! --help)[^']*", lambda match: match[0] + source, text)
 
