@@ -152,13 +152,13 @@ class Follower(AsyncOnly, Generic[T]):
         """End it: a loop that iterates it ends too."""
         self._ended = True
         if self._poller is not None:
-            self._poller.end()
+            await self._poller.close()
 
     async def _results(self) -> AsyncGenerator[tuple[PollResult | None, FollowCheckpoint], None]:
         """Yield results with the state after them; None with a corrected beginning."""
         if self._poller is not None:  # of an earlier loop, which ends now
-            self._poller.end(ConfigurationError("another loop iterates this follower now: use one follower for each"))
-            await self._poller.close()
+            reason = "another loop iterates this follower now: use one follower for each"
+            await self._poller.close(ConfigurationError(reason))
         self._reached, self._present = self.checkpoint, None
         self._poller = poller = Poller(self._members, self._options, self._reached)
         try:

@@ -80,13 +80,6 @@ class Poller:
             raise result
         return result
 
-    def end(self, error: errors.CfEventsError | None = None) -> None:
-        """Cancel all polls. A caller that waits for a result gets None, or the error."""
-        for task in self._tasks:
-            task.cancel()
-        with suppress(asyncio.QueueFull):
-            self._results.put_nowait(error)
-
     def progress(self) -> Progress:
         """Return the part of the first polls of all connectors that is done, the events so far, and the wait."""
         done = sum(1.0 if name in self.errors else part.fraction for name, part in self.parts.items())
@@ -98,8 +91,10 @@ class Poller:
         """Return the seconds until a connector is due; None if that depends on the end of a poll."""
         return self._schedule.wait(asyncio.get_running_loop().time())
 
-    async def close(self) -> None:
-        """Cancel all polls, and wait until they have ended."""
+    async def close(self, error: errors.CfEventsError | None = None) -> None:
+        """Cancel all polls, and wait until they have ended. Who waits for a result gets None, or the error."""
+        with suppress(asyncio.QueueFull):
+            self._results.put_nowait(error)
         await cancel_all(self._tasks)
 
     def _start_task(

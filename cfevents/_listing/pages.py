@@ -158,13 +158,11 @@ def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tu
     return tuple(event for event in items if is_wanted(event.kind))
 
 
+@define(eq=False, repr=False)
 class resume_context:  # noqa: N801 - as `request_context`
     """Attach to every `CfEventsError` the position from which the listing can be resumed."""
 
-    __slots__ = ("_checkpoint",)
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self._checkpoint = checkpoint
+    _checkpoint: Checkpoint
 
     def __enter__(self) -> None:
         pass

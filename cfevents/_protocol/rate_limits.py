@@ -63,12 +63,15 @@ class RateLimits(NamedTuple):
         ``qu``, is not requests is left out together with its remainder. Of several windows with one name the longest
         has it, and the others have their length beside it. Of several remainders the smallest counts.
         """
-        policies, other_units = _parse_policies(_shortened(policy))
-        if match := re.fullmatch(_ONE_REMAINDER, ratelimit or "", re.ASCII):  # nearly all are one item of this form
+        policy, ratelimit = policy or "", ratelimit or ""
+        if len(policy) + len(ratelimit) > _MAX_LENGTH:
+            policy, ratelimit = _shortened(policy), _shortened(ratelimit)
+        policies, other_units = _parse_policies(policy)
+        if match := re.fullmatch(_ONE_REMAINDER, ratelimit, re.ASCII):  # nearly all are one item of this form
             left = {} if match[1] in other_units else {match[1]: Remainder(int(match[2]), int(match[3]))}
             return cls(policies, left)
         remainders: dict[str, Remainder] = {}
-        items = _parse("Ratelimit", _shortened(ratelimit), "r", "t")
+        items = _parse("Ratelimit", ratelimit, "r", "t")
         for (name, seconds), item in sorted(items.items(), key=lambda pair: (pair[1].number, -(pair[0][1] or 0))):
             if name not in other_units:
                 remainders.setdefault(name, Remainder(item.number, seconds))
@@ -98,8 +101,7 @@ def parse_retry_after(text: str | None, date: str | None = None) -> int | None:
     return None if until is None or present is None else max(0, math.ceil(until - present))
 
 
-def _shortened(text: str | None) -> str:
-    text = text or ""
+def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_LENGTH else text[:_MAX_LENGTH].rpartition(",")[0]
 
 

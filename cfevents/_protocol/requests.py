@@ -35,13 +35,11 @@ class Request(Generic[T]):
         return Request(_with_query(self.url, {"cursor": cursor}), self.result)
 
 
+@define(eq=False, repr=False)
 class request_context:  # noqa: N801 - as contextlib's own; a generator would take three times as long
     """Name the request on every error of the library that is raised inside."""
 
-    __slots__ = ("_request",)
-
-    def __init__(self, request: Request[Any]) -> None:
-        self._request = request
+    _request: Request[Any]
 
     def __enter__(self) -> None:
         pass

@@ -1,10 +1,14 @@
 """A block: for how long nothing is sent."""
 
+import asyncio
 import math
 
 import pytest
+from support.clock import SocketlessLoop, run_jumping
 
+from cfevents import Budget
 from cfevents._http.budget import _Block
+from cfevents._protocol.rate_limits import NO_LIMITS
 
 
 def waits(blocked: _Block, *retry_after: float | None) -> list[float]:
@@ -38,6 +42,24 @@ def test_least_margin_is_added_to_every_block() -> None:
     assert waits(blocked, 300, 300) == [400, 500]
     assert waits(_Block(min_margin=100), None) == [101]
     assert waits(_Block(min_margin=3000), 300) == [3300]
+
+
+def test_least_margin_stays_when_a_block_is_over() -> None:
+    """The least margin of a budget is added to each of its blocks, also after responses in between."""
+
+    async def main() -> list[float]:
+        loop, budget, waited = asyncio.get_running_loop(), Budget(), []
+        budget._block.min_margin = 100
+        for _ in range(3):
+            number, began = await budget.acquire(), loop.time()
+            budget.update_from_headers(NO_LIMITS, number)
+            budget.release(number)
+            budget.block_for(300)
+            budget.release(await budget.acquire())
+            waited.append(loop.time() - began)
+        return waited
+
+    assert run_jumping(main(), SocketlessLoop) == [400, 400, 400]
 
 
 def test_block_without_duration_doubles_up_to_five_minutes() -> None:

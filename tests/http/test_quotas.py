@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.clock import SocketlessLoop, run_jumping
 
 from cfevents import Budget
-from cfevents._protocol.rate_limits import RateLimits
+from cfevents._protocol.rate_limits import RateLimits, Remainder
 
 pytestmark = pytest.mark.once
 
@@ -191,3 +191,21 @@ def test_two_windows_of_one_name_are_both_kept_to(policy: str) -> None:
     passed = run_jumping(send(server, Budget(10_000, 3, 1.0), 150, 30), SocketlessLoop)
     assert server.refused == 0
     assert passed <= 1.1 * 120
+
+
+def test_count_is_forgotten_a_period_after_the_last() -> None:
+    """Where responses no longer say what is left, requests leave freely again, a period after the last that did."""
+
+    async def main() -> list[float]:
+        loop, budget, counted = asyncio.get_running_loop(), Budget(20, 100.0, share=1.0), [4]
+        times: list[float] = []
+        for _ in range(20):
+            number = await budget.acquire()
+            times.append(loop.time())
+            left = {"default": Remainder(counted.pop(), 100)} if counted else {}
+            budget.update_from_headers(RateLimits({}, left), number)
+            budget.release(number)
+        return times
+
+    times = run_jumping(main(), SocketlessLoop)
+    assert (times[:5], times[6:]) == ([0] * 5, [times[6]] * 14)
