@@ -203,7 +203,9 @@ def is_ago(value: object) -> bool:
 
 def is_relative(value: object) -> bool:
     """Return whether a time depends on when it is parsed."""
-    return is_ago(value) or (isinstance(value, str) and re.fullmatch(_NEAR_TODAY, value.strip()) is not None)
+    if isinstance(value, str):
+        return _parse_ago(value) is not None or re.fullmatch(_NEAR_TODAY, value.strip()) is not None
+    return isinstance(value, timedelta)
 
 
 def is_time(text: str) -> bool:

@@ -49,6 +49,34 @@ def test_watermark_is_never_later_than_now() -> None:
     assert keys(later.undelivered([event(NOW + 1500), event(NOW + 3600)])) == [(NOW + 1500, 0)]
 
 
+def test_pruning_keeps_the_keys_from_its_second_on() -> None:
+    """What was delivered in the second from which on events are kept is not delivered again."""
+    mark = Watermark(NOW - 10).after([event(NOW - 1), event(NOW), event(NOW + 0.5), event(NOW + 1)])
+    pruned = mark.prune_before(NOW + 0.9)
+    assert (pruned.since, sorted(pruned.delivered)) == (NOW, [(NOW, 0), (NOW + 0.5, 0), (NOW + 1, 0)])
+    assert keys(pruned.undelivered([event(NOW - 1), event(NOW), event(NOW, 1)])) == [(NOW, 1)]
+
+
+def test_connectors_that_left_are_dropped_with_their_end() -> None:
+    """A connector that comes back begins after all that was delivered of those that were dropped, however often."""
+    first = FollowCheckpoint("a", None, None, NOW, dropped_until=NOW + 50)
+    left = {"early": Watermark(NOW).after([event(NOW + 9)]), "late": Watermark(NOW).after([event(NOW + 80)])}
+    for name, mark in left.items():
+        first = first.with_connector(name, mark)
+    one = first.with_connector("new", Watermark(NOW), gone={"early", "unknown"})
+    assert (set(one.connectors), one.dropped_until, one.of("early").since) == ({"late", "new"}, NOW + 50, NOW + 50)
+    both = one.with_connector("new", Watermark(NOW), gone={"late"})
+    assert (set(both.connectors), both.dropped_until) == ({"new"}, NOW + 81)
+    assert both.with_connector("new", Watermark(NOW)).dropped_until == NOW + 81
+
+
+def test_late_events_do_not_move_the_watermark_back() -> None:
+    mark = Watermark(NOW - 5000).after([event(NOW - 100)])
+    for later in (mark.after([event(NOW - 900)]), mark.with_reached(NOW - 900)):
+        assert (later.newest, later.reached) == (NOW - 100, NOW - 100)
+        assert later.window(60, NOW, NOW).since == NOW - 161
+
+
 def test_event_older_than_the_newest_is_late() -> None:
     mark = Watermark(NOW - 10)
     assert not mark.is_late(event(NOW - 5))
