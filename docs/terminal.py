@@ -62,6 +62,7 @@ COMMANDS = {
     "get": Command("get --simulate EVENT"),
     "latest": Command("latest --simulate --all"),
     "follow": Command("follow --simulate --since 2h --exclude Reconcile", "next poll in"),
+    "forward": Command("forward --to file:events.ndjson --simulate --all --since 24h --once"),
     "archive": Command("archive events.db --simulate --all --since 7d"),
     "report": Command("report --simulate --all --since 7d"),
     "export": Command("export events.csv --simulate --all --since 7d"),

@@ -60,7 +60,7 @@ class Follower(AsyncOnly, Generic[T]):
         self._members, self._options, self._reached = members, options, start
         self._present: tuple[PollResult, int] | None = None
         self._poller: Poller | None = None
-        self._ended = False
+        self._ended, self._delivered = False, 0  # events
 
     @property
     def status(self) -> dict[str, ConnectorStatus]:
@@ -147,6 +147,7 @@ class Follower(AsyncOnly, Generic[T]):
             async for result, after in results:
                 yield result, Batch((), after) if result is None else Batch(result.items, after, self._reached)
                 self._reached = after
+                self._delivered += len(result.items) if result else 0
 
     async def aclose(self) -> None:
         """End it: a loop that iterates it ends too."""

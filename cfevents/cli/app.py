@@ -34,6 +34,7 @@ from cfevents.cli.options import (
     read_format,
     reading_options,
     simulate_option,
+    sink_options,
     speed_option,
     strip_pasted,
     tz_option,
@@ -217,6 +218,34 @@ def follow_events(**options: Any) -> None:
     is an id, its beginning, a serial number or a note.
     """
     _run_command("follow", "follow_events", options)
+
+
+@app.command(
+    "forward",
+    short_help="Deliver events to a database, a webhook or a file.",
+    epilog=example("cfevents forward --to file:events.ndjson --simulate --since 24h --once"),
+)
+@connectors_options
+@sink_options
+@click.option("--checkpoint", type=_FILE, help="Progress, to resume from; not with a database.")
+@click.option("--dead-letters", type=_FILE, help="Refused events; default CHECKPOINT.dead-letters.")
+@click.option(
+    "--since", metavar="TIME", shell_complete=complete_times, help="Skip events recorded earlier; default now."
+)
+@pace_options
+@kind_options
+@details_option
+@account_option
+@tz_option
+@simulate_option
+@speed_option
+def forward_events(**options: Any) -> None:
+    """Deliver events as they arrive, late ones too, until Ctrl-C.
+
+    A database and a file have each event exactly once, a webhook at least once. CONNECTOR is an id, its beginning, a
+    serial number or a note.
+    """
+    _run_command("forward", "forward_events", options)
 
 
 @app.command(

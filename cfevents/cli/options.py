@@ -49,6 +49,14 @@ class CommandOptions(NamedTuple):
     format_: str | None = None
     columns: tuple[str, ...] = ()
     no_headers: bool = False
+    to: str | None = None
+    token_env: str | None = None
+    token_file: str | None = None
+    header_envs: tuple[str, ...] = ()
+    insecure: bool = False
+    gzip: bool = False
+    dead_letters: str | None = None
+    once: bool = False
     restart: bool = False
     interrupts: bool = False
     fail_on: Any = None
@@ -160,6 +168,14 @@ def _complete_accounts(_: click.Context, __: click.Parameter, incomplete: str) -
     from cfevents.cli.accounts import account_names  # noqa: PLC0415 - no command needs it to be parsed
 
     return [CompletionItem(name) for name in account_names() if name.startswith(incomplete)]
+
+
+def _complete_variables(_: click.Context, __: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Return the names of the environment's variables, also behind ``HEADER=``."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415 - no command needs it to run
+
+    header, equals, begun = incomplete.rpartition("=")
+    return [CompletionItem(header + equals + name) for name in sorted(os.environ) if name.startswith(begun)]
 
 
 class _ZoneType(click.ParamType):  # type: ignore[type-arg]
@@ -332,6 +348,30 @@ speed_option = click.option(
     metavar="N",
     shell_complete=completed(60, 600, 3600),
     help="Let simulated time pass N times faster.",
+)
+sink_options = _combine(
+    click.option(
+        "--to",
+        metavar="URL",
+        envvar="CFEVENTS_TO",
+        shell_complete=completed("postgresql://", "file:", "https://", "json+https://"),
+        help="postgresql://HOST/DB?table=T, https://... or file:",
+    ),
+    click.option(
+        "--token-env", metavar="NAME", shell_complete=_complete_variables, help="Variable with a token or password."
+    ),
+    click.option("--token-file", type=click.Path(exists=True, dir_okay=False), help="File with it."),
+    click.option(
+        "--header-env",
+        "header_envs",
+        multiple=True,
+        metavar="HEADER=NAME",
+        shell_complete=_complete_variables,
+        help="Header of each request, its value in a variable.",
+    ),
+    click.option("--insecure", is_flag=True, help="Allow another machine without TLS."),
+    click.option("--gzip", is_flag=True, help="Compress requests."),
+    click.option("--once", is_flag=True, help="End when all that there is by now is delivered."),
 )
 reading_options = _combine(archive_option, account_option, output_options, tz_option, simulate_option)
 

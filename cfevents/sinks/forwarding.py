@@ -61,7 +61,7 @@ async def forward(
     validate_type("follower", follower, Follower)
     limit_s = None if patience is None else parse_duration("patience", patience)
     if isinstance(sink, KeepingSink) and checkpoint is not None:
-        _log.info("%s keeps the checkpoint itself: %s is not used", sink, os.fspath(checkpoint))
+        _log.info("the checkpoint is kept with the events: %s is not used", os.fspath(checkpoint))
         checkpoint = None
     if dead_letters is None and checkpoint is not None:
         dead_letters = f"{os.fspath(checkpoint)}.dead-letters"

@@ -16,7 +16,7 @@ from support.following import run
 from support.terminal import shown_by
 
 from cfevents._time import to_datetime
-from cfevents.cli.commands.follow import _beginning, _Life
+from cfevents.cli.commands.follow import Life, beginning
 from cfevents.cli.console.output import Zone
 from cfevents.cli.options import CommandOptions
 
@@ -44,8 +44,8 @@ def test_what_is_followed_is_one_sentence(options: CommandOptions, connectors: A
         followed = client.fleet() if connectors is None else connectors
         start = client.follow_events(followed, since=BEGIN - 60).checkpoint
         begin = Zone().named_time(to_datetime(BEGIN - 60))
-        assert says.replace("BEGIN", begin) in _beginning(start, options, is_resumed=False)
-        resumed = _beginning(start, options._replace(checkpoint="c.json"), is_resumed=True)
+        assert says.replace("BEGIN", begin) in beginning(start, options, is_resumed=False)
+        resumed = beginning(start, options._replace(checkpoint="c.json"), is_resumed=True)
         assert ", from where c.json ends, " in resumed
 
     run(scenario, {"a": []})
@@ -56,7 +56,7 @@ def test_its_life_is_the_last_and_the_next_poll() -> None:
     texts = list[str]()
 
     async def scenario(api: ArrivingAPI, client: "Client") -> None:
-        life = _Life(client.follow_events(["a", "b"], since=BEGIN - 60, interval=30))
+        life = Life(client.follow_events(["a", "b"], since=BEGIN - 60, interval=30))
         api.fails = lambda request: 404 if "/b/" in request.path else None
         texts.append(life.text())
 

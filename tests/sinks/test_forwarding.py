@@ -218,7 +218,7 @@ async def test_sink_may_keep_the_checkpoint_itself(tmp_path: Path, caplog: pytes
     await asyncio.to_thread(delivered, NDJSONFile(tmp_path / "events.ndjson"))
     lines = [json.loads(line)["sequence"] for line in (tmp_path / "events.ndjson").read_text().splitlines()]
     assert (lines, state.exists()) == ([0, 1, 2, 3, 4], False)
-    assert f"keeps the checkpoint itself: {state} is not used" in caplog.text
+    assert f"the checkpoint is kept with the events: {state} is not used" in caplog.text
 
 
 def test_checkpoint_of_another_following_is_refused(tmp_path: Path) -> None:

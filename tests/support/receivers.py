@@ -1,8 +1,12 @@
 """A server that takes what sinks send, and answers as it is told."""
 
+import asyncio
 import gzip
 import json
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
@@ -71,3 +75,19 @@ class Hook:
         response = web.Response(status=answer) if isinstance(answer, int) else answer
         received.status = response.status
         return response
+
+
+@contextmanager
+def hook_on_thread() -> Iterator[Hook]:
+    """Run a hook on a thread, for a command that has this one."""
+    loop, hook = asyncio.new_event_loop(), Hook()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(hook.__aenter__(), loop).result()
+    try:
+        yield hook
+    finally:
+        asyncio.run_coroutine_threadsafe(hook.__aexit__(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -13,7 +13,6 @@ from typing import Any
 from attrs import evolve
 
 from cfevents import Batch, CfEventsError, CheckpointError, Client, Fleet, FollowCheckpoint, Follower
-from cfevents._files import FileLock, atomic_write, require_regular
 from cfevents._html import counted
 from cfevents._model.kinds import split_kinds
 from cfevents._progress import Progress
@@ -25,7 +24,6 @@ from cfevents.cli.console.errors import (
     arguments_checked,
     exists,
     is_refusal,
-    name_file,
     print_line,
     time_text,
 )
@@ -37,6 +35,7 @@ from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
+from cfevents.sinks.files import CheckpointFile
 from cfevents.storage import NDJSONFile
 
 _STDOUT = "-"
@@ -55,33 +54,25 @@ class _PrintedEvents:
     cannot be replaced is found out.
     """
 
-    def __init__(self, view: View[Any], options: CommandOptions) -> None:
-        self._write, self._path = views.writer(view, options.style), options.checkpoint
-        self.checkpoint = None if self._path is None else _read_checkpoint(self._path)
+    def __init__(self, view: View[Any], options: CommandOptions, file: CheckpointFile | None) -> None:
+        self._write, self._file = views.writer(view, options.style), file
+        self.checkpoint = None if file is None else file.read()
 
     async def begin(self, checkpoint: FollowCheckpoint) -> None:
-        self._store(checkpoint)
+        self._save(checkpoint)
         self._write(())  # the header of a table
 
     async def write(self, batch: Batch[Any]) -> None:
         self._write(batch.items)
-        self._store(batch.checkpoint)
+        self._save(batch.checkpoint)
 
-    def _store(self, checkpoint: FollowCheckpoint) -> None:
-        if self._path is not None:
-            with name_file(self._path):
-                atomic_write(Path(self._path), checkpoint.to_json().encode())
-
-
-def _read_checkpoint(path: str) -> str | None:
-    with name_file(path), suppress(FileNotFoundError):
-        # A file that is not text becomes an invalid checkpoint. An empty one was made beforehand, for its mode.
-        return Path(path).read_text(encoding="utf-8", errors="replace") or None
-    return None
+    def _save(self, checkpoint: FollowCheckpoint) -> None:
+        if self._file is not None:
+            self._file.store(checkpoint)
 
 
 @contextmanager
-def _name_checkpoint(path: str | None) -> Iterator[None]:
+def name_checkpoint(path: str | None) -> Iterator[None]:
     """Turn a CheckpointError into a `Failure` with its file; for a checkpoint of something else, into `WrongUsage`."""
     try:
         yield
@@ -106,27 +97,6 @@ def _written(option: str, value: Any) -> str:
         return " ".join(f"{name} {shlex.quote(','.join(kinds))}" for name, kinds in options if kinds)
     names = [time_text(name) if isinstance(name, int) else shlex.quote(name) for name in values]
     return id_list(names) if option == "CONNECTOR" else f"{option} {f' {option} '.join(names)}"
-
-
-@contextmanager
-def _checkpoint_locked(path: str | None) -> Iterator[None]:
-    """Keep other processes from following with the same checkpoint: each would undo what the other stores."""
-    if path is None:
-        yield
-        return
-    with name_file(path):
-        require_regular(Path(path))
-    lock = FileLock(
-        Path(f"{os.path.realpath(path)}.lock"),
-        busy=f"another process follows with the checkpoint {path}: end it first, or give this one its own",
-    )
-    # A missing directory fails here, before anything is printed.
-    with name_file(path):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 async def follow_events(options: CommandOptions) -> None:
@@ -162,15 +132,15 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
     files = (options.output, options.checkpoint or (options.output and f"{options.output}.checkpoint"))
     new_files = [path for path in files if path and not exists(path)]
     async with _open_destination(options, ending) as destination:
-        with _name_checkpoint(options.checkpoint or options.output):
+        with name_checkpoint(options.checkpoint or options.output):
             # A checkpoint has the beginning: "24h" is another moment in each run.
             checkpoint = destination.checkpoint
             follower = follow(since=since if checkpoint is None else None, checkpoint=checkpoint)
         if can_show():
-            print_line(_beginning(follower.checkpoint, options, is_resumed=checkpoint is not None))
+            print_line(beginning(follower.checkpoint, options, is_resumed=checkpoint is not None))
         await destination.begin(follower.checkpoint)
-        life = _Life(follower.details() if options.details else follower)
-        with _removed_if_refused(new_files, life), show_progress(life.progress, prints=not options.output, stays=True):
+        life = Life(follower.details() if options.details else follower)
+        with removed_if_refused(new_files, life), show_progress(life.progress, prints=not options.output, stays=True):
             async with aclosing(life.follower.batches()) as batches:
                 async for batch in batches:
                     left = None if options.limit is None else options.limit - life.events
@@ -181,8 +151,11 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
                         return
 
 
-def _beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: bool) -> str:
-    """Return a sentence about what is followed, how often it is polled, and where it is stored."""
+def beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: bool | None) -> str:
+    """Return a sentence about what is followed, how often it is polled, and where it is stored.
+
+    It leaves out where it begins if that is not known yet, which ``is_resumed`` is None for.
+    """
     ids = start.connector_ids
     connectors = "all connectors of the account" if ids is None else id_list(ids)
     begin = (options.zone or Zone()).named_time(to_datetime(start.since))
@@ -190,7 +163,7 @@ def _beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: 
     words = (
         f"following {connectors}",
         f"events{text}" if (text := kinds_text(options.kinds)) else "",
-        f"from where {store} ends" if is_resumed else f"from {begin} on",
+        "" if is_resumed is None else f"from where {store} ends" if is_resumed else f"from {begin} on",
         f"a poll every {options.interval}",
         f"stored in {options.output}" if options.output else "",
     )
@@ -198,7 +171,7 @@ def _beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: 
 
 
 @contextmanager
-def _removed_if_refused(paths: Sequence[str], life: "_Life") -> Iterator[None]:
+def removed_if_refused(paths: Sequence[str], life: "Life") -> Iterator[None]:
     """Remove files that this run made, if the API has refused everything: the next run may mean something else."""
     is_refused = False
     try:
@@ -214,7 +187,7 @@ def _removed_if_refused(paths: Sequence[str], life: "_Life") -> Iterator[None]:
                     Path(path).unlink()
 
 
-class _Life:
+class Life:
     """The state of following as text: the events so far, the last poll and the next one."""
 
     events = 0  # that were printed or stored
@@ -238,6 +211,7 @@ class _Life:
         return Progress(None, self.text(), self.follower._progress().wait)
 
     def text(self) -> str:
+        """Return the state as one sentence."""
         states, next_s = list(self.follower.status.values()), self.follower._next_poll_s()
         last = max((status.last_good_at for status in states if status.last_good_at), default=None)
         failing = sum(status.error is not None for status in states)
@@ -258,8 +232,8 @@ async def _open_destination(options: CommandOptions, ending: Ending) -> AsyncIte
             with call_on_hangup(file.reopen):
                 yield file
         return
-    with _checkpoint_locked(options.checkpoint):
+    with nullcontext() if options.checkpoint is None else CheckpointFile(options.checkpoint) as checkpoint:
         several = options.all_ or len(options.connectors) > 1
         with ending.when_reader_leaves():
             view = views.followed(options.zone or Zone(), several=several, details=options.details)
-            yield _PrintedEvents(view, options)
+            yield _PrintedEvents(view, options, checkpoint)

@@ -1,0 +1,119 @@
+"""The command that delivers events to a sink."""
+
+import os
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cfevents import Client, Follower
+from cfevents._html import counted
+from cfevents._progress import Progress
+from cfevents._secrets import Secret, mask
+from cfevents.cli.commands.follow import Life, beginning, name_checkpoint, removed_if_refused
+from cfevents.cli.console.errors import arguments_checked, exists, print_line, print_note
+from cfevents.cli.console.output import write_summary
+from cfevents.cli.console.progress import can_show, show_progress
+from cfevents.cli.console.signals import call_on_hangup, end_on_signal
+from cfevents.cli.options import CommandOptions, usage_error
+from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
+from cfevents.cli.times import read_begin, read_pace
+from cfevents.sinks import KeepingSink, Sink, connect, forward
+from cfevents.storage import NDJSONFile
+
+_ONCE_PATIENCE_S = 900  # a job ends, and the next one goes on
+
+
+async def forward_events(options: CommandOptions) -> None:
+    """Deliver events until a signal, or once."""
+    options = check_options(options)
+    sink = _connect(options)
+    with end_on_signal() as ending:
+        async with open_client(options) as client, AsyncExitStack() as stack:
+            # Before anything is asked of the API; but a file only when the connectors are known.
+            if not isinstance(sink, NDJSONFile):
+                await stack.enter_async_context(sink)
+            options = await identify(client, options)
+            events = await _deliver(client, sink, options, stack)
+        if options.once:
+            write_summary(f"{counted(events, 'event')} delivered to {_name(sink)}")
+    if ending.is_requested and options.once:
+        print_line("interrupted: the same command goes on where this one stopped")
+        raise click.exceptions.Exit(ending.status)
+
+
+async def _deliver(client: Client, sink: Sink, options: CommandOptions, stack: AsyncExitStack) -> int:
+    life, name = Life(_follower(client, options)), _name(sink)
+    files = (name, f"{name}.checkpoint") if isinstance(sink, NDJSONFile) else (options.checkpoint,)
+    new_files = [path for path in files if path and not exists(path)]
+    if isinstance(sink, NDJSONFile):
+        await stack.enter_async_context(sink)
+        stack.enter_context(call_on_hangup(sink.reopen))
+    if can_show() and not options.once:
+        print_line(beginning(life.follower.checkpoint, options._replace(output=name), is_resumed=None))
+    if options.checkpoint is None and not isinstance(sink, KeepingSink):
+        print_note("without --checkpoint, the next run begins at --since again")
+    patience = _ONCE_PATIENCE_S if options.once else None
+    kept = {"checkpoint": options.checkpoint, "dead_letters": options.dead_letters}
+    shown = show_progress(partial(_state_of, life), prints=False, stays=True)
+    with removed_if_refused(new_files, life), name_checkpoint(options.checkpoint or name), shown:
+        await forward(life.follower, sink, patience=patience, **kept)
+    return life.follower._delivered
+
+
+def _follower(client: Client, options: CommandOptions) -> Follower[Any]:
+    since, pace = read_begin(options), read_pace(options)
+    connectors, kinds = chosen_connectors(client, options), options.kinds or None
+    with arguments_checked():
+        follower: Follower[Any] = client.follow_events(connectors, since=since, kind=kinds, **pace)
+    follower = follower.details() if options.details else follower
+    return follower.once() if options.once else follower
+
+
+def _state_of(life: Life) -> Progress:
+    life.events = life.follower._delivered
+    return life.progress()
+
+
+def _name(sink: Sink) -> str:
+    """Return what a sink is called in messages: of a file its path."""
+    if isinstance(sink, NDJSONFile):
+        return os.path.relpath(sink._path) if sink._path.is_relative_to(Path.cwd()) else str(sink._path)
+    return repr(sink).strip("<>")
+
+
+def _connect(options: CommandOptions) -> Sink:
+    if not options.to:
+        raise usage_error("--to is missing: write where to, such as postgresql://HOST/DB?table=NAME or file:PATH.")
+    headers = dict(map(_header, options.header_envs))
+    with arguments_checked():
+        return connect(
+            options.to, token=_token(options), headers=headers, insecure=options.insecure, gzip=options.gzip or None
+        )
+
+
+def _token(options: CommandOptions) -> Secret | None:
+    """Return the token that the options name."""
+    if options.token_env and options.token_file:
+        raise usage_error("--token-env and --token-file exclude each other: leave one out.")
+    if options.token_file:
+        with suppress(OSError, ValueError):
+            return Secret(Path(options.token_file).read_text(encoding="ascii").strip())
+        raise usage_error(f"--token-file {options.token_file} cannot be read as text.")
+    return _variable("--token-env", options.token_env) if options.token_env else None
+
+
+def _header(text: str) -> tuple[str, Secret]:
+    name, _, variable = text.partition("=")
+    return name.strip(), _variable("--header-env", variable.strip())
+
+
+def _variable(option: str, name: str) -> Secret:
+    """Return the value of a variable. A message does not repeat its name: it may be the secret itself."""
+    value: Secret | None = mask(os.environ.get(name, "").strip() or None)
+    if value is None:
+        form = "'X-Key=NAME'" if option == "--header-env" else "NAME"
+        raise usage_error(f"{option} names no variable that is set: write {form}, with a name and not with the value.")
+    return value

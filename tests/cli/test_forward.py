@@ -1,0 +1,208 @@
+"""What forward delivers, how it ends, and what it says about an address that is wrong."""
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import Result
+from support.receivers import Hook, hook_on_thread
+
+from cfevents.cli.app import app
+from cfevents.testing import Simulator
+
+if TYPE_CHECKING:
+    import subprocess
+
+Invoke = Callable[..., Result]
+SECRET = "header-secret-55dd"
+SINCE = ("--since", "2026-01-01", "--once")
+IDS = ["1767225600.0", "1767225660.0", "1767225660.1", "1767225720.0"]
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with hook_on_thread() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SINK_TOKEN", SECRET)
+
+
+def files() -> list[str]:
+    return [path.name for path in Path().iterdir()]
+
+
+def test_file_has_the_lines_of_follow(account: Simulator, invoke: Invoke) -> None:
+    """It has each once, also after a second run, and no other option is needed."""
+    first = invoke("forward", "site-1", "--to", "file:events.ndjson", *SINCE)
+    assert (first.exit_code, first.stdout) == (0, "4 events delivered to events.ndjson\n"), first.stderr
+    assert invoke("forward", "site-1", "--to", "file:events.ndjson", *SINCE).stdout.startswith("0 events")
+    lines = [json.loads(line) for line in Path("events.ndjson").read_text().splitlines()]
+    assert [line["id"] for line in lines] == IDS
+    assert account.requests
+
+
+def test_webhook_gets_each_event_and_the_secrets(account: Simulator, invoke: Invoke, hook: Hook) -> None:
+    """Kinds and payloads are chosen as by follow; the secrets come from variables, and show nowhere."""
+    account.add("site-1")
+    command = ("forward", "site-1", "--to", f"json+{hook.url}/{SECRET}", *SINCE, "--checkpoint", "state.json")
+    options = ("--token-env", "SINK_TOKEN", "--header-env", "X-Key=SINK_TOKEN", "--gzip")
+    chosen = ("--exclude", "Reconcile", "--details", "--debug")
+    first = invoke(*command, *options, *chosen)
+    assert first.stdout == f"3 events delivered to Webhook http://127.0.0.1:{hook.port}\n"
+    assert hook.taken == [IDS[0], IDS[1], IDS[3]]
+    sent = hook.requests[-1]
+    assert sent.events[1]["event"] == {"k": "RekeyStart", "tunnel_id": "tunnel-1", "peer": None}
+    assert (sent.headers["authorization"], sent.headers["x-key"]) == (f"Bearer {SECRET}", SECRET)
+    assert sent.headers["content-encoding"] == "gzip"
+    assert SECRET not in first.output
+    assert invoke(*command, *options, *chosen).stdout.startswith("0 events")
+    other = invoke(*command, *options)
+    assert (other.exit_code, "state.json is of --exclude Reconcile, and this is no --kind" in other.stderr) == (2, True)
+
+
+def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) -> None:
+    Path("token").write_text(f"{SECRET}\n")
+    assert account
+    done = invoke("forward", "site-1", "--to", hook.url, *SINCE, "--token-file", "token", "--quiet")
+    assert (done.exit_code, done.output) == (0, "")
+    assert hook.requests[-1].headers["authorization"] == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ((), "--to is missing"),
+        (("--to", "kafka://broker"), "--to is of no known form: write postgresql://, file:, https:// or json+https://"),
+        (("--to", "http://hook.example"), "unencrypted: use https, or --insecure"),
+        (("--to", f"https://me:{SECRET}@hook.example"), "leave it out, and give --token-env or --header-env"),
+        (("--to", f"postgresql://me:{SECRET}@db/t?table=e"), "set PGPASSWORD, write ~/.pgpass or give --token-env"),
+        (("--to", "postgresql://db/t"), "--to names no table: write postgresql://HOST/DATABASE?table=NAME"),
+        (("--to", "postgresql://db/t?table=e&sslmode=allow"), "may go without TLS: use require, or --insecure"),
+        (("--to", "https://h", "--token-env", SECRET), "--token-env names no variable that is set: write NAME"),
+        (("--to", "https://h", "--header-env", SECRET), "write 'X-Key=NAME', with a name and not with the value"),
+        (("--to", "https://h", "--token-env", "A", "--token-file", "b"), "File 'b' does not exist"),
+        (("--to", "https://h", "--token-env", "A", "--token-file", __file__), "exclude each other"),
+        (("--to", "https://h", "--checkpoint", "nowhere/state.json"), "nowhere does not exist"),
+        (("--to", "file:e", "--interval", "soon"), "--interval soon is not a length of time"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(account: Simulator, invoke: Invoke, options: tuple[str, ...], says: str) -> None:
+    """Nothing is asked of the API, no file is left, and no secret is repeated."""
+    account.requests.clear()
+    done = invoke("forward", "site-1", *SINCE, *options)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert says in done.stderr
+    assert SECRET not in done.output
+    assert (account.requests, files()) == ([], [])
+
+
+def test_missing_extra_is_one_sentence(account: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    done = invoke("forward", "site-1", *SINCE, "--to", "postgresql:///t?table=e")
+    assert done.exit_code == 2
+    assert done.stderr == "cfevents: asyncpg is not installed: pip install 'cfevents[postgres]'\n"
+    assert account.requests == []
+
+
+@pytest.mark.parametrize(("status", "says"), [(401, "check --token-env and --header-env"), (404, "check the address")])
+def test_receiver_that_refuses_ends_it_at_once(
+    account: Simulator, invoke: Invoke, hook: Hook, status: int, says: str
+) -> None:
+    """It is known before anything is asked of the API."""
+    hook.answers = lambda _: status
+    done = invoke("forward", "site-1", "--to", hook.url, *SINCE, "--checkpoint", "state.json")
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert says in done.stderr
+    assert (account.requests, files()) == ([], [])
+
+
+def test_receiver_that_stays_down_loses_nothing(account: Simulator, invoke: Invoke, hook: Hook) -> None:
+    """A job ends, after it was tried again, and the next one delivers."""
+    command = ("forward", "site-1", "--to", hook.url, *SINCE, "--checkpoint", "state.json")
+    hook.answers = lambda _: 503
+    done = invoke(*command)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "answers 503; nothing is lost, trying again in" in done.stderr
+    assert (len(hook.requests), hook.taken) == (1 + 6, [])
+    hook.answers = lambda _: 200
+    assert invoke(*command).stdout.startswith("4 events")
+    assert (hook.taken, len(account.requests) > 0) == (IDS, True)
+
+
+def test_refused_event_is_in_the_dead_letters(account: Simulator, invoke: Invoke, hook: Hook) -> None:
+    """By default they are beside the checkpoint; without a file the command ends, and says how to go on."""
+    assert account
+    hook.answers = lambda request: 422 if b"Novelty" in request.body else 200
+    done = invoke("forward", "site-1", "--to", hook.url, *SINCE)
+    assert (done.exit_code, "name a file by --dead-letters" in done.stderr) == (1, True)
+    hook.requests.clear()
+    done = invoke("forward", "site-1", "--to", hook.url, *SINCE, "--checkpoint", "state.json")
+    assert done.exit_code == 0
+    assert "1 refused, now in " in done.stderr
+    assert json.loads(Path("state.json.dead-letters").read_text())["id"] == IDS[3]
+    assert hook.taken == IDS[:3]
+
+
+def test_api_that_refuses_leaves_no_file(
+    account: Simulator, invoke: Invoke, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN", "arg-token-33bb")
+    identifier = "0" * 32
+    for to in ("file:events.ndjson", hook.url):
+        done = invoke("forward", identifier, "--to", to, *SINCE, "--checkpoint", "state.json")
+        assert (done.exit_code, "the credentials are refused" in done.stderr) == (1, True)
+        assert [name for name in files() if not name.endswith(".lock")] == []
+    assert account.requests
+
+
+def test_note_says_that_a_checkpoint_is_missing(account: Simulator, invoke: Invoke, hook: Hook) -> None:
+    assert account
+    done = invoke("forward", "site-1", "--to", hook.url, *SINCE)
+    assert done.stderr == "cfevents: without --checkpoint, the next run begins at --since again\n"
+
+
+def test_signal_ends_it_after_what_is_delivered(
+    account: Simulator, start: Callable[..., "subprocess.Popen[str]"], hook: Hook
+) -> None:
+    """SIGTERM is the normal end: status 0, and the checkpoint is that of what was delivered."""
+    process = start("forward", "site-1", "--to", hook.url, "--since", "2026-01-01", "--checkpoint", "state.json")
+    for _ in range(500):
+        if len(hook.taken) == 4 and "1767225720" in Path("state.json").read_text():
+            break
+        time.sleep(0.02)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stdout, stderr) == (0, "", "")
+    assert time.monotonic() - began < 2
+    assert account
+
+
+def test_values_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The beginnings of addresses and the names of variables, also behind a header."""
+    monkeypatch.setenv("SINK_KEY", "x")
+    command = app.commands["forward"]
+    context = click.Context(command)
+    options: dict[str, Any] = {option.name or "": option for option in command.params}
+
+    def completed(option: str, begun: str) -> list[str]:
+        return [item.value for item in options[option].shell_complete(context, begun)]
+
+    assert completed("to", "p") == ["postgresql://"]
+    assert completed("token_env", "SINK_") == ["SINK_KEY", "SINK_TOKEN"]
+    assert completed("header_envs", "X-Key=SINK_K") == ["X-Key=SINK_KEY"]
+
+
+def test_help_fits_a_screen(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert len(invoke("forward", "--help").stdout.splitlines()) <= 40
