@@ -4,22 +4,16 @@ import csv
 import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
+from itertools import repeat
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from cfevents._extras import require_extra
-from cfevents._model.api import EventMetadata, RecordedEvent
-from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS, EventBatch, EventColumns, EventDetail
-from cfevents._protocol.converter import structure, unstructure
-from cfevents._protocol.records import detailed_line, listed_line
+from cfevents._model.api import EventMetadata, RecordedEvent, whole
+from cfevents._model.results import EVENT_COLUMNS, PAYLOAD_COLUMNS, EventColumns
+from cfevents._protocol.records import event_lines, json_times, listed_line
 from cfevents.events import PAYLOAD_FIELDS, UnknownEvent
-
-_READ_EVENTS = 1000
-
-ExportRow: TypeAlias = tuple[str, EventMetadata, RecordedEvent | None]
-"""The connector of an event, the event, and its payload; None where the API has none, or it is not wanted."""
 
 
 class Format(ABC):
@@ -34,14 +28,9 @@ class Format(ABC):
         """The bytes before the first event."""
         return b""
 
-    def encode(self, batch: EventBatch) -> bytes:
-        """Convert events to bytes."""
-        ids, events = batch.connector_ids, batch.events
-        connectors = [ids] * len(events) if isinstance(ids, str) else ids
-        return self._encode_rows(zip(connectors, events, batch.recorded or [None] * len(events), strict=True))
-
     @abstractmethod
-    def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes: ...
+    def encode(self, columns: EventColumns) -> bytes:
+        """Convert events to bytes."""
 
     async def finalize(self, data: Path) -> Path:
         """Return the file to publish, in the folder of the encoded data."""
@@ -59,10 +48,9 @@ def format_named(name: str, *, details: bool) -> Format:
 class NDJSON(Format):
     """A JSON object a line, as ``cfevents list`` prints it."""
 
-    def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
-        if self._details:
-            return _json_lines(detailed_line(name, EventDetail(event, recorded)) for name, event, recorded in rows)
-        return _json_lines(listed_line(name, event) for name, event, _ in rows)
+    def encode(self, columns: EventColumns) -> bytes:
+        """Convert events to lines."""
+        return event_lines(columns).encode()
 
 
 class CSV(Format):
@@ -73,11 +61,24 @@ class CSV(Format):
         """The names of the columns."""
         return csv_lines([EVENT_COLUMNS + (PAYLOAD_COLUMNS if self._details else ())])
 
-    def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
-        return csv_lines(
-            event_cells(connector_id, event) + (payload_cells(recorded) if self._details else [])
-            for connector_id, event, recorded in rows
+    def encode(self, columns: EventColumns) -> bytes:
+        """Convert events to rows."""
+        ids = columns.connector_ids
+        rows = zip(
+            repeat(ids, columns.length) if isinstance(ids, str) else ids,
+            [
+                f"{whole(time)}.{sequence}"
+                for time, sequence in zip(columns.recorded_ts, columns.sequences, strict=True)
+            ],
+            map(json.loads, json_times(columns.recorded_ts)),
+            map(json.loads, json_times(columns.collected_ts)),
+            columns.sequences,
+            columns.kinds,
+            strict=True,
         )
+        if columns.recorded is None:
+            return csv_lines(rows)
+        return csv_lines([*row, *payload_cells(recorded)] for row, recorded in zip(rows, columns.recorded, strict=True))
 
 
 def event_cells(connector_id: str, event: EventMetadata) -> list[Any]:
@@ -96,33 +97,28 @@ def payload_cells(recorded: RecordedEvent | None) -> list[Any]:
 
 
 class Parquet(Format):
-    """A row an event, as `to_parquet` writes it. Encoded is the API's JSON, of which the file is made at the end."""
+    """A row an event, as `to_parquet` writes it. Encoded is Arrow's stream, of which the file is made at the end."""
 
-    def _encode_rows(self, rows: Iterable[ExportRow]) -> bytes:
-        return _json_lines(
-            [connector_id, unstructure(event), None if recorded is None else unstructure(recorded)]
-            for connector_id, event, recorded in rows
-        )
+    @property
+    def header(self) -> bytes:
+        """The schema of the stream."""
+        from cfevents.frames import parquet  # noqa: PLC0415 - an extra
+
+        return parquet.stream_header(payloads=self._details)
+
+    def encode(self, columns: EventColumns) -> bytes:
+        """Convert events to a batch of the stream."""
+        from cfevents.frames import parquet  # noqa: PLC0415 - an extra
+
+        return parquet.stream_batch(columns, payloads=self._details)
 
     async def finalize(self, data: Path) -> Path:
         """Write the Parquet file."""
         from cfevents.frames import parquet  # noqa: PLC0415 - an extra
 
         path = data.with_name("whole.parquet")
-        await parquet.write(self._decode(data), path, payloads=self._details)
+        await parquet.write_stream(data, path, payloads=self._details)
         return path
-
-    async def _decode(self, data: Path) -> AsyncGenerator[EventColumns, None]:
-        with data.open(encoding="ascii") as file:
-            while lines := [*islice(file, _READ_EVENTS)]:
-                ids, events, payloads = zip(*map(json.loads, lines), strict=True)
-                recorded = [None if payload is None else structure(payload, RecordedEvent) for payload in payloads]
-                batch = EventBatch(ids, structure([*events], list[EventMetadata]), recorded if self._details else None)
-                yield batch.columns()
-
-
-def _json_lines(values: Iterator[Any]) -> bytes:
-    return "".join(json.dumps(value) + "\n" for value in values).encode()
 
 
 def csv_lines(rows: Iterable[Iterable[Any]]) -> bytes:

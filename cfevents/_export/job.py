@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from cfevents._client import Client
 from cfevents._export.formats import Format
 from cfevents._export.staging import ExportProgress, Staging
-from cfevents._model.results import EventBatch
+from cfevents._model.results import EventBatch, EventColumns
 from cfevents.errors import ArchiveError
 from cfevents.storage.archive import Archive
 
@@ -29,9 +29,9 @@ Add: TypeAlias = Callable[[bytes, ExportProgress], None]
 class Chunk(NamedTuple):
     """Some events of a connector."""
 
-    batch: EventBatch
+    columns: EventColumns
     after: str  # the position after them, for `ExportProgress`
-    reached: float | None = None  # everything before was read, in seconds since the Unix epoch, where that is known
+    reached: float  # everything before was read, in seconds since the Unix epoch
 
 
 class ChunkSource(Protocol):
@@ -64,8 +64,8 @@ class APISource:
             async for page in pages:
                 assert page.checkpoint is not None  # noqa: S101 - every page of a client has one
                 recorded = [event.recorded for event in await stream._page_details(page)] if self.details else None
-                batch = EventBatch(connector_id, page.items, recorded)
-                yield Chunk(batch, page.checkpoint.to_json(), page.checkpoint.reached)
+                columns = EventBatch(connector_id, page.items, recorded).columns(extra=True)
+                yield Chunk(columns, page.checkpoint.to_json(), page.checkpoint.reached or progress.until)
 
 
 @frozen
@@ -77,15 +77,15 @@ class ArchiveSource:
     details: bool
 
     async def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
-        last = None if progress.after is None else tuple(json.loads(progress.after))
-        since = progress.since if last is None else max(last[0], progress.since)
-        stream = self.archive.list_events(connector_id, since=since, until=progress.until, kind=self.kinds or None)
-        async with aclosing((stream.details() if self.details else stream)._batches()) as batches:
-            async for batch in batches:
-                is_after = [last is None or (event.recorded_ts, event.sequence) > last for event in batch.events]
-                if (rest := batch.select(is_after)).events:
-                    end = rest.events[-1]
-                    yield Chunk(rest, json.dumps([end.recorded_ts, end.sequence]))
+        after = None if progress.after is None else tuple(json.loads(progress.after))
+        stream = self.archive.list_events(
+            connector_id, since=progress.since, until=progress.until, kind=self.kinds or None
+        )
+        async with aclosing(stream._columns(after, payloads=self.details)) as pages:
+            async for columns in pages:
+                if columns.length:
+                    end = columns.recorded_ts[-1], columns.sequences[-1]
+                    yield Chunk(columns, json.dumps(end), end[0])
 
 
 async def export(staging: Staging, progress: ExportProgress, source: ChunkSource, file_format: Format) -> int:
@@ -110,8 +110,9 @@ async def gather(add: Add, progress: ExportProgress, source: ChunkSource, file_f
         connector_id = progress.connectors[progress.done]
         async with aclosing(source.chunks(connector_id, progress)) as chunks:
             async for chunk in chunks:
-                count = progress.events + len(chunk.batch.events)
-                progress = _store(add, progress, file_format.encode(chunk.batch), after=chunk.after, events=count)
+                data = file_format.encode(chunk.columns) if chunk.columns.length else b""
+                count = progress.events + chunk.columns.length
+                progress = _store(add, progress, data, after=chunk.after, events=count)
         progress = _store(add, progress, b"", after=None, done=progress.done + 1)
     return progress
 

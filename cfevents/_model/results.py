@@ -1,6 +1,6 @@
 """The objects that the library returns: pages, details, events of a fleet or a follower."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -110,6 +110,12 @@ class EventColumns(NamedTuple):
     sequences: Sequence[int]
     collected_ts: Sequence[int | float]
     recorded: Sequence[RecordedEvent | None] | None = None  # the payloads, where they are read
+    extra: Mapping[int, dict[str, Any]] = {}  # the undocumented fields by row, where they are read and not empty
+
+    @property
+    def length(self) -> int:
+        """The number of events."""
+        return len(self.kinds)
 
 
 class EventBatch(NamedTuple):
@@ -125,8 +131,8 @@ class EventBatch(NamedTuple):
         recorded = None if self.recorded is None else list(compress(self.recorded, wanted))
         return EventBatch(ids, list(compress(self.events, wanted)), recorded)
 
-    def columns(self) -> EventColumns:
-        """Return the same events column by column."""
+    def columns(self, *, extra: bool = False) -> EventColumns:
+        """Return the same events column by column, with their undocumented fields or without."""
         return EventColumns(
             self.connector_ids,
             [event.kind for event in self.events],
@@ -134,4 +140,5 @@ class EventBatch(NamedTuple):
             [event.sequence for event in self.events],
             [event.collected_ts for event in self.events],
             self.recorded,
+            {row: event.extra for row, event in enumerate(self.events) if event.extra} if extra else {},
         )

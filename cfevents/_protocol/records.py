@@ -1,14 +1,19 @@
 """Events as flat JSON records, one per line. Nothing else is imported before there is an event."""
 
+import json
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
-from cfevents._time import format_iso
+from cfevents._time import EPOCH, format_iso
 
 if TYPE_CHECKING:
     from cfevents._model.api import EventMetadata, RecordedEvent
-    from cfevents._model.results import EventDetail, FollowedEvent
+    from cfevents._model.results import EventColumns, EventDetail, FollowedEvent
+
+_END = "}\n"
 
 
 def listed_line(connector_id: str, event: "EventMetadata") -> dict[str, Any]:
@@ -80,3 +85,94 @@ def _extra(fields: dict[str, Any]) -> dict[str, Any]:
 def _iso(event: "EventMetadata | RecordedEvent", name: str) -> str | None:
     time = time_of(event, name)
     return None if time is None else format_iso(time)
+
+
+def event_lines(columns: "EventColumns") -> str:
+    """Return events as lines of JSON, just as json.dumps writes `listed_line`, or `detailed_line` with payloads.
+
+    Algorithm: what is the same in many events, such as a kind or an hour, is written once and then copied. It takes a
+    tenth of the time.
+    """
+    from cfevents._model.api import whole  # noqa: PLC0415 - not needed for --help
+
+    texts, ids, recorded = _JSONTexts(), columns.connector_ids, columns.recorded_ts
+    rows = zip(
+        repeat(texts[ids]) if isinstance(ids, str) else map(texts.__getitem__, ids),
+        recorded if {*map(type, recorded)} <= {int} else map(whole, recorded),
+        map(texts.__getitem__, columns.kinds),
+        json_times(recorded),
+        json_times(columns.collected_ts),
+        recorded,
+        columns.sequences,
+        columns.collected_ts,
+        _line_ends(columns),
+        strict=False,  # what is the same in all rows is repeated for ever
+    )
+    return "".join(
+        [
+            f'{{"connector_id": {name}, "id": "{second}.{n}", "kind": {kind}, "recorded_at": {recorded_at}, '
+            f'"collected_at": {collected_at}, "recorded_ts": {t}, "sequence": {n}, "collected_ts": {a}{end}'
+            for name, second, kind, recorded_at, collected_at, t, n, a, end in rows
+        ]
+    )
+
+
+def json_times(times: Sequence[Any]) -> list[str]:
+    """Return times as JSON: text in ISO 8601, or null outside the years 1 to 9999. In seconds since the Unix epoch."""
+    hours, clock = _Hours(), [f'{second // 60:02}:{second % 60:02}Z"' for second in range(3600)]
+    try:
+        return [f"{hours[hour]}{clock[second]}" for hour, second in [divmod(time, 3600) for time in times]]
+    except (OverflowError, TypeError):  # one has no date, or is fractional
+        return [_json_time(time) for time in times]
+
+
+class _Hours(dict[int, str]):
+    """The beginning of the times in each hour since the Unix epoch, as JSON."""
+
+    def __missing__(self, hour: int) -> str:
+        text = self[hour] = f'"{(EPOCH + timedelta(hours=hour)).isoformat()[:14]}'
+        return text
+
+
+def _json_time(seconds: float) -> str:
+    try:
+        return f'"{format_iso(EPOCH + timedelta(seconds=seconds))}"'
+    except OverflowError:
+        return "null"
+
+
+class _JSONTexts(dict[str, str]):
+    """Texts as JSON."""
+
+    def __missing__(self, text: str) -> str:
+        value = self[text] = json.dumps(text)
+        return value
+
+
+def _line_ends(columns: "EventColumns") -> Iterable[str]:
+    """Return what follows an event's documented fields in its line."""
+    if columns.recorded is not None:
+        return _detailed_ends(columns, columns.recorded)
+    if not columns.extra:
+        return repeat(_END)
+    ends = [_END] * columns.length
+    for row, extra in columns.extra.items():
+        ends[row] = f', "extra": {json.dumps(extra)}{_END}'
+    return ends
+
+
+def _detailed_ends(columns: "EventColumns", payloads: Sequence["RecordedEvent | None"]) -> list[str]:
+    from cfevents._protocol.converter import unstructure  # noqa: PLC0415 - not needed for --help
+
+    # By identity: many rows of an archive share a payload.
+    events = {id(recorded.event): recorded.event for recorded in payloads if recorded is not None}
+    texts, ends = {key: json.dumps(unstructure(event)) for key, event in events.items()}, list[str]()
+    for row, recorded in enumerate(payloads):
+        listed = columns.extra.get(row, {})
+        version, event, extra = "null", "null", listed
+        if recorded is not None:
+            version, event, extra = json.dumps(recorded.version), texts[id(recorded.event)], listed | recorded.extra
+        more = f', "extra": {json.dumps(extra)}' if extra else ""
+        before, after = (more, "") if listed else ("", more)
+        ends.append(f'{before}, "version": {version}, "event": {event}{after}{_END}')
+    return ends

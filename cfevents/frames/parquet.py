@@ -36,18 +36,47 @@ async def write(
 ) -> int:
     """Write events to a file, which takes its name when it is complete, and return their number.
 
-    Row groups have ``group_events`` at least, except the last; ``batch_events`` at least are converted together.
+    Row groups have ``group_events``, except the last; ``batch_events`` at least are converted together.
 
     Raises:
         ArchiveError: The file cannot be written. What was there before stays.
     """
-    target, columns, count = Path(path), Columns(payloads=payloads), 0
-    file, stack, schema = AtomicFile(target), ExitStack(), plain_schema(payloads=payloads)
-    run = partial(_run_blocking, target, thread := ThreadPoolExecutor(1, "cfevents-parquet"))
+    columns = Columns(payloads=payloads)
+    batches_ = batches(events, columns, batch_events)
+    return await _write_groups(_groups(_plain(batches_, columns), group_events), Path(path), payloads=payloads)
+
+
+def stream_header(*, payloads: bool) -> bytes:
+    """Return the beginning of events in Arrow's format of streams, to which batches can be appended."""
+    header: bytes = plain_schema(payloads=payloads).serialize().to_pybytes()
+    return header
+
+
+def stream_batch(events: "EventColumns", *, payloads: bool) -> bytes:
+    """Return events, of which there is one at least, as a batch of such a stream."""
+    columns = Columns(payloads=payloads)
+    batch: bytes = columns.plain(columns.batch([columns.rows(events)])).serialize().to_pybytes()
+    return batch
+
+
+async def write_stream(stream: Path, path: Path, *, payloads: bool) -> int:
+    """Write the events of a stream to a file, as `write` does."""
+
+    async def read() -> AsyncGenerator[pa.RecordBatch, None]:
+        with pa.OSFile(str(stream)) as file, pa.ipc.open_stream(file) as reader:
+            for batch in reader:
+                yield batch
+
+    return await _write_groups(_groups(read(), ROW_GROUP_EVENTS), path, payloads=payloads)
+
+
+async def _write_groups(groups: AsyncGenerator[pa.Table, None], path: Path, *, payloads: bool) -> int:
+    file, stack, count = AtomicFile(path), ExitStack(), 0
+    run = partial(_run_blocking, path, thread := ThreadPoolExecutor(1, "cfevents-parquet"))
 
     def create() -> pq.ParquetWriter:
         # Not opened by Arrow, which takes a name with a colon for an address.
-        return stack.enter_context(pq.ParquetWriter(file.open(), schema))
+        return stack.enter_context(pq.ParquetWriter(file.open(), plain_schema(payloads=payloads)))
 
     def commit() -> None:
         stack.close()
@@ -55,10 +84,10 @@ async def write(
 
     try:
         writer = await run(create)
-        async with aclosing(_groups(batches(events, columns, batch_events), group_events)) as groups:
+        async with aclosing(groups):
             async for group in groups:
-                await run(partial(writer.write_table, columns.table(group).cast(schema)))
-                count += sum(map(len, group))
+                await run(partial(writer.write_table, group))
+                count += len(group)
         await run(commit)
     finally:
         thread.shutdown(wait=False)
@@ -68,18 +97,27 @@ async def write(
     return count
 
 
-async def _groups(
-    batches: AsyncGenerator[pa.RecordBatch, None], least: int
-) -> AsyncGenerator[list[pa.RecordBatch], None]:
-    group = list[pa.RecordBatch]()
+async def _plain(
+    batches: AsyncGenerator[pa.RecordBatch, None], columns: Columns
+) -> AsyncGenerator[pa.RecordBatch, None]:
+    async with aclosing(batches):
+        async for batch in batches:
+            yield columns.plain(batch)
+
+
+async def _groups(batches: AsyncGenerator[pa.RecordBatch, None], rows: int) -> AsyncGenerator[pa.Table, None]:
+    """Yield tables of so many rows, except the last. In one piece, so that batches make no difference to the file."""
+    group, count = list[pa.RecordBatch](), 0
     async with aclosing(batches):
         async for batch in batches:
             group.append(batch)
-            if sum(map(len, group)) >= least:
-                yield group
-                group = []
-    if group:
-        yield group
+            count += len(batch)
+            while count >= rows:
+                table = pa.Table.from_batches(group)
+                yield table.slice(0, rows).combine_chunks()
+                group, count = table.slice(rows).to_batches(), count - rows
+    if count:
+        yield pa.Table.from_batches(group).combine_chunks()
 
 
 async def _run_blocking(target: Path, thread: ThreadPoolExecutor, func: Callable[[], T]) -> T:

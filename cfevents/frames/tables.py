@@ -28,6 +28,7 @@ pc: Any = pyarrow.compute
 # Events that are converted together, at least: each batch has buffers of its own for every column.
 BATCH_EVENTS = 10_000
 
+_KIND = EVENT_COLUMNS.index("kind")
 _INDEX = struct.Struct("i")
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _EVENT_TYPES = (pa.string(), pa.string(), _TIMESTAMP, _TIMESTAMP, pa.int64(), pa.dictionary(pa.int32(), pa.string()))
@@ -46,8 +47,7 @@ def plain_schema(*, payloads: bool) -> pa.Schema:
 
     In a file each row group would have a dictionary of its own, which pyarrow cannot group by; Spark reads none at all.
     """
-    columns = schema(payloads=payloads)
-    return columns.set(columns.get_field_index("kind"), pa.field("kind", pa.string()))
+    return schema(payloads=payloads).set(_KIND, pa.field("kind", pa.string()))
 
 
 class _KindNumbers(dict[str, bytes]):
@@ -84,11 +84,11 @@ class Columns:
     def rows(self, events: EventColumns) -> Rows:
         """Return events as rows. While they are in the processor's cache this takes half the time."""
         return Rows(
-            len(events.kinds),
+            events.length,
             events.connector_ids,
             b"".join(map(self._kinds.__getitem__, events.kinds)),
             _packed(events.recorded_ts),
-            struct.pack(f"{len(events.sequences)}q", *events.sequences),
+            struct.pack(f"{events.length}q", *events.sequences),
             _packed(events.collected_ts),
             events.recorded or (),
         )
@@ -113,10 +113,17 @@ class Columns:
 
     def table(self, batches: Sequence[pa.RecordBatch]) -> pa.Table:
         """Return a table of batches, their kinds with one dictionary."""
-        column, names = self.schema.get_field_index("kind"), pa.array([*self._kinds.names], pa.string())
-        kinds = (pa.DictionaryArray.from_arrays(batch.column(column), names) for batch in batches)
-        with_names = [batch.set_column(column, "kind", kind) for batch, kind in zip(batches, kinds, strict=True)]
+        names = self._kind_names()
+        kinds = (pa.DictionaryArray.from_arrays(batch.column("kind"), names) for batch in batches)
+        with_names = [batch.set_column(_KIND, "kind", kind) for batch, kind in zip(batches, kinds, strict=True)]
         return pa.Table.from_batches(with_names, self.schema)
+
+    def plain(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return a batch with its kinds as text."""
+        return batch.set_column(_KIND, "kind", self._kind_names().take(batch.column("kind")))
+
+    def _kind_names(self) -> pa.Array:
+        return pa.array([*self._kinds.names], pa.string())
 
 
 def _connector_id_column(parts: Sequence[Rows]) -> pa.Array:

@@ -64,13 +64,13 @@ async def find_present(options: Options) -> float:
 
 def read(partition: EventPartition, options: Options) -> Iterator[pa.RecordBatch]:
     """Yield a partition in batches; a note on a `CfEventsError` names the connector and the window."""
-    columns, schema = tables.Columns(payloads=options.details), tables.plain_schema(payloads=options.details)
+    columns = tables.Columns(payloads=options.details)
     try:
         with asyncio.Runner() as runner:
             batches = _record_batches(partition, options, columns)
             try:
                 while (batch := runner.run(_wait_for(anext(batches, None)))) is not None:
-                    yield from columns.table([batch]).cast(schema).to_batches()
+                    yield columns.plain(batch)
             finally:
                 runner.run(_wait_for(batches.aclose()))
     except CfEventsError as error:

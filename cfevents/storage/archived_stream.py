@@ -9,7 +9,7 @@ from cfevents._listing.stream import ConnectorStream
 from cfevents._model.api import event_key
 from cfevents._model.checkpoint import EventKey
 from cfevents._model.kinds import glob_of, is_pattern, kind_test, split_kinds
-from cfevents._model.results import EventDetail, Page, PageCounter
+from cfevents._model.results import EventBatch, EventColumns, EventDetail, Page, PageCounter
 from cfevents._public import set_module
 from cfevents.storage.columns import ArchivedColumns, read_columns
 from cfevents.storage.rows import ArchivedWindow, read_details, sql_text
@@ -36,10 +36,10 @@ class ArchivedStream(ConnectorStream):
     Reading raises `ArchiveError` if the archive cannot be read, or has events of several accounts and none was given.
     """
 
-    def __init__(self, query: ListQuery, read: ReadArchive, page_events: int = 1000) -> None:
+    def __init__(self, query: ListQuery, read: ReadArchive, page_events: int | None = None) -> None:
         """Set the query, the function that reads from the archive, and how many events it reads at once."""
         super().__init__(query)
-        self._read, self._page_events = read, page_events
+        self._read, self._page_events, self._columns_events = read, page_events or 1000, page_events or 10_000
 
     async def _read_pages(self) -> AsyncGenerator[Page, None]:
         async with aclosing(self._read_columns(self._page_events)) as pages:
@@ -64,12 +64,33 @@ class ArchivedStream(ConnectorStream):
         """
         return self._select(read_columns, _columns_extent, page_events)
 
+    async def _columns(
+        self, after: EventKey | None = None, *, payloads: bool = False
+    ) -> AsyncGenerator[EventColumns, None]:
+        """Yield the events after one as columns, with their undocumented fields, and with their payloads or without."""
+        connector_id = self._query.start.connector_id
+        if payloads:
+            async with aclosing(self._select(read_details, _details_extent, self._page_events, after)) as pages:
+                async for details in pages:
+                    events, recorded = [detail.metadata for detail in details], [detail.recorded for detail in details]
+                    yield EventBatch(connector_id, events, recorded).columns(extra=True)
+            return
+        async with aclosing(self._select(read_columns, _columns_extent, self._columns_events, after)) as pages:
+            async for columns in pages:
+                names = [*map(columns.kind_names.__getitem__, columns.kinds)]
+                numbers = columns.recorded_ts, columns.sequence, columns.collected_ts
+                yield EventColumns(connector_id, names, *numbers, extra=columns.extra)
+
     async def _select(
-        self, read: Callable[..., T], extent_of: Callable[[T], tuple[int, EventKey | None]], page_events: int
+        self,
+        read: Callable[..., T],
+        extent_of: Callable[[T], tuple[int, EventKey | None]],
+        page_events: int,
+        after: EventKey | None = None,
     ) -> AsyncGenerator[T, None]:
         condition, values = _kinds_condition(self._query.kinds)
         window = ArchivedWindow(
-            self._query.start.connector_id, self.since, self.until, condition, tuple(values), page_events
+            self._query.start.connector_id, self.since, self.until, condition, tuple(values), page_events, after
         )
         while True:
             page = await self._read(read, window=window)

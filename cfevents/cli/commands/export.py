@@ -11,7 +11,7 @@ from cfevents._export.job import APISource, ArchiveSource, Chunk, ChunkSource, e
 from cfevents._export.staging import ExportProgress, Staging
 from cfevents._html import counted
 from cfevents._model.kinds import split_kinds
-from cfevents._progress import Coverage, Progress
+from cfevents._progress import Progress
 from cfevents._time import TimeWindow
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import note_extents
@@ -145,17 +145,18 @@ class _WatchedSource:
             if isinstance(reader, Archive)
             else APISource(reader, options.kinds, options.details)
         )
-        self._coverage = Coverage(progress.since, progress.until)
+        self._reached: float = progress.since
         self._events = progress.events
 
     async def chunks(self, connector_id: str, progress: ExportProgress) -> AsyncGenerator[Chunk, None]:
-        self._export, self._coverage = progress, Coverage(progress.since, progress.until)
+        self._export, self._reached = progress, progress.since
         async with aclosing(self._source.chunks(connector_id, progress)) as chunks:
             async for chunk in chunks:
-                self._coverage.add(chunk.batch.events, chunk.reached)
-                self._events += len(chunk.batch.events)
+                self._reached = chunk.reached
+                self._events += chunk.columns.length
                 yield chunk
 
     def progress(self) -> Progress:
-        part = (self._export.done + self._coverage.fraction) / max(1, len(self._export.connectors))
-        return Progress(part, counted(self._events, "event"))
+        export = self._export
+        fraction = (self._reached - export.since) / max(1, export.until - export.since)
+        return Progress((export.done + fraction) / max(1, len(export.connectors)), counted(self._events, "event"))
