@@ -128,8 +128,8 @@ def remember(values: Iterable[str]) -> None:
 def hide(text: str) -> str:
     """Return text with each remembered secret masked, in whichever encoding it is repeated."""
     for forms in (*_forms_by_secret.values(),):
-        for form in forms.encoded:
-            if form in text:
+        if any(map(text.__contains__, forms.encoded)):
+            for form in forms.encoded:
                 text = text.replace(form, MASK)
         if "%" in text:
             text = _hide_quoted(text, forms.plain)

@@ -265,7 +265,7 @@ class Budget:
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._in_flight.pop(number, None)
-        longest = max(window.period for window in self._windows)
+        longest = max([window.period for window in self._windows])
         excess = len(self._answered) - self._quota.allowed - _MAX_LOG_REQUESTS
         del self._answered[: max(bisect_right(self._answered, now - longest), excess)]
         self._answered.append(now)
@@ -413,7 +413,7 @@ class Budget:
             patience = _SINGLE_FLIGHT_S if self._block.until == -math.inf else math.inf
             earliest = max(self._in_flight.values()) + patience
         in_flight, answered = len(self._in_flight), self._answered
-        ours, *theirs = (window.free_at(now, self._sent, in_flight, answered) for window in self._windows)
+        ours, *theirs = [window.free_at(now, self._sent, in_flight, answered) for window in self._windows]
         imposed = max([self._block.until, *theirs])
         imposed = imposed if imposed == math.inf else min(imposed, self._silent_since + _LONGEST_SILENCE_S)
         return max(earliest, ours, imposed)

@@ -40,6 +40,7 @@ Gate: TypeAlias = Callable[[], AbstractAsyncContextManager[object]]
 WARN_CLOCK_S = 60.0
 """The difference of two clocks, in seconds, from which one of them is wrong."""
 
+_UNLIMITED = nullcontext()
 _MAX_SPARE = 256  # requests that wait for silent connectors
 
 _log = logging.getLogger("cfevents")
@@ -218,7 +219,7 @@ class Connection:
         with request_context(request):
             try:
                 # A timeout that never ends takes as long as a dozen events.
-                async with nullcontext() if timeout is None else asyncio.timeout_at(call.deadline):
+                async with _UNLIMITED if timeout is None else asyncio.timeout_at(call.deadline):
                     return await self._with_retries(request, call)
             except TimeoutError as error:
                 last = f"; last attempt: {call.failures[-1]}" if call.failures else ""

@@ -39,6 +39,7 @@ _HEADERS = {"user-agent": f"cfevents/{__version__}", "accept": "application/json
 _USED_HEADERS = {"Age": 1, "CF-Ray": 1, "Date": 1, "Ratelimit": 8, "Ratelimit-Policy": 8, "Retry-After": 1}
 _PUBLIC_HEADERS = {"accept", "accept-encoding", "accept-language", "connection", "content-type", "host", "user-agent"}
 _CREDENTIAL_HEADERS = {"authorization", "x-auth-email", "x-auth-key"}
+_UNLIMITED = nullcontext()
 _MAX_HEADER_BYTES = 65_536  # of one header of a response; aiohttp's own limit is 8,190
 
 _log = logging.getLogger("cfevents")
@@ -136,7 +137,7 @@ class Transport:
         try:
             # The caller's function may take long; aiohttp's timeout is for the request alone.
             is_limited = self.credentials.source is not None
-            async with asyncio.timeout(self._options.timeout.total) if is_limited else nullcontext():
+            async with asyncio.timeout(self._options.timeout.total) if is_limited else _UNLIMITED:
                 response = await self._send(request)
         except CfEventsError as error:
             _log_request(request, began, error)
@@ -178,8 +179,9 @@ class Transport:
 
 def _without_body(answer: aiohttp.ClientResponse) -> Response:
     received = answer.headers
-    lines = ((name, received.getall(name)[:count]) for name, count in _USED_HEADERS.items() if name in received)
-    headers = {name: ", ".join(values) for name, values in lines}
+    headers = {
+        name: ", ".join(received.getall(name)[:count]) for name, count in _USED_HEADERS.items() if name in received
+    }
     # All at once first: hardly any response repeats a secret.
     if hide(text := "\n".join(headers.values())) != text:
         headers = {name: hide(value) for name, value in headers.items()}

@@ -115,8 +115,8 @@ def decode_listing(body: bytes) -> Any:
     return None
 
 
-def convert_listing(decoded: Any) -> Listing:
-    """Convert msgspec's structs to a listing with events of the library."""
+def convert_listing(decoded: Any, cursor: str | None) -> Listing:
+    """Convert msgspec's structs to a listing with events of the library, and a cursor that repeats no secret openly."""
     events = _unfrozen_events(len(decoded.items))
     for event, raw in zip(events, decoded.items, strict=True):
         event.kind = raw.kind
@@ -124,7 +124,7 @@ def convert_listing(decoded: Any) -> Listing:
         event.sequence = raw.sequence
         event.collected_ts = raw.collected_ts
         event.__class__ = EventMetadata  # type: ignore[assignment]
-    return Listing(cast("tuple[EventMetadata, ...]", events), decoded.cursor, decoded.count)
+    return Listing(cast("tuple[EventMetadata, ...]", events), cursor, decoded.count)
 
 
 @cache

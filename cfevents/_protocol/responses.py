@@ -115,10 +115,11 @@ def parse_envelope(request: Request[T], response: Response) -> RawResult[T]:
         return _raw_result(request, response, _too_dense())
     may_be_listing = request.result is Listing and 200 <= response.status < 300
     if may_be_listing and (listing := decode_listing(response.body)):
+        cursor = listing.cursor and mask_repeated(listing.cursor)
         return RawResult(
-            listing.cursor and mask_repeated(listing.cursor),
+            cursor,
             response.ray_id,
-            lambda: Result(cast("T", _with_masked_ids(convert_listing(listing))), ray_id=response.ray_id),
+            lambda: Result(cast("T", convert_listing(listing, cursor)), ray_id=response.ray_id),
         )
     return _raw_result(request, response, _load_json(response.body))
 

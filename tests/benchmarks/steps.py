@@ -45,7 +45,7 @@ def steps(events: int) -> dict[tuple[str, str], Callable[[], Any]]:
     }
     if decoded := fast_path.decode_listing(body):
         timed[PARSE, FAST] = lambda: fast_path.decode_listing(body)
-        timed[MAKE, FAST] = lambda: fast_path.convert_listing(decoded)
+        timed[MAKE, FAST] = lambda: fast_path.convert_listing(decoded, None)
         timed |= {(step, FAST): timed[step, OURS] for step in (REPEATS, HAND_OVER)}
     return timed
 
