@@ -136,7 +136,7 @@ class PostgreSQL:
 
     async def _keep(self, connection: Any, checkpoint: FollowCheckpoint) -> None:
         await connection.execute(
-            f"INSERT INTO {self._checkpoints.quoted} VALUES ($1, $2, $3, now()) "
+            f"INSERT INTO {self._checkpoints.quoted} ({', '.join(_CHECKPOINT_COLUMNS)}) VALUES ($1, $2, $3, now()) "
             "ON CONFLICT (account_id, following) DO UPDATE SET (checkpoint, stored_at) = ($3, now())",
             *(checkpoint.account_id, _following(checkpoint), checkpoint.to_json()),
         )
@@ -176,7 +176,8 @@ class PostgreSQL:
 
     def _translated(self, error: Exception) -> SinkError:
         state = getattr(hide_in(error), "sqlstate", None) or ""
-        text = f"PostgreSQL: {(str(error) or type(error).__name__).splitlines()[0]}"
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        text = f"PostgreSQL: {reason.splitlines()[0]}"
         if state.startswith("28"):
             return SinkError(f"{text}; the credentials are refused: check PGPASSWORD, ~/.pgpass or token=")
         if "rejected SSL" in text:

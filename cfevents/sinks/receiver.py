@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import ssl
 from collections.abc import Mapping
+from typing import Any
 
 import aiohttp
 from attrs import frozen
@@ -16,6 +17,7 @@ from cfevents._version import __version__
 from cfevents.errors import SinkError
 
 _MAX_REASON_CHARS = 300
+_MAX_ANSWER_BYTES = 65_536  # that are read, for the reason
 _GZIP_LEVEL = 6
 # The request came too early, took too long or was one too many.
 _TRANSIENT_STATUSES = {408, 425, 429}
@@ -53,9 +55,7 @@ class Receiver:
         if self._session is not None:
             await self._session.close()
 
-    async def post(
-        self, body: bytes, content_type: str, *, path: str = "", max_answer_bytes: int = 2**16
-    ) -> HTTPAnswer:
+    async def post(self, body: bytes, content_type: str) -> HTTPAnswer:
         """Send a request once, and return its answer, of any status.
 
         Raises:
@@ -67,18 +67,11 @@ class Receiver:
         if self._compress:
             body = await asyncio.to_thread(gzip.compress, body, _GZIP_LEVEL)
             headers["content-encoding"] = "gzip"
-        sending = self._session.post(
-            self._address.joinpath(path) if path else self._address,
-            data=body,
-            headers=headers,
-            allow_redirects=False,
-            timeout=self._timeout,
-            **self._proxy,
-        )
+        more: dict[str, Any] = {"allow_redirects": False, "timeout": self._timeout, **self._proxy}
         try:
             with remembered(tuple(self._headers.values())):
-                async with sending as answer:
-                    return await _read_answer(answer, max_answer_bytes)
+                async with self._session.post(self._address, data=body, headers=headers, **more) as answer:
+                    return await _read_answer(answer)
         except (aiohttp.ClientError, OSError) as error:
             raise self._unanswered(error) from None
 
@@ -94,10 +87,15 @@ class Receiver:
         text = getattr(hide_in(error), "message", "") or getattr(reason, "strerror", None) or str(reason)
         return SinkError(f"{self.name} cannot be reached: {type(error).__name__}: {text}", is_temporary=True)
 
+    def describe(self, answer: HTTPAnswer) -> str:
+        """Return the status of an answer and the beginning of its text, as one line."""
+        text = clean(" ".join(answer.body[:4096].decode(errors="replace").split()))
+        reason = text if len(text) <= _MAX_REASON_CHARS else f"{text[:_MAX_REASON_CHARS]}…"
+        return f"{self.name} answers {answer.status}{reason and ': '}{reason}"
+
     def refusal(self, answer: HTTPAnswer) -> SinkError:
         """Return the error for an answer without success."""
-        status, reason = answer.status, reason_in(answer.body)
-        text = f"{self.name} answers {status}{reason and ': '}{reason}"
+        status, text = answer.status, self.describe(answer)
         if status in {401, 403}:
             return SinkError(f"{text}; the credentials are refused: check token= and headers=")
         if status in _TRANSIENT_STATUSES or status >= 500:
@@ -107,17 +105,11 @@ class Receiver:
         return SinkError(f"{text}; check the address")
 
 
-async def _read_answer(answer: aiohttp.ClientResponse, max_bytes: int) -> HTTPAnswer:
+async def _read_answer(answer: aiohttp.ClientResponse) -> HTTPAnswer:
     received = bytearray()
     async for chunk in answer.content.iter_chunked(2**16):
         received += chunk
-        if len(received) > max_bytes:
+        if len(received) > _MAX_ANSWER_BYTES:
             break
     wait = parse_retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"))
     return HTTPAnswer(answer.status, bytes(received), wait)
-
-
-def reason_in(body: bytes) -> str:
-    """Return the text of an answer as one short line."""
-    text = clean(" ".join(body[:4096].decode(errors="replace").split()))
-    return text if len(text) <= _MAX_REASON_CHARS else f"{text[:_MAX_REASON_CHARS]}…"

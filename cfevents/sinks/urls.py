@@ -1,9 +1,8 @@
 """The addresses of sinks: one URL says what a sink is and where."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import unquote
 
 from yarl import URL
@@ -13,42 +12,12 @@ from cfevents._secrets import NonText, Secret, mask, mask_values
 from cfevents._validation import validate_seconds
 from cfevents.sinks.postgres import postgres_sink
 from cfevents.sinks.receiver import Receiver
-from cfevents.sinks.requests import RequestLimits
 from cfevents.sinks.sink import Sink
 from cfevents.sinks.webhook import Webhook
 from cfevents.storage import NDJSONFile
 
-_MAX_EVENTS = 1000  # of a request, where nothing else is known
-_MAX_BYTES = 1_000_000
 SCHEMES = ("postgresql://", "file:", "https://", "json+https://")
 """The beginnings of the addresses that `connect` knows."""
-
-
-class SinkOptions(NamedTuple):
-    """The arguments of `connect`."""
-
-    token: Secret | None
-    headers: dict[str, Secret]
-    insecure: bool
-    gzip: bool | None
-    timeout_s: float
-    max_events: int | None
-    max_bytes: int | None
-
-    def receiver(self, address: URL, authorization: str, *, gzip: bool) -> Receiver:
-        """Return the receiver at an address, without the kind of sink in its scheme."""
-        plain = address.with_scheme(address.scheme.rpartition("+")[2])
-        headers = dict(self.headers)
-        if self.token is not None:
-            headers["authorization"] = Secret(authorization.format(self.token))
-        return Receiver(plain, headers, compress=gzip if self.gzip is None else self.gzip, timeout_s=self.timeout_s)
-
-    def limits(self, max_events: int = _MAX_EVENTS, max_bytes: int = _MAX_BYTES) -> RequestLimits:
-        """Return the limits of a request, from those that a receiver is known to have."""
-        return RequestLimits(
-            max_events if self.max_events is None else self.max_events,
-            max_bytes if self.max_bytes is None else self.max_bytes,
-        )
 
 
 def connect(
@@ -57,10 +26,10 @@ def connect(
     token: str | None = None,
     headers: Mapping[str, str] | None = None,
     insecure: bool = False,
-    gzip: bool | None = None,
+    gzip: bool = False,
     timeout: float = 60.0,
-    max_events: int | None = None,
-    max_bytes: int | None = None,
+    max_events: int = 1000,
+    max_bytes: int = 1_000_000,
 ) -> Sink:
     """Return the sink at an address; nothing is opened.
 
@@ -71,7 +40,7 @@ def connect(
         token: A token that is sent as ``Authorization: Bearer``; the password of a database.
         headers: More headers of each request.
         insecure: Whether ``http://``, or a database without TLS, may be on another machine.
-        gzip: Whether bodies are compressed; None for what is usual with such a receiver.
+        gzip: Whether bodies are compressed.
         timeout: The longest time for one request, in seconds.
         max_events: The most events in a request.
         max_bytes: The most bytes in a request, before compression. A larger event is sent alone.
@@ -81,30 +50,26 @@ def connect(
         TypeError: An argument is of the wrong type.
         ValueError: The address is of no known form, has a password, or would send everything unencrypted.
     """
-    url, token, headers = mask(url), mask(token), mask_values(headers)
+    url, token, headers = mask(url), mask(token), mask_values(headers)  # a traceback shows variables
+    secret, sent = _checked_token(token), _checked_headers(headers)
     if isinstance(url, NonText):
         raise TypeError(f"url must be text, not {url.type_name}")
-    options = SinkOptions(
-        _token(token),
-        _headers(headers),
-        insecure,
-        gzip,
-        validate_seconds("timeout", timeout),
-        max_events,
-        max_bytes,
-    )
+    timeout = validate_seconds("timeout", timeout)
     scheme = str(url.partition(":")[0]).lower()
     if scheme == "file":
         return NDJSONFile(_path(str(url[5:])))
     if scheme in {"postgresql", "postgres"}:
-        return postgres_sink(url, options.token, options.timeout_s, insecure=insecure)
-    kind, _, transport = scheme.rpartition("+")
-    if kind in _HTTP_SINKS and transport in {"http", "https"}:
-        return _HTTP_SINKS[kind](_address(url, insecure=insecure), options)
-    raise ValueError(f"url is of no known form: write {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}")
+        return postgres_sink(url, secret, timeout, insecure=insecure)
+    if scheme.removeprefix("json+") not in {"http", "https"}:
+        raise ValueError(f"url is of no known form: write {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}")
+    address, as_array = _address(url, insecure=insecure), scheme.startswith("json+")
+    if secret is not None:
+        sent["authorization"] = Secret(f"Bearer {secret}")
+    receiver = Receiver(address, sent, compress=gzip, timeout_s=timeout)
+    return Webhook(receiver, max_events, max_bytes, as_array=as_array)
 
 
-def _token(token: Any) -> Secret | None:
+def _checked_token(token: Any) -> Secret | None:
     if isinstance(token, NonText):
         raise TypeError(f"token must be text, not {token.type_name}")
     if token is not None and not (token and token.isascii() and token.isprintable()):
@@ -112,7 +77,7 @@ def _token(token: Any) -> Secret | None:
     return token
 
 
-def _headers(headers: Any) -> dict[str, Secret]:
+def _checked_headers(headers: Any) -> dict[str, Secret]:
     if isinstance(headers, NonText):
         raise TypeError(f"headers must be a mapping, not {headers.type_name}")
     for name, value in headers.items():
@@ -140,7 +105,7 @@ def _address(text: str, *, insecure: bool) -> URL:
         # A traceback shows variables, and it may hold a password.
         address = URL()
         raise ValueError(f"url {fault}")
-    return address
+    return address.with_scheme(address.scheme.removeprefix("json+"))
 
 
 def _address_fault(address: URL, *, insecure: bool) -> str:
@@ -153,14 +118,3 @@ def _address_fault(address: URL, *, insecure: bool) -> str:
     if address.scheme.endswith("http") and not (insecure or is_loopback(address.host)):
         return f"would send everything to {address.host} unencrypted: use https, or give insecure=True"
     return ""
-
-
-def _webhook(address: URL, options: SinkOptions, *, as_array: bool) -> Sink:
-    receiver = options.receiver(address, "Bearer {}", gzip=False)
-    return Webhook(receiver, options.limits(), as_array=as_array)
-
-
-_HTTP_SINKS: "dict[str, Callable[[URL, SinkOptions], Sink]]" = {
-    "": partial(_webhook, as_array=False),
-    "json": partial(_webhook, as_array=True),
-}

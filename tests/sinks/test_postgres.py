@@ -148,6 +148,8 @@ async def test_table_may_have_more_columns_and_another_schema(db: Cluster) -> No
     async with connect(db.url('Tele metry.Ev"ents')) as sink:
         await sink.write(batch([listed(BEGIN)]))
     await db.fetch("""ALTER TABLE "Tele metry"."Ev""ents" ADD stored_at timestamptz DEFAULT now()""")
+    await db.fetch("""ALTER TABLE "Tele metry"."Ev""ents_checkpoints" DROP stored_at""")
+    await db.fetch("""ALTER TABLE "Tele metry"."Ev""ents_checkpoints" ADD note text, ADD stored_at timestamptz""")
     await db.fetch("CREATE ROLE writer LOGIN")
     await db.fetch('GRANT USAGE ON SCHEMA "Tele metry" TO writer')
     await db.fetch('GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA "Tele metry" TO writer')
@@ -201,6 +203,21 @@ async def test_database_that_crashes_is_reached_again(db: Cluster) -> None:
         db.start()
         await sink.write(batch([listed(BEGIN + 1)]))
     assert len(await rows(db)) == 2
+
+
+async def test_cancelled_batch_is_not_there_and_comes_again(db: Cluster) -> None:
+    """A cancellation in the middle of a batch takes all of it back."""
+    large = batch([listed(BEGIN + number) for number in range(10_000)])
+    async with connect(db.url("events")) as sink:
+        for delay in (0.0, 0.01, 0.05):
+            task = asyncio.create_task(sink.write(large))
+            await asyncio.sleep(delay)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert len(await rows(db)) == 0
+        await sink.write(large)
+    assert len(await rows(db)) == 10_000
 
 
 async def test_database_that_is_down_is_waited_for(db: Cluster, caplog: pytest.LogCaptureFixture) -> None:

@@ -55,8 +55,10 @@ def test_address_that_cannot_be_meant_is_refused(url: str, says: str) -> None:
     ],
 )
 def test_wrong_arguments_are_refused(options: dict[str, Any], error: type[Exception]) -> None:
-    with pytest.raises(error):
-        connect(**{"url": "https://hook.example", **options})
+    with pytest.raises(error) as caught:
+        connect(**{"url": "https://hook.example", "token": SECRET, "headers": {"X-Key": SECRET}, **options})
+    shown = traceback.TracebackException(type(caught.value), caught.value, caught.tb.tb_next, capture_locals=True)
+    assert SECRET not in "".join(shown.format())
 
 
 @pytest.mark.parametrize(

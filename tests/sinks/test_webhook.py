@@ -175,6 +175,23 @@ async def test_receiver_that_is_silent_is_given_up(hook: Hook) -> None:
     await server.cleanup()
 
 
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"no HTTP\r\n\r\n"])
+async def test_receiver_that_breaks_off_has_taken_nothing(answer: bytes) -> None:
+    """A connection that ends before the answer does is a failure that may pass."""
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(break_off, "127.0.0.1", 0)
+    async with server, connect(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as sink:
+        with pytest.raises(SinkError, match="cannot be reached") as caught:
+            await sink.write(events(1))
+    assert caught.value.is_temporary
+
+
 async def test_certificate_that_is_not_trusted_ends_it() -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)

@@ -11,7 +11,7 @@ from typing import Any
 
 import cfevents
 from cfevents.errors import CfEventsError
-from cfevents.sinks.requests import RequestSink
+from cfevents.sinks.webhook import Webhook
 from cfevents.storage import Archive, NDJSONFile
 from cfevents.testing import Simulator
 from support.scripted import ACCOUNT, TOKEN
@@ -152,8 +152,8 @@ PUBLIC_CALLS = [
     (Archive, "prune"),
     (NDJSONFile, "open"),
     (NDJSONFile, "write"),
-    (RequestSink, "__aenter__"),
-    (RequestSink, "write"),
+    (Webhook, "__aenter__"),
+    (Webhook, "write"),
 ]
 
 

@@ -89,9 +89,7 @@ def _connect(options: CommandOptions) -> Sink:
         raise usage_error("--to is missing: write where to, such as postgresql://HOST/DB?table=NAME or file:PATH.")
     headers = dict(map(_header, options.header_envs))
     with arguments_checked():
-        return connect(
-            options.to, token=_token(options), headers=headers, insecure=options.insecure, gzip=options.gzip or None
-        )
+        return connect(options.to, token=_token(options), headers=headers, insecure=options.insecure, gzip=options.gzip)
 
 
 def _token(options: CommandOptions) -> Secret | None:

@@ -17,7 +17,7 @@ _READING = "connectors|list|get|latest|report"
 _WORDS: tuple[tuple[str, Any], ...] = (
     (r", or pass (?:api_token= \(or api_email= and api_key=\)|account_id=)", ""),
     (r"give one as account_id=, of ", ""),
-    (r"^((?:(?!config\.toml).)*)\baccount_id\b", r"\1CLOUDFLARE_ACCOUNT_ID"),
+    (r"^((?:(?!config\.toml|the table).)*)\baccount_id\b", r"\1CLOUDFLARE_ACCOUNT_ID"),
     (r"\bconnector_ids?=", "CONNECTOR "),
     (r"^(?:kind|page_size)(?==| is empty)", lambda match: f"--{match[0].replace('_', '-')}"),
     (r"^(--kind|--page-size)=", r"\1 "),
