@@ -16,6 +16,7 @@ from cfevents.operations.report import ConnectorReport, Report, report
 from cfevents.operations.rules import SEVERITIES, Finding
 from cfevents.operations.runs import Run, runs
 from cfevents.operations.spans import Slot, Span, slots, spans
+from cfevents.operations.surroundings import GapEvent
 
 __all__ = [
     "SEVERITIES",
@@ -23,6 +24,7 @@ __all__ = [
     "Finding",
     "Flapping",
     "Gap",
+    "GapEvent",
     "HaActivity",
     "Journal",
     "Lags",

@@ -16,6 +16,13 @@ from cfevents._time import to_datetime, to_timedelta
 from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events
 from cfevents.operations.limits import AskedConnector, JudgedWindow, KnownUntil, Limits, limits_or_default
 from cfevents.operations.series import EventSeries
+from cfevents.operations.surroundings import (
+    GapEvent,
+    Surroundings,
+    around_device_gap,
+    around_late_events,
+    around_silence,
+)
 
 GapCause: TypeAlias = Literal["device", "collection", "unknown"]
 
@@ -28,6 +35,7 @@ class _Pause(NamedTuple):
     end: float
     usual: float
     shown_by: tuple[EventId, ...]
+    around: Surroundings
     began_earlier: bool = False
 
 
@@ -60,6 +68,15 @@ class Gap(ConnectorResult):
 
     event_ids: tuple[EventId, ...]
     """The last event before it and the first after it; for a gap of the collection, the events recorded meanwhile."""
+
+    before: GapEvent | None
+    """The last event before it; of the collection, the last before the late ones. None if there is none."""
+
+    after: GapEvent | None
+    """The first event after it, or after the late ones; None if there is none."""
+
+    reading: str
+    """What the events around it show of its cause, in a sentence."""
 
 
 @accepts_any_events
@@ -115,6 +132,7 @@ def gaps_of(
             duration=to_timedelta(pause.end - pause.start),
             usual=None if math.isinf(pause.usual) else to_timedelta(pause.usual),
             event_ids=pause.shown_by,
+            **pause.around._asdict(),
         )
         for pauses in (_device_pauses(series, until, limits), _collection_pauses(series, limits, known_since))
         for pause in pauses
@@ -134,11 +152,13 @@ def _device_pauses(series: EventSeries, until: float, limits: Limits) -> Iterato
     for row in _longer_pauses(moments, longest):
         # Nothing was recorded later than now: the clock was set ahead in between.
         if not moments[row] <= until < moments[row + 1]:
-            yield _Pause("device", moments[row], moments[row + 1], usual, (series.id(row), series.id(row + 1)))
+            shown_by, around = (series.id(row), series.id(row + 1)), around_device_gap(series, row, limits.restart)
+            yield _Pause("device", moments[row], moments[row + 1], usual, shown_by, around)
     # Its last sign of life may be that it delivered events that it had recorded long before.
     last_known = max(series.known_ts)
     if until - last_known > longest:
-        yield _Pause("unknown", last_known, until, usual, (series.id(-1),))
+        around = around_silence(series, limits.restart)
+        yield _Pause("unknown", last_known, until, usual, (series.id(-1),), around)
 
 
 def _collection_pauses(series: EventSeries, limits: Limits, since: float | None) -> Iterator[_Pause]:
@@ -156,8 +176,9 @@ def _collection_pauses(series: EventSeries, limits: Limits, since: float | None)
         start, end = moments[place : place + 2]
         after, before = start - usual_lag, end - usual_lag
         rows = range(bisect_right(series.recorded_ts, after), bisect_left(series.recorded_ts, before))
-        if late := tuple(series.id(row) for row in rows if known_ts[row] >= end):
-            yield _Pause("collection", start, end, usual, late)
+        if late := [row for row in rows if known_ts[row] >= end]:
+            shown_by, around = tuple(map(series.id, late)), around_late_events(series, late)
+            yield _Pause("collection", start, end, usual, shown_by, around)
 
 
 def _first_pause(series: EventSeries, since: float, usual: float, longest: float, limits: Limits) -> _Pause | None:
@@ -185,8 +206,11 @@ def _first_pause(series: EventSeries, since: float, usual: float, longest: float
     start, late = recorded_ts[0] + clock_lag, bisect_left(recorded_ts, end - clock_lag)
     # A clock that is set soon after the start puts the first events alone into the past.
     is_filled = recorded_ts[late - 1] + clock_lag >= start + length / 2
-    shown_by = tuple(map(series.id, range(first, first + late)))
-    return _Pause("collection", start, end, usual, shown_by, began_earlier=True) if is_filled else None
+    if not is_filled:
+        return None
+    rows = range(first, first + late)
+    around = around_late_events(series, rows)
+    return _Pause("collection", start, end, usual, tuple(map(series.id, rows)), around, began_earlier=True)
 
 
 def _longer_pauses(moments: Sequence[float], longest: float) -> list[int]:
@@ -231,6 +255,7 @@ class Silence(ConnectorResult):
     is_in_service: bool
     has_usual_pause: bool  # whether there are enough events to know it
     event_ids: tuple[EventId, ...]  # the last event in the window
+    around: Surroundings  # with the last event before it, which may be earlier
 
     @property
     def duration(self) -> timedelta:
@@ -238,8 +263,13 @@ class Silence(ConnectorResult):
         return self.until - self.started_at
 
 
-def silence_of(connector: AskedConnector, series: EventSeries, window: JudgedWindow, limits: Limits) -> Silence | None:
-    """Return the silence of a connector at the end of a window; None if that has not begun."""
+def silence_of(
+    connector: AskedConnector, series: EventSeries, whole: EventSeries, window: JudgedWindow, limits: Limits
+) -> Silence | None:
+    """Return the silence of a connector at the end of a window; None if that has not begun.
+
+    The whole series may have events from before the window.
+    """
     since = None if window.since_ts is None else to_datetime(window.since_ts)
     if window.since_ts is not None and window.until_ts < window.since_ts:
         return None
@@ -261,6 +291,7 @@ def silence_of(connector: AskedConnector, series: EventSeries, window: JudgedWin
         is_in_service=connector.is_in_service,
         has_usual_pause=len(series) > limits.gap_pauses,
         event_ids=(series.id(-1),) if len(series) else (),
+        around=around_silence(whole, limits.restart),
     )
 
 

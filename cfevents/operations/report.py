@@ -127,7 +127,7 @@ class Report:
 
     def _repr_html_(self) -> str:
         head = "severity", "first", "connector", "finding", "what happened"
-        rows = ((item.severity, item.first_at, item.where, item.kind, item.message) for item in self.findings)
+        rows = ((item.severity, item.first_at, item.where, item.kind, item.text) for item in self.findings)
         return rows_of(self.summary(), head, rows, most=50)  # enough for a bad week of a fleet
 
     def __repr__(self) -> str:
@@ -269,7 +269,7 @@ def report_connector(
         findings=(),
     )
     orders = None if interrupts is None else Orders.of(interrupts, results.runs, clock_lead(series, limits), limits)
-    findings = _judge(results, silence_of(asked, series, window, limits), limits, orders)
+    findings = _judge(results, silence_of(asked, series, whole, window, limits), limits, orders)
     named = (evolve(finding, notes=asked.notes) for finding in findings)
     return evolve(results, findings=tuple(sorted(named, key=_worst_first)))
 
@@ -296,7 +296,7 @@ def _findings(results: ConnectorReport, limits: Limits, orders: Orders | None, t
     yield from (of_runs := [*rules.judge_runs(results.runs, results.gaps, limits, orders)])
     yield from () if results.ha is None else rules.judge_ha(results.ha)
     yield from rules.judge_slots(results.slots, limits, time)
-    yield from rules.judge_gaps(results.gaps, results.runs, of_runs, results.last_heartbeat)
+    yield from rules.judge_gaps(results.gaps, of_runs, results.last_heartbeat)
     yield from rules.judge_unknowns(results.unknowns)
 
 

@@ -20,6 +20,7 @@ from cfevents.operations.orders import Order, Orders
 from cfevents.operations.rekeys import Rekey
 from cfevents.operations.runs import Run, restart_loops
 from cfevents.operations.spans import Operation, Slot, Span
+from cfevents.operations.surroundings import Surroundings
 
 T = TypeVar("T")
 
@@ -67,10 +68,15 @@ class Finding(HtmlRepr):
         notes = " ".join((self.notes or "").split())
         return (self.connector_id or "") + (f" ({notes})" if notes else "")
 
+    @property
+    def text(self) -> str:
+        """The message; of a gap or a silence, with what the events around it show of its cause."""
+        return "; ".join(filter(None, (self.message, self.details.get("reading"))))
+
     def __str__(self) -> str:
         """Return the finding in one line."""
         where = f"  {self.where}" if self.where else ""
-        return f"{self.severity:<8}  {self.first_at:%Y-%m-%d %H:%M:%S}{where}  {self.kind}: {self.message}"
+        return f"{self.severity:<8}  {self.first_at:%Y-%m-%d %H:%M:%S}{where}  {self.kind}: {self.text}"
 
 
 def _finding(
@@ -317,21 +323,28 @@ _GAPS_AFTER_STOP: dict[GapCause, tuple[str, Severity, str]] = {
 _BEGAN_EARLIER = "offline since before {1}, for at least {0}: events of that time were collected afterwards"
 
 
-def judge_gaps(
-    gaps: Sequence[Gap], runs: Sequence[Run], of_runs: Iterable[Finding], last_heartbeat: datetime | None
-) -> Iterator[Finding]:
+def _around(around: Gap | Surroundings) -> dict[str, Any]:
+    """Return the details of the events around a gap."""
+    events = {"last": around.before, "next": around.after}
+    known = {name: event for name, event in events.items() if event is not None}
+    kinds = {f"{name}_kind": event.kind for name, event in known.items()}
+    return {**kinds, **{f"{name}_at": event.recorded_at for name, event in known.items()}, "reading": around.reading}
+
+
+def judge_gaps(gaps: Sequence[Gap], of_runs: Iterable[Finding], last_heartbeat: datetime | None) -> Iterator[Finding]:
     """Find gaps. One before an unclean restart is its downtime."""
     in_restarts = {finding.event_ids for finding in of_runs if finding.kind == "unclean_restart"}
-    stops = {run.event_ids[-1] for run in runs if run.outcome == "stopped"}
     for gap in gaps:
         if gap.event_ids not in in_restarts:
-            kind, severity, text = (_GAPS_AFTER_STOP if gap.event_ids[0] in stops else _GAPS)[gap.cause]
+            after_stop = gap.before is not None and gap.before.kind == "Leave"
+            kind, severity, text = (_GAPS_AFTER_STOP if after_stop else _GAPS)[gap.cause]
             moments = [gap.started_at, gap.ended_at or gap.started_at]
             message = (_BEGAN_EARLIER if gap.began_earlier else text).format(
                 format_duration(gap.duration), f"{gap.started_at:%Y-%m-%d %H:%M:%S} UTC"
             )
             heartbeat = last_heartbeat if gap.cause == "unknown" else None
             details: dict[str, Any] = {"duration": gap.duration, "usual": gap.usual, "last_heartbeat": heartbeat}
+            details |= _around(gap)
             yield _finding(kind, severity, [gap], message, moments=moments, **details)
 
 
@@ -369,6 +382,7 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
             severity = "error"
     message = message.format(format_duration(length))
     details: dict[str, Any] = {"duration": silence.duration, "last_heartbeat": silence.last_heartbeat}
+    details |= _around(silence.around)
     yield _finding("silence", severity, [silence], message, moments=[silence.started_at], **details)
 
 
@@ -409,6 +423,7 @@ def explain_silences(findings: Iterable[Finding], orders: Orders, until: datetim
             yield finding
         elif not is_over:
             message, details = f"{order}, and nothing since", {**finding.details, **order.details}
+            del details["reading"]
             yield evolve(finding, kind="ordered_shutdown", severity="info", message=message, details=details)
 
 

@@ -169,12 +169,15 @@ class EventSeries:
         return next((version for row, version in changes if version is not None and row <= last), None)
 
     def collected(self) -> "EventSeries":
-        """Return the events whose time of collection is known, without their records."""
+        """Return the events whose time of collection is known."""
         if isinstance(self.collected_ts, array) or None not in self.collected_ts:
             return self
         is_known = [collected is not None for collected in self.collected_ts]
         recorded_ts, sequence = list(compress(self.recorded_ts, is_known)), list(compress(self.sequence, is_known))
-        return EventSeries(self.connector_id, recorded_ts, sequence, list(compress(self.collected_ts, is_known)))
+        records = [record for record in self.records if record.collected_ts is not None]
+        return EventSeries(
+            self.connector_id, recorded_ts, sequence, list(compress(self.collected_ts, is_known)), records
+        )
 
     def since(self, moment: float) -> "EventSeries":
         """Return the events that were recorded at a time or later."""

@@ -336,6 +336,11 @@ def findings_view(zone: Zone) -> View[Finding]:
 
     def rows(finding: Finding) -> list[Row]:
         words = [f"{name}={finding.details[name]}" for name in _PAYLOAD_DETAILS if name in finding.details]
+        words += [
+            f"{name}={finding.details[f'{name}_kind']} {zone.named_time(finding.details[f'{name}_at'])}"
+            for name in ("last", "next")
+            if f"{name}_kind" in finding.details
+        ]
         if heartbeat := finding.details.get("last_heartbeat"):
             words.append(f"last_heartbeat={zone.named_time(heartbeat)}")
         if finding.notes and not has_room:
@@ -346,7 +351,7 @@ def findings_view(zone: Zone) -> View[Finding]:
         moment = zone.format(finding.first_at.replace(microsecond=0), format_iso(finding.first_at))
         connector_id = finding.connector_id or ""
         connector = finding.where if has_room else shorten_id(connector_id) if narrow else connector_id
-        text = "  ".join([f"{finding.kind}: {finding.message}", *words])
+        text = "  ".join([f"{finding.kind}: {finding.text}", *words])
         return [(finding.severity, moment, event_id, connector, text)]
 
     titles = ("SEVERITY", zone.titled("FIRST"), "ID", "CONNECTOR", "FINDING")
