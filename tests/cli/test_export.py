@@ -270,7 +270,7 @@ def test_yesterday_stays_the_day_it_was_at_first(
         ((*TODAY, "--kind", "Init"), "there no --kind, here --kind Init"),
         ((*TODAY, "--details"), "there no --details, here --details"),
         ((*TODAY, "--format", "ndjson"), "there --format csv, here --format ndjson"),
-        ((*TODAY[2:], "--simulate"), "there CONNECTOR today tonight, here no CONNECTOR"),
+        ((*TODAY[2:], "--simulate"), "there CONNECTOR today tonight, here CONNECTOR 835529f6-"),
     ],
 )
 def test_what_goes_on_has_to_be_what_was_begun(
