@@ -272,7 +272,7 @@ class Archive:
             TypeError: An argument is of the wrong type.
             ValueError: An argument is invalid; the message says what to write instead.
         """
-        return ArchivedStream(ListQuery.of(connector_id, since=since, until=until, kind=kind), self._read)
+        return ArchivedStream(ListQuery.of(connector_id, since=since, until=until, kind=kind), self._query)
 
     async def get_event(self, connector_id: str, event: EventReference) -> RecordedEvent:
         """Return one event with its payload.
@@ -321,7 +321,7 @@ class Archive:
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        return await self._read(queries.connectors)
+        return await self._query(queries.connectors)
 
     async def store_connectors(self, listed: Iterable[Connector]) -> None:
         """Store the serial numbers and notes of connectors, as `Client.list_connectors` returns them.
@@ -340,7 +340,7 @@ class Archive:
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        return await self._read(queries.named_connectors)
+        return await self._query(queries.named_connectors)
 
     async def extents(self) -> dict[str, Extent | None]:
         """Return the time of which the archive has all events, for each connector that `list_connectors` returns.
@@ -351,13 +351,13 @@ class Archive:
         Raises:
             ArchiveError: The archive cannot be read.
         """
-        return await self._read(queries.extents)
+        return await self._query(queries.extents)
 
     async def _event_counts(self) -> list[tuple[str, float | None, float | None, int]]:
-        return await self._read(queries.event_counts)
+        return await self._query(queries.event_counts)
 
     async def _limited_kinds(self) -> dict[str, set[str]]:
-        return await self._read(queries.limited_kinds)
+        return await self._query(queries.limited_kinds)
 
     async def prune(self, *, before: TimeLike) -> int:
         """Remove the events that were recorded before a time, of all accounts where none was given; the file shrinks.
@@ -385,9 +385,9 @@ class Archive:
         return removed
 
     async def _select(self, columns: tuple[str, ...], rest: str, values: Row) -> list[EventDetail]:
-        return await self._read(select_events, columns=columns, rest=rest, values=values)
+        return await self._query(select_events, columns=columns, rest=rest, values=values)
 
-    async def _read(self, query: Callable[..., T], **values: Any) -> T:
+    async def _query(self, query: Callable[..., T], **values: Any) -> T:
         return await self._require_open().reader.run(partial(query, account_id=self._account_id, **values))
 
     async def _writer(self) -> Database:

@@ -230,11 +230,11 @@ def _fill_in(connection: sqlite3.Connection, connectors: dict[str, int], items: 
         for number, (connector, recorded) in enumerate(details, start=1)
     ]
     connection.executemany(_FILL_IN, keys)
-    rows = [(*_payload(recorded), *key, key[0]) for key, (_, recorded) in zip(keys, details, strict=True)]
+    rows = [(*_payload_row(recorded), *key, key[0]) for key, (_, recorded) in zip(keys, details, strict=True)]
     connection.executemany(_INSERT_PAYLOAD, rows)
 
 
-def _payload(recorded: RecordedEvent) -> Row:
+def _payload_row(recorded: RecordedEvent) -> Row:
     version = None if recorded.version is None else sql_text(recorded.version)
     return version, _dump(unstructure(recorded.event)), _dump_extra(recorded.extra)
 

@@ -64,7 +64,7 @@ async def emptied(archive: Archive) -> None:
 
 def in_pages(archive: Archive, page_events: int, **window: Any) -> ArchivedStream:
     """Return what `Archive.list_events` returns, with small pages."""
-    return ArchivedStream(ListQuery.of("c1", **window), archive._read, page_events)
+    return ArchivedStream(ListQuery.of("c1", **window), archive._query, page_events)
 
 
 @settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
