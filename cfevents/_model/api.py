@@ -167,6 +167,8 @@ class EventMetadata(EventSlots):
 
 # Not by __getattr__, which would slow down every attribute.
 EventMetadata.extra = _LazyExtra(EventSlots.extra)  # type: ignore[assignment, attr-defined]
+# Read with getattr and a default, where no dict is to be created.
+EventMetadata._extra = EventSlots.extra  # type: ignore[attr-defined]
 
 
 @set_module("cfevents")

@@ -12,7 +12,7 @@ from cfevents._following.follower import Batch
 from cfevents._model.api import Connector, Device, event_key
 from cfevents.errors import ArchiveError, CfEventsError
 from cfevents.storage.extents import Extent, extend_extent, forget_extent, read_extents
-from cfevents.storage.rows import from_sql, metadata, sole_account, sql_text, store_events
+from cfevents.storage.rows import as_listed, from_sql, sole_account, sql_text, store_events
 from cfevents.storage.schema import is_version_1
 
 # The row under which the checkpoint of a whole account is stored.
@@ -54,7 +54,7 @@ def append_batch(connection: sqlite3.Connection, batch: Batch[Any]) -> int:
         if known is None or known.of(name).covers(before):
             start = start if known is None else min(known.since, start)
             store_checkpoint(connection, _checkpoint_of(name, batch.checkpoint, start, after), details=False)
-        events = [metadata(item) for item in batch.items if item.connector_id == name]
+        events = as_listed(item for item in batch.items if item.connector_id == name)
         # Ascending: of a poll of several batches, later ones may have events that were collected before this one's.
         until = min(events[-1].recorded_ts, max(event.collected_ts for event in events))
         extend_extent(connection, batch.checkpoint, name, start, until)
@@ -65,7 +65,7 @@ def _watermark_before(batch: Batch[Any], connector_id: str) -> Watermark:
     if batch.before is not None:
         return batch.before.of(connector_id)
     after = batch.checkpoint.of(connector_id)
-    keys = {event_key(metadata(item)) for item in batch.items if item.connector_id == connector_id}
+    keys = set(map(event_key, as_listed(item for item in batch.items if item.connector_id == connector_id)))
     return evolve(after, delivered={key: None for key in after.delivered if key not in keys})
 
 

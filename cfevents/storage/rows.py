@@ -170,14 +170,14 @@ def _detail(row: tuple[Any, ...]) -> EventDetail:
     return EventDetail(listed, RecordedEvent(recorded, recorded_ts, sequence, from_sql(version), extra=extra))
 
 
-def metadata(item: FollowedEvent[Any]) -> EventMetadata:
-    """Return a followed event as it was listed."""
-    return item.event.metadata if isinstance(item.event, EventDetail) else item.event
+def as_listed(items: Iterable[FollowedEvent[Any]]) -> list[EventMetadata]:
+    """Return followed events as they were listed."""
+    return [item.event.metadata if isinstance(item.event, EventDetail) else item.event for item in items]
 
 
 def store_events(connection: sqlite3.Connection, account_id: str, items: Sequence[FollowedEvent[Any]]) -> int:
     """Store events and return how many are new. Those that are there stay; payloads that they lacked are filled in."""
-    events = list(map(metadata, items))
+    events = as_listed(items)
     connectors = _connector_keys(connection, account_id, {item.connector_id for item in items})
     kinds = _kind_keys(connection, {event.kind for event in events})
     before = connection.total_changes
@@ -190,7 +190,7 @@ def store_events(connection: sqlite3.Connection, account_id: str, items: Sequenc
                 event.sequence,
                 kinds[event.kind],
                 event.collected_ts,
-                _dump_extra(event.extra),
+                _dump(extra) if (extra := getattr(event, "_extra", None)) else None,
             )
             for item, event in zip(items, events, strict=True)
         ],

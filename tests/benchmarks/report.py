@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _LIBRARIES = ("cfevents", "aiohttp", "attrs", "cattrs", "msgspec", "cloudflare", "httpx", "pydantic")
-_BEGIN, _END = "<!-- tables begin: written by the benchmarks -->", "<!-- tables end -->"
+_BEGIN, _END = "<!-- {} begin: written by the benchmarks -->", "<!-- {} end -->"
 
 
 def heading() -> str:
@@ -40,17 +40,18 @@ def times(value: float) -> str:
     return f"{figure(value)}x"
 
 
-def write(page: Path, report: str) -> None:
-    """Replace the report between the markers of a page.
+def write(page: Path, report: str, name: str = "tables") -> None:
+    """Replace the report between the markers of a page that have a name.
 
     Raises:
         ValueError: The page has no markers.
     """
-    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
+    first, last = _BEGIN.format(name), _END.format(name)
+    before, begin, rest = page.read_text(encoding="utf-8").partition(first)
+    _, end, after = rest.partition(last)
     if not (begin and end):
-        raise ValueError(f"{page} lacks the lines {_BEGIN} and {_END}")
-    page.write_text(f"{before}{_BEGIN}\n\n{report}\n\n{_END}{after}", encoding="utf-8")
+        raise ValueError(f"{page} lacks the lines {first} and {last}")
+    page.write_text(f"{before}{first}\n\n{report}\n\n{last}{after}", encoding="utf-8")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -1,10 +1,16 @@
 """The task of one timed run, and its figures."""
 
+import resource
+import sys
 from typing import NamedTuple
 
 ACCOUNT = "0123456789abcdef0123456789abcdef"
 TOKEN = "benchmark-token"
 CONNECTOR = "site"
+
+
+# Linux counts in KiB, macOS in bytes.
+_MB = 1024 * (1024 if sys.platform == "darwin" else 1)
 
 
 class MissingError(Exception):
@@ -38,6 +44,11 @@ class Task(NamedTuple):
         return f"{self.contestant} {self.call} {self.events:,}, {self.page_size} a page, {self.concurrency} at a time"
 
 
+def peak_mb() -> float:
+    """Return the most memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MB
+
+
 class Figures(NamedTuple):
     """The cost of one timed run."""
 
@@ -47,3 +58,19 @@ class Figures(NamedTuple):
 
     peak_mb: float
     """The most memory that the process ever had, its libraries included."""
+
+
+class ArchiveTask(NamedTuple):
+    """Something to do with an archive."""
+
+    call: str
+    """A function of `benchmarks.archive_trial`, or the words of a command."""
+
+    path: str
+    connectors: list[str]
+    since: int
+    until: int
+    events: int
+    """How many events it stores or reads; another count is a failure."""
+
+    base_url: str = ""

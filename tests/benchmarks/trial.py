@@ -3,15 +3,11 @@
 import asyncio
 import gc
 import json
-import resource
 import sys
 import time
 
 from benchmarks.contestants import load
-from benchmarks.task import Figures, MissingError, Task
-
-# Linux counts in KiB, macOS in bytes.
-_MB = 1024 * (1024 if sys.platform == "darwin" else 1)
+from benchmarks.task import Figures, MissingError, Task, peak_mb
 
 
 async def run(task: Task) -> Figures:
@@ -25,7 +21,7 @@ async def run(task: Task) -> Figures:
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     if count != task.events:
         raise AssertionError(f"{task.contestant} saw {count} of {task.events} events")
-    return Figures(seconds, cpu_seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MB)
+    return Figures(seconds, cpu_seconds, peak_mb())
 
 
 def main() -> None:
