@@ -235,3 +235,13 @@ def bench(session: nox.Session) -> None:
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(ROOT / "tests")}
     session.run("python", "-m", "benchmarks", *session.posargs, env=env)
+
+
+@nox.session(name="bench-archive")
+def bench_archive(session: nox.Session) -> None:
+    """Measure archives beside those of an older commit, or, with `-- --large --events 10000000`, a large one."""
+    session.env["UV_COMPILE_BYTECODE"] = "1"
+    _groups(session, "bench")
+    _install_wheel(session)
+    env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(ROOT / "tests")}
+    session.run("python", "-m", "benchmarks.archives", *session.posargs, env=env)

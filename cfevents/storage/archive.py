@@ -396,6 +396,10 @@ class Archive:
         await writer.migrate()
         return writer
 
+    def _migrated(self) -> float:
+        """Return the part of the tables that is migrated, from 0 to 1."""
+        return self._require_open().writer.migrated
+
     def _check_account(self, account_id: str) -> None:
         if self._account_id not in {None, account_id}:
             raise ArchiveError(f"the archive was opened for the account {self._account_id}, not for {account_id}")

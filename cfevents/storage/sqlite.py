@@ -1,6 +1,7 @@
 """A SQLite database on a thread of its own: its tables, its transactions, its errors."""
 
 import asyncio
+import logging
 import os
 import sqlite3
 import threading
@@ -15,6 +16,8 @@ from cfevents._cancellation import finish
 from cfevents._validation import require_process
 from cfevents.errors import ArchiveError
 from cfevents.storage.schema import APPLICATION_ID, MIGRATIONS, RECOVERY, Step, add_missing_tables, check_tables
+
+_log = logging.getLogger("cfevents")
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[sqlite3.Connection], T]
@@ -57,7 +60,7 @@ class Database:
         self._pid = os.getpid()
         self._is_frozen = False
         self._is_old = False
-        self.migrated: float | None = None
+        self.migrated = 0.0
         self._opened_state: tuple[int, ...] = ()
 
     async def open(self) -> None:
@@ -72,7 +75,7 @@ class Database:
     async def migrate(self) -> None:
         """Bring the tables of an older version up to date, in one transaction, and let the file shrink.
 
-        While that goes on, `migrated` is the part that is done, from 0 to 1. Cancelled, it leaves them as they were.
+        `migrated` is the part that is done, from 0 to 1. Where it is cancelled, they stay as they were.
         """
         if self._is_old:
             await self._on_thread(self._migrate)
@@ -124,10 +127,10 @@ class Database:
 
     def _migrate(self, deadline: "_Deadline") -> None:
         connection = self._connected()
-        self.migrated = 0.0
         connection.set_progress_handler(deadline.is_given_up.is_set, _MIGRATION_POLL_OPCODES)
         try:
             deadline.retry_while_busy(lambda: connection.execute("BEGIN IMMEDIATE"))
+            _log.info("%s: migrating its tables to version %d", self._path, len(self._migrations))
             with _transaction(connection):
                 steps = self._upgrade(connection)
             self._is_old = False
@@ -137,7 +140,6 @@ class Database:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
             connection.set_progress_handler(None, 0)
-            self.migrated = None
 
     def _report(self, part: float) -> None:
         self.migrated = part

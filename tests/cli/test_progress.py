@@ -15,14 +15,16 @@ from typing import IO, TYPE_CHECKING, Any, TypeVar
 import pytest
 from click.testing import Result
 from support.clock import run_jumping
+from support.old_archives import to_version_1, version
 from support.terminal import shown_by
 
 from cfevents._progress import Progress
-from cfevents.cli.commands import report
+from cfevents.cli.commands import archive, report
 from cfevents.cli.console.log import log_to_stderr
 from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import show_progress, show_waits
 from cfevents.operations.series import EventSeries
+from cfevents.storage.sqlite import Database
 from cfevents.testing import faults
 
 if TYPE_CHECKING:
@@ -247,6 +249,38 @@ def test_filling_an_archive_shows_how_far_it_came(account: "Simulator", tmp_path
     shown = shown_by(args, BOTH, {})
     assert re.search(r"─+ +\d+%, 1 connector, 0 events, \d requests?\r?\x1b", shown)
     assert shown.endswith(f"{_ERASED}4 new events in {path}\n")
+
+
+def test_filling_an_old_archive_shows_its_migration(
+    account: "Simulator", invoke: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An archive of an older version is migrated once, with a bar of its own; then it is filled."""
+    path, shown, seen = tmp_path / "events.db", list[Callable[[], Progress]](), list[Progress]()
+    account.add("site-2", {"e": {"k": "Init"}, "t": 1767225600, "n": 0})
+    fill = ("archive", str(path), "site-1", "site-2", "--since", "2026-01-01")
+    assert invoke(*fill).exit_code == 0
+    to_version_1(path)
+    original = Database._report
+
+    def watched(database: Database, part: float) -> None:
+        original(database, part)
+        seen.append(shown[0]())
+
+    @contextmanager
+    def show(progress: Callable[[], Progress], *, prints: bool) -> Iterator[None]:
+        shown.append(progress)
+        yield
+
+    monkeypatch.setattr(archive, "show_progress", show)
+    monkeypatch.setattr(Database, "_report", watched)
+    assert invoke(*fill).exit_code == 0
+    assert version(path) == 2
+    fractions = [progress.fraction for progress in seen]
+    assert (fractions[0], fractions[-1]) == (0.0, 0.5)
+    assert {progress.text for progress in seen} == {"migrating the archive to a new version"}
+    count = len(seen)
+    assert invoke(*fill).exit_code == 0
+    assert len(seen) == count
 
 
 def test_a_message_stands_on_a_line_of_its_own(screen: Screen) -> None:

@@ -1,8 +1,10 @@
 """What processes that are killed write is what one that was left alone writes."""
 
+import asyncio
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -14,8 +16,11 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-from support import killed
+from support import killed, old_archives
+from support.batches import BEGIN, batch, listed, with_payload
+from support.old_archives import to_version_1, version
 
+from cfevents.storage import Archive
 from cfevents.testing import Simulator, SimulatorThread
 
 KILLS = int(os.environ.get("CFEVENTS_KILLS", "10"))
@@ -174,3 +179,47 @@ def test_two_processes_on_one_archive_store_each_event_once(run: Run, tmp_path: 
     assert [process.exitcode for process, _ in both] == [0, 0]
     run.finish("archive", tmp_path / "undisturbed.db")
     assert rows(path) == rows(tmp_path / "undisturbed.db")
+
+
+def migration(path: Path) -> Any:
+    """Return a process that has opened an archive and begins to migrate it."""
+    hears, says = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=killed.migrate, args=(str(path), says))
+    process.start()
+    assert hears.recv() == "open"
+    return process
+
+
+async def store_some(path: Path) -> None:
+    async with Archive(path) as archive:
+        for connector in CONNECTORS:
+            events = [listed(BEGIN + number) for number in range(3000)]
+            await archive.append(batch([*map(with_payload, events[:300])], connector))
+            await archive.append(batch(events[300:], connector))
+
+
+async def migrate_here(path: Path) -> None:
+    async with Archive(path) as archive:
+        await archive._writer()
+
+
+def test_killed_migrations_leave_one_version_or_the_other(tmp_path: Path) -> None:
+    """What a process leaves that is killed while it migrates is of the old version, or whole in the new one."""
+    path, copy, random, versions = tmp_path / "events.db", tmp_path / "copy.db", Random(1), set[int]()
+    asyncio.run(store_some(path))
+    to_version_1(path)
+    before, duration = old_archives.rows(path), 0.0
+    for _ in range(KILLS if KILLS > 10 else 3):
+        shutil.copy(path, copy)
+        process = migration(copy)
+        time.sleep(random.uniform(0, duration))
+        process.kill()
+        process.join()
+        versions.add(version(copy))
+        assert old_archives.rows(copy) == before
+        began = time.monotonic()
+        asyncio.run(migrate_here(copy))
+        duration = max(duration, time.monotonic() - began)
+        assert (version(copy), old_archives.rows(copy)) == (2, before)
+    assert 1 in versions
+    assert versions <= {1, 2}

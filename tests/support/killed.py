@@ -33,6 +33,17 @@ async def into_sink(client: Client, _: Fleet, url: str, since: int, says: Connec
         await forward(follower.once() if once else follower, sink)
 
 
+def migrate(path: str, says: Connection) -> None:
+    """Migrate an archive of an older version."""
+
+    async def run() -> None:
+        async with Archive(path) as archive:
+            says.send("open")
+            await archive._writer()
+
+    asyncio.run(run())
+
+
 def main(place: str, path: str, since: int, options: dict[str, Any], says: Connection, *, once: bool) -> None:
     """Run until the process is killed, or once; tell when the file or the archive is open."""
     into = {"file": into_file, "archive": into_archive, "sink": into_sink}[place]

@@ -47,6 +47,8 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
         follower = client.follow_events(connectors, since=since, **pace)
     is_new = not exists(options.path)
     async with Archive(options.path, account_id=follower.checkpoint.account_id) as archive:
+        with show_progress(partial(_migration, archive), prints=False):
+            await archive._writer()
         if since is None and (isinstance(connectors, list) or not await archive.list_connectors()):
             since = _FIRST_SINCE
         with ExitStack() as stack:
@@ -69,3 +71,8 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
 def _progress(archive: Archive) -> Progress:
     """Return the part of the window that was read, averaged over the connectors."""
     return next((follower._progress() for follower in followers_of(archive)), Progress(0.0, ""))
+
+
+def _migration(archive: Archive) -> Progress:
+    """Return the part of an older archive that is migrated."""
+    return Progress(archive._migrated(), "migrating the archive to a new version")
