@@ -10,7 +10,7 @@ import os
 import runpy
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from cfevents.storage import Archive
 
 _DAY_S = 86_400
 
-_Work: TypeAlias = Callable[[], Awaitable[int]]
+_Work: TypeAlias = Callable[[], Coroutine[Any, Any, int]]
 
 
 async def fill(task: ArchiveTask) -> _Work:
@@ -73,7 +73,7 @@ async def to_arrow(task: ArchiveTask) -> _Work:
     return work
 
 
-CALLS: Mapping[str, Callable[[ArchiveTask], Awaitable[_Work]]] = {
+CALLS: Mapping[str, Callable[[ArchiveTask], Coroutine[Any, Any, _Work]]] = {
     "fill": fill,
     "store": store,
     "iterate": iterate,

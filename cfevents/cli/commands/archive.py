@@ -47,8 +47,7 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
         follower = client.follow_events(connectors, since=since, **pace)
     is_new = not exists(options.path)
     async with Archive(options.path, account_id=follower.checkpoint.account_id) as archive:
-        with show_progress(partial(_migration, archive), prints=False):
-            await archive._writer()
+        await _migrate(archive)
         if since is None and (isinstance(connectors, list) or not await archive.list_connectors()):
             since = _FIRST_SINCE
         with ExitStack() as stack:
@@ -73,6 +72,11 @@ def _progress(archive: Archive) -> Progress:
     return next((follower._progress() for follower in followers_of(archive)), Progress(0.0, ""))
 
 
-def _migration(archive: Archive) -> Progress:
-    """Return the part of an older archive that is migrated."""
-    return Progress(archive._migrated(), "migrating the archive to a new version")
+async def _migrate(archive: Archive) -> None:
+    """Bring an archive of an older version up to date."""
+
+    def progress() -> Progress:
+        return Progress(archive._migrated(), "migrating the archive to a new version")
+
+    with show_progress(progress, prints=False):
+        await archive._writer()
