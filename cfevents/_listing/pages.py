@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Set
+from contextlib import AbstractContextManager
 from hashlib import blake2b
 
 from attrs import define, evolve, field
@@ -159,13 +160,10 @@ def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tu
 
 
 @define(eq=False, repr=False)
-class resume_context:  # noqa: N801 - as `request_context`
+class resume_context(AbstractContextManager[object]):  # noqa: N801 - as `request_context`
     """Attach to every `CfEventsError` the position from which the listing can be resumed."""
 
     _checkpoint: Checkpoint
-
-    def __enter__(self) -> None:
-        pass
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, CfEventsError):

@@ -1,6 +1,7 @@
 """Requests: one method for each endpoint of the API."""
 
 import ipaddress
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -36,13 +37,10 @@ class Request(Generic[T]):
 
 
 @define(eq=False, repr=False)
-class request_context:  # noqa: N801 - as contextlib's own; a generator would take three times as long
+class request_context(AbstractContextManager[object]):  # noqa: N801 - as contextlib's own; three times as fast
     """Name the request on every error of the library that is raised inside."""
 
     _request: Request[Any]
-
-    def __enter__(self) -> None:
-        pass
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         # A ConfigurationError is raised before anything is sent.
