@@ -54,7 +54,6 @@ LOG_WAIT_S = 5.0
 _log = logging.getLogger("cfevents")
 
 
-@define(eq=False, repr=False)
 class _Block:
     """When requests may be sent again, in seconds on the event loop's clock.
 
@@ -63,10 +62,11 @@ class _Block:
     blocked afterwards, until it exceeds what lies between the first client that was blocked and the last.
     """
 
-    min_margin: float = 0.0  # in seconds
-    until: float = -math.inf
-    _margin: float = 0.0
-    _default_duration: float = 0.0
+    until = -math.inf
+    _margin = _default_duration = 0.0
+
+    def __init__(self, min_margin: float = 0.0) -> None:
+        self.min_margin = min_margin  # in seconds
 
     def extend(self, seconds: float | None, now: float) -> None:
         """Record a refusal at a time, for the duration that the API named; without one, twice the previous one."""
@@ -296,7 +296,9 @@ class Budget:
         if settled:
             self._drop_outdated(now, [window for window, _ in counts])
         if number > self._blocked_after and (settled or counts):
-            self._single_flight, self._block = False, _Block(self._block.min_margin)
+            self._single_flight = False
+            if self._block.until > -math.inf:
+                self._block = _Block(self._block.min_margin)
 
     def block_for(self, seconds: float | None) -> None:
         """Send nothing for a while, since the API refuses everything: twice the previous time without seconds."""

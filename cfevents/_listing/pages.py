@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Set
 from contextlib import AbstractContextManager
 from hashlib import blake2b
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from cfevents._http.connection import GetConnection, cancel_all
 from cfevents._listing.query import ListQuery
@@ -129,11 +129,8 @@ class _PageFetcher:
             del page  # only the caller keeps it, for as long as it needs it
 
 
-@define(eq=False)
-class CursorGuard:
-    """Raises when a listing repeats a cursor, and so would never end. It remembers a digest of each."""
-
-    _seen: set[bytes] = field(factory=set, init=False)
+class CursorGuard(set[bytes]):
+    """Digests of the cursors of a listing, to raise when one is repeated, and the listing would never end."""
 
     def check(self, request: Request[Listing], cursor: str, ray_id: str | None) -> str:
         """Return the cursor that a request's response has, or raise if it cannot be sent or was seen before."""
@@ -143,11 +140,11 @@ class CursorGuard:
             except ValueError as error:
                 raise APIResponseError(f"result.cursor: {error}", place="result.cursor", ray_id=ray_id) from None
             digest = blake2b(cursor.encode(), digest_size=16).digest()
-            if digest in self._seen:
+            if digest in self:
                 ray = f" (CF-Ray {ray_id})" if ray_id else ""
                 message = f"the API sent the cursor {short_repr(cursor)} again; the listing would never end{ray}"
                 raise PaginationError(message)
-            self._seen.add(digest)
+            self.add(digest)
         return cursor
 
 
@@ -159,11 +156,13 @@ def filter_kinds(items: tuple[EventMetadata, ...], kinds: tuple[str, ...]) -> tu
     return tuple(event for event in items if is_wanted(event.kind))
 
 
-@define(eq=False, repr=False)
 class resume_context(AbstractContextManager[object]):  # noqa: N801 - as `request_context`
     """Attach to every `CfEventsError` the position from which the listing can be resumed."""
 
-    _checkpoint: Checkpoint
+    __slots__ = ("_checkpoint",)
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._checkpoint = checkpoint
 
     def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, CfEventsError):
