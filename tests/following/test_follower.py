@@ -1052,3 +1052,19 @@ def test_connectors_that_are_gone_leave_the_checkpoint() -> None:
         assert [key for key in keys(more) if key[0] != "a"] == [("gone-2", BEGIN + 6 * DAY + 60, 0)]
 
     run(scenario, {"a": steady, **events})
+
+
+@pytest.mark.once
+def test_late_events_of_a_connector_that_was_away_come() -> None:
+    """A connector that is back within the lookback delivers what it recorded before its newest delivered event."""
+    away = [BEGIN + 4 * 3600, BEGIN + 8 * 3600]
+    before, late = (BEGIN + 1000, 0, BEGIN + 1001), (BEGIN + 500, 0, BEGIN + 9 * 3600)
+    steady = [(BEGIN + hour * 3600, 0, BEGIN + hour * 3600) for hour in range(24)]
+
+    async def scenario(api: ArrivingAPI, client: Client) -> None:
+        api.listed = lambda name: name == "a" or not away[0] <= api.now() < away[1]
+        follower = client.follow_events(client.fleet(), since=BEGIN, interval="30min", lookback="12h")
+        received = await until(BEGIN + 12 * 3600, follower)
+        assert [key for key in keys(received) if key[0] == "b"] == [("b", *before[:2]), ("b", *late[:2])]
+
+    run(scenario, {"a": steady, "b": [before, late]})
