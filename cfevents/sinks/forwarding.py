@@ -54,7 +54,7 @@ async def forward(
         SinkError: The receiver refuses the credentials or all events, or is down for longer than the patience.
         ArchiveError: The checkpoint or the dead letters cannot be written.
         CheckpointError: The stored checkpoint is damaged, or of other connectors or kinds.
-        CfEventsError: As `Follower.batches` does; `FleetError` as `Follower.once` does.
+        CfEventsError: As ``Follower.batches`` does; `FleetError` as ``Follower.once`` does.
         TypeError: It is no follower.
         ValueError: The patience is no length of time.
     """

@@ -35,7 +35,7 @@ def connect(
 
     Args:
         url: ``postgresql://HOST/DATABASE?table=NAME``, a table, with the extra ``postgres``; ``file:PATH``, a file of
-            lines (`NDJSONFile`); ``https://HOST/PATH``, a webhook that takes lines of JSON;
+            lines (``NDJSONFile``); ``https://HOST/PATH``, a webhook that takes lines of JSON;
             ``json+https://HOST/PATH``, one that takes an array.
         token: A token that is sent as ``Authorization: Bearer``; the password of a database.
         headers: More headers of each request.
