@@ -30,6 +30,7 @@ class ListQuery:
     prefetch: int = 1
     concurrency: int = 1
     timeout: float | None = None  # seconds
+    as_rows: bool = False  # as of a `Request`
 
     @classmethod
     def of(
@@ -77,7 +78,11 @@ class ListQuery:
         return TimeWindow(start.since if start.reached is None else max(start.since, start.reached - 1), start.until)
 
     def request(self, api: Endpoints, window: TimeWindow, cursor: str | None) -> Request[Listing]:
-        return api.list_events(self.start.connector_id, window, kinds=self.kinds, limit=self.page_size, cursor=cursor)
+        request = api.list_events(
+            self.start.connector_id, window, kinds=self.kinds, limit=self.page_size, cursor=cursor
+        )
+        request.as_rows = self.as_rows
+        return request
 
 
 def _anchor(cursor: str | None, checkpoint: object, concurrency: int) -> str | None:

@@ -7,6 +7,8 @@ from contextlib import aclosing
 from copy import copy
 from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
+from attrs import evolve
+
 from cfevents._extras import require_extra
 from cfevents._listing.query import ListQuery
 from cfevents._model.results import EventBatch, EventColumns, PageCounter
@@ -71,7 +73,9 @@ class BaseStream(AsyncOnly, ABC):
     def _batches(self) -> AsyncGenerator[EventBatch, None]: ...
 
     def _columns(self) -> AsyncGenerator[EventColumns, None]:
-        return columns_of(self._batches())
+        stream = copy(self)
+        stream._query = evolve(self._query, as_rows=True)
+        return columns_of(stream._batches())
 
     async def to_arrow(self) -> "pyarrow.Table":
         """Read everything into an Arrow table, page by page. Needs the extra ``arrow``.

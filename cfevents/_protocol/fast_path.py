@@ -127,6 +127,11 @@ def convert_listing(decoded: Any, cursor: str | None) -> Listing:
     return Listing(cast("tuple[EventMetadata, ...]", events), cursor, decoded.count)
 
 
+def as_rows(decoded: Any, cursor: str | None) -> Listing:
+    """Return a listing of msgspec's structs, which have the attributes of events. That takes half of the time."""
+    return Listing(tuple(decoded.items), cursor, decoded.count)
+
+
 @cache
 def _decoders() -> tuple[Callable[[bytes], Any], ...]:
     """Return msgspec's decoders, made at the first page; none where msgspec is not installed.

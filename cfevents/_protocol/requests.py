@@ -25,6 +25,7 @@ class Request(Generic[T]):
     url: URL
     result: Any  # the class that the result is structured into, as `Endpoints` types it
     method: str = "GET"
+    as_rows: bool = False  # events only need the attributes of `EventMetadata`: they go into columns
 
     @property
     def path(self) -> str:
@@ -33,7 +34,7 @@ class Request(Generic[T]):
 
     def at(self, cursor: str) -> "Request[T]":
         """Return the request for another page of the same listing."""
-        return Request(_with_query(self.url, {"cursor": cursor}), self.result)
+        return Request(_with_query(self.url, {"cursor": cursor}), self.result, as_rows=self.as_rows)
 
 
 class request_context(AbstractContextManager[object]):  # noqa: N801 - as contextlib's own; three times as fast

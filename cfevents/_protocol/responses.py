@@ -12,7 +12,7 @@ from attrs import define, evolve, frozen
 
 from cfevents._model.api import Connector, Listing
 from cfevents._protocol.converter import structure, structured_or_fault
-from cfevents._protocol.fast_path import convert_listing, decode_listing
+from cfevents._protocol.fast_path import as_rows, convert_listing, decode_listing
 from cfevents._protocol.rate_limits import NO_LIMITS, RateLimits, parse_retry_after
 from cfevents._protocol.requests import Request
 from cfevents._secrets import clean, hide, mask_repeated
@@ -116,10 +116,11 @@ def parse_envelope(request: Request[T], response: Response) -> RawResult[T]:
     may_be_listing = request.result is Listing and 200 <= response.status < 300
     if may_be_listing and (listing := decode_listing(response.body)):
         cursor = listing.cursor and mask_repeated(listing.cursor)
+        convert = as_rows if request.as_rows else convert_listing
         return RawResult(
             cursor,
             response.ray_id,
-            lambda: Result(cast("T", convert_listing(listing, cursor)), ray_id=response.ray_id),
+            lambda: Result(cast("T", convert(listing, cursor)), ray_id=response.ray_id),
         )
     return _raw_result(request, response, _load_json(response.body))
 

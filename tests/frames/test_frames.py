@@ -22,6 +22,7 @@ import cfevents
 from cfevents import Budget, Client, ConfigurationError, EventDetail, EventMetadata, Retry, events
 from cfevents._extras import require_extra
 from cfevents._model.results import EventBatch, EventColumns
+from cfevents._protocol import responses
 from cfevents._protocol.records import time_of
 from cfevents.events import PAYLOAD_FIELDS
 from cfevents.frames import tables
@@ -258,6 +259,17 @@ async def test_a_stream_becomes_the_tables_of_its_events(options: dict[str, Any]
         assert expected
         for frame in (await stream.to_arrow(), await stream.to_pandas(), await stream.to_polars()):
             assert rows_of(frame) == expected
+
+
+async def test_no_event_is_made_for_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With msgspec, its own objects go into columns; what they lack for an event, a table does not need."""
+    pytest.importorskip("msgspec")
+    async with opened(max_page_size=20) as (_, client):
+        expected = [listed_row("a", event) for event in await client.list_events("a", **WINDOW).collect()]
+        monkeypatch.setattr(responses, "convert_listing", None)
+        assert rows_of(await client.list_events("a", **WINDOW).to_arrow()) == expected
+        assert rows_of(await client.list_events("a", **WINDOW, concurrency=3).to_arrow()) == expected
+        assert len(await client.fleet(["a"]).list_events(**WINDOW).to_arrow()) == len(expected)
 
 
 async def test_details_become_tables_with_payloads() -> None:

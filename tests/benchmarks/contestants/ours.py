@@ -23,6 +23,18 @@ async def to_arrow(task: Task) -> int:
         return len(await _stream(client, task).to_arrow())
 
 
+async def to_pandas(task: Task) -> int:
+    """Make a pandas data frame of the listing."""
+    async with _client(task) as client:
+        return len(await _stream(client, task).to_pandas())
+
+
+async def to_polars(task: Task) -> int:
+    """Make a polars data frame of the listing."""
+    async with _client(task) as client:
+        return len(await _stream(client, task).to_polars())
+
+
 async def get_events(task: Task) -> int:
     """List, and fetch every event with its payload, `concurrency` at a time."""
     gate = asyncio.Semaphore(task.concurrency)

@@ -1,4 +1,4 @@
-"""The speed of making an Arrow table from a listing, and its memory beyond the table itself."""
+"""The speed of making tables from a listing, and their memory beyond the table itself."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -13,8 +13,8 @@ from benchmarks.task import Figures, Task
 _PAGE_SIZES = (100, 1000)
 # So few events that what their table takes counts for nothing beside the libraries that are loaded.
 _FEW = 100
-_PLAIN, _ARROW = "`async for`", "`stream.to_arrow()`"
-_CALLS = {_PLAIN: "list_events", _ARROW: "to_arrow"}
+_PLAIN = "`async for`"
+_CALLS = {_PLAIN: "list_events", **{f"`stream.{name}()`": name for name in ("to_arrow", "to_pandas", "to_polars")}}
 _HEAD = ("cfevents", "page", "read by", "events/s", "to `async for`", "peak beyond the start, MB", "target")
 _NOTE = """The peak is that of the whole process, less that of one that does the same with 100 events: its libraries are
 loaded by then. The table itself has 52 bytes an event; with a connector's id of 32 characters it would be 80."""
@@ -23,7 +23,7 @@ _Key: TypeAlias = tuple[str, int, str]
 
 
 def measured(extent: Extent) -> str:
-    """Read listings of some pages in both ways."""
+    """Read listings of some pages in each way."""
     with serving(extent.frames) as place, serving(_FEW) as few:
         keys = [(name, size, row) for name in (FAST, OURS) for size in _PAGE_SIZES for row in _CALLS]
         many = {key: Task(key[0], page_size=key[1], call=_CALLS[key[2]], **place) for key in keys}
