@@ -160,11 +160,11 @@ def _numbers(parts: Sequence[bytes | Sequence[float]]) -> pa.Array | list[float]
 def _timestamps(seconds: pa.Array | list[float]) -> pa.Array:
     if isinstance(seconds, list):
         return pa.array(map(_microseconds, seconds), pa.int64()).cast(_TIMESTAMP)
-    extent = pc.min_max(seconds)
+    dated, extent = seconds, pc.min_max(seconds)
     if extent["min"].as_py() < _MIN_S or extent["max"].as_py() > _MAX_S:
         has_date = pc.and_(pc.greater_equal(seconds, _MIN_S), pc.less_equal(seconds, _MAX_S))
-        seconds = pc.if_else(has_date, seconds, None)
-    return seconds.cast(pa.timestamp("s", tz="UTC")).cast(_TIMESTAMP)
+        dated = pc.if_else(has_date, seconds, None)
+    return dated.cast(pa.timestamp("s", tz="UTC")).cast(_TIMESTAMP)
 
 
 def _microseconds(seconds: float) -> int | None:

@@ -22,6 +22,7 @@ class ReadArchive(Protocol):
 
     async def __call__(self, query: Callable[..., T], **values: Any) -> T:
         """Return what the other function returns."""
+        raise NotImplementedError
 
 
 @set_module("cfevents.storage")
