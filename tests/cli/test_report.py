@@ -137,6 +137,8 @@ def test_payloads_are_read_only_for_findings(troubled: Simulator, invoke: Invoke
     ]
     read = {request.path.rpartition("/")[2] for request in troubled.requests} - {"events", "connectors"}
     assert read == {"1767225660.0", "1767225730.0", "1767225695.0"}
+    listings = [request.path for request in troubled.requests if request.path.endswith("/events")]
+    assert len(listings) == len({*listings})  # the window is listed once
     table = invoke("report", CONNECTOR, *WINDOW, "--details", "--format", "table").stdout.splitlines()
     assert table[1].endswith("url=https://u/1.bundle  version=1.2.3")
     assert table[2].endswith("1 finding")

@@ -18,10 +18,12 @@ from cfevents import (
     Client,
     Connector,
     EventDetail,
+    EventMetadata,
     FleetError,
     FleetEvent,
     FleetStream,
     Interrupt,
+    Page,
 )
 from cfevents._html import counted
 from cfevents._progress import Coverage, Progress
@@ -55,6 +57,7 @@ _FINDINGS_STATUS = 3
 _BEFORE_ONE_EVENT_S = 3600
 # Of an archive, so much before the window shows what is usual, and when an outage began that goes on in it.
 _EARLIER_S = 86_400
+_PAYLOADS_AT_ONCE = 40
 # From these widths on, a table shows the whole ids of connectors, and their notes beside them.
 _MIN_CHARS_FOR_UUIDS = 120
 _MIN_CHARS_FOR_NOTES = 160
@@ -200,7 +203,7 @@ async def _read_interrupts(client: Client, result: Report) -> tuple[dict[str, li
 
     async def read(connector_id: str) -> list[Interrupt]:
         interrupts = await client.list_interrupts(connector_id)
-        add()
+        add(1)
         return interrupts
 
     with _count_on_status_line(len(connectors), "lists of interrupts") as add:
@@ -213,28 +216,35 @@ async def _read_payloads(
     client: Client, journal: Journal, window: TimeWindow, kinds: Mapping[str, tuple[str, ...]]
 ) -> dict[str, CfEventsError]:
     """Add the payloads of some kinds of events of connectors, and return the errors of those that have none."""
+    records = dict(journal.connectors())
 
     async def read(connector_id: str) -> None:
-        stream = client.list_events(connector_id, since=window.since, until=window.until, kind=kinds[connector_id])
+        events = [
+            EventMetadata(record.kind, record.recorded_ts, record.sequence, record.collected_ts)
+            for record in records[connector_id]
+            if record.kind in kinds[connector_id] and record.collected_ts is not None
+        ]
+        stream = client.list_events(connector_id, since=window.since, until=window.until)
         # All payloads or none: a mixture would look like events of several tunnels.
-        details = list[FleetEvent[EventDetail]]()
-        async for detail in stream.details():
-            details.append(FleetEvent(connector_id, detail))
-            add()
-        journal.update(details)
+        details = list[EventDetail]()
+        for place in range(0, len(events), _PAYLOADS_AT_ONCE):
+            page = Page(tuple(events[place : place + _PAYLOADS_AT_ONCE]))
+            details.extend(await stream._page_details(page))
+            add(len(page.items))
+        journal.update(FleetEvent(connector_id, detail) for detail in details)
 
     with _count_on_status_line(_count_payloads(journal, kinds), "payloads") as add:
         return (await ask_connectors(kinds, read))[1]
 
 
 @contextmanager
-def _count_on_status_line(total: int, name: str) -> Iterator[Callable[[], None]]:
-    """Show how many of something have come; the function counts one more."""
+def _count_on_status_line(total: int, name: str) -> Iterator[Callable[[int], None]]:
+    """Show how many of something have come; the function counts some more."""
     done = 0
 
-    def add() -> None:
+    def add(more: int) -> None:
         nonlocal done
-        done += 1
+        done += more
 
     with show_progress(lambda: Progress(done / max(1, total), f"{done:,} of {total:,} {name}")):
         yield add
