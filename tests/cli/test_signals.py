@@ -105,7 +105,7 @@ def test_an_archive_that_waits_for_connectors_ends_too(
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.Event().wait()
 
-    monkeypatch.setattr("cfevents.cli.commands.archive.connectors_or_first", wait)
+    monkeypatch.setattr("cfevents.cli.commands.archive.identify", wait)
     assert invoke("archive", str(tmp_path / "events.db"), "site-1").exit_code == 143
 
 

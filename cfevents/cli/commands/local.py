@@ -11,7 +11,6 @@ from cfevents.cli.console.output import write_stdout
 from cfevents.cli.console.progress import is_quiet
 from cfevents.cli.console.signals import end_on_signal
 from cfevents.cli.options import CommandOptions
-from cfevents.cli.sources import simulated_account
 from cfevents.events import KINDS
 
 
@@ -22,6 +21,8 @@ def list_kinds(options: CommandOptions) -> None:
 
 async def serve(options: CommandOptions) -> None:
     """Serve the simulated account until a signal."""
+    from cfevents.cli.sources import simulated_account  # noqa: PLC0415 - it loads the HTTP client, which kinds need not
+
     with end_on_signal():
         simulator, connector_id = simulated_account(options.port, options.speed)
         try:
