@@ -87,7 +87,9 @@ def compared(connectors: int, runs: int, folder: Path) -> str:
                 done.append(libraries[name].run(task._replace(call=call)))
     sizes = [library.path.stat().st_size / task.events for library in libraries.values()]
     size = "bytes on disk", *map(figure, sizes), times(sizes[0] / sizes[1]), "2.5x", "", ""
-    about = f"{_about(task)}. Microseconds of processor time an event, beside the library of commit {OLD}; {runs} runs:"
+    about = (
+        f"{_about(task)}. Microseconds of processor time an event, beside the library of commit {OLD}; runs: {runs}."
+    )
     rows = [_compared_row(call, figures, task.events) for call in _CALLS]
     return f"{about}\n\n{table(_COMPARED_HEAD, [size, *rows])}"
 
