@@ -152,7 +152,7 @@ app.params += [colour_option(), quiet_option(), debug_option()]
 @details_option
 @count_option("--page-size", help="Events per request.")
 @count_option("-n", "--limit", help="Stop after N events, in the API's order.")
-@count_option("--tail", help="The newest N events of the window.")
+@count_option("--tail", help="The newest N events; without --since, however old.")
 @reading_options
 def list_events(**options: Any) -> None:
     """List the events of connectors in a window of time.

@@ -47,7 +47,7 @@ def test_tail_is_the_newest_in_the_order_of_the_listing(
         whole = times(invoke("list", *source, *WINDOW, *kinds))
         for count in (1, 5):
             newest = sorted(whole)[-count:]
-            listed = times(invoke("list", *source, *WINDOW, *kinds, "--tail", str(count)))
+            listed = times(invoke("list", *source, *WINDOW, *kinds, "--tail", str(count), "-q"))
             assert listed == [time for time in whole if time in newest]
 
 
@@ -115,3 +115,49 @@ def test_checkpoint_of_other_kinds_is_named_as_typed(
     result = invoke("follow", "site-1", "--kind", "leave", "--checkpoint", str(path))
     assert result.exit_code == 2
     assert f"{path} is of {text}, and this is --kind Leave: " in result.stderr
+
+
+NOW = 1796040000
+# In seconds before that: an hour, and either side of what the first windows begin with, which may be read twice.
+AGES = (3600, 86_399, 86_400, 86_401, 7 * 86_400, 20 * 86_400, 80 * 86_400, 300 * 86_400)
+
+
+@pytest.fixture(params=["ascending", "descending"])
+def old(request: pytest.FixtureRequest, serve: Callable[..., Simulator], monkeypatch: pytest.MonkeyPatch) -> Simulator:
+    """A connector with rare failures, the oldest of which is older than anything that is looked for."""
+    monkeypatch.setattr("cfevents._time.now", lambda: float(NOW))
+    failures = [{"e": {"k": "AttestationFailure"}, "t": NOW - age, "n": 0, "a": NOW} for age in AGES]
+    others = [{"e": {"k": "Reconcile"}, "t": NOW - age, "n": 1, "a": NOW} for age in AGES[:4]]
+    simulator = serve({"site-1": [*failures, *others]})
+    simulator.order = request.param
+    return simulator
+
+
+@pytest.mark.parametrize(("count", "format_"), [(1, "csv"), (3, "ndjson"), (4, "csv"), (5, "ndjson"), (7, "ndjson")])
+def test_tail_without_since_looks_back(old: Simulator, invoke: Invoke, count: int, format_: str) -> None:
+    """The newest events come however old they are, each once, and no more of the past is read than it takes."""
+    result = invoke("list", "site-1", "--kind", "*Failure", "--tail", str(count), "--format", format_)
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = result.stdout.splitlines()[format_ == "csv" :]
+    recorded = [int(float(row.split(",")[1])) if format_ == "csv" else json.loads(row)["recorded_ts"] for row in rows]
+    assert sorted(recorded) == sorted(NOW - age for age in AGES[:count])
+    windows = {request.query["from"] for request in old.requests if "from" in request.query}
+    assert len(windows) == (1, 1, 1, 2, 2, 3, 4)[count - 1]
+
+
+def test_tail_names_how_far_it_looked_back(old: Simulator, invoke: Invoke, tmp_path: Path) -> None:
+    """Where there are fewer events, a line on stderr says since when, and what looks further back; -q hides it."""
+    args = ("list", "site-1", "--kind", "*Failure", "--tail", "9")
+    result = invoke(*args)
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 7)
+    assert "cfevents: only 7 events of kind *Failure of site-1 (" in result.stderr
+    assert "between 2026-09-01 12:00:00 UTC" in result.stderr
+    stderr = invoke(*args, "--since", "2h").stderr
+    assert "cfevents: only 1 event of kind" in stderr
+    assert stderr.endswith("; an earlier --since looks further back\n")
+    assert invoke(*args, "-q").stderr == ""
+    archive = f"{tmp_path}/events.db"
+    assert invoke("archive", archive, "site-1", "--since", "400d").exit_code == 0
+    result = invoke(*args, "--archive", archive)
+    assert (result.exit_code, result.stdout.count("\n")) == (0, 8)
+    assert result.stderr.endswith(" in the archive\n")

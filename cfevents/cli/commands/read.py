@@ -8,10 +8,11 @@ from itertools import repeat
 from typing import Any, TypeAlias
 
 from cfevents import Client, EventDetail, EventStream, FleetError, FleetEvent, FleetStream, Page, RecordedEvent
+from cfevents._html import counted
 from cfevents._model.kinds import kind_test
-from cfevents._progress import Coverage
 from cfevents._time import TimeWindow, to_datetime
 from cfevents.cli.archive_notes import ArchiveNotes, note_extents
+from cfevents.cli.commands.newest import NewestEvents, Reading, Streams, earlier_windows, looks_back
 from cfevents.cli.console import connector_views, views
 from cfevents.cli.console.errors import Failure, arguments_checked, print_note
 from cfevents.cli.console.output import View, Zone, is_terminal
@@ -29,10 +30,8 @@ from cfevents.cli.sources import (
 from cfevents.cli.times import read_window
 from cfevents.storage import Archive, ArchivedStream
 
-_Streams: TypeAlias = Sequence[EventStream | FleetStream | ArchivedStream]
 _Batches: TypeAlias = AsyncGenerator[Sequence[FleetEvent[Any]], None]
 _Head: TypeAlias = tuple[tuple[float, int], int, FleetEvent[Any], AsyncGenerator[FleetEvent[Any], None]]
-_Entry: TypeAlias = tuple[float, int, int, FleetEvent[Any]]
 
 # Events of a batch that is merged from several streams.
 _MERGED_BATCH_EVENTS = 1000
@@ -48,52 +47,72 @@ async def list_events(options: CommandOptions) -> None:
         raise usage_error("-n ends the list early, --tail prints its newest events: leave one out.")
     async with open_source(options) as source:
         with arguments_checked():
-            streams = _list_streams(source, options, window)
-        notes = await _note_extents(source, window, options)
+            reading = Reading(_list_streams(source, options, window))
+        notes = await _note_extents(source, None if looks_back(options) else window, options)
         view = views.listed(options.zone or Zone(), several=source.several, details=options.details)
         write = views.writer(view, options.style)
-        coverage = Coverage(window.since, window.until)
         read = _read_first if options.tail is None else _read_newest
-        with show_progress(lambda: listing_progress(coverage, streams[0], details=options.details)):
-            async with aclosing(read(source, streams, options, coverage)) as batches:
+        with show_progress(lambda: listing_progress(reading.coverage, reading.streams[0], details=options.details)):
+            async with aclosing(read(source, reading, options)) as batches:
                 async for batch in batches:
                     if batch:  # a table of nothing has no header
                         write(batch)
-        if not coverage.events and not (notes and notes.failure):
-            since, until = ((options.zone or Zone()).named_time(to_datetime(time)) for time in window)
-            text = f"no events{kinds_text(options.kinds)} of {source.names} between {since} and {until}"
-            _print_nothing(text, write, options)
+        if not (notes and notes.failure):
+            _print_lack(source, reading, write, options)
     if notes is not None and notes.failure:
         raise Failure(notes.failure)
 
 
-async def _read_first(source: Source, streams: _Streams, options: CommandOptions, coverage: Coverage) -> _Batches:
+def _print_lack(
+    source: Source, reading: Reading, write: Callable[[Sequence[Any]], None], options: CommandOptions
+) -> None:
+    """Print that a listing is of no events, or of fewer than were wanted."""
+    if reading.events >= (options.tail or 1):
+        return
+    since, until = ((options.zone or Zone()).named_time(to_datetime(time)) for time in (reading.since, reading.until))
+    is_whole = looks_back(options) and isinstance(source.reader, Archive)
+    window = "in the archive" if is_whole else f"between {since} and {until}"
+    events = f"only {counted(reading.events, 'event')}" if reading.events else "no events"
+    hint = "; an earlier --since looks further back" if options.tail is not None and not looks_back(options) else ""
+    text = f"{events}{kinds_text(options.kinds)} of {source.names} {window}{hint}"
+    if not reading.events:
+        _print_nothing(text, write, options)
+    else:
+        print_note(text)
+
+
+async def _read_first(source: Source, reading: Reading, options: CommandOptions) -> _Batches:
     """Yield the events as they come, as many as are wanted."""
-    async with aclosing(_read_batches(source, streams, options)) as batches:
+    async with aclosing(_read_batches(source, reading.streams, options)) as batches:
         async for batch in batches:
-            wanted = batch if options.limit is None else batch[: options.limit - coverage.events]
-            coverage.add([views.metadata_of(item) for item in wanted])
+            wanted = batch if options.limit is None else batch[: options.limit - reading.events]
+            reading.add(wanted)
             yield wanted
-            if coverage.events == options.limit:
+            if reading.events == options.limit:
                 break
 
 
-async def _read_newest(source: Source, streams: _Streams, options: CommandOptions, coverage: Coverage) -> _Batches:
+async def _read_newest(source: Source, reading: Reading, options: CommandOptions) -> _Batches:
     """Yield the newest events, those of connectors that could be read."""
     reads_payloads = options.details and isinstance(source.reader, Client)
-    newest, failure = _NewestEvents(options.tail or 0), None
+    newest, failure = NewestEvents(options.tail or 0), None
     listed = options._replace(details=options.details and not reads_payloads)
-    try:
-        async with aclosing(_read_batches(source, streams, listed)) as batches:
-            async for batch in batches:
-                newest.add(batch)
-                coverage.add([views.metadata_of(item) for item in batch])
-    except FleetError as error:
-        failure = error
+    earlier = earlier_windows(reading, source.reader) if looks_back(options) else iter(())
+    while True:
+        try:
+            async with aclosing(_read_batches(source, reading.streams, listed)) as batches:
+                async for batch in batches:
+                    reading.add(newest.add(batch))
+        except FleetError as error:
+            failure = error
+        window = None if failure or newest.is_full else next(earlier, None)
+        if window is None:
+            break
+        newest.go_back()
+        reading.begin(_list_streams(source, options, window))
     events = newest.in_order()
     if reads_payloads and isinstance(source.reader, Client):
-        window = TimeWindow(streams[0].since, streams[0].until)
-        yield await _read_payloads(source.reader, events, window)
+        yield await _read_payloads(source.reader, events, TimeWindow(reading.since, reading.until))
     else:
         yield events
     if failure is not None:
@@ -108,7 +127,7 @@ async def _note_extents(source: Source, window: TimeWindow | None, options: Comm
     return notes
 
 
-def _list_streams(source: Source, options: CommandOptions, window: TimeWindow) -> _Streams:
+def _list_streams(source: Source, options: CommandOptions, window: TimeWindow) -> Streams:
     query: dict[str, Any] = {"since": window.since, "until": window.until, "kind": options.kinds or None}
     if source.fleet is not None:
         return [source.fleet.list_events(page_size=options.page_size, **query)]
@@ -120,7 +139,7 @@ def _list_streams(source: Source, options: CommandOptions, window: TimeWindow) -
     return [source.reader.list_events(connector_id, page_size=options.page_size, prefetch=prefetch, **query)]
 
 
-async def _read_batches(source: Source, streams: _Streams, options: CommandOptions) -> _Batches:
+async def _read_batches(source: Source, streams: Streams, options: CommandOptions) -> _Batches:
     """Yield the events of one stream as they come, or those of several ascending streams merged into one."""
     # A fleet's events name their connectors.
     batches = [
@@ -252,38 +271,11 @@ async def list_connectors(options: CommandOptions) -> None:
 
 
 def _print_nothing(text: str, write: Callable[[Sequence[Any]], None], options: CommandOptions) -> None:
-    """Print on a terminal that there is nothing, in place of an empty table; CSV has its header."""
+    """Print that there is nothing, on a terminal or of ``--tail``, in place of an empty table; CSV has its header."""
     if not options.style.is_table:
         write(())
-    if is_terminal(sys.stderr):
+    if options.tail is not None or is_terminal(sys.stderr):
         print_note(text)
-
-
-class _NewestEvents:
-    """The newest of the events that were added, by the time of their recording: a listing has no documented order.
-
-    Algorithm: a heap with the oldest of them on top, which a newer one replaces. Invariant: no event that was added is
-    newer than one in the heap, unless it is in the heap too. Bound: `count` events. Cost: O(log count) for each event.
-    """
-
-    def __init__(self, count: int) -> None:
-        """Set how many are kept."""
-        self._count, self._added, self._heap = count, 0, list[_Entry]()
-
-    def add(self, events: Sequence[FleetEvent[Any]]) -> None:
-        """Add the events that come next."""
-        for item in events:
-            event = views.metadata_of(item)
-            entry = event.recorded_ts, event.sequence, self._added, item
-            self._added += 1
-            if len(self._heap) < self._count:
-                heapq.heappush(self._heap, entry)
-            elif entry > self._heap[0]:
-                heapq.heapreplace(self._heap, entry)
-
-    def in_order(self) -> list[FleetEvent[Any]]:
-        """Return them in the order in which they were added."""
-        return [item for *_, item in sorted(self._heap, key=lambda entry: entry[2])]
 
 
 async def _read_payloads(
