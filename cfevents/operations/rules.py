@@ -309,9 +309,9 @@ _GAPS: dict[GapCause, tuple[str, Severity, str]] = {
     "collection": (
         "collection_gap",
         "warning",
-        "offline for at most {}: events of that time were collected afterwards",
+        "silent for at most {}: events of that time were collected afterwards",
     ),
-    "unknown": ("silence", "error", "nothing received for {}, and still nothing"),
+    "unknown": ("silence", "error", "silent for {}, and still silent"),
 }
 _GAPS_AFTER_STOP: dict[GapCause, tuple[str, Severity, str]] = {
     **_GAPS,
@@ -320,7 +320,7 @@ _GAPS_AFTER_STOP: dict[GapCause, tuple[str, Severity, str]] = {
 }
 
 
-_BEGAN_EARLIER = "offline since before {1}, for at least {0}: events of that time were collected afterwards"
+_BEGAN_EARLIER = "silent since before {1}, for at least {0}: events of that time were collected afterwards"
 
 
 def _around(around: Gap | Surroundings) -> dict[str, Any]:
@@ -362,7 +362,7 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     since, until, heartbeats = silence.known_since or silence.since, silence.until, silence.heartbeats
     has_stopped, is_short = heartbeats == "stopped", since is not None and until - since <= limits.gap_least
     severity: Severity = "warning" if heartbeats == "going on" or (is_short and not has_stopped) else "error"
-    message, length = f"no event in the window{_HEARTBEATS[heartbeats]}", silence.duration
+    message, length = f"silent: no event in the window{_HEARTBEATS[heartbeats]}", silence.duration
     # Where the usual pause is known, it is the measure, unless the heartbeats have stopped too.
     limit = limits.gap_least if has_stopped else timedelta.max if silence.has_usual_pause else limits.silence
     if silence.event_ids and length <= limit:
@@ -377,7 +377,7 @@ def judge_silence(silence: Silence, limits: Limits) -> Iterator[Finding]:
     elif silence.known_since is not None:
         message = f"nothing is known of it before {silence.known_since:%Y-%m-%d %H:%M:%S} UTC"
         if silence.known_since <= until:
-            message += f", and no event since{_HEARTBEATS[heartbeats]}"
+            message += f", and silent since{_HEARTBEATS[heartbeats]}"
         else:
             severity = "error"
     message = message.format(format_duration(length))
@@ -397,7 +397,7 @@ def weigh_silence(finding: Finding, silence: Silence) -> Finding:
     if finding.kind != "silence":
         return finding
     if silence.event_ids and silence.heartbeats == "going on":
-        message = finding.message.replace(", and still nothing", _HEARTBEATS["going on"])
+        message = finding.message.replace(", and still silent", _HEARTBEATS["going on"])
         finding = evolve(finding, severity="warning", message=message)
     if not silence.is_in_service:
         finding = evolve(finding, severity="info", message=f"not in service: {finding.message}")

@@ -137,7 +137,7 @@ def test_silent_connector_of_an_archive_is_found(invoke: Invoke, path: str, name
     result = invoke("report", *named, "--archive", path, "--fail-on", "error")
     assert (result.exit_code, result.stderr) == (3, "")
     assert [(finding["connector_id"], finding["message"]) for finding in ndjson(result)] == [
-        ("silent", "no event in the window")
+        ("silent", "silent: no event in the window")
     ]
 
 
@@ -228,7 +228,7 @@ def test_nobody_is_silent_before_the_archive_begins(invoke: Invoke, path: str) -
     result = invoke("report", "--all", *source)
     assert result.stderr == f"cfevents: the archive begins at {begin}, 23h after the window does\n"
     (finding,) = ndjson(result)
-    assert finding["message"] == f"nothing is known of it before {begin}, and no event since"
+    assert finding["message"] == f"nothing is known of it before {begin}, and silent since"
     assert finding["details"]["duration"] == HOUR
     earlier = ndjson(invoke("report", "site-1", *source, "--until", str(FILLED - 2 * HOUR), "--since", "9h"))
     assert [finding["message"] for finding in earlier] == [f"nothing is known of it before {begin}"]

@@ -53,17 +53,17 @@ def test_hourly_report_finds_what_began_before_the_hour(archive: str, invoke: In
         findings = map(json.loads, result.stdout.splitlines())
         return {item["connector_id"]: f"{item['kind']} {item['first_at']} {item['message']}" for item in findings}
 
-    offline = "offline for at most 2h 20min: events of that time were collected afterwards"
-    silent = "nothing received for {}, and still nothing"
+    offline = "silent for at most 2h 20min: events of that time were collected afterwards"
+    silent = "silent for {}, and still silent"
     assert found(9) == {
         "offline": f"collection_gap 2026-01-01T06:54:05Z {offline}",
         "off": "device_gap 2026-01-01T07:24:00Z nothing recorded for 2h 21min",
         "dead": f"silence 2026-01-01T08:24:05Z {silent.format('1h 35min')}",
-        "few": "silence 2026-01-01T09:00:00Z no event in the window",
+        "few": "silence 2026-01-01T09:00:00Z silent: no event in the window",
     }
     assert found(10) == {
         "dead": f"silence 2026-01-01T08:24:05Z {silent.format('2h 35min')}",
-        "few": "silence 2026-01-01T10:00:00Z no event in the window",
+        "few": "silence 2026-01-01T10:00:00Z silent: no event in the window",
     }
 
 

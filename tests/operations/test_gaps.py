@@ -170,7 +170,7 @@ def test_offline_for_at_most_the_pause_of_the_collection() -> None:
     late = [event(at, "Reconcile", lag=back - at) for at in range(DAY, back, 5 * MINUTE)]
     sample = [*reconciles(0, DAY), *late, *reconciles(back, 2 * DAY)]
     (finding,) = operations.report(sample).findings
-    assert finding.message == "offline for at most 4h 4min: events of that time were collected afterwards"
+    assert finding.message == "silent for at most 4h 4min: events of that time were collected afterwards"
 
 
 def test_a_process_that_stopped_may_have_been_started_in_a_silence() -> None:

@@ -11,7 +11,7 @@ from cfevents import operations
 
 EVERY = 6 * MINUTE
 AN_HOUR, A_DAY = (HOUR, 2 * HOUR), (HOUR, DAY)
-BEFORE_NINE = "offline since before 2025-06-15 16:06:45 UTC, for at least"
+BEFORE_NINE = "silent since before 2025-06-15 16:06:45 UTC, for at least"
 
 
 def collected(window: tuple[int, int], collect: Callable[[int], float], every: int = EVERY) -> list[DetailedEvent]:
@@ -41,9 +41,9 @@ def outages(events: list[DetailedEvent], window: tuple[int, int], **more: Any) -
         # A day.
         (A_DAY, (0, 4 * HOUR), [f"{BEFORE_NINE} 2h 59min"]),
         (A_DAY, (0, HOUR + 40 * MINUTE), []),  # shorter than eight usual pauses
-        (A_DAY, (5 * HOUR, 9 * HOUR), ["offline for at most 4h 5min"]),
-        (A_DAY, (5 * HOUR, 2 * DAY), ["offline for at most 1d 19h"]),
-        (A_DAY, (0, 2 * DAY), ["offline since before 2025-06-15 16:06:40 UTC, for at least 1d 23h"]),
+        (A_DAY, (5 * HOUR, 9 * HOUR), ["silent for at most 4h 5min"]),
+        (A_DAY, (5 * HOUR, 2 * DAY), ["silent for at most 1d 19h"]),
+        (A_DAY, (0, 2 * DAY), ["silent since before 2025-06-15 16:06:40 UTC, for at least 1d 23h"]),
         (A_DAY, (DAY, 2 * DAY), []),
     ],
 )

@@ -37,7 +37,7 @@ def test_connector_without_an_event_is_a_finding() -> None:
         ("dead", 0, None),
         ("site", 288, report.connectors[1].first_at),
     ]
-    assert silences(report) == [("dead", "error", "no event in the window")]
+    assert silences(report) == [("dead", "error", "silent: no event in the window")]
     assert report.summary().startswith("288 events of 2 connectors, ")
     assert report.findings[0].event_ids == ()
 
@@ -45,16 +45,16 @@ def test_connector_without_an_event_is_a_finding() -> None:
 @pytest.mark.parametrize(
     ("heartbeat", "severity", "message"),
     [
-        (-2 * HOUR, "error", "no event in the window, and no heartbeat for 1d 2h"),
-        (DAY - 31 * MINUTE, "error", "no event in the window, and no heartbeat for 31min"),
-        (DAY - 29 * MINUTE, "warning", "no event in the window, though its heartbeats go on"),
-        (DAY + 10, "warning", "no event in the window, though its heartbeats go on"),
-        (9 * DAY, "error", "no event in the window; its heartbeats are of a later time"),
-        (None, "error", "no event in the window, and no heartbeat so far"),
-        ("0001-01-01T00:00:00Z", "error", "no event in the window, and no heartbeat so far"),
-        ("", "error", "no event in the window, and no heartbeat so far"),
-        ("yesterday", "error", "no event in the window"),
-        ("2025-06-15T15:00:00", "error", "no event in the window"),
+        (-2 * HOUR, "error", "silent: no event in the window, and no heartbeat for 1d 2h"),
+        (DAY - 31 * MINUTE, "error", "silent: no event in the window, and no heartbeat for 31min"),
+        (DAY - 29 * MINUTE, "warning", "silent: no event in the window, though its heartbeats go on"),
+        (DAY + 10, "warning", "silent: no event in the window, though its heartbeats go on"),
+        (9 * DAY, "error", "silent: no event in the window; its heartbeats are of a later time"),
+        (None, "error", "silent: no event in the window, and no heartbeat so far"),
+        ("0001-01-01T00:00:00Z", "error", "silent: no event in the window, and no heartbeat so far"),
+        ("", "error", "silent: no event in the window, and no heartbeat so far"),
+        ("yesterday", "error", "silent: no event in the window"),
+        ("2025-06-15T15:00:00", "error", "silent: no event in the window"),
     ],
 )
 def test_heartbeat_is_in_the_finding(heartbeat: int | str | None, severity: str, message: str) -> None:
@@ -94,15 +94,15 @@ def test_heartbeats_go_on_where_one_came_in_the_known_time() -> None:
     """A heartbeat from before what is known shows nothing of it."""
     known, asked = BEGIN + DAY - 5 * MINUTE, [connector("site", DAY - 6 * MINUTE), connector("alive", DAY - 60)]
     report = operations.report([], connectors=asked, known_since={"site": known, "alive": known}, **WINDOW)
-    ends = {str(finding.connector_id): finding.message.partition("no event since")[2] for finding in report.findings}
+    ends = {str(finding.connector_id): finding.message.partition("and silent since")[2] for finding in report.findings}
     assert ends == {"site": "", "alive": ", though its heartbeats go on"}
 
 
 @pytest.mark.parametrize(
     ("known_since", "severity", "more"),
     [
-        (23 * HOUR, "error", ", and no event since"),
-        (DAY - 60, "warning", ", and no event since"),
+        (23 * HOUR, "error", ", and silent since"),
+        (DAY - 60, "warning", ", and silent since"),
         (2 * DAY, "error", ""),
     ],
 )
@@ -112,7 +112,7 @@ def test_nothing_is_judged_before_it_is_known(known_since: int, severity: str, m
     report = operations.report([], connectors=["new", "old"], known_since=known, **WINDOW)
     moment = datetime.fromtimestamp(BEGIN + known_since, UTC)
     message = f"nothing is known of it before {moment:%Y-%m-%d %H:%M:%S} UTC{more}"
-    assert sorted(silences(report)) == [("new", severity, message), ("old", "error", "no event in the window")]
+    assert sorted(silences(report)) == [("new", severity, message), ("old", "error", "silent: no event in the window")]
     (finding,) = (finding for finding in report.findings if finding.connector_id == "new")
     assert finding.first_at == min(moment, datetime.fromtimestamp(BEGIN + DAY, UTC))
 
@@ -131,16 +131,16 @@ def test_notes_are_in_the_finding() -> None:
 def test_connector_out_of_service_may_be_silent() -> None:
     """Nobody expects events of a connector that is not in service."""
     spare = connector("spare", None, activated=False)
-    message = "not in service: no event in the window, and no heartbeat so far"
+    message = "not in service: silent: no event in the window, and no heartbeat so far"
     assert silences(operations.report([], connectors=[spare], **WINDOW)) == [("spare", "info", message)]
 
 
 def test_few_events_hide_no_silence() -> None:
     """A connector that died soon after the window began has too few events for a usual pause, and is silent."""
     sample = reconciles(0, HOUR)
-    message = "nothing received for 23h 4min, and still nothing"
+    message = "silent for 23h 4min, and still silent"
     for asked, expected in (
-        ([connector("site", HOUR)], "nothing received for 23h, and still nothing"),
+        ([connector("site", HOUR)], "silent for 23h, and still silent"),
         ([connector("site", None)], message),
         (["site"], message),
         ([], message),
@@ -148,7 +148,7 @@ def test_few_events_hide_no_silence() -> None:
         found = silences(operations.report(sample, connectors=asked, **WINDOW))
         assert found == [("site", "error", expected)]
     alive = operations.report(sample, connectors=[connector("site", DAY - 10)], **WINDOW)
-    assert silences(alive) == [("site", "warning", "nothing received for 23h 4min, though its heartbeats go on")]
+    assert silences(alive) == [("site", "warning", "silent for 23h 4min, though its heartbeats go on")]
     (finding,) = operations.report(sample, **WINDOW).findings
     assert offsets(finding.event_ids) == [HOUR - 300]
     assert operations.report(sample, since=BEGIN, until=BEGIN + 12 * HOUR).findings == ()
@@ -166,11 +166,11 @@ def test_gap_is_weighed_as_any_silence() -> None:
     """A silence that the usual pause shows is a warning if the heartbeats go on, and expected out of service."""
     sample = reconciles(0, 20 * HOUR)
     for asked, severity, message in (
-        (connector("site", DAY - 10), "warning", "nothing received for 4h 4min, though its heartbeats go on"),
+        (connector("site", DAY - 10), "warning", "silent for 4h 4min, though its heartbeats go on"),
         (
             connector("site", None, activated=False),
             "info",
-            "not in service: nothing received for 4h 4min, and still nothing",
+            "not in service: silent for 4h 4min, and still silent",
         ),
     ):
         assert silences(operations.report(sample, connectors=[asked], **WINDOW)) == [("site", severity, message)]
@@ -181,7 +181,7 @@ def test_usual_pause_is_the_measure_of_a_silence() -> None:
     bursts = [event(at + n, "Reconcile") for at in range(-9 * DAY, 11 * HOUR, 2 * HOUR) for n in range(30)]
     assert silences(operations.report(bursts, connectors=[connector("site", DAY)], **WINDOW)) == []
     stopped = operations.report(bursts, connectors=[connector("site", 12 * HOUR)], **WINDOW)
-    assert silences(stopped) == [("site", "error", "nothing received for 12h, and still nothing")]
+    assert silences(stopped) == [("site", "error", "silent for 12h, and still silent")]
 
 
 @pytest.mark.usefixtures("_now")
@@ -202,7 +202,7 @@ def test_events_from_after_now_move_it() -> None:
     """Events that were collected later show that our clock is behind; their own clock shows nothing."""
     sample = [*reconciles(0, 2 * DAY), *reconciles(0, DAY, connector="dead")]
     assert silences(operations.report(sample, until=BEGIN + 3 * DAY)) == [
-        ("dead", "error", "nothing received for 1d, and still nothing")
+        ("dead", "error", "silent for 1d, and still silent")
     ]
     ahead = RecordedEvent(events.Init(), BEGIN + 9 * DAY, 0)
     some: list[Any] = [*reconciles(0, DAY), FleetEvent("ahead", ahead)]
@@ -221,8 +221,8 @@ def test_what_is_known_ends_for_each_connector() -> None:
     report = operations.report(sample, connectors=known, known_until=known, **WINDOW)
     assert silences(report) == [
         ("missed", "error", "last asked 6h before the window begins: nothing is known of it"),
-        ("none", "error", "no event in the window"),
-        ("site", "error", "nothing received for 4h 4min, and still nothing"),
+        ("none", "error", "silent: no event in the window"),
+        ("site", "error", "silent for 4h 4min, and still silent"),
     ]
     assert {item.connector_id: item.until.timestamp() - BEGIN for item in report.connectors} == {
         "missed": -6 * HOUR,

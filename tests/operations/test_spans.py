@@ -153,7 +153,7 @@ def test_what_came_after_a_silence_began_is_not_known() -> None:
     report = operations.report(sample, until=sample[0].event.metadata.recorded_ts + DAY + 5 * HOUR)
     assert [(finding.kind, finding.message) for finding in report.findings] == [
         ("unfinished_upgrade", "upgrade started, but not finished when the connector went silent 5min 5s later"),
-        ("silence", "nothing received for 4h 54min, and still nothing"),
+        ("silence", "silent for 4h 54min, and still silent"),
     ]
 
 

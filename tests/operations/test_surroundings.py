@@ -74,7 +74,7 @@ def test_reading_of_a_silence(events: list[DetailedEvent], reading: str) -> None
 @pytest.mark.once
 def test_silence_without_an_event_has_no_cause() -> None:
     report = operations.report([], connectors=["dead"], since=BEGIN, until=BEGIN + DAY)
-    assert report.findings[0].text == "no event in the window; nothing is known of its cause"
+    assert report.findings[0].text == "silent: no event in the window; nothing is known of its cause"
     assert "last_kind" not in report.findings[0].details
 
 
