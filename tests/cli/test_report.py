@@ -81,12 +81,14 @@ def test_table_has_the_worst_finding_first_and_a_summary(troubled: Simulator, in
     """In a table the worst finding is first, and a summary follows."""
     table = invoke("report", CONNECTOR, "site-2", *WINDOW, "--format", "table").stdout.splitlines()
     assert [line.split()[0] for line in table[:3]] == ["SEVERITY", "critical", "error"]
-    assert table[2].endswith(f"{CONNECTOR} (Lisbon warehouse)  failed_upgrade: upgrade failed after 1min 10s")
+    assert table[2].endswith(f"  Lisbon warehouse ({CONNECTOR})  failed_upgrade: upgrade failed after 1min 10s")
     assert table[3] == "4 events of 2 connectors, 2026-01-01 00:00 to 2026-01-01 06:00 UTC: 2 findings"
     assert table[4:] == [
         "--details adds which tunnel, bundle or version, and for how long (3 more requests)",
         "events of rekey_reset 1767225695.0:",
         "  cfevents list site-2 --since 2025-12-31T23:01:34Z --until 2026-01-01T00:01:36Z",
+        "events of failed_upgrade 1767225660.0:",
+        f"  cfevents list {CONNECTOR} --since 2026-01-01T00:00:59Z --until 2026-01-01T00:02:11Z",
     ]
 
 
@@ -113,13 +115,37 @@ def test_notes_stand_beside_the_id(
     header = invoke("report", *named, *WINDOW, "--format", "csv").stdout.splitlines()[0]
     assert header.split(",")[2:4] == ["connector_id", "notes"]
     table = invoke("report", *named, *WINDOW, "--format", "table").stdout
-    assert (f"{CONNECTOR} (Lisbon warehouse)  " in table) == (notes is not None)
+    assert (f"  Lisbon warehouse ({CONNECTOR})  " in table) == (notes is not None)
 
 
-def test_notes_follow_a_finding_where_the_terminal_is_narrow(troubled: Simulator) -> None:
+def test_notes_come_first_where_the_terminal_is_narrow(troubled: Simulator) -> None:
+    """A table names a connector as its owner does; the beginning of its id is below."""
     lines = on_terminal("report", "lisbon", *WINDOW).splitlines()
     assert max(map(len, lines)) <= 80
-    assert "notes=Lisbon warehouse" in " ".join(" ".join(lines).split())
+    assert "  Lisbon warehouse  failed_upgrade: upgrade" in lines[1]
+    assert "connector=0c5a29f6… id=1767225660.0" in " ".join(" ".join(lines).split())
+
+
+def test_connectors_without_findings_are_named(troubled: Simulator, invoke: Invoke) -> None:
+    """Who asks which connectors failed learns which did not; of many it is a count."""
+    for name in ("well-1", "well-2"):
+        troubled.add(name, *(event(300 * n, "Reconcile") for n in range(72)))
+    args = ("--all", *WINDOW, "--format", "table")
+    (line,) = (line for line in invoke("report", *args).stdout.splitlines() if line.startswith("no findings"))
+    assert re.fullmatch(r"no findings: [A-Z][\w ]+, [A-Z][\w ]+", line)
+    assert "no findings" not in invoke("report", *args, "-q").stdout
+    for number in range(4):
+        troubled.add(f"more-{number}", *(event(300 * n, "Reconcile") for n in range(72)))
+    assert "\nno findings: 6 connectors\n" in invoke("report", *args).stdout
+
+
+@pytest.mark.parametrize("format_", ["table", "ndjson", "csv"])
+def test_quiet_report_hides_what_does_not_fail_it(troubled: Simulator, invoke: Invoke, format_: str) -> None:
+    """With -q, findings below --fail-on are hidden also beside those above it."""
+    args = ("report", CONNECTOR, "site-2", *WINDOW, "--fail-on", "critical", "--format", format_)
+    result = invoke(*args, "-q")
+    assert (result.exit_code, "failed_upgrade" in result.stdout, "rekey_reset" in result.stdout) == (3, False, True)
+    assert "failed_upgrade" in invoke(*args).stdout
 
 
 def test_what_is_open_has_been_so_until_the_window_ends(account: Simulator, invoke: Invoke) -> None:
@@ -423,7 +449,7 @@ def test_dead_connector_is_found(live: Simulator, invoke: Invoke, named: tuple[s
     assert (result.exit_code, result.stderr) == (3, "")
     finding = json.loads(result.stdout)
     assert (finding["kind"], finding["connector_id"]) == ("silence", "dead")
-    assert re.fullmatch(r"no event in the window, and no heartbeat for 1d 2h", finding["message"])
+    assert re.fullmatch(r"silent: no event in the window, and no heartbeat for 1d 2h", finding["message"])
     assert finding["details"]["last_heartbeat"] == finding["first_at"]
     table = invoke("report", *named, "--since", "24h", "--format", "table").stdout
     assert f"last_heartbeat={finding['first_at'].replace('T', ' ').replace('Z', ' UTC')}" in table
@@ -432,14 +458,14 @@ def test_dead_connector_is_found(live: Simulator, invoke: Invoke, named: tuple[s
 def test_few_events_do_not_hide_a_death(live: Simulator, invoke: Invoke) -> None:
     """A connector that has died after a few events of the window is found by its heartbeat."""
     (finding,) = findings(invoke("report", "dead", "--since", "27h"))
-    assert finding["message"] == "nothing received for 1d 2h, and still nothing"
+    assert finding["message"] == "silent for 1d 2h, and still silent"
 
 
 def test_heartbeats_are_not_needed(live: Simulator, invoke: Invoke) -> None:
     """A connector is found, too, if the account cannot be listed."""
     live.faults.add(faults.status(403), path="/connectors")
     (finding,) = findings(invoke("report", "dead", "--since", "24h"))
-    assert finding["message"] == "no event in the window"
+    assert finding["message"] == "silent: no event in the window"
 
 
 def test_connector_that_is_none_of_the_account(live: Simulator, invoke: Invoke) -> None:

@@ -30,11 +30,12 @@ from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import note_extents
+from cfevents.cli.connector_names import NamedConnector
 from cfevents.cli.console.errors import Failure, arguments_checked, print_line, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
 from cfevents.cli.console.progress import is_quiet, show_progress
 from cfevents.cli.console.views import severity_colour, shorten_id, writer
-from cfevents.cli.console.wording import id_list, in_shell_words, source_words
+from cfevents.cli.console.wording import MAX_NAMED_IDS, id_list, in_shell_words, source_words
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import (
     archived_connectors,
@@ -58,9 +59,12 @@ _BEFORE_ONE_EVENT_S = 3600
 # Of an archive, so much before the window shows what is usual, and when an outage began that goes on in it.
 _EARLIER_S = 86_400
 _PAYLOADS_AT_ONCE = 40
-# From these widths on, a table shows the whole ids of connectors, and their notes beside them.
+# From these widths on, a table shows the whole ids of connectors, those with notes too.
 _MIN_CHARS_FOR_UUIDS = 120
 _MIN_CHARS_FOR_NOTES = 160
+_MAX_NAME_CHARS = 20
+# Findings whose events the commands below a table list.
+_MAX_LISTED_FINDINGS = 3
 _AS_WORDS: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": "    "}
 _PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
 _FIELDS = ("severity", "kind", "connector_id", "notes", "first_at", "last_at", "message", "event_ids", "details")
@@ -73,6 +77,7 @@ class _Reported(NamedTuple):
     notes: Sequence[str] = ()  # on what else it lacks
     hints: Sequence[str] = ()  # at options that would add to the findings
     lacks_events: bool = False  # an archive, which is then not well
+    names: Mapping[str, str] = {}  # what the owner calls the connectors
 
 
 async def report_events(options: CommandOptions) -> None:
@@ -114,8 +119,9 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
     known_until = {name: None if extent is None else extent.until for name, extent in notes.extents.items()}
     known_since = {name: extent.since for name, extent in notes.extents.items() if extent is not None}
     judged = JudgedWindow.of(Journal(), *window, known_until=known_until, known_since=known_since)
-    result = _with_notes(await _judge_archive(archive, known, window, judged), await archive.named_connectors())
-    return _Reported(result, {}, missing=missing, notes=notes.lines, lacks_events=notes.lacks_events)
+    listed = await archive.named_connectors()
+    result = _with_notes(await _judge_archive(archive, known, window, judged), listed)
+    return _Reported(result, {}, missing, notes.lines, lacks_events=notes.lacks_events, names=_notes_by_id(listed))
 
 
 async def _judge_archive(
@@ -159,7 +165,8 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
         errors |= await _read_payloads(client, journal, window, kinds_with_details(result.findings))
         result = judge()
     result = _with_notes(result, listed)
-    return _Reported(result, errors, missing, _note_unlisted(named and asked, listed, journal), hints)
+    notes = _note_unlisted(named and asked, listed, journal)
+    return _Reported(result, errors, missing, notes, hints, names=_notes_by_id(listed))
 
 
 def _read_clock(client: Client, journal: Journal, window: TimeWindow) -> float:
@@ -185,6 +192,10 @@ def _with_notes(result: Report, listed: Sequence[Connector]) -> Report:
     notes = {connector.id: connector.notes for connector in listed}
     named = (evolve(finding, notes=notes.get(finding.connector_id or "")) for finding in result.findings)
     return evolve(result, findings=tuple(named))
+
+
+def _notes_by_id(listed: Sequence[Connector]) -> dict[str, str]:
+    return {connector.id: NamedConnector.of(connector).notes or connector.id for connector in listed}
 
 
 def _hints(result: Report, journal: Journal, options: CommandOptions) -> list[str]:
@@ -306,14 +317,16 @@ def _report(
 
 
 def _print(result: _Reported, options: CommandOptions) -> None:
-    zone, findings = options.zone or Zone(), result.report.findings
-    summary = result.report.summary(zone.tz)
+    zone, shown = options.zone or Zone(), result.report
+    if is_quiet() and options.fail_on:
+        shown = evolve(shown, findings=shown.at_least(options.fail_on))
+    findings, summary = shown.findings, shown.summary(zone.tz)
     if findings:
         writer(findings_view(zone), options.style)(findings)
     if options.style.is_table:
-        lines = [summary, *map(in_shell_words, result.notes), *result.hints]
+        lines = [summary, *_without_findings(result), *map(in_shell_words, result.notes), *result.hints]
         filled = [textwrap.fill(line, terminal_width(), break_on_hyphens=False) for line in lines]
-        write_stdout("".join(f"{line}\n" for line in [*filled, *_list_command(findings)]))
+        write_stdout("".join(f"{line}\n" for line in [*filled, *_list_commands(findings)]))
         return
     if is_terminal(sys.stderr) and not is_quiet():
         click.echo(printable(summary), err=True)
@@ -321,28 +334,37 @@ def _print(result: _Reported, options: CommandOptions) -> None:
         print_line(note)
 
 
-def _list_command(findings: Sequence[Finding]) -> list[str]:
-    """Return the command that lists the events of the first finding that has some, below what it is."""
-    for finding in findings:
-        if finding.event_ids and finding.connector_id is not None:
-            first, last = (event_id.recorded_ts for event_id in (finding.event_ids[0], finding.event_ids[-1]))
-            if first == last:  # such as the last event before a silence: what led to it, and what came next
-                first, last = first - _BEFORE_ONE_EVENT_S, max(last, finding.last_at.timestamp())
-            # Whether bounds are inclusive is not known.
-            window = window_text(math.floor(first) - 1, math.ceil(last) + 1)
-            command = f"  cfevents list {shlex.quote(finding.connector_id)} {window}{source_words()}"
-            # It is to be copied. A quoted part stays whole.
-            # An option stays with its time.
-            text = command.replace("--since ", "--since\xa0").replace("--until ", "--until\xa0")
-            wrapped = textwrap.wrap(text, terminal_width() - 2, **_AS_WORDS)
-            lines = [command] if "'" in command else [line.replace("\xa0", " ") for line in wrapped]
-            return [f"events of {finding.kind} {finding.event_ids[0]}:", " \\\n".join(lines)]
-    return []
+def _without_findings(result: _Reported) -> Iterator[str]:
+    """Yield a line that names the connectors of which there is no finding, beside those of others."""
+    ids = {finding.connector_id for finding in result.report.findings}
+    reported = [connector.connector_id for connector in result.report.connectors]
+    names = [result.names.get(name or "", name or "") for name in reported if name not in ids]
+    if ids and names and not is_quiet():
+        yield f"no findings: {', '.join(names) if len(names) <= MAX_NAMED_IDS else counted(len(names), 'connector')}"
+
+
+def _list_commands(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield the commands that list the events of the worst findings, below what these are."""
+    with_events = [finding for finding in findings if finding.event_ids and finding.connector_id is not None]
+    for finding in with_events[:_MAX_LISTED_FINDINGS]:
+        first, last = (event_id.recorded_ts for event_id in (finding.event_ids[0], finding.event_ids[-1]))
+        if first == last:  # such as the last event before a silence: what led to it, and what came next
+            first, last = first - _BEFORE_ONE_EVENT_S, max(last, finding.last_at.timestamp())
+        # Whether bounds are inclusive is not known.
+        window = window_text(math.floor(first) - 1, math.ceil(last) + 1)
+        command = f"  cfevents list {shlex.quote(str(finding.connector_id))} {window}{source_words()}"
+        # It is to be copied. A quoted part stays whole.
+        # An option stays with its time.
+        text = command.replace("--since ", "--since\xa0").replace("--until ", "--until\xa0")
+        wrapped = textwrap.wrap(text, terminal_width() - 2, **_AS_WORDS)
+        lines = [command] if "'" in command else [line.replace("\xa0", " ") for line in wrapped]
+        yield f"events of {finding.kind} {finding.event_ids[0]}:"
+        yield " \\\n".join(lines)
 
 
 def findings_view(zone: Zone) -> View[Finding]:
     """Return the view of findings, a row each."""
-    narrow, has_room = terminal_width() < _MIN_CHARS_FOR_UUIDS, terminal_width() >= _MIN_CHARS_FOR_NOTES
+    narrow = terminal_width() < _MIN_CHARS_FOR_UUIDS
 
     def rows(finding: Finding) -> list[Row]:
         words = [f"{name}={finding.details[name]}" for name in _PAYLOAD_DETAILS if name in finding.details]
@@ -353,20 +375,32 @@ def findings_view(zone: Zone) -> View[Finding]:
         ]
         if heartbeat := finding.details.get("last_heartbeat"):
             words.append(f"last_heartbeat={zone.named_time(heartbeat)}")
-        if finding.notes and not has_room:
-            words.append(f"notes={' '.join(finding.notes.split())}")
-        event_id = next(map(str, finding.event_ids), "")
+        event_id, connector_id = next(map(str, finding.event_ids), ""), finding.connector_id or ""
+        if narrow and finding.notes:
+            words.append(f"connector={shorten_id(connector_id)}")
         if narrow and event_id:
             words.append(f"id={event_id}")
         moment = zone.format(finding.first_at.replace(microsecond=0), format_iso(finding.first_at))
-        connector_id = finding.connector_id or ""
-        connector = finding.where if has_room else shorten_id(connector_id) if narrow else connector_id
         text = "  ".join([f"{finding.kind}: {finding.text}", *words])
-        return [(finding.severity, moment, event_id, connector, text)]
+        return [(finding.severity, moment, event_id, _connector_cell(connector_id, finding.notes), text)]
 
     titles = ("SEVERITY", zone.titled("FIRST"), "ID", "CONNECTOR", "FINDING")
     view = View(_record, titles, rows, (severity_colour, Colour.NONE, Colour.NONE, Colour.NAME, Colour.NONE))
     return view._replace(fields=_FIELDS, hidden=("ID",) if narrow else ())
+
+
+def _connector_cell(connector_id: str, notes: str | None) -> str:
+    """Return the connector as its owner calls it, and as much of its id as there is room for."""
+    narrow, has_room = terminal_width() < _MIN_CHARS_FOR_UUIDS, terminal_width() >= _MIN_CHARS_FOR_NOTES
+    if not (name := " ".join((notes or "").split())):
+        return shorten_id(connector_id) if narrow else connector_id
+    if narrow:
+        return shorten_id(name, _MAX_NAME_CHARS)
+    return (
+        f"{name} ({connector_id})"
+        if has_room
+        else f"{shorten_id(name, 2 * _MAX_NAME_CHARS)} {shorten_id(connector_id)}"
+    )
 
 
 def _record(finding: Finding) -> dict[str, Any]:
