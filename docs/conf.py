@@ -175,6 +175,11 @@ def _example_as_typed(app: Sphinx, ctx: Any, lines: list[str]) -> None:
         lines[:] = ["Example:", "", ".. code-block:: console", "", *typed, ""]
 
 
+def _stars_as_typed(app: Sphinx, ctx: Any, lines: list[str]) -> None:
+    """Show a quoted pattern of the help as it is: to reStructuredText, its star begins an emphasis."""
+    lines[:] = [line.replace("'*", r"'\*") for line in lines]
+
+
 def setup(app: Sphinx) -> None:
     """Connect the hooks."""
     app.add_directive("layers", Layers)
@@ -184,3 +189,4 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _described)
     _find_attribute_docs()
     app.connect("sphinx-click-process-epilog", _example_as_typed)
+    app.connect("sphinx-click-process-options", _stars_as_typed)

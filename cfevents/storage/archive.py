@@ -324,7 +324,7 @@ class Archive:
         return await self._query(queries.connectors)
 
     async def store_connectors(self, listed: Iterable[Connector]) -> None:
-        """Store the serial numbers and notes of connectors, as `Client.list_connectors` returns them.
+        """Store the serial numbers and notes of connectors, as `cfevents.Client.list_connectors` returns them.
 
         Those that were stored before are replaced. `sync` does the same, if it follows all of the account.
 
