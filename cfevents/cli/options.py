@@ -265,7 +265,7 @@ kind_options = _combine(
         multiple=True,
         metavar="KIND",
         shell_complete=_complete_kinds,
-        help="Only these: Init,Leave, 'Rekey*' or '*Failure'; repeatable.",
+        help="Only these: Init,Leave or '*Failure,*Error'; repeatable.",
     ),
     click.option(
         "--exclude",
@@ -320,7 +320,7 @@ format_option = click.option(
 )
 output_options = _combine(
     format_option,
-    click.option("--json", is_flag=True, expose_value=False, callback=_set_json, help="Short for --format json."),
+    click.option("--json", is_flag=True, expose_value=False, callback=_set_json, help="Short for --format ndjson."),
     click.option(
         "--columns",
         metavar="A,B",
