@@ -124,9 +124,9 @@ def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=example(
         "cfevents report --simulate --all --since yesterday",
-        "cfevents list lisbon --simulate --kind 'Rekey*' --tail 10 --format csv",
+        "cfevents list lisbon --simulate --kind '*Failure,*Error' --tail 10 --format csv",
         "cfevents archive events.db --simulate --all --quiet",
-        "cfevents report --archive events.db --all --quiet --format table",
+        "cfevents report --archive events.db --all --quiet --format table --since 2h",
     ),
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
@@ -273,9 +273,10 @@ def fill_archive(**options: Any) -> None:
     beginning, a serial number or a note.
 
     \b
-    For cron, which mails what is printed, only what is wrong:
-      cfevents archive events.db --all --quiet
-      cfevents report --archive events.db --all --quiet --format table
+    For cron, which mails what is printed: only what is wrong, each hour for two
+    hours, so that what comes after a fill is not missed:
+      */15 * * * * cfevents archive /var/lib/cfevents/events.db --account work --all --quiet
+      7 * * * * cfevents report --archive /var/lib/cfevents/events.db --all --quiet --format table --since 2h
     """  # noqa: D301 - \b keeps click from filling the paragraph
     _run_command("archive", "fill_archive", options)
 

@@ -1,6 +1,7 @@
 """What a report of one hour knows, as a timer asks for it, of outages that began earlier."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,3 +77,28 @@ def test_quiet_report_prints_nothing_when_all_is_well(archive: str, invoke: Invo
     }
     assert [bool(result.stdout) for result in hours.values()] == [False, True, False]
     assert {(result.exit_code, result.stderr) for result in hours.values()} == {(0, "")}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("minute", [3, 20, 59])
+def test_crontab_of_the_help_mails_what_went_wrong(
+    serve: Callable[..., Simulator], invoke: Invoke, tmp_path: Path, minute: int
+) -> None:
+    """A gap that ends, and a failure, between two runs of the lines in the help are mailed once or twice."""
+    text = invoke("archive", "--help").stdout.replace("/var/lib/cfevents", str(tmp_path))
+    text = text.replace("--account work", "--since 2025-12-31")
+    fill, report = (line.partition("cfevents ")[2] for line in text.splitlines() if "* *" in line)
+    report, _, hours = report.removesuffix("h").rpartition("--since ")
+    end = MIDNIGHT + 7 * HOUR + minute * 60
+    failure = {"e": {"k": "RekeyReset"}, "t": end, "n": 9, "a": end + 5}
+    events = [*regular(-12, 5), *regular(7 + minute / 60, 12), failure]
+    simulator, mails = serve({"site": []}), list[str]()
+    for now in range(MIDNIGHT + 7 * HOUR, MIDNIGHT + 11 * HOUR, HOUR):
+        simulator.add("site", *(event for event in events if event["a"] <= now))
+        events = [event for event in events if event["a"] > now]
+        window = f"--since {now + 420 - int(hours) * HOUR} --until {now + 420}"  # the report runs after a fill
+        filled, reported = invoke(*shlex.split(fill)), invoke(*shlex.split(report + window))
+        assert (filled.exit_code, filled.output, reported.exit_code, reported.stderr) == (0, "", 0, "")
+        mails.append(reported.stdout)
+    for kind in ("device_gap", "rekey_reset"):
+        assert [kind in mail for mail in mails] in ([False, True, True, False], [False, True, False, False]), mails
