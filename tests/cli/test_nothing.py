@@ -25,7 +25,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("command", "text"),
     [
-        (("list", "site-1", *WINDOW), f"no events of {SITE_1} {BETWEEN}"),
+        (("list", "site-1", *WINDOW), f"no events of {SITE_1} {BETWEEN}; an earlier --since looks further back\n"),
         (
             ("list", "site-1", "site-1b", *WINDOW, "--tail", "5"),
             f"no events of {SITE_1}, site-1b (SIM2182791, Hamburg office 2) {BETWEEN}",
@@ -68,3 +68,13 @@ def test_nothing_is_printed_in_a_pipe(account: Simulator, invoke: Invoke, comman
     account.add("silent")
     result = invoke(*command)
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.usefixtures("on_terminal", "account")
+def test_empty_listing_of_an_archive_says_where_it_begins(invoke: Invoke, tmp_path: Path) -> None:
+    """What an archive has is known without a request; a window that ends before it names where to look."""
+    path = f"{tmp_path}/events.db"
+    assert invoke("archive", path, "site-1", "--since", "2026-01-01").exit_code == 0
+    result = invoke("list", "--archive", path, *WINDOW, "--format", "table")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"{BETWEEN}; the archive begins at 2026-01-01 00:00:00 UTC\n" in result.stderr

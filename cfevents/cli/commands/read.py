@@ -58,22 +58,29 @@ async def list_events(options: CommandOptions) -> None:
                     if batch:  # a table of nothing has no header
                         write(batch)
         if not (notes and notes.failure):
-            _print_lack(source, reading, write, options)
+            _print_lack(source, reading, notes, write, options)
     if notes is not None and notes.failure:
         raise Failure(notes.failure)
 
 
 def _print_lack(
-    source: Source, reading: Reading, write: Callable[[Sequence[Any]], None], options: CommandOptions
+    source: Source,
+    reading: Reading,
+    notes: ArchiveNotes | None,
+    write: Callable[[Sequence[Any]], None],
+    options: CommandOptions,
 ) -> None:
-    """Print that a listing is of no events, or of fewer than were wanted."""
+    """Print that a listing is of no events, or of fewer than were wanted, and where there may be more."""
     if reading.events >= (options.tail or 1):
         return
-    since, until = ((options.zone or Zone()).named_time(to_datetime(time)) for time in (reading.since, reading.until))
+    text_of = (options.zone or Zone()).named_time
+    since, until = (text_of(to_datetime(time)) for time in (reading.since, reading.until))
     is_whole = looks_back(options) and isinstance(source.reader, Archive)
     window = "in the archive" if is_whole else f"between {since} and {until}"
     events = f"only {counted(reading.events, 'event')}" if reading.events else "no events"
-    hint = "; an earlier --since looks further back" if options.tail is not None and not looks_back(options) else ""
+    hint = "" if looks_back(options) else "; an earlier --since looks further back"
+    if begins := [extent.since for extent in (notes.extents.values() if notes else ()) if extent]:
+        hint = f"; the archive begins at {text_of(min(begins))}"
     text = f"{events}{kinds_text(options.kinds)} of {source.names} {window}{hint}"
     if not reading.events:
         _print_nothing(text, write, options)
