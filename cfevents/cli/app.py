@@ -137,8 +137,8 @@ def app() -> None:
     CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID; or from a file of accounts, by --account NAME. To try a command
     without an account, add --simulate.
 
-    Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API or the
-    network failed; 2, wrong usage; 3, a finding that --fail-on selects; 130, Ctrl-C; 143, SIGTERM.
+    Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API, the
+    network or the archive failed; 2, wrong usage; 3, a finding that --fail-on selects; 130, Ctrl-C; 143, SIGTERM.
     """
 
 

@@ -54,7 +54,7 @@ from cfevents.operations.series import EventSeries
 from cfevents.storage import Archive
 from cfevents.storage.series import read_series
 
-_FINDINGS_STATUS = 3
+_FAILURE_STATUS, _FINDINGS_STATUS = 1, 3
 _BEFORE_ONE_EVENT_S = 3600
 # Of an archive, so much before the window shows what is usual, and when an outage began that goes on in it.
 _EARLIER_S = 86_400
@@ -81,7 +81,7 @@ class _Reported(NamedTuple):
 
 
 async def report_events(options: CommandOptions) -> None:
-    """Print the findings; the status is 3 if one is as severe as ``--fail-on``."""
+    """Print the findings; with ``--fail-on``, the status is 3 if one is so severe, 1 if an archive may lack some."""
     options = check_options(options)
     if options.interrupts and options.archive is not None:
         raise usage_error("--interrupts asks the API: leave out --archive.")
@@ -102,6 +102,8 @@ async def report_events(options: CommandOptions) -> None:
         raise next(iter(result.errors.values())) if len(options.connectors) == 1 else FleetError(result.errors)
     if options.fail_on is not None and result.report.at_least(options.fail_on):
         raise click.exceptions.Exit(_FINDINGS_STATUS)
+    if options.fail_on is not None and result.lacks_events:  # nobody knows whether there is a finding
+        raise click.exceptions.Exit(_FAILURE_STATUS)
 
 
 async def _report_archive(archive: Archive, options: CommandOptions, window: TimeWindow) -> _Reported:
