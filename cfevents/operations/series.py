@@ -102,7 +102,7 @@ class EventSeries:
         payloads: Iterable[Payload] | None = None,
     ) -> None:
         """Add later events, as columns of one length: ascending, each once. Payloads are left out if none was read."""
-        row = len(self.recorded_ts)
+        row, version = len(self.recorded_ts), self._versions[-1][1] if self._versions else None
         self.recorded_ts = _extended(self.recorded_ts, recorded_ts)
         self.sequence = _extended(self.sequence, sequence)
         self.collected_ts = _extended(self.collected_ts, collected_ts)
@@ -110,8 +110,9 @@ class EventSeries:
         if payloads is None:
             # Records are tuples, made so in half the time.
             self.records += [tuple.__new__(Record, (*event, NO_PAYLOAD)) for event in events if event[2] != _UNEVENTFUL]
+            if version is not None:
+                self._versions.append((row, None))
             return
-        version = self._versions[-1][1] if self._versions else None
         for number, (event, payload) in enumerate(zip(events, payloads, strict=True), row):
             if event[2] != _UNEVENTFUL or payload.unknown_fields:
                 self.records.append(Record(*event, payload))

@@ -217,8 +217,9 @@ def _kind_keys(connection: sqlite3.Connection, kinds: Iterable[str]) -> dict[str
 
 
 def _fill_in(connection: sqlite3.Connection, connectors: dict[str, int], items: Iterable[FollowedEvent[Any]]) -> None:
+    # The key is the listed event's: nothing says that the API repeats it beside the payload.
     details = [
-        (connectors[item.connector_id], item.event.recorded)
+        (connectors[item.connector_id], item.event.metadata, item.event.recorded)
         for item in items
         if isinstance(item.event, EventDetail) and item.event.recorded is not None
     ]
@@ -226,11 +227,11 @@ def _fill_in(connection: sqlite3.Connection, connectors: dict[str, int], items: 
         return
     (last,) = connection.execute("SELECT coalesce(max(payload_key), 0) FROM payloads").fetchone()
     keys = [
-        (last + number, connector, recorded.recorded_ts, recorded.sequence)
-        for number, (connector, recorded) in enumerate(details, start=1)
+        (last + number, connector, listed.recorded_ts, listed.sequence)
+        for number, (connector, listed, _) in enumerate(details, start=1)
     ]
     connection.executemany(_FILL_IN, keys)
-    rows = [(*_payload_row(recorded), *key, key[0]) for key, (_, recorded) in zip(keys, details, strict=True)]
+    rows = [(*_payload_row(recorded), *key, key[0]) for key, (_, _, recorded) in zip(keys, details, strict=True)]
     connection.executemany(_INSERT_PAYLOAD, rows)
 
 

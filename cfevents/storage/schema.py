@@ -202,7 +202,12 @@ def is_version_1(connection: sqlite3.Connection) -> bool:
     return bool(version == 1)
 
 
-def add_missing_tables(connection: sqlite3.Connection) -> None:
-    """Let an early archive of version 1 be read as if it had every table; nothing is written to it."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'extents'").fetchone():
-        connection.execute(_EXTENTS.format("TEMP"))
+def add_missing_tables(connection: sqlite3.Connection) -> bool:
+    """Let an early archive of version 1 be read as if it had every table, and return whether it lacked one.
+
+    Nothing is written to it. The tables that are added hide those of the same name, so they may not outlive version 1.
+    """
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'extents'").fetchone():
+        return False
+    connection.execute(_EXTENTS.format("TEMP"))
+    return True

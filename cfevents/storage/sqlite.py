@@ -15,7 +15,15 @@ from typing import TypeAlias, TypeVar
 from cfevents._cancellation import finish
 from cfevents._validation import require_process
 from cfevents.errors import ArchiveError
-from cfevents.storage.schema import APPLICATION_ID, MIGRATIONS, RECOVERY, Step, add_missing_tables, check_tables
+from cfevents.storage.schema import (
+    APPLICATION_ID,
+    MIGRATIONS,
+    RECOVERY,
+    Step,
+    add_missing_tables,
+    check_tables,
+    is_version_1,
+)
 
 _log = logging.getLogger("cfevents")
 
@@ -60,6 +68,7 @@ class Database:
         self._pid = os.getpid()
         self._is_frozen = False
         self._is_old = False
+        self._has_added_tables = False
         self.migrated = 0.0
         self._opened_state: tuple[int, ...] = ()
 
@@ -155,6 +164,9 @@ class Database:
         return self._connection
 
     def _run(self, work: Work[T], deadline: "_Deadline") -> T:
+        if self._has_added_tables and not is_version_1(self._connected()):
+            self._disconnect()
+            self._connect(deadline)
         while True:
             try:
                 result = work(self._connected())
@@ -218,7 +230,7 @@ class Database:
                 self._upgrade(connection)
         self._is_old = 0 < version < len(self._migrations)
         if not self._writes:
-            add_missing_tables(connection)
+            self._has_added_tables = add_missing_tables(connection)
             connection.execute("PRAGMA query_only = TRUE")
 
     def _upgrade(self, connection: sqlite3.Connection) -> int:

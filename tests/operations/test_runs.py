@@ -6,6 +6,7 @@ import pytest
 from support.appliance_events import BEGIN, DAY, HOUR, DetailedEvent, event, events_at, offsets, reconciles
 
 from cfevents import operations
+from cfevents.operations.series import EventSeries, Payload
 
 
 def findings_of(events: list[DetailedEvent], **options: object) -> list[tuple[str, list[int]]]:
@@ -155,3 +156,12 @@ def test_the_starts_of_a_loop_lie_ten_minutes_apart_at_most(pause: int, is_loop:
 def test_the_version_of_a_run_is_the_first_that_its_events_tell() -> None:
     sample = [event(0, "Init"), event(9, "Reconcile", version="1"), event(20, "Reconcile", version="2")]
     assert [run.version for run in operations.runs(sample)] == ["1"]
+
+
+def test_version_ends_where_payloads_end() -> None:
+    """Events without payloads have no version, also where they are added by themselves."""
+    series = EventSeries("c1")
+    series.add(["Init"], [0], [0], [0], [Payload(version="1")])
+    series.add(["Init", "Reconcile"], [10, 20], [0, 0], [10, 20])
+    series.add(["Init"], [30], [0], [30], [Payload(version="2")])
+    assert [series.version(row, row) for row in range(4)] == ["1", None, None, "2"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.batches import BEGIN, batch, details, listed, with_payload
@@ -150,6 +151,19 @@ async def test_missing_payload_is_filled_in(archive: Archive) -> None:
     ]
     with pytest.raises(ArchiveError, match=r"has no event 1700000005\.0 of c1"):
         await archive.get_event("c1", EventId(BEGIN + 5, 0))
+
+
+async def test_payload_belongs_to_the_event_it_was_requested_for(archive: Archive) -> None:
+    """A payload that names another event, as the API may, is stored with the event that was listed."""
+    events = [with_payload(listed(BEGIN + number), f"https://u/{number}") for number in range(3)]
+    shifted = [
+        evolve(detail, recorded=evolve(detail.recorded, recorded_ts=BEGIN + 1)) for detail in events if detail.recorded
+    ]
+    await archive.append(batch(shifted))
+    stored = [detail.recorded async for detail in archive.list_events("c1", since=0, until=9e10).details()]
+    assert [recorded and recorded.event for recorded in stored] == [
+        detail.recorded and detail.recorded.event for detail in events
+    ]
 
 
 async def test_details_of_other_kinds_come_without_their_payloads(archive: Archive) -> None:

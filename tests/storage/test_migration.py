@@ -103,13 +103,15 @@ async def test_archive_without_extents_is_read_and_migrated(path: Path) -> None:
     """The first archives of version 1 had no table of extents."""
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("DROP TABLE extents")
-    async with Archive(path) as archive:
-        assert await archive.extents() == {"c1": None, "c2": None, "c3": None}
+    async with Archive(path) as archive, Archive(path) as reader:
+        for opened in (archive, reader):
+            assert await opened.extents() == {"c1": None, "c2": None, "c3": None}
         assert version(path) == 1
         await archive.append(batch([listed(BEGIN + 99)]))
-        assert (await archive.extents()).keys() == {"c1", "c2", "c3"}
-    async with Archive(path) as archive:
-        assert (await archive.extents())["c1"] is not None
+        for opened in (archive, reader):
+            extents = await opened.extents()
+            assert extents.keys() == {"c1", "c2", "c3"}
+            assert extents["c1"] is not None
 
 
 async def test_two_that_migrate_at_once(path: Path) -> None:
