@@ -23,6 +23,7 @@ from cfevents import (
     PaginationError,
 )
 from cfevents._protocol import responses
+from cfevents._protocol.fast_path import convert_listing
 from cfevents.testing import Simulator, SimulatorThread
 
 
@@ -57,7 +58,6 @@ def test_the_next_request_has_left_before_a_page_is_structured(prefetch: int, mo
     raw = [{"e": {"k": "Init"}, "t": number, "n": 0} for number in range(3)]
     seen: list[bool] = []
     with SimulatorThread(Simulator(events={"c1": raw}, max_page_size=1)) as simulator:
-        structured = responses._with_masked_ids
         arrived = threading.Event()
 
         def blocking(*args: Any) -> Any:
@@ -68,9 +68,9 @@ def test_the_next_request_has_left_before_a_page_is_structured(prefetch: int, mo
                     break
                 arrived.wait(0.002)
             seen.append(len(simulator.requests) >= expected)
-            return structured(*args)
+            return convert_listing(*args)
 
-        monkeypatch.setattr(responses, "_with_masked_ids", blocking)
+        monkeypatch.setattr(responses, "convert_listing", blocking)
 
         async def read() -> int:
             async with Client(**simulator.client_options) as client:
