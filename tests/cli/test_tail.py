@@ -145,6 +145,13 @@ def test_tail_without_since_looks_back(old: Simulator, invoke: Invoke, count: in
     assert len(windows) == (1, 1, 1, 2, 2, 3, 4)[count - 1]
 
 
+def test_tail_loses_nothing_between_two_windows(old: Simulator, invoke: Invoke) -> None:
+    """An event exactly where one window begins and the next ends comes once, also where bounds are exclusive."""
+    old.bounds = "exclusive"
+    recorded = times(invoke("list", "site-1", "--kind", "*Failure", "--tail", "7"))
+    assert sorted(recorded) == sorted(NOW - age for age in AGES[:7])
+
+
 def test_tail_names_how_far_it_looked_back(old: Simulator, invoke: Invoke, tmp_path: Path) -> None:
     """Where there are fewer events, a line on stderr says since when, and what looks further back; -q hides it."""
     args = ("list", "site-1", "--kind", "*Failure", "--tail", "9")
