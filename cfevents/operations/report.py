@@ -246,11 +246,12 @@ def report_connector(
 ) -> ConnectorReport:
     """Return the results of one connector's events, and its findings.
 
-    The series may have earlier events than the window: they show what is usual, and when a gap began.
+    The series may have earlier events than the window: they show what is usual, and when a gap began. Those that were
+    collected in the window are judged too, and what was recorded after them.
     """
     whole, end = series, window.end_ts(series)
     if has_earlier and window.since_ts is not None:
-        series = whole.since(window.since_ts)
+        series = whole.since(whole.first_known_ts(window.since_ts, end))
     results = ConnectorReport(
         connector_id=asked.connector_id,
         events=len(series),

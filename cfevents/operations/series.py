@@ -180,6 +180,11 @@ class EventSeries:
             self.connector_id, recorded_ts, sequence, list(compress(self.collected_ts, is_known)), records
         )
 
+    def first_known_ts(self, since: float, until: float) -> float:
+        """Return when the first event was recorded that was collected between two times, and the first time at most."""
+        pairs = zip(self.recorded_ts, self.known_ts, strict=True)
+        return min(since, next((recorded for recorded, known in pairs if since <= known <= until), since))
+
     def since(self, moment: float) -> "EventSeries":
         """Return the events that were recorded at a time or later."""
         row, place = bisect_left(self.recorded_ts, moment), bisect_left(self.records, moment, key=itemgetter(0))

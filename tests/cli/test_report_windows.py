@@ -69,6 +69,28 @@ def test_hourly_report_finds_what_began_before_the_hour(archive: str, invoke: In
 
 
 @pytest.mark.once
+def test_failure_that_came_late_is_in_the_hour_it_came_in(
+    serve: Callable[..., Simulator], invoke: Invoke, tmp_path: Path
+) -> None:
+    """A failure of hours before is mailed once it is collected, and not again."""
+    steps = {5.3 * HOUR: "StartUpgrade", 5.4 * HOUR: "FinishUpgradeFailure"}
+    failed = [
+        {"e": {"k": k}, "t": MIDNIGHT + int(at), "n": 1, "a": MIDNIGHT + int(9.25 * HOUR)} for at, k in steps.items()
+    ]
+    serve({"cut-off": [*regular(-24, 5), *regular(5, 9.25, 9.25), *failed, *regular(9.25, 12)]})
+    path = str(tmp_path / "events.db")
+    assert invoke("archive", path, "--all", "--since", "2025-12-31").exit_code == 0
+
+    def kinds(hour: int) -> set[str]:
+        result = invoke("report", "--archive", path, "--all", "--since", at(hour), "--until", at(hour + 1))
+        return {json.loads(line)["kind"] for line in result.stdout.splitlines()}
+
+    assert [kind for kind in kinds(9) if "upgrade" in kind]
+    assert "collection_gap" in kinds(9)
+    assert not [kind for hour in (8, 10) for kind in kinds(hour) if "upgrade" in kind]
+
+
+@pytest.mark.once
 def test_quiet_report_prints_nothing_when_all_is_well(archive: str, invoke: Invoke) -> None:
     """A timer mails what is printed: an outage in the hour in which it ends."""
     hours = {
