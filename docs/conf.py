@@ -176,8 +176,8 @@ def _example_as_typed(app: Sphinx, ctx: Any, lines: list[str]) -> None:
 
 
 def _stars_as_typed(app: Sphinx, ctx: Any, lines: list[str]) -> None:
-    """Show a quoted pattern of the help as it is: to reStructuredText, its star begins an emphasis."""
-    lines[:] = [line.replace("'*", r"'\*") for line in lines]
+    """Show the stars of patterns and of crontab lines as they are: to reStructuredText, one begins an emphasis."""
+    lines[:] = [re.sub(r"(?<!\*)\*(?!\*)", r"\\*", line) for line in lines]
 
 
 def setup(app: Sphinx) -> None:
@@ -189,4 +189,5 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", _described)
     _find_attribute_docs()
     app.connect("sphinx-click-process-epilog", _example_as_typed)
+    app.connect("sphinx-click-process-description", _stars_as_typed)
     app.connect("sphinx-click-process-options", _stars_as_typed)
