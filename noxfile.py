@@ -17,8 +17,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "docs"]
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
-# Beyond four processes, their imports cost more time than they save.
-PARALLEL = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+# One more process than processors works while others wait. Beyond four, their imports cost more time than they save.
+PARALLEL = ["-n", str(min(4, (os.cpu_count() or 1) + 1)), "--dist", "worksteal"]
 # Without the safe path, Python would find the folder's own cfevents before the installed one.
 # Bytecode is written, as on the machines of users: hundreds of processes would compile every module again.
 FROM_WHEEL = {"PYTHONSAFEPATH": "1", "CFEVENTS_TESTS_INSTALLED": "1", "PYTHONDONTWRITEBYTECODE": ""}
