@@ -301,7 +301,11 @@ class Client:
 
     @property
     def clock_ahead(self) -> timedelta:
-        """How far this machine's clock is ahead of the API's, by its last response; zero for less than a minute."""
+        """Lead of this machine's clock over the API's, by its last response; zero for less than a minute.
+
+        Raises:
+            ConfigurationError: The client is not open, or on another event loop.
+        """
         return timedelta(seconds=self._get_connection().clock.ahead)
 
     def __reduce__(self) -> NoReturn:

@@ -273,8 +273,8 @@ def fill_archive(**options: Any) -> None:
     beginning, a serial number or a note.
 
     \b
-    For cron, which mails what is printed: only what is wrong, each hour for two
-    hours, so that what comes after a fill is not missed:
+    In a crontab, the first line fills the archive. The second runs each hour, and
+    mails what went wrong in the last two: what was filled in late is not missed.
       */15 * * * * cfevents archive /var/lib/cfevents/events.db --account work --all --quiet
       7 * * * * cfevents report --archive /var/lib/cfevents/events.db --all --quiet --format table --since 2h
     """  # noqa: D301 - \b keeps click from filling the paragraph

@@ -234,7 +234,7 @@ class Database:
             connection.execute("PRAGMA query_only = TRUE")
 
     def _upgrade(self, connection: sqlite3.Connection) -> int:
-        """Take the steps to the newest version; return how many there were, since another process may be quicker."""
+        """Upgrade the tables to the newest version; return the number of steps, 0 where another process was quicker."""
         steps = self._migrations[self._checked_version(connection) :]
         for step in steps:
             if callable(step):

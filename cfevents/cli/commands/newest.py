@@ -22,7 +22,7 @@ _LOOK_BACK_DAYS = (7, 30, 90)
 
 
 class Reading:
-    """What a listing reads: the streams of a window, and the events of this window and of those before."""
+    """A listing under way: the streams of a window, and how many events it and the later windows had."""
 
     def __init__(self, streams: Streams) -> None:
         """Start with the streams of the first window."""
