@@ -49,6 +49,12 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def _executor_job_done(self, _: object) -> None:
         self.executor_jobs -= 1
 
+    async def shutdown_default_executor(self, *limit: Any) -> None:
+        # Its threads end in real time, and since Python 3.12 a timer waits for them.
+        self.executor_jobs += 1
+        await super().shutdown_default_executor(*limit)
+        self.executor_jobs -= 1
+
 
 class StillLoop(JumpingLoop):
     """One whose clock stands still in between: what is measured on it does not depend on the machine."""
