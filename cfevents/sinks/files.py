@@ -1,4 +1,4 @@
-"""The files of a delivery: its checkpoint, and the events that the receiver refused."""
+"""The files of a delivery: its checkpoint, the events that the receiver refused, and a file of lines as a sink."""
 
 import json
 import os
@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
+from urllib.parse import unquote
 
 from cfevents._files import BINARY, NOFOLLOW, FileLock, atomic_write, require_regular, sync_directory, write_errors
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._protocol.records import followed_line
 from cfevents._time import format_iso, now, to_datetime
+from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.sink import RefusedEvent
+from cfevents.storage import NDJSONFile
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY | NOFOLLOW
 
@@ -84,3 +87,12 @@ def _append_whole(descriptor: int, data: bytes) -> None:
     except OSError:
         os.ftruncate(descriptor, before)
         raise
+
+
+def file_sink(address: SinkAddress) -> NDJSONFile:
+    """Return the file at ``file:events.ndjson``, ``file:/var/events.ndjson`` or ``file:///var/events.ndjson``."""
+    text = str(address.text)[len("file:") :]
+    path = unquote(text.removeprefix("//")) if text.startswith("///") else text
+    if not path or path.startswith("//") or path.endswith("/"):
+        raise ValueError("url names no file of this machine: write file:PATH")
+    return NDJSONFile(path)

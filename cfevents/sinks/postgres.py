@@ -18,6 +18,7 @@ from cfevents._following.follower import Batch
 from cfevents._protocol.requests import is_loopback
 from cfevents._secrets import Secret, hide_in, remember
 from cfevents.errors import SinkError
+from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.postgres_rows import copy_text
 
 _KEY = "account_id, connector_id, recorded_ts, sequence"
@@ -211,9 +212,9 @@ def _following(checkpoint: FollowCheckpoint) -> str:
     return hashlib.sha256(json.dumps([checkpoint.connector_ids, checkpoint.kind]).encode()).hexdigest()[:32]
 
 
-def postgres_sink(url: str, token: Secret | None, timeout_s: float, *, insecure: bool) -> PostgreSQL:
+def postgres_sink(address: SinkAddress) -> PostgreSQL:
     """Return the sink at an address; raise ValueError for one that holds a secret, or would leave TLS away."""
-    parts = urlsplit(url)
+    parts, insecure = urlsplit(address.text), address.insecure
     query = dict(parse_qsl(parts.query))
     user, _, host = parts.netloc.rpartition("@")
     has_password = ":" in unquote(user) or not query.keys().isdisjoint({"password", "sslpassword"})
@@ -232,7 +233,7 @@ def postgres_sink(url: str, token: Secret | None, timeout_s: float, *, insecure:
         raise ValueError("url names no table: write postgresql://HOST/DATABASE?table=NAME")
     if not (is_local or insecure or mode is None or mode in _TLS_MODES):
         raise ValueError(f"url has sslmode={mode}, which may go without TLS: use require, or give insecure=True")
-    return PostgreSQL(dsn, table, token, timeout_s)
+    return PostgreSQL(dsn, table, address.token, address.timeout_s)
 
 
 def _without_port(host: str) -> str:

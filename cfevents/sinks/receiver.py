@@ -17,7 +17,7 @@ from cfevents._version import __version__
 from cfevents.errors import SinkError
 
 _MAX_REASON_CHARS = 300
-_MAX_ANSWER_BYTES = 65_536  # that are read, for the reason
+_MAX_ANSWER_BYTES = 16_777_216  # that are read: it may have a reason for each event
 _GZIP_LEVEL = 6
 # The request came too early, took too long or was one too many.
 _TRANSIENT_STATUSES = {408, 425, 429}
@@ -35,12 +35,14 @@ class HTTPAnswer:
 class Receiver:
     """A server that takes POSTs, with a session of its own. Redirects are refused, and ``.netrc`` is not read."""
 
-    def __init__(self, address: URL, headers: Mapping[str, str], *, compress: bool, timeout_s: float) -> None:
-        """Set what is sent to; nothing is opened."""
+    def __init__(
+        self, address: URL, headers: Mapping[str, str], *, compress: bool, timeout_s: float, has_session: bool = False
+    ) -> None:
+        """Set what is sent to; nothing is opened. With a session, cookies are sent back while it is open."""
         self.name = str(address.origin())
         """The address without its path, which may hold a secret."""
 
-        self._address, self._headers, self._compress = address, headers, compress
+        self._address, self._headers, self._compress, self._has_session = address, headers, compress, has_session
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
@@ -48,15 +50,16 @@ class Receiver:
         """Open the session."""
         self._proxy = proxy_arguments(self._address)
         user_agent = {"user-agent": f"cfevents/{__version__}"}
-        self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=user_agent)
+        cookies = aiohttp.CookieJar(unsafe=True) if self._has_session else aiohttp.DummyCookieJar()
+        self._session = aiohttp.ClientSession(cookie_jar=cookies, headers=user_agent)
 
     async def close(self) -> None:
         """Close the session."""
         if self._session is not None:
             await self._session.close()
 
-    async def post(self, body: bytes, content_type: str) -> HTTPAnswer:
-        """Send a request once, and return its answer, of any status.
+    async def post(self, body: bytes, content_type: str, path: str | None = None) -> HTTPAnswer:
+        """Send a request once, to the address or another path there, and return its answer, of any status.
 
         Raises:
             SinkError: There was none: for the moment, or because TLS fails.
@@ -67,10 +70,11 @@ class Receiver:
         if self._compress:
             body = await asyncio.to_thread(gzip.compress, body, _GZIP_LEVEL)
             headers["content-encoding"] = "gzip"
+        address = self._address if path is None else self._address.with_path(path)
         more: dict[str, Any] = {"allow_redirects": False, "timeout": self._timeout, **self._proxy}
         try:
             with remembered(tuple(self._headers.values())):
-                async with self._session.post(self._address, data=body, headers=headers, **more) as answer:
+                async with self._session.post(address, data=body, headers=headers, **more) as answer:
                     return await _read_answer(answer)
         except (aiohttp.ClientError, OSError) as error:
             raise self._unanswered(error) from None

@@ -1,23 +1,39 @@
 """The addresses of sinks: one URL says what a sink is and where."""
 
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any
-from urllib.parse import unquote
+from importlib import import_module
+from typing import Any, NamedTuple, cast
 
-from yarl import URL
-
-from cfevents._protocol.requests import is_loopback
 from cfevents._secrets import NonText, Secret, mask, mask_values
-from cfevents._validation import validate_seconds
-from cfevents.sinks.postgres import postgres_sink
-from cfevents.sinks.receiver import Receiver
+from cfevents._validation import validate_int, validate_seconds
+from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.sink import Sink
-from cfevents.sinks.webhook import Webhook
-from cfevents.storage import NDJSONFile
 
-SCHEMES = ("postgresql://", "file:", "https://", "json+https://")
-"""The beginnings of the addresses that `connect` knows."""
+_TIMEOUT_S = 60.0
+_HTTP = frozenset({"token", "headers", "insecure", "gzip", "timeout", "max_events", "max_bytes"})
+
+
+class SinkScheme(NamedTuple):
+    """The beginning of an address, and what makes its sink."""
+
+    start: str
+    """The beginning as it is written."""
+
+    maker: str
+    """The function that makes the sink of a `SinkAddress`, and its module, which is imported then."""
+
+    arguments: frozenset[str]
+    """The arguments of `connect` that have a use."""
+
+
+# In the order in which they are named to users. What begins with https may have http instead.
+SCHEMES = {
+    "postgresql": SinkScheme("postgresql://", "postgres.postgres_sink", frozenset({"token", "insecure", "timeout"})),
+    "file": SinkScheme("file:", "files.file_sink", frozenset()),
+    "https": SinkScheme("https://", "webhook.webhook_sink", _HTTP),
+    "json+https": SinkScheme("json+https://", "webhook.webhook_sink", _HTTP),
+}
+"""What `connect` knows, by the scheme of a URL."""
 
 
 def connect(
@@ -27,9 +43,9 @@ def connect(
     headers: Mapping[str, str] | None = None,
     insecure: bool = False,
     gzip: bool = False,
-    timeout: float = 60.0,
-    max_events: int = 1000,
-    max_bytes: int = 1_000_000,
+    timeout: float | None = None,
+    max_events: int | None = None,
+    max_bytes: int | None = None,
 ) -> Sink:
     """Return the sink at an address; nothing is opened.
 
@@ -37,36 +53,48 @@ def connect(
         url: ``postgresql://HOST/DATABASE?table=NAME``, a table, with the extra ``postgres``; ``file:PATH``, a file of
             lines (``NDJSONFile``); ``https://HOST/PATH``, a webhook that takes lines of JSON;
             ``json+https://HOST/PATH``, one that takes an array.
-        token: A token that is sent as ``Authorization: Bearer``; the password of a database.
+        token: A token that is sent as ``Authorization``; the password of a database.
         headers: More headers of each request.
         insecure: Whether ``http://``, or a database without TLS, may be on another machine.
         gzip: Whether bodies are compressed.
-        timeout: The longest time for one request, in seconds.
-        max_events: The most events in a request.
-        max_bytes: The most bytes in a request, before compression. A larger event is sent alone.
+        timeout: The longest time for one request, in seconds; 60 by default.
+        max_events: The most events in a request; 1,000 by default.
+        max_bytes: The most bytes in a request, before compression; 1,000,000 by default. A larger event is sent alone.
 
     Raises:
         ConfigurationError: An extra is not installed.
         TypeError: An argument is of the wrong type.
-        ValueError: The address is of no known form, has a password, or would send everything unencrypted.
+        ValueError: The address is of no known form, has a password, or would send everything unencrypted; or an
+            argument has no use there.
     """
     url, token, headers = mask(url), mask(token), mask_values(headers)  # a traceback shows variables
     secret, sent = _checked_token(token), _checked_headers(headers)
     if isinstance(url, NonText):
         raise TypeError(f"url must be text, not {url.type_name}")
-    timeout = validate_seconds("timeout", timeout)
-    scheme = str(url.partition(":")[0]).lower()
-    if scheme == "file":
-        return NDJSONFile(_path(str(url[5:])))
-    if scheme in {"postgresql", "postgres"}:
-        return postgres_sink(url, secret, timeout, insecure=insecure)
-    if scheme.removeprefix("json+") not in {"http", "https"}:
-        raise ValueError(f"url is of no known form: write {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}")
-    address, as_array = _address(url, insecure=insecure), scheme.startswith("json+")
-    if secret is not None:
-        sent["authorization"] = Secret(f"Bearer {secret}")
-    receiver = Receiver(address, sent, compress=gzip, timeout_s=timeout)
-    return Webhook(receiver, max_events, max_bytes, as_array=as_array)
+    if secret is not None and "authorization" in sent:
+        raise ValueError("headers: the token is sent as Authorization, so give one of the two")
+    given: dict[str, Any] = {"token": secret, "headers": sent, "insecure": insecure, "gzip": gzip}
+    limits = {"timeout": timeout, "max_events": max_events, "max_bytes": max_bytes}
+    scheme = _scheme(url)
+    unused = [name for name, value in {**given, **limits}.items() if value and name not in scheme.arguments]
+    if unused:
+        raise ValueError(f"url is {scheme.start}…, where {', '.join(unused)} has no use: leave it out")
+    given["timeout_s"] = validate_seconds("timeout", _TIMEOUT_S if timeout is None else timeout)
+    given["max_events"] = None if max_events is None else validate_int("max_events", max_events)
+    given["max_bytes"] = None if max_bytes is None else validate_int("max_bytes", max_bytes)
+    module, _, maker = scheme.maker.rpartition(".")
+    make = getattr(import_module(f"cfevents.sinks.{module}"), maker)
+    return cast("Sink", make(SinkAddress(text=url, **given)))
+
+
+def _scheme(url: str) -> SinkScheme:
+    """Return the row of a URL: that of https for http, which may be on this machine."""
+    name = str(url.partition(":")[0]).lower()
+    name = {"postgres": "postgresql"}.get(name, f"{name}s" if name.endswith("http") else name)
+    if name not in SCHEMES:
+        *starts, last = [scheme.start for scheme in SCHEMES.values()]
+        raise ValueError(f"url is of no known form: write {', '.join(starts)} or {last}")
+    return SCHEMES[name]
 
 
 def _checked_token(token: Any) -> Secret | None:
@@ -86,35 +114,3 @@ def _checked_headers(headers: Any) -> dict[str, Secret]:
         if not (name and name.isascii() and name.isprintable() and value.isprintable()):
             raise ValueError(f"headers: name or value of {name!r} has a character that no header can hold")
     return {name.lower(): value for name, value in headers.items()}
-
-
-def _path(text: str) -> str:
-    """Return the path of ``file:events.ndjson``, ``file:/var/events.ndjson`` or ``file:///var/events.ndjson``."""
-    path = unquote(text.removeprefix("//")) if text.startswith("///") else text
-    if not path or path.startswith("//") or path.endswith("/"):
-        raise ValueError("url names no file of this machine: write file:PATH")
-    return path
-
-
-def _address(text: str, *, insecure: bool) -> URL:
-    address, fault = URL(), "is no URL"
-    with suppress(ValueError):
-        address = URL(text)
-        fault = _address_fault(address, insecure=insecure)
-    if fault:
-        # A traceback shows variables, and it may hold a password.
-        address = URL()
-        raise ValueError(f"url {fault}")
-    return address.with_scheme(address.scheme.removeprefix("json+"))
-
-
-def _address_fault(address: URL, *, insecure: bool) -> str:
-    if not address.host:
-        return "names no host"
-    if address.raw_user is not None or address.raw_password is not None:
-        return "holds a user or a password: leave it out, and give token= or headers="
-    if address.raw_fragment:
-        return "has a fragment, which is never sent: leave out what begins with #"
-    if address.scheme.endswith("http") and not (insecure or is_loopback(address.host)):
-        return f"would send everything to {address.host} unencrypted: use https, or give insecure=True"
-    return ""

@@ -14,6 +14,7 @@ from click.testing import Result
 from support.receivers import Hook, hook_on_thread
 
 from cfevents.cli.app import app
+from cfevents.sinks.urls import SCHEMES
 from cfevents.testing import Simulator
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
         (("--to", "https://h", "--token-env", "A", "--token-file", "b"), "File 'b' does not exist"),
         (("--to", "https://h", "--token-env", "A", "--token-file", __file__), "exclude each other"),
         (("--to", "https://h", "--checkpoint", "nowhere/state.json"), "nowhere does not exist"),
+        (("--to", "file:e", "--gzip"), "--to is file:…, where gzip has no use: leave it out"),
         (("--to", "file:e", "--interval", "soon"), "--interval soon is not a length of time"),
     ],
 )
@@ -198,6 +200,7 @@ def test_values_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     def completed(option: str, begun: str) -> list[str]:
         return [item.value for item in options[option].shell_complete(context, begun)]
 
+    assert completed("to", "") == [scheme.start for scheme in SCHEMES.values()]
     assert completed("to", "p") == ["postgresql://"]
     assert completed("token_env", "SINK_") == ["SINK_KEY", "SINK_TOKEN"]
     assert completed("header_envs", "X-Key=SINK_K") == ["X-Key=SINK_KEY"]

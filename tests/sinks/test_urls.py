@@ -52,6 +52,8 @@ def test_address_that_cannot_be_meant_is_refused(url: str, says: str) -> None:
         ({"max_events": 0}, ValueError),
         ({"max_bytes": -1}, ValueError),
         ({"url": 3}, TypeError),
+        ({"headers": {"authorization": SECRET}}, ValueError),
+        ({"url": f"https://user:{SECRET}@hook.example", "max_events": 0}, ValueError),
     ],
 )
 def test_wrong_arguments_are_refused(options: dict[str, Any], error: type[Exception]) -> None:
@@ -82,3 +84,19 @@ def test_address_on_this_machine_may_be_plain(url: str) -> None:
 
 def test_plain_address_may_be_wanted() -> None:
     assert repr(connect("http://hook.example:8080/a", insecure=True)) == "<Webhook http://hook.example:8080>"
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "unused"),
+    [
+        ("file:events.ndjson", {"gzip": True}, "gzip"),
+        ("file:events.ndjson", {"token": SECRET, "headers": {"X-Key": SECRET}}, "token, headers"),
+        ("file:events.ndjson", {"insecure": True, "timeout": 3}, "insecure, timeout"),
+        ("postgresql:///t?table=e", {"gzip": True, "headers": {"X-Key": SECRET}}, "headers, gzip"),
+        ("postgres:///t?table=e", {"max_events": 3, "max_bytes": 3}, "max_events, max_bytes"),
+    ],
+)
+def test_argument_without_use_is_refused(url: str, options: dict[str, Any], unused: str) -> None:
+    """Who gives it expects something of it."""
+    with pytest.raises(ValueError, match=f"where {unused} has no use: leave it out"):
+        connect(url, **options)
