@@ -1,0 +1,120 @@
+"""Events in other schemas: the Elastic Common Schema (ECS) and the Open Cybersecurity Schema Framework (OCSF)."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cfevents._model.results import FollowedEvent
+from cfevents._protocol.records import followed_line
+from cfevents.events import KINDS
+from cfevents.sinks.severity import event_severity
+
+ECS_VERSION = "9.4.0"
+OCSF_VERSION = "1.8.0"
+
+_VENDOR, _PRODUCT = "Cloudflare", "Magic WAN Connector"
+_LIFECYCLE, _TUNNEL = 6002, 4014  # classes of OCSF
+_OTHER = 0, 99  # the base event, with an activity that is not listed
+_SEVERITY_IDS = {"info": 1, "warning": 3, "error": 4, "critical": 5}  # Informational, Medium, High, Critical
+_STATUS_IDS = {"success": 1, "failure": 2}
+
+# Category and type of ECS; class and activity of OCSF.
+_MEANINGS: Mapping[str, tuple[str, str, int, int]] = {
+    "Init": ("process", "start", _LIFECYCLE, 3),
+    "Leave": ("process", "end", _LIFECYCLE, 4),
+    "StartAttestation": ("authentication", "start", *_OTHER),
+    "FinishAttestationSuccess": ("authentication", "end", *_OTHER),
+    "FinishAttestationFailure": ("authentication", "end", *_OTHER),
+    **dict.fromkeys(("StartRotateCryptKey", "StartRotatePki", "Reconcile"), ("configuration", "info", *_OTHER)),
+    "FinishRotateCryptKeySuccess": ("configuration", "change", *_OTHER),
+    "FinishRotateCryptKeyFailure": ("configuration", "info", *_OTHER),
+    "FinishRotatePkiSuccess": ("configuration", "change", *_OTHER),
+    "FinishRotatePkiFailure": ("configuration", "info", *_OTHER),
+    "StartUpgrade": ("package", "start", _LIFECYCLE, 8),
+    "FinishUpgradeSuccess": ("package", "change", _LIFECYCLE, 8),
+    "FinishUpgradeFailure": ("package", "info", _LIFECYCLE, 8),
+    "ConfigureCloudflaredTunnel": ("configuration", "change", *_OTHER),
+    "RekeyInstallBoth": ("network", "info", _TUNNEL, 1),
+    **dict.fromkeys(("RekeyStart", "RekeyAdvance", "RekeyComplete"), ("network", "info", _TUNNEL, 3)),
+    "RekeyReset": ("network", "info", _TUNNEL, 99),
+    "RekeyRestart": ("network", "info", _TUNNEL, 3),
+    **dict.fromkeys(("BlessSlotPending", "BlessSlotFailure", "HaError"), ("host", "info", *_OTHER)),
+    **dict.fromkeys(("BlessSlotSuccess", "HaTransition"), ("host", "change", *_OTHER)),
+    "HaInit": ("process", "start", *_OTHER),
+    "HaLeave": ("process", "end", *_OTHER),
+}
+
+
+def ecs_line(item: FollowedEvent[Any]) -> dict[str, Any]:
+    """Return an event in ECS. A field of our line that has no place there is under ``cfevents``."""
+    line = followed_line(item)
+    connector_id, event_id, kind = (line.pop(name) for name in ("connector_id", "id", "kind"))
+    # Without a date there are milliseconds, which Elasticsearch takes as well.
+    time, created = (line.pop(f"{name}_at") or round(line[f"{name}_ts"] * 1000) for name in ("recorded", "collected"))
+    category, type_ = _MEANINGS[kind][:2] if kind in _MEANINGS else (None, None)
+    event: dict[str, Any] = {
+        "kind": "event",
+        "category": category and [category],
+        "type": type_ and [type_],
+        "outcome": _outcome(kind),
+    }
+    event |= {"module": "cloudflare", "dataset": "cloudflare.connector", "action": kind, "code": kind}
+    event |= {"id": f"{connector_id}/{event_id}", "sequence": line.pop("sequence"), "created": created}
+    return {
+        "@timestamp": time,
+        "ecs": {"version": ECS_VERSION},
+        "message": getattr(KINDS.get(kind), "description", kind),
+        "log": {"level": event_severity(kind)},
+        "event": _known(event),
+        "host": {"id": connector_id},
+        "observer": _known({"vendor": _VENDOR, "product": _PRODUCT, "version": line.get("version")}),
+        "related": {"hosts": [connector_id]},
+        "cfevents": line,
+    }
+
+
+def ocsf_line(item: FollowedEvent[Any]) -> dict[str, Any]:
+    """Return an event in OCSF. A field of our line that has no place there is under ``unmapped``."""
+    line = followed_line(item)
+    connector_id, event_id, kind = (line.pop(name) for name in ("connector_id", "id", "kind"))
+    class_uid, activity_id = _MEANINGS[kind][2:] if kind in _MEANINGS else _OTHER
+    product = _known({"vendor_name": _VENDOR, "name": _PRODUCT, "version": line.get("version")})
+    metadata = {"version": OCSF_VERSION, "profiles": ["host"], "product": product, "event_code": kind}
+    metadata |= {"uid": f"{connector_id}/{event_id}", "original_event_uid": event_id, "sequence": line.pop("sequence")}
+    event = {
+        "class_uid": class_uid,
+        "category_uid": class_uid // 1000,
+        "activity_id": activity_id,
+        "activity_name": kind if activity_id == 99 else None,
+        "type_uid": class_uid * 100 + activity_id,
+        "severity_id": _SEVERITY_IDS[event_severity(kind)],
+        "status_id": _STATUS_IDS.get(_outcome(kind) or ""),
+        "time": round(line["recorded_ts"] * 1000),
+        "message": getattr(KINDS.get(kind), "description", kind),
+        "device": {"uid": connector_id, "type_id": 99, "type": _PRODUCT},
+        "app": product if class_uid == _LIFECYCLE else None,
+        "tunnel_type_id": 0 if class_uid == _TUNNEL else None,
+        "metadata": metadata | {"logged_time": round(line["collected_ts"] * 1000)},
+        "unmapped": line,
+    }
+    tunnel_id = (line.get("event") or {}).get("tunnel_id")
+    if class_uid == _TUNNEL and isinstance(tunnel_id, str):
+        event["tunnel_interface"] = {"uid": tunnel_id}
+    return _known(event)
+
+
+FORMATS: Mapping[str, Callable[[FollowedEvent[Any]], dict[str, Any]]] = {
+    "cfevents": followed_line,
+    "ecs": ecs_line,
+    "ocsf": ocsf_line,
+}
+"""The formats of an event as JSON: our line, and other schemas."""
+
+
+def _outcome(kind: str) -> str | None:
+    if kind.endswith("Success"):
+        return "success"
+    return None if event_severity(kind) == "info" else "failure"
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
