@@ -265,7 +265,7 @@ kind_options = _combine(
         multiple=True,
         metavar="KIND",
         shell_complete=_complete_kinds,
-        help="Only these: Init,Leave or '*Failure,*Error'; repeatable.",
+        help="Only these: Init,Leave or '*Failure'; repeatable.",
     ),
     click.option(
         "--exclude",
@@ -292,7 +292,7 @@ pace_options = _combine(
         show_default=True,
         metavar="TIME",
         shell_complete=completed("1h", "6h", "24h", "7d"),
-        help="Longest time from recording to collection.",
+        help="Longest lag of an event.",
     ),
 )
 archive_option = click.option(
@@ -371,6 +371,14 @@ sink_options = _combine(
     ),
     click.option("--insecure", is_flag=True, help="Allow another machine without TLS."),
     click.option("--gzip", is_flag=True, help="Compress requests."),
+    click.option(
+        "--format",
+        "format_",
+        type=click.Choice(("cfevents", "ecs", "ocsf"), case_sensitive=False),
+        default="cfevents",
+        metavar="FORMAT",
+        help="JSON of an event: cfevents (default), ecs or ocsf.",
+    ),
     click.option("--once", is_flag=True, help="End when all that there is by now is delivered."),
 )
 reading_options = _combine(archive_option, account_option, output_options, tz_option, simulate_option)

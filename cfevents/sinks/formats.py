@@ -80,6 +80,7 @@ def ocsf_line(item: FollowedEvent[Any]) -> dict[str, Any]:
     product = _known({"vendor_name": _VENDOR, "name": _PRODUCT, "version": line.get("version")})
     metadata = {"version": OCSF_VERSION, "profiles": ["host"], "product": product, "event_code": kind}
     metadata |= {"uid": f"{connector_id}/{event_id}", "original_event_uid": event_id, "sequence": line.pop("sequence")}
+    tunnel_id = (line.get("event") or {}).get("tunnel_id") if class_uid == _TUNNEL else None
     event = {
         "class_uid": class_uid,
         "category_uid": class_uid // 1000,
@@ -93,12 +94,10 @@ def ocsf_line(item: FollowedEvent[Any]) -> dict[str, Any]:
         "device": {"uid": connector_id, "type_id": 99, "type": _PRODUCT},
         "app": product if class_uid == _LIFECYCLE else None,
         "tunnel_type_id": 0 if class_uid == _TUNNEL else None,
+        "tunnel_interface": {"uid": tunnel_id} if isinstance(tunnel_id, str) else None,
         "metadata": metadata | {"logged_time": round(line["collected_ts"] * 1000)},
         "unmapped": line,
     }
-    tunnel_id = (line.get("event") or {}).get("tunnel_id")
-    if class_uid == _TUNNEL and isinstance(tunnel_id, str):
-        event["tunnel_interface"] = {"uid": tunnel_id}
     return _known(event)
 
 

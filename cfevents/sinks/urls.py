@@ -7,10 +7,11 @@ from typing import Any, NamedTuple, cast
 from cfevents._secrets import NonText, Secret, mask, mask_values
 from cfevents._validation import validate_int, validate_seconds
 from cfevents.sinks.address import SinkAddress
+from cfevents.sinks.formats import FORMATS
 from cfevents.sinks.sink import Sink
 
 _TIMEOUT_S = 60.0
-_HTTP = frozenset({"token", "headers", "insecure", "gzip", "timeout", "max_events", "max_bytes"})
+_HTTP = frozenset({"token", "headers", "insecure", "gzip", "format", "timeout", "max_events", "max_bytes"})
 
 
 class SinkScheme(NamedTuple):
@@ -43,6 +44,7 @@ def connect(
     headers: Mapping[str, str] | None = None,
     insecure: bool = False,
     gzip: bool = False,
+    format: str = "cfevents",  # noqa: A002 - as the command's option
     timeout: float | None = None,
     max_events: int | None = None,
     max_bytes: int | None = None,
@@ -57,6 +59,8 @@ def connect(
         headers: More headers of each request.
         insecure: Whether ``http://``, or a database without TLS, may be on another machine.
         gzip: Whether bodies are compressed.
+        format: What the JSON of an event is: ``"cfevents"`` for our line, ``"ecs"`` for the Elastic Common Schema,
+            ``"ocsf"`` for the Open Cybersecurity Schema Framework.
         timeout: The longest time for one request, in seconds; 60 by default.
         max_events: The most events in a request; 1,000 by default.
         max_bytes: The most bytes in a request, before compression; 1,000,000 by default. A larger event is sent alone.
@@ -74,11 +78,17 @@ def connect(
     if secret is not None and "authorization" in sent:
         raise ValueError("headers: the token is sent as Authorization, so give one of the two")
     given: dict[str, Any] = {"token": secret, "headers": sent, "insecure": insecure, "gzip": gzip}
+    formatted = {"format": None if format == "cfevents" else format}
     limits = {"timeout": timeout, "max_events": max_events, "max_bytes": max_bytes}
     scheme = _scheme(url)
-    unused = [name for name, value in {**given, **limits}.items() if value and name not in scheme.arguments]
+    unused = [
+        name for name, value in {**given, **formatted, **limits}.items() if value and name not in scheme.arguments
+    ]
     if unused:
         raise ValueError(f"url is {scheme.start}…, where {', '.join(unused)} has no use: leave it out")
+    if format not in FORMATS:
+        raise ValueError(f"format is not known: write {', '.join(FORMATS)}")
+    given["to_json"] = FORMATS[format]
     given["timeout_s"] = validate_seconds("timeout", _TIMEOUT_S if timeout is None else timeout)
     given["max_events"] = None if max_events is None else validate_int("max_events", max_events)
     given["max_bytes"] = None if max_bytes is None else validate_int("max_bytes", max_bytes)

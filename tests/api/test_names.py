@@ -147,7 +147,7 @@ def test_the_parameters_of_the_places_to_put_events_are_these() -> None:
     assert parameters(sinks.KeepingSink.resume) == ["start"]
     assert parameters(sinks.forward) == ["follower", "sink", "checkpoint", "dead_letters", "patience"]
     assert parameters(sinks.connect) == [
-        "url", "token", "headers", "insecure", "gzip", "timeout", "max_events", "max_bytes",
+        "url", "token", "headers", "insecure", "gzip", "format", "timeout", "max_events", "max_bytes",
     ]  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from click.testing import Result
 from support.receivers import Hook, hook_on_thread
 
 from cfevents.cli.app import app
+from cfevents.sinks.formats import FORMATS
 from cfevents.sinks.urls import SCHEMES
 from cfevents.testing import Simulator
 
@@ -71,6 +72,17 @@ def test_webhook_gets_each_event_and_the_secrets(account: Simulator, invoke: Inv
     assert (other.exit_code, "state.json is of --exclude Reconcile, and this is no --kind" in other.stderr) == (2, True)
 
 
+def test_format_is_that_of_the_receiver(account: Simulator, invoke: Invoke, hook: Hook) -> None:
+    (option,) = (option for option in app.commands["forward"].params if option.name == "format_")
+    assert isinstance(option.type, click.Choice)
+    assert (tuple(option.type.choices), bool(account)) == (tuple(FORMATS), True)
+    for format_ in "ECS", "cfevents":
+        assert invoke("forward", "site-1", "--to", hook.url, *SINCE, "--format", format_).exit_code == 0
+    in_ecs, ours = (hook.requests[place].events for place in (1, 3))
+    assert [event["event"]["id"] for event in in_ecs] == [f"site-1/{name}" for name in IDS]
+    assert [event["id"] for event in ours] == IDS
+
+
 def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) -> None:
     Path("token").write_text(f"{SECRET}\n")
     assert account
@@ -95,6 +107,8 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
         (("--to", "https://h", "--token-env", "A", "--token-file", __file__), "exclude each other"),
         (("--to", "https://h", "--checkpoint", "nowhere/state.json"), "nowhere does not exist"),
         (("--to", "file:e", "--gzip"), "--to is file:…, where gzip has no use: leave it out"),
+        (("--to", "file:e", "--format", "ecs"), "--to is file:…, where format has no use: leave it out"),
+        (("--to", "https://h", "--format", "cef"), "--format"),
         (("--to", "file:e", "--interval", "soon"), "--interval soon is not a length of time"),
     ],
 )

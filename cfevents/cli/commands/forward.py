@@ -87,9 +87,10 @@ def _name(sink: Sink) -> str:
 def _connect(options: CommandOptions) -> Sink:
     if not options.to:
         raise usage_error("--to is missing: write where to, such as postgresql://HOST/DB?table=NAME or file:PATH.")
-    headers = dict(map(_header, options.header_envs))
+    secrets: dict[str, Any] = {"token": _token(options), "headers": dict(map(_header, options.header_envs))}
+    format_ = options.format_ or "cfevents"
     with arguments_checked():
-        return connect(options.to, token=_token(options), headers=headers, insecure=options.insecure, gzip=options.gzip)
+        return connect(options.to, **secrets, insecure=options.insecure, gzip=options.gzip, format=format_)
 
 
 def _token(options: CommandOptions) -> Secret | None:
