@@ -242,6 +242,13 @@ def to_timedelta(seconds: float) -> timedelta:
         return timedelta.min if seconds < 0 else timedelta.max
 
 
+def to_nanoseconds(seconds: float) -> int:
+    """Return a time in nanoseconds; of a fraction, just the decimals that it is written with."""
+    from decimal import Decimal  # noqa: PLC0415 - importing has to be quick
+
+    return int(Decimal(repr(seconds)).scaleb(9)) if isinstance(seconds, float) else seconds * 10**9
+
+
 def format_duration(duration: timedelta) -> str:
     """Return a duration in its two largest units from days down, such as ``1h 20min``."""
     left = round(abs(duration).total_seconds())
