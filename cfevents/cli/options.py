@@ -354,7 +354,9 @@ sink_options = _combine(
         "--to",
         metavar="URL",
         envvar="CFEVENTS_TO",
-        shell_complete=completed("postgresql://", "file:", "https://", "json+https://"),
+        shell_complete=completed(
+            "postgresql://", "file:", "https://", "json+https://", "loki+https://", "otlp+https://"
+        ),
         help="postgresql://HOST/DB?table=T, https://... or file:",
     ),
     click.option(

@@ -158,6 +158,19 @@ class HTTPSink:
         return f"<{type(self).__name__} {self.receiver.name}>"
 
 
+def joined_parts(events: Sequence[OutgoingEvent]) -> dict[str, bytes]:
+    """Return the parts of each connector's events, separated by commas."""
+    parts = dict[str, list[bytes]]()
+    for event in events:
+        parts.setdefault(event.item.connector_id, []).append(event.part)
+    return {connector_id: b", ".join(some) for connector_id, some in parts.items()}
+
+
+def storable(text: str) -> str:
+    """Return text with half of a surrogate pair as its escape, since UTF-8 has none."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def http_receiver(address: SinkAddress, url: URL, scheme: str = "Bearer", *, has_session: bool = False) -> Receiver:
     """Return the receiver at a URL, with the headers and the token of an address.
 

@@ -4,17 +4,16 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
-
-from yarl import URL
 
 from cfevents._model.results import FollowedEvent
 from cfevents._protocol.records import followed_line
 from cfevents._time import to_nanoseconds
 from cfevents.errors import SinkError
 from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, joined_parts, storable
 from cfevents.sinks.receiver import HTTPAnswer
 from cfevents.sinks.severity import event_severity
 
@@ -30,60 +29,47 @@ class Loki(HTTPSink):
     So the entries that it refuses for their age, which is the usual reason, are identified by the bounds that it names.
     """
 
-    def __init__(self, address: SinkAddress, url: URL) -> None:
-        """Set the label ``job`` of all streams, which the address may name."""
-        super().__init__(http_receiver(address, url.with_query(None)), address)
-        self._job = url.query.get("job") or "cfevents"
+    job = "cfevents"
 
     def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
         """Return an entry: its time, its line, and its structured metadata."""
         line = followed_line(item)
         metadata = {name: line[name] for name in _METADATA if line.get(name) is not None}
         metadata |= {"level": event_severity(line["kind"]), "account_id": account_id}
-        texts = {name: _text(value) for name, value in metadata.items()}
+        texts = {name: storable(text if isinstance(text, str) else json.dumps(text)) for name, text in metadata.items()}
         return json.dumps([str(to_nanoseconds(line["recorded_ts"])), json.dumps(fields), texts]).encode()
 
     def body(self, events: Sequence[OutgoingEvent]) -> bytes:
         """Return a push, in which the entries of a connector are one stream."""
-        values = dict[str, list[bytes]]()
-        for event in events:
-            values.setdefault(event.item.connector_id, []).append(event.part)
-        streams = [
-            b'{"stream": %b, "values": [%b]}' % (self._labels(connector_id), b", ".join(parts))
-            for connector_id, parts in values.items()
-        ]
+        streams = list[bytes]()
+        for connector_id, parts in joined_parts(events).items():
+            labels = json.dumps({"job": self.job, "connector_id": storable(connector_id)}).encode()
+            streams.append(b'{"stream": %b, "values": [%b]}' % (labels, parts))
         return b'{"streams": [%b]}' % b", ".join(streams)
-
-    def _labels(self, connector_id: str) -> bytes:
-        return json.dumps({"job": self._job, "connector_id": _text(connector_id)}).encode()
 
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
         """Return what an answer means. A Loki that is set to take nothing for a while answers 260."""
         if 200 <= answer.status < 300 and answer.status not in {200, 204}:
             raise SinkError(self.receiver.describe(answer), is_temporary=True)
-        if answer.status == 400 and (refused := self._refused_for_age(answer, events)):
+        if answer.status == 400 and (places := _refused_for_age(answer.body, events)):
             self._has_taken = True  # not yet perhaps, but it has understood
-            return Verdict(refused=refused)
+            return Verdict(refused=dict.fromkeys(places, self.receiver.describe(answer)))
         return super().read(answer, events)
 
-    def _refused_for_age(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> dict[int, str]:
-        """Return the events that are too old or too new; none where the answer leaves open which those are.
 
-        It has the bounds in whole seconds: the events of such a second are refused only if the number says so.
-        """
-        oldest = max(map(_second, re.findall(_OLDEST, answer.body)), default=-math.inf)
-        newest = min(map(_second, re.findall(_TOO_NEW, answer.body)), default=math.inf)
-        count = _count_refused(answer.body, len(events))
-        seconds = [int(json.loads(event.part)[0]) // 10**9 for event in events]
-        for slack in 0, 1:
-            places = [place for place, at in enumerate(seconds) if at < oldest + slack or at > newest - slack]
-            if len(places) >= count and len({event.item.connector_id for event in events}) == 1:
-                return dict.fromkeys(places, self.receiver.describe(answer))
-        return {}
+def _refused_for_age(text: bytes, events: Sequence[OutgoingEvent]) -> list[int]:
+    """Return the places of the events that are too old or too new; none where the answer leaves open which those are.
 
-
-def _second(text: bytes) -> float:
-    return datetime.fromisoformat(text.decode()).timestamp()
+    It has the bounds in whole seconds: the events of such a second are refused only if the number says so.
+    """
+    oldest = max(map(_seconds, re.findall(_OLDEST, text)), default=-math.inf)
+    newest = min(map(_seconds, re.findall(_TOO_NEW, text)), default=math.inf)
+    times = [int(json.loads(event.part)[0]) // 10**9 for event in events]
+    for slack in 0, 1:
+        places = [place for place, time in enumerate(times) if time < oldest + slack or time > newest - slack]
+        if len(places) >= _count_refused(text, len(events)) and len(joined_parts(events)) == 1:
+            return places
+    return []
 
 
 def _count_refused(text: bytes, sent: int) -> int:
@@ -93,11 +79,15 @@ def _count_refused(text: bytes, sent: int) -> int:
     return sum(map(int, re.findall(rb"([0-9]+) errors like: ", text))) or 1
 
 
-def _text(value: Any) -> str:
-    """Return a value as text. Half of a surrogate pair becomes its escape: Loki would refuse the whole push."""
-    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else json.dumps(value)
+def _seconds(text: bytes) -> float:
+    with suppress(ValueError):
+        return datetime.fromisoformat(text.decode()).timestamp()
+    return math.nan
 
 
 def loki_sink(address: SinkAddress) -> Loki:
-    """Return the sink at an address such as ``loki+https://HOST?job=NAME``."""
-    return Loki(address, address.url("/loki/api/v1/push", {"job"}))
+    """Return the sink at an address such as ``loki+https://HOST?job=NAME``; the job is a label of all streams."""
+    url = address.url("/loki/api/v1/push", {"job"})
+    sink = Loki(http_receiver(address, url.with_query(None)), address)
+    sink.job = url.query.get("job", sink.job)
+    return sink

@@ -9,10 +9,9 @@ from cfevents._model.api import INT64
 from cfevents._model.results import FollowedEvent
 from cfevents._protocol.records import followed_line
 from cfevents._time import to_nanoseconds
-from cfevents._version import __version__
 from cfevents.errors import SinkError
 from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, joined_parts, storable
 from cfevents.sinks.receiver import HTTPAnswer
 from cfevents.sinks.severity import event_severity
 
@@ -20,7 +19,6 @@ from cfevents.sinks.severity import event_severity
 _SEVERITY_NUMBERS = {"info": 9, "warning": 13, "error": 17, "critical": 18}
 _UINT64 = range(2**64)
 _RETRYABLE_STATUSES = {429, 502, 503, 504}  # the specification forbids to repeat a request after others
-_SCOPE = json.dumps({"name": "cfevents", "version": __version__}).encode()
 _NOT_UNDERSTOOD = "it answers no ExportLogsServiceResponse in JSON: check the address, which ends in /v1/logs"
 
 _log = logging.getLogger("cfevents")
@@ -46,7 +44,7 @@ class OTLP(HTTPSink):
             "observedTimeUnixNano": _time(line["collected_ts"]),
             "severityNumber": _SEVERITY_NUMBERS[severity],
             "severityText": severity,
-            "eventName": _text(f"cloudflare.connector.{line['kind']}"),
+            "eventName": storable(f"cloudflare.connector.{line['kind']}"),
             "body": _value(fields),
             "attributes": _pairs(attributes),
         }
@@ -54,21 +52,14 @@ class OTLP(HTTPSink):
 
     def body(self, events: Sequence[OutgoingEvent]) -> bytes:
         """Return a request, in which the records of a connector have one resource."""
-        records = dict[str, list[bytes]]()
-        for event in events:
-            records.setdefault(event.item.connector_id, []).append(event.part)
-        logs = [
-            b'{"resource": %b, "scopeLogs": [{"scope": %b, "logRecords": [%b]}]}'
-            % (self._resource(connector_id), _SCOPE, b", ".join(parts))
-            for connector_id, parts in records.items()
-        ]
+        logs = list[bytes]()
+        for connector_id, parts in joined_parts(events).items():
+            resource = {"service.name": "magic-wan-connector", "service.namespace": "cloudflare"}
+            resource |= {"service.instance.id": connector_id, "cloud.account.id": self._account_id}
+            attributes = json.dumps(_pairs(resource | {"cloud.provider": "cloudflare"})).encode()
+            scopes = b'[{"scope": {"name": "cfevents"}, "logRecords": [%b]}]' % parts
+            logs.append(b'{"resource": {"attributes": %b}, "scopeLogs": %b}' % (attributes, scopes))
         return b'{"resourceLogs": [%b]}' % b", ".join(logs)
-
-    def _resource(self, connector_id: str) -> bytes:
-        service = {"name": "magic-wan-connector", "namespace": "cloudflare", "instance.id": connector_id}
-        cloud = {"cloud.provider": "cloudflare", "cloud.account.id": self._account_id}
-        attributes = {f"service.{name}": value for name, value in service.items()} | cloud
-        return json.dumps({"attributes": _pairs(attributes)}).encode()
 
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
         """Return what an answer means: its status, and where that is success what is in it.
@@ -86,7 +77,7 @@ class OTLP(HTTPSink):
         try:
             partial = json.loads(answer.body or b"{}").get("partialSuccess") or {}
             rejected, message = int(partial.get("rejectedLogRecords", 0)), str(partial.get("errorMessage", ""))
-        except (ValueError, TypeError, AttributeError):
+        except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
             text = f"{self.receiver.describe(answer)}; {_NOT_UNDERSTOOD}"
             # With events, the answer may have been cut short.
             raise SinkError(text, is_temporary=bool(events)) from None
@@ -109,26 +100,20 @@ def _time(seconds: float) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": _text(name), "value": _value(value)} for name, value in values.items()]
+    return [{"key": storable(name), "value": _value(value)} for name, value in values.items()]
 
 
 def _value(value: Any) -> dict[str, Any]:
     """Return JSON as an ``AnyValue``. A whole number beyond 64 bits becomes text."""
-    if value is None:
-        return {}
-    if isinstance(value, bool):
-        return {"boolValue": value}
-    if isinstance(value, float):
-        return {"doubleValue": value}
+    if isinstance(value, dict):
+        return {"kvlistValue": {"values": _pairs(value)}}
+    if isinstance(value, list):
+        return {"arrayValue": {"values": [*map(_value, value)]}}
+    if isinstance(value, bool | float):
+        return {"boolValue" if isinstance(value, bool) else "doubleValue": value}
     if isinstance(value, int) and value in INT64:
         return {"intValue": str(value)}
-    if isinstance(value, list):
-        return {"arrayValue": {"values": [_value(item) for item in value]}}
-    return {"kvlistValue": {"values": _pairs(value)}} if isinstance(value, dict) else {"stringValue": _text(str(value))}
-
-
-def _text(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()  # half of a surrogate pair is no UTF-8
+    return {} if value is None else {"stringValue": storable(str(value))}
 
 
 def otlp_sink(address: SinkAddress) -> OTLP:

@@ -33,6 +33,8 @@ SCHEMES = {
     "file": SinkScheme("file:", "files.file_sink", frozenset()),
     "https": SinkScheme("https://", "webhook.webhook_sink", _HTTP),
     "json+https": SinkScheme("json+https://", "webhook.webhook_sink", _HTTP),
+    "loki+https": SinkScheme("loki+https://", "loki.loki_sink", _HTTP),
+    "otlp+https": SinkScheme("otlp+https://", "otlp.otlp_sink", _HTTP),
 }
 """What `connect` knows, by the scheme of a URL."""
 
@@ -54,7 +56,8 @@ def connect(
     Args:
         url: ``postgresql://HOST/DATABASE?table=NAME``, a table, with the extra ``postgres``; ``file:PATH``, a file of
             lines (``NDJSONFile``); ``https://HOST/PATH``, a webhook that takes lines of JSON;
-            ``json+https://HOST/PATH``, one that takes an array.
+            ``json+https://HOST/PATH``, one that takes an array; ``loki+https://HOST``, Grafana Loki;
+            ``otlp+https://HOST:4318``, a receiver of OpenTelemetry's logs.
         token: A token that is sent as ``Authorization``; the password of a database.
         headers: More headers of each request.
         insecure: Whether ``http://``, or a database without TLS, may be on another machine.

@@ -95,7 +95,7 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
     ("options", "says"),
     [
         ((), "--to is missing"),
-        (("--to", "kafka://broker"), "--to is of no known form: write postgresql://, file:, https:// or json+https://"),
+        (("--to", "kafka://broker"), "--to is of no known form: write postgresql://, file:, "),
         (("--to", "http://hook.example"), "unencrypted: use https, or --insecure"),
         (("--to", f"https://me:{SECRET}@hook.example"), "leave it out, and give --token-env or --header-env"),
         (("--to", f"postgresql://me:{SECRET}@db/t?table=e"), "set PGPASSWORD, write ~/.pgpass or give --token-env"),

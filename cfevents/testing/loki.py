@@ -1,4 +1,4 @@
-"""Local receivers of events, which take and refuse requests as their documentation says."""
+"""A local Grafana Loki, which takes and refuses pushes as its documentation says."""
 
 import json
 import re
@@ -103,7 +103,9 @@ class LocalLoki:
             self._last[entry.labels] = entry
             self._newest_ns[entry.labels] = max(entry.time_ns, self._newest_ns.get(entry.labels, entry.time_ns))
             self.entries.append(entry)
-        total = f"total ignored: {len(ignored)} out of {len(entries)} for stream: {entries[0].labels}" if entries else ""
+        total = (
+            f"total ignored: {len(ignored)} out of {len(entries)} for stream: {entries[0].labels}" if entries else ""
+        )
         return f"{''.join(ignored[:10])}user 'fake', {total}" if ignored else ""
 
 
