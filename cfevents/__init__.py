@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cfevents._following.checkpoint import FollowCheckpoint
     from cfevents._following.follower import Batch, Follower
     from cfevents._following.poll import ConnectorStatus
+    from cfevents._following.watch import Watch, WatchCheckpoint
     from cfevents._http.budget import Budget
     from cfevents._http.connection import Usage
     from cfevents._http.retry import Retry
@@ -103,6 +104,8 @@ __all__ = [
     "Retry",
     "SinkError",
     "Usage",
+    "Watch",
+    "WatchCheckpoint",
     "events",
     "structure",
     "unstructure",
@@ -113,6 +116,7 @@ _MODULES = {
     "_following.checkpoint": ["FollowCheckpoint"],
     "_following.follower": ["Batch", "Follower"],
     "_following.poll": ["ConnectorStatus"],
+    "_following.watch": ["Watch", "WatchCheckpoint"],
     "_http.budget": ["Budget"],
     "_http.connection": ["Usage"],
     "_http.retry": ["Retry"],

@@ -3,9 +3,9 @@
 import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from cfevents._following.checkpoint import FollowCheckpoint, require_same_following
 from cfevents._following.poll import ConnectorStatus, FollowOptions, PollResult
@@ -23,6 +23,10 @@ from cfevents._time import DurationLike, TimeLike, is_relative, now, parse_durat
 from cfevents._validation import validate_int
 from cfevents.errors import ConfigurationError
 from cfevents.events import KindFilter
+
+if TYPE_CHECKING:
+    from cfevents._following.watch import Watch, WatchCheckpoint
+    from cfevents.operations.limits import Limits
 
 T = TypeVar("T")
 
@@ -137,9 +141,38 @@ class Follower(AsyncOnly, Generic[T]):
         self._reached, self._present = require_same_following(checkpoint, self.checkpoint, absolute=False), None
         self._options = self._options._replace(age=0.0)
 
-    def _with_poll_ends(self) -> "Follower[T]":
-        """Return a follower whose `_polls` yield the end of each poll too, as a result without events."""
-        return Follower(self._members, self._options._replace(has_poll_ends=True), self.checkpoint)
+    def findings(self, *, checkpoint: "WatchCheckpoint | str | None" = None, limits: "Limits | None" = None) -> "Watch":
+        """Return the findings of a report as they open, change their severity and are over: an async iterator.
+
+        Args:
+            checkpoint: The checkpoint of an earlier watch, or its text, to go on after it. Without one, what was over
+                before the follower's ``since`` is left out.
+            limits: The limits from which something is wrong.
+
+        Raises:
+            CheckpointError: The checkpoint is of other connectors, or damaged.
+            TypeError: An argument is of the wrong type.
+            ValueError: The follower is limited to some kinds.
+        """
+        from cfevents._following.watch import Watch  # noqa: PLC0415 - most programs need no rules
+        from cfevents.operations.limits import limits_or_default  # noqa: PLC0415 - as above
+
+        if self._reached.kind is not None:
+            raise ValueError("findings need events of all kinds: follow without kind")
+        watch = Watch(self, self._options.lookback, limits_or_default(limits))
+        if checkpoint is not None:
+            watch._resume(checkpoint)
+        return watch
+
+    def _with_poll_ends(self, since: int | None = None) -> "Follower[T]":
+        """Return a follower whose `_polls` yield the end of each poll too, as a result without events.
+
+        It begins at another time, by this machine's clock, if one is given.
+        """
+        options, start = self._options._replace(has_poll_ends=True), self.checkpoint
+        if since is not None:
+            options, start = options._replace(age=now() - since), evolve(start, since=since, connectors={})
+        return Follower(self._members, options, start)
 
     async def _polls(self) -> AsyncGenerator[tuple[PollResult | None, Batch[T]], None]:
         """Yield results with their batches; None with that of a corrected beginning."""

@@ -17,11 +17,13 @@ from cfevents.operations.rules import SEVERITIES, Finding
 from cfevents.operations.runs import Run, runs
 from cfevents.operations.spans import Slot, Span, slots, spans
 from cfevents.operations.surroundings import GapEvent
+from cfevents.operations.watching import FindingUpdate
 
 __all__ = [
     "SEVERITIES",
     "ConnectorReport",
     "Finding",
+    "FindingUpdate",
     "Flapping",
     "Gap",
     "GapEvent",

@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from cfevents._html import HtmlRepr, counted
 from cfevents._model.api import EventId
-from cfevents._time import format_duration, to_datetime, to_timedelta
+from cfevents._time import format_duration, format_iso, to_datetime, to_timedelta
 from cfevents.events import KINDS
 from cfevents.operations.gaps import Gap, GapCause, Heartbeats, Silence
 from cfevents.operations.ha import HaActivity
@@ -73,10 +73,30 @@ class Finding(HtmlRepr):
         """The message; of a gap or a silence, with what the events around it show of its cause."""
         return "; ".join(filter(None, (self.message, self.details.get("reading"))))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as JSON has it: times are ISO 8601, and lengths are seconds."""
+        return {
+            "severity": self.severity,
+            "kind": self.kind,
+            "connector_id": self.connector_id,
+            "notes": self.notes,
+            "first_at": format_iso(self.first_at),
+            "last_at": format_iso(self.last_at),
+            "message": self.message,
+            "event_ids": [str(event_id) for event_id in self.event_ids],
+            "details": {name: _json_value(value) for name, value in self.details.items()},
+        }
+
     def __str__(self) -> str:
         """Return the finding in one line."""
         where = f"  {self.where}" if self.where else ""
         return f"{self.severity:<8}  {self.first_at:%Y-%m-%d %H:%M:%S}{where}  {self.kind}: {self.text}"
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return format_iso(value)
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def _finding(

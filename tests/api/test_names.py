@@ -59,6 +59,8 @@ NAMES = [
     "Retry",
     "SinkError",
     "Usage",
+    "Watch",
+    "WatchCheckpoint",
     "events",
     "structure",
     "unstructure",

@@ -56,6 +56,11 @@ class ArrivingAPI:
         """Which time the bounds mean: 0 when an event was recorded, 2 when it was collected."""
 
         self.kind = "Init"
+        self.kinds: dict[tuple[int, int], str] = {}
+        """The kinds of events that are of another, by time and sequence number."""
+        self.heartbeat: Callable[[str], str | None] = lambda _: None
+        """Says when the last heartbeat of a connector came."""
+
         self.latency = 0.0
         """Seconds that an answer takes."""
 
@@ -89,7 +94,9 @@ class ArrivingAPI:
                 return await success({"e": {"k": "Init", "of": connector}, "t": t, "n": n})(request)
             case _:
                 self._note(request)
-                return await success([{"id": name} for name in self.events if self.listed(name)])(request)
+                return await success(
+                    [{"id": name, "last_heartbeat": self.heartbeat(name)} for name in self.events if self.listed(name)]
+                )(request)
 
     def add(self, connector: str, *events: Arriving) -> None:
         """Let more events come."""
@@ -110,7 +117,7 @@ class ArrivingAPI:
         if query.get("k", self.kind) != self.kind:
             within = []
         at = int(query.get("cursor", 0))
-        items = [item(t, n, k=self.kind, a=a) for t, n, a in within[at : at + self.page_size]]
+        items = [item(t, n, k=self.kinds.get((t, n), self.kind), a=a) for t, n, a in within[at : at + self.page_size]]
         end = at + self.page_size
         return page(*items, cursor=str(end) if end < len(within) else None)
 

@@ -33,6 +33,8 @@ from cfevents import (
     Page,
     RateLimitError,
     RecordedEvent,
+    Watch,
+    WatchCheckpoint,
     events,
     operations,
     structure,
@@ -113,6 +115,12 @@ async def following(client: Client) -> None:
     async for detail in detailed:
         assert_type(detail.event, EventDetail)
     assert_type(follower.status, dict[str, ConnectorStatus])
+    watch = follower.findings(limits=operations.Limits(), checkpoint="{}")
+    assert_type(watch, Watch)
+    async for update in watch:
+        assert_type(update, operations.FindingUpdate)
+        assert_type(update.finding, operations.Finding)
+    assert_type(WatchCheckpoint.from_json(watch.checkpoint.to_json()), WatchCheckpoint)
     await follower.aclose()
 
 

@@ -6,7 +6,6 @@ import sys
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
-from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -387,7 +386,7 @@ def findings_view(zone: Zone) -> View[Finding]:
         return [(finding.severity, moment, event_id, _connector_cell(connector_id, finding.notes), text)]
 
     titles = ("SEVERITY", zone.titled("FIRST"), "ID", "CONNECTOR", "FINDING")
-    view = View(_record, titles, rows, (severity_colour, Colour.NONE, Colour.NONE, Colour.NAME, Colour.NONE))
+    view = View(Finding.to_dict, titles, rows, (severity_colour, Colour.NONE, Colour.NONE, Colour.NAME, Colour.NONE))
     return view._replace(fields=_FIELDS, hidden=("ID",) if narrow else ())
 
 
@@ -403,23 +402,3 @@ def _connector_cell(connector_id: str, notes: str | None) -> str:
         if has_room
         else f"{shorten_id(name, 2 * _MAX_NAME_CHARS)} {shorten_id(connector_id)}"
     )
-
-
-def _record(finding: Finding) -> dict[str, Any]:
-    return {
-        "severity": finding.severity,
-        "kind": finding.kind,
-        "connector_id": finding.connector_id,
-        "notes": finding.notes,
-        "first_at": format_iso(finding.first_at),
-        "last_at": format_iso(finding.last_at),
-        "message": finding.message,
-        "event_ids": [str(event_id) for event_id in finding.event_ids],
-        "details": {name: _json_value(value) for name, value in finding.details.items()},
-    }
-
-
-def _json_value(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return format_iso(value)
-    return value.total_seconds() if isinstance(value, timedelta) else value

@@ -1,0 +1,201 @@
+"""The watch: findings of connectors as they open, change and are over, while the connectors are followed."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import define, evolve, field, frozen
+
+from cfevents._following.checkpoint import FollowCheckpoint, require_same_following
+from cfevents._listing.stream_base import AsyncOnly
+from cfevents._model.api import EventId
+from cfevents._model.checkpoint import read_state
+from cfevents._public import set_module
+from cfevents._time import now
+from cfevents._validation import short_repr
+from cfevents.errors import CfEventsError, CheckpointError
+from cfevents.operations.limits import AskedConnector, Limits
+from cfevents.operations.rules import Finding
+from cfevents.operations.watching import MARGIN_S, ConnectorWatch, FindingUpdate
+
+if TYPE_CHECKING:
+    from cfevents._following.follower import Batch, Follower
+    from cfevents._following.poll import ConnectorStatus
+
+_WATCH_VERSION = 1
+_LIST_INTERVAL_S = 600.0  # between two looks at the account's heartbeats
+_DAY_S = 86_400.0
+
+
+@set_module("cfevents")
+@frozen(eq=False, repr=False)
+class WatchCheckpoint:
+    """The findings that a watch has delivered and that are not over: `Follower.findings` goes on after them."""
+
+    start: FollowCheckpoint
+    """The account, the connectors, and when watching began."""
+
+    findings: Mapping[str, tuple[tuple[Finding, ...], tuple[Finding, ...]]] = field(factory=dict)
+    """By connector the findings that were delivered, and those that were there before."""
+
+    @property
+    def account_id(self) -> str:
+        """The account."""
+        return self.start.account_id
+
+    def to_json(self) -> str:
+        """Return it as one line of JSON."""
+        findings = {
+            name: [[finding.to_dict() for finding in findings] for findings in of_connector]
+            for name, of_connector in self.findings.items()
+        }
+        state = {"version": _WATCH_VERSION, "following": self.start.to_json(), "findings": findings}
+        return json.dumps(state, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> "WatchCheckpoint":
+        """Parse the text that `to_json` returned.
+
+        Raises:
+            CheckpointError: The text is no checkpoint of a watch, is damaged, or is of a newer version of this library.
+            TypeError: The argument is not text.
+        """
+        try:
+            state = read_state(text, _WATCH_VERSION, _WatchState)
+            findings = {
+                name: (tuple(map(_to_finding, delivered)), tuple(map(_to_finding, known)))
+                for name, (delivered, known) in state.findings.items()
+            }
+            return cls(FollowCheckpoint.from_json(state.following), findings)
+        except ValueError as error:
+            raise CheckpointError(f"invalid checkpoint, or not one of a watch: {error}") from None
+
+    def __str__(self) -> str:
+        return self.to_json()
+
+    def __repr__(self) -> str:
+        return f"<WatchCheckpoint of {len(self.findings)} connectors since={self.start.since}>"
+
+
+@frozen
+class _WatchState:
+    following: str
+    findings: Mapping[str, list[list[dict[str, Any]]]]
+
+
+def _to_finding(fields: dict[str, Any]) -> Finding:
+    try:
+        times = {name: datetime.fromisoformat(fields[name]) for name in ("first_at", "last_at")}
+        ids = (text.rpartition(".") for text in fields["event_ids"])
+        event_ids = (EventId(float(time) if "." in time else int(time), int(sequence)) for time, _, sequence in ids)
+        return Finding(**{**fields, **times, "event_ids": tuple(event_ids)})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{short_repr(fields)} is no finding") from error
+
+
+@set_module("cfevents")
+@define(eq=False, repr=False)
+class Watch(AsyncOnly):
+    """Findings of connectors as they open, change their severity and are over. Made by `Follower.findings`.
+
+    Before anything is judged, the events of some days are read: they show what is usual. A connector is judged when a
+    poll of it has ended, up to the beginning of that poll: of the time since, and while it cannot be read, nothing is
+    known. Nothing is sent before it is iterated.
+    """
+
+    _advice = "use 'async for update in follower.findings()'"
+
+    _template: "Follower[Any]"
+    _lookback_s: float
+    _limits: Limits
+    _reached: WatchCheckpoint = field(init=False)
+    _follower: "Follower[Any] | None" = field(default=None, init=False)
+    _kept_s: float = field(init=False)
+    _listed: dict[str, AskedConnector] = field(factory=dict, init=False)
+    _list_at: float = field(default=-1.0, init=False)  # on the event loop's clock
+    _delivered: int = field(default=0, init=False)  # updates
+
+    def __attrs_post_init__(self) -> None:
+        start = evolve(self._template.checkpoint, connectors={})
+        self._reached = WatchCheckpoint(start)
+        self._kept_s = max(self._lookback_s + _DAY_S, now() - start.since) + MARGIN_S
+
+    @property
+    def checkpoint(self) -> WatchCheckpoint:
+        """The state before the current finding: a watch that resumes from it delivers that one again."""
+        return self._reached
+
+    @property
+    def status(self) -> "dict[str, ConnectorStatus]":
+        """The state of each connector, by id."""
+        return {} if self._follower is None else self._follower.status
+
+    def _resume(self, checkpoint: WatchCheckpoint | str) -> None:
+        """Go on after a checkpoint; raise CheckpointError for one of another watch."""
+        if not isinstance(checkpoint, WatchCheckpoint):
+            checkpoint = WatchCheckpoint.from_json(checkpoint)
+        require_same_following(checkpoint.start, self._reached.start, absolute=False)
+        self._reached, self._kept_s = checkpoint, self._lookback_s + _DAY_S + MARGIN_S
+
+    async def __aiter__(self) -> AsyncGenerator[FindingUpdate, None]:
+        """Yield finding by finding; raises as `Follower.batches` does."""
+        async with aclosing(self.batches()) as batches:
+            async for batch in batches:
+                for update in batch.items:
+                    yield cast("FindingUpdate", update)
+
+    async def batches(self) -> "AsyncGenerator[Batch[Any], None]":
+        """Yield what is new of a connector, with the state after it; raises as `Follower.batches` does.
+
+        Yields:
+            Batches whose items are `cfevents.operations.FindingUpdate`, and whose checkpoint is a `WatchCheckpoint`.
+        """
+        watches = dict[str, ConnectorWatch]()
+        begin, since = int(now() - self._kept_s), float(self._reached.start.since)
+        self._follower = follower = self._template._with_poll_ends(begin)
+        async with aclosing(follower._polls()) as polls:
+            async for result, batch in polls:
+                if result is None:  # a wrong clock had set where it begins
+                    since, begin = since + batch.checkpoint.since - begin, batch.checkpoint.since
+                    continue
+                name = result.connector_id
+                watch = watches[name] = watches.get(name) or self._new_watch(name, begin)
+                watch.add(batch.items)
+                if result.ended is None or not (updates := watch.judge(await self._asked(name), result.ended, since)):
+                    continue
+                judged = {name: watch.state for name, watch in watches.items() if not watch.is_new}
+                after = evolve(self._reached, findings={**self._reached.findings, **judged})
+                fields: dict[str, Any] = {"items": (*updates,), "checkpoint": after, "before": self._reached}
+                yield evolve(batch, **fields)
+                self._reached = after
+                self._delivered += len(updates)
+
+    async def aclose(self) -> None:
+        """End it: a loop that iterates it ends too."""
+        if self._follower is not None:
+            await self._follower.aclose()
+
+    def _new_watch(self, connector_id: str, begin: int) -> ConnectorWatch:
+        watch = ConnectorWatch(connector_id, begin, self._kept_s, self._limits)
+        if (known := self._reached.findings.get(connector_id)) is not None:
+            watch.open, watch.known, watch.is_new = [*known[0]], [*known[1]], False
+        return watch
+
+    async def _asked(self, connector_id: str) -> AskedConnector:
+        """Return a connector as the account lists it now, with its heartbeat if that is known."""
+        if asyncio.get_running_loop().time() >= self._list_at:
+            self._list_at = asyncio.get_running_loop().time() + _LIST_INTERVAL_S
+            connection = self._template._members.get_connection().without_retries()
+            try:
+                listed = (await connection.request(connection.endpoints.list_connectors())).result
+                self._listed = {connector.id: AskedConnector.of(connector) for connector in listed}
+            except CfEventsError:
+                unknown: dict[str, Any] = {"last_heartbeat": None, "had_no_heartbeat": False}
+                self._listed = {name: evolve(asked, **unknown) for name, asked in self._listed.items()}
+        return self._listed.get(connector_id) or AskedConnector(connector_id)
+
+    def __repr__(self) -> str:
+        return f"<Watch of {self._template._members} since={self._reached.start.since}>"
