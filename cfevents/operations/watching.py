@@ -125,7 +125,7 @@ class ConnectorWatch:
         self, before: list[Finding], known: list[Finding], present: Sequence[Finding], at: datetime
     ) -> Iterator[FindingUpdate]:
         self.open, self.known = [], []
-        for old, new in _pairs([*before, *known], present):
+        for old, new in _before_and_after([*before, *known], present):
             was_known = any(finding is old for finding in known)
             if old is None or (was_known and new is not None and _rank(new) > _rank(old)):
                 self.open.append(new)
@@ -147,7 +147,7 @@ class ConnectorWatch:
             self._journal.forget(self._records()[older - _CONTEXT_EVENTS].recorded_ts)
 
 
-def _pairs(before: Sequence[Finding], present: Sequence[Finding]) -> Iterator[tuple[Any, Any]]:
+def _before_and_after(before: Sequence[Finding], present: Sequence[Finding]) -> Iterator[tuple[Any, Any]]:
     """Yield findings with what has become of them, those that are over first; None where there is no other one.
 
     It is the same finding if it rests on the same events, or else on some of them. A silence without events goes on,
