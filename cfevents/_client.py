@@ -40,9 +40,10 @@ class Client:
             async for event in client.list_events("connector-id", since="24h"):
                 print(event.recorded_at, event.id, event.kind)
 
-    Arguments that are left out come from the environment: ``CLOUDFLARE_API_TOKEN``, or ``CLOUDFLARE_EMAIL`` and
-    ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``; ``CLOUDFLARE_BASE_URL``. Credentials are not
-    mixed: if an argument has one, the environment's are ignored. The token is preferred to the key.
+    Arguments that are left out come from the environment: ``CLOUDFLARE_API_TOKEN``, or the file that
+    ``CLOUDFLARE_API_TOKEN_FILE`` names, or ``CLOUDFLARE_EMAIL`` and ``CLOUDFLARE_API_KEY``; ``CLOUDFLARE_ACCOUNT_ID``;
+    ``CLOUDFLARE_BASE_URL``. Credentials are not mixed: if an argument has one, the environment's are ignored. The token
+    is preferred to the key.
 
     Every method raises a TypeError for an argument of a wrong type, and a ValueError for one without meaning, before
     anything is sent; the message says what to write instead. A request that does not succeed raises a `CfEventsError`.

@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from attrs import define, field
@@ -14,6 +15,7 @@ from cfevents._validation import validate_path_segment
 from cfevents.errors import ConfigurationError
 
 DEFAULT_BASE_URL = "https://api.cloudflare.com/client/v4"
+_FILE_VARIABLE = "CLOUDFLARE_API_TOKEN_FILE"
 
 TokenSource: TypeAlias = Callable[[], str | Awaitable[str]]
 """A function, plain or async, that returns the current API token."""
@@ -56,11 +58,28 @@ def resolve_credentials(api_token: str | TokenSource | None, api_email: str | No
     if passed := _whole_scheme(("api_token", "api_email", "api_key"), api_token, api_email, api_key):
         return passed
     token, email, key = names = "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY"
-    if from_environment := _whole_scheme(names, *(mask(environment(name)) for name in names)):
+    path = None if environment(token) else mask(environment(_FILE_VARIABLE))
+    if from_environment := _token_file(path) if path else _whole_scheme(names, *map(mask, map(environment, names))):
         return from_environment
     raise ConfigurationError(
         f"no credentials: set {token} (or {email} and {key}), or pass api_token= (or api_email= and api_key=)"
     )
+
+
+def _token_file(path: str) -> Credentials:
+    """Return the scheme of a token's file, which is read before each request, so that a rotated token is used."""
+
+    def read() -> str:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+
+    name = f"the file that {_FILE_VARIABLE} names"  # its path is not repeated: it may be the token itself
+    try:
+        is_usable = _validate_secret(name, mask(read()))
+    except OSError as error:
+        raise ConfigurationError(f"{name} cannot be read: {error.strerror}") from None
+    if not is_usable:
+        raise ConfigurationError(f"{name} is empty")
+    return Credentials(source=read)
 
 
 def _whole_scheme(

@@ -133,9 +133,9 @@ def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
 def app() -> None:
     """Read the telemetry events of Cloudflare Magic WAN Connectors.
 
-    Credentials and account come from the environment: CLOUDFLARE_API_TOKEN (or CLOUDFLARE_EMAIL and
-    CLOUDFLARE_API_KEY) and CLOUDFLARE_ACCOUNT_ID; or from a file of accounts, by --account NAME. To try a command
-    without an account, add --simulate.
+    Credentials and account come from the environment: CLOUDFLARE_API_TOKEN, or CLOUDFLARE_API_TOKEN_FILE for a file
+    that has it (or CLOUDFLARE_EMAIL and CLOUDFLARE_API_KEY), and CLOUDFLARE_ACCOUNT_ID; or from a file of accounts, by
+    --account NAME. To try a command without an account, add --simulate.
 
     Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API, the
     network or the archive failed; 2, wrong usage; 3, a finding that --fail-on selects; 130, Ctrl-C; 143, SIGTERM.

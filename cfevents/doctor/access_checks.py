@@ -136,7 +136,7 @@ def _refusal_category(error: errors.APIStatusError) -> Category | None:
 
 
 _TOKEN, _EMAIL, _KEY = "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_KEY"
-_VARIABLES = (_TOKEN, _EMAIL, _KEY, "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_BASE_URL")
+_VARIABLES = (_TOKEN, f"{_TOKEN}_FILE", _EMAIL, _KEY, "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_BASE_URL")
 # Beyond that, a window that ends now ends noticeably elsewhere.
 _WARN_CLOCK_S = 5
 # The least part of a quota that is left without a warning.

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +91,36 @@ def test_unusable_credentials_are_named_and_not_shown(
         monkeypatch.setenv(name, value)
     with pytest.raises(cfevents.ConfigurationError, match=says):
         Client(account_id=ACCOUNT, **arguments)  # type: ignore[arg-type]
+
+
+async def test_token_in_a_file_is_read_before_each_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes before email and key, and after the token itself."""
+    file = tmp_path / "token"
+    file.write_text("env-token-77aa\n")
+    named = {"CLOUDFLARE_API_TOKEN_FILE": str(file)}
+    assert await sent(monkeypatch, named | ENVIRONMENT["key"]) == BEARER_ENV
+    async with ScriptedAPI(success([])) as api, Client(base_url=api.base_url, account_id=ACCOUNT) as client:
+        file.write_text("new-rotated-token-44cc\n")
+        await client.list_connectors()
+        assert api.requests[0].headers["Authorization"] == "Bearer new-rotated-token-44cc"
+    file.unlink()
+    assert await sent(monkeypatch, named | ENVIRONMENT["token"]) == BEARER_ENV
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [(None, "cannot be read: No such file"), (" \n", "is empty"), ("'env-token-77aa'", "begins with a quote")],
+)
+def test_file_without_a_usable_token_is_named(
+    text: str | None, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    if text is not None:
+        file.write_text(text)
+    # The token in place of its path is not repeated either.
+    monkeypatch.setenv("CLOUDFLARE_API_TOKEN_FILE", str(file) if text else "env-token-77aa")
+    with pytest.raises(cfevents.ConfigurationError, match=f"the file that CLOUDFLARE_API_TOKEN_FILE names {says}"):
+        Client(account_id=ACCOUNT)
 
 
 def test_a_credential_of_another_type_is_a_type_error() -> None:

@@ -303,5 +303,6 @@ def _of_account(advice: str) -> str:
 
 def _account_is_set() -> bool:
     """Return whether the environment has an account and credentials, so that some other setting is wrong."""
-    account, *credentials = map(os.environ.get, ("CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"))
+    names = "ACCOUNT_ID", "API_TOKEN", "API_TOKEN_FILE", "API_KEY"
+    account, *credentials = (os.environ.get(f"CLOUDFLARE_{name}") for name in names)
     return bool(account) and any(credentials)
