@@ -29,6 +29,7 @@ from cfevents.cli.console.errors import (
 )
 from cfevents.cli.console.output import View, Zone
 from cfevents.cli.console.progress import can_show, show_progress
+from cfevents.cli.console.service import notify_systemd
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
 from cfevents.cli.console.wording import id_list
 from cfevents.cli.kinds import kinds_text
@@ -127,8 +128,7 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
     since, pace = read_begin(options), read_pace(options)
     follow = partial(client.follow_events, connectors, kind=options.kinds or None, **pace)
     with arguments_checked():
-        # Wrong arguments fail here, before a file is created.
-        follow(since=since)
+        follow(since=since)  # wrong arguments fail here, before a file is created
     files = (options.output, options.checkpoint or (options.output and f"{options.output}.checkpoint"))
     new_files = [path for path in files if path and not exists(path)]
     async with _open_destination(options, ending) as destination:
@@ -140,7 +140,8 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
             print_line(beginning(follower.checkpoint, options, is_resumed=checkpoint is not None))
         await destination.begin(follower.checkpoint)
         life = Life(follower.details() if options.details else follower)
-        with removed_if_refused(new_files, life), show_progress(life.progress, prints=not options.output, stays=True):
+        shown = show_progress(life.progress, prints=not options.output, stays=True)
+        with removed_if_refused(new_files, life), shown, notify_systemd(life.text, life.signs):
             async with aclosing(life.follower.batches()) as batches:
                 async for batch in batches:
                     left = None if options.limit is None else options.limit - life.events
@@ -209,6 +210,10 @@ class Life:
     def progress(self) -> Progress:
         """Return the text of the status line, and the wait for the quota."""
         return Progress(None, self.text(), self.follower._progress().wait)
+
+    def signs(self) -> object:
+        """Return what changes with each poll."""
+        return self.follower._next_poll_s(), self.follower.status
 
     def text(self) -> str:
         """Return the state as one sentence."""

@@ -16,6 +16,7 @@ from cfevents.cli.commands.follow import Life, beginning, name_checkpoint, remov
 from cfevents.cli.console.errors import arguments_checked, exists, print_line, print_note
 from cfevents.cli.console.output import write_summary
 from cfevents.cli.console.progress import can_show, show_progress
+from cfevents.cli.console.service import notify_systemd
 from cfevents.cli.console.signals import call_on_hangup, end_on_signal
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
@@ -58,7 +59,8 @@ async def _deliver(client: Client, sink: Sink, options: CommandOptions, stack: A
     patience = _ONCE_PATIENCE_S if options.once else None
     kept = {"checkpoint": options.checkpoint, "dead_letters": options.dead_letters}
     shown = show_progress(partial(_state_of, life), prints=False, stays=True)
-    with removed_if_refused(new_files, life), name_checkpoint(options.checkpoint or name), shown:
+    notified = notify_systemd(lambda: _state_of(life).text, life.signs)
+    with removed_if_refused(new_files, life), name_checkpoint(options.checkpoint or name), shown, notified:
         await forward(life.follower, sink, patience=patience, **kept)
     return life.follower._delivered
 

@@ -1,0 +1,93 @@
+"""What a command notifies systemd of."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from support.clock import JumpingLoop
+
+from cfevents.cli.console.service import notify_systemd
+
+pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd runs on Linux alone")
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The socket of a service manager."""
+    name = str(tmp_path / "notify") if request.param == "path" else f"@cfevents-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(name.replace("@", "\0"))
+        listening.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        yield listening
+
+
+def states(manager: socket.socket) -> list[str]:
+    """Return the datagrams that have arrived."""
+    received = list[str]()
+    while True:
+        try:
+            received.append(manager.recv(4096).decode())
+        except BlockingIOError:
+            return received
+
+
+async def run(seconds: float, signs: Callable[[], object]) -> None:
+    with notify_systemd(lambda: "3 connectors", signs):
+        await asyncio.sleep(seconds)
+
+
+def test_the_watchdog_is_fed_in_half_its_time(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "6000000")
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        runner.run(run(7, lambda: 0))
+    first, *others, last = states(manager)
+    assert first == "READY=1\nSTATUS=3 connectors"
+    assert (others, last) == (["WATCHDOG=1\nSTATUS=3 connectors"] * 2, "STOPPING=1")
+
+
+@pytest.mark.parametrize(("changes", "fed"), [(True, 1079), (False, 719)])
+def test_a_command_that_is_stuck_feeds_no_longer(manager: socket.socket, changes: bool, fed: int) -> None:
+    """A wait that a receiver asks for is at most an hour long; after two without a poll or an attempt it hangs."""
+    loop = JumpingLoop()
+    loop.settling = 0
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        drained = list[str]()
+
+        def signs() -> object:
+            drained.extend(states(manager))  # else its queue is full
+            return loop.time() if changes else 0
+
+        runner.run(run(10_795, signs))
+    assert [state[:8] for state in drained].count("WATCHDOG") == pytest.approx(fed, abs=1)
+
+
+def test_a_manager_that_is_gone_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    asyncio.run(run(0, lambda: 0))
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("follow", "site-1", "--since", "2026-01-01", "-n", "4"),
+        ("forward", "site-1", "--since", "2026-01-01", "--once", "--to", "file:events.ndjson"),
+    ],
+)
+def test_a_command_notifies(
+    invoke: Callable[..., Result],
+    manager: socket.socket,
+    command: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke(*command).exit_code == 0
+    first, *_, last = states(manager)
+    assert first.startswith("READY=1\nSTATUS=")
+    assert last == "STOPPING=1"
