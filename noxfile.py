@@ -141,9 +141,12 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def pictures(session: nox.Session) -> None:
-    """Take the pictures of the commands on terminals of three widths."""
+    """Take the pictures of the commands on terminals, and of a report's page, at three widths each."""
     session.install("-e", ".[cli]")
     session.run("python", "docs/terminal.py")
+    if (program := _chromium()) is None:
+        session.error("no Chromium for the pictures of the page: install it, such as 'apt-get install chromium' does")
+    session.run("python", "docs/page.py", env={"CFEVENTS_CHROMIUM": program, "PYTHONPATH": str(ROOT / "tests")})
 
 
 @nox.session
@@ -196,6 +199,30 @@ def sinks(session: nox.Session) -> None:
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_POSTGRES": str(programs)}
     env |= {"CFEVENTS_SINK_KILLS": "50", "CFEVENTS_SINK_EVENTS": "1000000"}
     session.run("python", "-m", "pytest", *(session.posargs or ["tests/sinks"]), env=env)
+
+
+@nox.session(python=PYTHONS[0])
+def browser(session: nox.Session) -> None:
+    """Open the page of a report in a real Chromium, which the session installs where it may; takes a minute."""
+    if _chromium() is None and shutil.which("apt-get") and os.geteuid() == 0:
+        session.run("apt-get", "install", "-y", "-qq", "chromium", external=True)
+    if (program := _chromium()) is None:
+        session.error("no Chromium: install it, such as 'apt-get install chromium' does")
+    _groups(session, "tests", "browser")
+    _install_wheel(session)
+    env = {"PYTHONSAFEPATH": "1", "CFEVENTS_CHROMIUM": program}
+    folder = Path(session.create_tmp())
+    if shutil.which("npm"):
+        session.run("npm", "install", "--silent", "--prefix", str(folder), "axe-core@4", external=True)
+        env["CFEVENTS_AXE"] = str(folder / "node_modules" / "axe-core" / "axe.min.js")
+    else:
+        session.log("no npm, which brings axe-core: its checks of accessibility are left out")
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/browser", "-s"]), env=env)
+
+
+def _chromium() -> str | None:
+    names = "chromium", "chromium-browser", "google-chrome"
+    return next(filter(None, map(shutil.which, names)), None)
 
 
 def _postgres_programs() -> Path | None:

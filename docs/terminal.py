@@ -28,7 +28,7 @@ WIDTHS = (80, 120, 200)
 
 _MOMENT = 1796040000  # 2026-11-30 12:00 UTC
 _MAX_LINES = 40
-_LAUNCHER = f"import time; time.time = lambda: {_MOMENT}.0; from cfevents.cli import main; main()"
+LAUNCHER = f"import time; time.time = lambda: {_MOMENT}.0; from cfevents.cli import main; main()"
 _MEASURED = ((r"\d+ ms", "3 ms"), (r"for \d+ events?$", "for 100 events"))
 """What differs from one run to the next, and what a picture has in its place."""
 
@@ -80,7 +80,7 @@ def run(command: Command, columns: int, folder: str) -> str:
     ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDFLARE_", "CFEVENTS_"))}
     environment = {**kept, "TERM": "xterm-256color", "COLUMNS": str(columns), "SHELL": "/bin/bash"}
-    argv = [sys.executable, "-c", _LAUNCHER, *command.line.split()]
+    argv = [sys.executable, "-c", LAUNCHER, *command.line.split()]
     printed = b""
     with subprocess.Popen(argv, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)

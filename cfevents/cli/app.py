@@ -33,6 +33,7 @@ from cfevents.cli.options import (
     pace_options,
     read_format,
     reading_options,
+    report_options,
     simulate_option,
     sink_options,
     speed_option,
@@ -296,14 +297,15 @@ def fill_archive(**options: Any) -> None:
     metavar="SEVERITY",
     help="Exit with 3 on a finding this severe or worse: info, warning, error or critical.",
 )
-@reading_options
+@click.option("--output", type=_FILE_OR_STDOUT, help="Write the page of --format html to this file.")
+@report_options
 def report_events(**options: Any) -> None:
     """Report what failed, got stuck, crashed, or was silent or offline, and why; the worst first.
 
     The report reads all kinds of events in the window. With --details, it also reads the payloads that name the tunnel,
     bundle or version of a finding; those of an archive are always read. With --interrupts, it also asks which restarts
     and silences were ordered. If some connectors cannot be read, the findings of the others are printed, and the exit
-    status is 1.
+    status is 1. --format html is a page to send on: one file, which needs no network.
 
     CONNECTOR is an id, its beginning, a serial number or a note.
     """

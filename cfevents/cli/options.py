@@ -310,16 +310,20 @@ account_option = click.option(
     shell_complete=_complete_accounts,
     help="Account of ~/.config/cfevents/config.toml.",
 )
-format_option = click.option(
-    "--format",
-    "format_",
-    type=click.Choice(FORMATS, case_sensitive=False),
-    callback=read_format,
-    metavar="FORMAT",
-    help="table (default on a terminal), ndjson or csv.",
-)
-output_options = _combine(
-    format_option,
+
+
+def _format_option(formats: tuple[str, ...], names: str) -> Callable[[F], F]:
+    return click.option(
+        "--format",
+        "format_",
+        type=click.Choice(formats, case_sensitive=False),
+        callback=read_format,
+        metavar="FORMAT",
+        help=f"table (default on a terminal), {names}.",
+    )
+
+
+_style_options = _combine(
     click.option("--json", is_flag=True, expose_value=False, callback=_set_json, help="Short for --format ndjson."),
     click.option(
         "--columns",
@@ -330,6 +334,8 @@ output_options = _combine(
     ),
     click.option("--no-headers", is_flag=True, help="Print no header."),
 )
+output_options = _combine(_format_option(FORMATS, "ndjson or csv"), _style_options)
+page_options = _combine(_format_option((*FORMATS, "html"), "ndjson, csv or html"), _style_options)
 tz_option = click.option(
     "--tz",
     "zone",
@@ -384,6 +390,7 @@ sink_options = _combine(
     click.option("--once", is_flag=True, help="End when all that there is by now is delivered."),
 )
 reading_options = _combine(archive_option, account_option, output_options, tz_option, simulate_option)
+report_options = _combine(archive_option, account_option, page_options, tz_option, simulate_option)
 
 
 def example(*lines: str) -> str:

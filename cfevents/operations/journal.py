@@ -112,6 +112,12 @@ class Journal:
             else:
                 del self._records[connector_id], self._sorted[connector_id]
 
+    def _discard(self, connector_ids: Iterable[str]) -> None:
+        """Forget all events of connectors."""
+        for connector_id in connector_ids:
+            self._records.pop(connector_id, None)
+            self._sorted.pop(connector_id, None)
+
     def connectors(self) -> Iterator[tuple[str | None, list[Record]]]:
         """Yield each connector with its records, both ascending. Events without a connector come first, under None."""
         for connector_id in sorted(self._records, key=lambda name: (name is not None, name or "")):

@@ -1,6 +1,7 @@
 """Measures of events: how late they were collected, and what of them this version does not know."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from operator import sub
@@ -12,9 +13,10 @@ from cfevents._time import to_timedelta
 from cfevents._validation import is_number, short_repr
 from cfevents.events import KINDS
 from cfevents.operations.journal import ConnectorResult, Journal, accepts_any_events
-from cfevents.operations.series import EventSeries, Record
+from cfevents.operations.series import UNEVENTFUL, EventSeries, Record
 
 USUAL_PERCENTAGES = (50, 90, 99, 100)
+HOUR_S = 3600
 
 
 @frozen
@@ -75,6 +77,15 @@ def _row_of_rank(lags: list[float], ranked: list[float], rank: int) -> int:
     for _ in range(bisect_left(ranked, ranked[rank]), rank + 1):
         row = lags.index(ranked[rank], row + 1)
     return row
+
+
+def count_hours(series: EventSeries) -> Counter[tuple[str, int]]:
+    """Return the number of a connector's events by kind and hour since the Unix epoch."""
+    counts = Counter((record.kind, int(record.recorded_ts // HOUR_S)) for record in series.records)
+    hours = Counter(int(moment // HOUR_S) for moment in series.recorded_ts)
+    hours.subtract(int(record.recorded_ts // HOUR_S) for record in series.records)
+    counts.update({(UNEVENTFUL, hour): count for hour, count in hours.items() if count})
+    return counts
 
 
 @frozen

@@ -1,5 +1,6 @@
 """The report: all results of the events of a connector or a fleet, and the findings among them."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import TypeAlias
@@ -23,13 +24,13 @@ from cfevents.operations.limits import (
     limits_or_default,
     parse_connectors,
 )
-from cfevents.operations.measures import Lags, Unknown, lags_of, unknowns_of
+from cfevents.operations.measures import Lags, Unknown, count_hours, lags_of, unknowns_of
 from cfevents.operations.orders import Orders, clock_lead
 from cfevents.operations.rekeys import Rekey, rekeys_of
-from cfevents.operations.rules import SEVERITIES, Finding, JudgedTime, Severity
+from cfevents.operations.rules import MAX_EVENT_KINDS, SEVERITIES, Finding, JudgedTime, Severity
 from cfevents.operations.runs import Run, runs_of
 from cfevents.operations.series import EventSeries
-from cfevents.operations.spans import Slot, Span, slots_of, spans_of
+from cfevents.operations.spans import Slot, Span, is_drawn, slots_of, spans_of
 
 InterruptsByConnector: TypeAlias = (
     Mapping[str, Iterable[Interrupt]] | Mapping[None, Iterable[Interrupt]] | Mapping[str | None, Iterable[Interrupt]]
@@ -40,6 +41,9 @@ InterruptsByConnector: TypeAlias = (
 @frozen
 class ConnectorReport(ConnectorResult):
     """The results of one connector's events."""
+
+    notes: str | None
+    """Its notes by its owner, if `report` was given the connectors as the account lists them."""
 
     events: int
     """Number of events."""
@@ -83,9 +87,11 @@ class ConnectorReport(ConnectorResult):
     findings: tuple[Finding, ...] = field(repr=False)
     """Its findings, the worst first."""
 
-    def _without_results(self) -> "ConnectorReport":
-        """Return the findings alone: the results of a year take as much memory as its events."""
-        return evolve(self, spans=(), rekeys=(), runs=(), ha=None, slots=(), gaps=(), lags=None, unknowns=())
+    def _without_results(self, *, for_page: bool = False) -> "ConnectorReport":
+        """Return the findings alone, or what a page shows: the results of a year take as much memory as its events."""
+        spans = tuple(filter(is_drawn, self.spans)) if for_page and self.findings else ()
+        lags = self.lags if for_page else None
+        return evolve(self, spans=spans, rekeys=(), runs=(), ha=None, slots=(), gaps=(), lags=lags, unknowns=())
 
 
 @frozen
@@ -103,6 +109,9 @@ class Report:
 
     findings: tuple[Finding, ...]
     """The findings of all connectors: the worst first, and of one severity the earliest."""
+
+    hourly: Mapping[tuple[str, int], int] = field(factory=dict, repr=False, hash=False)
+    """Number of events by kind and hour of recording, which is counted from the Unix epoch."""
 
     @property
     def events(self) -> int:
@@ -124,6 +133,22 @@ class Report:
             raise ValueError(f"severity={severity!r} is none of {', '.join(SEVERITIES)}")
         accepted = SEVERITIES[SEVERITIES.index(severity) :]
         return tuple(finding for finding in self.findings if finding.severity in accepted)
+
+    def to_html(
+        self, *, tz: tzinfo | None = UTC, about: Mapping[str, object] | None = None, notes: Iterable[str] = ()
+    ) -> str:
+        """Return a page for somebody who was not there: one HTML file without a script, which needs no network.
+
+        All text of the API is escaped, and the page's own policy forbids scripts and requests.
+
+        Args:
+            tz: The time zone of its times; None is that of this machine.
+            about: What the page says of itself, beside its window: such as ``{"Source": "events.db"}``.
+            notes: Sentences about what is not known.
+        """
+        from cfevents.operations.page import render  # noqa: PLC0415 - rarely needed
+
+        return render(self, tz, about or {}, notes)
 
     def _repr_html_(self) -> str:
         head = "severity", "first", "connector", "finding", "what happened"
@@ -214,6 +239,9 @@ def report(
     if not isinstance(interrupts, Mapping | None):
         raise TypeError(f"interrupts={short_repr(interrupts)}: write a mapping of ids to what list_interrupts returned")
     by_connector = dict[str | None, Iterable[Interrupt]]((interrupts or {}).items())
+    hourly = Counter[tuple[str, int]]()
+    for series in of_connectors.values():
+        hourly.update(count_hours(series))
     reports = [
         report_connector(
             connector,
@@ -224,15 +252,17 @@ def report(
         )
         for connector_id, connector in parse_connectors(connectors, events).items()
     ]
-    return combine_reports(reports, window)
+    return combine_reports(reports, window, hourly)
 
 
-def combine_reports(reports: Sequence[ConnectorReport], window: JudgedWindow) -> Report:
-    """Return the report of several connectors."""
+def combine_reports(
+    reports: Sequence[ConnectorReport], window: JudgedWindow, hourly: Mapping[tuple[str, int], int]
+) -> Report:
+    """Return the report of several connectors, and the number of their events by kind and hour."""
     findings = sorted((finding for connector in reports for finding in connector.findings), key=_worst_first)
     end = max((connector.until for connector in reports), default=to_datetime(window.until_ts))
     begin = None if window.since_ts is None else to_datetime(window.since_ts)
-    return Report(begin, end, tuple(reports), tuple(findings))
+    return Report(begin, end, tuple(reports), tuple(findings), hourly)
 
 
 def report_connector(
@@ -254,6 +284,7 @@ def report_connector(
         series = whole.since(whole.first_known_ts(window.since_ts, end))
     results = ConnectorReport(
         connector_id=asked.connector_id,
+        notes=asked.notes,
         events=len(series),
         first_at=series.first_at,
         last_at=series.last_at,
@@ -271,8 +302,12 @@ def report_connector(
     )
     orders = None if interrupts is None else Orders.of(interrupts, results.runs, clock_lead(series, limits), limits)
     findings = _judge(results, silence_of(asked, series, whole, window, limits), limits, orders)
-    named = (evolve(finding, notes=asked.notes) for finding in findings)
-    return evolve(results, findings=tuple(sorted(named, key=_worst_first)))
+    findings = (evolve(finding, notes=asked.notes, event_kinds=_kinds_of(finding, whole)) for finding in findings)
+    return evolve(results, findings=tuple(sorted(findings, key=_worst_first)))
+
+
+def _kinds_of(finding: Finding, series: EventSeries) -> tuple[str, ...]:
+    return tuple(map(series.kind_of, finding.event_ids[:MAX_EVENT_KINDS]))
 
 
 def _judge(

@@ -30,6 +30,8 @@ Severity: TypeAlias = Literal["info", "warning", "error", "critical"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The severities, ascending."""
 
+MAX_EVENT_KINDS = 12
+
 
 @frozen
 class Finding(HtmlRepr):
@@ -61,6 +63,9 @@ class Finding(HtmlRepr):
 
     notes: str | None = None
     """The connector's notes by its owner, if `report` was given the connectors as the account lists them."""
+
+    event_kinds: tuple[str, ...] = field(default=(), repr=False, eq=False)
+    """The kinds of the first twelve of the events that show it."""
 
     @property
     def where(self) -> str:

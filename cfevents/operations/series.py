@@ -14,7 +14,7 @@ from cfevents._model.api import EventId
 from cfevents._time import to_datetime
 
 # The kind of two thirds of all events. Of its events the times alone matter, and fields that are not documented.
-_UNEVENTFUL = "Reconcile"
+UNEVENTFUL = "Reconcile"
 
 
 class Payload(NamedTuple):
@@ -109,12 +109,12 @@ class EventSeries:
         events = zip(recorded_ts, sequence, kinds, collected_ts, strict=True)
         if payloads is None:
             # Records are tuples, made so in half the time.
-            self.records += [tuple.__new__(Record, (*event, NO_PAYLOAD)) for event in events if event[2] != _UNEVENTFUL]
+            self.records += [tuple.__new__(Record, (*event, NO_PAYLOAD)) for event in events if event[2] != UNEVENTFUL]
             if version is not None:
                 self._versions.append((row, None))
             return
         for number, (event, payload) in enumerate(zip(events, payloads, strict=True), row):
-            if event[2] != _UNEVENTFUL or payload.unknown_fields:
+            if event[2] != UNEVENTFUL or payload.unknown_fields:
                 self.records.append(Record(*event, payload))
             if payload.version != version:
                 version = payload.version
@@ -151,10 +151,14 @@ class EventSeries:
 
     def kind(self, row: int) -> str:
         """Return the kind of an event."""
-        key = self.recorded_ts[row], self.sequence[row]
+        return self.kind_of(self.id(row))
+
+    def kind_of(self, event_id: EventId) -> str:
+        """Return the kind of an event of the series by its id."""
+        key = event_id.recorded_ts, event_id.sequence
         place = bisect_left(self.records, key, key=recording_order)
         is_record = place < len(self.records) and recording_order(self.records[place]) == key
-        return self.records[place].kind if is_record else _UNEVENTFUL
+        return self.records[place].kind if is_record else UNEVENTFUL
 
     def row(self, record: Record) -> int:
         """Return the row of a record."""

@@ -84,6 +84,11 @@ def spans_of(series: EventSeries) -> list[Span]:
     return sorted(paired, key=lambda span: span.event_ids[0])
 
 
+def is_drawn(span: Span) -> bool:
+    """Return whether a page draws an operation: an upgrade, and any other that did not succeed."""
+    return span.operation == "Upgrade" or span.outcome != "success"
+
+
 def _pairs(series: EventSeries) -> Iterator[tuple[Operation, Record | None, Record | None]]:
     starts: dict[Operation, Record] = {}
     for record in series.records:

@@ -4,7 +4,8 @@ import math
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -18,9 +19,9 @@ from cfevents import (
     Connector,
     EventDetail,
     EventMetadata,
+    Fleet,
     FleetError,
     FleetEvent,
-    FleetStream,
     Interrupt,
     Page,
 )
@@ -29,6 +30,7 @@ from cfevents._progress import Coverage, Progress
 from cfevents._time import TimeWindow, format_iso, now
 from cfevents._validation import printable
 from cfevents.cli.archive_notes import note_extents
+from cfevents.cli.commands.report_page import check_page, write_page
 from cfevents.cli.connector_names import NamedConnector
 from cfevents.cli.console.errors import Failure, arguments_checked, print_line, window_text
 from cfevents.cli.console.output import Colour, Row, View, Zone, is_terminal, terminal_width, write_stdout
@@ -47,7 +49,8 @@ from cfevents.cli.sources import (
 from cfevents.cli.times import read_window
 from cfevents.operations import ConnectorReport, Finding, Journal, Limits, Report, report
 from cfevents.operations.limits import AskedConnector, JudgedWindow
-from cfevents.operations.report import combine_reports, kinds_with_details, report_connector
+from cfevents.operations.measures import count_hours
+from cfevents.operations.report import InterruptsByConnector, combine_reports, kinds_with_details, report_connector
 from cfevents.operations.rules import explainable_connectors
 from cfevents.operations.series import EventSeries
 from cfevents.storage import Archive
@@ -81,7 +84,7 @@ class _Reported(NamedTuple):
 
 async def report_events(options: CommandOptions) -> None:
     """Print the findings; with ``--fail-on``, the status is 3 if one is so severe, 1 if an archive may lack some."""
-    options = check_options(options)
+    options = check_page(check_options(options))
     if options.interrupts and options.archive is not None:
         raise usage_error("--interrupts asks the API: leave out --archive.")
     window = read_window(options)  # one for all connectors and for the report
@@ -93,7 +96,8 @@ async def report_events(options: CommandOptions) -> None:
             result = await _report_account(reader, options, window)
     # An archive that is no longer filled knows of no findings.
     is_well = not result.lacks_events and not result.report.at_least(options.fail_on or "info")
-    if (result.report.connectors or not result.errors) and not (is_quiet() and is_well):
+    is_shown = options.output is not None or not (is_quiet() and is_well)
+    if (result.report.connectors or not result.errors) and is_shown:
         _print(result, options)
     if result.missing:
         raise Failure(result.missing)
@@ -121,15 +125,17 @@ async def _report_archive(archive: Archive, options: CommandOptions, window: Tim
     known_since = {name: extent.since for name, extent in notes.extents.items() if extent is not None}
     judged = JudgedWindow.of(Journal(), *window, known_until=known_until, known_since=known_since)
     listed = await archive.named_connectors()
-    result = _with_notes(await _judge_archive(archive, known, window, judged), listed)
+    judging = _judge_archive(archive, known, window, judged, for_page=options.format_ == "html")
+    result = _with_notes(await judging, listed)
     return _Reported(result, {}, missing, notes.lines, lacks_events=notes.lacks_events, names=_notes_by_id(listed))
 
 
 async def _judge_archive(
-    archive: Archive, connectors: Sequence[str], window: TimeWindow, judged: JudgedWindow
+    archive: Archive, connectors: Sequence[str], window: TimeWindow, judged: JudgedWindow, *, for_page: bool
 ) -> Report:
     """Report on one connector after the other, and show how far this is. The events of one alone are in memory."""
     reports, since, events, done = list[ConnectorReport](), window.since - _EARLIER_S, 0, 0.0
+    hourly = Counter[tuple[str, int]]()
     with show_progress(lambda: Progress(done / len(connectors), counted(events, "event"))):
         for number, connector_id in enumerate(connectors):
             series = EventSeries(connector_id)
@@ -137,16 +143,18 @@ async def _judge_archive(
                 if len(series):
                     done = number + (series.recorded_ts[-1] - since) / (window.until - since)
             result = report_connector(AskedConnector(connector_id), series, judged, Limits(), has_earlier=True)
-            reports.append(result._without_results())
+            reports.append(result._without_results(for_page=for_page))
+            if for_page:
+                hourly.update(count_hours(series))
             events, done = events + result.events, number + 1
-    return combine_reports(reports, judged)
+    return combine_reports(reports, judged, hourly)
 
 
 async def _report_account(client: Client, options: CommandOptions, window: TimeWindow) -> _Reported:
     named = None if options.all_ else options.connectors
     with arguments_checked():
         fleet = client.fleet(named, on_error="collect")
-    journal = await _read_journal(fleet.list_events(since=window.since, until=window.until))
+    journal = await _read_journal(fleet, window)
     errors, missing = dict(fleet.errors), ""
     present = _read_clock(client, journal, window)
     listed: Sequence[Connector] = fleet.connectors or options.listed
@@ -155,7 +163,7 @@ async def _report_account(client: Client, options: CommandOptions, window: TimeW
         with suppress(CfEventsError):  # a finding has no heartbeat then
             listed = await client.list_connectors()
     connectors = _with_heartbeats(asked, listed, journal, window)
-    judge = partial(_report, journal, window, present, connectors, unread={*errors})
+    judge = partial(_report, journal, connectors, present, window)
     result = judge()
     if options.interrupts:
         interrupts, missing = await _read_interrupts(client, result)
@@ -178,13 +186,16 @@ def _read_clock(client: Client, journal: Journal, window: TimeWindow) -> float:
     return present
 
 
-async def _read_journal(stream: FleetStream) -> Journal:
-    journal, coverage = Journal(), Coverage(stream.since, stream.until)
+async def _read_journal(fleet: Fleet, window: TimeWindow) -> Journal:
+    journal, stream = Journal(), fleet.list_events(since=window.since, until=window.until)
+    coverage = Coverage(*window)
     with show_progress(lambda: listing_progress(coverage, stream)):
         async with aclosing(stream._batches()) as batches:
             async for batch in batches:
                 coverage.add(batch.events)
                 journal.update(map(FleetEvent, batch.connector_ids, batch.events))
+    # The end of a listing that failed would look like silence.
+    journal._discard(fleet.errors)
     return journal
 
 
@@ -192,7 +203,8 @@ def _with_notes(result: Report, listed: Sequence[Connector]) -> Report:
     """Return the report with the notes of the connectors that are known."""
     notes = {connector.id: connector.notes for connector in listed}
     named = (evolve(finding, notes=notes.get(finding.connector_id or "")) for finding in result.findings)
-    return evolve(result, findings=tuple(named))
+    connectors = (evolve(item, notes=notes.get(item.connector_id or "")) for item in result.connectors)
+    return evolve(result, findings=tuple(named), connectors=tuple(connectors))
 
 
 def _notes_by_id(listed: Sequence[Connector]) -> dict[str, str]:
@@ -301,20 +313,12 @@ def _with_heartbeats(
 
 def _report(
     journal: Journal,
-    window: TimeWindow,
-    known_until: float,
     connectors: Sequence[str | Connector],
-    interrupts: Mapping[str, Iterable[Interrupt]] | None = None,
-    *,
-    unread: Collection[str],
+    known_until: float,
+    window: TimeWindow,
+    interrupts: InterruptsByConnector | None = None,
 ) -> Report:
-    """Report on the connectors that were read whole: the end of a listing that failed would look like silence."""
-    whole = report(journal, connectors=connectors, known_until=known_until, interrupts=interrupts, **window._asdict())
-    return evolve(
-        whole,
-        connectors=tuple(connector for connector in whole.connectors if connector.connector_id not in unread),
-        findings=tuple(finding for finding in whole.findings if finding.connector_id not in unread),
-    )
+    return report(journal, connectors=connectors, known_until=known_until, interrupts=interrupts, **window._asdict())
 
 
 def _print(result: _Reported, options: CommandOptions) -> None:
@@ -322,6 +326,10 @@ def _print(result: _Reported, options: CommandOptions) -> None:
     if is_quiet() and options.fail_on:
         shown = evolve(shown, findings=shown.at_least(options.fail_on))
     findings, summary = shown.findings, shown.summary(zone.tz)
+    if options.format_ == "html":
+        failures = [f"{id_list([*result.errors])} could not be read: {error}" for error in result.errors.values()][:1]
+        write_page(shown, filter(None, (*failures, result.missing, *result.notes, *result.hints)), options)
+        return
     if findings:
         writer(findings_view(zone), options.style)(findings)
     if options.style.is_table:

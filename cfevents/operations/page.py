@@ -1,0 +1,381 @@
+"""A report as a page of its own: one HTML file without a script, which needs no network.
+
+The page is well-formed XML, too. All text of others passes `_safe`, and the page's policy allows its own style alone.
+"""
+
+import math
+import re
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from itertools import islice
+from string import Template
+from typing import TYPE_CHECKING, NamedTuple
+
+from cfevents._html import counted, shortened
+from cfevents._time import format_duration, now, to_datetime, to_timedelta
+from cfevents._validation import printable
+from cfevents._version import __version__
+from cfevents.events import KINDS
+from cfevents.operations.measures import HOUR_S
+from cfevents.operations.rules import SEVERITIES, Finding
+from cfevents.operations.spans import Span, is_drawn
+
+if TYPE_CHECKING:
+    from cfevents.operations.report import ConnectorReport, Report
+
+# Nobody reads more. The page says how many are left out.
+_MAX_FINDINGS, _MAX_MARKS, _MAX_KINDS, _MAX_DESCRIBED = 2000, 5000, 60, 12
+_MAX_TEXT_CHARS = 600
+_MAX_HOURLY_S, _DAY_S = 10 * 86_400, 86_400
+_TICK_HOURS, _MAX_TICKS = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720), 5
+_PAYLOAD_DETAILS = ("url", "version", "tunnel_id", "last_heartbeat")
+_DOWN_KINDS = ("_restart", "_reboot", "_shutdown", "restart_loop", "downtime", "device_gap", "silence")
+# Of these the longest time alone is known; and of those no event shows the end.
+_AT_MOST_KINDS, _OPEN_KINDS = {"unclean_restart", "collection_gap"}, ("unfinished_", "stuck_", "unblessed_")
+_POLICY = "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
+_LEGEND = (
+    '<rect width="16" height="16" class="warning"/><rect width="16" height="16" fill="url(#hatch)"/>',
+    '<use href="#later" y="8" class="arrow"/>',
+    '<rect y="5" width="16" height="6" class="operation"/>',
+)
+_LEGEND_WORDS = "this long at most", "no end is known", "upgrade, or an operation without success"
+
+
+def render(report: "Report", tz: tzinfo | None, about: Mapping[str, object], notes: Iterable[str]) -> str:
+    """Return the page of a report: the verdict, the worst finding and a picture first."""
+    begin = report.since or min(filter(None, (of.first_at for of in report.connectors)), default=report.until)
+    lanes: dict[str | None, list[Finding]] = {}
+    for finding in report.findings:
+        lanes.setdefault(finding.connector_id, []).append(finding)
+    page = _ReportPage(report, tz, begin.timestamp(), max(report.until.timestamp(), begin.timestamp() + 1), lanes)
+    template = files("cfevents.operations").joinpath("page.html").read_text(encoding="utf-8")
+    style = template.partition("<style>")[2].partition("</style>")[0].encode()
+    parts = page.parts(about, notes)
+    shown = {title: title.lower().replace(" ", "-") for title, body in parts.items() if body}
+    sections = (
+        f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>\n{parts[title]}</section>\n'
+        for title, name in shown.items()
+    )
+    return Template(template).substitute(
+        policy=_POLICY.format(b64encode(sha256(style).digest()).decode()),
+        title=page.verdict(),
+        grid="".join(f'<line x1="{place}%" x2="{place}%" y2="100%"/>' for place, _ in page.ticks()),
+        lead=page.lead(),
+        links="".join(f'<li><a href="#{name}">{title}</a></li>' for title, name in shown.items()),
+        sections="".join(sections),
+    )
+
+
+class _ReportPage(NamedTuple):
+    """A report, and the time that all parts of its page share, in seconds since the Unix epoch."""
+
+    report: "Report"
+    tz: tzinfo | None
+    begin: float
+    end: float
+    lanes: Mapping[str | None, Sequence[Finding]]  # the findings by connector, the worst first
+
+    @property
+    def marks(self) -> int:
+        return max(1, _MAX_MARKS // max(1, len(self.lanes)))
+
+    @property
+    def unit(self) -> str:
+        return "hour" if self.end - self.begin <= _MAX_HOURLY_S else "day"
+
+    def parts(self, about: Mapping[str, object], notes: Iterable[str]) -> dict[str, str]:
+        return {
+            "Timeline": self.timeline(),
+            "Findings": self.findings(),
+            "Connectors": self.connectors(),
+            f"Kinds per {self.unit}": self.kinds(),
+            "What is not known": _list("plain", map(_safe, [*notes, *self.unknowns()])),
+            "About this page": self.about(about),
+        }
+
+    def percent(self, moment: float) -> float:
+        return round(100 * min(1, max(0, (moment - self.begin) / (self.end - self.begin))), 2)
+
+    def local(self, moment: datetime) -> datetime:
+        try:
+            return moment.astimezone(self.tz)
+        except (OverflowError, OSError, ValueError):  # at the edge of the calendar
+            return moment.astimezone(UTC)
+
+    def time(self, moment: datetime, form: str = "%Y-%m-%d %H:%M:%S") -> str:
+        """Return a time as text; outside UTC with its offset, since an hour comes twice in autumn."""
+        local = self.local(moment)
+        return f"{local:{form}}" + ("" if self.tz is UTC else f"{local:%z}".removesuffix("00"))
+
+    def period(self, first: datetime, last: datetime) -> str:
+        return self.time(first) + ("" if first == last else f" to {self.later(first, last)}")
+
+    def later(self, first: datetime, last: datetime) -> str:
+        """Return a time after another: of the same day without the date."""
+        is_same_day = self.local(first).date() == self.local(last).date()
+        return self.time(last, "%H:%M:%S") if is_same_day else self.time(last)
+
+    def window(self) -> str:
+        zone = "UTC" if self.tz is UTC else str(self.tz or self.local(self.report.until).tzname())
+        return f"{self.period(to_datetime(self.begin), to_datetime(self.end))} {zone}"
+
+    def ticks(self) -> Iterator[tuple[float, str]]:
+        """Yield the places of the axis' labels in percent, and the labels: whole hours or days of the zone."""
+        hours = (self.end - self.begin) / HOUR_S
+        fitting = (step for step in _TICK_HOURS if hours / step <= _MAX_TICKS)
+        step = next(fitting, 24 * math.ceil(hours / 24 / _MAX_TICKS))
+        midnight = self.local(to_datetime(self.begin)).replace(hour=0, minute=0, second=0, microsecond=0)
+        for number in range(int(24 + hours) // step + 1):
+            wall = midnight + timedelta(hours=number * step)
+            if self.begin <= wall.timestamp() <= self.end:
+                yield self.percent(wall.timestamp()), f"{wall:%m-%d}" if wall.hour == 0 else f"{wall:%H:%M}"
+
+    def axis(self) -> str:
+        labels = (f'<text x="{place}%" y="12">{label}</text>' for place, label in self.ticks())
+        return f'<svg class="axis" width="100%" height="16" aria-hidden="true">{"".join(labels)}</svg>'
+
+    def verdict(self) -> str:
+        connectors = counted(len(self.report.connectors), "connector")
+        findings = counted(len(self.report.findings), "finding")
+        return f"{findings} on {len(self.lanes)} of {connectors}" if self.lanes else f"No findings on {connectors}"
+
+    def lead(self) -> str:
+        findings = self.report.findings
+        worst = f'<p class="label">The worst</p>{self.finding(findings[0])}' if findings else ""
+        badges = _list("row", _badges(findings))
+        return f"<p>{counted(self.report.events, 'event')}, {_safe(self.window())}</p>{badges}{worst}"
+
+    def timeline(self) -> str:
+        by_id = {connector.connector_id: connector for connector in self.report.connectors}
+        lanes = [self.lane(n, by_id[name], findings) for n, (name, findings) in enumerate(self.lanes.items(), 1)]
+        signs = [f'<svg width="22" height="16" aria-hidden="true">{shape}</svg>' for shape in _LEGEND]
+        words = [*map(_mark, SEVERITIES[::-1]), *signs], [*SEVERITIES[::-1], *_LEGEND_WORDS]
+        legend = _list("row", map(" ".join, zip(*words, strict=True)))
+        return f"{legend}{self.axis()}{''.join(lanes)}" if lanes else ""
+
+    def lane(self, number: int, connector: "ConnectorReport", findings: Sequence[Finding]) -> str:
+        begin, end = map(self.percent, _judged_time(connector, self.begin))
+        drawn = "".join(map(self.operation, islice(filter(is_drawn, connector.spans), self.marks)))
+        drawn += "".join(self.bar(finding, connector) for finding in reversed(findings[: self.marks]))
+        texts = [f"{item.severity}: {item.kind}, {self.period(item.first_at, item.last_at)}" for item in findings]
+        texts[_MAX_DESCRIBED:] = [f"and {len(texts) - _MAX_DESCRIBED} more"] * (len(texts) > _MAX_DESCRIBED)
+        about = f"{counted(len(findings), 'finding')}, {_availability(connector, self.begin)} available"
+        return (
+            f'<figure><figcaption>{_label(connector)} <span class="muted">{about}</span></figcaption>'
+            f'<svg width="100%" height="34" role="img" aria-labelledby="title{number} text{number}">'
+            f'<title id="title{number}">{_label(connector, is_text=True)}, {_safe(self.window())}</title>'
+            f'<desc id="text{number}">{_safe("; ".join(texts))}</desc>'
+            f'<rect x="{begin}%" y="9" width="{end - begin:.2f}%" height="12" class="known"/><use href="#grid"/>'
+            f"{drawn}</svg></figure>"
+        )
+
+    def bar(self, finding: Finding, connector: "ConnectorReport") -> str:
+        begin, end, is_open = _extent(finding, connector)
+        left, right = self.percent(begin), self.percent(end)
+        bar = f'<rect x="{left}%" y="9" width="{right - left:.2f}%" height="12"'
+        shown = f'{bar} class="{finding.severity}"/>' + (
+            f'{bar} fill="url(#hatch)"/>' if finding.kind in _AT_MOST_KINDS else ""
+        )
+        if is_open:
+            shown += f'<use href="#later" x="{right}%" y="15" class="arrow"/>'
+        if begin < self.begin or finding.kind.startswith("orphaned_"):
+            shown += f'<use href="#earlier" x="{left}%" y="15" class="arrow"/>'
+        shown += f'<use href="#{finding.severity}" x="{left}%" y="15" class="{finding.severity} mark"/>'
+        title = f"{finding.severity}: {finding.kind}, {self.period(finding.first_at, finding.last_at)}"
+        return f"<g><title>{_safe(title)}</title>{shown}</g>"
+
+    def operation(self, span: Span) -> str:
+        times = [moment for moment in (span.started_at, span.finished_at) if moment is not None]
+        left, right = (self.percent(moment.timestamp()) for moment in (times[0], times[-1]))
+        shown = f'<rect x="{left}%" y="24" width="{right - left:.2f}%" height="6" class="operation"/>'
+        if len(times) == 1:
+            name = "earlier" if span.started_at is None else "later"
+            shown += f'<use href="#{name}" x="{left}%" y="27" class="arrow"/>'
+        title = f"{span.operation}: {span.answer or span.outcome}, {self.period(times[0], times[-1])}"
+        return f"<g><title>{title}</title>{shown}</g>"
+
+    def findings(self) -> str:
+        findings = self.report.findings
+        items = "".join(f"<li>{self.finding(finding, 'h3')}</li>" for finding in findings[:_MAX_FINDINGS])
+        left_out = len(findings) - _MAX_FINDINGS
+        more = f"<p>{left_out:,} more are left out, none of them worse.</p>" if left_out > 0 else ""
+        return f"<ol>{items}</ol>{more}" if findings else ""
+
+    def finding(self, finding: Finding, heading: str = "") -> str:
+        """Return a finding; without a heading, that of the top of the page, without its events."""
+        name, when = _label(finding), self.period(finding.first_at, finding.last_at)
+        details = {name: finding.details[name] for name in _PAYLOAD_DETAILS if name in finding.details}
+        details |= {
+            f"{name} event": f"{finding.details[f'{name}_kind']} {self.time(finding.details[f'{name}_at'])}"
+            for name in ("last", "next")
+            if f"{name}_kind" in finding.details
+        }
+        shown = (f"{name}:\xa0{self.time(it) if isinstance(it, datetime) else it}" for name, it in details.items())
+        about = [*filter(None, [name]), when, *map(_safe, shown)]
+        title = _safe(f"{finding.severity}: {finding.kind}".replace("_", " "))
+        tag = heading or "p"
+        return (
+            f'<div class="finding {finding.severity}"><{tag} class="what">{_mark(finding.severity)} {title}</{tag}>'
+            f'<p>{_safe(finding.text)}</p><p class="muted">{" · ".join(about)}</p>'
+            f"{self.evidence(finding) if heading else ''}</div>"
+        )
+
+    def evidence(self, finding: Finding) -> str:
+        shown = [
+            f"{_safe(kind)} {self.later(finding.first_at, to_datetime(event_id.recorded_ts))} <code>{event_id}</code>"
+            for event_id, kind in zip(finding.event_ids, finding.event_kinds, strict=False)
+        ]
+        left_out = len(finding.event_ids) - len(shown)
+        return _list("row", [*shown, *[f"and {counted(left_out, 'more event')}"] * bool(left_out)])
+
+    def connectors(self) -> str:
+        head = "Connector", "Findings", "Available", "Down at most", "Offline at most", "Events"
+        lags = "Lag, half within", "Lag, 99 % within", "Lag, longest"
+        rows = []
+        for connector in self.report.connectors:
+            known = {} if connector.lags is None else connector.lags.percentiles
+            seconds = (_length(connector, self.begin, kinds) for kinds in (_DOWN_KINDS, ("collection_gap",)))
+            lengths = [to_timedelta(length) if length else None for length in seconds]
+            times = [
+                "-" if length is None else format_duration(length)
+                for length in [*lengths, *map(known.get, (50, 99, 100))]
+            ]
+            badges, share = "<br/>".join(_badges(connector.findings)) or "none", _availability(connector, self.begin)
+            cells = [badges, share, *times[:2], f"{connector.events:,}", *times[2:], self.time(connector.until)]
+            rows.append([_label(connector), *cells])
+        caption = (
+            "Available is the part of the known time without a stop, a gap or a silence. Offline: recorded meanwhile, "
+            "and delivered later. The lag is the time from recording to collection."
+        )
+        return _table("All connectors", caption, (*head, *lags, "Known until"), rows) if rows else ""
+
+    def kinds(self) -> str:
+        by_kind: dict[str, Counter[float]] = {}
+        starts = {hour: self.bar_start(hour) for _, hour in self.report.hourly}
+        for (kind, hour), count in self.report.hourly.items():
+            if self.begin - HOUR_S < hour * HOUR_S < self.end:
+                by_kind.setdefault(kind, Counter())[starts[hour]] += count
+        commonest = sorted(by_kind, key=lambda kind: (-by_kind[kind].total(), kind))
+        rows = [
+            # Long names may break between their words.
+            [
+                re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr/>", _safe(kind)) + " (not known)" * (kind not in KINDS),
+                *self.kind_cells(by_kind[kind]),
+            ]
+            for kind in commonest[:_MAX_KINDS]
+        ]
+        if others := commonest[_MAX_KINDS:]:
+            total = sum((by_kind[kind] for kind in others), Counter[float]())
+            rows.append([counted(len(others), "other kind"), *self.kind_cells(total)])
+        caption = f"The highest bar of a row is its busiest {self.unit}."
+        head = "Kind", f"When{self.axis()}", "Events", f"Most per {self.unit}", "On"
+        return _table("Events of each kind", caption, head, rows) if rows else ""
+
+    def bar_start(self, hour: int) -> float:
+        """Return when a bar begins that has an hour: then, or at midnight in the zone of the page."""
+        local = self.local(to_datetime(hour * HOUR_S))
+        return hour * HOUR_S if self.unit == "hour" else local.replace(hour=0, minute=0).timestamp()
+
+    def kind_cells(self, counts: Counter[float]) -> list[str]:
+        start, most = max(counts.items(), key=lambda item: (item[1], -item[0]))
+        scale, width = 1000 / (self.end - self.begin), HOUR_S if self.unit == "hour" else _DAY_S
+        bars = "".join(
+            f"M{(begin - self.begin) * scale:.1f} 24v-{max(1, 24 * counts[begin] / most):.0f}h{width * scale:.1f}V24z"
+            for begin in sorted(counts)
+        )
+        busiest = self.time(to_datetime(start), "%Y-%m-%d %H:%M" if self.unit == "hour" else "%Y-%m-%d")
+        strip = '<svg class="strip" viewBox="0 0 1000 24" preserveAspectRatio="none" aria-hidden="true">'
+        return [f'{strip}<path d="{bars}"/></svg>', f"{counts.total():,}", f"{most:,}", busiest]
+
+    def unknowns(self) -> Iterator[str]:
+        """Yield sentences about what this page cannot say."""
+        if any(finding.kind in _AT_MOST_KINDS for finding in self.report.findings):
+            yield "What is hatched took this long at most: no event shows when it began or ended."
+        if any(len(findings) > self.marks for findings in self.lanes.values()):
+            yield f"The timeline has the worst {self.marks} findings of a connector."
+        yield "Where a lane has no bar, nothing is known. A short stop without a finding counts as available."
+        yield "An event may be collected hours after it was recorded: what came later is not on this page."
+
+    def about(self, about: Mapping[str, object]) -> str:
+        made = f"{self.time(to_datetime(int(now())))}, by cfevents {__version__}"
+        rows = {"Window": self.window(), **about, "Made": made}
+        return _table("How this page was made", "", (), [[_safe(name), _safe(value)] for name, value in rows.items()])
+
+
+def _safe(value: object) -> str:
+    """Return any text for the page: escaped, in one line, not too long, and without control characters."""
+    return escape(printable(shortened(str(value), _MAX_TEXT_CHARS)))
+
+
+def _label(of: "ConnectorReport | Finding", *, is_text: bool = False) -> str:
+    """Return a connector as its owner calls it, with its id; empty if the events do not name it."""
+    notes, connector_id = " ".join((of.notes or "").split()), of.connector_id or ""
+    if is_text:
+        return _safe(notes or connector_id or "events")
+    known = f"<bdi>{_safe(notes)}</bdi> " if notes else ""
+    return known + (f"<code>{_safe(shortened(connector_id) if notes else connector_id)}</code>" if connector_id else "")
+
+
+def _badges(findings: Iterable[Finding]) -> list[str]:
+    counts = Counter(finding.severity for finding in findings)
+    return [f"{_mark(name)} {name}: {counts[name]}" for name in reversed(SEVERITIES) if counts[name]]
+
+
+def _mark(severity: str) -> str:
+    use = f'<use href="#{severity}" class="{severity}"/>'
+    return f'<svg width="14" height="14" viewBox="-8 -8 16 16" aria-hidden="true">{use}</svg>'
+
+
+def _list(style: str, items: Iterable[str]) -> str:
+    return f'<ul class="{style}">{shown}</ul>' if (shown := "".join(f"<li>{item}</li>" for item in items)) else ""
+
+
+def _table(name: str, caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of escaped cells, which is scrolled where it is too wide."""
+    titles = "".join(f'<th scope="col">{title}</th>' for title in head)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
+        for first, *cells in rows
+    )
+    about = f'<p class="muted">{caption}</p>' if caption else ""
+    thead = f"<thead><tr>{titles}</tr></thead>" if head else ""
+    table = f"<table><caption>{name}</caption>{thead}<tbody>{body}</tbody></table>"
+    return f'{about}<div class="scroll" role="region" tabindex="0" aria-label="{name}">{table}</div>'
+
+
+def _extent(finding: Finding, connector: "ConnectorReport") -> tuple[float, float, bool]:
+    """Return when a finding begins and ends, in seconds since the Unix epoch, and whether it goes on from there."""
+    begin, end, duration = finding.first_at.timestamp(), finding.last_at.timestamp(), finding.details.get("duration")
+    if begin == end and isinstance(duration, timedelta):
+        return begin, min(connector.until.timestamp(), begin + duration.total_seconds()), True
+    return begin, end, finding.kind.startswith(_OPEN_KINDS)
+
+
+def _judged_time(connector: "ConnectorReport", begin: float) -> tuple[float, float]:
+    """Return from when to when a connector is known: from its first event on, or from an earlier finding."""
+    firsts = [connector.first_at, *(finding.first_at for finding in connector.findings)]
+    first, end = min((at.timestamp() for at in firsts if at), default=begin), connector.until.timestamp()
+    return min(max(begin, first), end), end
+
+
+def _length(connector: "ConnectorReport", since: float, kinds: tuple[str, ...]) -> float:
+    """Return how many seconds lie in findings of some kinds, each once."""
+    (begin, until), length = _judged_time(connector, since), 0.0
+    extents = (_extent(finding, connector) for finding in connector.findings if finding.kind.endswith(kinds))
+    for first, last, _ in sorted(extents):
+        length += max(0, min(last, until) - max(first, begin))
+        begin = max(begin, last)
+    return length
+
+
+def _availability(connector: "ConnectorReport", since: float) -> str:
+    """Return the least part of the known time in which a connector was up, rounded down."""
+    (begin, until), down = _judged_time(connector, since), _length(connector, since, _DOWN_KINDS)
+    if not connector.events or until <= begin:
+        return "not known to be"
+    return f"{'at least ' if down else ''}{math.floor(10_000 * (1 - down / (until - begin))) / 100:g} %"
