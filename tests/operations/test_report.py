@@ -93,4 +93,4 @@ def test_page_lists_every_kind_of_finding() -> None:
     )
     assert len(spans) == 12
     orders = {f"ordered_{operation}" for operation in get_args(InterruptOperation)}
-    assert rows == spans | orders | others - {"error", "reset", "field", "event_kind"}
+    assert rows == spans | orders | others - {"error", "reset", "field", "kind", "event_kind"}
