@@ -223,7 +223,7 @@ def follow_events(**options: Any) -> None:
 
 @app.command(
     "forward",
-    short_help="Deliver events to a database, a webhook or a file.",
+    short_help="Deliver events to a database, a SIEM, a webhook or a file.",
     epilog=example("cfevents forward --to file:events.ndjson --simulate --since 24h --once"),
 )
 @connectors_options
@@ -243,8 +243,8 @@ def follow_events(**options: Any) -> None:
 def forward_events(**options: Any) -> None:
     """Deliver events as they arrive, late ones too, until Ctrl-C.
 
-    A database and a file have each event exactly once, a webhook at least once. CONNECTOR is an id, its beginning, a
-    serial number or a note.
+    A database and a file have each event exactly once, other receivers at least once. CONNECTOR is an id, its
+    beginning, a serial number or a note.
     """
     _run_command("forward", "forward_events", options)
 

@@ -361,9 +361,10 @@ sink_options = _combine(
         metavar="URL",
         envvar="CFEVENTS_TO",
         shell_complete=completed(
-            "postgresql://", "file:", "https://", "json+https://", "loki+https://", "otlp+https://"
+            *("postgresql://", "file:", "https://", "json+https://", "loki+https://", "otlp+https://"),
+            *("syslog+tls://", "syslog+tcp://", "syslog+udp://"),
         ),
-        help="postgresql://HOST/DB?table=T, https://... or file:",
+        help="Where to, such as syslog+tls://HOST or file:PATH.",
     ),
     click.option(
         "--token-env", metavar="NAME", shell_complete=_complete_variables, help="Variable with a token or password."

@@ -12,7 +12,7 @@ from cfevents._protocol.records import followed_line
 from cfevents._protocol.requests import is_loopback
 from cfevents._secrets import Secret
 
-_UNENCRYPTED_SCHEMES = {"http", "tcp", "udp"}
+_ENCRYPTED_SCHEMES = {"http": "https", "tcp": "syslog+tls", "udp": "syslog+tls"}
 
 
 @frozen(kw_only=True)
@@ -51,8 +51,9 @@ class SinkAddress:
             url = URL(self.text)
             fault = _credentials_fault(url) or _query_fault(url, parameters)
             url = url.with_scheme(url.scheme.rpartition("+")[2]) if url.host else url
-            if url.scheme in _UNENCRYPTED_SCHEMES and not (fault or self.insecure or is_loopback(url.host or "")):
-                fault = f"would send everything to {url.host} unencrypted: use https, or give insecure=True"
+            secure = _ENCRYPTED_SCHEMES.get(url.scheme)
+            if secure and not (fault or self.insecure or is_loopback(url.host or "")):
+                fault = f"would send everything to {url.host} unencrypted: use {secure}, or give insecure=True"
         if fault:
             # A traceback shows variables, and it may hold a password.
             url = URL()

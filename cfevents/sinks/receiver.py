@@ -84,9 +84,7 @@ class Receiver:
             return SinkError(f"{self.name} did not answer within {self._timeout.total:g} s", is_temporary=True)
         reason = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
         if isinstance(error, aiohttp.ClientSSLError) and not isinstance(reason, ssl.SSLEOFError):
-            text = getattr(reason, "verify_message", None) or getattr(reason, "reason", None) or reason
-            advice = "SSL_CERT_FILE names a file of the authorities to trust"
-            return SinkError(f"{self.name} has no valid TLS certificate, or speaks no TLS: {text}; {advice}")
+            return certificate_error(self.name, reason)
         # Not the repr: that of a ClientResponseError shows the request's headers.
         text = getattr(hide_in(error), "message", "") or getattr(reason, "strerror", None) or str(reason)
         return SinkError(f"{self.name} cannot be reached: {type(error).__name__}: {text}", is_temporary=True)
@@ -107,6 +105,13 @@ class Receiver:
         if 300 <= status < 400:
             return SinkError(f"{text}; redirects are not followed: give the address that it leads to")
         return SinkError(f"{text}; check the address")
+
+
+def certificate_error(name: str, reason: Exception) -> SinkError:
+    """Return the error for TLS that cannot be trusted."""
+    text = getattr(reason, "verify_message", None) or getattr(reason, "reason", None) or reason
+    advice = "SSL_CERT_FILE names a file of the authorities to trust"
+    return SinkError(f"{name} has no valid TLS certificate, or speaks no TLS: {text}; {advice}")
 
 
 async def _read_answer(answer: aiohttp.ClientResponse) -> HTTPAnswer:

@@ -12,6 +12,7 @@ from cfevents.sinks.sink import Sink
 
 _TIMEOUT_S = 60.0
 _HTTP = frozenset({"token", "headers", "insecure", "gzip", "format", "timeout", "max_events", "max_bytes"})
+_SYSLOG = frozenset({"format", "timeout", "max_bytes"})
 
 
 class SinkScheme(NamedTuple):
@@ -35,6 +36,9 @@ SCHEMES = {
     "json+https": SinkScheme("json+https://", "webhook.webhook_sink", _HTTP),
     "loki+https": SinkScheme("loki+https://", "loki.loki_sink", _HTTP),
     "otlp+https": SinkScheme("otlp+https://", "otlp.otlp_sink", _HTTP),
+    "syslog+tls": SinkScheme("syslog+tls://", "syslog.syslog_sink", _SYSLOG),
+    "syslog+tcp": SinkScheme("syslog+tcp://", "syslog.syslog_sink", _SYSLOG | {"insecure"}),
+    "syslog+udp": SinkScheme("syslog+udp://", "syslog.syslog_sink", _SYSLOG | {"insecure"}),
 }
 """What `connect` knows, by the scheme of a URL."""
 
@@ -57,16 +61,18 @@ def connect(
         url: ``postgresql://HOST/DATABASE?table=NAME``, a table, with the extra ``postgres``; ``file:PATH``, a file of
             lines (``NDJSONFile``); ``https://HOST/PATH``, a webhook that takes lines of JSON;
             ``json+https://HOST/PATH``, one that takes an array; ``loki+https://HOST``, Grafana Loki;
-            ``otlp+https://HOST:4318``, a receiver of OpenTelemetry's logs.
+            ``otlp+https://HOST:4318``, a receiver of OpenTelemetry's logs; ``syslog+tls://HOST``,
+            ``syslog+tcp://HOST`` or ``syslog+udp://HOST``, a syslog server.
         token: A token that is sent as ``Authorization``; the password of a database.
         headers: More headers of each request.
-        insecure: Whether ``http://``, or a database without TLS, may be on another machine.
+        insecure: Whether ``http://``, plain syslog or a database without TLS may be on another machine.
         gzip: Whether bodies are compressed.
         format: What the JSON of an event is: ``"cfevents"`` for our line, ``"ecs"`` for the Elastic Common Schema,
             ``"ocsf"`` for the Open Cybersecurity Schema Framework.
         timeout: The longest time for one request, in seconds; 60 by default.
         max_events: The most events in a request; 1,000 by default.
         max_bytes: The most bytes in a request, before compression; 1,000,000 by default. A larger event is sent alone.
+            In a message of syslog; by default what a datagram holds, or no limit. A larger event is refused.
 
     Raises:
         ConfigurationError: An extra is not installed.
