@@ -1,25 +1,30 @@
-"""A follower into PostgreSQL: whatever is killed, each event is there once."""
+"""A follower into a receiver: whatever is killed, each event is there, and in a database once."""
 
 import asyncio
 import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from support import killed
 from support.postgres import Cluster
+from support.proxy import proxy
+from support.rsyslog import RSyslog
 
 from cfevents.testing import Simulator, SimulatorThread
 
 KILLS = int(os.environ.get("CFEVENTS_SINK_KILLS", "3"))
 EVENTS_A_KILL = 60
 CONNECTORS = [f"c{number}" for number in range(50)]
-_VICTIMS = "process", "database", "network"
 _CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cfevents'"
+_MAX_CUT_AFTER_BYTES = 20_000
+
+Kill = Callable[[], Awaitable[object] | None]
 
 pytestmark = [pytest.mark.once, pytest.mark.timeout(120 + 10 * KILLS)]
 
@@ -44,13 +49,13 @@ def start(simulator: Simulator, url: str, since: int, *, once: bool = False) -> 
     return process
 
 
-async def test_each_event_is_there_once_whatever_is_killed(postgres: Cluster) -> None:
-    """The process, the database and the connection between them are killed at moments at random."""
-    random, begin, url = Random(KILLS), int(time.time()) - 900, postgres.url("killed")
-    coming = history(random, begin)
+async def follow_while_killing(url: str, **kills: Kill) -> None:
+    """Let a process deliver events while it, or what these functions kill, is killed at moments at random."""
+    random, begin, process = Random(KILLS), int(time.time()) - 900, None
+    coming, victims = history(random, begin), ["process", *kills]
     with SimulatorThread(Simulator(events={name: [] for name in CONNECTORS}, quota=10**7)) as simulator:
         process = start(simulator, url, begin - 3600)
-        for victim in [*_VICTIMS, *random.choices(_VICTIMS, k=KILLS - 3)]:
+        for victim in [*victims, *random.choices(victims, k=KILLS - 3)]:
             for _ in range(EVENTS_A_KILL):
                 simulator.add(*next(coming))
                 await asyncio.sleep(random.uniform(0, 0.02))
@@ -58,11 +63,8 @@ async def test_each_event_is_there_once_whatever_is_killed(postgres: Cluster) ->
                 os.kill(process.pid, signal.SIGKILL)
                 process.join()
                 process = start(simulator, url, begin - 3600)
-            elif victim == "database":
-                postgres.crash()
-                postgres.start()
-            else:
-                await postgres.fetch(_CUT)
+            elif (killing := kills[victim]()) is not None:
+                await killing
             assert process.is_alive()
         for connector, event in coming:
             simulator.add(connector, event)
@@ -71,5 +73,38 @@ async def test_each_event_is_there_once_whatever_is_killed(postgres: Cluster) ->
         process = start(simulator, url, begin - 3600, once=True)
         process.join()
         assert process.exitcode == 0
+
+
+async def test_each_event_is_there_once_whatever_is_killed(postgres: Cluster) -> None:
+    """The process, the database and the connection between them are killed at moments at random."""
+
+    def crash() -> None:
+        postgres.crash()
+        postgres.start()
+
+    await follow_while_killing(postgres.url("killed"), database=crash, network=lambda: postgres.fetch(_CUT))
     stored = await postgres.fetch("SELECT sequence FROM killed ORDER BY sequence")
     assert [row[0] for row in stored] == [*range(EVENTS_A_KILL * (KILLS + 1))]
+
+
+async def test_no_event_is_missing_in_rsyslog_whatever_is_killed(
+    rsyslog: RSyslog, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The process, rsyslog and the connection between them are killed; what was cut comes again."""
+    random = Random(KILLS)
+
+    def crash() -> None:
+        rsyslog.crash()
+        rsyslog.start()
+
+    with proxy(rsyslog.ports["tcp"]) as network:
+        url = f"syslog+tcp://127.0.0.1:{network.port} {tmp_path / 'state.json'}"
+
+        def cut() -> None:
+            network.cut(random.randrange(_MAX_CUT_AFTER_BYTES))
+
+        await follow_while_killing(url, rsyslog=crash, network=cut)
+    arrived = [event["sequence"] for event in rsyslog.events]
+    with capsys.disabled():
+        print(f"\n{KILLS} kills: {len(arrived):,} messages of {len({*arrived}):,} events, cut {network.cuts} times")
+    assert {*arrived} == {*range(EVENTS_A_KILL * (KILLS + 1))}

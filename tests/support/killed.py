@@ -26,11 +26,13 @@ async def into_archive(client: Client, fleet: Fleet, path: str, since: int, says
         await archive.sync(client, fleet, since=since, follow=not once, interval=0.05, details=True)
 
 
-async def into_sink(client: Client, _: Fleet, url: str, since: int, says: Connection, *, once: bool) -> None:
+async def into_sink(client: Client, fleet: Fleet, url: str, since: int, says: Connection, *, once: bool) -> None:
+    """Deliver into the sink of an address, behind which may be the path of a checkpoint."""
+    url, _, checkpoint = url.partition(" ")
     async with connect(url) as sink:
         says.send("open")
         follower = client.follow_events(client.fleet(), since=since, interval=0.2)
-        await forward(follower.once() if once else follower, sink)
+        await forward(follower.once() if once else follower, sink, checkpoint=checkpoint or None)
 
 
 def migrate(path: str, says: Connection) -> None:

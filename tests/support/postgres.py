@@ -1,13 +1,13 @@
 """A PostgreSQL of a test's own, on a socket in a folder of its own, run as a user of its own."""
 
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from support.programs import folder_and_user
 
 PROGRAMS = os.environ.get("CFEVENTS_POSTGRES", "")
 """The folder of initdb and pg_ctl, which ``nox -s sinks`` finds; empty where these tests are left out."""
@@ -52,19 +52,10 @@ class Cluster:
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """Run a server; root hands it to another user, since PostgreSQL refuses to run as root."""
-    folder = Path(tempfile.mkdtemp(prefix="cfevents-pg-", dir="/tmp"))
-    user = None
-    if os.geteuid() == 0:
-        import pwd  # noqa: PLC0415 - not on Windows
-
-        names = {entry.pw_name for entry in pwd.getpwall()}
-        user = "postgres" if "postgres" in names else "nobody"
-        shutil.chown(folder, user)
-    folder.chmod(0o755)
-    server = Cluster(folder, user)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.crash()
-        shutil.rmtree(folder)
+    with folder_and_user("cfevents-pg-") as (folder, user):
+        server = Cluster(folder, user)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.crash()

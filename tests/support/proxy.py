@@ -1,0 +1,74 @@
+"""A network between a sink and its receiver, on a thread of its own, whose connections can be cut."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Proxy:
+    """Forwards bytes in both directions, and the ends of both, until a connection is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._behind, self._bytes_left, self._open = port, -1, set[asyncio.StreamWriter]()
+        self.cuts = 0
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        self._server.close()
+        self._reset()
+
+    def cut(self, after_bytes: int) -> None:
+        """Reset all connections after so many more bytes; what is on the way is lost."""
+        self._bytes_left = after_bytes
+
+    def _reset(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers = [writer]
+        try:
+            behind_reader, behind = await asyncio.open_connection("127.0.0.1", self._behind)
+            writers.append(behind)
+            self._open.update(writers)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pump(reader, behind))
+                group.create_task(self._pump(behind_reader, writer))
+        except (OSError, ExceptionGroup):
+            writer.transport.abort()
+        finally:
+            self._open.difference_update(writers)
+            for end in writers:
+                end.close()
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(4096):
+            if 0 <= self._bytes_left < len(chunk):
+                writer.write(chunk[: self._bytes_left])
+                self._bytes_left, self.cuts = -1, self.cuts + 1
+                self._reset()
+                raise ConnectionResetError
+            self._bytes_left -= len(chunk) if self._bytes_left >= 0 else 0
+            writer.write(chunk)
+            await writer.drain()
+        writer.write_eof()
+
+
+@contextmanager
+def proxy(port: int) -> Iterator[Proxy]:
+    """Run a proxy before a port of this machine."""
+    loop, between = asyncio.new_event_loop(), Proxy(port)
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(between.start(), loop).result()
+    try:
+        yield between
+    finally:
+        asyncio.run_coroutine_threadsafe(between.stop(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
