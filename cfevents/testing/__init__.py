@@ -9,14 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cfevents.testing.history import History, LiveHistory
+    from cfevents.testing.receivers import ElasticReceiver, EventReceiver, SplunkReceiver
     from cfevents.testing.scenarios import Incident
     from cfevents.testing.server import AskedRequest
     from cfevents.testing.simulator import Simulator, SimulatorThread
 
-__all__ = ["AskedRequest", "History", "Incident", "LiveHistory", "Simulator", "SimulatorThread"]
+__all__ = [
+    "AskedRequest",
+    "ElasticReceiver",
+    "EventReceiver",
+    "History",
+    "Incident",
+    "LiveHistory",
+    "Simulator",
+    "SimulatorThread",
+    "SplunkReceiver",
+]
 
 _NAMES_BY_MODULE = {
     "history": ["History", "LiveHistory"],
+    "receivers": ["ElasticReceiver", "EventReceiver", "SplunkReceiver"],
     "scenarios": ["Incident"],
     "server": ["AskedRequest"],
     "simulator": ["Simulator", "SimulatorThread"],

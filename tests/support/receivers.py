@@ -7,15 +7,18 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp import web
 from attrs import define
+
+from cfevents.testing import EventReceiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 SinkAnswer = web.Response | int
+R = TypeVar("R", "Hook", EventReceiver)
 
 
 @define
@@ -78,16 +81,16 @@ class Hook:
 
 
 @contextmanager
-def hook_on_thread() -> Iterator[Hook]:
-    """Run a hook on a thread, for a command that has this one."""
-    loop, hook = asyncio.new_event_loop(), Hook()
+def on_thread(server: R) -> Iterator[R]:
+    """Run a server on a thread, for a command that has this one."""
+    loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    asyncio.run_coroutine_threadsafe(hook.__aenter__(), loop).result()
+    asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
     try:
-        yield hook
+        yield server
     finally:
-        asyncio.run_coroutine_threadsafe(hook.__aexit__(), loop).result()
+        asyncio.run_coroutine_threadsafe(server.__aexit__(None, None, None), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
