@@ -70,6 +70,9 @@ class Receiver:
         if self._compress:
             body = await asyncio.to_thread(gzip.compress, body, _GZIP_LEVEL)
             headers["content-encoding"] = "gzip"
+        if self._address.scheme == "http":
+            # aiohttp sends them with CONNECT alone, which only https needs.
+            headers |= self._proxy.get("proxy_headers", {})
         address = self._address if path is None else self._address.with_path(path)
         more: dict[str, Any] = {"allow_redirects": False, "timeout": self._timeout, **self._proxy}
         try:

@@ -222,3 +222,23 @@ async def test_sink_must_be_open() -> None:
     sink: Sink = connect("https://hook.example")
     with pytest.raises(SinkError, match="is not open"):
         await sink.write(events(1))
+
+
+async def test_proxy_is_taken_from_the_environment(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets the whole address; a receiver on this machine, or one that is exempt, is reached without it."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{SECRET}@127.0.0.1:{hook.port}")
+    monkeypatch.setenv("NO_PROXY", "exempt.invalid")
+    async with connect("http://hook.invalid/path?source=wan", insecure=True) as sink:
+        await sink.write(events(2))
+    assert hook.taken == ids(0, 1)
+    assert (hook.requests[-1].headers["host"], hook.requests[-1].path) == ("hook.invalid", "/path?source=wan")
+    assert "proxy-authorization" in hook.requests[-1].headers
+    hook.requests.clear()
+    async with connect(hook.url) as sink:
+        await sink.write(events(2))
+    assert "proxy-authorization" not in hook.requests[-1].headers
+    hook.requests.clear()
+    async with connect("http://exempt.invalid", insecure=True) as sink:
+        with pytest.raises(SinkError, match=r"exempt\.invalid cannot be reached"):
+            await sink.write(events(1))
+    assert not hook.requests
