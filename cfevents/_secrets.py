@@ -18,6 +18,7 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 
 MASK = "**********"
 
+_SCHEMES = {"Bearer", "Basic", "ApiKey", "Splunk"}  # of the header Authorization
 # A shorter text is no secret, and could be part of any word.
 _MIN_SECRET_CHARS = 8
 # A token that is rotated leaves another secret behind each time.
@@ -179,8 +180,8 @@ def _forms(sent: str) -> _Forms:
     from base64 import b64decode  # noqa: PLC0415 - importing has to be quick
 
     scheme, _, credential = str(sent).partition(" ")
-    texts = {credential if scheme in {"Bearer", "Basic"} else str(sent)}
-    if scheme == "Basic":
+    texts = {credential if scheme in _SCHEMES else str(sent)}
+    if scheme in {"Basic", "ApiKey"}:
         with suppress(ValueError):
             pair = b64decode(credential).decode()
             texts |= {pair, pair.partition(":")[2]}

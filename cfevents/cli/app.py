@@ -243,8 +243,8 @@ def follow_events(**options: Any) -> None:
 def forward_events(**options: Any) -> None:
     """Deliver events as they arrive, late ones too, until Ctrl-C.
 
-    A database and a file have each event exactly once, other receivers at least once. CONNECTOR is an id, its
-    beginning, a serial number or a note.
+    URL begins with postgresql://, file:, syslog+tls://, https://, json+https:// or elastic+, splunk+, loki+ or
+    otlp+https://. CONNECTOR is an id or note.
     """
     _run_command("forward", "forward_events", options)
 

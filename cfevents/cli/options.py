@@ -361,10 +361,10 @@ sink_options = _combine(
         metavar="URL",
         envvar="CFEVENTS_TO",
         shell_complete=completed(
-            *("postgresql://", "file:", "https://", "json+https://", "loki+https://", "otlp+https://"),
-            *("syslog+tls://", "syslog+tcp://", "syslog+udp://"),
+            *("postgresql://", "file:", "elastic+https://", "splunk+https://", "https://", "json+https://"),
+            *("loki+https://", "otlp+https://", "syslog+tls://", "syslog+tcp://", "syslog+udp://"),
         ),
-        help="Where to, such as syslog+tls://HOST or file:PATH.",
+        help="Address, such as splunk+https://HOST:8088.",
     ),
     click.option(
         "--token-env", metavar="NAME", shell_complete=_complete_variables, help="Variable with a token or password."

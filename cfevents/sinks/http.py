@@ -5,11 +5,12 @@ import logging
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 from yarl import URL
 
 from cfevents._following.follower import Batch
+from cfevents._model.api import EventMetadata
 from cfevents._model.results import FollowedEvent
 from cfevents._secrets import Secret
 from cfevents.errors import SinkError
@@ -143,7 +144,9 @@ class HTTPSink:
         """Open the session, and send a request without events, which shows whether the credentials are taken."""
         await self.receiver.open()
         try:
-            await self._exchange([])  # it may be refused for want of events
+            verdict = await self._exchange([])  # it may be refused for want of events
+            if verdict.error is not None:
+                raise verdict.error
         except BaseException as error:
             if not getattr(error, "is_temporary", False):
                 await self.receiver.close()
@@ -169,6 +172,11 @@ def joined_parts(events: Sequence[OutgoingEvent]) -> dict[str, bytes]:
 def storable(text: str) -> str:
     """Return text with half of a surrogate pair as its escape, since UTF-8 has none."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def listed_event(item: FollowedEvent[Any]) -> EventMetadata:
+    """Return a followed event as the listing shows it, without its payload."""
+    return cast("EventMetadata", getattr(item.event, "metadata", item.event))
 
 
 def http_receiver(address: SinkAddress, url: URL, scheme: str = "Bearer", *, has_session: bool = False) -> Receiver:

@@ -32,6 +32,8 @@ class SinkScheme(NamedTuple):
 SCHEMES = {
     "postgresql": SinkScheme("postgresql://", "postgres.postgres_sink", frozenset({"token", "insecure", "timeout"})),
     "file": SinkScheme("file:", "files.file_sink", frozenset()),
+    "elastic+https": SinkScheme("elastic+https://", "elastic.elastic_sink", _HTTP),
+    "splunk+https": SinkScheme("splunk+https://", "splunk.splunk_sink", _HTTP),
     "https": SinkScheme("https://", "webhook.webhook_sink", _HTTP),
     "json+https": SinkScheme("json+https://", "webhook.webhook_sink", _HTTP),
     "loki+https": SinkScheme("loki+https://", "loki.loki_sink", _HTTP),
@@ -59,9 +61,10 @@ def connect(
 
     Args:
         url: ``postgresql://HOST/DATABASE?table=NAME``, a table, with the extra ``postgres``; ``file:PATH``, a file of
-            lines (``NDJSONFile``); ``https://HOST/PATH``, a webhook that takes lines of JSON;
-            ``json+https://HOST/PATH``, one that takes an array; ``loki+https://HOST``, Grafana Loki;
-            ``otlp+https://HOST:4318``, a receiver of OpenTelemetry's logs; ``syslog+tls://HOST``,
+            lines (``NDJSONFile``); ``elastic+https://HOST/INDEX``, Elasticsearch or OpenSearch;
+            ``splunk+https://HOST:8088``, Splunk's HTTP Event Collector; ``https://HOST/PATH``, a webhook that takes
+            lines of JSON; ``json+https://HOST/PATH``, one that takes an array; ``loki+https://HOST``, Grafana
+            Loki; ``otlp+https://HOST:4318``, a receiver of OpenTelemetry's logs; ``syslog+tls://HOST``,
             ``syslog+tcp://HOST`` or ``syslog+udp://HOST``, a syslog server.
         token: A token that is sent as ``Authorization``; the password of a database.
         headers: More headers of each request.

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 from click.testing import Result
-from support.receivers import Hook, hook_on_thread
+from support.receivers import Hook, on_thread
 
 from cfevents.cli.app import app
 from cfevents.sinks.formats import FORMATS
 from cfevents.sinks.urls import SCHEMES
-from cfevents.testing import Simulator
+from cfevents.testing import ElasticReceiver, Simulator, SplunkReceiver
 
 if TYPE_CHECKING:
     import subprocess
@@ -29,7 +29,7 @@ IDS = ["1767225600.0", "1767225660.0", "1767225660.1", "1767225720.0"]
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    with hook_on_thread() as running:
+    with on_thread(Hook()) as running:
         yield running
 
 
@@ -95,7 +95,12 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
     ("options", "says"),
     [
         ((), "--to is missing"),
-        (("--to", "kafka://broker"), "--to is of no known form: write postgresql://, file:, "),
+        (("--to", "kafka://broker"), "--to is of no known form: write postgresql://, file:, elastic+https://"),
+        (("--to", "elastic+https://es"), "--to names no index: write elastic+https://HOST/INDEX"),
+        (
+            ("--to", "splunk+https://h?indx=a"),
+            "--to has parameters other than index, source, sourcetype, host, each once",
+        ),
         (("--to", "http://hook.example"), "unencrypted: use https, or --insecure"),
         (("--to", f"https://me:{SECRET}@hook.example"), "leave it out, and give --token-env or --header-env"),
         (("--to", f"postgresql://me:{SECRET}@db/t?table=e"), "set PGPASSWORD, write ~/.pgpass or give --token-env"),
@@ -128,6 +133,25 @@ def test_missing_extra_is_one_sentence(account: Simulator, invoke: Invoke, monke
     assert done.exit_code == 2
     assert done.stderr == "cfevents: asyncpg is not installed: pip install 'cfevents[postgres]'\n"
     assert account.requests == []
+
+
+def test_splunk_and_elasticsearch_get_each_event(account: Simulator, invoke: Invoke) -> None:
+    """The token goes into the header that each of them wants, and what is refused into the dead letters."""
+    assert account
+    splunk, elastic = SplunkReceiver(confirms=True), ElasticReceiver(is_data_stream=True)
+    splunk.token = elastic.token = SECRET
+    splunk.refuses = lambda event: 6 if event["event"]["kind"] == "Novelty" else None
+    elastic.refuses = lambda document: 400 if document["kind"] == "Novelty" else None
+    options = ("--token-env", "SINK_TOKEN", "--gzip")
+    for receiver, scheme, path in ((splunk, "splunk", "?index=wan"), (elastic, "elastic", "/wan")):
+        with on_thread(receiver):
+            to, state = f"{scheme}+{receiver.url}{path}", f"{scheme}.json"
+            done = invoke("forward", "site-1", "--to", to, *SINCE, *options, "--checkpoint", state)
+        assert (done.exit_code, done.stdout.split(" http")[0]) == (0, f"4 events delivered to {scheme.title()}")
+        letters = Path(f"{state}.dead-letters").read_text().splitlines()
+        there = {json.dumps(event) for event in receiver.events}
+        assert (len(there), [json.loads(line)["kind"] for line in letters]) == (3, ["Novelty"])
+        assert SECRET not in done.output + "".join(letters)
 
 
 @pytest.mark.parametrize(("status", "says"), [(401, "check --token-env and --header-env"), (404, "check the address")])

@@ -28,6 +28,15 @@ SECRET = "header-secret-55dd"
         (f"https://host/#{SECRET}", "has a fragment"),
         ("http://hook.example/", "to hook.example unencrypted: use https, or give insecure=True"),
         ("json+http://10.0.0.1/", "to 10.0.0.1 unencrypted"),
+        ("elastic+https://host", "names no index: write elastic+https://HOST/INDEX"),
+        ("elastic+https://host/", "names no index"),
+        (f"elastic+https://host/wan?op_type={SECRET}", "has parameters other than pipeline"),
+        (f"elastic+https://{SECRET}@host/wan", "holds a user or a password"),
+        ("elastic+http://es.example/wan", "to es.example unencrypted"),
+        (f"splunk+https://host?token={SECRET}", "has parameters other than index, source, sourcetype, host"),
+        ("splunk+https://host?index=a&index=b", "each once"),
+        ("splunk+http://hec.example:8088", "to hec.example unencrypted"),
+        ("splunk+https:///x", "names no host"),
     ],
 )
 def test_address_that_cannot_be_meant_is_refused(url: str, says: str) -> None:
@@ -78,7 +87,10 @@ def test_file_is_a_file_of_lines(url: str, path: str) -> None:
     assert repr(sink) == f"<NDJSONFile {path!r}, not open>"
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost", "HTTPS://Host/", "json+http://[::1]/x"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://127.0.0.1:1", "http://localhost", "HTTPS://Host/", "json+http://[::1]/x", "Splunk+HTTP://[::1]:8088"],
+)
 def test_address_on_this_machine_may_be_plain(url: str) -> None:
     assert connect(url)
 

@@ -1,0 +1,77 @@
+"""Elasticsearch and OpenSearch: documents by `_bulk`, each created once by an id of its own."""
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import evolve
+
+from cfevents._model.results import FollowedEvent
+from cfevents._protocol.records import time_of
+from cfevents._secrets import Secret
+from cfevents._time import format_iso
+from cfevents.errors import SinkError
+from cfevents.sinks.address import SinkAddress
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, listed_event
+from cfevents.sinks.receiver import HTTPAnswer
+
+_EXISTS = 409  # the document is there already
+_REFUSES_ALL = {401, 403, 404}  # the credentials, the right to write, or the index
+
+
+class Elastic(HTTPSink):
+    """An index or a data stream. Made by `connect`."""
+
+    content_type = "application/x-ndjson"
+
+    def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
+        """Return the lines of an action and its document, which has the ``@timestamp`` that a data stream needs."""
+        event = listed_event(item)
+        if time := time_of(event, "recorded_at"):
+            fields = {"@timestamp": format_iso(time), **fields}
+        action = {"create": {"_id": f"{account_id}/{item.connector_id}/{event.id}"}}
+        return f"{json.dumps(action)}\n{json.dumps(fields)}".encode()
+
+    def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
+        """Return what became of each event; raise SinkError where the request failed as a whole."""
+        if answer.status != 200:
+            return super().read(answer, events)
+        items = _items(answer.body)
+        if items is None or len(items) != len(events):
+            text = f"{self.receiver.describe(answer)}; that is no whole answer of _bulk: check the address"
+            raise SinkError(text, is_temporary=bool(events))
+        refused, unsettled, errors = dict[int, str](), list[int](), list[SinkError]()
+        for place, (status, body) in enumerate(items):
+            if 200 <= status < 300 or status == _EXISTS:
+                continue
+            error = self.receiver.refusal(part := HTTPAnswer(status, body, answer.retry_after))
+            if error.is_temporary or status in _REFUSES_ALL:
+                unsettled.append(place)
+                errors.append(error)
+            else:
+                refused[place] = self.receiver.describe(part)
+        return Verdict(
+            refused=refused, unsettled=unsettled, error=min(errors, key=lambda error: error.is_temporary, default=None)
+        )
+
+
+def _items(body: bytes) -> list[tuple[int, bytes]] | None:
+    """Return the status of each document, and its error as JSON; None where it is no answer of `_bulk`."""
+    try:
+        results = [result for item in json.loads(body)["items"] for result in item.values()]
+        return [(int(result["status"]), json.dumps(result.get("error")).encode()) for result in results]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def elastic_sink(address: SinkAddress) -> Elastic:
+    """Return the sink at ``elastic+https://HOST/INDEX``; a token is an API key, encoded or as ``ID:KEY``."""
+    url = address.url(parameters=["pipeline"])
+    if url.path in {"/", "/_bulk"}:
+        raise ValueError("url names no index: write elastic+https://HOST/INDEX")
+    if url.name != "_bulk":
+        url = (url / "_bulk").with_query(url.query)
+    if address.token is not None and ":" in address.token:
+        address = evolve(address, token=Secret(b64encode(address.token.encode()).decode()))
+    return Elastic(http_receiver(address, url, "ApiKey"), address)

@@ -1,0 +1,128 @@
+"""Splunk: events to the HTTP Event Collector, which count as delivered once they are indexed, where it says so."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import evolve
+
+from cfevents._following.follower import Batch
+from cfevents._model.results import FollowedEvent
+from cfevents._secrets import Secret
+from cfevents.errors import SinkError
+from cfevents.sinks.address import SinkAddress
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, listed_event
+from cfevents.sinks.receiver import HTTPAnswer, Receiver
+from cfevents.sinks.sink import RefusedEvent
+
+_PATH = "/services/collector/event"
+_METADATA = ("index", "source", "sourcetype", "host")
+_CHANNEL = "x-splunk-request-channel"
+_ACK_TIMEOUT_S = 300.0
+_MAX_POLL_INTERVAL_S = 10.0
+
+# The codes of the collector's answers.
+_TAKEN = {0, 24, 25}  # the latter two: its queues are nearly full
+_NO_DATA = 5
+_INVALID_EVENT = {6, 12, 13, 15}
+_WRONG_INDEX = 7
+_BUSY = {8, 9, 18, 19, 20, 23, 26, 27}
+
+
+class Splunk(HTTPSink):
+    """The HTTP Event Collector. Made by `connect`.
+
+    It takes the events of a request one after the other, and stops at the first that it refuses. With indexer
+    acknowledgement an answer has a number, and the events count as delivered once the collector confirms it: what it
+    does not confirm in time is sent again.
+    """
+
+    def __init__(self, receiver: Receiver, address: SinkAddress, metadata: Mapping[str, str], ack_path: str) -> None:
+        """Set what stands beside each event, and where acknowledgements are asked for."""
+        super().__init__(receiver, address)
+        self._metadata, self._ack_path = metadata, ack_path
+        self._unconfirmed = dict[int, Sequence[OutgoingEvent]]()
+        self._confirms: bool | None = None  # None until it has taken something
+
+    def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
+        """Return an event with its time and its host, which is the connector if the address names none."""
+        envelope = {"time": listed_event(item).recorded_ts, "host": item.connector_id}
+        return json.dumps({**envelope, **self._metadata, "event": fields}).encode()
+
+    def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
+        """Return what an answer means by its code; by its status where it has none."""
+        said = _said(answer)
+        code, place, ack = (_number(said.get(name)) for name in ("code", "invalid-event-number", "ackId"))
+        if code in _TAKEN and answer.status == 200:
+            self._confirms = ack is not None
+            if ack is not None:
+                self._unconfirmed[ack] = events
+            return Verdict()
+        if code == _NO_DATA and not events:
+            return Verdict()
+        text, count = self.receiver.describe(answer), len(events)
+        place = place if place is not None and 0 <= place < count else None
+        # Those before the place are taken; but where they would have to be confirmed, nothing will confirm them.
+        unsettled = range((place or 0) if self._confirms is False else 0, count)
+        if code in _INVALID_EVENT and place is not None:
+            return Verdict(refused={place: text}, unsettled=[other for other in unsettled if other != place])
+        if code in _BUSY:
+            error = SinkError(text, is_temporary=True, retry_after=answer.retry_after)
+            return Verdict(unsettled=unsettled, error=error)
+        if code == _WRONG_INDEX:
+            raise SinkError(f"{text}; check index= in the address, and the indexes that the token may write to")
+        if answer.status == 200 or (answer.status == 400 and code is not None and code not in _INVALID_EVENT):
+            raise SinkError(f"{text}; check the address", is_temporary=answer.status == 200 and bool(events))
+        return super().read(answer, events)
+
+    async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
+        """Deliver a batch, and wait until it is indexed where the collector says so."""
+        if batch is not self._batch:
+            self._unconfirmed.clear()
+        refused = await super().write(batch)
+        loop, wait_s = asyncio.get_running_loop(), 0.5
+        give_up_at = loop.time() + _ACK_TIMEOUT_S
+        while self._unconfirmed:
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, _MAX_POLL_INTERVAL_S)
+            if not await self._confirm() or (self._unconfirmed and loop.time() > give_up_at):
+                unconfirmed = [event for events in self._unconfirmed.values() for event in events]
+                self._unconfirmed.clear()
+                self.put_back(unconfirmed)
+                text = f"{self.receiver.name} has not confirmed that {len(unconfirmed)} events are indexed"
+                raise SinkError(f"{text}: they are sent again", is_temporary=True)
+        return refused
+
+    async def _confirm(self) -> bool:
+        """Forget the events that are indexed; return False where the collector no longer knows the others."""
+        body = json.dumps({"acks": [*self._unconfirmed]}).encode()
+        answer = await self.receiver.post(body, self.content_type, self._ack_path)
+        acks = _said(answer).get("acks")
+        if answer.status == 200 and isinstance(acks, dict):
+            self._unconfirmed = {n: events for n, events in self._unconfirmed.items() if acks.get(str(n)) is not True}
+        elif answer.status not in {200, 400}:  # 400 is for a token that no longer has acknowledgement
+            raise self.receiver.refusal(answer)
+        return answer.status == 200
+
+
+def _said(answer: HTTPAnswer) -> dict[str, Any]:
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _number(value: Any) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def splunk_sink(address: SinkAddress) -> Splunk:
+    """Return the sink at ``splunk+https://HOST:8088``, with a channel of its own for acknowledgements."""
+    url = address.url(_PATH, _METADATA)
+    ack_path = url.path.rstrip("/").removesuffix("/1.0").removesuffix("/event") + "/ack"
+    address = evolve(address, headers={**address.headers, _CHANNEL: Secret(uuid.uuid4())})
+    receiver = http_receiver(address, url.with_query(None), "Splunk", has_session=True)
+    return Splunk(receiver, address, dict(url.query), ack_path)

@@ -1,0 +1,249 @@
+"""Splunk's HTTP Event Collector: its codes decide what is repeated, and events count once they are indexed."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+from support.batches import BEGIN, batch, listed, with_payload
+from support.clock import run_jumping
+
+from cfevents import Batch, SinkError
+from cfevents.sinks import Sink, connect
+from cfevents.testing import SplunkReceiver
+
+Scenario = Callable[[SplunkReceiver, Sink], Coroutine[Any, Any, Any]]
+
+
+def events(count: int, begin: int = 0) -> Batch[Any]:
+    return batch([listed(BEGIN + number, number) for number in range(begin, begin + count)])
+
+
+def numbers(receiver: SplunkReceiver) -> list[int]:
+    return [event["event"]["sequence"] for event in receiver.events]
+
+
+def number_of(event: Mapping[str, Any]) -> int:
+    return int(event["event"]["sequence"])
+
+
+def play(scenario: Scenario, *, confirms: bool = False, query: str = "", **options: Any) -> None:
+    """Play a scenario in simulated time."""
+
+    async def main() -> None:
+        async with SplunkReceiver(confirms=confirms) as receiver:
+            url = f"splunk+{receiver.url}{query}"
+            async with connect(url, **{"token": receiver.token, **options}) as sink:
+                await scenario(receiver, sink)
+
+    run_jumping(main())
+
+
+def test_event_has_its_exact_time_and_metadata() -> None:
+    """The host is the connector; what the address names stands beside each event."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        some = [with_payload(listed(1_700_000_000.125, 1)), with_payload(listed(1_700_000_001, 2))]
+        assert not await sink.write(batch(some, "site-1"))
+        first, second = receiver.events
+        assert (first["time"], second["time"]) == (1_700_000_000.125, 1_700_000_001)
+        assert [first[name] for name in ("host", "index", "sourcetype")] == ["site-1", "wan", "_json"]
+        assert first["event"]["event"] == {"k": "StartUpgrade", "url": "https://u"}
+        assert {*receiver.requests} == {"/services/collector/event"}
+
+    play(scenario, query="?index=wan&sourcetype=_json", gzip=True)
+
+
+def test_address_may_name_host_and_path() -> None:
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        await sink.write(events(1))
+        assert receiver.events[0]["host"] == "b"
+        assert receiver.requests[-2:] == ["/services/collector", "/services/collector/ack"]
+
+    play(scenario, query="/services/collector?host=b", confirms=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"), [(1, "Token disabled"), (2, "required"), (3, "authorization"), (4, "Invalid")]
+)
+def test_token_that_is_refused_shows_at_once(code: int, says: str) -> None:
+    async def main() -> None:
+        async with SplunkReceiver() as receiver:
+            receiver.plan(code)
+            with pytest.raises(SinkError, match=f"{says}.*; the credentials are refused") as caught:
+                await connect(f"splunk+{receiver.url}", token=receiver.token).__aenter__()
+            assert not caught.value.is_temporary
+
+    run_jumping(main())
+
+
+class Repeating(SplunkReceiver):
+    def receive(self, request: web.Request, body: bytes) -> tuple[int, Any]:
+        header = request.headers["Authorization"]
+        return 403, f"no {header.split()[1]} in {header}"
+
+
+def test_wrong_token_is_not_repeated_by_the_message() -> None:
+    """Neither with its scheme nor without."""
+
+    async def main() -> None:
+        token = "header-secret-55dd"
+        async with Repeating() as receiver:
+            with pytest.raises(SinkError, match=r"403: no \*+ in Splunk \*+; the credentials") as caught:
+                await connect(f"splunk+{receiver.url}", token=token).__aenter__()
+            assert token not in str(caught.value)
+
+    run_jumping(main())
+
+
+@pytest.mark.parametrize("code", [6, 12, 13, 15])
+@pytest.mark.parametrize("knows", [True, False])
+def test_invalid_event_is_refused_alone(code: int, knows: bool) -> None:
+    """Those before it are taken, so that they are not sent again, once it is known that nothing has to confirm them."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        if knows:
+            await sink.write(events(1, 100))
+        receiver.refuses = lambda event: code if number_of(event) in {3, 7} else None
+        refused = [*(await sink.write(events(10)) or ())]
+        assert [item.event.sequence for item, _ in refused] == [3, 7]
+        assert f'"code": {code}' in refused[0].reason
+        kept = [0, 1, 2, 4, 5, 6, 8, 9]
+        assert numbers(receiver) == ([100, *kept] if knows else [0, 1, 2, 0, 1, 2, 4, 5, 6, *kept])
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("code", [8, 9, 18, 19, 20, 23, 26, 27])
+@pytest.mark.parametrize("place", [0, 5])
+def test_busy_collector_is_asked_again(code: int, place: int) -> None:
+    """It may have taken a part of the request, which is not sent again."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        await sink.write(events(1, 100))
+        receiver.refuses = lambda event: code if number_of(event) == place else None
+        some = events(8)
+        with pytest.raises(SinkError) as caught:
+            await sink.write(some)
+        assert caught.value.is_temporary
+        receiver.refuses = lambda _: None
+        assert not await sink.write(some)
+        assert numbers(receiver) == [100, *range(8)]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("code", [24, 25])
+def test_collector_that_is_nearly_full_has_taken_it(code: int) -> None:
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        receiver.plan(code)
+        assert not await sink.write(events(3))
+        assert len(receiver.requests) == 2
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [(7, "check index="), (10, "check the address"), (11, "check the address"), (404, "check the address")],
+)
+def test_wrong_address_makes_no_dead_letters(number: int, says: str) -> None:
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        receiver.plan(number)
+        with pytest.raises(SinkError, match=says) as caught:
+            await sink.write(events(3))
+        assert not caught.value.is_temporary
+
+    play(scenario)
+
+
+def test_too_large_event_is_refused_and_the_others_arrive() -> None:
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        receiver.max_bytes = 3000
+        some = [listed(BEGIN + number, number, "K" * 4000 if number == 5 else "Init") for number in range(20)]
+        (refused,) = [*(await sink.write(batch(some)) or ())]
+        assert (refused.item.event.sequence, "answers 413" in refused.reason) == (5, True)
+        assert numbers(receiver) == [*range(5), *range(6, 20)]
+
+    play(scenario)
+
+
+def test_delivered_is_what_is_indexed() -> None:
+    """A write ends when each request is confirmed, and each event is there once."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        assert not await sink.write(events(10))
+        assert sorted(numbers(receiver)) == [*range(10)]
+
+    play(scenario, confirms=True, max_events=3)
+
+
+def test_what_is_not_confirmed_in_time_is_sent_again() -> None:
+    """Such as what an indexer lost that crashed; what was confirmed is not."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        loop = asyncio.get_running_loop()
+        some, began = events(10), loop.time()
+        receiver.refuses = lambda event: setattr(receiver, "indexes", number_of(event) < 6)
+        with pytest.raises(SinkError, match="has not confirmed that 4 events are indexed: they are sent") as caught:
+            await sink.write(some)
+        assert (caught.value.is_temporary, 300 <= loop.time() - began <= 320) == (True, True)
+        assert numbers(receiver) == [*range(6)]
+        assert len(receiver.requests) < 50
+        receiver.indexes, receiver.refuses = True, lambda _: None
+        assert not await sink.write(some)
+        assert numbers(receiver) == [*range(10)]
+
+    play(scenario, confirms=True, max_events=3)
+
+
+def test_collector_that_forgets_is_sent_to_again() -> None:
+    """Its token may lose acknowledgement, or it restarts meanwhile: nothing waits for what will never come."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        some = events(5)
+        receiver.plan("", 14)
+        with pytest.raises(SinkError, match="they are sent again") as caught:
+            await sink.write(some)
+        assert caught.value.is_temporary
+        receiver.confirms = False
+        assert not await sink.write(some)
+        assert numbers(receiver) == [*range(5)]
+
+    play(scenario, confirms=True)
+
+
+def test_query_that_fails_is_repeated() -> None:
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        some = events(5)
+        receiver.plan("", 9)
+        with pytest.raises(SinkError, match="Server is busy"):
+            await sink.write(some)
+        assert not await sink.write(some)
+        assert numbers(receiver) == [*range(5)]
+        assert receiver.requests.count("/services/collector/event") == 2
+
+    play(scenario, confirms=True)
+
+
+def test_channel_stays_and_is_a_uuid() -> None:
+    """Without it a token with acknowledgement takes nothing."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        for begin in range(3):
+            await sink.write(events(1, begin))
+        assert numbers(receiver) == [0, 1, 2]
+
+    play(scenario, confirms=True)
+
+
+def test_other_servers_are_no_collector() -> None:
+    async def main() -> None:
+        async with SplunkReceiver() as receiver:
+            receiver.plan(200)
+            with pytest.raises(SinkError, match="refused</html>; check the address") as caught:
+                await connect(f"splunk+{receiver.url}", token=receiver.token).__aenter__()
+            assert not caught.value.is_temporary
+
+    run_jumping(main())
