@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cfevents import events as events
     from cfevents._client import Client
     from cfevents._following.checkpoint import FollowCheckpoint
-    from cfevents._following.follower import Batch, Follower
+    from cfevents._following.follower import Batch, Follower, FollowerMetrics, SinkMetrics
     from cfevents._following.poll import ConnectorStatus
     from cfevents._following.watch import Watch, WatchCheckpoint
     from cfevents._http.budget import Budget
@@ -91,6 +91,7 @@ __all__ = [
     "FollowCheckpoint",
     "FollowedEvent",
     "Follower",
+    "FollowerMetrics",
     "InternalServerError",
     "Interrupt",
     "InterruptOptions",
@@ -103,6 +104,7 @@ __all__ = [
     "ResponseTooLargeError",
     "Retry",
     "SinkError",
+    "SinkMetrics",
     "Usage",
     "Watch",
     "WatchCheckpoint",
@@ -114,7 +116,7 @@ __all__ = [
 _MODULES = {
     "_client": ["Client"],
     "_following.checkpoint": ["FollowCheckpoint"],
-    "_following.follower": ["Batch", "Follower"],
+    "_following.follower": ["Batch", "Follower", "FollowerMetrics", "SinkMetrics"],
     "_following.poll": ["ConnectorStatus"],
     "_following.watch": ["Watch", "WatchCheckpoint"],
     "_http.budget": ["Budget"],

@@ -297,8 +297,7 @@ class Client:
     @property
     def usage(self) -> Usage:
         """The requests and waits of this client so far, and what is left of its budget at this moment."""
-        counters = self._counters
-        return Usage(counters.sent, counters.repeated, counters.waited, self._budget.left)
+        return Usage.of(self._counters, self._budget)
 
     @property
     def clock_ahead(self) -> timedelta:

@@ -1,20 +1,22 @@
 """The follower: new events of connectors as they come, and late ones, once each."""
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Generic, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from attrs import evolve, frozen
+from attrs import define, evolve, frozen
 
 from cfevents._following.checkpoint import FollowCheckpoint, require_same_following
 from cfevents._following.poll import ConnectorStatus, FollowOptions, PollResult
 from cfevents._following.poller import Poller
 from cfevents._following.schedule import Intervals
+from cfevents._http.connection import Usage
 from cfevents._listing.fleet import Fleet, FleetMembers
 from cfevents._listing.query import ListQuery, validate_kind, wanted_kinds
 from cfevents._listing.stream_base import AsyncOnly
-from cfevents._model.api import EventMetadata
+from cfevents._model.api import Connector, EventMetadata
 from cfevents._model.checkpoint import Checkpoint
 from cfevents._model.results import EventDetail, FollowedEvent
 from cfevents._progress import Progress
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _POLL_SLICES = 4  # that a poll lists side by side where it is behind
+_is_late = attrgetter("late")
 
 
 @set_module("cfevents")
@@ -51,6 +54,33 @@ class Batch(Generic[T]):
 
 
 @set_module("cfevents")
+@define
+class SinkMetrics:
+    """Events that are in a sink, writes that had to be repeated, and events that the sink refused for good."""
+
+    delivered: int = 0
+    retried: int = 0
+    dead_letters: int = 0
+
+
+@set_module("cfevents")
+class FollowerMetrics(NamedTuple):
+    """What a follower has done so far: a copy, made by `Follower.metrics`."""
+
+    connectors: Mapping[str, ConnectorStatus]
+    """The state of each connector, by id."""
+
+    listed: tuple[Connector, ...] = ()
+    """The connectors of the account as they were listed last; none where the follower was given ids."""
+
+    usage: Usage | None = None
+    """The requests and waits of the client; None before the first."""
+
+    sink: SinkMetrics | None = None
+    """What ``cfevents.sinks.forward`` has delivered; None where it does not run."""
+
+
+@set_module("cfevents")
 class Follower(AsyncOnly, Generic[T]):
     """New events of connectors as they come, and late ones, once each. Made by `Client.follow_events`.
 
@@ -65,11 +95,22 @@ class Follower(AsyncOnly, Generic[T]):
         self._present: tuple[PollResult, int] | None = None
         self._poller: Poller | None = None
         self._ended, self._delivered = False, 0  # events
+        self._sink: SinkMetrics | None = None
 
     @property
     def status(self) -> dict[str, ConnectorStatus]:
         """The state of each connector, by id."""
         return {} if self._poller is None else dict(self._poller.status)
+
+    def metrics(self) -> FollowerMetrics:
+        """Return what was done so far, and the state of each connector, as a copy: for monitoring.
+
+        Nothing is sent for it. ``cfevents.metrics`` has it in the form of Prometheus.
+        """
+        status = {name: evolve(status, errors={**status.errors}) for name, status in self.status.items()}
+        connection = None if self._poller is None else self._poller.connection
+        usage = None if connection is None else Usage.of(connection.counters, connection.budget)
+        return FollowerMetrics(status, tuple(self._members.listed), usage, self._sink and evolve(self._sink))
 
     def _progress(self) -> Progress:
         """Return the part of the first polls of all connectors that is done, and the events so far."""
@@ -203,6 +244,9 @@ class Follower(AsyncOnly, Generic[T]):
                 else:
                     connector_id, mark = result.connector_id, result.after
                     yield result, self._reached.with_connector(connector_id, mark, gone=poller.gone)
+                    if status := poller.status.get(connector_id):
+                        status.delivered += len(result.items)
+                        status.late += sum(map(_is_late, result.items))
         except ConfigurationError:
             if not self._ended:  # else the client may be closed
                 raise

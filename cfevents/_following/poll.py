@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from random import random
 from typing import Any, NamedTuple
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from cfevents._following.checkpoint import FollowCheckpoint, Watermark
 from cfevents._following.schedule import DueConnector, Intervals
@@ -123,6 +123,18 @@ class ConnectorStatus:
     clock_ahead: timedelta = timedelta(0)
     """How far this machine's clock is ahead of the API's, negative where it is behind; zero below a minute."""
 
+    recent_lag: timedelta = timedelta(0)
+    """The longest time between recording and collection among the events that were found last."""
+
+    delivered: int = 0
+    """The events that were delivered so far: the caller has asked for what comes after them."""
+
+    late: int = 0
+    """Those among them that were late."""
+
+    errors: dict[str, int] = field(factory=dict)
+    """How many polls failed so far, by the name of the error's class."""
+
     def on_events(self, connector_id: str, events: Sequence[EventMetadata], lookback: float, present: float) -> None:
         """Note how late events, ascending, were collected; warn once before some exceed the lookback, in seconds."""
         lag = to_timedelta(max(event.collected_ts - event.recorded_ts for event in events))
@@ -134,7 +146,7 @@ class ConnectorStatus:
                 lag,
                 timedelta(seconds=lookback),
             )
-        self.lag = max(self.lag, lag)
+        self.lag, self.recent_lag = max(self.lag, lag), lag
         self.backlog = to_timedelta(max(0.0, present - events[-1].recorded_ts))
 
 

@@ -45,7 +45,7 @@ class Poller:
         self._schedule = Schedule(options.intervals, options.random)
         self._results: asyncio.Queue[PollResult | FollowCheckpoint | BaseException | None] = asyncio.Queue(1)
         self._changed = asyncio.Event()
-        self._connection: Connection | None = None
+        self.connection: Connection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._stalled: set[asyncio.Task[None]] = set()
         self._max_stalled = 0
@@ -61,8 +61,8 @@ class Poller:
         The first may be where following begins, if that was corrected.
         """
         connection = self._members.get_connection()
-        if self._connection is None:
-            self._connection = connection
+        if self.connection is None:
+            self.connection = connection
             named, workers = self._members.named, self._members.concurrency
             if not self._options.once:
                 # Until the account's connectors are known, those of the checkpoint are followed.
@@ -73,7 +73,7 @@ class Poller:
             for healthy in (True, False) * workers:
                 self._start_task(connection, partial(self._work, healthy=healthy))
             self._start_task(connection, self._discover)
-        elif connection is not self._connection:
+        elif connection is not self.connection:
             raise errors.ConfigurationError("the client was closed while it was reading")
         result = await connection.result_of(connection.create_task(self._results.get()))
         if isinstance(result, BaseException):
@@ -283,6 +283,7 @@ class Poller:
     def _on_poll_failed(
         self, due: DueConnector, status: ConnectorStatus, error: errors.CfEventsError, sent_at: float, *, answered: bool
     ) -> None:
+        status.errors[type(error).__name__] = status.errors.get(type(error).__name__, 0) + 1
         self._was_answered = self._was_answered or answered
         if self._is_first_refusal(error, due.connector_id):
             # The window of the poll says nothing to the user.

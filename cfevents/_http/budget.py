@@ -194,6 +194,9 @@ class Budget:
     _pid = 0  # of the process that uses it
     _timer: asyncio.TimerHandle | None = None
 
+    blocks = 0
+    """How often the API has refused all requests for a while."""
+
     def __init__(self, requests: int = 1200, period: float = 300.0, share: float = 0.9) -> None:
         """Set the quota.
 
@@ -304,6 +307,7 @@ class Budget:
         """Send nothing for a while, since the API refuses everything: twice the previous time without seconds."""
         loop = asyncio.get_running_loop()
         now = loop.time()
+        self.blocks += now >= self._block.until
         self._block.extend(seconds, now)
         self._blocked_after, self._silent_since = self._sent, now
         self._single_flight = True

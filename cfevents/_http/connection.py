@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from copy import copy
 from datetime import timedelta
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from attrs import define, evolve, field
 
@@ -61,6 +61,14 @@ class Usage(NamedTuple):
 
     left: int
     """Requests that the budget lets leave at this moment."""
+
+    blocks: int = 0
+    """How often the API has refused all requests for a while, so far."""
+
+    @classmethod
+    def of(cls, counters: "Counters", budget: Budget) -> Self:
+        """Return the usage at this moment."""
+        return cls(counters.sent, counters.repeated, counters.waited, budget.left, budget.blocks)
 
 
 class Counters:
@@ -132,7 +140,7 @@ class Connection:
         self._send: Callable[[Request[Any]], Awaitable[Response]] = transport.send
         self.budget = budget
         self._retry = retry
-        self._counters = counters
+        self.counters = counters
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
 
@@ -152,11 +160,11 @@ class Connection:
     @property
     def wait(self) -> float:
         """Seconds until the budget lets the next request leave; 0 while no request of this client waits."""
-        return self.budget.wait if self._counters.waiting else 0.0
+        return self.budget.wait if self.counters.waiting else 0.0
 
     def stats(self) -> tuple[int, int]:
         """Return the number of tasks that have not ended, and of requests that wait for the budget."""
-        return sum(not task.done() for task in self._tasks), self._counters.waiting
+        return sum(not task.done() for task in self._tasks), self.counters.waiting
 
     def without_retries(self) -> "Connection":
         """Return the same connection, except that each request is sent once."""
@@ -294,7 +302,7 @@ class Connection:
                 call.token_replaced = True
 
     async def _attempt(self, request: Request[T], max_block_wait: float, call: _CallState) -> RawResult[T]:
-        counters, began = self._counters, self.loop.time()
+        counters, began = self.counters, self.loop.time()
         counters.waiting += 1
         try:
             async with self._gate():

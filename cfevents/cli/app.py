@@ -29,6 +29,7 @@ from cfevents.cli.options import (
     details_option,
     example,
     kind_options,
+    metrics_options,
     output_options,
     pace_options,
     read_format,
@@ -205,6 +206,7 @@ def latest_events(**options: Any) -> None:
 @click.option("--checkpoint", type=_FILE, help="File that keeps the progress, to resume from.")
 @click.option("--output", type=_FILE_OR_STDOUT, help="Append NDJSON to this file instead of printing.")
 @count_option("-n", "--limit", help="Stop after N events.")
+@metrics_options
 @account_option
 @output_options
 @tz_option
@@ -213,10 +215,10 @@ def latest_events(**options: Any) -> None:
 def follow_events(**options: Any) -> None:
     """Print events as they arrive, late ones too, until Ctrl-C.
 
-    With --checkpoint, the next run resumes where this one ended, and ignores --since. Printed events arrive at least
-    once: after a crash, the last ones may come again. A file given by --output has each event exactly once, even after
-    a crash; its checkpoint is FILE.checkpoint unless --checkpoint names another. SIGHUP reopens the file. CONNECTOR
-    is an id, its beginning, a serial number or a note.
+    With --checkpoint, the next run resumes where this one ended, and ignores --since. After a crash, the last printed
+    events may come again. A file given by --output has each event exactly once; its checkpoint is FILE.checkpoint
+    unless --checkpoint names another. SIGHUP reopens the file. CONNECTOR is an id, its beginning, a serial number or a
+    note.
     """
     _run_command("follow", "follow_events", options)
 
@@ -236,6 +238,7 @@ def follow_events(**options: Any) -> None:
 @pace_options
 @kind_options
 @details_option
+@metrics_options
 @account_option
 @tz_option
 @simulate_option
@@ -262,6 +265,7 @@ def forward_events(**options: Any) -> None:
 @click.option("--follow", is_flag=True, help="Keep adding new events until Ctrl-C.")
 @pace_options
 @details_option
+@metrics_options
 @account_option
 @tz_option
 @simulate_option

@@ -56,6 +56,8 @@ class CommandOptions(NamedTuple):
     insecure: bool = False
     gzip: bool = False
     dead_letters: str | None = None
+    metrics: str | None = None
+    metrics_listen: str | None = None
     once: bool = False
     restart: bool = False
     interrupts: bool = False
@@ -295,6 +297,12 @@ pace_options = _combine(
         help="Longest lag of an event.",
     ),
 )
+metrics_options = _combine(
+    click.option("--metrics", type=click.Path(dir_okay=False), help="Prometheus text file, NAME.prom."),
+    click.option(
+        "--metrics-listen", metavar="ADDR", shell_complete=completed("127.0.0.1:9464"), help="The same, over HTTP."
+    ),
+)
 archive_option = click.option(
     "--archive",
     type=click.Path(exists=True, dir_okay=False),
@@ -353,7 +361,7 @@ speed_option = click.option(
     type=click.FloatRange(1, 86400),
     metavar="N",
     shell_complete=completed(60, 600, 3600),
-    help="Let simulated time pass N times faster.",
+    help="Simulated time goes N times faster.",
 )
 sink_options = _combine(
     click.option(

@@ -42,6 +42,7 @@ from cfevents.cli.console.output import Zone, is_terminal
 from cfevents.cli.console.progress import show_waits
 from cfevents.cli.console.wording import id_list
 from cfevents.cli.kinds import read_kinds
+from cfevents.cli.metrics import export_metrics, measured
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive, ArchivedStream
@@ -92,6 +93,7 @@ async def open_client(options: CommandOptions) -> AsyncIterator[Client]:
             client = _account_client(account, budget)
         await stack.enter_async_context(client)
         stack.enter_context(show_waits(lambda: budget.wait, lambda: client.usage.sent))
+        stack.enter_context(export_metrics(options))
         yield client
 
 
@@ -147,6 +149,7 @@ async def identify(reader: Client | Archive, options: CommandOptions) -> Command
         ids = [name if is_whole_id(name) else find_id(name, known) for name in options.connectors]
         for name in {*ids}.difference(connector.id for connector in known) if known else ():
             note_unknown(name, f"no connector is called {name!r}{_hint(name, known)}")
+    measured().listed = tuple(listed)
     return options._replace(connectors=tuple(dict.fromkeys(ids)), listed=tuple(listed))
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from cfevents._cancellation import finish
-from cfevents._following.follower import Batch, Follower
+from cfevents._following.follower import Batch, Follower, SinkMetrics
 from cfevents._http.retry import Retry
 from cfevents._time import DurationLike, parse_duration
 from cfevents._validation import validate_type
@@ -80,10 +80,12 @@ class _Delivery:
         self, sink: Sink, store: CheckpointFile | None, letters: DeadLetters | None, patience_s: float | None
     ) -> None:
         self._sink, self._store, self._letters, self._patience_s = sink, store, letters, patience_s
+        self._counts = SinkMetrics()
 
     async def begin(self, follower: Follower[Any]) -> None:
         """Let the follower go on after what is stored. Where nothing is, store its beginning: "24h" moves on."""
         known: str | None = None
+        follower._sink = self._counts
         if isinstance(self._sink, KeepingSink):
             known = await self._patiently(partial(self._sink.resume, follower.checkpoint))
         elif self._store is not None and not (known := self._store.read()):
@@ -113,6 +115,8 @@ class _Delivery:
         if refused or self._store is not None:
             # It ends before the caller does: else the next run could read what is half stored.
             await finish(asyncio.ensure_future(asyncio.to_thread(self._keep_on_disk, batch, refused or ())))
+        self._counts.delivered += len(batch.items) - len(refused or ())
+        self._counts.dead_letters += len(refused or ())
 
     def _keep_on_disk(self, batch: Batch[Any], refused: Sequence[RefusedEvent]) -> None:
         if refused and self._letters is not None:
@@ -125,7 +129,7 @@ class _Delivery:
         """Return the result of a call, repeated with back-off while it fails for the moment."""
         import stamina  # noqa: PLC0415 - importing has to be quick
 
-        outage = _Outage(asyncio.get_running_loop(), self._patience_s)
+        outage = _Outage(asyncio.get_running_loop(), self._patience_s, self._counts)
         async for attempt in (attempts := stamina.retry_context(on=outage.wait, attempts=None, timeout=None)):
             # Its hooks are the process's, and where structlog is installed they print on stdout by default.
             attempts._t_a_retrying.before_sleep = None
@@ -139,8 +143,8 @@ class _Delivery:
 class _Outage:
     """The failures of one call so far."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, patience_s: float | None) -> None:
-        self._loop, self._failures = loop, 0
+    def __init__(self, loop: asyncio.AbstractEventLoop, patience_s: float | None, counts: SinkMetrics) -> None:
+        self._loop, self._failures, self._counts = loop, 0, counts
         self._give_up_at = math.inf if patience_s is None else loop.time() + patience_s
 
     def wait(self, error: Exception) -> bool | float:
@@ -152,6 +156,7 @@ class _Outage:
         wait_s = max(_BACKOFF.wait(self._failures), asked_s)
         if self._loop.time() + wait_s > self._give_up_at:
             return False
+        self._counts.retried += 1
         # After 1, 2, 4, 8 failures and so on: an outage may last for days.
         if self._failures.bit_count() == 1:
             _log.warning("%s; nothing is lost, trying again in %.0f s", error, wait_s)

@@ -75,11 +75,6 @@ class _Sync:
         await self.has_ended.wait()
 
 
-def followers_of(archive: "Archive") -> list[Follower[Any]]:
-    """Return the followers that fill an archive at present."""
-    return [sync.follower for sync in archive._syncs if sync.follower is not None]
-
-
 @set_module("cfevents.storage")
 class Archive:
     """Events in a SQLite database, each event once, whatever happens to the process.
@@ -111,6 +106,7 @@ class Archive:
         self._timeout = validate_seconds("timeout", timeout)
         self._databases: _Databases | None = None
         self._syncs: set[_Sync] = set()
+        self._follower: Follower[Any] | None = None  # of the last sync
 
     async def open(self) -> Self:
         """Open the file, and create its tables if needed. Does nothing if it is open.
@@ -217,7 +213,7 @@ class Archive:
             checkpoint, starts = await (await self._writer()).write(plan_sync)
             follower: Follower[Any] = follow_events(checkpoint=checkpoint)._with_poll_ends()
             follower = follower.details() if details else follower
-            sync.follower = follower if follow else follower.once()
+            self._follower = sync.follower = follower if follow else follower.once()
             return 0 if sync.is_ended else await self._fill(sync.follower, starts, details=details)
         finally:
             self._syncs.discard(sync)

@@ -23,7 +23,7 @@ import click
 import pytest
 
 import cfevents
-from cfevents import events, operations, plot, sinks, storage, testing
+from cfevents import events, metrics, operations, plot, sinks, storage, testing
 from cfevents.cli.app import app
 from cfevents.testing import History, Simulator, SimulatorThread, faults
 from cfevents.testing.scenarios import DEFAULT_INCIDENTS, INCIDENTS
@@ -296,6 +296,7 @@ def test_reference_has_every_public_name_once() -> None:
     names = {f"cfevents.{name}" for name in cfevents.__all__ if name != "events"}
     names |= {f"cfevents.storage.{name}" for name in storage.__all__}
     names |= {f"cfevents.sinks.{name}" for name in sinks.__all__}
+    names |= {f"cfevents.metrics.{name}" for name in metrics.__all__}
     names |= {f"cfevents.operations.{name}" for name in operations.__all__}
     names |= {f"cfevents.plot.{name}" for name in plot.__all__}
     names |= {f"cfevents.testing.{name}" for name in testing.__all__}

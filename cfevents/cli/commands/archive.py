@@ -14,11 +14,11 @@ from cfevents.cli.console.errors import arguments_checked, exists, is_refusal, p
 from cfevents.cli.console.output import write_summary
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
+from cfevents.cli.metrics import measured
 from cfevents.cli.options import CommandOptions
 from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.storage import Archive
-from cfevents.storage.archive import followers_of
 
 if TYPE_CHECKING:
     from cfevents._time import TimeLike
@@ -42,11 +42,11 @@ async def fill_archive(options: CommandOptions) -> None:
 async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandOptions, ending: Ending) -> int:
     since: TimeLike | None = read_begin(options)
     follow, pace = options.follow, read_pace(options)
-    with arguments_checked():
-        # Wrong arguments fail here, before a file is created.
+    with arguments_checked():  # wrong arguments fail here, before a file is created
         follower = client.follow_events(connectors, since=since, **pace)
     is_new = not exists(options.path)
     async with Archive(options.path, account_id=follower.checkpoint.account_id) as archive:
+        measured().get_follower = lambda: archive._follower
         await _migrate(archive)
         if since is None and (isinstance(connectors, list) or not await archive.list_connectors()):
             since = _FIRST_SINCE
@@ -69,7 +69,7 @@ async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandO
 
 def _progress(archive: Archive) -> Progress:
     """Return the part of the window that was read, averaged over the connectors."""
-    return next((follower._progress() for follower in followers_of(archive)), Progress(0.0, ""))
+    return Progress(0.0, "") if archive._follower is None else archive._follower._progress()
 
 
 async def _migrate(archive: Archive) -> None:

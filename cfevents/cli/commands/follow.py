@@ -33,6 +33,7 @@ from cfevents.cli.console.service import notify_systemd
 from cfevents.cli.console.signals import Ending, call_on_hangup, end_on_signal
 from cfevents.cli.console.wording import id_list
 from cfevents.cli.kinds import kinds_text
+from cfevents.cli.metrics import measured
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
 from cfevents.cli.times import read_begin, read_pace
@@ -195,6 +196,7 @@ class Life:
 
     def __init__(self, follower: Follower[Any]) -> None:
         self.follower = follower
+        measured().get_follower = lambda: follower
 
     @property
     def was_read(self) -> bool:
