@@ -352,7 +352,10 @@ class Planner:
         """Return the end of a slice of several pages, which costs little more than a plain listing of them."""
         end = gap.rate.end(gap.begin, pages * self._cost.page_size)
         end = self._avoid_hot_seconds(math.ceil(min(gap.end, max(end, gap.begin + _MIN_DENSE_SLICE_S))))
-        return gap.end if end >= self._quiet_end(gap) - _MIN_SLICE_S or not self._allows(0) else end
+        # What two slices keep in reserve is less than the request that a cut may cost.
+        reserved = _RESERVED_PAGES if self._concurrency == 2 else 0.0
+        is_last = end >= self._quiet_end(gap) - _MIN_SLICE_S or not self._allows(reserved)
+        return gap.end if is_last else end
 
     def _quiet_end(self, segment: Segment) -> float:
         return min(segment.end, self._quiet_from)

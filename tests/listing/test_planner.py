@@ -123,6 +123,15 @@ def test_slices_stay_within_the_promised_requests(case: Case) -> None:
     assert case.listed().requests <= case.allowed
 
 
+def test_last_request_is_not_spent_on_a_cut() -> None:
+    """Where no more is left than a request, the rest is one slice."""
+    times = times_of("clustered", Random(203), TEN_YEARS, 25)
+    case = Case(VirtualAPI(made(times), page_size=5), TEN_YEARS, 2)
+    listed = case.listed()
+    assert listed.events == case.expected
+    assert listed.requests <= case.allowed
+
+
 @settings(max_examples=examples(120), deadline=None)
 @given(cases(pages=60), st.floats(0, 1), st.sampled_from([2, 3, 8, 32]))
 def test_every_slices_checkpoint_resumes_exactly(case: Case, where: float, others: int) -> None:
