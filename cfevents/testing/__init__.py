@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cfevents.testing.history import History, LiveHistory
+    from cfevents.testing.loki import LokiReceiver
     from cfevents.testing.receivers import ElasticReceiver, EventReceiver, SplunkReceiver
     from cfevents.testing.scenarios import Incident
     from cfevents.testing.server import AskedRequest
@@ -21,6 +22,7 @@ __all__ = [
     "History",
     "Incident",
     "LiveHistory",
+    "LokiReceiver",
     "Simulator",
     "SimulatorThread",
     "SplunkReceiver",
@@ -28,6 +30,7 @@ __all__ = [
 
 _NAMES_BY_MODULE = {
     "history": ["History", "LiveHistory"],
+    "loki": ["LokiReceiver"],
     "receivers": ["ElasticReceiver", "EventReceiver", "SplunkReceiver"],
     "scenarios": ["Incident"],
     "server": ["AskedRequest"],

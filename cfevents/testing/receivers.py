@@ -33,7 +33,7 @@ _BULK_ERRORS |= {400: "document_parsing", 409: "version_conflict_engine", 503: "
 
 @set_module("cfevents.testing")
 class EventReceiver:
-    """A local receiver of events; an async context manager. `SplunkReceiver` and `ElasticReceiver` are two.
+    """A local receiver of events; an async context manager, such as `SplunkReceiver`.
 
     Attributes:
         token: The token that it accepts.

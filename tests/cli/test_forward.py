@@ -16,7 +16,7 @@ from support.receivers import Hook, on_thread
 from cfevents.cli.app import app
 from cfevents.sinks.formats import FORMATS
 from cfevents.sinks.urls import SCHEMES
-from cfevents.testing import ElasticReceiver, Simulator, SplunkReceiver
+from cfevents.testing import ElasticReceiver, LokiReceiver, Simulator, SplunkReceiver
 
 if TYPE_CHECKING:
     import subprocess
@@ -135,15 +135,20 @@ def test_missing_extra_is_one_sentence(account: Simulator, invoke: Invoke, monke
     assert account.requests == []
 
 
-def test_splunk_and_elasticsearch_get_each_event(account: Simulator, invoke: Invoke) -> None:
+def test_splunk_elasticsearch_and_loki_get_each_event(account: Simulator, invoke: Invoke) -> None:
     """The token goes into the header that each of them wants, and what is refused into the dead letters."""
     assert account
-    splunk, elastic = SplunkReceiver(confirms=True), ElasticReceiver(is_data_stream=True)
-    splunk.token = elastic.token = SECRET
+    splunk, elastic, loki = (
+        SplunkReceiver(confirms=True),
+        ElasticReceiver(is_data_stream=True),
+        LokiReceiver(present=1767225720),
+    )
+    splunk.token = elastic.token = loki.token = SECRET
     splunk.refuses = lambda event: 6 if event["event"]["kind"] == "Novelty" else None
-    elastic.refuses = lambda document: 400 if document["kind"] == "Novelty" else None
+    elastic.refuses = loki.refuses = lambda line: 400 if line["kind"] == "Novelty" else None
     options = ("--token-env", "SINK_TOKEN", "--gzip")
-    for receiver, scheme, path in ((splunk, "splunk", "?index=wan"), (elastic, "elastic", "/wan")):
+    sinks = (splunk, "splunk", "?index=wan"), (elastic, "elastic", "/wan"), (loki, "loki", "?job=wan")
+    for receiver, scheme, path in sinks:
         with on_thread(receiver):
             to, state = f"{scheme}+{receiver.url}{path}", f"{scheme}.json"
             done = invoke("forward", "site-1", "--to", to, *SINCE, *options, "--checkpoint", state)

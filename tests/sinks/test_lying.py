@@ -6,20 +6,50 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from aiohttp import web
+from google.protobuf.json_format import MessageToDict, Parse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from support.batches import BEGIN, batch, listed
 from support.clock import run_jumping
 
 from cfevents import Batch, SinkError
 from cfevents.sinks import RefusedEvent, Sink, connect
-from cfevents.testing import ElasticReceiver, EventReceiver, SplunkReceiver
+from cfevents.testing import ElasticReceiver, EventReceiver, LokiReceiver, SplunkReceiver
+
+
+class OTLPReceiver(EventReceiver):
+    """A receiver of OTLP, which parses by the official messages."""
+
+    def receive(self, request: web.Request, body: bytes) -> tuple[int, Any]:
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return 401, {"message": "no token"}
+        resources = Parse(body, ExportLogsServiceRequest()).resource_logs
+        records = [record for resource in resources for scope in resource.scope_logs for record in scope.log_records]
+        found = [MessageToDict(record)["body"]["kvlistValue"]["values"] for record in records]
+        events = [{pair["key"]: next(iter(pair["value"].values())) for pair in pairs} for pairs in found]
+        taken = [event for event in events if self.refuses(event) is None]
+        self.events += taken
+        rejected = len(events) - len(taken)
+        return 200, {"partialSuccess": {"rejectedLogRecords": str(rejected)}} if rejected else {}
+
 
 RECEIVERS: dict[str, Callable[[], EventReceiver]] = {
     "elastic": lambda: ElasticReceiver(is_data_stream=True),
+    "loki": lambda: LokiReceiver(present=BEGIN),
+    "otlp": OTLPReceiver,
     "splunk": SplunkReceiver,
     "splunk, confirming": lambda: SplunkReceiver(confirms=True),
 }
 LIES = ["reset", "cut", "garbled", "silent"]
-BUSY = {"elastic": [429, 500, 503], "splunk": [8, 9, 18, 23, 26, 503], "splunk, confirming": [8, 9, 20, 27, 503]}
+BUSY = {
+    "elastic": [429, 500, 503],
+    "loki": [429, 500, 503],
+    "otlp": [429, 502, 503, 504],
+    "splunk": [8, 9, 18, 23, 26, 503],
+    "splunk, confirming": [8, 9, 20, 27, 503],
+}
+# What refuses an event for good, and for the moment where a receiver can do so with a single one.
+REFUSALS = {"elastic": (400, 429), "loki": (400, None), "otlp": (400, None)}
 every_receiver = pytest.mark.parametrize("name", RECEIVERS)
 
 
@@ -28,7 +58,8 @@ def events(count: int, begin: int = 0) -> Batch[Any]:
 
 
 def connected(receiver: EventReceiver, **options: Any) -> Sink:
-    kind, path = ("elastic", "/wan") if isinstance(receiver, ElasticReceiver) else ("splunk", "")
+    kind = type(receiver).__name__.removesuffix("Receiver").lower()
+    path = "/wan" if kind == "elastic" else ""
     return connect(f"{kind}+{receiver.url}{path}", token=receiver.token, timeout=5, **options)
 
 
@@ -61,7 +92,7 @@ def test_lie_loses_nothing(name: str, lie: str, at: int) -> None:
             assert not await deliver(sink, events(12))
             assert {*arrived(receiver)} == {*range(12)}
             # A confirmation that is lost costs the whole batch.
-            assert len(arrived(receiver)) <= {"elastic": 12, "splunk": 16, "splunk, confirming": 24}[name]
+            assert len(arrived(receiver)) <= {"elastic": 12, "splunk, confirming": 24}.get(name, 16)
 
     run_jumping(main())
 
@@ -72,12 +103,13 @@ def test_any_sequence_of_faults_loses_nothing(name: str, seed: int) -> None:
     """Lies, outages, restarts, single events that are refused for the moment or for good: each has one end."""
     draw = random.Random(seed)
     wrong = {n for n in range(40) if draw.random() < 0.1}
+    for_good, for_the_moment = REFUSALS.get(name, (6, 9))
     faults: list[int | str] = [*LIES, *BUSY[name], "", "", ""]
 
     def refuse(event: dict[str, Any]) -> int | None:
         if int(event.get("event", event)["sequence"]) in wrong:
-            return 400 if name == "elastic" else 6
-        return (429 if name == "elastic" else 9) if draw.random() < 0.03 else None
+            return for_good
+        return for_the_moment if draw.random() < 0.03 else None
 
     async def main() -> None:
         refused = list[RefusedEvent]()
