@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from cfevents.operations.report import ConnectorReport, Report
 
 # Nobody reads more. The page says how many are left out.
-_MAX_FINDINGS, _MAX_MARKS, _MAX_KINDS, _MAX_DESCRIBED = 2000, 5000, 60, 12
+_MAX_FINDINGS, _MAX_MARKS, _MAX_KINDS = 2000, 5000, 60
 _MAX_TEXT_CHARS = 600
 _MAX_HOURLY_S, _DAY_S = 10 * 86_400, 86_400
 _TICK_HOURS, _MAX_TICKS = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720), 5
 _PAYLOAD_DETAILS = ("url", "version", "tunnel_id", "last_heartbeat")
 _DOWN_KINDS = ("_restart", "_reboot", "_shutdown", "restart_loop", "downtime", "device_gap", "silence")
-# Of these the longest time alone is known; and of those no event shows the end.
+# Of these the longest time alone is known; those go on after the last event that shows them.
 _AT_MOST_KINDS, _OPEN_KINDS = {"unclean_restart", "collection_gap"}, ("unfinished_", "stuck_", "unblessed_")
 _POLICY = "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
 _LEGEND = (
@@ -43,7 +43,7 @@ _LEGEND = (
     '<use href="#later" y="8" class="arrow"/>',
     '<rect y="5" width="16" height="6" class="operation"/>',
 )
-_LEGEND_WORDS = "this long at most", "no end is known", "upgrade, or an operation without success"
+_LEGEND_WORDS = "this long at most", "went on after its last event", "upgrade, or an operation without success"
 
 
 def render(report: "Report", tz: tzinfo | None, about: Mapping[str, object], notes: Iterable[str]) -> str:
@@ -162,14 +162,12 @@ class _ReportPage(NamedTuple):
         begin, end = map(self.percent, _judged_time(connector, self.begin))
         drawn = "".join(map(self.operation, islice(filter(is_drawn, connector.spans), self.marks)))
         drawn += "".join(self.bar(finding, connector) for finding in reversed(findings[: self.marks]))
-        texts = [f"{item.severity}: {item.kind}, {self.period(item.first_at, item.last_at)}" for item in findings]
-        texts[_MAX_DESCRIBED:] = [f"and {len(texts) - _MAX_DESCRIBED} more"] * (len(texts) > _MAX_DESCRIBED)
+        texts = "; ".join(map(self.short, findings[: self.marks]))
         about = f"{counted(len(findings), 'finding')}, {_availability(connector, self.begin)} available"
         return (
-            f'<figure><figcaption>{_label(connector)} <span class="muted">{about}</span></figcaption>'
-            f'<svg width="100%" height="34" role="img" aria-labelledby="title{number} text{number}">'
-            f'<title id="title{number}">{_label(connector, is_text=True)}, {_safe(self.window())}</title>'
-            f'<desc id="text{number}">{_safe("; ".join(texts))}</desc>'
+            f'<figure><figcaption id="name{number}">{_label(connector)} <span class="muted">{about}</span></figcaption>'
+            f'<svg width="100%" height="34" role="img" aria-labelledby="name{number} title{number} text{number}">'
+            f'<title id="title{number}">{_safe(self.window())}</title><desc id="text{number}">{_safe(texts)}</desc>'
             f'<rect x="{begin}%" y="9" width="{end - begin:.2f}%" height="12" class="known"/><use href="#grid"/>'
             f"{drawn}</svg></figure>"
         )
@@ -178,16 +176,16 @@ class _ReportPage(NamedTuple):
         begin, end, is_open = _extent(finding, connector)
         left, right = self.percent(begin), self.percent(end)
         bar = f'<rect x="{left}%" y="9" width="{right - left:.2f}%" height="12"'
-        shown = f'{bar} class="{finding.severity}"/>' + (
-            f'{bar} fill="url(#hatch)"/>' if finding.kind in _AT_MOST_KINDS else ""
-        )
+        shown = f'{bar} class="{finding.severity}"/>' + f'{bar} fill="url(#hatch)"/>' * (finding.kind in _AT_MOST_KINDS)
         if is_open:
             shown += f'<use href="#later" x="{right}%" y="15" class="arrow"/>'
         if begin < self.begin or finding.kind.startswith("orphaned_"):
             shown += f'<use href="#earlier" x="{left}%" y="15" class="arrow"/>'
         shown += f'<use href="#{finding.severity}" x="{left}%" y="15" class="{finding.severity} mark"/>'
-        title = f"{finding.severity}: {finding.kind}, {self.period(finding.first_at, finding.last_at)}"
-        return f"<g><title>{_safe(title)}</title>{shown}</g>"
+        return f"<g><title>{_safe(self.short(finding))}</title>{shown}</g>"
+
+    def short(self, finding: Finding) -> str:
+        return f"{finding.severity}: {finding.kind}, {self.period(finding.first_at, finding.last_at)}"
 
     def operation(self, span: Span) -> str:
         times = [moment for moment in (span.started_at, span.finished_at) if moment is not None]
@@ -208,7 +206,7 @@ class _ReportPage(NamedTuple):
 
     def finding(self, finding: Finding, heading: str = "") -> str:
         """Return a finding; without a heading, that of the top of the page, without its events."""
-        name, when = _label(finding), self.period(finding.first_at, finding.last_at)
+        when = self.period(finding.first_at, finding.last_at)
         details = {name: finding.details[name] for name in _PAYLOAD_DETAILS if name in finding.details}
         details |= {
             f"{name} event": f"{finding.details[f'{name}_kind']} {self.time(finding.details[f'{name}_at'])}"
@@ -216,7 +214,7 @@ class _ReportPage(NamedTuple):
             if f"{name}_kind" in finding.details
         }
         shown = (f"{name}:\xa0{self.time(it) if isinstance(it, datetime) else it}" for name, it in details.items())
-        about = [*filter(None, [name]), when, *map(_safe, shown)]
+        about = [*filter(None, [_label(finding)]), when, *map(_safe, shown)]
         title = _safe(f"{finding.severity}: {finding.kind}".replace("_", " "))
         tag = heading or "p"
         return (
@@ -312,11 +310,9 @@ def _safe(value: object) -> str:
     return escape(printable(shortened(str(value), _MAX_TEXT_CHARS)))
 
 
-def _label(of: "ConnectorReport | Finding", *, is_text: bool = False) -> str:
+def _label(of: "ConnectorReport | Finding") -> str:
     """Return a connector as its owner calls it, with its id; empty if the events do not name it."""
     notes, connector_id = " ".join((of.notes or "").split()), of.connector_id or ""
-    if is_text:
-        return _safe(notes or connector_id or "events")
     known = f"<bdi>{_safe(notes)}</bdi> " if notes else ""
     return known + (f"<code>{_safe(shortened(connector_id) if notes else connector_id)}</code>" if connector_id else "")
 
@@ -353,7 +349,7 @@ def _extent(finding: Finding, connector: "ConnectorReport") -> tuple[float, floa
     begin, end, duration = finding.first_at.timestamp(), finding.last_at.timestamp(), finding.details.get("duration")
     if begin == end and isinstance(duration, timedelta):
         return begin, min(connector.until.timestamp(), begin + duration.total_seconds()), True
-    return begin, end, finding.kind.startswith(_OPEN_KINDS)
+    return begin, end, finding.kind.startswith(_OPEN_KINDS) and finding.details.get("outcome") != "failed"
 
 
 def _judged_time(connector: "ConnectorReport", begin: float) -> tuple[float, float]:

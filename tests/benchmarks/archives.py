@@ -110,6 +110,7 @@ def scaled(connectors: int, folder: Path) -> str:
         for title, part in {
             "`Archive.sync`": task._replace(call="fill"),
             "`cfevents report --all`": task._replace(call="report"),
+            "`cfevents report --all --format html`": task._replace(call="report --format html"),
             "`cfevents export --all` to Parquet": task._replace(call="export .parquet"),
             "`cfevents export --all` to NDJSON": task._replace(call="export .ndjson"),
             "`cfevents list`, a day of one connector": day._replace(call="list"),

@@ -78,8 +78,8 @@ def test_every_connector_with_findings_has_a_lane_in_words() -> None:
     lane, _ = pictures
     assert len(list(parse(report_of(EVENTS[:-1]).to_html()).iter("figure"))) == 1
     texts = {it.get("id") or "": it.text or "" for it in lane if it.tag in {"title", "desc"}}
-    assert lane.get("aria-labelledby") == " ".join(texts)
-    assert next(iter(texts.values())).startswith("site, 2025-06-15 15:06:40 to 2025-06-16 15:06:40 UTC")
+    assert lane.get("aria-labelledby") == " ".join(["name1", *texts])
+    assert texts["title1"].startswith("2025-06-15 15:06:40 to 2025-06-16 15:06:40 UTC")
     assert "error: failed_upgrade, 2025-06-15 15:16:40 to 15:17:50" in texts["text1"]
 
 
@@ -98,6 +98,13 @@ def test_lengths_that_are_not_known_are_hatched_or_open() -> None:
     assert signs("unclean_restart") == {"url(#hatch)"}
     assert signs("stuck_rekey") == signs("silence") == {"#later"}
     assert signs("failed_upgrade") == set()
+
+
+def test_a_slot_that_failed_does_not_go_on() -> None:
+    """A slot that could not be blessed is over; one that is still not blessed is not."""
+    ends = "BlessSlotPending", "BlessSlotFailure"
+    pages = [report_of(events_at("60 FinishUpgradeSuccess", f"9000 {end}")).to_html() for end in ends]
+    assert ["#later" in {it.get("href") for it in drawn(page, "unblessed_slot")} for page in pages] == [True, False]
 
 
 def test_an_operation_without_start_is_open_to_the_left() -> None:
