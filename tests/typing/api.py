@@ -267,6 +267,7 @@ def failing(client: Client, error: APIStatusError) -> None:
 async def meaning(client: Client, archive: Archive) -> None:
     stream = client.list_events("c", since="24h")
     everything = await stream.collect()
+    assert_type(operations.report(everything).to_html(notes=["late"]), str)
     assert_type(operations.spans(everything), list[operations.Span])
     assert_type(await operations.spans(stream), list[operations.Span])
     assert_type(await operations.spans(stream.details()), list[operations.Span])
