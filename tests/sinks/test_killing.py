@@ -14,9 +14,10 @@ import pytest
 from support import killed
 from support.postgres import Cluster
 from support.proxy import proxy
+from support.receivers import on_thread
 from support.rsyslog import RSyslog
 
-from cfevents.testing import Simulator, SimulatorThread
+from cfevents.testing import ElasticReceiver, Simulator, SimulatorThread, SplunkReceiver
 
 KILLS = int(os.environ.get("CFEVENTS_SINK_KILLS", "3"))
 EVENTS_A_KILL = 60
@@ -108,3 +109,26 @@ async def test_no_event_is_missing_in_rsyslog_whatever_is_killed(
     with capsys.disabled():
         print(f"\n{KILLS} kills: {len(arrived):,} messages of {len({*arrived}):,} events, cut {network.cuts} times")
     assert {*arrived} == {*range(EVENTS_A_KILL * (KILLS + 1))}
+
+
+@pytest.mark.skipif("CFEVENTS_SINK_KILLS" not in os.environ, reason="'nox -s sinks' runs it")
+@pytest.mark.parametrize("kind", ["splunk", "splunk, confirming", "elastic"])
+async def test_no_event_is_missing_at_a_receiver_whatever_is_killed(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The process and the connection are killed, and the receiver lies; a document is there once."""
+    random, lies = Random(KILLS), ["reset", "cut", "garbled", ""]
+    receiver = ElasticReceiver() if kind == "elastic" else SplunkReceiver(confirms="confirming" in kind)
+    with on_thread(receiver), proxy(int(receiver.url.rpartition(":")[2])) as network:
+        address = f"http://127.0.0.1:{network.port}"
+        url = f"elastic+{address}/wan" if kind == "elastic" else f"splunk+{address}"
+        await follow_while_killing(
+            f"{url} {tmp_path / 'state.json'} {receiver.token}",
+            receiver=lambda: receiver.plan(*random.choices(lies, k=3)),
+            network=lambda: network.cut(random.randrange(_MAX_CUT_AFTER_BYTES)),
+        )
+    arrived = [event.get("event", event)["sequence"] for event in receiver.events]
+    with capsys.disabled():
+        print(f"\n{KILLS} kills, {kind}: {len(arrived):,} of {len({*arrived}):,} events, cut {network.cuts} times")
+    assert {*arrived} == {*range(EVENTS_A_KILL * (KILLS + 1))}
+    assert kind != "elastic" or len(arrived) == len({*arrived})

@@ -27,9 +27,9 @@ async def into_archive(client: Client, fleet: Fleet, path: str, since: int, says
 
 
 async def into_sink(client: Client, fleet: Fleet, url: str, since: int, says: Connection, *, once: bool) -> None:
-    """Deliver into the sink of an address, behind which may be the path of a checkpoint."""
-    url, _, checkpoint = url.partition(" ")
-    async with connect(url) as sink:
+    """Deliver into the sink of an address, behind which may be the path of a checkpoint, and a token."""
+    url, checkpoint, token = f"{url}  ".split(" ")[:3]
+    async with connect(url, token=token or None) as sink:
         says.send("open")
         follower = client.follow_events(client.fleet(), since=since, interval=0.2)
         await forward(follower.once() if once else follower, sink, checkpoint=checkpoint or None)
