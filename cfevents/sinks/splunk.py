@@ -79,8 +79,6 @@ class Splunk(HTTPSink):
 
     async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
         """Deliver a batch, and wait until it is indexed where the collector says so."""
-        if batch is not self._batch:
-            self._unconfirmed.clear()
         refused = await super().write(batch)
         loop, wait_s = asyncio.get_running_loop(), 0.5
         give_up_at = loop.time() + _ACK_TIMEOUT_S

@@ -39,7 +39,7 @@ class EventReceiver:
         token: The token that it accepts.
         max_bytes: The largest body that it takes.
         events: The events that have arrived, as they were sent.
-        requests: The paths of the requests that have arrived.
+        requests: The paths of the requests that have arrived, with their queries.
         refuses: A function that returns the number with which an event is refused, None for one that is taken.
         url: Where it listens.
     """
@@ -95,7 +95,7 @@ class EventReceiver:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        self.requests.append(request.path)
+        self.requests.append(request.path_qs)
         planned = self._planned.popleft() if self._planned else ""
         if isinstance(planned, int) or len(body) > self.max_bytes:
             status, content = self.refusal(planned if isinstance(planned, int) else 413)

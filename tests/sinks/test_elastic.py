@@ -147,6 +147,24 @@ def test_other_servers_are_no_elasticsearch() -> None:
     run_jumping(main())
 
 
+class Half(ElasticReceiver):
+    def receive(self, request: web.Request, body: bytes) -> tuple[int, Any]:
+        status, content = super().receive(request, body)
+        return status, content | {"items": content["items"][:-1]}
+
+
+def test_answer_without_each_document_settles_none() -> None:
+    async def main() -> None:
+        async with Half() as receiver:
+            receiver.plan(400)
+            async with connect(f"elastic+{receiver.url}/wan", token=receiver.token) as sink:
+                with pytest.raises(SinkError, match="no whole answer of _bulk") as caught:
+                    await sink.write(events(3))
+            assert caught.value.is_temporary
+
+    run_jumping(main())
+
+
 def test_request_that_is_too_large_is_split() -> None:
     async def scenario(receiver: ElasticReceiver, sink: Sink) -> None:
         receiver.max_bytes = 3000
@@ -164,8 +182,8 @@ def test_request_that_is_too_large_is_split() -> None:
         ("/wan", "/wan/_bulk"),
         ("/wan/", "/wan/_bulk"),
         ("/wan/_bulk", "/wan/_bulk"),
-        ("/es/wan?pipeline=p", "/es/wan/_bulk"),
-        ("/%3Cwan-%7Bnow%7D%3E", "/<wan-{now}>/_bulk"),
+        ("/es/wan?pipeline=p", "/es/wan/_bulk?pipeline=p"),
+        ("/%3Cwan-%7Bnow%7D%3E", "/%3Cwan-%7Bnow%7D%3E/_bulk"),
     ],
 )
 def test_path_names_the_index(path: str, asked: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from support.batches import BEGIN, batch, listed, with_payload
 from support.clock import run_jumping
+from support.receivers import Hook
 
 from cfevents import Batch, SinkError
 from cfevents.sinks import Sink, connect
@@ -55,13 +56,14 @@ def test_event_has_its_exact_time_and_metadata() -> None:
     play(scenario, query="?index=wan&sourcetype=_json", gzip=True)
 
 
-def test_address_may_name_host_and_path() -> None:
+@pytest.mark.parametrize("path", ["", "/event", "/event/1.0"])
+def test_address_may_name_host_and_path(path: str) -> None:
     async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
         await sink.write(events(1))
         assert receiver.events[0]["host"] == "b"
-        assert receiver.requests[-2:] == ["/services/collector", "/services/collector/ack"]
+        assert receiver.requests[-2:] == [f"/services/collector{path}", "/services/collector/ack"]
 
-    play(scenario, query="/services/collector?host=b", confirms=True)
+    play(scenario, query=f"/services/collector{path}?host=b", confirms=True)
 
 
 @pytest.mark.parametrize(
@@ -236,6 +238,26 @@ def test_channel_stays_and_is_a_uuid() -> None:
         assert numbers(receiver) == [0, 1, 2]
 
     play(scenario, confirms=True)
+
+
+async def test_cookies_of_a_load_balancer_are_sent_back() -> None:
+    """Only the indexer that has taken events can confirm them."""
+    async with Hook() as hook:
+        hook.answers = lambda _: web.Response(text='{"code": 0}', headers={"Set-Cookie": "indexer=7; Path=/"})
+        async with connect(hook.url.replace("http", "splunk+http")) as sink:
+            await sink.write(events(1))
+    assert [request.headers.get("cookie") for request in hook.requests] == [None, "indexer=7"]
+
+
+def test_collector_that_is_busy_when_opened_may_recover(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with SplunkReceiver() as receiver:
+            receiver.plan(9)
+            async with connect(f"splunk+{receiver.url}", token=receiver.token) as sink:
+                assert "Server is busy" in caplog.text
+                assert not await sink.write(events(3))
+
+    run_jumping(main())
 
 
 def test_other_servers_are_no_collector() -> None:
