@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 _BACKOFF = Retry(backoff_max=60)
 _MAX_ASKED_WAIT_S = 3600  # of a receiver
-_GRACE_S = 3.0  # in which what is being written may arrive when the delivery is cancelled
+_GRACE_S = 0.5  # in which what is being written may arrive when the delivery is cancelled
 
 _log = logging.getLogger("cfevents")
 
@@ -39,7 +39,7 @@ async def forward(
 
     A batch is written, and only then its checkpoint is stored. While the receiver is down it is tried again, with
     growing waits of up to a minute; the follower waits, so that nothing piles up. A delivery that is cancelled lets
-    what is being written arrive, for at most three seconds.
+    what is being written arrive, for at most half a second.
 
     Args:
         follower: It goes on where the stored checkpoint ends; where there is none, it begins as it was made.

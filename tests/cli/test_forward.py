@@ -3,6 +3,7 @@
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import pytest
 from click.testing import Result
-from support.receivers import Hook, on_thread
+from support.receivers import Hook, Received, on_thread
 
 from cfevents.cli.app import app
 from cfevents.sinks.formats import FORMATS
@@ -231,6 +232,32 @@ def test_signal_ends_it_after_what_is_delivered(
     assert (process.returncode, stdout, stderr) == (0, "", "")
     assert time.monotonic() - began < 2
     assert account
+
+
+@pytest.mark.parametrize("is_down", [True, False])
+def test_signal_ends_an_attempt_soon(
+    account: Simulator, start: Callable[..., "subprocess.Popen[str]"], hook: Hook, is_down: bool
+) -> None:
+    """Neither a receiver that is down nor one that does not answer is waited for; the events come again."""
+    asked, ended = threading.Event(), threading.Event()
+
+    def answer(request: Received) -> int:
+        if request.body:
+            asked.set()
+            ended.wait(0 if is_down else 10)
+        return 503 if is_down and request.body else 200
+
+    hook.answers = answer
+    command = ("forward", "site-1", "--to", hook.url, "--since", "2026-01-01", "--checkpoint", "state.json")
+    process = start(*command)
+    assert asked.wait(10)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, stderr = process.communicate(timeout=30)
+    ended.set()
+    assert (process.returncode, "Traceback" in stderr, bool(account)) == (0, False, True)
+    assert time.monotonic() - began < 2
+    assert '"connectors":{}' in Path("state.json").read_text()
 
 
 def test_values_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
