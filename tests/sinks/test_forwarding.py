@@ -130,9 +130,9 @@ def test_follower_waits_for_the_receiver() -> None:
     run(scenario, {"c1": [(BEGIN + 20 * n, n, BEGIN + 20 * n) for n in range(170)]})
 
 
-@pytest.mark.parametrize(("takes_s", "arrives"), [(2, True), (600, False)])
+@pytest.mark.parametrize(("takes_s", "arrives"), [(0.4, True), (600, False)])
 def test_cancellation_lets_what_is_written_arrive(tmp_path: Path, takes_s: float, arrives: bool) -> None:
-    """What arrives within seconds is in the checkpoint; what does not comes again."""
+    """What arrives within half a second is in the checkpoint; what does not comes again."""
     state, sink, again = tmp_path / "state.json", Kept(), Kept()
     sink.takes_s = takes_s
 
@@ -144,7 +144,7 @@ def test_cancellation_lets_what_is_written_arrive(tmp_path: Path, takes_s: float
         began = loop.time()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert loop.time() - began < 4
+        assert loop.time() - began < 0.8
 
     run(scenario, EVENTS)
     delivered(again, checkpoint=state)

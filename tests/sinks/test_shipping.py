@@ -18,7 +18,7 @@ LONG = "K" * 20_000  # more than rsyslog takes by default
 
 
 @contextmanager
-def rsyslog(folder: Path) -> Iterator[None]:
+def shipper(folder: Path) -> Iterator[None]:
     """Run rsyslog with the configuration of the page, into a file instead of over the network."""
     program = shutil.which("rsyslogd")
     if program is None:
@@ -57,7 +57,7 @@ async def test_rsyslog_ships_each_line_across_a_rotation(tmp_path: Path) -> None
     checkpoint = None
     written = 0
     async with NDJSONFile(path) as file:
-        with rsyslog(tmp_path):
+        with shipper(tmp_path):
             for kinds in ["Init", LONG], ["Reconcile"], ["a\n\u2028\x1bb%msg%"]:
                 after = batch([listed(BEGIN + written + n, n, kind) for n, kind in enumerate(kinds)], after=checkpoint)
                 await file.write(after)
