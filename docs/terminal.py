@@ -63,6 +63,8 @@ COMMANDS = {
     "latest": Command("latest --simulate --all"),
     "follow": Command("follow --simulate --since 2h --exclude Reconcile", "next poll in"),
     "forward": Command("forward --to file:events.ndjson --simulate --all --since 24h --once"),
+    "watch": Command("watch --simulate --all --since 7d --once"),
+    "wait": Command("wait --simulate lisbon --since 3h --kind RekeyComplete,RekeyReset --timeout 1min"),
     "archive": Command("archive events.db --simulate --all --since 7d"),
     "report": Command("report --simulate --all --since 7d"),
     "export": Command("export events.csv --simulate --all --since 7d"),

@@ -112,14 +112,13 @@ class Watch(AsyncOnly):
     _lookback_s: float
     _limits: Limits
     _reached: WatchCheckpoint = field(init=False)
-    _follower: "Follower[Any] | None" = field(default=None, init=False)
+    _follower: "Follower[Any]" = field(init=False)  # the one that is read
     _kept_s: float = field(init=False)
     _listed: dict[str, AskedConnector] = field(factory=dict, init=False)
     _list_at: float = field(default=-1.0, init=False)  # on the event loop's clock
-    _delivered: int = field(default=0, init=False)  # updates
 
     def __attrs_post_init__(self) -> None:
-        start = evolve(self._template.checkpoint, connectors={})
+        self._follower, start = self._template, evolve(self._template.checkpoint, connectors={})
         self._reached = WatchCheckpoint(start)
         self._kept_s = max(self._lookback_s + _DAY_S, now() - start.since) + MARGIN_S
 
@@ -131,7 +130,7 @@ class Watch(AsyncOnly):
     @property
     def status(self) -> "dict[str, ConnectorStatus]":
         """The state of each connector, by id."""
-        return {} if self._follower is None else self._follower.status
+        return self._follower.status
 
     def _resume(self, checkpoint: WatchCheckpoint | str) -> None:
         """Go on after a checkpoint; raise CheckpointError for one of another watch."""
@@ -171,12 +170,10 @@ class Watch(AsyncOnly):
                 fields: dict[str, Any] = {"items": (*updates,), "checkpoint": after, "before": self._reached}
                 yield evolve(batch, **fields)
                 self._reached = after
-                self._delivered += len(updates)
 
     async def aclose(self) -> None:
         """End it: a loop that iterates it ends too."""
-        if self._follower is not None:
-            await self._follower.aclose()
+        await self._follower.aclose()
 
     def _new_watch(self, connector_id: str, begin: int) -> ConnectorWatch:
         watch = ConnectorWatch(connector_id, begin, self._kept_s, self._limits)

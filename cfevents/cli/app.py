@@ -28,12 +28,15 @@ from cfevents.cli.options import (
     count_option,
     details_option,
     example,
+    fail_on_option,
+    format_option,
     kind_options,
     metrics_options,
     output_options,
     pace_options,
     read_format,
     reading_options,
+    receiver_options,
     report_options,
     simulate_option,
     sink_options,
@@ -52,6 +55,9 @@ _ADVICE_AFTER_INTERRUPT = {
 
 
 _STDOUT_NAMES = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
+
+_complete_durations = completed("10min", "30min", "1h", "6h")
 
 
 class _File(click.Path):
@@ -126,7 +132,6 @@ def _run_command(module: str, function: str, options: dict[str, Any]) -> None:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=example(
         "cfevents report --simulate --all --since yesterday",
-        "cfevents list lisbon --simulate --kind '*Failure,*Error' --tail 10 --format csv",
         "cfevents archive events.db --simulate --all --quiet",
         "cfevents report --archive events.db --all --quiet --format table --since 2h",
     ),
@@ -140,7 +145,8 @@ def app() -> None:
     --account NAME. To try a command without an account, add --simulate.
 
     Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API, the
-    network or the archive failed; 2, wrong usage; 3, a finding that --fail-on selects; 130, Ctrl-C; 143, SIGTERM.
+    network or the archive failed; 2, wrong usage; 3, a finding that --fail-on selects; 124, it did not come
+    in time; 130, Ctrl-C; 143, SIGTERM.
     """
 
 
@@ -253,6 +259,60 @@ def forward_events(**options: Any) -> None:
 
 
 @app.command(
+    "watch",
+    short_help="Tell of findings as they open, change and are over.",
+    epilog=example("cfevents watch --simulate --all --since 24h --once"),
+)
+@connectors_options
+@receiver_options
+@click.option("--exec", "exec_", metavar="COMMAND", help="Run this for each, with its JSON on stdin.")
+@fail_on_option
+@click.option("--for", "duration", metavar="TIME", shell_complete=_complete_durations, help="End after this time.")
+@click.option("--once", is_flag=True, help="End when what there is by now is judged.")
+@click.option("--checkpoint", type=_FILE, help="File of what was told: nothing is told twice.")
+@click.option("--since", metavar="TIME", shell_complete=complete_times, help="Skip what was over earlier; default now.")
+@pace_options
+@click.option("--details", is_flag=True, help="Name tunnel, bundle or version; a request each.")
+@account_option
+@format_option
+@tz_option
+@simulate_option
+@speed_option
+def watch_findings(**options: Any) -> None:
+    """Print the findings of 'report' as they open, change their severity and are over, until Ctrl-C.
+
+    COMMAND is run without a shell, for one finding after the other. With --for, the exit status is 1 if a connector
+    could not be read. CONNECTOR is an id, its beginning, a serial number or a note.
+    """
+    _run_command("watch", "watch_findings", options)
+
+
+@app.command(
+    "wait",
+    short_help="Wait for an event.",
+    epilog=example("cfevents wait lisbon --simulate --since 3h --kind 'RekeyComplete,RekeyReset' --timeout 1min"),
+)
+@connectors_options
+@kind_options
+@click.option("--timeout", "duration", metavar="TIME", shell_complete=_complete_durations, help="Exit with 124 then.")
+@click.option("--since", metavar="TIME", shell_complete=complete_times, help="It may have come since; default now.")
+@pace_options
+@details_option
+@account_option
+@output_options
+@tz_option
+@simulate_option
+@speed_option
+def wait_for_event(**options: Any) -> None:
+    """Wait for the first event of these kinds, and print it as 'follow' does.
+
+    The exit status is 0 when it came, 124 when it did not come before --timeout, and 1 when that is not known, since
+    a connector could not be read. CONNECTOR is an id, its beginning, a serial number or a note.
+    """
+    _run_command("watch", "wait_for_event", options)
+
+
+@app.command(
     "archive",
     short_help="Store events in a SQLite database, each once; also from cron.",
     epilog=example("cfevents archive events.db --simulate --since 7d", "cfevents list --archive events.db --since 24h"),
@@ -295,12 +355,7 @@ def fill_archive(**options: Any) -> None:
 @window_options
 @click.option("--details", is_flag=True, help="Name tunnel, bundle or version; a request each.")
 @click.option("--interrupts", is_flag=True, help="Ask who ordered restarts; a request each.")
-@click.option(
-    "--fail-on",
-    type=click.Choice(("info", "warning", "error", "critical"), case_sensitive=False),
-    metavar="SEVERITY",
-    help="Exit with 3 on a finding this severe or worse: info, warning, error or critical.",
-)
+@fail_on_option
 @click.option("--output", type=_FILE_OR_STDOUT, help="Write the page of --format html to this file.")
 @report_options
 def report_events(**options: Any) -> None:

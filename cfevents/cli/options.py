@@ -59,6 +59,8 @@ class CommandOptions(NamedTuple):
     metrics: str | None = None
     metrics_listen: str | None = None
     once: bool = False
+    exec_: str | None = None
+    duration: str | None = None
     restart: bool = False
     interrupts: bool = False
     fail_on: Any = None
@@ -125,6 +127,7 @@ def _complete_columns(context: click.Context, _: click.Parameter, incomplete: st
         "get": views.one("", zone),
         "latest": views.recorded(zone, several=True),
         "follow": views.followed(zone, several=True, details=False),
+        "wait": views.followed(zone, several=True, details=False),
         "report": import_module("cfevents.cli.commands.report").findings_view(zone),
         "connectors": (connector_views.archived if context.params.get("archive") else connector_views.connectors)(zone),
         "kinds": views.kinds(),
@@ -342,7 +345,8 @@ _style_options = _combine(
     ),
     click.option("--no-headers", is_flag=True, help="Print no header."),
 )
-output_options = _combine(_format_option(FORMATS, "ndjson or csv"), _style_options)
+format_option = _format_option(FORMATS, "ndjson or csv")
+output_options = _combine(format_option, _style_options)
 page_options = _combine(_format_option((*FORMATS, "html"), "ndjson, csv or html"), _style_options)
 tz_option = click.option(
     "--tz",
@@ -363,7 +367,7 @@ speed_option = click.option(
     shell_complete=completed(60, 600, 3600),
     help="Simulated time goes N times faster.",
 )
-sink_options = _combine(
+receiver_options = _combine(
     click.option(
         "--to",
         metavar="URL",
@@ -387,6 +391,9 @@ sink_options = _combine(
         help="Header of each request, its value in a variable.",
     ),
     click.option("--insecure", is_flag=True, help="Allow another machine without TLS."),
+)
+sink_options = _combine(
+    receiver_options,
     click.option("--gzip", is_flag=True, help="Compress requests."),
     click.option(
         "--format",
@@ -400,6 +407,14 @@ sink_options = _combine(
 )
 reading_options = _combine(archive_option, account_option, output_options, tz_option, simulate_option)
 report_options = _combine(archive_option, account_option, page_options, tz_option, simulate_option)
+
+
+fail_on_option = click.option(
+    "--fail-on",
+    type=click.Choice(("info", "warning", "error", "critical"), case_sensitive=False),
+    metavar="SEVERITY",
+    help="Exit with 3 on this or worse: info ... critical.",
+)
 
 
 def example(*lines: str) -> str:

@@ -31,6 +31,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """The severities, ascending."""
 
 MAX_EVENT_KINDS = 12
+severity_rank = SEVERITIES.index
 
 
 @frozen

@@ -4,15 +4,17 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any, Literal, TypeAlias
+from zlib import crc32
 
 from attrs import define, field, frozen
 
 from cfevents._html import HtmlRepr
+from cfevents._model.api import EventMetadata
 from cfevents._time import format_duration, format_iso, to_datetime
 from cfevents.operations.journal import AnyEvent, Journal
 from cfevents.operations.limits import AskedConnector, JudgedWindow, Limits
 from cfevents.operations.report import report_connector
-from cfevents.operations.rules import SEVERITIES, Finding, Severity
+from cfevents.operations.rules import Finding, Severity, severity_rank
 from cfevents.operations.series import EventSeries
 
 FindingState: TypeAlias = Literal["opened", "changed", "over"]
@@ -44,6 +46,18 @@ class FindingUpdate(HtmlRepr):
     def connector_id(self) -> str | None:
         """The connector."""
         return self.finding.connector_id
+
+    @property
+    def event(self) -> EventMetadata:
+        """The finding as an event, for sinks that need a time and an id; its JSON is in ``extra``."""
+        at = int(self.at.timestamp())
+        number = crc32(f"{self.state} {self.finding.kind} {self.finding.event_ids[:1]}".encode())
+        return EventMetadata(self.finding.kind, at, number, at, extra={"finding": self.to_dict()})
+
+    @property
+    def late(self) -> bool:
+        """False, as for an event that is not late."""
+        return False
 
     @property
     def text(self) -> str:
@@ -127,7 +141,9 @@ class ConnectorWatch:
         self.open, self.known = [], []
         for old, new in _before_and_after([*before, *known], present):
             was_known = any(finding is old for finding in known)
-            if old is None or (was_known and new is not None and _rank(new) > _rank(old)):
+            if old is None or (
+                was_known and new is not None and severity_rank(new.severity) > severity_rank(old.severity)
+            ):
                 self.open.append(new)
                 yield FindingUpdate("opened", at, new)
             elif new is None:
@@ -169,10 +185,6 @@ def _is_same(old: Finding, new: Finding, *, exact: bool) -> bool:
         return False
     is_always = not new.event_ids or new.kind.startswith("unknown_")
     return old.event_ids == new.event_ids if exact else is_always or not {*old.event_ids}.isdisjoint(new.event_ids)
-
-
-def _rank(finding: Finding) -> int:
-    return SEVERITIES.index(finding.severity)
 
 
 def _goes_on(finding: Finding) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from cfevents._files import BINARY, NOFOLLOW, FileLock, atomic_write, require_regular, sync_directory, write_errors
 from cfevents._following.checkpoint import FollowCheckpoint
+from cfevents._following.watch import WatchCheckpoint
 from cfevents._protocol.records import followed_line
 from cfevents._time import format_iso, now, to_datetime
 from cfevents.sinks.address import SinkAddress
@@ -48,7 +49,7 @@ class CheckpointFile:
             return self._path.read_text(encoding="utf-8", errors="replace") or None
         return None
 
-    def store(self, checkpoint: FollowCheckpoint) -> None:
+    def store(self, checkpoint: FollowCheckpoint | WatchCheckpoint) -> None:
         """Replace the checkpoint; a crash leaves the old one or the new one."""
         with write_errors(self._path, note="; nothing is lost"):
             atomic_write(self._path, checkpoint.to_json().encode())

@@ -101,8 +101,14 @@ def ocsf_line(item: FollowedEvent[Any]) -> dict[str, Any]:
     return _known(event)
 
 
+def item_line(item: FollowedEvent[Any]) -> dict[str, Any]:
+    """Return the line of an event; of a finding its own JSON."""
+    line: dict[str, Any] = item.to_dict() if hasattr(item, "to_dict") else followed_line(item)
+    return line
+
+
 FORMATS: Mapping[str, Callable[[FollowedEvent[Any]], dict[str, Any]]] = {
-    "cfevents": followed_line,
+    "cfevents": item_line,
     "ecs": ecs_line,
     "ocsf": ocsf_line,
 }

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from cfevents._cancellation import finish
 from cfevents._following.follower import Batch, Follower, SinkMetrics
+from cfevents._following.watch import Watch
 from cfevents._http.retry import Retry
 from cfevents._time import DurationLike, parse_duration
 from cfevents._validation import validate_type
@@ -28,7 +29,7 @@ _log = logging.getLogger("cfevents")
 
 
 async def forward(
-    follower: Follower[Any],
+    follower: Follower[Any] | Watch,
     sink: Sink,
     *,
     checkpoint: str | os.PathLike[str] | None = None,
@@ -42,7 +43,8 @@ async def forward(
     what is being written arrive, for at most half a second.
 
     Args:
-        follower: It goes on where the stored checkpoint ends; where there is none, it begins as it was made.
+        follower: It goes on where the stored checkpoint ends; where there is none, it begins as it was made. The
+            findings of a follower are delivered likewise.
         sink: It must be open.
         checkpoint: The file for the checkpoint, which needs the extra ``storage``. A sink that stores it with the
             events, such as a file or a database, uses none.
@@ -56,9 +58,11 @@ async def forward(
         CheckpointError: The stored checkpoint is damaged, or of other connectors or kinds.
         CfEventsError: As ``Follower.batches`` does; `FleetError` as ``Follower.once`` does.
         TypeError: It is no follower.
-        ValueError: The patience is no length of time.
+        ValueError: The patience is no length of time, or the sink takes no findings.
     """
-    validate_type("follower", follower, Follower)
+    validate_type("follower", follower, Watch if isinstance(follower, Watch) else Follower)
+    if isinstance(follower, Watch) and isinstance(sink, KeepingSink):
+        raise ValueError("sink stores events with their checkpoint, and takes no findings: use one over HTTP")
     limit_s = None if patience is None else parse_duration("patience", patience)
     if isinstance(sink, KeepingSink) and checkpoint is not None:
         _log.info("the checkpoint is kept with the events: %s is not used", os.fspath(checkpoint))
@@ -82,11 +86,12 @@ class _Delivery:
         self._sink, self._store, self._letters, self._patience_s = sink, store, letters, patience_s
         self._counts = SinkMetrics()
 
-    async def begin(self, follower: Follower[Any]) -> None:
+    async def begin(self, follower: Follower[Any] | Watch) -> None:
         """Let the follower go on after what is stored. Where nothing is, store its beginning: "24h" moves on."""
         known: str | None = None
-        follower._sink = self._counts
-        if isinstance(self._sink, KeepingSink):
+        if isinstance(follower, Follower):
+            follower._sink = self._counts
+        if isinstance(self._sink, KeepingSink) and isinstance(follower, Follower):
             known = await self._patiently(partial(self._sink.resume, follower.checkpoint))
         elif self._store is not None and not (known := self._store.read()):
             self._store.store(follower.checkpoint)

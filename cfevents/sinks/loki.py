@@ -15,7 +15,7 @@ from cfevents.errors import SinkError
 from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, joined_parts, storable
 from cfevents.sinks.receiver import HTTPAnswer
-from cfevents.sinks.severity import event_severity
+from cfevents.sinks.severity import item_severity
 
 _METADATA = ("id", "kind", "sequence", "collected_at", "late", "version")
 _OLDEST = rb"oldest acceptable timestamp is: ([-+:TZ0-9]+)"
@@ -35,7 +35,7 @@ class Loki(HTTPSink):
         """Return an entry: its time, its line, and its structured metadata."""
         line = followed_line(item)
         metadata = {name: line[name] for name in _METADATA if line.get(name) is not None}
-        metadata |= {"level": event_severity(line["kind"]), "account_id": account_id}
+        metadata |= {"level": item_severity(item, line["kind"]), "account_id": account_id}
         texts = {name: storable(text if isinstance(text, str) else json.dumps(text)) for name, text in metadata.items()}
         return json.dumps([str(to_nanoseconds(line["recorded_ts"])), json.dumps(fields), texts]).encode()
 

@@ -13,7 +13,7 @@ from cfevents.errors import SinkError
 from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, joined_parts, storable
 from cfevents.sinks.receiver import HTTPAnswer
-from cfevents.sinks.severity import event_severity
+from cfevents.sinks.severity import item_severity
 
 # As the appendix of OpenTelemetry's log data model maps the severities of syslog.
 _SEVERITY_NUMBERS = {"info": 9, "warning": 13, "error": 17, "critical": 18}
@@ -36,7 +36,7 @@ class OTLP(HTTPSink):
     def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
         """Return a log record, whose body is the event's fields."""
         line, self._account_id = followed_line(item), account_id
-        severity = event_severity(line["kind"])
+        severity = item_severity(item, line["kind"])
         attributes = {"log.record.uid": f"{item.connector_id}/{line['id']}"}
         attributes |= {f"cloudflare.event.{name}": line[name] for name in ("kind", "sequence", "late")}
         record = {

@@ -1,6 +1,6 @@
 """The severity of an event by its kind, for the formats that want one of each event."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cfevents.operations.rules import Severity
@@ -16,3 +16,9 @@ def event_severity(kind: str) -> "Severity":
     if kind.endswith("Failure"):
         return "error"
     return "warning" if kind.endswith("Error") else "info"
+
+
+def item_severity(item: Any, kind: str) -> "Severity":
+    """Return the severity of a finding that is delivered, or of an event of a kind."""
+    severity: Severity = item.finding.severity if hasattr(item, "finding") else event_severity(kind)
+    return severity

@@ -20,7 +20,7 @@ from cfevents._protocol.records import followed_line
 from cfevents.errors import SinkError
 from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.receiver import certificate_error
-from cfevents.sinks.severity import event_severity
+from cfevents.sinks.severity import item_severity
 from cfevents.sinks.sink import RefusedEvent
 
 _PORTS = {"tls": 6514, "tcp": 601, "udp": 514}
@@ -43,7 +43,7 @@ def syslog_message(
     line = followed_line(item) | {"account_id": account_id}
     names = "account_id", "connector_id", "id", "kind", "version"
     data = " ".join(f'{name}="{_escaped(line[name])}"' for name in names if line.get(name) is not None)
-    priority = facility * 8 + _SEVERITIES[event_severity(line["kind"])]
+    priority = facility * 8 + _SEVERITIES[item_severity(item, line["kind"])]
     host, kind = _printable(item.connector_id, 255), _printable(line["kind"], 32)
     header = f"<{priority}>1 {line['recorded_at'] or '-'} {host} cfevents - {kind} [{sd_id} {data}]"
     return f"{header} {json.dumps(fields)}".encode()

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import evolve
 
-from cfevents import Batch, CfEventsError, CheckpointError, Client, Fleet, FollowCheckpoint, Follower
+from cfevents import Batch, CfEventsError, CheckpointError, Client, Fleet, FollowCheckpoint, Follower, Watch
 from cfevents._html import counted
 from cfevents._model.kinds import split_kinds
 from cfevents._progress import Progress
@@ -194,9 +194,14 @@ class Life:
 
     events = 0  # that were printed or stored
 
-    def __init__(self, follower: Follower[Any]) -> None:
-        self.follower = follower
-        measured().get_follower = lambda: follower
+    def __init__(self, follower: Follower[Any] | Watch, unit: str = "event") -> None:
+        self._followed, self._unit = follower, unit
+        measured().get_follower = lambda: self.follower
+
+    @property
+    def follower(self) -> Follower[Any]:
+        """The follower; of a watch the one that it reads."""
+        return self._followed._follower if isinstance(self._followed, Watch) else self._followed
 
     @property
     def was_read(self) -> bool:
@@ -225,7 +230,7 @@ class Life:
         words = (
             counted(len(states), "connector"),
             f"{failing} of them failing" if failing else "",
-            f"{counted(self.events, 'event')} so far",
+            f"{counted(self.events, self._unit)} so far",
             f"read {format_duration(to_datetime(now()) - last)} ago" if last else "",
             f"next poll in {format_duration(timedelta(seconds=math.ceil(next_s)))}" if next_s else "polling now",
         )

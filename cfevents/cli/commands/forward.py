@@ -24,13 +24,13 @@ from cfevents.cli.times import read_begin, read_pace
 from cfevents.sinks import KeepingSink, Sink, connect, forward
 from cfevents.storage import NDJSONFile
 
-_ONCE_PATIENCE_S = 900  # a job ends, and the next one goes on
+ONCE_PATIENCE_S = 900  # a job ends, and the next one goes on
 
 
 async def forward_events(options: CommandOptions) -> None:
     """Deliver events until a signal, or once."""
     options = check_options(options)
-    sink = _connect(options)
+    sink = connect_sink(options)
     with end_on_signal() as ending:
         async with open_client(options) as client, AsyncExitStack() as stack:
             # Before anything is asked of the API; but a file only when the connectors are known.
@@ -56,7 +56,7 @@ async def _deliver(client: Client, sink: Sink, options: CommandOptions, stack: A
         print_line(beginning(life.follower.checkpoint, options._replace(output=name), is_resumed=None))
     if options.checkpoint is None and not isinstance(sink, KeepingSink):
         print_note("without --checkpoint, the next run begins at --since again")
-    patience = _ONCE_PATIENCE_S if options.once else None
+    patience = ONCE_PATIENCE_S if options.once else None
     kept = {"checkpoint": options.checkpoint, "dead_letters": options.dead_letters}
     shown = show_progress(partial(_state_of, life), prints=False, stays=True)
     notified = notify_systemd(lambda: _state_of(life).text, life.signs)
@@ -86,7 +86,8 @@ def _name(sink: Sink) -> str:
     return repr(sink).strip("<>")
 
 
-def _connect(options: CommandOptions) -> Sink:
+def connect_sink(options: CommandOptions) -> Sink:
+    """Return the sink of ``--to``, which is not open yet."""
     if not options.to:
         raise usage_error("--to is missing: write where to, such as postgresql://HOST/DB?table=NAME or file:PATH.")
     secrets: dict[str, Any] = {"token": _token(options), "headers": dict(map(_header, options.header_envs))}

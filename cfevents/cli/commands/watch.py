@@ -1,0 +1,237 @@
+"""The commands that tell of findings as they open, change and are over, and that wait for an event."""
+
+import asyncio
+import json
+import logging
+import os
+import shlex
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from typing import Any, cast
+
+import click
+from attrs import evolve
+
+from cfevents import Batch, Client, ConnectorStatus, FleetError, FollowedEvent, Follower, Watch
+from cfevents._secrets import hide
+from cfevents._time import parse_duration
+from cfevents.cli.commands.follow import Life, beginning, name_checkpoint, removed_if_refused
+from cfevents.cli.commands.forward import ONCE_PATIENCE_S, connect_sink
+from cfevents.cli.commands.report import findings_view
+from cfevents.cli.console import views
+from cfevents.cli.console.errors import Failure, arguments_checked, exists, print_line
+from cfevents.cli.console.output import Colour, Row, View, Zone
+from cfevents.cli.console.progress import can_show, show_progress
+from cfevents.cli.console.signals import Ending, end_on_signal
+from cfevents.cli.kinds import kinds_text
+from cfevents.cli.options import CommandOptions, usage_error
+from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
+from cfevents.cli.times import read_begin, read_pace
+from cfevents.events import KINDS
+from cfevents.operations import SEVERITIES, FindingUpdate
+from cfevents.sinks import KeepingSink, Sink, forward
+
+_FINDINGS_STATUS, _TIMEOUT_STATUS = 3, 124
+_EXEC_TIMEOUT_S = 60
+_NAME_CHARS, _UUID_CHARS = 20, 36
+_STDERR = 2  # also for what a command prints: stdout has findings alone
+_SECRETS = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"}
+_NAMING_KINDS = [
+    name for name in KINDS if name == "Init" or any(part in name for part in ("Upgrade", "Rekey", "Bless"))
+]
+
+_log = logging.getLogger("cfevents")
+
+
+async def watch_findings(options: CommandOptions) -> None:
+    """Tell of findings until a signal, for a time, or once; the status is 3 if one is so severe as ``--fail-on``."""
+    options, sink, command = check_options(options), _receiver(options), _command(options.exec_)
+    limit_s = _duration("--for", options)
+    with end_on_signal() as ending:
+        async with open_client(options) as client, AsyncExitStack() as stack:
+            if sink is not None:  # before anything is asked of the API
+                await stack.enter_async_context(sink)
+            options = await identify(client, options)
+            outputs = _Outputs(_watch(client, options), sink, command, options)
+            await _tell(outputs, options, limit_s, ending)
+    if outputs.is_failure:
+        raise click.exceptions.Exit(_FINDINGS_STATUS)
+    _exit_if_interrupted(ending, ends=options.once or limit_s is not None)
+
+
+async def _tell(outputs: "_Outputs", options: CommandOptions, limit_s: float | None, ending: Ending) -> None:
+    if can_show() and not options.once:
+        print_line(beginning(outputs.watch.checkpoint.start, options, is_resumed=None))
+    new_files = [path for path in (options.checkpoint,) if path and not exists(path)]
+    with (
+        removed_if_refused(new_files, outputs.life),
+        name_checkpoint(options.checkpoint),
+        show_progress(outputs.life.progress, prints=True, stays=True),
+        ending.when_reader_leaves(),
+    ):
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                patience = ONCE_PATIENCE_S if options.once else None
+                await forward(outputs.watch, outputs, checkpoint=options.checkpoint, patience=patience)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            _require_read(outputs.watch.status)
+
+
+def _watch(client: Client, options: CommandOptions) -> Watch:
+    since, pace = read_begin(options), read_pace(options)
+    with arguments_checked():
+        follower: Follower[Any] = client.follow_events(chosen_connectors(client, options), since=since, **pace)
+    follower = follower.details(kinds=_NAMING_KINDS) if options.details else follower
+    return (follower.once() if options.once else follower).findings()
+
+
+class _Outputs(Sink):
+    """A receiver, which may take findings later, then a command, and stdout."""
+
+    def __init__(self, watch: Watch, receiver: Sink | None, command: Sequence[str], options: CommandOptions) -> None:
+        self.watch, self.life, self.is_failure = watch, Life(watch, "finding"), False
+        self._receiver, self._command, self._fail_on = receiver, command, options.fail_on
+        variables = {options.token_env, *(text.partition("=")[2].strip() for text in options.header_envs), *_SECRETS}
+        self._hidden_variables = variables
+        self._write = views.writer(_updates_view(options.zone or Zone()), options.style)
+
+    async def write(self, batch: Batch[Any]) -> None:
+        updates = cast("tuple[FindingUpdate, ...]", batch.items)
+        for refused in (self._receiver and await self._receiver.write(batch)) or ():
+            _log.warning("a finding is refused: %s", refused.reason)
+        for update in updates if self._command else ():
+            await self._call(update)
+        self._write(updates)
+        self.life.events += len(updates)
+        if self._fail_on and any(_is_as_bad(update, self._fail_on) for update in updates):
+            self.is_failure = True
+            await self.watch.aclose()  # what was printed is then stored
+
+    async def _call(self, update: FindingUpdate) -> None:
+        """Run the command for a finding. That it fails is logged: the next finding may be worse."""
+        variables = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in self._hidden_variables and hide(value) == value
+        }
+        try:
+            pipes: dict[str, Any] = {"stdin": asyncio.subprocess.PIPE, "stdout": _STDERR}
+            process = await asyncio.create_subprocess_exec(*self._command, env=variables, **pipes)
+            try:
+                async with asyncio.timeout(_EXEC_TIMEOUT_S):
+                    await process.communicate(json.dumps(update.to_dict()).encode() + b"\n")
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+            fault = f"ended with status {process.returncode}" if process.returncode else ""
+        except TimeoutError:
+            fault = f"was killed after {_EXEC_TIMEOUT_S} s"
+        except OSError as error:
+            fault = f"cannot be run: {error.strerror or error}"
+        if fault:
+            _log.warning("the command of --exec %s, for %s of %s", fault, update.finding.kind, update.connector_id)
+
+
+def _is_as_bad(update: FindingUpdate, severity: Any) -> bool:
+    return update.state != "over" and SEVERITIES.index(update.finding.severity) >= SEVERITIES.index(severity)
+
+
+def _receiver(options: CommandOptions) -> Sink | None:
+    sink = connect_sink(options) if options.to else None
+    if isinstance(sink, KeepingSink):
+        raise usage_error("--to is a place for events alone: send findings to a receiver over HTTP, or use > FILE.")
+    return sink
+
+
+def _command(text: str | None) -> list[str]:
+    try:
+        words = shlex.split(text or "")
+    except ValueError as error:
+        raise usage_error(f"--exec {text}: {str(error).lower()}.") from None
+    if text is not None and not (words and shutil.which(words[0])):
+        raise usage_error(f"--exec: there is no program {words[0] if words else text!r} to run.")
+    return words
+
+
+def _duration(option: str, options: CommandOptions) -> float | None:
+    with arguments_checked():
+        return None if options.duration is None else parse_duration(option, options.duration)
+
+
+def _exit_if_interrupted(ending: Ending, *, ends: bool) -> None:
+    if ending.is_requested and ends:
+        print_line("interrupted before it was done")
+        raise click.exceptions.Exit(ending.status)
+
+
+def _require_read(status: Mapping[str, ConnectorStatus]) -> None:
+    """Raise the errors of connectors that could not be read up to now: nobody knows what came of them."""
+    errors = {name: state.error for name, state in status.items() if state.error is not None}
+    if errors:
+        raise next(iter(errors.values())) if len(errors) == 1 else FleetError(errors)
+    if not status or any(state.last_good_at is None for state in status.values()):
+        raise Failure("the time was too short to read all connectors: give it more")
+
+
+def _updates_view(zone: Zone) -> View[FindingUpdate]:
+    """Return the view of findings that are watched, a row each."""
+    of_finding = findings_view(zone)
+    is_narrow = bool(of_finding.hidden)
+
+    def rows(update: FindingUpdate) -> list[Row]:
+        finding = update.finding if update.state == "opened" else evolve(update.finding, first_at=update.at)
+        if update.state == "over":  # of a checkpoint, the details may be JSON
+            finding = evolve(finding, message=update.text, details={})
+        [(severity, time, _, connector, text)] = of_finding.rows(finding)
+        text = f"{update.state} {text}" if is_narrow else text
+        return [(time, update.state, severity, connector, text)]
+
+    severities, colours = of_finding.colours[0], (Colour.NONE, Colour.NAME)
+    titles = (zone.titled("TIME"), "STATE", "SEVERITY", "CONNECTOR", "FINDING")
+    view = View(FindingUpdate.to_dict, titles, rows, (Colour.NONE, Colour.QUIET, severities, *colours[::-1]))
+    widths = (zone.width, len("changed"), len("critical"), _NAME_CHARS if is_narrow else _UUID_CHARS)
+    return view._replace(
+        widths=widths, hidden=("STATE",) if is_narrow else (), fields=("state", "at", "before", *of_finding.fields)
+    )
+
+
+async def wait_for_event(options: CommandOptions) -> None:
+    """Print the first event that comes; the status is 124 if none came in time."""
+    options = check_options(options)
+    limit_s, event = _duration("--timeout", options), None
+    with end_on_signal() as ending:
+        async with open_client(options) as client:
+            options = await identify(client, options)
+            since, pace, kinds = read_begin(options), read_pace(options), options.kinds or None
+            with arguments_checked():
+                follower: Follower[Any] = client.follow_events(
+                    chosen_connectors(client, options), since=since, kind=kinds, **pace
+                )
+            follower = follower.details() if options.details else follower
+            life = Life(follower)
+            with show_progress(life.progress, prints=True, stays=True):
+                event = await _first_event(follower, limit_s)
+        several = options.all_ or len(options.connectors) > 1
+        view = views.followed(options.zone or Zone(), several=several, details=options.details)
+        views.writer(view, options.style)([event] if event else [])
+    _exit_if_interrupted(ending, ends=True)
+    if event is None:
+        print_line(f"no event{kinds_text(options.kinds)} came within {options.duration}")
+        raise click.exceptions.Exit(_TIMEOUT_STATUS)
+
+
+async def _first_event(follower: Follower[Any], limit_s: float | None) -> FollowedEvent[Any] | None:
+    """Return the first event, or None if it is known that there was none in time."""
+    try:
+        async with asyncio.timeout(limit_s) as limit, aclosing(aiter(follower)) as events:
+            async for event in events:
+                return event
+    except TimeoutError:
+        if not limit.expired():
+            raise
+    _require_read(follower.status)
+    return None
