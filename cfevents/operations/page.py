@@ -163,9 +163,10 @@ class _ReportPage(NamedTuple):
         drawn = "".join(map(self.operation, islice(filter(is_drawn, connector.spans), self.marks)))
         drawn += "".join(self.bar(finding, connector) for finding in reversed(findings[: self.marks]))
         texts = "; ".join(map(self.short, findings[: self.marks]))
+        name = _label(connector) or "Events"
         about = f"{counted(len(findings), 'finding')}, {_availability(connector, self.begin)} available"
         return (
-            f'<figure><figcaption id="name{number}">{_label(connector)} <span class="muted">{about}</span></figcaption>'
+            f'<figure><figcaption id="name{number}">{name} <span class="muted">{about}</span></figcaption>'
             f'<svg width="100%" height="34" role="img" aria-labelledby="name{number} title{number} text{number}">'
             f'<title id="title{number}">{_safe(self.window())}</title><desc id="text{number}">{_safe(texts)}</desc>'
             f'<rect x="{begin}%" y="9" width="{end - begin:.2f}%" height="12" class="known"/><use href="#grid"/>'
@@ -245,7 +246,7 @@ class _ReportPage(NamedTuple):
             ]
             badges, share = "<br/>".join(_badges(connector.findings)) or "none", _availability(connector, self.begin)
             cells = [badges, share, *times[:2], f"{connector.events:,}", *times[2:], self.time(connector.until)]
-            rows.append([_label(connector), *cells])
+            rows.append([_label(connector) or "Events", *cells])
         caption = (
             "Available is the part of the known time without a stop, a gap or a silence. Offline: recorded meanwhile, "
             "and delivered later. The lag is the time from recording to collection."

@@ -90,12 +90,14 @@ def test_page_of_an_archive_says_how_far_it_reaches(account: Simulator, invoke: 
 
 def test_connectors_that_cannot_be_read_are_on_the_page(account: Simulator, invoke: Invoke, tmp_path: Path) -> None:
     """The page has the others, says which are missing, and the status is 1."""
-    account.faults.add(faults.status(404), path="/site-2/telemetry/events")
+    for name in ("site-2", "site-3"):
+        account.faults.add(faults.status(404), path=f"/{name}/telemetry/events")
     file = tmp_path / "report.html"
-    result = invoke("report", CONNECTOR, "site-2", *WINDOW, *PAGE, str(file))
+    result = invoke("report", CONNECTOR, "site-2", "site-3", *WINDOW, *PAGE, str(file))
     assert result.exit_code == 1
     page = file.read_text(encoding="utf-8")
     assert "site-2 could not be read" in page
+    assert "site-3 could not be read" in page
     assert "site-2" not in rows(page, "All connectors")
 
 
@@ -147,4 +149,15 @@ def test_a_quiet_page_is_written_when_all_is_well(account: Simulator, invoke: In
     file = tmp_path / "report.html"
     well = "report", "site-2", *WINDOW, "--quiet", "--fail-on", "critical"
     assert invoke(*well, *PAGE, str(file)).output == invoke(*well, *PAGE[:2]).output == ""
+    warned = invoke("report", "--all", *WINDOW, "--quiet", "--fail-on", "info", *PAGE, str(file))
+    assert (warned.exit_code, warned.output) == (3, "")
+    assert invoke(*well, *PAGE, str(file)).output == ""
     assert "No findings" in file.read_text(encoding="utf-8")
+
+
+def test_a_quiet_page_has_all_findings(account: Simulator, invoke: Invoke) -> None:
+    """A page to send on is whole: --fail-on decides whether there is one, and not what is on it."""
+    account.add(CONNECTOR, event(900, "RekeyReset"))
+    page = invoke("report", CONNECTOR, *WINDOW, "--quiet", "--fail-on", "critical", *PAGE[:2]).stdout
+    assert "critical: 1" in page
+    assert "error: failed upgrade" in page

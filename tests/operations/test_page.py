@@ -137,6 +137,13 @@ def test_a_connector_without_events_is_not_called_available() -> None:
     assert rows["unheard"][2] == "not known to be"
 
 
+def test_events_that_name_no_connector_have_a_lane() -> None:
+    listed = [item.event for item in events_at("600 StartUpgrade", "670 FinishUpgradeFailure")]
+    page = operations.report(listed, since=BEGIN, until=BEGIN + HOUR).to_html(tz=None)
+    assert table(page, "All connectors")[1][:2] == ["Events", "error: 1"]
+    assert "Events 1 finding" in text_of(page)
+
+
 def test_kinds_are_counted_by_hour_and_in_longer_windows_by_day() -> None:
     """The busiest hour, or the busiest day, is in the table as a number, and each hour is a bar."""
     page = report_of().to_html()

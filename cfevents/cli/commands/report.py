@@ -322,14 +322,13 @@ def _report(
 
 
 def _print(result: _Reported, options: CommandOptions) -> None:
+    if options.format_ == "html":
+        write_page(result.report, result.errors, filter(None, (result.missing, *result.notes, *result.hints)), options)
+        return
     zone, shown = options.zone or Zone(), result.report
     if is_quiet() and options.fail_on:
         shown = evolve(shown, findings=shown.at_least(options.fail_on))
     findings, summary = shown.findings, shown.summary(zone.tz)
-    if options.format_ == "html":
-        failures = [f"{id_list([*result.errors])} could not be read: {error}" for error in result.errors.values()][:1]
-        write_page(shown, filter(None, (*failures, result.missing, *result.notes, *result.hints)), options)
-        return
     if findings:
         writer(findings_view(zone), options.style)(findings)
     if options.style.is_table:

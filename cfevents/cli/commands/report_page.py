@@ -1,9 +1,10 @@
 """The page that ``cfevents report --format html`` writes."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from cfevents import CfEventsError
 from cfevents._files import atomic_write, write_errors
 from cfevents._validation import printable
 from cfevents.cli.console.output import Zone, is_terminal, write_stdout, write_summary
@@ -26,8 +27,14 @@ def check_page(options: CommandOptions) -> CommandOptions:
     return options
 
 
-def write_page(report: Report, notes: Iterable[str], options: CommandOptions) -> None:
+def write_page(
+    report: Report, errors: Mapping[str, CfEventsError], notes: Iterable[str], options: CommandOptions
+) -> None:
     """Write the page of a report to the file of ``--output``, which is replaced as a whole, or to stdout."""
+    unread: dict[str, list[str]] = {}
+    for connector_id, error in errors.items():
+        unread.setdefault(str(error), []).append(connector_id)
+    notes = [*(f"{id_list(names)} could not be read: {reason}" for reason, names in unread.items()), *notes]
     zone = options.zone or Zone()
     source = "a simulated account" if options.simulate else "the API of the account"
     if options.archive is not None:
