@@ -62,20 +62,27 @@ class Splunk(HTTPSink):
             return Verdict()
         if code == _NO_DATA and not events:
             return Verdict()
-        text, count = self.receiver.describe(answer), len(events)
-        place = place if place is not None and 0 <= place < count else None
-        # Those before the place are taken; but where they would have to be confirmed, nothing will confirm them.
-        unsettled = range((place or 0) if self._confirms is False else 0, count)
-        if code in _INVALID_EVENT and place is not None:
-            return Verdict(refused={place: text}, unsettled=[other for other in unsettled if other != place])
+        text = self.receiver.describe(answer)
+        if place is not None and 0 <= place < len(events) and code in _INVALID_EVENT | _BUSY:
+            return self._stopped(answer, place, len(events), is_invalid=code in _INVALID_EVENT)
         if code in _BUSY:
-            error = SinkError(text, is_temporary=True, retry_after=answer.retry_after)
-            return Verdict(unsettled=unsettled, error=error)
+            raise SinkError(text, is_temporary=True, retry_after=answer.retry_after)
         if code == _WRONG_INDEX:
             raise SinkError(f"{text}; check index= in the address, and the indexes that the token may write to")
         if answer.status == 200 or (answer.status == 400 and code is not None and code not in _INVALID_EVENT):
             raise SinkError(f"{text}; check the address", is_temporary=answer.status == 200 and bool(events))
         return super().read(answer, events)
+
+    def _stopped(self, answer: HTTPAnswer, place: int, count: int, *, is_invalid: bool) -> Verdict:
+        """Return what it means that events are taken up to a place; where they have to be confirmed, nothing will."""
+        text, unsettled = self.receiver.describe(answer), range(place if self._confirms is False else 0, count)
+        if not is_invalid:
+            error = SinkError(text, is_temporary=True, retry_after=answer.retry_after)
+            return Verdict(unsettled=unsettled, error=error)
+        self._has_taken |= place > 0
+        # Half of so many, which are those before it, go alone then, and are confirmed.
+        self._suspects = 0 if self._confirms is False else 2 * place + 1
+        return Verdict(refused={place: text}, unsettled=[other for other in unsettled if other != place])
 
     async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
         """Deliver a batch, and wait until it is indexed where the collector says so."""

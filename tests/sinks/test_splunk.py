@@ -112,9 +112,23 @@ def test_invalid_event_is_refused_alone(code: int, knows: bool) -> None:
         assert [item.event.sequence for item, _ in refused] == [3, 7]
         assert f'"code": {code}' in refused[0].reason
         kept = [0, 1, 2, 4, 5, 6, 8, 9]
-        assert numbers(receiver) == ([100, *kept] if knows else [0, 1, 2, 0, 1, 2, 4, 5, 6, *kept])
+        assert numbers(receiver) == ([100, *kept] if knows else [0, 1, 2, *kept])
 
     play(scenario)
+
+
+def test_many_invalid_events_multiply_no_others() -> None:
+    """Where events have to be confirmed, those before an invalid one are sent only once more."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        receiver.refuses = lambda event: 6 if number_of(event) % 10 == 5 else None
+        refused = await sink.write(events(400))
+        assert len(refused or ()) == 40
+        assert {*numbers(receiver)} == {number for number in range(400) if number % 10 != 5}
+        assert max(map(numbers(receiver).count, numbers(receiver))) <= 2
+        assert len(receiver.requests) < 250
+
+    play(scenario, confirms=True)
 
 
 @pytest.mark.parametrize("code", [8, 9, 18, 19, 20, 23, 26, 27])
