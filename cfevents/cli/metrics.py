@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from cfevents import ArchiveError, Connector, Follower, FollowerMetrics, _time
 from cfevents._extras import require_extra
 from cfevents._files import AtomicFile, atomic_write, require_regular, write_errors
 from cfevents._protocol.requests import is_loopback
+from cfevents._validation import escape_surrogates
 from cfevents.cli.console.errors import Failure, print_note
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.times import read_pace
@@ -111,10 +113,12 @@ class _MetricsFile:
             raise usage_error("--metrics names a file that node_exporter does not read: write NAME.prom.")
         self._path, self._get_metrics, self._is_failed = Path(name).absolute(), measured().metrics, False
         require_regular(self._path, "metrics")
-        self._past: list[Metric] = []
+        self._lock = Lock()
+        self._past: dict[str, Metric] = {}
         with write_errors(self._path), suppress(FileNotFoundError, ValueError):
-            self._past = [*text_string_to_metric_families(self._path.read_text(encoding="utf-8"))]
-        self._values = {_key(sample): sample.value for family in self._past for sample in family.samples}
+            text = self._path.read_text(encoding="utf-8")
+            self._past = {family.name: family for family in text_string_to_metric_families(text)}
+        self._values = {_key(sample): sample.value for family in self._past.values() for sample in family.samples}
 
     @contextmanager
     def kept(self, pause_s: float) -> Iterator[None]:
@@ -135,12 +139,12 @@ class _MetricsFile:
     async def _repeat(self, pause_s: float) -> None:
         while True:
             await asyncio.sleep(pause_s)
-            self._renew()
+            await asyncio.to_thread(self._renew)  # of 10,000 connectors it takes a second
 
     def _renew(self) -> None:
-        is_new = not self._path.exists()
         try:
-            with write_errors(self._path):
+            with self._lock, write_errors(self._path):
+                is_new = not self._path.exists()
                 atomic_write(self._path, self._rendered())
                 if is_new:
                     self._path.chmod(_MODE)
@@ -156,11 +160,22 @@ class _MetricsFile:
         shown = [WRITTEN.metric(({}, _time.now())), FAILED.metric(({}, self._is_failed))]
         shown += families(metrics) if metrics.connectors else [CONNECTORS.metric(({}, 0))]
         for family in shown:
-            family.samples = [self._continued(sample) for sample in family.samples]
+            family.samples = [
+                self._continued(sample) for sample in (*family.samples, *self._unchanged(family, metrics))
+            ]
         if not metrics.connectors:  # nothing is known, such as where the API is not reached: the rest stays
-            shown += [family for family in self._past if family.name not in {new.name for new in shown}]
+            shown += [family for name, family in self._past.items() if name not in {new.name for new in shown}]
         registry: Any = SimpleNamespace(collect=lambda: shown)
         return generate_latest(registry)
+
+    def _unchanged(self, family: "Metric", metrics: FollowerMetrics) -> "list[Sample]":
+        """Return 0 for the counts of an earlier run, of connectors that are there, that this run has not raised."""
+        keys, past = {*map(_key, family.samples)}, self._past.get(family.name)
+        return [
+            sample._replace(value=0.0)
+            for sample in (past.samples if past and family.type == "counter" else ())
+            if sample.labels.get("connector_id") in metrics.connectors and _key(sample) not in keys
+        ]
 
     def _continued(self, sample: "Sample") -> "Sample":
         before, value = self._values.get(_key(sample), 0.0), sample.value
@@ -168,7 +183,7 @@ class _MetricsFile:
             value += before
         elif sample.name.endswith("_success_timestamp_seconds"):
             value = max(value, before)
-        return sample._replace(labels=sample.labels | {"file": self._path.stem}, value=value)
+        return sample._replace(labels=sample.labels | {"file": escape_surrogates(self._path.stem)}, value=value)
 
 
 def _key(sample: "Sample") -> tuple[str, frozenset[tuple[str, str]]]:

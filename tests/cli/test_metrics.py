@@ -122,6 +122,25 @@ def test_failed_run_keeps_the_time_of_the_last_success(serve: Callable[..., Simu
     assert values()[LAST] > good[LAST]
 
 
+def test_errors_of_an_earlier_run_count_on(serve: Callable[..., Simulator], invoke: Invoke) -> None:
+    """Also after a run without one: a second error would else look like the first."""
+    account = serve({"site-1": [*EVENTS], "site-2": [*EVENTS]})
+    for fails, count in ((True, 1), (False, 1), (True, 2)):
+        account.faults.clear()
+        if fails:
+            account.faults.add(faults.status(500), path="/site-1/*/events")
+        assert invoke("archive", "events.db", "--all", *SINCE, "--metrics", "run.prom").exit_code == int(fails)
+        assert values()["cfevents_connector_errors_total InternalServerError"] == count
+    assert values()["cfevents_connectors"] == 2
+
+
+def test_name_of_the_file_may_be_any(account: Simulator, invoke: Invoke) -> None:
+    assert account
+    for name in ('say "hi"\n.prom', ".prom", *([os.fsdecode(b"\xff.prom")] if sys.platform == "linux" else [])):
+        assert invoke("archive", "events.db", "site-1", *SINCE, "--metrics", name).exit_code == 0
+        promtool("check", "metrics", text=Path(name).read_text())
+
+
 def test_sink_counts_what_it_has_and_what_is_refused(account: Simulator, invoke: Invoke, hook: Hook) -> None:
     """A receiver that is down for a moment, and refuses one event for good."""
     assert account
