@@ -164,7 +164,7 @@ def fuzz(session: nox.Session) -> None:
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_FUZZ_CASES": "1000000"}
     tests = "tests/protocol/test_fuzz.py", "tests/protocol/test_fast_path.py"
-    session.run("python", "-m", "pytest", *tests, *session.posargs, env=env)
+    session.run("python", "-m", "pytest", *tests, *PARALLEL, *session.posargs, env=env)
 
 
 @nox.session
@@ -173,7 +173,9 @@ def soak(session: nox.Session) -> None:
     _groups(session, "tests")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_SOAK_SEEDS": "20"}
-    session.run("python", "-m", "pytest", "tests", "-m", "soak", *session.posargs, env=env)
+    # A month of following takes most of the usual minute, and more than that on a busy machine.
+    patience = "--timeout", "900"
+    session.run("python", "-m", "pytest", "tests", "-m", "soak", *patience, *PARALLEL, *session.posargs, env=env)
 
 
 @nox.session
