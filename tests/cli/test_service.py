@@ -5,12 +5,17 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 from support.clock import JumpingLoop
 
+from cfevents import Batch, Client, SinkError
+from cfevents.cli.commands.follow import Life
 from cfevents.cli.console.service import notify_systemd
+from cfevents.sinks import Sink, forward
+from cfevents.testing import Simulator
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="systemd runs on Linux alone")
 
@@ -69,6 +74,26 @@ def test_a_command_that_is_stuck_feeds_no_longer(manager: socket.socket, changes
 def test_a_manager_that_is_gone_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
     asyncio.run(run(0, lambda: 0))
+
+
+async def test_polls_and_attempts_are_signs_of_life(account: Simulator) -> None:
+    """While the receiver is down no poll is made, and each attempt counts."""
+    seen = list[object]()
+
+    class Down(Sink):
+        async def write(self, _: Batch[Any]) -> None:
+            assert life.signs() == life.signs()
+            seen.append(life.signs())
+            if len(seen) < 3:
+                raise SinkError("down", is_temporary=True, retry_after=0)
+
+    async with Client(**account.client_options) as client:
+        life = Life(client.follow_events(["site-1"], since="2026-01-01T00:00:00Z").once())
+        before = life.signs()
+        await forward(life.follower, Down())
+    assert len(seen) == 3
+    assert all(seen.count(sign) == 1 for sign in [*seen, before] if sign != before)
+    assert before not in seen
 
 
 @pytest.mark.usefixtures("account")

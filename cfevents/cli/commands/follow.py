@@ -219,8 +219,9 @@ class Life:
         return Progress(None, self.text(), self.follower._progress().wait)
 
     def signs(self) -> object:
-        """Return what changes with each poll."""
-        return self.follower._next_poll_s(), self.follower.status
+        """Return what changes with each poll, and with each attempt to deliver."""
+        metrics = self.follower.metrics()
+        return self.follower._next_poll_s(), metrics.usage and metrics.usage.sent, metrics.sink
 
     def text(self) -> str:
         """Return the state as one sentence."""
