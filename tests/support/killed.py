@@ -5,7 +5,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from cfevents import Budget, Client, Fleet
-from cfevents.sinks import connect, forward
+from cfevents.sinks import connect, forward, splunk
 from cfevents.storage import Archive, NDJSONFile
 
 CONNECTORS = ["c1", "c2", "c3"]
@@ -29,6 +29,7 @@ async def into_archive(client: Client, fleet: Fleet, path: str, since: int, says
 async def into_sink(client: Client, fleet: Fleet, url: str, since: int, says: Connection, *, once: bool) -> None:
     """Deliver into the sink of an address, behind which may be the path of a checkpoint, and a token."""
     url, checkpoint, token = f"{url}  ".split(" ")[:3]
+    splunk._ACK_TIMEOUT_S = 2  # a confirmation that is lost costs no minutes
     async with connect(url, token=token or None) as sink:
         says.send("open")
         follower = client.follow_events(client.fleet(), since=since, interval=0.2)
