@@ -1,15 +1,17 @@
 """The metrics of a follower: plain data at any time, and a collector for Prometheus."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from support.arriving import BEGIN, Arriving, ArrivingAPI
+from support.clock import run_jumping
 from support.following import run, until
 from support.promtool import promtool
 from support.scripted import TOKEN
 
-from cfevents import Client, Connector, ConnectorStatus, Device, FollowerMetrics
+from cfevents import Budget, Client, Connector, ConnectorStatus, Device, FollowerMetrics
 from cfevents.metrics import FollowerCollector, families
 
 EVENTS: dict[str, list[Arriving]] = {
@@ -70,11 +72,23 @@ def test_connector_that_left_has_no_metrics() -> None:
 def test_blocks_are_counted_once_each() -> None:
     """Several requests under way are refused by one block."""
 
+    async def main() -> None:
+        budget = Budget()
+        for _ in range(3):
+            budget.block_for(60)
+        assert budget.blocks == 1
+        await asyncio.sleep(100)
+        budget.block_for(60)
+        assert budget.blocks == 2
+
+    run_jumping(main())
+
+
+def test_usage_has_the_blocks() -> None:
     async def scenario(api: ArrivingAPI, client: Client) -> None:
-        api.fails = lambda _: 429 if 6 < client.usage.sent < 10 else None
-        await until(BEGIN + 1800, client.follow_events(["a", "b"], since=BEGIN))
-        assert client.usage.blocks in {1, 2, 3}
-        assert client.usage.blocks > 0
+        api.fails = lambda _: 429 if client.usage.sent == 6 else None
+        await until(BEGIN + 900, client.follow_events(["a"], since=BEGIN))
+        assert client.usage.blocks == 1
 
     run(scenario, EVENTS)
 
