@@ -36,10 +36,7 @@ class Measured:
     """What the metrics of a command are of, as far as it is known."""
 
     listed: tuple[Connector, ...] = ()
-
-    def __init__(self) -> None:
-        """Begin without a follower."""
-        self.get_follower: Callable[[], Follower[Any] | None] = lambda: None
+    get_follower: Callable[..., Follower[Any] | None] = lambda *_: None
 
     def metrics(self) -> FollowerMetrics:
         """Return the state of the follower, with the names of connectors that were looked up."""
