@@ -102,6 +102,7 @@ async def test_polls_and_attempts_are_signs_of_life(account: Simulator) -> None:
     [
         ("follow", "site-1", "--since", "2026-01-01", "-n", "4"),
         ("forward", "site-1", "--since", "2026-01-01", "--once", "--to", "file:events.ndjson"),
+        ("watch", "site-1", "--since", "2026-01-01", "--once"),
     ],
 )
 def test_a_command_notifies(

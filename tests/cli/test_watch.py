@@ -108,7 +108,8 @@ def test_receiver_gets_what_is_printed(
 ) -> None:
     serve({"site-1": past("HaError", "FinishUpgradeFailure")})
     monkeypatch.setenv("HOOK_TOKEN", SECRET)
-    result = invoke("watch", "site-1", "--since", "24h", "--once", "--to", hook.url, "--token-env", "HOOK_TOKEN")
+    options = ("--to", hook.url, "--token-env", "HOOK_TOKEN", "--format", "ndjson")  # of what is printed
+    result = invoke("watch", "site-1", "--since", "24h", "--once", *options)
     assert result.exit_code == 0
     assert hook.requests[-1].events == lines(result)
     assert len(lines(result)) == 2

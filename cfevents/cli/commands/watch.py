@@ -23,6 +23,7 @@ from cfevents.cli.console import views
 from cfevents.cli.console.errors import Failure, arguments_checked, exists, print_line
 from cfevents.cli.console.output import Colour, Row, View, Zone
 from cfevents.cli.console.progress import can_show, show_progress
+from cfevents.cli.console.service import notify_systemd
 from cfevents.cli.console.signals import Ending, end_on_signal
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
@@ -68,6 +69,7 @@ async def _tell(outputs: "_Outputs", options: CommandOptions, limit_s: float | N
         removed_if_refused(new_files, outputs.life),
         name_checkpoint(options.checkpoint),
         show_progress(outputs.life.progress, prints=True, stays=True),
+        notify_systemd(outputs.life.text, outputs.life.signs),
         ending.when_reader_leaves(),
     ):
         try:
@@ -141,7 +143,7 @@ def _is_as_bad(update: FindingUpdate, severity: Any) -> bool:
 
 
 def _receiver(options: CommandOptions) -> Sink | None:
-    sink = connect_sink(options) if options.to else None
+    sink = connect_sink(options._replace(format_=None)) if options.to else None  # its --format is what is printed
     if isinstance(sink, KeepingSink):
         raise usage_error("--to is a place for events alone: send findings to a receiver over HTTP, or use > FILE.")
     return sink
