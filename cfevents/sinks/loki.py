@@ -51,9 +51,10 @@ class Loki(HTTPSink):
         """Return what an answer means. A Loki that is set to take nothing for a while answers 260."""
         if 200 <= answer.status < 300 and answer.status not in {200, 204}:
             raise SinkError(self.receiver.describe(answer), is_temporary=True)
-        if answer.status == 400 and (places := _refused_for_age(answer.body, events)):
+        bound = re.search(rb"%b|%b" % (_OLDEST, _TOO_NEW), answer.body) if answer.status == 400 else None
+        if bound and (places := _refused_for_age(answer.body, events)):
             self._has_taken = True  # not yet perhaps, but it has understood
-            return Verdict(refused=dict.fromkeys(places, self.receiver.describe(answer)))
+            return Verdict(refused=dict.fromkeys(places, f"{self.receiver.name} answers 400: {bound[0].decode()}"))
         return super().read(answer, events)
 
 

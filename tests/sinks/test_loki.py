@@ -1,6 +1,7 @@
 """Loki: a stream for each connector, exact times, and no event lost or stored twice for those that it refuses."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -85,6 +86,12 @@ async def test_events_are_entries_of_their_connectors_streams(loki: Loki, gzip: 
     assert second.metadata["level"] == "error"
 
 
+async def test_line_may_be_in_another_schema(loki: Loki) -> None:
+    async with loki.sink(format="ecs") as sink:
+        await sink.write(at(NOW))
+    assert json.loads(loki.entries[0].line)["event"]["action"] == loki.entries[0].metadata["kind"] == "Init"
+
+
 async def test_job_is_a_parameter(loki: Loki) -> None:
     async with loki.sink("/prefix/loki/api/v1/push?job=wan") as sink:
         await sink.write(at(NOW))
@@ -129,6 +136,7 @@ async def test_only_what_is_too_old_or_new_is_refused(
     """The others of the same push are stored once."""
     letters = await deliver(loki, *[at(*before)] * bool(before), at(*sent))
     assert times(letters) == refused
+    assert all(re.search("answers 400: (oldest acceptable timestamp is|.*too new): 20", why) for _, why in letters)
     assert sorted(loki.stored) == sorted([*before, *({*sent} - {*refused})])
 
 

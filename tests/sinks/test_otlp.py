@@ -145,6 +145,12 @@ async def test_body_is_the_event_as_it_is_followed(collector: Collector, extra: 
     assert unpacked(MessageToDict(collector.kept[0].body)) == followed_line(some.items[0])
 
 
+async def test_body_may_be_in_another_schema(collector: Collector) -> None:
+    async with collector.sink(format="ocsf") as sink:
+        await sink.write(batch([listed(BEGIN)]))
+    assert unpacked(MessageToDict(collector.kept[0].body))["metadata"]["event_code"] == "Init"
+
+
 @pytest.mark.parametrize(
     ("kind", "severity"),
     [

@@ -37,6 +37,15 @@ SECRET = "header-secret-55dd"
         ("splunk+https://host?index=a&index=b", "each once"),
         ("splunk+http://hec.example:8088", "to hec.example unencrypted"),
         ("splunk+https:///x", "names no host"),
+        (f"loki+https://host?tenant={SECRET}", "has parameters other than job"),
+        ("loki+https://host?job=a&job=b", "each once"),
+        (f"loki+https://me:{SECRET}@host", "holds a user or a password"),
+        ("loki+http://loki.example:3100", "to loki.example unencrypted"),
+        ("loki+https://", "names no host"),
+        (f"otlp+https://host?key={SECRET}", "has parameters: leave"),
+        (f"otlp+https://{SECRET}@host", "holds a user or a password"),
+        ("otlp+http://10.0.0.1:4318", "to 10.0.0.1 unencrypted"),
+        ("otlp+https:///v1/logs", "names no host"),
     ],
 )
 def test_address_that_cannot_be_meant_is_refused(url: str, says: str) -> None:
