@@ -14,7 +14,7 @@ from html import escape
 from importlib.resources import files
 from itertools import islice
 from string import Template
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from cfevents._html import counted, shortened
 from cfevents._time import format_duration, now, to_datetime, to_timedelta
@@ -37,32 +37,34 @@ _PAYLOAD_DETAILS = ("url", "version", "tunnel_id", "last_heartbeat")
 _DOWN_KINDS = ("_restart", "_reboot", "_shutdown", "restart_loop", "downtime", "device_gap", "silence")
 # Of these the longest time alone is known; those go on after the last event that shows them.
 _AT_MOST_KINDS, _OPEN_KINDS = {"unclean_restart", "collection_gap"}, ("unfinished_", "stuck_", "unblessed_")
-_POLICY = "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
-_LEGEND = (
-    '<rect width="16" height="16" class="warning"/><rect width="16" height="16" fill="url(#hatch)"/>',
-    '<use href="#later" y="8" class="arrow"/>',
-    '<rect y="5" width="16" height="6" class="operation"/>',
-)
-_LEGEND_WORDS = "this long at most", "went on after its last event", "upgrade, or an operation without success"
+_LEGEND = {
+    '<path d="M0 0H16V16H0z" class="warning"/><path d="M0 0H16V16H0z" fill="url(#hatch)"/>': "this long at most",
+    '<use href="#later" y="8" class="arrow"/>': "went on after its last event",
+    '<rect y="5" width="16" height="6" class="operation"/>': "upgrade, or an operation without success",
+}
 
 
 def render(report: "Report", tz: tzinfo | None, about: Mapping[str, object], notes: Iterable[str]) -> str:
     """Return the page of a report: the verdict, the worst finding and a picture first."""
-    begin = report.since or min(filter(None, (of.first_at for of in report.connectors)), default=report.until)
-    lanes: dict[str | None, list[Finding]] = {}
-    for finding in report.findings:
-        lanes.setdefault(finding.connector_id, []).append(finding)
-    page = _ReportPage(report, tz, begin.timestamp(), max(report.until.timestamp(), begin.timestamp() + 1), lanes)
-    template = files("cfevents.operations").joinpath("page.html").read_text(encoding="utf-8")
+    page, template = _ReportPage.of(report, tz), files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     style = template.partition("<style>")[2].partition("</style>")[0].encode()
-    parts = page.parts(about, notes)
+    made = page.time(to_datetime(int(now())))
+    facts = {"Window": page.window(), **about, "Made": f"{made}, by cfevents {__version__}"}
+    parts = {
+        "Timeline": page.timeline(),
+        "Findings": page.findings(),
+        "Connectors": page.connectors(),
+        f"Kinds per {page.unit}": page.kinds(),
+        "What is not known": _list("plain", map(_safe, [*notes, *page.unknowns()])),
+        "About this page": _table("How this page was made", "", (), [map(_safe, row) for row in facts.items()]),
+    }
     shown = {title: title.lower().replace(" ", "-") for title, body in parts.items() if body}
-    sections = (
+    sections = [
         f'<section aria-labelledby="{name}"><h2 id="{name}">{title}</h2>\n{parts[title]}</section>\n'
         for title, name in shown.items()
-    )
+    ]
     return Template(template).substitute(
-        policy=_POLICY.format(b64encode(sha256(style).digest()).decode()),
+        style=b64encode(sha256(style).digest()).decode(),
         title=page.verdict(),
         grid="".join(f'<line x1="{place}%" x2="{place}%" y2="100%"/>' for place, _ in page.ticks()),
         lead=page.lead(),
@@ -80,6 +82,14 @@ class _ReportPage(NamedTuple):
     end: float
     lanes: Mapping[str | None, Sequence[Finding]]  # the findings by connector, the worst first
 
+    @classmethod
+    def of(cls, report: "Report", tz: tzinfo | None) -> Self:
+        first = report.since or min(filter(None, (of.first_at for of in report.connectors)), default=report.until)
+        lanes: dict[str | None, list[Finding]] = {}
+        for finding in report.findings:
+            lanes.setdefault(finding.connector_id, []).append(finding)
+        return cls(report, tz, first.timestamp(), max(report.until.timestamp(), first.timestamp() + 1), lanes)
+
     @property
     def marks(self) -> int:
         return max(1, _MAX_MARKS // max(1, len(self.lanes)))
@@ -87,16 +97,6 @@ class _ReportPage(NamedTuple):
     @property
     def unit(self) -> str:
         return "hour" if self.end - self.begin <= _MAX_HOURLY_S else "day"
-
-    def parts(self, about: Mapping[str, object], notes: Iterable[str]) -> dict[str, str]:
-        return {
-            "Timeline": self.timeline(),
-            "Findings": self.findings(),
-            "Connectors": self.connectors(),
-            f"Kinds per {self.unit}": self.kinds(),
-            "What is not known": _list("plain", map(_safe, [*notes, *self.unknowns()])),
-            "About this page": self.about(about),
-        }
 
     def percent(self, moment: float) -> float:
         return round(100 * min(1, max(0, (moment - self.begin) / (self.end - self.begin))), 2)
@@ -153,10 +153,10 @@ class _ReportPage(NamedTuple):
     def timeline(self) -> str:
         by_id = {connector.connector_id: connector for connector in self.report.connectors}
         lanes = [self.lane(n, by_id[name], findings) for n, (name, findings) in enumerate(self.lanes.items(), 1)]
-        signs = [f'<svg width="22" height="16" aria-hidden="true">{shape}</svg>' for shape in _LEGEND]
-        words = [*map(_mark, SEVERITIES[::-1]), *signs], [*SEVERITIES[::-1], *_LEGEND_WORDS]
-        legend = _list("row", map(" ".join, zip(*words, strict=True)))
-        return f"{legend}{self.axis()}{''.join(lanes)}" if lanes else ""
+        signs = [f"{_mark(name)} {name}" for name in reversed(SEVERITIES)]
+        for shape, words in _LEGEND.items():
+            signs.append(f'<svg width="22" height="16" aria-hidden="true">{shape}</svg> {words}')
+        return f"{_list('row', signs)}{self.axis()}{''.join(lanes)}" if lanes else ""
 
     def lane(self, number: int, connector: "ConnectorReport", findings: Sequence[Finding]) -> str:
         begin, end = map(self.percent, _judged_time(connector, self.begin))
@@ -300,11 +300,6 @@ class _ReportPage(NamedTuple):
         yield "Where a lane has no bar, nothing is known. A short stop without a finding counts as available."
         yield "An event may be collected hours after it was recorded: what came later is not on this page."
 
-    def about(self, about: Mapping[str, object]) -> str:
-        made = f"{self.time(to_datetime(int(now())))}, by cfevents {__version__}"
-        rows = {"Window": self.window(), **about, "Made": made}
-        return _table("How this page was made", "", (), [[_safe(name), _safe(value)] for name, value in rows.items()])
-
 
 def _safe(value: object) -> str:
     """Return any text for the page: escaped, in one line, not too long, and without control characters."""
@@ -332,7 +327,7 @@ def _list(style: str, items: Iterable[str]) -> str:
     return f'<ul class="{style}">{shown}</ul>' if (shown := "".join(f"<li>{item}</li>" for item in items)) else ""
 
 
-def _table(name: str, caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(name: str, caption: str, head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table of escaped cells, which is scrolled where it is too wide."""
     titles = "".join(f'<th scope="col">{title}</th>' for title in head)
     body = "".join(

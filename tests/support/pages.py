@@ -8,7 +8,7 @@ from support.appliance_events import BEGIN, DAY, event
 
 HOSTILE = (
     "</title></style></script><script>window.broken=1</script>\"'<img src=//e.example onerror=window.broken=1>"
-    "<svg onload=window.broken=1><a href=javascript:window.broken=1>&lt;\x00\ud800\u202e]]>${policy}"
+    "<svg onload=window.broken=1><a href=javascript:window.broken=1>&lt;\x00\ud800\u202e]]>${style}"
 )
 """Text that tries to be more."""
 
