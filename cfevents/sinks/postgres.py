@@ -43,6 +43,7 @@ _NEW_ROWS = "cfevents_new_rows"  # a temporary table
 # Classes of SQLSTATE: connection, transaction rollback, resources, object in use, operator's intervention, system; and
 # a server that is read-only, as after a failover.
 _TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25006")
+_MAX_TABLE_BYTES = 63 - len("_checkpoints")
 _TLS_MODES = {"require", "verify-ca", "verify-full"}
 
 _log = logging.getLogger("cfevents")
@@ -101,7 +102,7 @@ class PostgreSQL:
     async def resume(self, start: FollowCheckpoint) -> str | None:
         """Return the checkpoint of the same connectors and kinds; None where none was, and ``start`` is stored now."""
         select = f"SELECT checkpoint FROM {self._checkpoints.quoted} WHERE account_id = $1 AND following = $2"
-        async with self._session() as connection:
+        async with self._session() as connection, connection.transaction():
             known: str | None = await connection.fetchval(select, start.account_id, _following(start))
             if known is None:
                 await self._keep(connection, start)
@@ -147,9 +148,9 @@ class PostgreSQL:
         """Yield the connection, made anew after a failure."""
         try:
             if self._connection is None or self._connection.is_closed():
-                self._connection = await self._asyncpg.connect(
-                    **self._connect, server_settings={"application_name": "cfevents"}
-                )
+                # A pooler may give each transaction another connection, on which nothing is prepared.
+                more = {"server_settings": {"application_name": "cfevents"}, "statement_cache_size": 0}
+                self._connection = await self._asyncpg.connect(**self._connect, **more)
                 await self._require_tables(self._connection)
             yield self._connection
         except BaseException as error:
@@ -176,6 +177,8 @@ class PostgreSQL:
                 raise SinkError(f"the table {self._events.name} has no unique key ({_KEY}): add it") from None
 
     def _translated(self, error: Exception) -> SinkError:
+        if isinstance(error, self._asyncpg.InterfaceError) and isinstance(error.__context__, self._foreign_errors):
+            error = error.__context__  # a transaction that cannot be closed hides why the connection is lost
         state = getattr(hide_in(error), "sqlstate", None) or ""
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         text = f"PostgreSQL: {reason.splitlines()[0]}"
@@ -231,6 +234,8 @@ def postgres_sink(address: SinkAddress) -> PostgreSQL:
         raise ValueError("url holds a password: leave it out, and set PGPASSWORD, write ~/.pgpass or give token=")
     if not table:
         raise ValueError("url names no table: write postgresql://HOST/DATABASE?table=NAME")
+    if len(table.rpartition(".")[2].encode()) > _MAX_TABLE_BYTES:
+        raise ValueError(f"url names a table of more than {_MAX_TABLE_BYTES} bytes, the most that PostgreSQL tells apart")
     if not (is_local or insecure or mode is None or mode in _TLS_MODES):
         raise ValueError(f"url has sslmode={mode}, which may go without TLS: use require, or give insecure=True")
     return PostgreSQL(dsn, table, address.token, address.timeout_s)

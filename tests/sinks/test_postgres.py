@@ -14,7 +14,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.batches import BEGIN, batch, details, listed, with_payload
-from support.postgres import Cluster
+from support.postgres import POOLER, Cluster
 from support.scripted import ACCOUNT
 
 from cfevents import EventDetail, EventMetadata, RecordedEvent, SinkError, events, structure
@@ -192,6 +192,58 @@ async def test_two_that_begin_at_once_make_the_tables_once(db: Cluster) -> None:
     assert len(await rows(db)) == 6
 
 
+async def test_pooler_may_change_connections(db: Cluster) -> None:
+    """Each transaction may run on another connection of the pool, as with pgbouncer's pool_mode=transaction."""
+    if not POOLER:
+        pytest.skip("'nox -s sinks' runs it, with pgbouncer")
+
+    async def one(url: str, number: int) -> None:
+        async with connect(url) as sink:
+            assert isinstance(sink, KeepingSink)
+            for begin in range(0, 100, 10):
+                events = batch([listed(BEGIN + begin + place) for place in range(15)], connector_id=f"c{number}")
+                await sink.resume(events.checkpoint)
+                await sink.write(events)
+
+    with db.pooler() as url:
+        await asyncio.gather(*[one(url, number) for number in range(6)])
+    assert len(await rows(db)) == 6 * 105
+
+
+async def test_reason_of_a_lost_connection_is_named(db: Cluster) -> None:
+    """An end of the connection within a transaction is not hidden by the transaction that cannot be ended."""
+    async with connect(db.url("events", idle_in_transaction_session_timeout="1")) as sink:
+        with pytest.raises(SinkError, match="idle-in-transaction timeout|connection was closed") as caught:
+            await sink.write(batch([listed(BEGIN + number) for number in range(5000)]))
+    assert caught.value.is_temporary
+
+
+async def test_search_path_names_the_schema(db: Cluster) -> None:
+    """A table without a schema is where PostgreSQL looks for it, and where it makes one."""
+    await db.fetch("CREATE SCHEMA other")
+    async with connect(db.url("events", search_path="other,public")) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+    assert [row[0] for row in await db.fetch("SELECT count(*) FROM other.events")] == [1]
+    await db.fetch("DROP SCHEMA other CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"default_transaction_read_only": "on"}, "in a read-only transaction"),
+        ({"statement_timeout": "1"}, "canceling statement due to statement timeout"),
+    ],
+)
+async def test_server_that_may_change_is_tried_again(db: Cluster, settings: dict[str, str], says: str) -> None:
+    """A read-only server, as after a failover, and a statement that takes too long, may pass."""
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+    async with connect(db.url("events", **settings)) as sink:
+        with pytest.raises(SinkError, match=says) as caught:
+            await sink.write(batch([listed(BEGIN + number) for number in range(10_000)]))
+    assert caught.value.is_temporary
+
+
 async def test_database_that_crashes_is_reached_again(db: Cluster) -> None:
     """What is lost with the connection may pass; the same batch is written when it is back."""
     async with connect(db.url("events")) as sink:
@@ -256,6 +308,7 @@ async def test_refused_credentials_end_it_at_once(db: Cluster, monkeypatch: pyte
     ("url", "says"),
     [
         ("postgresql://db.example/telemetry", "names no table"),
+        (f"postgresql://db.example/t?table=s.{'x' * 52}", "names a table of more than 51 bytes"),
         ("postgresql://user:header-secret-55dd@db.example/t?table=e", "holds a password: .* PGPASSWORD"),
         ("postgres://user%3Aheader-secret-55dd@db.example/t?table=e", "holds a password"),
         ("postgresql://db.example/t?table=e&password=header-secret-55dd", "holds a password"),

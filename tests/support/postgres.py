@@ -1,6 +1,7 @@
 """A PostgreSQL of a test's own, on a socket in a folder of its own, run as a user of its own."""
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from support.programs import folder_and_user
 
 PROGRAMS = os.environ.get("CFEVENTS_POSTGRES", "")
 """The folder of initdb and pg_ctl, which ``nox -s sinks`` finds; empty where these tests are left out."""
+
+POOLER = os.environ.get("CFEVENTS_PGBOUNCER", "")
+"""The path of pgbouncer, where it is installed."""
 
 
 class Cluster:
@@ -47,6 +51,31 @@ class Cluster:
             return list(await connection.fetch(sql, *arguments))
         finally:
             await connection.close()
+
+
+    @contextmanager
+    def pooler(self) -> Iterator[str]:
+        """Yield the address of a table behind a pooler, which gives each transaction another connection."""
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            port = sock.getsockname()[1]
+        settings = f"""[databases]
+            postgres = host={self._folder} user=postgres
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = {port}
+            unix_socket_dir =
+            auth_type = any
+            pool_mode = transaction
+            default_pool_size = 3
+            logfile = {self._folder}/pooler.log"""
+        (self._folder / "pooler.ini").write_text("\n".join(map(str.strip, settings.splitlines())))
+        pooler = subprocess.Popen([POOLER, "-q", str(self._folder / "pooler.ini")], user=self._user)
+        try:
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres?table=events"
+        finally:
+            pooler.kill()
+            pooler.wait()
 
 
 @contextmanager
