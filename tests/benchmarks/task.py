@@ -74,3 +74,19 @@ class ArchiveTask(NamedTuple):
     """How many events it stores or reads; another count is a failure."""
 
     base_url: str = ""
+
+
+class SinkTask(NamedTuple):
+    """A way of events into PostgreSQL."""
+
+    call: str
+    """A function of `benchmarks.sink_trial`."""
+
+    url: str
+    """The address of the sink, at its end the table."""
+
+    file: str
+    """The rows in the text format of COPY."""
+
+    base_url: str
+    since: int

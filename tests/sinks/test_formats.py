@@ -110,7 +110,7 @@ def test_ecs_as_published(item: FollowedEvent[EventDetail]) -> None:
 
 def test_ecs_facts_are_those_of_the_package() -> None:
     """The file is as the package of this version makes it; `nox -s sinks` asks npm."""
-    if not (os.environ.get("CFEVENTS_POSTGRES") and shutil.which("npm") and shutil.which("node")):
+    if not (os.environ.get("CFEVENTS_POSTGRESQL") and shutil.which("npm") and shutil.which("node")):
         pytest.skip("'nox -s sinks' runs it, with npm")
     assert ecs_schema.stored() == ecs_schema.published(ECS_VERSION)
 

@@ -213,7 +213,7 @@ async def test_pooler_may_change_connections(db: Cluster) -> None:
 async def test_reason_of_a_lost_connection_is_named(db: Cluster) -> None:
     """An end of the connection within a transaction is not hidden by the transaction that cannot be ended."""
     async with connect(db.url("events", idle_in_transaction_session_timeout="1")) as sink:
-        with pytest.raises(SinkError, match="idle-in-transaction timeout|connection was closed") as caught:
+        with pytest.raises(SinkError, match=r"idle-in-transaction timeout|connection was closed") as caught:
             await sink.write(batch([listed(BEGIN + number) for number in range(5000)]))
     assert caught.value.is_temporary
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from support.programs import folder_and_user
 
-PROGRAMS = os.environ.get("CFEVENTS_POSTGRES", "")
+PROGRAMS = os.environ.get("CFEVENTS_POSTGRESQL", "")
 """The folder of initdb and pg_ctl, which ``nox -s sinks`` finds; empty where these tests are left out."""
 
 POOLER = os.environ.get("CFEVENTS_PGBOUNCER", "")
@@ -21,21 +21,21 @@ class Cluster:
     """A server that can be stopped as a crash would, and started again."""
 
     def __init__(self, folder: Path, user: str | None) -> None:
-        self._folder, self._user = folder, user
+        self.folder, self._user = folder, user
         self._run("initdb", "--auth-local=trust", "--auth-host=scram-sha-256", "-U", "postgres", "--no-sync")
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [f"{PROGRAMS}/{program}", "-D", str(self._folder / "data"), *arguments]
-        with (self._folder / "log").open("a") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=log, user=self._user, cwd=self._folder)
+        command = [f"{PROGRAMS}/{program}", "-D", str(self.folder / "data"), *arguments]
+        with (self.folder / "log").open("a") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=log, user=self._user, cwd=self.folder)
 
     def url(self, table: str, **more: str) -> str:
         """The address of a table of the sink."""
         query = "".join(f"&{name}={value}" for name, value in more.items())
-        return f"postgresql://postgres@/postgres?host={self._folder}&table={table}{query}"
+        return f"postgresql://postgres@/postgres?host={self.folder}&table={table}{query}"
 
-    def start(self, *, listens: str = "") -> None:
-        options = f"-k {self._folder} -c listen_addresses='{listens}' -c fsync=off"
+    def start(self, *, listens: str = "", fsync: bool = False) -> None:
+        options = f"-k {self.folder} -c listen_addresses='{listens}' -c fsync={'on' if fsync else 'off'}"
         self._run("pg_ctl", "-w", "-o", options, "start")
 
     def crash(self) -> None:
@@ -46,12 +46,11 @@ class Cluster:
         """Run one statement on a connection of its own."""
         import asyncpg  # noqa: PLC0415 - an extra
 
-        connection = await asyncpg.connect(f"postgresql://postgres@/postgres?host={self._folder}")
+        connection = await asyncpg.connect(f"postgresql://postgres@/postgres?host={self.folder}")
         try:
             return list(await connection.fetch(sql, *arguments))
         finally:
             await connection.close()
-
 
     @contextmanager
     def pooler(self) -> Iterator[str]:
@@ -60,7 +59,7 @@ class Cluster:
             sock.bind(("127.0.0.1", 0))
             port = sock.getsockname()[1]
         settings = f"""[databases]
-            postgres = host={self._folder} user=postgres
+            postgres = host={self.folder} user=postgres
             [pgbouncer]
             listen_addr = 127.0.0.1
             listen_port = {port}
@@ -68,9 +67,9 @@ class Cluster:
             auth_type = any
             pool_mode = transaction
             default_pool_size = 3
-            logfile = {self._folder}/pooler.log"""
-        (self._folder / "pooler.ini").write_text("\n".join(map(str.strip, settings.splitlines())))
-        pooler = subprocess.Popen([POOLER, "-q", str(self._folder / "pooler.ini")], user=self._user)
+            logfile = {self.folder}/pooler.log"""
+        (self.folder / "pooler.ini").write_text("\n".join(map(str.strip, settings.splitlines())))
+        pooler = subprocess.Popen([POOLER, "-q", str(self.folder / "pooler.ini")], user=self._user)
         try:
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres?table=events"
         finally:

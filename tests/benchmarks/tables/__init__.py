@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from benchmarks.extent import Extent
-from benchmarks.tables import backfill, costs, details, frames, memory, throughput, weight
+from benchmarks.tables import backfill, costs, details, frames, memory, sinks, throughput, weight
 
 TABLES: Mapping[str, Callable[[Extent], str]] = {
     "throughput": throughput.measured,
@@ -13,5 +13,6 @@ TABLES: Mapping[str, Callable[[Extent], str]] = {
     "weight": weight.measured,
     "details": details.measured,
     "frames": frames.measured,
+    "sinks": sinks.measured,
 }
 """In the order of the report, by the names that the command line takes."""
