@@ -89,7 +89,9 @@ class Receiver:
         if isinstance(error, aiohttp.ClientSSLError) and not isinstance(reason, ssl.SSLEOFError):
             return certificate_error(self.name, reason)
         # Not the repr: that of a ClientResponseError shows the request's headers.
-        text = getattr(hide_in(error), "message", "") or getattr(reason, "strerror", None) or str(reason)
+        said = getattr(hide_in(error), "message", "")
+        said = said if isinstance(said, str) else "the head of its answer is cut"  # that half, as an object
+        text = said or getattr(reason, "strerror", None) or str(reason)
         return SinkError(f"{self.name} cannot be reached: {type(error).__name__}: {text}", is_temporary=True)
 
     def describe(self, answer: HTTPAnswer) -> str:

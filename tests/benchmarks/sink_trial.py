@@ -1,12 +1,11 @@
 """One timed run into PostgreSQL, in a process of its own: its memory is one way's."""
 
 import asyncio
-import gc
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Self
 
 import asyncpg
 
@@ -17,30 +16,65 @@ from cfevents.sinks import connect, forward
 _TIMEOUT_S = 600
 
 
-async def follow_and_forward(task: SinkTask) -> None:
+class Clock:
+    """The time within its blocks."""
+
+    seconds = 0.0
+    cpu_seconds = 0.0
+
+    def __enter__(self) -> Self:
+        self._began = time.perf_counter(), time.process_time()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        began, cpu_began = self._began
+        self.seconds += time.perf_counter() - began
+        self.cpu_seconds += time.process_time() - cpu_began
+
+
+async def follow_and_forward(task: SinkTask) -> Clock:
     """Follow the server's events, and deliver them."""
-    budget, options = Budget(10**9), {"api_token": TOKEN, "account_id": ACCOUNT, "base_url": task.base_url}
-    async with Client(**options, budget=budget) as client, connect(task.url, timeout=_TIMEOUT_S) as sink:
-        await forward(client.follow_events(CONNECTOR, since=task.since).once(), sink)
+    async with _client(task) as client, connect(task.url, timeout=_TIMEOUT_S) as sink:
+        with Clock() as clock:
+            await forward(client.follow_events(CONNECTOR, since=task.since).once(), sink)
+    return clock
 
 
-async def copy(task: SinkTask) -> None:
+async def write(task: SinkTask) -> Clock:
+    """Write the same events, which were followed before; only the sink is timed."""
+    clock = Clock()
+    async with _client(task) as client, connect(task.url, timeout=_TIMEOUT_S) as sink:
+        async for batch in client.follow_events(CONNECTOR, since=task.since).once().batches():
+            with clock:
+                await sink.write(batch)
+    return clock
+
+
+async def copy(task: SinkTask) -> Clock:
     """Copy the same rows from a file, in one transaction."""
     connection: Any = await asyncpg.connect(task.url.partition("&table=")[0])
-    await connection.copy_to_table("copied", source=task.file, timeout=_TIMEOUT_S)
+    with Clock() as clock:
+        await connection.copy_to_table("copied", source=task.file, timeout=_TIMEOUT_S)
     await connection.close()
+    return clock
 
 
-CALLS: Mapping[str, Callable[[SinkTask], Awaitable[None]]] = {"forward": follow_and_forward, "copy": copy}
+def _client(task: SinkTask) -> Client:
+    return Client(api_token=TOKEN, account_id=ACCOUNT, base_url=task.base_url, budget=Budget(10**9))
 
 
-async def run(task: SinkTask) -> Figures:
-    """Run the task once."""
-    gc.collect()
-    began, cpu_began = time.perf_counter(), time.process_time()
-    await CALLS[task.call](task)
-    return Figures(time.perf_counter() - began, time.process_time() - cpu_began, peak_mb())
+CALLS: Mapping[str, Callable[[SinkTask], Coroutine[Any, Any, Clock]]] = {
+    "forward": follow_and_forward,
+    "write": write,
+    "copy": copy,
+}
+
+
+def main() -> None:
+    task = SinkTask(*json.loads(sys.argv[1]))
+    clock = asyncio.run(CALLS[task.call](task))
+    print(json.dumps(Figures(clock.seconds, clock.cpu_seconds, peak_mb())))
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(run(SinkTask(*json.loads(sys.argv[1]))))))
+    main()

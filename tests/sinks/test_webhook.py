@@ -175,7 +175,10 @@ async def test_receiver_that_is_silent_is_given_up(hook: Hook) -> None:
     await server.cleanup()
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"no HTTP\r\n\r\n"])
+@pytest.mark.parametrize(
+    "answer",
+    [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", b"no HTTP\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Le"],
+)
 async def test_receiver_that_breaks_off_has_taken_nothing(answer: bytes) -> None:
     """A connection that ends before the answer does is a failure that may pass."""
 
@@ -190,6 +193,7 @@ async def test_receiver_that_breaks_off_has_taken_nothing(answer: bytes) -> None
         with pytest.raises(SinkError, match="cannot be reached") as caught:
             await sink.write(events(1))
     assert caught.value.is_temporary
+    assert "RawResponse" not in str(caught.value)
 
 
 async def test_certificate_that_is_not_trusted_ends_it() -> None:

@@ -1,9 +1,7 @@
-"""A network between a sink and its receiver, on a thread of its own, whose connections can be cut."""
+"""A network between a sink and its receiver, whose connections can be cut."""
 
 import asyncio
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 
 class Proxy:
@@ -13,11 +11,12 @@ class Proxy:
         self._behind, self._bytes_left, self._open = port, -1, set[asyncio.StreamWriter]()
         self.cuts = 0
 
-    async def start(self) -> None:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
         self.port: int = self._server.sockets[0].getsockname()[1]
+        return self
 
-    async def stop(self) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._server.close()
         self._reset()
 
@@ -56,19 +55,3 @@ class Proxy:
             writer.write(chunk)
             await writer.drain()
         writer.write_eof()
-
-
-@contextmanager
-def proxy(port: int) -> Iterator[Proxy]:
-    """Run a proxy before a port of this machine."""
-    loop, between = asyncio.new_event_loop(), Proxy(port)
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(between.start(), loop).result()
-    try:
-        yield between
-    finally:
-        asyncio.run_coroutine_threadsafe(between.stop(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
