@@ -103,8 +103,8 @@ def ocsf_line(item: FollowedEvent[Any]) -> dict[str, Any]:
 
 def item_line(item: FollowedEvent[Any]) -> dict[str, Any]:
     """Return the line of an event; of a finding its own JSON."""
-    line: dict[str, Any] = item.to_dict() if hasattr(item, "to_dict") else followed_line(item)
-    return line
+    to_dict: Callable[[], dict[str, Any]] | None = getattr(item, "to_dict", None)
+    return followed_line(item) if to_dict is None else to_dict()
 
 
 FORMATS: Mapping[str, Callable[[FollowedEvent[Any]], dict[str, Any]]] = {

@@ -81,7 +81,7 @@ async def test_polls_and_attempts_are_signs_of_life(account: Simulator) -> None:
     seen = list[object]()
 
     class Down(Sink):
-        async def write(self, _: Batch[Any]) -> None:
+        async def write(self, batch: Batch[Any]) -> None:
             assert life.signs() == life.signs()
             seen.append(life.signs())
             if len(seen) < 3:
