@@ -277,6 +277,6 @@ async def test_request_that_is_invalid_is_halved(collector: Collector) -> None:
 
     collector.answers = strict
     async with collector.sink() as sink:
-        (refused,) = await sink.write(events(100, (70,))) or ()
+        (refused,) = [*(await sink.write(events(100, (70,))) or ())]
     assert refused.item.event.sequence == 70
     assert len(collector.uids) == 99
