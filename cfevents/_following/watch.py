@@ -73,12 +73,6 @@ class WatchCheckpoint:
         except ValueError as error:
             raise CheckpointError(f"invalid checkpoint, or not one of a watch: {error}") from None
 
-    def __str__(self) -> str:
-        return self.to_json()
-
-    def __repr__(self) -> str:
-        return f"<WatchCheckpoint of {len(self.findings)} connectors since={self.start.since}>"
-
 
 @frozen
 class _WatchState:
@@ -165,7 +159,7 @@ class Watch(AsyncOnly):
                 watch.add(batch.items)
                 if result.ended is None or not (updates := watch.judge(await self._asked(name), result.ended, since)):
                     continue
-                judged = {name: watch.state for name, watch in watches.items() if not watch.is_new}
+                judged = {name: ((*item.open,), (*item.known,)) for name, item in watches.items() if not item.is_new}
                 after = evolve(self._reached, findings={**self._reached.findings, **judged})
                 fields: dict[str, Any] = {"items": (*updates,), "checkpoint": after, "before": self._reached}
                 yield evolve(batch, **fields)
@@ -193,6 +187,3 @@ class Watch(AsyncOnly):
                 unknown: dict[str, Any] = {"last_heartbeat": None, "had_no_heartbeat": False}
                 self._listed = {name: evolve(asked, **unknown) for name, asked in self._listed.items()}
         return self._listed.get(connector_id) or AskedConnector(connector_id)
-
-    def __repr__(self) -> str:
-        return f"<Watch of {self._template._members} since={self._reached.start.since}>"

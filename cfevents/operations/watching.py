@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 from zlib import crc32
 
 from attrs import define, field, frozen
@@ -17,20 +17,18 @@ from cfevents.operations.report import report_connector
 from cfevents.operations.rules import Finding, Severity, severity_rank
 from cfevents.operations.series import EventSeries
 
-FindingState: TypeAlias = Literal["opened", "changed", "over"]
-
 MARGIN_S = 86_400.0  # at the beginning of what is kept: findings there may lack earlier events of theirs
 _CONTEXT_EVENTS = 100  # from before it, which show what is usual, and what came before a long silence
 _REJUDGE_S = 60.0
 _SILENCES = {"silence", "downtime"}
-_GOING_ON = {*_SILENCES, "stuck_rekey", "unblessed_slot"}
+_GOING_ON = {"stuck_rekey", "unblessed_slot"}
 
 
 @frozen
 class FindingUpdate(HtmlRepr):
     """A finding that opened, changed its severity, or is over."""
 
-    state: FindingState
+    state: Literal["opened", "changed", "over"]
     """``"opened"``, ``"changed"`` or ``"over"``: it ended, or later events show otherwise."""
 
     at: datetime
@@ -41,6 +39,8 @@ class FindingUpdate(HtmlRepr):
 
     before: Severity | None = None
     """Its severity until then; None if it opened."""
+
+    late = False  # for sinks, as of an event that is not
 
     @property
     def connector_id(self) -> str | None:
@@ -53,11 +53,6 @@ class FindingUpdate(HtmlRepr):
         at = int(self.at.timestamp())
         number = crc32(f"{self.state} {self.finding.kind} {self.finding.event_ids[:1]}".encode())
         return EventMetadata(self.finding.kind, at, number, at, extra={"finding": self.to_dict()})
-
-    @property
-    def late(self) -> bool:
-        """False, as for an event that is not late."""
-        return False
 
     @property
     def text(self) -> str:
@@ -97,11 +92,6 @@ class ConnectorWatch:
     _journal: Journal = field(factory=Journal)
     _judged_ts: float = -1.0
 
-    @property
-    def state(self) -> tuple[tuple[Finding, ...], tuple[Finding, ...]]:
-        """The findings that are open, and those that are known alone."""
-        return (*self.open,), (*self.known,)
-
     def add(self, items: Sequence[AnyEvent]) -> None:
         """Add events, in any order."""
         self._journal.update(items)
@@ -115,7 +105,7 @@ class ConnectorWatch:
         """
         if until - self._judged_ts < _REJUDGE_S:
             return []
-        until = self._judged_ts = max(until, self._journal.latest_collected_ts() or until)
+        self._judged_ts = until
         if self.is_new:
             self.known = [finding for finding in self._findings(asked, since) if not _goes_on(finding)]
             self.is_new = False
@@ -141,14 +131,12 @@ class ConnectorWatch:
         self.open, self.known = [], []
         for old, new in _before_and_after([*before, *known], present):
             was_known = any(finding is old for finding in known)
-            if old is None or (
-                was_known and new is not None and severity_rank(new.severity) > severity_rank(old.severity)
-            ):
-                self.open.append(new)
-                yield FindingUpdate("opened", at, new)
-            elif new is None:
+            if new is None:
                 if not was_known:
                     yield FindingUpdate("over", at, old, old.severity)
+            elif old is None or (was_known and severity_rank(new.severity) > severity_rank(old.severity)):
+                self.open.append(new)
+                yield FindingUpdate("opened", at, new)
             else:
                 (self.known if was_known else self.open).append(new)
                 if not was_known and new.severity != old.severity:
@@ -188,7 +176,7 @@ def _is_same(old: Finding, new: Finding, *, exact: bool) -> bool:
 
 
 def _goes_on(finding: Finding) -> bool:
-    return _is_silence(finding) or finding.kind in _GOING_ON - _SILENCES or finding.kind.startswith("unfinished_")
+    return _is_silence(finding) or finding.kind in _GOING_ON or finding.kind.startswith("unfinished_")
 
 
 def _is_silence(finding: Finding) -> bool:
