@@ -28,7 +28,7 @@ _SEVERITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6}
 _FACILITIES = {"user": 1, "daemon": 3, **{f"local{number}": 16 + number for number in range(8)}}
 _SD_ID = r"(?=.{1,32}$)[!#-<>?A-\\^-~]+@[0-9.]+"
 _DOCUMENTATION_SD_ID = "cfevents@32473"  # RFC 5612: this project has no number of its own
-_MAX_DATAGRAM_BYTES = 65_507
+_MAX_DATAGRAM_BYTES, _MAX_FRAME_BYTES = 65_507, 1_000_000
 _BURST_DATAGRAMS, _BURST_PAUSE_S = 50, 0.01
 _CHUNK_MESSAGES = 500
 _CALM_S = 0.05
@@ -70,7 +70,7 @@ class Syslog:
         """Set what is sent to; nothing is opened."""
         self._message, self._to_json, self._timeout_s = message, address.to_json, address.timeout_s
         self._host, self._port, self._is_udp = url.host, url.port or _PORTS[url.scheme], url.scheme == "udp"
-        self._max_bytes = address.max_bytes or (_MAX_DATAGRAM_BYTES if self._is_udp else sys.maxsize)
+        self._max_bytes = address.max_bytes or (_MAX_DATAGRAM_BYTES if self._is_udp else _MAX_FRAME_BYTES)
         self._tls = ssl.create_default_context() if url.scheme == "tls" else None
         self._name = f"syslog+{url.scheme}://{url.host_subcomponent}:{self._port}"
 

@@ -75,7 +75,7 @@ def connect(
         timeout: The longest time for one request, in seconds; 60 by default.
         max_events: The most events in a request; 1,000 by default.
         max_bytes: The most bytes in a request, before compression; 1,000,000 by default. A larger event is sent alone.
-            In a message of syslog; by default what a datagram holds, or no limit. A larger event is refused.
+            In a message of syslog; 65,507 by default over UDP. A larger event is refused.
 
     Raises:
         ConfigurationError: An extra is not installed.

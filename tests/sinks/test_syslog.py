@@ -13,6 +13,7 @@ import pytest
 import trustme
 from hypothesis import given, settings
 from support.batches import BEGIN, batch, details, listed, with_payload
+from support.rsyslog import RSyslog
 from support.scripted import ACCOUNT
 from support.syslog import Message, SyslogServer
 
@@ -231,6 +232,15 @@ async def test_server_that_is_down_is_tried_again(scheme: str, caplog: pytest.Lo
     assert caught.value.is_temporary
 
 
+async def test_frame_that_is_too_large_is_refused() -> None:
+    """A server may misread what follows it."""
+    async with SyslogServer() as server, connect(server.url) as sink:
+        large = with_payload(listed(BEGIN + 1), url="x" * 1_000_000)
+        ((item, reason),) = await sink.write(batch([with_payload(listed(BEGIN)), large])) or ()
+        assert (item.event, ids(server)) == (large, [f"{BEGIN}.0"])
+        assert reason.startswith(f"{server.url}: the message has 1,000,")
+
+
 async def test_datagrams_have_a_message_each() -> None:
     """One that no datagram can hold is refused, and the others are sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -280,3 +290,18 @@ def test_address_that_cannot_be_meant_is_refused(url: str, options: dict[str, An
 )
 def test_ports_are_those_of_the_standards(url: str, name: str) -> None:
     assert repr(connect(url)) == f"<Syslog {name}>"
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("scheme", ["tcp", "tls"])
+async def test_rsyslog_writes_down_what_was_sent(
+    rsyslog: RSyslog, scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real server reads the frames, whatever is in them, and has written all when the batch counts as delivered."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(rsyslog.folder / "ca.pem"))
+    hostile = 'a\n<14>1 - - - - - - "]\\é\0 %msg% \u2028'
+    some = [with_payload(listed(BEGIN + n, kind=hostile), url=hostile * 30 * n) for n in range(200)]
+    events = batch(some, connector_id=hostile)
+    async with connect(rsyslog.url(scheme)) as sink:
+        assert not await sink.write(events)
+        assert rsyslog.events == [followed_line(item) for item in events.items]
