@@ -23,8 +23,8 @@ from cfevents._http.connection import GetConnection
 from cfevents._listing.details import ListedEvent
 from cfevents._listing.ordered import as_async, ordered_map
 from cfevents._listing.pages import iter_pages, resume_context
-from cfevents._listing.planner import RateEstimate
 from cfevents._listing.query import ListQuery
+from cfevents._listing.rates import RateEstimate
 from cfevents._listing.slices import resume_keys
 from cfevents._model.api import EventMetadata, event_key
 from cfevents._model.checkpoint import Checkpoint, EventKey

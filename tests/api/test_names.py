@@ -212,7 +212,8 @@ def test_importing_the_client_loads_no_extra() -> None:
 
 def test_what_most_programs_do_not_use_is_loaded_later() -> None:
     """Importing the client loads nothing that only a repeated request, a sliced listing, a fleet or a bar needs."""
-    later = {"_listing.fleet", "_listing.fleet_rounds", "_listing.planner", "_listing.slices", "_progress", "_html"}
+    listing = {f"_listing.{name}" for name in ("fleet", "fleet_rounds", "planner", "rates", "slices")}
+    later = listing | {"_progress", "_html"}
     loaded = loaded_after("from cfevents import Client, events")
     assert not loaded & {"stamina", "tenacity", "html", "numbers", *(f"cfevents.{name}" for name in later)}
 

@@ -15,7 +15,8 @@ from support.brief import examples
 from support.virtual import BEGIN, Listed, VirtualAPI, list_virtually, made
 
 from cfevents import Checkpoint, EventMetadata
-from cfevents._listing.planner import STRICT, Planner, RateEstimate, RequestCost, Slice
+from cfevents._listing.planner import STRICT, Planner, RequestCost, Slice
+from cfevents._listing.rates import RateEstimate
 from cfevents._model.api import event_key
 from cfevents._time import TimeWindow
 
