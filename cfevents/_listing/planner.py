@@ -3,7 +3,8 @@
 Algorithm: the window is a list of segments, ascending. A *slice* is listed through a cursor of its own; a *gap* is not
 assigned yet. The first page of the whole window estimates how the events are spread, and each listed slice corrects it.
 The planner cuts slices of about a page off the first gap. A slice that turns out much larger than planned is discarded
-and becomes a gap again.
+and becomes a gap again. A crowded second cannot be cut: it is left out of the estimates, and a slice that is mostly one
+second is followed by its cursor, while what lies around it is listed.
 
 Invariant: no event depends on an estimate. The API documents neither its order nor whether bounds are inclusive, so a
 slice begins one second before its segment, neighbours overlap, and `iter_slices` drops what comes twice.
@@ -16,8 +17,9 @@ Cost: a page takes time proportional to its events and to the number of open seg
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -92,6 +94,8 @@ _MIN_DENSE_SLICE_S = 32
 _MAX_SLICE_PAGES = 4
 # A slice with so many times the planned pages is split again, if that is allowed.
 _OUTGROWN_FACTOR = 3
+# In shorter windows no part is listed apart from a crowded second.
+_MIN_CROWDED_WINDOW_S = 3600
 # Pages of a slice that is cut although hardly any extra request is left.
 _FALLBACK_SLICE_PAGES = 8
 # Finished pages that may wait for an earlier slice, for each concurrent slice.
@@ -166,7 +170,7 @@ class Planner:
         slice_.pages += bool(events)
         slice_.in_flight, slice_.cursor, slice_.finished = False, cursor, cursor is None
         if slice_.finished:
-            slice_.rate.correct(slice_.begin, slice_.end, len(slice_.events))
+            slice_.rate.correct(slice_.begin, slice_.end, len(self._cool(slice_)))
         elif slice_.pages >= slice_.next_check:
             slice_.next_check *= 2
             self._check_size(slice_)
@@ -203,8 +207,7 @@ class Planner:
             part.discarded = True
         self._cost.mark_discarded(relisted)
         first = self._segments.index(outgrown[0])
-        gap = Segment(outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_))
-        self._segments[first : first + len(outgrown)] = [gap]
+        self._segments[first : first + len(outgrown)] = self._gaps_for(slice_, outgrown)
 
     def _overlapping(self, slice_: Slice) -> list[Slice]:
         """Return the slice, and the neighbours with a third of its events, a page at least: they share a hot second."""
@@ -221,15 +224,37 @@ class Planner:
         outgrown = slice_.pages >= min(_OUTGROWN_FACTOR * slice_.planned, 2 * _MAX_SLICE_PAGES)
         if slice_.end - slice_.begin < 2 * _MIN_SLICE_S or not outgrown:
             return False
+        rate = self._rate_of(slice_)
+        if not rate.is_known:
+            return not slice_.planned and slice_.end - slice_.begin >= _MIN_CROWDED_WINDOW_S
+        # What is mostly one second cannot be cut.
+        most = max(Counter(math.floor(time) for time, _ in slice_.events).values())
+        share = 1 / 2 if self._cost.in_order else 2 / 3
+        if most >= share * len(slice_.events) and (slice_.planned or not self._cost.in_order):
+            return False
         # If the second page seems to be the last, no split is quicker.
-        end = self._quiet_end(slice_)
-        return slice_.pages > 1 or self._rate_of(slice_).estimate(slice_.begin, end) > 2 * self._cost.page_size
+        return slice_.pages > 1 or rate.estimate(slice_.begin, self._quiet_end(slice_)) > 2 * self._cost.page_size
+
+    def _gaps_for(self, slice_: Slice, outgrown: Sequence[Slice]) -> list[Segment]:
+        """Return what takes the place of discarded slices: a gap, or three if nothing but a crowded second is known."""
+        begin, end, rate = outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_)
+        if rate.is_known or len(outgrown) > 1:
+            return [Segment(begin, end, rate)]
+        crowd, half = math.floor(next(iter(slice_.events))[0]), _MIN_SLICE_S // 2
+        cuts = sorted({begin, max(begin, crowd - half), min(end, crowd + half), end})
+        return [Segment(begin, end, RateEstimate()) for begin, end in pairwise(cuts)]
 
     def _note_hot_seconds(self, slice_: Slice) -> None:
         """Remember the seconds with much of a page, by either time that the bounds may compare."""
         for time in attrgetter("recorded_ts"), attrgetter("collected_ts"):
             counts = Counter(math.floor(time(event)) for event in slice_.events.values())
             self._hot_seconds.update(second for second, count in counts.items() if 4 * count > self._cost.page_size)
+
+    def _cool(self, slice_: Slice) -> list[float]:
+        """Return the times outside crowded seconds, which say nothing about other seconds; all, if out of order."""
+        counts = Counter(math.floor(time) for time, _ in slice_.events)
+        most = max(1.0, self._cost.page_size / 4) if self._cost.in_order else math.inf
+        return [time for time, _ in slice_.events if counts[math.floor(time)] <= most]
 
     def _rate_of(self, slice_: Slice) -> RateEstimate:
         keys, scale = list(slice_.events), 1.0
@@ -238,7 +263,7 @@ class Planner:
             self._cost.in_order = False
             # The events are a sample of an unknown whole: assume what is worth a few slices.
             scale = max(2.0, min(self._concurrency, 8) * self._target() / len(keys))
-        return RateEstimate((time for time, _ in keys), scale)
+        return RateEstimate(self._cool(slice_), scale)
 
     def _gaps(self) -> int:
         return len(self._segments) - len(_slices(self._segments))
@@ -260,8 +285,10 @@ class Planner:
         may_wait = waiting < self._concurrency * (1 if slow_consumer else _MAX_WAITING_PAGES)
         if not may_wait or (end := self._cut_at(gap)) is None:
             return None
-        planned = max(1.0, gap.rate.estimate(gap.begin, end) / self._cost.page_size)
-        slice_ = Slice(gap.begin, end, gap.rate, planned)
+        slice_ = Slice(gap.begin, end, gap.rate, next_check=1)
+        if gap.rate.is_known:
+            slice_.planned = max(1.0, gap.rate.estimate(gap.begin, end) / self._cost.page_size)
+            slice_.next_check = _OUTGROWN_FACTOR
         self._segments[index : index + 1] = [slice_] if end == gap.end else [slice_, Segment(end, gap.end, gap.rate)]
         return slice_
 
@@ -270,6 +297,8 @@ class Planner:
 
         The requests that it may take to cross a silence are kept back, so that the rest need not become one slice.
         """
+        if not gap.rate.is_known:
+            return gap.end
         width = max(1, self._quiet_end(gap) - gap.begin)
         cut, silence = 1 + self._gaps(), min(gap.rate.slices_across_gap(width), 3 * (self._concurrency - 2))
         if self._allows(cut + silence):

@@ -20,6 +20,7 @@ class RateEstimate:
     def __init__(self, times: Iterable[float] = (), scale: float = 1.0) -> None:
         """Estimate from the times of a sample, with so many events to expect for each of them."""
         self._times, self._scale = sorted(times), scale
+        self.is_known = bool(self._times)
         middle = len(self._times) // 2
         halves = self._times[: middle + 1], self._times[middle:]
         # Of the half that is closer together.

@@ -185,6 +185,27 @@ def test_half_of_the_events_in_a_hundredth_is_fast_too(order: str, at: float, si
     assert case.api.pages(case.window) >= 3 * listed.rounds
 
 
+def crowded(pages: int, at: list[float]) -> list[EventMetadata]:
+    """A week of 200 pages of 100 events, of which some seconds have so many pages."""
+    random, width = Random(pages), 7 * DAY
+    crowds = [int(where * (width - 1)) for where in at for _ in range(pages * 100)]
+    return made(BEGIN + time for time in crowds + [random.randint(1, width - 1) for _ in range(19_950 - len(crowds))])
+
+
+@pytest.mark.parametrize("order", ["ascending", "descending"])
+@pytest.mark.parametrize(("pages", "at"), [(4, [0.0]), (4, [0.5]), (4, [1.0]), (4, [0.05 + n / 10 for n in range(10)])])
+@pytest.mark.parametrize(("concurrency", "most"), [(8, 46), (32, 18)])
+def test_crowded_second_does_not_slow_the_rest_down(
+    order: str, pages: int, at: list[float], concurrency: int, most: int
+) -> None:
+    """What lies around a crowded second is listed as if it were not there."""
+    case = Case(VirtualAPI(crowded(pages, at), order), 7 * DAY, concurrency)
+    listed = case.listed()
+    assert listed.events == case.expected
+    assert listed.requests <= case.allowed
+    assert listed.rounds <= most
+
+
 @pytest.mark.parametrize(
     ("seconds", "per_second", "size", "concurrency", "width"),
     [
