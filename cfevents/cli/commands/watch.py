@@ -72,8 +72,9 @@ async def _tell(outputs: "_Outputs", options: CommandOptions, limit_s: float | N
         notify_systemd(outputs.life.text, outputs.life.signs),
         ending.when_reader_leaves(),
     ):
+        limit = asyncio.timeout(limit_s)
         try:
-            async with asyncio.timeout(limit_s) as limit:
+            async with limit:
                 patience = ONCE_PATIENCE_S if options.once else None
                 await forward(outputs.watch, outputs, checkpoint=options.checkpoint, patience=patience)
         except TimeoutError:
@@ -102,7 +103,8 @@ class _Outputs(Sink):
 
     async def write(self, batch: Batch[Any]) -> None:
         updates = cast("tuple[FindingUpdate, ...]", batch.items)
-        for refused in (self._receiver and await self._receiver.write(batch)) or ():
+        refusals = None if self._receiver is None else await self._receiver.write(batch)
+        for refused in refusals or ():
             _log.warning("a finding is refused: %s", refused.reason)
         for update in updates if self._command else ():
             await self._call(update)
@@ -228,8 +230,9 @@ async def wait_for_event(options: CommandOptions) -> None:
 
 async def _first_event(follower: Follower[Any], limit_s: float | None) -> FollowedEvent[Any] | None:
     """Return the first event, or None if it is known that there was none in time."""
+    limit = asyncio.timeout(limit_s)
     try:
-        async with asyncio.timeout(limit_s) as limit, aclosing(aiter(follower)) as events:
+        async with limit, aclosing(aiter(follower)) as events:
             async for event in events:
                 return event
     except TimeoutError:
