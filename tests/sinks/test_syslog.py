@@ -236,7 +236,9 @@ async def test_frame_that_is_too_large_is_refused() -> None:
     """A server may misread what follows it."""
     async with SyslogServer() as server, connect(server.url) as sink:
         large = with_payload(listed(BEGIN + 1), url="x" * 1_000_000)
-        ((item, reason),) = await sink.write(batch([with_payload(listed(BEGIN)), large])) or ()
+        refused = await sink.write(batch([with_payload(listed(BEGIN)), large]))
+        assert refused is not None
+        ((item, reason),) = refused
         assert (item.event, ids(server)) == (large, [f"{BEGIN}.0"])
         assert reason.startswith(f"{server.url}: the message has 1,000,")
 
@@ -251,7 +253,8 @@ async def test_datagrams_have_a_message_each() -> None:
             refused = await sink.write(batch([with_payload(listed(BEGIN)), large, with_payload(listed(BEGIN + 2))]))
         received = [Message.parse(sock.recv(65_536)) for _ in range(2)]
     assert [message.data["id"] for message in received] == [f"{BEGIN}.0", f"{BEGIN + 2}.0"]
-    ((item, reason),) = refused or ()
+    assert refused is not None
+    ((item, reason),) = refused
     assert item.event is large
     assert "the message has 70," in reason
 
