@@ -46,10 +46,10 @@ _LEGEND = {
 
 def render(report: "Report", tz: tzinfo | None, about: Mapping[str, object], notes: Iterable[str]) -> str:
     """Return the page of a report: the verdict, the worst finding and a picture first."""
-    page, template = _ReportPage.of(report, tz), files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    page, file = _ReportPage.of(report, tz), files("cfevents.operations").joinpath("page.html")
+    template = file.read_text(encoding="utf-8")
     style = template.partition("<style>")[2].partition("</style>")[0].encode()
-    made = page.time(to_datetime(int(now())))
-    facts = {"Window": page.window(), **about, "Made": f"{made}, by cfevents {__version__}"}
+    facts = {"Window": page.window(), **about, "Made": page.made()}
     parts = {
         "Timeline": page.timeline(),
         "Findings": page.findings(),
@@ -123,6 +123,9 @@ class _ReportPage(NamedTuple):
     def window(self) -> str:
         zone = "UTC" if self.tz is UTC else str(self.tz or self.local(self.report.until).tzname())
         return f"{self.period(to_datetime(self.begin), to_datetime(self.end))} {zone}"
+
+    def made(self) -> str:
+        return f"{self.time(to_datetime(int(now())))}, by cfevents {__version__}"
 
     def ticks(self) -> Iterator[tuple[float, str]]:
         """Yield the places of the axis' labels in percent, and the labels: whole hours or days of the zone."""
