@@ -24,8 +24,6 @@ from cfevents._protocol.records import followed_line, json_times
 from cfevents.sinks.formats import _MEANINGS, ECS_VERSION, OCSF_VERSION, ecs_line, ocsf_line
 from cfevents.sinks.severity import event_severity
 
-# Read before a test's environment is cleared.
-IS_COMPARED = all([os.environ.get("CFEVENTS_POSTGRES"), shutil.which("npm"), shutil.which("node")])
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
 
 
