@@ -99,7 +99,7 @@ async def test_no_event_is_missing_in_rsyslog_whatever_is_killed(
 
     async with Proxy(rsyslog.ports["tcp"]) as network:
         target = f"syslog+tcp://127.0.0.1:{network.port} {tmp_path / 'state.json'}"
-        await follow_while_killing(target, rsyslog=crash, network=cutting(network))
+        await follow_while_killing(target, rsyslog=lambda: asyncio.to_thread(crash), network=cutting(network))
     assert_complete([event["sequence"] for event in rsyslog.events], network, capsys)
 
 

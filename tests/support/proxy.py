@@ -35,8 +35,8 @@ class Proxy:
             writers.append(behind)
             self._open.update(writers)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._pump(reader, behind))
-                group.create_task(self._pump(behind_reader, writer))
+                there = group.create_task(self._pump(reader, behind))
+                await self._pump(behind_reader, writer, there)
         except (OSError, ExceptionGroup):
             writer.transport.abort()
         finally:
@@ -44,7 +44,12 @@ class Proxy:
             for end in writers:
                 end.close()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        there: "asyncio.Task[None] | None" = None,
+    ) -> None:
         while chunk := await reader.read(4096):
             if 0 <= self._bytes_left < len(chunk):
                 writer.write(chunk[: self._bytes_left])
@@ -54,4 +59,6 @@ class Proxy:
             self._bytes_left -= len(chunk) if self._bytes_left >= 0 else 0
             writer.write(chunk)
             await writer.drain()
+        if there is not None and not there.done():
+            raise ConnectionResetError  # a server that is gone resets a connection on which more arrives
         writer.write_eof()
