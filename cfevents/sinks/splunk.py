@@ -4,6 +4,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from attrs import evolve
@@ -44,6 +45,7 @@ class Splunk(HTTPSink):
         super().__init__(receiver, address)
         self._metadata, self._ack_path = metadata, ack_path
         self._unconfirmed = dict[int, Sequence[OutgoingEvent]]()
+        self._forgotten = list[OutgoingEvent]()  # by a collector that counts from 0 again, as after a restart
         self._confirms: bool | None = None  # None until it has taken something
 
     def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
@@ -58,6 +60,7 @@ class Splunk(HTTPSink):
         if code in _TAKEN and answer.status == 200:
             self._confirms = ack is not None
             if ack is not None:
+                self._forgotten += self._unconfirmed.get(ack, ())
                 self._unconfirmed[ack] = events
             return Verdict()
         if code == _NO_DATA and not events:
@@ -93,12 +96,17 @@ class Splunk(HTTPSink):
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, _MAX_POLL_INTERVAL_S)
             if not await self._confirm() or (self._unconfirmed and loop.time() > give_up_at):
-                unconfirmed = [event for events in self._unconfirmed.values() for event in events]
-                self._unconfirmed.clear()
-                self.put_back(unconfirmed)
-                text = f"{self.receiver.name} has not confirmed that {len(unconfirmed)} events are indexed"
-                raise SinkError(f"{text}: they are sent again", is_temporary=True)
+                break
+        self._require_confirmed()
         return refused
+
+    def _require_confirmed(self) -> None:
+        if unconfirmed := [*self._forgotten, *chain(*self._unconfirmed.values())]:
+            self._unconfirmed.clear()
+            self._forgotten.clear()
+            self.put_back(unconfirmed)
+            text = f"{self.receiver.name} has not confirmed that {len(unconfirmed)} events are indexed"
+            raise SinkError(f"{text}: they are sent again", is_temporary=True)
 
     async def _confirm(self) -> bool:
         """Forget the events that are indexed; return False where the collector no longer knows the others."""

@@ -230,6 +230,27 @@ def test_collector_that_forgets_is_sent_to_again() -> None:
     play(scenario, confirms=True)
 
 
+def test_collector_that_counts_anew_within_a_batch_is_sent_to_again() -> None:
+    """After a restart the numbers begin at 0: what had such a number before is not confirmed by the new one."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        take = receiver.receive
+
+        def receive(request: web.Request, body: bytes) -> Any:
+            if len(receiver.requests) == 3:  # one to open, and one with events
+                receiver._unconfirmed.clear()
+            return take(request, body)
+
+        receiver.receive = receive  # type: ignore[method-assign]
+        with pytest.raises(SinkError, match="has not confirmed that 2 events are indexed: they are sent") as caught:
+            await sink.write(some := events(4))
+        assert caught.value.is_temporary
+        assert not await sink.write(some)
+        assert sorted(numbers(receiver)) == [0, 1, 2, 3]
+
+    play(scenario, confirms=True, max_events=2)
+
+
 def test_query_that_fails_is_repeated() -> None:
     async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
         some = events(5)
