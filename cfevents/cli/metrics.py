@@ -75,8 +75,8 @@ def _listening(address: str) -> Iterator[None]:
     (registry := CollectorRegistry()).register(FollowerCollector(measured().metrics))
     try:
         server, thread = start_http_server(port, host, registry)
-    except OSError as error:
-        reason = f"{error.strerror}; choose another address or port"
+    except (OSError, UnicodeError) as error:  # that, where no host can have such a name
+        reason = f"{getattr(error, 'strerror', 'is no name of a host')}; choose another address or port"
         raise Failure(f"--metrics-listen {address}: {reason}") from error
     try:
         reach = "" if is_loopback(host) else ", for everybody who can reach this machine"

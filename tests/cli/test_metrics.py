@@ -194,6 +194,7 @@ def test_metrics_are_served_while_it_runs(account: Simulator, invoke: Invoke, ho
         (("--metrics-listen", "127.0.0.1:99999"), "is no address"),
         (("--metrics-listen", "http://127.0.0.1:9464"), "is no address"),
         (("--metrics-listen", "127.0.0.1:9464/metrics"), "is no address"),
+        (("--metrics-listen", "a..b:9464"), "--metrics-listen a..b:9464: is no name of a host"),
         (("--metrics-listen", "nobody.invalid:9464"), "--metrics-listen nobody.invalid:9464: "),
         (("--metrics-listen", "BUSY"), "Address already in use; choose another address or port"),
     ],
