@@ -12,11 +12,12 @@ from yarl import URL
 
 from cfevents._http.transport import proxy_arguments
 from cfevents._protocol.rate_limits import parse_retry_after
-from cfevents._secrets import clean, hide_in, remembered
+from cfevents._secrets import clean, hide, hide_in, remembered
 from cfevents._version import __version__
 from cfevents.errors import SinkError
 
 _MAX_REASON_CHARS = 300
+_MAX_SEARCHED_BYTES = 65_536  # for secrets
 _MAX_ANSWER_BYTES = 16_777_216  # that are read: it may have a reason for each event
 _GZIP_LEVEL = 6
 # The request came too early, took too long or was one too many.
@@ -96,7 +97,9 @@ class Receiver:
 
     def describe(self, answer: HTTPAnswer) -> str:
         """Return the status of an answer and the beginning of its text, as one line."""
-        text = clean(" ".join(answer.body[:4096].decode(errors="replace").split()))
+        # A secret that is cut, or whose spaces are joined, could not be found any more.
+        said = hide(answer.body[:_MAX_SEARCHED_BYTES].decode(errors="replace"))[:4096]
+        text = clean(" ".join(said.split()))
         reason = text if len(text) <= _MAX_REASON_CHARS else f"{text[:_MAX_REASON_CHARS]}…"
         return f"{self.name} answers {answer.status}{reason and ': '}{reason}"
 

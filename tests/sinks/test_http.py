@@ -11,6 +11,7 @@ from support.receivers import Hook, Received
 from yarl import URL
 
 from cfevents import Batch, SinkError
+from cfevents._secrets import Secret
 from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver
 from cfevents.sinks.receiver import HTTPAnswer
@@ -90,3 +91,15 @@ async def test_events_may_become_other_json(hook: Hook) -> None:
     async with choosy(hook, to_json=lambda item: {"number": item.event.sequence}) as sink:
         await sink.write(events(2))
     assert hook.requests[-1].events == [{"number": 0}, {"number": 1}]
+
+
+@pytest.mark.parametrize(
+    ("before", "secret"), [(" " * 4080, "sink-secret-5b1e-9d42-77aa-0f"), ("", "sink  secret  of  words")]
+)
+async def test_answer_that_repeats_a_secret_shows_no_part_of_it(hook: Hook, before: str, secret: str) -> None:
+    hook.answers = lambda request: web.Response(status=400 if request.body else 200, text=f"{before}{secret}")
+    sink = choosy(hook, headers={"x-key": Secret(secret)})
+    await sink.receiver.open()
+    answer = await sink.receiver.post(b"[]", "application/json")
+    await sink.receiver.close()
+    assert sink.receiver.describe(answer).endswith("answers 400: **********")
