@@ -61,7 +61,7 @@ def _items(body: bytes) -> list[tuple[int, bytes]] | None:
     try:
         results = [result for item in json.loads(body)["items"] for result in item.values()]
         return [(int(result["status"]), json.dumps(result.get("error")).encode()) for result in results]
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
 
 

@@ -123,7 +123,7 @@ class Splunk(HTTPSink):
 def _said(answer: HTTPAnswer) -> dict[str, Any]:
     try:
         said = json.loads(answer.body)
-    except ValueError:
+    except (RecursionError, ValueError):
         return {}
     return said if isinstance(said, dict) else {}
 

@@ -165,6 +165,17 @@ def test_answer_without_each_document_settles_none() -> None:
     run_jumping(main())
 
 
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"items": [{"create": {"status": 1e999}}]}'])
+def test_answer_that_no_server_gives_settles_none(text: str) -> None:
+    async def scenario(receiver: ElasticReceiver, sink: Sink) -> None:
+        receiver.receive = lambda *_: (200, text)  # type: ignore[method-assign]
+        with pytest.raises(SinkError, match="no whole answer of _bulk") as caught:
+            await sink.write(events(1))
+        assert caught.value.is_temporary
+
+    play(scenario)
+
+
 def test_request_that_is_too_large_is_split() -> None:
     async def scenario(receiver: ElasticReceiver, sink: Sink) -> None:
         receiver.max_bytes = 3000
