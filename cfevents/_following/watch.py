@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _WATCH_VERSION = 1
 _LIST_INTERVAL_S = 600.0  # between two looks at the account's heartbeats
+_FORGET_INTERVAL_S = 3600.0  # between two looks at connectors that left the account
 _DAY_S = 86_400.0
 
 
@@ -147,7 +148,7 @@ class Watch(AsyncOnly):
             Batches whose items are `cfevents.operations.FindingUpdate`, and whose checkpoint is a `WatchCheckpoint`.
         """
         watches = dict[str, ConnectorWatch]()
-        begin, since = int(now() - self._kept_s), float(self._reached.start.since)
+        begin, since, forget_at = int(now() - self._kept_s), float(self._reached.start.since), 0.0
         self._follower = follower = self._template._with_poll_ends(begin)
         async with aclosing(follower._polls()) as polls:
             async for result, batch in polls:
@@ -157,7 +158,12 @@ class Watch(AsyncOnly):
                 name = result.connector_id
                 watch = watches[name] = watches.get(name) or self._new_watch(name, begin)
                 watch.add(batch.items)
-                if result.ended is None or not (updates := watch.judge(await self._asked(name), result.ended, since)):
+                if result.ended is None:
+                    continue
+                if result.ended >= forget_at:
+                    forget_at = result.ended + _FORGET_INTERVAL_S
+                    self._forget_gone(watches, result.ended)
+                if not (updates := watch.judge(await self._asked(name), result.ended, since)):
                     continue
                 judged = {name: ((*item.open,), (*item.known,)) for name, item in watches.items() if not item.is_new}
                 after = evolve(self._reached, findings={**self._reached.findings, **judged})
@@ -174,6 +180,16 @@ class Watch(AsyncOnly):
         if (known := self._reached.findings.get(connector_id)) is not None:
             watch.open, watch.known, watch.is_new = [*known[0]], [*known[1]], False
         return watch
+
+    def _forget_gone(self, watches: dict[str, ConnectorWatch], moment: float) -> None:
+        """Drop connectors that are followed no longer, once all that is known of them is older than what is kept."""
+        findings = dict(self._reached.findings)
+        for name in (watches.keys() | findings.keys()) - self._follower.status.keys():
+            watch = watches.get(name) or self._new_watch(name, 0)
+            if watch.newest_ts < moment - self._kept_s:
+                watches.pop(name, None)
+                findings.pop(name, None)
+        self._reached = evolve(self._reached, findings=findings)
 
     async def _asked(self, connector_id: str) -> AskedConnector:
         """Return a connector as the account lists it now, with its heartbeat if that is known."""

@@ -92,6 +92,12 @@ class ConnectorWatch:
     _journal: Journal = field(factory=Journal)
     _judged_ts: float = -1.0
 
+    @property
+    def newest_ts(self) -> float:
+        """The time of the latest event, or of the latest that findings of a checkpoint rest on; -1 without any."""
+        of_findings = (finding.last_at.timestamp() for finding in (*self.open, *self.known))
+        return max([*of_findings, *(record.recorded_ts for record in self._records()[-1:])], default=-1.0)
+
     def add(self, items: Sequence[AnyEvent]) -> None:
         """Add events, in any order."""
         self._journal.update(items)

@@ -162,6 +162,24 @@ def test_watch_goes_on_after_its_checkpoint() -> None:
     run(scenario, history)
 
 
+@pytest.mark.parametrize("resumes", [False, True])
+def test_connectors_that_left_the_account_are_forgotten(resumes: bool) -> None:
+    """Else each of them would stay in the checkpoint, and its events in memory, for as long as others are watched."""
+    history = {f"{day}": reconciles(day * DAY, (day + 1) * DAY, every=900) for day in range(5)}
+
+    async def scenario(api: ArrivingAPI, client: Client) -> set[str]:
+        quiet(api)
+        api.listed = lambda name: name == "stays" or 0 <= api.now() - BEGIN - int(name) * DAY < 2 * DAY
+        watch = client.follow_events(client.fleet(), interval="3h").findings()
+        assert words(await until(6 * DAY, watch)).count("opened silence") >= 5
+        if resumes:
+            watch = client.follow_events(client.fleet(), interval="3h").findings(checkpoint=watch.checkpoint)
+        await until(12 * DAY, watch)
+        return {*watch.checkpoint.findings}
+
+    assert run(scenario, history | {"stays": reconciles(-DAY, 13 * DAY, every=1800)}) <= {"stays"}
+
+
 def test_reading_again_goes_on() -> None:
     """A loop that is left is gone on with by the next one: what was current comes again, and nothing else."""
 
