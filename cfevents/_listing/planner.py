@@ -96,6 +96,8 @@ _MAX_SLICE_PAGES = 4
 _OUTGROWN_FACTOR = 3
 # In shorter windows no part is listed apart from a crowded second.
 _MIN_CROWDED_WINDOW_S = 3600
+# A silence before the first event that is so many times as long as the first page is listed by itself.
+_SILENCE_FACTOR = 8
 # Pages of a slice that is cut although hardly any extra request is left.
 _FALLBACK_SLICE_PAGES = 8
 # Finished pages that may wait for an earlier slice, for each concurrent slice.
@@ -236,13 +238,19 @@ class Planner:
         return slice_.pages > 1 or rate.estimate(slice_.begin, self._quiet_end(slice_)) > 2 * self._cost.page_size
 
     def _gaps_for(self, slice_: Slice, outgrown: Sequence[Slice]) -> list[Segment]:
-        """Return what takes the place of discarded slices: a gap, or three if nothing but a crowded second is known."""
+        """Return the gaps in place of discarded slices: several, to list around a silence or a crowded second."""
         begin, end, rate = outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_)
-        if rate.is_known or len(outgrown) > 1:
+        if slice_.planned or len(outgrown) > 1:
             return [Segment(begin, end, rate)]
-        crowd, half = math.floor(next(iter(slice_.events))[0]), _MIN_SLICE_S // 2
-        cuts = sorted({begin, max(begin, crowd - half), min(end, crowd + half), end})
-        return [Segment(begin, end, RateEstimate()) for begin, end in pairwise(cuts)]
+        first, half = math.floor(next(iter(slice_.events))[0]), _MIN_SLICE_S // 2
+        if not rate.is_known:  # nothing but a crowded second
+            cuts = sorted({begin, max(begin, first - half), min(end, first + half), end})
+            return [Segment(begin, end, RateEstimate()) for begin, end in pairwise(cuts)]
+        # In an ascending listing nothing comes before the first event. One request shows that, instead of one a slice.
+        edge, keys = first - half, list(slice_.events)
+        if keys == sorted(keys) and edge - begin > _SILENCE_FACTOR * (keys[-1][0] - keys[0][0]):
+            return [Segment(begin, edge, RateEstimate()), Segment(edge, end, rate)]
+        return [Segment(begin, end, rate)]
 
     def _note_hot_seconds(self, slice_: Slice) -> None:
         """Remember the seconds with much of a page, by either time that the bounds may compare."""

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.brief import examples
@@ -200,6 +200,17 @@ def test_crowded_second_does_not_slow_the_rest_down(
 ) -> None:
     """What lies around a crowded second is listed as if it were not there."""
     case = Case(VirtualAPI(crowded(pages, at), order), 7 * DAY, concurrency)
+    listed = case.listed()
+    assert listed.events == case.expected
+    assert listed.requests <= case.allowed
+    assert listed.rounds <= most
+
+
+@pytest.mark.parametrize(("concurrency", "most"), [(8, 37), (32, 15)])
+def test_silence_before_the_first_event_costs_a_request(concurrency: int, most: int) -> None:
+    """Ten silent years before a week of events take no longer than the week alone."""
+    api = VirtualAPI([evolve(event, recorded_ts=event.recorded_ts + TEN_YEARS) for event in uniform(199.5, 100)])
+    case = Case(api, TEN_YEARS + 7 * DAY, concurrency)
     listed = case.listed()
     assert listed.events == case.expected
     assert listed.requests <= case.allowed
