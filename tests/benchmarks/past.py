@@ -1,6 +1,7 @@
 """A connector's past as JSON bytes, rendered whole before anything is timed: a page is a slice of them."""
 
 import json
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
@@ -8,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from cfevents.testing import History
 
-Shape: TypeAlias = Literal["even", "clustered"]
+Shape: TypeAlias = Literal["even", "clustered", "crowded", "bursts", "growing", "late"]
 Order: TypeAlias = Literal["ascending", "descending"]
 
 _UNTIL = 1_760_000_000
@@ -16,6 +17,11 @@ _UNTIL = 1_760_000_000
 _EVENTS_PER_DAY = 300
 # Half of a clustered past lies in this part of its time.
 _CLUSTER = 0.01
+# Where some seconds are crowded, this part of all events lies in each of them: 4 of 200 pages.
+_CROWD = 0.02
+_CENTERS = {"crowded": [0.5], "bursts": [0.05 + tenth / 10 for tenth in range(10)]}
+_DOUBLINGS = 10  # of a growing past's rate
+_SILENCE_S = 3650 * 86_400  # before a late past
 # No benchmark gets more events with their payloads than this.
 _RECORDED = 1000
 
@@ -28,10 +34,9 @@ class Past:
 
     def __init__(self, events: int, order: Order = "ascending", shape: Shape = "even") -> None:
         """Make the events, and render every item."""
-        raw = _generated(events)
-        if shape == "clustered":
-            raw = _clustered(raw)
+        raw = _reshaped(_generated(events), shape)
         self._times: list[int] = [event["t"] for event in raw]
+        self._silence_s = _SILENCE_S if shape == "late" else 0
         self._backwards = order == "descending"
         items = [_item(event) for event in (reversed(raw) if self._backwards else raw)]
         self._items = b",".join(items) + b","
@@ -40,8 +45,8 @@ class Past:
 
     @property
     def since(self) -> int:
-        """When the first event was recorded."""
-        return self._times[0]
+        """When the window begins: with the first event, or long before it."""
+        return self._times[0] - self._silence_s
 
     @property
     def until(self) -> int:
@@ -68,14 +73,28 @@ def _generated(events: int) -> Sequence[dict[str, Any]]:
     return history.events["site"][:events]
 
 
-def _clustered(raw: Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
-    """Push the middle half together around the middle; events that then fall on one second are numbered."""
+def _reshaped(raw: Sequence[dict[str, Any]], shape: Shape) -> Sequence[dict[str, Any]]:
+    """Move events to other times; those that then fall on one second are numbered."""
+    if shape in {"even", "late"}:
+        return raw
     begin, span = raw[0]["t"], raw[-1]["t"] - raw[0]["t"]
-    times = [begin + round(span * _pushed(index / (len(raw) - 1))) for index in range(len(raw))]
+    times = [begin + round(span * part) for part in _parts(len(raw), shape)]
     return [
         event | {"t": t, "n": index - bisect_left(times, t), "a": t + 60}
         for index, (event, t) in enumerate(zip(raw, times, strict=True))
     ]
+
+
+def _parts(count: int, shape: Shape) -> list[float]:
+    """Return the parts of the time after which the events come, ascending."""
+    centers = _CENTERS.get(shape, [])
+    crowds = [center for center in centers for _ in range(round(count * _CROWD))]
+    even = [index / (count - len(crowds) - 1) for index in range(count - len(crowds))]
+    if shape == "clustered":
+        return [_pushed(part) for part in even]
+    if shape == "growing":
+        return [math.log2(1 + part * (2**_DOUBLINGS - 1)) / _DOUBLINGS for part in even]
+    return sorted(even + crowds)
 
 
 def _pushed(part: float) -> float:
