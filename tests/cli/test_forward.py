@@ -99,7 +99,7 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
         (("--to", "kafka://broker"), "--to is of no known form: write postgresql://, file:, elastic+https://"),
         (("--to", "elastic+https://es"), "--to names no index: write elastic+https://HOST/INDEX"),
         (
-            ("--to", "splunk+https://h?indx=a"),
+            ("--to", "splunk+https://h?idx=a"),
             "--to has parameters other than index, source, sourcetype, host, each once",
         ),
         (("--to", "http://hook.example"), "unencrypted: use https, or --insecure"),
