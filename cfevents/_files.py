@@ -37,7 +37,16 @@ def write_errors(path: Path, note: str = "") -> Iterator[None]:
     except OSError as error:
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
         reason = "the disk is full; make room, and try again" if is_full else error.strerror or error
-        raise ArchiveError(f"{error.filename or path} cannot be written: {reason}{note}") from error
+        name = error.filename or path
+        if isinstance(error, FileNotFoundError) and (missing := missing_directory(path)):
+            name, reason = path, missing
+        raise ArchiveError(f"{name} cannot be written: {reason}{note}") from error
+
+
+def missing_directory(path: str | os.PathLike[str]) -> str | None:
+    """Return that the directory of a file, or of what a link leads to, does not exist; None if it does."""
+    folder = Path(os.path.realpath(path)).parent
+    return None if folder.is_dir() else f"the directory {folder} does not exist: make it first"
 
 
 def require_regular(path: Path, what: str = "a checkpoint") -> None:

@@ -6,7 +6,6 @@ usage errors and completion by the Tab key need neither the HTTP client nor rich
 
 import os
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
@@ -46,6 +45,7 @@ from cfevents.cli.options import (
     usage_error,
     window_options,
 )
+from cfevents.cli.paths import FILE, FILE_OR_STDOUT
 
 # What is kept of an interrupted command; those that keep something say so themselves.
 _ADVICE_AFTER_INTERRUPT = {
@@ -54,29 +54,7 @@ _ADVICE_AFTER_INTERRUPT = {
 }
 
 
-_STDOUT_NAMES = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-
-
 _complete_durations = completed("10min", "30min", "1h", "6h")
-
-
-class _File(click.Path):
-    """A file that is written, in a directory that is there; where a dash is allowed, stdout is one by any name."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value in _STDOUT_NAMES and self.allow_dash:
-            return _STDOUT_NAMES[0]
-        if value == _STDOUT_NAMES[0]:
-            self.fail("- stands for stdout, and this needs a file: name one.", param, ctx)
-        path = super().convert(value, param, ctx)
-        folder = Path(os.path.realpath(os.fsdecode(path))).parent
-        if not folder.is_dir():
-            self.fail(f"the directory {folder} does not exist: make it first", param, ctx)
-        return path
-
-
-_FILE = _File(dir_okay=False)
-_FILE_OR_STDOUT = _File(dir_okay=False, allow_dash=True)
 
 
 class Application(click.Group):
@@ -209,8 +187,8 @@ def latest_events(**options: Any) -> None:
 @pace_options
 @kind_options
 @details_option
-@click.option("--checkpoint", type=_FILE, help="File that keeps the progress, to resume from.")
-@click.option("--output", type=_FILE_OR_STDOUT, help="Append NDJSON to this file instead of printing.")
+@click.option("--checkpoint", type=FILE, help="File that keeps the progress, to resume from.")
+@click.option("--output", type=FILE_OR_STDOUT, help="Append NDJSON to this file instead of printing.")
 @count_option("-n", "--limit", help="Stop after N events.")
 @metrics_options
 @account_option
@@ -236,8 +214,8 @@ def follow_events(**options: Any) -> None:
 )
 @connectors_options
 @sink_options
-@click.option("--checkpoint", type=_FILE, help="Progress, to resume from; not with a database.")
-@click.option("--dead-letters", type=_FILE, help="Refused events; default CHECKPOINT.dead-letters.")
+@click.option("--checkpoint", type=FILE, help="Progress, to resume from; not with a database.")
+@click.option("--dead-letters", type=FILE, help="Refused events; default CHECKPOINT.dead-letters.")
 @click.option(
     "--since", metavar="TIME", shell_complete=complete_times, help="Skip events recorded earlier; default now."
 )
@@ -269,7 +247,7 @@ def forward_events(**options: Any) -> None:
 @fail_on_option
 @click.option("--for", "duration", metavar="TIME", shell_complete=_complete_durations, help="End after this time.")
 @click.option("--once", is_flag=True, help="End when what there is by now is judged.")
-@click.option("--checkpoint", type=_FILE, help="File of what was told: nothing is told twice.")
+@click.option("--checkpoint", type=FILE, help="File of what was told: nothing is told twice.")
 @click.option("--since", metavar="TIME", shell_complete=complete_times, help="Skip what was over earlier; default now.")
 @pace_options
 @click.option("--details", is_flag=True, help="Name tunnel, bundle or version; a request each.")
@@ -317,7 +295,7 @@ def wait_for_event(**options: Any) -> None:
     short_help="Store events in a SQLite database, each once; also from cron.",
     epilog=example("cfevents archive events.db --simulate --since 7d", "cfevents list --archive events.db --since 24h"),
 )
-@click.argument("path", type=_FILE)
+@click.argument("path", type=FILE)
 @connectors_options
 @click.option(
     "--since", metavar="TIME", shell_complete=complete_times, help="Skip events recorded earlier; default 24h ago."
@@ -356,7 +334,7 @@ def fill_archive(**options: Any) -> None:
 @click.option("--details", is_flag=True, help="Name tunnel, bundle or version; a request each.")
 @click.option("--interrupts", is_flag=True, help="Ask who ordered restarts; a request each.")
 @fail_on_option
-@click.option("--output", type=_FILE_OR_STDOUT, help="Write the page of --format html to this file.")
+@click.option("--output", type=FILE_OR_STDOUT, help="Write the page of --format html to this file.")
 @report_options
 def report_events(**options: Any) -> None:
     """Report what failed, got stuck, crashed, or was silent or offline, and why; the worst first.
@@ -376,7 +354,7 @@ def report_events(**options: Any) -> None:
     short_help="Export events to a Parquet, CSV or NDJSON file.",
     epilog=example("cfevents export events.csv --all --simulate --since 7d"),
 )
-@click.argument("path", type=_FILE_OR_STDOUT)
+@click.argument("path", type=FILE_OR_STDOUT)
 @connectors_options
 @window_options
 @kind_options

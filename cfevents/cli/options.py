@@ -10,6 +10,7 @@ import click
 
 from cfevents._validation import printable
 from cfevents.cli.console.output import FORMATS, Style, View, Zone, column_names
+from cfevents.cli.paths import FILE
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -301,7 +302,7 @@ pace_options = _combine(
     ),
 )
 metrics_options = _combine(
-    click.option("--metrics", type=click.Path(dir_okay=False), help="Prometheus text file, NAME.prom."),
+    click.option("--metrics", type=FILE, help="Prometheus text file, NAME.prom."),
     click.option(
         "--metrics-listen", metavar="ADDR", shell_complete=completed("127.0.0.1:9464"), help="The same, over HTTP."
     ),

@@ -186,7 +186,7 @@ def test_metrics_are_served_while_it_runs(account: Simulator, invoke: Invoke, ho
     ("options", "says"),
     [
         (("--metrics", "metrics.txt"), "--metrics names a file that node_exporter does not read: write NAME.prom"),
-        (("--metrics", "nowhere/run.prom"), "nowhere/run.prom"),
+        (("--metrics", "nowhere/run.prom"), "nowhere does not exist: make it first"),
         (("--metrics", "folder.prom"), "is a directory"),
         (("--metrics-listen", "9464"), "--metrics-listen is no address: write HOST:PORT, such as 127.0.0.1:9464"),
         (("--metrics-listen", ":9464"), "is no address"),
@@ -252,7 +252,7 @@ def test_file_that_cannot_be_written_later_ends_nothing(account: Simulator, invo
     hook.answers = answer
     done = invoke("forward", "site-1", "--to", hook.url, "--once", *SINCE, "--metrics", "collector/run.prom")
     assert (done.exit_code, done.stdout.count("\n")) == (0, 1)
-    assert "collector/run.prom.new cannot be written: No such file or directory" in done.stderr
+    assert "collector does not exist: make it first" in done.stderr
 
 
 def test_file_is_renewed_while_it_runs(

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cfevents import Client, Follower
+from cfevents._files import missing_directory
 from cfevents._html import counted
 from cfevents._progress import Progress
 from cfevents._secrets import Secret, mask
@@ -93,7 +94,10 @@ def connect_sink(options: CommandOptions) -> Sink:
     secrets: dict[str, Any] = {"token": _token(options), "headers": dict(map(_header, options.header_envs))}
     format_ = options.format_ or "cfevents"
     with arguments_checked():
-        return connect(options.to, **secrets, insecure=options.insecure, gzip=options.gzip, format=format_)
+        sink = connect(options.to, **secrets, insecure=options.insecure, gzip=options.gzip, format=format_)
+    if isinstance(sink, NDJSONFile) and (missing := missing_directory(sink._path)):
+        raise usage_error(f"--to: {missing}")
+    return sink
 
 
 def _token(options: CommandOptions) -> Secret | None:
