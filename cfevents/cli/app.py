@@ -123,8 +123,8 @@ def app() -> None:
     --account NAME. To try a command without an account, add --simulate.
 
     Output is a table on a terminal, and elsewhere one JSON object per line. Exit status: 0, success; 1, the API, the
-    network or the archive failed; 2, wrong usage; 3, a finding that --fail-on selects; 124, it did not come
-    in time; 130, Ctrl-C; 143, SIGTERM.
+    network, the receiver or the archive failed, or refuses something; 2, wrong usage; 3, a finding that --fail-on
+    selects; 124, it did not come in time; 130, Ctrl-C; 143, SIGTERM.
     """
 
 
