@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing, nullcontext
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from cfevents._cancellation import finish
 from cfevents._following.follower import Batch, Follower, SinkMetrics
 from cfevents._following.watch import Watch
 from cfevents._http.retry import Retry
-from cfevents._time import DurationLike, parse_duration
+from cfevents._time import DurationLike, format_duration, parse_duration
 from cfevents._validation import validate_type
 from cfevents.errors import SinkError
 from cfevents.sinks.files import CheckpointFile, DeadLetters
@@ -149,7 +150,7 @@ class _Outage:
     """The failures of one call so far."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, patience_s: float | None, counts: SinkMetrics) -> None:
-        self._loop, self._failures, self._counts = loop, 0, counts
+        self._loop, self._failures, self._counts, self._patience_s = loop, 0, counts, patience_s
         self._give_up_at = math.inf if patience_s is None else loop.time() + patience_s
 
     def wait(self, error: Exception) -> bool | float:
@@ -164,8 +165,15 @@ class _Outage:
         self._counts.retried += 1
         # After 1, 2, 4, 8 failures and so on: an outage may last for days.
         if self._failures.bit_count() == 1:
-            _log.warning("%s; nothing is lost, trying again in %.0f s", error, wait_s)
+            when = f"in {wait_s:.0f} s" if round(wait_s) else "at once"
+            _log.warning("%s; nothing is lost, trying again %s%s", error, when, self._limit_text())
         return wait_s
+
+    def _limit_text(self) -> str:
+        """Return, with the first failure, for how long it is tried."""
+        if self._patience_s is None or self._failures > 1:
+            return ""
+        return f", for up to {format_duration(timedelta(seconds=self._patience_s))}"
 
     def end(self) -> None:
         """Log that it is over, if there was one."""

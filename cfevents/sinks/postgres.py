@@ -20,6 +20,7 @@ from cfevents._secrets import Secret, hide_in, remember
 from cfevents.errors import SinkError
 from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.postgres_rows import copy_text
+from cfevents.sinks.reasons import connection_fault
 
 _KEY = "account_id, connector_id, recorded_ts, sequence"
 _EVENT_COLUMNS = {
@@ -80,12 +81,13 @@ class _SinkTable:
 class PostgreSQL:
     """A table of events, and a table of checkpoints beside it. Made by `connect`."""
 
-    def __init__(self, dsn: str, table: str, password: Secret | None, timeout_s: float) -> None:
-        """Set what is connected to; nothing is opened."""
+    def __init__(self, dsn: str, hosts: str, table: str, password: Secret | None, timeout_s: float) -> None:
+        """Set what is connected to; nothing is opened. The hosts are what messages name."""
         require_extra("postgres", "asyncpg")
         import asyncpg  # noqa: PLC0415 - an extra
 
         self._asyncpg: Any = asyncpg
+        self._name = f"PostgreSQL at {hosts}" if hosts else "PostgreSQL"
         foreign = asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, ValueError
         self._foreign_errors: tuple[type[Exception], ...] = foreign
         # It takes no subclass of str; its own errors lose their frames, whose variables would show the password.
@@ -180,8 +182,9 @@ class PostgreSQL:
         if isinstance(error, self._asyncpg.InterfaceError) and isinstance(error.__context__, self._foreign_errors):
             error = error.__context__  # a transaction that cannot be closed hides why the connection is lost
         state = getattr(hide_in(error), "sqlstate", None) or ""
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        text = f"PostgreSQL: {reason.splitlines()[0]}"
+        reason = connection_fault(error).splitlines()[0]
+        is_network = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+        text = f"{self._name}{' cannot be reached' if is_network else ''}: {reason}"
         if state.startswith("28"):
             return SinkError(f"{text}; the credentials are refused: check PGPASSWORD, ~/.pgpass or token=")
         if "rejected SSL" in text:
@@ -222,8 +225,9 @@ def postgres_sink(address: SinkAddress) -> PostgreSQL:
     user, _, host = parts.netloc.rpartition("@")
     has_password = ":" in unquote(user) or not query.keys().isdisjoint({"password", "sslpassword"})
     table, mode = query.pop("table", ""), query.get("sslmode") or os.environ.get("PGSSLMODE")
-    hosts = (host or query.get("host") or os.environ.get("PGHOST", "")).split(",")
-    is_local = all(not name or name.startswith("/") or is_loopback(_without_port(name)) for name in hosts)
+    hosts = host or query.get("host") or os.environ.get("PGHOST", "")
+    names = hosts.split(",")
+    is_local = all(not name or name.startswith("/") or is_loopback(_without_port(name)) for name in names)
     if not (is_local or insecure or has_password):
         query.setdefault("sslmode", mode or "require")
     dsn = parts._replace(scheme="postgresql", query=urlencode(query)).geturl()
@@ -240,7 +244,7 @@ def postgres_sink(address: SinkAddress) -> PostgreSQL:
         )
     if not (is_local or insecure or mode is None or mode in _TLS_MODES):
         raise ValueError(f"url has sslmode={mode}, which may go without TLS: use require, or give insecure=True")
-    return PostgreSQL(dsn, table, address.token, address.timeout_s)
+    return PostgreSQL(dsn, hosts, table, address.token, address.timeout_s)
 
 
 def _without_port(host: str) -> str:

@@ -15,6 +15,7 @@ from cfevents._protocol.rate_limits import parse_retry_after
 from cfevents._secrets import clean, hide, hide_in, remembered
 from cfevents._version import __version__
 from cfevents.errors import SinkError
+from cfevents.sinks.reasons import connection_fault
 
 _MAX_REASON_CHARS = 300
 _MAX_SEARCHED_BYTES = 65_536  # for secrets
@@ -92,8 +93,7 @@ class Receiver:
         # Not the repr: that of a ClientResponseError shows the request's headers.
         said = getattr(hide_in(error), "message", "")
         said = said if isinstance(said, str) else "the head of its answer is cut"  # that half, as an object
-        text = said or getattr(reason, "strerror", None) or str(reason)
-        return SinkError(f"{self.name} cannot be reached: {type(error).__name__}: {text}", is_temporary=True)
+        return SinkError(f"{self.name} cannot be reached: {said or connection_fault(reason)}", is_temporary=True)
 
     def describe(self, answer: HTTPAnswer) -> str:
         """Return the status of an answer and the beginning of its text, as one line."""

@@ -19,6 +19,7 @@ from cfevents._model.results import FollowedEvent
 from cfevents._protocol.records import followed_line
 from cfevents.errors import SinkError
 from cfevents.sinks.address import SinkAddress
+from cfevents.sinks.reasons import connection_fault
 from cfevents.sinks.receiver import certificate_error
 from cfevents.sinks.severity import item_severity
 from cfevents.sinks.sink import RefusedEvent
@@ -134,7 +135,7 @@ class Syslog:
             return certificate_error(self._name, error)
         if isinstance(error, TimeoutError):
             return SinkError(f"{self._name} takes nothing for {self._timeout_s:g} s", is_temporary=True)
-        return SinkError(f"{self._name} cannot be reached: {error.strerror or error}", is_temporary=True)
+        return SinkError(f"{self._name} cannot be reached: {connection_fault(error)}", is_temporary=True)
 
     async def __aenter__(self) -> Self:
         """Connect without events, which shows whether the certificate is trusted."""

@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import os
+import re
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,7 @@ def test_receiver_that_is_down_is_tried_again(error: Exception, caplog: pytest.L
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(told) == 7  # after 1, 2, 4, 8, 16 and 32 failures, and at the end
     assert told[-1] == "delivered after 40 failures"
+    assert re.search(r"nothing is lost, trying again (at once|in [1-9]\d* s)$", told[0])
 
 
 def test_receiver_is_not_asked_before_it_wants() -> None:

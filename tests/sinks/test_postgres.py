@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import socket
 import traceback
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -249,7 +250,7 @@ async def test_database_that_crashes_is_reached_again(db: Cluster) -> None:
     async with connect(db.url("events")) as sink:
         await sink.write(batch([listed(BEGIN)]))
         db.crash()
-        with pytest.raises(SinkError, match=r"^PostgreSQL: ") as caught:
+        with pytest.raises(SinkError, match=r"^PostgreSQL( at .+)?: |^PostgreSQL at .+ cannot be reached: ") as caught:
             await sink.write(batch([listed(BEGIN + 1)]))
         assert caught.value.is_temporary
         db.start()
@@ -278,6 +279,15 @@ async def test_database_that_is_down_is_waited_for(db: Cluster, caplog: pytest.L
         assert "it is tried again with the first events" in caplog.text
         db.start()
         await sink.write(batch([listed(BEGIN)]))
+
+
+async def test_host_that_is_down_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    pytest.importorskip("asyncpg")
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{sock.getsockname()[1]}"
+        async with connect(f"postgresql://writer@{address}/t?table=e"):
+            assert f"PostgreSQL at {address} cannot be reached: Connection refused; it is tried" in caplog.text
 
 
 async def test_refused_credentials_end_it_at_once(db: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
