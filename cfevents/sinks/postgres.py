@@ -179,10 +179,13 @@ class PostgreSQL:
                 raise SinkError(f"the table {self._events.name} has no unique key ({_KEY}): add it") from None
 
     def _translated(self, error: Exception) -> SinkError:
-        if isinstance(error, self._asyncpg.InterfaceError) and isinstance(error.__context__, self._foreign_errors):
+        lost = self._asyncpg.InterfaceError, self._asyncpg.InternalClientError
+        while isinstance(error, lost) and isinstance(error.__context__, self._foreign_errors):
             error = error.__context__  # a transaction that cannot be closed hides why the connection is lost
         state = getattr(hide_in(error), "sqlstate", None) or ""
         reason = connection_fault(error).splitlines()[0]
+        if isinstance(error, self._asyncpg.InternalClientError):
+            reason = "the connection was closed in the middle of a batch"
         is_network = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
         text = f"{self._name}{' cannot be reached' if is_network else ''}: {reason}"
         if state.startswith("28"):

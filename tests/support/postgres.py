@@ -3,6 +3,7 @@
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,12 @@ class Cluster:
             logfile = {self.folder}/pooler.log"""
         (self.folder / "pooler.ini").write_text("\n".join(map(str.strip, settings.splitlines())))
         pooler = subprocess.Popen([POOLER, "-q", str(self.folder / "pooler.ini")], user=self._user)
+        give_up_at = time.monotonic() + 10
         try:
+            with socket.socket() as sock:
+                while sock.connect_ex(("127.0.0.1", port)):
+                    assert time.monotonic() < give_up_at
+                    time.sleep(0.02)
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres?table=events"
         finally:
             pooler.kill()
