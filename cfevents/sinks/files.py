@@ -29,7 +29,7 @@ class CheckpointFile:
         self._lock: FileLock | None = None
 
     def __enter__(self) -> Self:
-        busy = f"another process follows with the checkpoint {self._path}: end it first, or give this one its own"
+        busy = f"another process uses the checkpoint {self._path}: end it first, or give this one its own"
         lock = FileLock(Path(f"{os.path.realpath(self._path)}.lock"), busy=busy)
         # A directory that is missing fails here, before anything is delivered.
         with write_errors(self._path):

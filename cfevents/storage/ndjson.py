@@ -176,9 +176,7 @@ class NDJSONFile:
         path, owner = os.path.realpath(follow_link(self._path)), os.path.realpath(self._sidecar)
         locks = [FileLock(Path(f"{path}.lock"), busy=busy, owner=Path(owner))]
         if self._shares_sidecar:
-            busy = (
-                f"another process follows with the checkpoint {self._sidecar}: end it first, or give this one its own"
-            )
+            busy = f"another process uses the checkpoint {self._sidecar}: end it first, or give this one its own"
             locks.append(FileLock(Path(f"{owner}.lock"), busy=busy))
         return locks
 

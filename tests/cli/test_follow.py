@@ -56,6 +56,9 @@ def ids(printed: list[str]) -> list[str]:
     return [json.loads(line)["id"] for line in printed]
 
 
+RESUMED = "cfevents: going on where the checkpoint ends; --since has no effect\n"
+
+
 def ended(process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGINT) -> tuple[int, list[str], str]:
     """End a process by a signal: its status, and what it printed and told meanwhile."""
     process.send_signal(number)
@@ -152,7 +155,7 @@ def test_a_checkpoint_lets_it_go_on_without_doubling(account: "Simulator", start
     new = add(account, event(0, ago=5), event(0, ago=400))
     process = start(*follow)
     assert sorted(ids(lines(process, 2))) == sorted(new)
-    assert ended(process) == (0, [], "")
+    assert ended(process) == (0, [], RESUMED)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -209,12 +212,12 @@ def test_a_file_has_each_event_once_over_several_runs(account: "Simulator", star
     path = tmp_path / "events.ndjson"
     follow = ("follow", "site-2", "--since", "1h", "--output", str(path), *QUICKLY)
     known = add(account, event(0, ago=120), event(1, ago=120))
-    for new in ([], [event(0, ago=60)], [event(0, ago=300)]):
+    for new, note in (([], ""), ([event(0, ago=60)], RESUMED), ([event(0, ago=300)], RESUMED)):
         known += add(account, *new)
         process = start(*follow)
         count = len(known)
         wait_until(lambda count=count: path.exists() and path.read_text().count("\n") == count)  # type: ignore[misc]
-        assert ended(process) == (0, [], "")
+        assert ended(process) == (0, [], note)
     assert ids(path.read_text().splitlines()) == known
     assert path.with_name("events.ndjson.checkpoint").exists()
 
@@ -278,7 +281,7 @@ def test_two_do_not_follow_with_one_checkpoint(
     for name in (path, link):
         result = invoke("follow", "site-2", "--checkpoint", str(name), *output)
         assert (result.exit_code, result.stdout) == (1, "")
-        assert f"another process follows with the checkpoint {name}: end it first" in result.stderr
+        assert f"another process uses the checkpoint {name}: end it first" in result.stderr
     assert not (tmp_path / "events").exists()
     assert ended(process) == (0, [], "")
     new = add(account, event(1))

@@ -221,6 +221,7 @@ async def test_sink_may_keep_the_checkpoint_itself(tmp_path: Path, caplog: pytes
     lines = [json.loads(line)["sequence"] for line in (tmp_path / "events.ndjson").read_text().splitlines()]
     assert (lines, state.exists()) == ([0, 1, 2, 3, 4], False)
     assert f"the checkpoint is kept with the events: {state} is not used" in caplog.text
+    assert caplog.text.count("going on where the checkpoint ends; since= has no effect") == 1
 
 
 def test_checkpoint_of_another_following_is_refused(tmp_path: Path) -> None:
@@ -236,7 +237,7 @@ def test_checkpoint_of_another_following_is_refused(tmp_path: Path) -> None:
 def test_two_deliveries_with_one_checkpoint_are_kept_apart(tmp_path: Path) -> None:
     class Nested(Kept):
         async def write(self, batch: Batch[Any]) -> list[RefusedEvent]:
-            with pytest.raises(ArchiveError, match="another process follows with the checkpoint"):
+            with pytest.raises(ArchiveError, match="another process uses the checkpoint"):
                 await asyncio.to_thread(delivered, Kept(), checkpoint=tmp_path / "state.json")
             return await super().write(batch)
 

@@ -282,7 +282,7 @@ def test_checkpoint_has_one_file_at_a_time(path: Path, name: str) -> None:
 
     async def main() -> None:
         async with NDJSONFile(path, checkpoint=one) as file:
-            with pytest.raises(ArchiveError, match=r"another process follows with the checkpoint .*: end it first"):
+            with pytest.raises(ArchiveError, match=r"another process uses the checkpoint .*: end it first"):
                 NDJSONFile(other, checkpoint=path.with_name(name)).open()
             await file.write(first)
         async with NDJSONFile(path, checkpoint=one) as file:  # both locks were released

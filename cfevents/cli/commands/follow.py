@@ -25,6 +25,7 @@ from cfevents.cli.console.errors import (
     exists,
     is_refusal,
     print_line,
+    print_note,
     time_text,
 )
 from cfevents.cli.console.output import View, Zone
@@ -137,8 +138,7 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
             # A checkpoint has the beginning: "24h" is another moment in each run.
             checkpoint = destination.checkpoint
             follower = follow(since=since if checkpoint is None else None, checkpoint=checkpoint)
-        if can_show():
-            print_line(beginning(follower.checkpoint, options, is_resumed=checkpoint is not None))
+        _print_beginning(follower.checkpoint, options, is_resumed=checkpoint is not None)
         await destination.begin(follower.checkpoint)
         life = Life(follower.details() if options.details else follower)
         shown = show_progress(life.progress, prints=not options.output, stays=True)
@@ -151,6 +151,13 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
                         life.events += len(batch.items[:left])
                     if life.events == options.limit:
                         return
+
+
+def _print_beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: bool) -> None:
+    if is_resumed and options.since:
+        print_note("going on where the checkpoint ends; --since has no effect")
+    if can_show():
+        print_line(beginning(start, options, is_resumed=is_resumed))
 
 
 def beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: bool | None) -> str:

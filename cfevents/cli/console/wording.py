@@ -30,6 +30,7 @@ _WORDS: tuple[tuple[str, Any], ...] = (
     (r"(or|give) token=", r"\1 --token-env"),
     (r"(?:give )?insecure=True\b", "--insecure"),
     (r"name a file for dead letters", "name a file by --dead-letters"),
+    (r"; since= has no effect", "; --since has no effect"),
     (r"with a longer lookback", "with a longer --lookback"),
     (r"resume it with list_events", "name that of a 'cfevents follow'"),
     (r"has no event (\S+) of (\S+)$", r"\g<0>; 'cfevents list \2' lists its events"),
