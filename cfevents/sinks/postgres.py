@@ -74,8 +74,9 @@ class _SinkTable:
         wrong = [name for name, kind in self.columns.items() if present.get(name) != kind]
         if not wrong:
             return None
-        is_there = f"is {present[wrong[0]]}" if wrong[0] in present else "is missing"
-        return f"the table {self.name} has other columns: {wrong[0]} {is_there}, not {self.columns[wrong[0]]}"
+        name, kind = wrong[0], self.columns[wrong[0]]
+        fault = f"{name} is {present[name]}, not {kind}" if name in present else f"there is no column {name} ({kind})"
+        return f"the table {self.name} has other columns: {fault}"
 
 
 class PostgreSQL:

@@ -118,8 +118,8 @@ class Receiver:
 def certificate_error(name: str, reason: Exception) -> SinkError:
     """Return the error for TLS that cannot be trusted."""
     text = getattr(reason, "verify_message", None) or getattr(reason, "reason", None) or reason
-    advice = "SSL_CERT_FILE names a file of the authorities to trust"
-    return SinkError(f"{name} has no valid TLS certificate, or speaks no TLS: {text}; {advice}")
+    advice = "SSL_CERT_FILE names a file of the authorities to trust, for every connection and in place of the system's"
+    return SinkError(f"{name} has no valid TLS certificate, or speaks no TLS: {text}; {advice}: put both in")
 
 
 async def _read_answer(answer: aiohttp.ClientResponse) -> HTTPAnswer:
