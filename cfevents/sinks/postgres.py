@@ -97,6 +97,9 @@ class PostgreSQL:
         self._events = _SinkTable(table, _EVENT_COLUMNS, _KEY)
         self._checkpoints = _SinkTable(f"{table}_checkpoints", _CHECKPOINT_COLUMNS, "account_id, following")
         self._connection: Any = None
+        self.stored = 0
+        """The events that were not in the table yet."""
+
         self._merges = False  # once rows were there already
         names, quoted = ", ".join(_EVENT_COLUMNS), self._events.quoted
         self._merge = f"INSERT INTO {quoted} ({names}) SELECT {names} FROM {{}} ON CONFLICT ({_KEY}) DO NOTHING"
@@ -125,7 +128,7 @@ class PostgreSQL:
     async def _store_batch(self, connection: Any, batch: Batch[Any]) -> None:
         """Copy the events into the table; or, at about two thirds of that rate, those that are not there yet."""
         schema, _, name = self._events.name.rpartition(".")
-        rows = copy_text(batch.checkpoint.account_id, batch.items)
+        rows, count = copy_text(batch.checkpoint.account_id, batch.items), len(batch.items)
         async with connection.transaction():
             if self._merges:
                 await connection.execute(
@@ -136,8 +139,9 @@ class PostgreSQL:
             target = {"schema_name": schema or None, "columns": [*_EVENT_COLUMNS]}
             await connection.copy_to_table(name, source=rows, **target)
             if self._merges:
-                await connection.execute(self._merge.format(_NEW_ROWS))
+                count = int((await connection.execute(self._merge.format(_NEW_ROWS))).split()[-1])  # "INSERT 0 12"
             await self._keep(connection, batch.checkpoint)
+        self.stored += count
 
     async def _keep(self, connection: Any, checkpoint: FollowCheckpoint) -> None:
         await connection.execute(

@@ -58,6 +58,16 @@ def test_file_has_the_lines_of_follow(account: Simulator, invoke: Invoke) -> Non
     assert account.requests
 
 
+def test_new_events_of_a_table_are_counted(
+    account: Simulator, invoke: Invoke, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database may have some of them already, and then says how many it had not."""
+    assert account
+    monkeypatch.setattr("cfevents.sinks.webhook.Webhook.stored", 3, raising=False)
+    done = invoke("forward", "site-1", "--to", hook.url, *SINCE)
+    assert done.stdout == f"4 events delivered to Webhook http://127.0.0.1:{hook.port}, 3 of them new\n"
+
+
 def test_webhook_gets_each_event_and_the_secrets(account: Simulator, invoke: Invoke, hook: Hook) -> None:
     """Kinds and payloads are chosen as by follow; the secrets come from variables, and show nowhere."""
     account.add("site-1")

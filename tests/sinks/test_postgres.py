@@ -258,7 +258,9 @@ async def test_database_that_crashes_is_reached_again(db: Cluster) -> None:
         assert caught.value.is_temporary
         db.start()
         await sink.write(batch([listed(BEGIN + 1)]))
-    assert len(await rows(db)) == 2
+        await sink.write(batch([listed(BEGIN + number) for number in range(3)]))
+        assert getattr(sink, "stored") == 3  # noqa: B009 - of this sink alone
+    assert len(await rows(db)) == 3
 
 
 async def test_cancelled_batch_is_not_there_and_comes_again(db: Cluster) -> None:

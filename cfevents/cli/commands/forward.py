@@ -40,7 +40,9 @@ async def forward_events(options: CommandOptions) -> None:
             options = await identify(client, options)
             events = await _deliver(client, sink, options, stack)
         if options.once:
-            write_summary(f"{counted(events, 'event')} delivered to {_name(sink)}")
+            new = getattr(sink, "stored", events)  # what a table had already is not stored again
+            also = "" if new == events else f", {new} of them new"
+            write_summary(f"{counted(events, 'event')} delivered to {_name(sink)}{also}")
     if ending.is_requested and options.once:
         print_line("interrupted: the same command goes on where this one stopped")
         raise click.exceptions.Exit(ending.status)
