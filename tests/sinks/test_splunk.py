@@ -242,8 +242,9 @@ def test_collector_that_counts_anew_within_a_batch_is_sent_to_again() -> None:
             return take(request, body)
 
         receiver.receive = receive  # type: ignore[method-assign]
+        some = events(4)
         with pytest.raises(SinkError, match="has not confirmed that 2 events are indexed: they are sent") as caught:
-            await sink.write(some := events(4))
+            await sink.write(some)
         assert caught.value.is_temporary
         assert not await sink.write(some)
         assert sorted(numbers(receiver)) == [0, 1, 2, 3]
