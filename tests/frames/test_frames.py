@@ -99,7 +99,7 @@ def split(draw: st.DrawFn) -> tuple[list[EventDetail], list[list[EventDetail]]]:
 
 
 @pytest.mark.once
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @given(made=split(), rows=st.integers(1, 9))
 def test_all_frames_agree_with_the_events(made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int) -> None:
     """All three frames agree with each other and with the events."""
@@ -111,7 +111,7 @@ def test_all_frames_agree_with_the_events(made: tuple[list[EventDetail], list[li
 
 
 @pytest.mark.once
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @given(made=split(), rows=st.integers(1, 9))
 def test_all_frames_of_details_agree_with_the_events(
     made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int
@@ -130,7 +130,7 @@ def test_all_frames_of_details_agree_with_the_events(
 
 
 @pytest.mark.once
-@settings(deadline=None, max_examples=examples(60))
+@settings(max_examples=examples(60))
 @given(made=split(), rows=st.integers(1, 9))
 def test_any_split_into_pages_gives_the_same_table(
     made: tuple[list[EventDetail], list[list[EventDetail]]], rows: int

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.batches import BEGIN, details, listed, texts, with_payload
 
@@ -42,7 +42,6 @@ def cells(value: Any) -> list[str]:
     return Reader(value._repr_html_()).cells
 
 
-@settings(deadline=None)
 @given(details())
 def test_whatever_an_event_has_stands_there_as_text(detail: Any) -> None:
     shown: list[Any] = [detail.metadata, Page((detail.metadata,)), *filter(None, [detail.recorded])]

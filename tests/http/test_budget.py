@@ -96,7 +96,7 @@ def test_a_quota_that_is_enforced_refuses_nothing_and_is_used_up(sliding: bool, 
     assert 18 <= passed <= 18 * 1.1
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     requests=st.integers(1, 8),
     period=st.floats(0.5, 20),

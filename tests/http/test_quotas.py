@@ -150,7 +150,7 @@ def test_what_others_use_is_left_to_them(
     assert passed <= 1.1 * least_seconds(300, QUOTA - TENTH - used)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     way=st.sampled_from(WAYS),
     tasks=st.integers(1, 60),

@@ -87,7 +87,7 @@ class Delays:
             self.now -= payload
 
 
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(12))
 @given(
     seed=st.integers(0, 99),
     concurrency=st.integers(1, 9),
@@ -325,7 +325,7 @@ def of(connector_id: str, events: Iterable[FleetEvent[EventDetail]]) -> list[Eve
     return [event.event for event in events if event.connector_id == connector_id]
 
 
-@settings(max_examples=examples(6), deadline=None)
+@settings(max_examples=examples(6))
 @given(seed=st.integers(0, 99), concurrency=st.integers(1, 9), compare=st.sampled_from(["t", "a"]))
 def test_the_details_of_a_fleet_come_in_its_listings_order(seed: int, concurrency: int, **options: Any) -> None:
     async def read() -> None:
@@ -398,7 +398,7 @@ def test_events_listed_before_a_failure_get_payloads() -> None:
         run_jumping(read(failing))
 
 
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(12))
 @given(seed=st.integers(0, 9999), failing=st.integers(2, 9))
 def test_fleet_checkpoint_is_of_the_first_failure(seed: int, failing: int) -> None:
     """However a connectors payloads and pages fail its checkpoint goes on from the first."""

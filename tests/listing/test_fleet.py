@@ -106,7 +106,7 @@ CROWDED_EXAMPLE: dict[str, Any] = {
 
 
 @pytest.mark.once
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(
     events=st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), raw_events, min_size=1),
     kind=st.none() | st.sampled_from(["Init", ["Leave", "NewKind"]]),
@@ -210,7 +210,7 @@ async def test_concurrent_readings_keep_their_own_errors() -> None:
             [event async for event in latest]
 
 
-@settings(max_examples=examples(25), deadline=None)
+@settings(max_examples=examples(25))
 @given(
     failing=st.integers(1, 12),
     order=st.sampled_from(["ascending", "shuffled"]),
@@ -411,7 +411,7 @@ def test_no_more_connectors_are_asked_at_a_time_than_was_said(concurrency: int) 
     assert run_jumping(read()) == (1200, concurrency, concurrency)
 
 
-@settings(max_examples=examples(12), deadline=None)
+@settings(max_examples=examples(12))
 @given(
     sites=st.lists(
         st.one_of(

@@ -57,7 +57,7 @@ raw_events = st.lists(
 )
 
 
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(120))
 @given(
     raw=raw_events,
     max_page_size=st.integers(1, 25),
@@ -115,7 +115,7 @@ async def test_only_repeats_of_the_previous_page_are_dropped() -> None:
     assert [ids(list(page.items)) for page in pages] == [[(1, 0), (2, 0)], [(3, 0)], [(1, 0), (4, 0)]]
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(st.text(min_size=1).filter(str.isprintable) | st.text(alphabet="+/=%&?# é€\n\0", min_size=1))
 def test_any_cursor_text_reaches_the_api_as_it_was_sent(cursor: str) -> None:
     async def read() -> Any:

@@ -106,7 +106,7 @@ def cases(draw: st.DrawFn, pages: int = 200) -> Case:
     return Case(api, width, draw(st.sampled_from([2, 3, 4, 8, 16, 32])), draw(st.sampled_from([None, random])))
 
 
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(120))
 @given(cases())
 def test_slices_list_what_pages_list_sorted(case: Case) -> None:
     """A listing in slices has what a listing page by page has sorted."""
@@ -117,7 +117,7 @@ def test_slices_list_what_pages_list_sorted(case: Case) -> None:
         assert listed.events == case.expected
 
 
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(120))
 @given(cases())
 def test_slices_stay_within_the_promised_requests(case: Case) -> None:
     """No listing in slices takes more requests than its account."""
@@ -133,7 +133,7 @@ def test_last_request_is_not_spent_on_a_cut() -> None:
     assert listed.requests <= case.allowed
 
 
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(120))
 @given(cases(pages=60), st.floats(0, 1), st.sampled_from([2, 3, 8, 32]))
 def test_every_slices_checkpoint_resumes_exactly(case: Case, where: float, others: int) -> None:
     """A listing goes on from the checkpoint of any slice with each event once."""

@@ -87,7 +87,7 @@ history = st.lists(
 )
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(40))
 @given(
     keys=history,
     page_size=st.integers(2, 25),

@@ -198,7 +198,7 @@ def test_text_of_the_api_cannot_break_out() -> None:
     assert page.count("window.broken=1") > 8
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_gives_a_well_formed_page(name: str, kind: str) -> None:
     events = [event(0, kind, connector="site"), event(10, "RekeyReset", tunnel_id=name)]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cfevents import EventDetail, EventMetadata, FleetEvent, RecordedEvent, events, operations, structure
@@ -46,7 +46,6 @@ def ids_in(some: list[Any]) -> set[Any]:
     return {(name, (event.metadata if isinstance(event, EventDetail) else event).id) for name, event in pairs}
 
 
-@settings(deadline=None)
 @given(st.lists(any_event(), max_size=60), st.randoms())
 def test_report_does_not_depend_on_order_or_repeats(some: Any, random: Any) -> None:
     """Any events have one report, in any order and however often they come."""
@@ -59,7 +58,6 @@ def test_report_does_not_depend_on_order_or_repeats(some: Any, random: Any) -> N
     assert report.events == len(ids_in(some))
 
 
-@settings(deadline=None)
 @given(st.lists(any_event(), max_size=30), st.lists(any_event(), max_size=30))
 def test_growing_journal_has_the_same_report(some: Any, more: Any) -> None:
     """A journal that grows has the report of one that had all events at once."""
@@ -69,7 +67,6 @@ def test_growing_journal_has_the_same_report(some: Any, more: Any) -> None:
     assert operations.report(journal) == operations.report([*more, *some])
 
 
-@settings(deadline=None)
 @given(st.lists(any_event(), max_size=60), _NEAR | st.floats(-1e10, 1e10))
 def test_any_event_may_be_the_last(some: Any, until: Any) -> None:
     """The events may end at any time."""

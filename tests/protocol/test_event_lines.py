@@ -35,7 +35,7 @@ def assert_same(ids: str | Sequence[str], these: Sequence[EventDetail]) -> None:
 
 
 @pytest.mark.once
-@settings(deadline=None, max_examples=examples(150))
+@settings(max_examples=examples(150))
 @given(these=st.lists(details(), max_size=6), names=st.lists(st.text(max_size=3), min_size=6, max_size=6))
 def test_columns_make_the_lines_of_their_events(these: list[EventDetail], names: list[str]) -> None:
     """Whatever the API may send, lines and rows are those of the events, of one connector or several."""

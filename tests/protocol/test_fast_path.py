@@ -264,7 +264,7 @@ raw_json = st.recursive(
 
 @pytest.mark.once
 @pytest.mark.timeout(1800)
-@settings(max_examples=examples(max(300, CASES // 20)), deadline=None)
+@settings(max_examples=examples(max(300, CASES // 20)))
 @example(ITEM, "1", '"c"')
 @given(raw_json, raw_json, raw_json)
 def test_random_listings_give_the_same_both_ways(one: str, count: str, cursor: str) -> None:

@@ -77,7 +77,7 @@ def test_mutated_pages_give_a_result_or_an_error_of_the_family() -> None:
 
 @pytest.mark.once
 @pytest.mark.timeout(1800)
-@settings(max_examples=examples(max(200, CASES // 20)), deadline=None)
+@settings(max_examples=examples(max(200, CASES // 20)))
 @given(st.sampled_from(SHAPES), json_values, st.sampled_from([200, 204, 429, 500]))
 def test_random_documents_give_a_result_or_our_error(shape: Any, value: Any, status: int) -> None:
     """Random documents give a result or an error of the library."""

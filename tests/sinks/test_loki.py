@@ -157,7 +157,7 @@ async def test_line_that_is_too_long_is_alone(loki: Loki) -> None:
     assert {*loki.stored} == {NOW - number for number in range(1, 101)} - {NOW - 70}
 
 
-@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 async def test_nothing_is_lost_whatever_is_refused(data: st.DataObject) -> None:
     """Old, behind, new and too long, in any mixture: an event is stored, or it is a dead letter."""

@@ -112,7 +112,7 @@ async def test_text_that_cannot_be_stored_stands_as_its_escape(db: Cluster) -> N
 
 
 @given(st.lists(details(), max_size=4, unique_by=lambda event: event.metadata.id))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_any_event_is_stored(db: Cluster, some: list[EventDetail]) -> None:
     """Whatever the API may send becomes a row."""
     async with connect(db.url("events")) as sink:

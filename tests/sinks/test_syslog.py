@@ -69,7 +69,7 @@ def test_header_has_printable_characters_only() -> None:
 
 
 @given(details())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_event_is_a_message(event: EventDetail) -> None:
     """The JSON is the line that follow prints, in ASCII; the data is UTF-8."""
     parsed = message(event)

@@ -68,7 +68,7 @@ def in_pages(archive: Archive, page_events: int, **window: Any) -> ArchivedStrea
     return ArchivedStream(ListQuery.of("c1", **window), archive._query, page_events)
 
 
-@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     st.lists(details(), max_size=5, unique_by=lambda detail: (detail.metadata.recorded_ts, detail.metadata.sequence))
 )
@@ -109,7 +109,7 @@ async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive) -> None:
     assert [page.items for page in empty] == [()]
 
 
-@settings(deadline=None, max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     times=st.lists(st.integers(0, 8) | st.sampled_from([2.5, 4.5]), max_size=30),
     since=st.integers(BEGIN - 1, BEGIN + 9),

@@ -90,7 +90,7 @@ async def test_line_has_payload_or_null(path: Path) -> None:
     assert (second["version"], second["event"], second["recorded_at"]) == (None, None, None)
 
 
-@settings(deadline=None, max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(details(), max_size=4))
 def test_every_event_becomes_one_line_of_json_that_tells_it(tmp_path: Path, these: list[EventDetail]) -> None:
     path = tmp_path / "events.ndjson"

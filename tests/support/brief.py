@@ -2,7 +2,7 @@
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 IS_BRIEF = "CFEVENTS_TESTS_BRIEF" in os.environ
 
@@ -17,5 +17,11 @@ def examples(count: int) -> int:
     return max(_MIN_EXAMPLES, count // _FRACTION) if IS_BRIEF else count
 
 
-settings.register_profile("cfevents", max_examples=examples(_DEFAULT_EXAMPLES))
+settings.register_profile(
+    "cfevents",
+    max_examples=examples(_DEFAULT_EXAMPLES),
+    # Seconds decide about no test: a machine may be busy.
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("cfevents")

@@ -104,7 +104,7 @@ def test_there_are_about_300_events_a_day(incidents: tuple[str, ...]) -> None:
 
 
 @given(seed=st.integers(), days=st.integers(1, 4), connectors=st.integers(1, 4))
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(30))
 def test_events_are_ascending_unique_and_collected_in_time(seed: int, days: int, connectors: int) -> None:
     history = History(seed=seed, days=days, connectors=connectors, until=UNTIL, incidents=INCIDENTS)
     for events in history.events.values():

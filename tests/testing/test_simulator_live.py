@@ -91,7 +91,7 @@ def test_at_its_own_speed_it_goes_on_as_the_day_was_made() -> None:
         pytest.param(86_400, marks=pytest.mark.once),
     ],
 )
-@settings(max_examples=examples(10), deadline=None)
+@settings(max_examples=examples(10))
 @given(seed=st.integers(), began=st.integers(MIDNIGHT, MIDNIGHT + DAY - 1))
 def test_ids_are_unique_and_ascending_as_recorded_at_any_speed(speed: float, seed: int, began: int) -> None:
     clock = Clock(began)
