@@ -1,4 +1,4 @@
-"""What a follower has done, as metrics of Prometheus. Needs the extra ``metrics``.
+"""The state of a follower as metrics of Prometheus. Needs the extra ``metrics``.
 
 ::
 

@@ -65,7 +65,7 @@ class SinkMetrics:
 
 @set_module("cfevents")
 class FollowerMetrics(NamedTuple):
-    """What a follower has done so far: a copy, made by `Follower.metrics`."""
+    """The state of a follower and its counts so far: a copy, made by `Follower.metrics`."""
 
     connectors: Mapping[str, ConnectorStatus]
     """The state of each connector, by id."""

@@ -33,7 +33,7 @@ _log = logging.getLogger("cfevents")
 
 
 class Measured:
-    """What the metrics of a command are of, as far as it is known."""
+    """The follower of a command, and the connectors it looked up, as far as they are known."""
 
     listed: tuple[Connector, ...] = ()
     get_follower: Callable[..., Follower[Any] | None] = lambda *_: None

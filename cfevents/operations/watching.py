@@ -56,7 +56,7 @@ class FindingUpdate(HtmlRepr):
 
     @property
     def text(self) -> str:
-        """What happened, in a sentence."""
+        """The finding, or the way it ended, in a sentence."""
         if self.state != "over":
             return self.finding.text
         if not _goes_on(self.finding):

@@ -1,4 +1,4 @@
-"""What `connect` is given: the address of a sink, credentials, and limits."""
+"""The arguments of `connect`: the address of a sink, credentials, and limits."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress

@@ -67,7 +67,7 @@ class EventReceiver:
         return number, "<html>refused</html>"
 
     def receive(self, request: web.Request, body: bytes) -> ReceiverAnswer:
-        """Take the events of a request, and return the answer."""
+        """Return the answer to a request, and store the events that it takes."""
         raise NotImplementedError
 
     async def start(self) -> None:
@@ -137,7 +137,7 @@ class SplunkReceiver(EventReceiver):
         return _HEC_STATUSES.get(number, 400), {"text": _HEC_TEXTS[number], "code": number, **more}
 
     def receive(self, request: web.Request, body: bytes) -> ReceiverAnswer:
-        """Take the events before the first that is invalid."""
+        """Return the answer, and store the events before the first that is invalid."""
         is_query = request.path == "/services/collector/ack"
         code = self._request_fault(request, is_query=is_query)
         if not is_query and request.path not in _HEC_PATHS:

@@ -1,5 +1,6 @@
 """What watch and wait print, send and run, and how they end."""
 
+import asyncio
 import json
 import os
 import shlex
@@ -7,15 +8,17 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 from click.testing import Result
+from support.clock import run_jumping
 from support.receivers import Hook, on_thread
 
+from cfevents.cli.commands.watch import _first_event
 from cfevents.testing import ElasticReceiver, Simulator, SplunkReceiver
 
 Invoke = Callable[..., Result]
@@ -222,6 +225,21 @@ def test_wait_prints_the_event_and_ends(serve: Serve, invoke: Invoke) -> None:
     threading.Timer(0.4, add).start()
     done = invoke("wait", "site-1", *kinds, "--interval", "0.2s", "--timeout", "30s", "--format", "csv", "--details")
     assert (done.exit_code, done.stdout.count("\n")) == (0, 2)
+
+
+def test_wait_keeps_an_event_when_its_time_ends_while_closing() -> None:
+    """The event was there in time, whatever takes long afterwards."""
+
+    class SlowToClose:
+        async def __aiter__(self) -> AsyncIterator[str]:
+            try:
+                yield "event"
+            finally:
+                await asyncio.sleep(60)
+
+    follower: Any = SlowToClose()
+    first: Any = run_jumping(_first_event(follower, 30.0))
+    assert first == "event"
 
 
 def test_wait_says_what_it_does_not_know(serve: Serve, invoke: Invoke) -> None:

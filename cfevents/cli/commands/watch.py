@@ -46,7 +46,7 @@ _log = logging.getLogger("cfevents")
 
 
 async def watch_findings(options: CommandOptions) -> None:
-    """Tell of findings until a signal, for a time, or once; the status is 3 if one is so severe as ``--fail-on``."""
+    """Report findings until a signal, for a time, or once; the status is 3 if one is so severe as ``--fail-on``."""
     options, sink, command = check_options(options), _receiver(options), _command(options.exec_)
     limit_s = _duration("--for", options)
     with end_on_signal() as ending:
@@ -55,13 +55,13 @@ async def watch_findings(options: CommandOptions) -> None:
                 await stack.enter_async_context(sink)
             options = await identify(client, options)
             outputs = _Outputs(_watch(client, options), sink, command, options)
-            await _tell(outputs, options, limit_s, ending)
+            await _report_findings(outputs, options, limit_s, ending)
     if outputs.is_failure:
         raise click.exceptions.Exit(_FINDINGS_STATUS)
     _exit_if_interrupted(ending, ends=options.once or limit_s is not None)
 
 
-async def _tell(outputs: "_Outputs", options: CommandOptions, limit_s: float | None, ending: Ending) -> None:
+async def _report_findings(outputs: "_Outputs", options: CommandOptions, limit_s: float | None, ending: Ending) -> None:
     if can_show() and not options.once:
         print_line(beginning(outputs.watch.checkpoint.start, options, is_resumed=None))
     new_files = [path for path in (options.checkpoint,) if path and not exists(path)]
@@ -230,13 +230,14 @@ async def wait_for_event(options: CommandOptions) -> None:
 
 async def _first_event(follower: Follower[Any], limit_s: float | None) -> FollowedEvent[Any] | None:
     """Return the first event, or None if it is known that there was none in time."""
-    limit = asyncio.timeout(limit_s)
+    limit, first = asyncio.timeout(limit_s), None
     try:
         async with limit, aclosing(aiter(follower)) as events:
-            async for event in events:
-                return event
+            first = await anext(events, None)
     except TimeoutError:
         if not limit.expired():
             raise
-    _require_read(follower.status)
-    return None
+    # The time may also end while the follower is closed, after the event.
+    if first is None:
+        _require_read(follower.status)
+    return first
