@@ -368,17 +368,23 @@ speed_option = click.option(
     shell_complete=completed(60, 600, 3600),
     help="Simulated time goes N times faster.",
 )
-receiver_options = _combine(
-    click.option(
+
+
+def _to_option(variable: str) -> Callable[[F], F]:
+    """Return ``--to``. An address may be secret, and the arguments of a process are not: a variable may have it."""
+    return click.option(
         "--to",
         metavar="URL",
-        envvar="CFEVENTS_TO",
+        envvar=variable,
         shell_complete=completed(
             *("postgresql://", "file:", "elastic+https://", "splunk+https://", "https://", "json+https://"),
             *("loki+https://", "otlp+https://", "syslog+tls://", "syslog+tcp://", "syslog+udp://"),
         ),
         help="Address, such as splunk+https://HOST:8088.",
-    ),
+    )
+
+
+_credential_options = _combine(
     click.option(
         "--token-env", metavar="NAME", shell_complete=_complete_variables, help="Variable with a token or password."
     ),
@@ -393,8 +399,10 @@ receiver_options = _combine(
     ),
     click.option("--insecure", is_flag=True, help="Allow another machine without TLS."),
 )
+receiver_options = _combine(_to_option("CFEVENTS_WATCH_TO"), _credential_options)
 sink_options = _combine(
-    receiver_options,
+    _to_option("CFEVENTS_TO"),
+    _credential_options,
     click.option("--gzip", is_flag=True, help="Compress requests."),
     click.option(
         "--format",

@@ -98,8 +98,7 @@ class _Delivery:
             self._store.store(follower.checkpoint)
         if known:
             follower._resume(known)
-            if isinstance(follower, Follower):
-                _log.info("going on where the checkpoint ends; since= has no effect")
+            _log.info("going on where the checkpoint ends; since= has no effect")
 
     async def deliver(self, batch: Batch[Any]) -> None:
         """Write a batch, and then store its checkpoint."""

@@ -61,7 +61,9 @@ def test_findings_are_printed_once(serve: Serve, invoke: Invoke) -> None:
     assert first.exit_code == 0, first.output
     assert sorted(words(first)) == ["opened error failed_upgrade", "opened error silence", "opened info unknown_kind"]
     assert lines(first)[0]["connector_id"] in {"site-1", "site-2"}
-    assert invoke(*command).stdout == ""
+    assert "--since" not in first.stderr
+    again = invoke(*command)
+    assert (again.stdout, again.stderr) == ("", "cfevents: going on where the checkpoint ends; --since has no effect\n")
     now = int(time.time())
     simulator.add("site-2", {"e": {"k": "Reconcile"}, "t": now, "n": 0, "a": now})
     second = invoke(*command, "--format", "table", "--tz", "UTC")
@@ -73,7 +75,6 @@ def test_findings_are_printed_once(serve: Serve, invoke: Invoke) -> None:
         ("opened", "error", True),
     ]
     assert "silence: over, at most 1h 3" in second.stdout
-    assert second.stderr == ""
     other = invoke("watch", "site-1", "--once", "--checkpoint", "state.json")
     assert (other.exit_code, "state.json is of --all, and this is site-1" in other.stderr) == (2, True)
 
@@ -118,6 +119,20 @@ def test_receiver_gets_what_is_printed(
     assert len(lines(result)) == 2
     assert hook.requests[-1].headers["authorization"] == f"Bearer {SECRET}"
     assert SECRET not in result.output
+
+
+def test_each_command_has_a_variable_for_its_address(
+    serve: Serve, invoke: Invoke, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver of events gets no findings, nor does a database make watch fail; and --exec sees no address."""
+    serve({"site-1": past("HaError")})
+    monkeypatch.setenv("CFEVENTS_TO", "postgresql://db.example/telemetry?table=events")
+    command = ("watch", "site-1", "--since", "24h", "--once")
+    assert words(invoke(*command)) == ["opened warning ha_error"]
+    monkeypatch.setenv("CFEVENTS_WATCH_TO", hook.url)
+    result = invoke(*command, "--exec", script("import os; open('ran', 'w').write(' '.join(os.environ))"))
+    assert hook.requests[-1].events == lines(result)
+    assert {"CFEVENTS_TO", "CFEVENTS_WATCH_TO"}.isdisjoint(Path("ran").read_text().split())
 
 
 @pytest.mark.once

@@ -37,7 +37,7 @@ _FINDINGS_STATUS, _TIMEOUT_STATUS = 3, 124
 _EXEC_TIMEOUT_S = 60
 _NAME_CHARS, _UUID_CHARS = 20, 36
 _STDERR = 2  # also for what a command prints: stdout has findings alone
-_SECRETS = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY"}
+_SECRETS = {"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "CFEVENTS_TO", "CFEVENTS_WATCH_TO"}
 _NAMING_KINDS = [
     name for name in KINDS if name == "Init" or any(part in name for part in ("Upgrade", "Rekey", "Bless"))
 ]
