@@ -203,6 +203,10 @@ def sinks(session: nox.Session) -> None:
     _install_wheel(session)
     env = {"PYTHONSAFEPATH": "1", "CFEVENTS_SINK_KILLS": "50"}
     env |= {f"CFEVENTS_{name.upper()}": str(path) for name, path in servers.items() if path is not None}
+    if shutil.which("npm"):
+        folder, grafana = session.create_tmp(), ("@grafana/schema@13.2.3", "typescript@5")
+        session.run("npm", "install", "--silent", "--prefix", folder, *grafana, external=True)
+        env["CFEVENTS_GRAFANA"] = str(Path(folder).resolve() / "node_modules")
     tests = (
         "tests/sinks",
         "tests/api/test_prometheus.py",

@@ -1,7 +1,9 @@
 """The alerts, the dashboard and the page on metrics, which name the metrics that there are."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,32 @@ def test_dashboard_shows_every_metric() -> None:
     assert len({panel["id"] for panel in panels}) == len(panels)
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
     assert len({*places}) == len(panels)
+
+
+GRAFANA = os.environ.get("CFEVENTS_GRAFANA", "")
+TYPES = "@grafana/schema/dist/types/raw"
+# The values of an enumeration are its texts in JSON, and what may be left out is.
+CHECKED = f"""
+import type {{ Dashboard }} from "{GRAFANA}/{TYPES}/dashboard/x/types.gen";
+import type * as stat from "{GRAFANA}/{TYPES}/composable/stat/panelcfg/x/types.gen";
+import type * as timeseries from "{GRAFANA}/{TYPES}/composable/timeseries/panelcfg/x/types.gen";
+type Json<T> = T extends string ? `${{T}}` : T extends object ? {{ [K in keyof T]?: Json<T[K]> }} : T;
+"""
+
+
+@pytest.mark.skipif(not GRAFANA, reason="'nox -s sinks' runs it, with npm")
+@pytest.mark.parametrize("fault", [None, "gridPos", "reduceOptions", "legend"])
+def test_dashboard_is_of_the_schema_of_grafana(tmp_path: Path, fault: str | None) -> None:
+    """TypeScript compares it and the options of its panels with the types that Grafana publishes, and sees a typo."""
+    panels = (
+        f"const panel{panel['id']}: Json<{panel['type']}.Options> = {json.dumps(panel['options'])};"
+        for panel in DASHBOARD["panels"]
+    )
+    text = "\n".join([CHECKED, f"const dashboard: Json<Dashboard> = {json.dumps(DASHBOARD)};", *panels])
+    (tmp_path / "dashboard.ts").write_text(text if fault is None else text.replace(f'"{fault}"', f'"{fault}s"'))
+    command = [f"{GRAFANA}/.bin/tsc", "--noEmit", "--strict", "--skipLibCheck", "dashboard.ts"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) is (fault is None), done.stdout
 
 
 def test_page_names_every_alert() -> None:
