@@ -16,6 +16,7 @@ from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, listed_event
 from cfevents.sinks.receiver import HTTPAnswer
 
+_STATUSES = range(200, 600)
 _EXISTS = 409  # the document is there already
 _REFUSES_ALL = {401, 403, 404}  # the credentials, the right to write, or the index
 
@@ -59,10 +60,11 @@ class Elastic(HTTPSink):
 def _items(body: bytes) -> list[tuple[int, bytes]] | None:
     """Return the status of each document, and its error as JSON; None where it is no answer of `_bulk`."""
     try:
-        results = [result for item in json.loads(body)["items"] for result in item.values()]
-        return [(int(result["status"]), json.dumps(result.get("error")).encode()) for result in results]
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError):
+        results = [result for item in json.loads(body)["items"] for (result,) in [item.values()]]
+        items = [(result["status"], json.dumps(result.get("error")).encode()) for result in results]
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
+    return items if all(type(status) is int and status in _STATUSES for status, _ in items) else None
 
 
 def elastic_sink(address: SinkAddress) -> Elastic:

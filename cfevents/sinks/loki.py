@@ -75,9 +75,9 @@ def _refused_for_age(text: bytes, events: Sequence[OutgoingEvent]) -> list[int]:
 
 def _count_refused(text: bytes, sent: int) -> int:
     """Return how many entries an answer says that Loki refused: in its ingesters, and before they got them."""
-    if match := re.search(rb"total ignored: ([0-9]+) out of ([0-9]+)", text):
+    if match := re.search(rb"total ignored: ([0-9]{1,9}) out of ([0-9]{1,9})", text):
         return int(match[1]) + sent - int(match[2])
-    return sum(map(int, re.findall(rb"([0-9]+) errors like: ", text))) or 1
+    return sum(map(int, re.findall(rb"([0-9]{1,9}) errors like: ", text))) or 1
 
 
 def _seconds(text: bytes) -> float:

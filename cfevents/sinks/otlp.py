@@ -75,8 +75,7 @@ class OTLP(HTTPSink):
 
     def _read_success(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
         try:
-            partial = json.loads(answer.body or b"{}").get("partialSuccess") or {}
-            rejected, message = int(partial.get("rejectedLogRecords", 0)), str(partial.get("errorMessage", ""))
+            rejected, message = _partial_success(json.loads(answer.body or b"{}"))
         except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
             text = f"{self.receiver.describe(answer)}; {_NOT_UNDERSTOOD}"
             # With events, the answer may have been cut short.
@@ -91,6 +90,30 @@ class OTLP(HTTPSink):
             return Verdict(refused=dict.fromkeys(range(len(events)), reason))
         self._has_taken = True
         return Verdict(reason)
+
+
+def _partial_success(response: dict[str, Any]) -> tuple[int, str]:
+    """Return the number of rejected records and the message of a response in proto3's JSON.
+
+    There a field may have its original name too, null is a field that is missing, and an int64 may be text.
+
+    Raises:
+        ArithmeticError, AttributeError, TypeError, ValueError: It is none.
+    """
+
+    def field(message: dict[str, Any], name: str, original: str) -> Any:
+        return message.get(name, message.get(original))
+
+    partial = field(response, "partialSuccess", "partial_success")
+    partial = {} if partial is None else partial
+    rejected = field(partial, "rejectedLogRecords", "rejected_log_records")
+    rejected = json.loads(rejected) if isinstance(rejected, str) else 0 if rejected is None else rejected
+    message = field(partial, "errorMessage", "error_message")
+    if isinstance(rejected, bool) or rejected != int(rejected) or int(rejected) not in INT64:
+        raise ValueError("no int64")
+    if not isinstance(message, str | None):
+        raise TypeError("no text")
+    return int(rejected), message or ""
 
 
 def _time(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from itertools import chain
@@ -21,6 +22,7 @@ from cfevents.sinks.sink import RefusedEvent
 _PATH = "/services/collector/event"
 _METADATA = ("index", "source", "sourcetype", "host")
 _CHANNEL = "x-splunk-request-channel"
+_ACK_ID = "[0-9]{1,19}"
 _ACK_TIMEOUT_S = 300.0
 _MAX_POLL_INTERVAL_S = 10.0
 
@@ -56,12 +58,11 @@ class Splunk(HTTPSink):
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
         """Return what an answer means by its code; by its status where it has none."""
         said = _said(answer)
-        code, place, ack = (_number(said.get(name)) for name in ("code", "invalid-event-number", "ackId"))
+        code, place = (_number(said.get(name)) for name in ("code", "invalid-event-number"))
         if code in _TAKEN and answer.status == 200:
-            self._confirms = ack is not None
-            if ack is not None:
-                self._forgotten += self._unconfirmed.get(ack, ())
-                self._unconfirmed[ack] = events
+            self._confirms = "ackId" in said
+            if self._confirms:
+                self._await_confirmation(answer, str(said["ackId"]), events)
             return Verdict()
         if code == _NO_DATA and not events:
             return Verdict()
@@ -75,6 +76,12 @@ class Splunk(HTTPSink):
         if answer.status == 200 or (answer.status == 400 and code is not None and code not in _INVALID_EVENT):
             raise SinkError(f"{text}; check the address", is_temporary=answer.status == 200 and bool(events))
         return super().read(answer, events)
+
+    def _await_confirmation(self, answer: HTTPAnswer, ack: str, events: Sequence[OutgoingEvent]) -> None:
+        if not re.fullmatch(_ACK_ID, ack):
+            raise SinkError(f"{self.receiver.describe(answer)}; its ackId is no number", is_temporary=True)
+        self._forgotten += self._unconfirmed.get(int(ack), ())
+        self._unconfirmed[int(ack)] = events
 
     def _stopped(self, answer: HTTPAnswer, place: int, count: int, *, is_invalid: bool) -> Verdict:
         """Return what it means that events are taken up to a place; where they have to be confirmed, nothing will."""
@@ -129,7 +136,7 @@ def _said(answer: HTTPAnswer) -> dict[str, Any]:
 
 
 def _number(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+    return value if type(value) is int else None
 
 
 def splunk_sink(address: SinkAddress) -> Splunk:

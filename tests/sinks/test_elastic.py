@@ -165,13 +165,24 @@ def test_answer_without_each_document_settles_none() -> None:
     run_jumping(main())
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"items": [{"create": {"status": 1e999}}]}'])
+NO_STATUSES = ["-1", "0", "100", "199", "600", "1e999", "201.5", "true", "null", '"x"', "[]"]
+NO_ANSWERS = ["[" * 100_000, *(f'{{"items": [{{"create": {{"status": {status}}}}}]}}' for status in NO_STATUSES)]
+NO_ANSWERS += ['{"items": [{"create": {}}]}', '{"items": [{}, {"create": {"status": 201}, "index": {"status": 201}}]}']
+
+
+@pytest.mark.parametrize("text", NO_ANSWERS, ids=range(len(NO_ANSWERS)))
 def test_answer_that_no_server_gives_settles_none(text: str) -> None:
+    """Such as one that is no status, or below those of an end: the event is neither there nor refused."""
+
     async def scenario(receiver: ElasticReceiver, sink: Sink) -> None:
+        take, some = receiver.receive, events(text.count("{}") + 1)
         receiver.receive = lambda *_: (200, text)  # type: ignore[method-assign]
         with pytest.raises(SinkError, match="no whole answer of _bulk") as caught:
-            await sink.write(events(1))
+            await sink.write(some)
         assert caught.value.is_temporary
+        receiver.receive = take  # type: ignore[method-assign]
+        assert not await sink.write(some)
+        assert len(receiver.documents) == len(some.items)
 
     play(scenario)
 

@@ -2,13 +2,16 @@
 
 import json
 import logging
+import operator
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
 from google.protobuf.json_format import MessageToDict, Parse, ParseError
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from support.batches import BEGIN, batch, listed, with_payload
 from support.receivers import Hook, Received
 from support.scripted import ACCOUNT
@@ -16,6 +19,8 @@ from support.scripted import ACCOUNT
 from cfevents import Batch, EventMetadata, SinkError, structure
 from cfevents._protocol.records import followed_line
 from cfevents.sinks import Sink, connect
+from cfevents.sinks.http import HTTPSink, OutgoingEvent
+from cfevents.sinks.receiver import HTTPAnswer
 
 if TYPE_CHECKING:
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs
@@ -210,7 +215,10 @@ async def test_warning_of_a_receiver_is_logged_once(collector: Collector, caplog
     assert [record.levelno for record in caplog.records if "send less" in record.message] == [logging.WARNING]
 
 
-EMPTY = ["", "{}", '{"partialSuccess": null}', '{"partialSuccess": {}}', '{"partialSuccess": {"errorMessage": ""}}']
+EMPTY = [
+    *("", "{}", '{"partialSuccess": null}', '{"partialSuccess": {}}', '{"partialSuccess": {"errorMessage": ""}}'),
+    *('{"partialSuccess": {"rejectedLogRecords": null}}', '{"partialSuccess": {"errorMessage": null}}'),
+]
 
 
 @pytest.mark.parametrize("body", EMPTY)
@@ -222,8 +230,15 @@ async def test_success_has_many_forms(collector: Collector, body: str) -> None:
 
 
 LIES = [
-    *("<html>", "[1]", "[" * 100_000, '{"partialSuccess": {"rejec', '{"partialSuccess": 5}'),
-    *(f'{{"partialSuccess": {{"rejectedLogRecords": {number}}}}}' for number in ('"x"', "null", "[]", "1e999")),
+    *(
+        "<html>",
+        "[1]",
+        "[" * 100_000,
+        '{"partialSuccess": {"rejec',
+        '{"partialSuccess": 5}',
+        '{"partialSuccess": false}',
+    ),
+    *(f'{{"partialSuccess": {{"rejectedLogRecords": {number}}}}}' for number in ('"x"', "true", "[]", "1e999", "0.5")),
 ]
 
 
@@ -238,6 +253,33 @@ async def test_success_that_is_none_is_repeated(collector: Collector, body: str)
         collector.answers = collector.export
         await sink.write(some)
     assert {*collector.uids} == uids(0, 1)
+
+
+_numbers = st.integers(-2, 5) | st.integers() | st.floats()
+_counts = st.none() | st.booleans() | _numbers | _numbers.map(str) | st.sampled_from(["", "x", "1e2"])
+_names = st.sampled_from(["rejectedLogRecords", "rejected_log_records", "new"])
+_messages = st.fixed_dictionaries({}, optional={"errorMessage": st.none() | st.just("less") | st.integers()})
+_partials = st.builds(operator.or_, st.dictionaries(_names, _counts, max_size=1), _messages)
+
+
+@given(partial=st.none() | st.booleans() | st.integers() | _partials, is_original=st.booleans())
+@example(partial={"rejectedLogRecords": None}, is_original=False)
+@example(partial={"rejectedLogRecords": "3"}, is_original=False)
+@example(partial={"rejectedLogRecords": True}, is_original=False)
+@example(partial={"errorMessage": 5}, is_original=False)
+def test_partial_success_means_what_the_official_parser_says(partial: Any, is_original: bool) -> None:
+    """Null is a field that is missing, a number may be text, and what is no message is no success."""
+    body = json.dumps({"partial_success" if is_original else "partialSuccess": partial})
+    sink, items = connect("otlp+http://127.0.0.1"), [OutgoingEvent(item, b"") for item in events(4).items]
+    assert isinstance(sink, HTTPSink)
+    try:
+        official = Parse(body, ExportLogsServiceResponse(), ignore_unknown_fields=True).partial_success
+    except (ParseError, OverflowError):
+        with pytest.raises(SinkError, match="no ExportLogsServiceResponse"):
+            sink.read(HTTPAnswer(200, body.encode(), None), items)
+        return
+    verdict, rejected = sink.read(HTTPAnswer(200, body.encode(), None), items), official.rejected_log_records
+    assert (bool(verdict.refusal), len(verdict.refused)) == (0 < rejected < 4, 4 if rejected >= 4 else 0)
 
 
 async def test_page_in_its_place_ends_it_at_once(collector: Collector) -> None:

@@ -252,6 +252,47 @@ def test_collector_that_counts_anew_within_a_batch_is_sent_to_again() -> None:
     play(scenario, confirms=True, max_events=2)
 
 
+class Renumbering(SplunkReceiver):
+    """A collector that writes the number of an acknowledgement in its own way."""
+
+    def __init__(self, written: Callable[[int], Any]) -> None:
+        super().__init__(confirms=True)
+        self.written = written
+
+    def receive(self, request: web.Request, body: bytes) -> tuple[int, Any]:
+        status, content = super().receive(request, body)
+        if "ackId" in content:
+            content["ackId"] = self.written(content["ackId"])
+        return status, content
+
+
+def test_number_of_an_acknowledgement_may_be_text() -> None:
+    async def main() -> None:
+        async with Renumbering(str) as receiver:
+            async with connect(f"splunk+{receiver.url}", token=receiver.token, max_events=3) as sink:
+                assert not await sink.write(events(10))
+            assert sorted(numbers(receiver)) == [*range(10)]
+
+    run_jumping(main())
+
+
+@pytest.mark.parametrize("ack", [None, "", "x", "-1", "\u00b2", "9" * 5000, 1.5, True, [1], {"n": 1}])
+def test_acknowledgement_without_a_number_confirms_nothing(ack: Any) -> None:
+    """Nobody could ask for it, so the events come again, and an indexer that loses them does no harm."""
+
+    async def main() -> None:
+        some, receiver = events(3), Renumbering(lambda _: ack)
+        async with receiver, connect(f"splunk+{receiver.url}", token=receiver.token) as sink:
+            with pytest.raises(SinkError, match=r"answers 200: .*; its ackId is no number") as caught:
+                await sink.write(some)
+            assert caught.value.is_temporary
+            receiver.written = int
+            assert not await sink.write(some)
+            assert sorted(numbers(receiver)) == [0, 1, 2]
+
+    run_jumping(main())
+
+
 def test_query_that_fails_is_repeated() -> None:
     async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
         some = events(5)
