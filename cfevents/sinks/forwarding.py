@@ -119,11 +119,11 @@ class _Delivery:
     async def _keep(self, batch: Batch[Any], refused: Sequence[RefusedEvent] | None) -> None:
         if refused and self._letters is None:
             raise SinkError(f"{refused[0].reason}: name a file for dead letters, which keeps such events")
+        self._counts.delivered += len(batch.items) - len(refused or ())
+        self._counts.dead_letters += len(refused or ())
         if refused or self._store is not None:
             # It ends before the caller does: else the next run could read what is half stored.
             await finish(asyncio.ensure_future(asyncio.to_thread(self._keep_on_disk, batch, refused or ())))
-        self._counts.delivered += len(batch.items) - len(refused or ())
-        self._counts.dead_letters += len(refused or ())
 
     def _keep_on_disk(self, batch: Batch[Any], refused: Sequence[RefusedEvent]) -> None:
         if refused and self._letters is not None:

@@ -29,22 +29,29 @@ Invoke = Callable[..., Result]
 OPTIONS = CommandOptions(interval="30s")
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
 @pytest.mark.parametrize(
     ("options", "connectors", "says"),
     [
-        (OPTIONS, ["a"], "following a, from BEGIN on, a poll every 30s; Ctrl-C ends it"),
+        (OPTIONS, ["a"], "following a, from BEGIN on, a poll every 30s"),
         (OPTIONS._replace(kinds=("Init", "Leave")), ["a"], "following a, events of kind Init, Leave, from "),
         (OPTIONS, list("abcdefg"), "following a, b, c, d, e, and 2 more, "),
         (OPTIONS, None, "following all connectors of the account, "),
-        (OPTIONS._replace(output="x.ndjson"), ["a"], " 30s, stored in x.ndjson; "),
+        (OPTIONS._replace(output="x.ndjson"), ["a"], " 30s, stored in x.ndjson"),
     ],
 )
-def test_what_is_followed_is_one_sentence(options: CommandOptions, connectors: Any, says: str) -> None:
+def test_what_is_followed_is_one_sentence(
+    options: CommandOptions, connectors: Any, says: str, is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how to end it where there is somebody who can."""
+    monkeypatch.setattr("cfevents.cli.commands.follow.can_show", lambda: is_terminal)
+
     async def scenario(_: ArrivingAPI, client: "Client") -> None:
         followed = client.fleet() if connectors is None else connectors
         start = client.follow_events(followed, since=BEGIN - 60).checkpoint
         begin = Zone().named_time(to_datetime(BEGIN - 60))
-        assert says.replace("BEGIN", begin) in beginning(start, options, is_resumed=False)
+        sentence = beginning(start, options, is_resumed=False)
+        assert (says.replace("BEGIN", begin) in sentence, sentence.endswith("; Ctrl-C ends it")) == (True, is_terminal)
         resumed = beginning(start, options._replace(checkpoint="c.json"), is_resumed=True)
         assert ", from where c.json ends, " in resumed
 

@@ -170,7 +170,8 @@ def test_splunk_elasticsearch_and_loki_get_each_event(account: Simulator, invoke
         with on_thread(receiver):
             to, state = f"{scheme}+{receiver.url}{path}", f"{scheme}.json"
             done = invoke("forward", "site-1", "--to", to, *SINCE, *options, "--checkpoint", state)
-        assert (done.exit_code, done.stdout.split(" http")[0]) == (0, f"4 events delivered to {scheme.title()}")
+        name, url = scheme.title(), receiver.url
+        assert (done.exit_code, done.stdout) == (0, f"3 events delivered to {name} {url}, 1 refused\n")
         letters = Path(f"{state}.dead-letters").read_text().splitlines()
         there = {json.dumps(event) for event in receiver.events}
         assert (len(there), [json.loads(line)["kind"] for line in letters]) == (3, ["Novelty"])
@@ -246,10 +247,33 @@ def test_signal_ends_it_after_what_is_delivered(
         time.sleep(0.02)
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    stdout, stderr = process.communicate(timeout=30)
-    assert (process.returncode, stdout, stderr) == (0, "", "")
+    assert (process.wait(timeout=30), bool(account)) == (0, True)
     assert time.monotonic() - began < 2
-    assert account
+
+
+def test_service_says_what_it_does_and_has_done(
+    account: Simulator, start: Callable[..., "subprocess.Popen[str]"], hook: Hook
+) -> None:
+    """A line when it begins, one when it goes on, and one at the end, however many batches there are."""
+    command = ("forward", "site-1", "--to", hook.url, "--since", "2026-01-01", "--checkpoint", "state.json")
+    name = f"Webhook http://127.0.0.1:{hook.port}"
+    begins = f"cfevents: following site-1, a poll every 30s, stored in {name}\n"
+    goes_on = "cfevents: going on where the checkpoint ends; --since has no effect\n"
+    for expected, options, says, done in (
+        (4, (), begins, f"4 events delivered to {name}\n"),
+        (5, (), begins + goes_on, f"1 event delivered to {name}\n"),
+        (6, ("--quiet",), "", ""),
+    ):
+        process = start(*command, *options)
+        for _ in range(500):
+            if len(hook.taken) == expected:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=30)
+        assert (process.returncode, stderr, stdout, len(hook.taken)) == (0, says, done, expected)
+        at = int(time.time()) - 60
+        account.add("site-1", {"e": {"k": "Init"}, "t": at, "n": expected, "a": at})
 
 
 @pytest.mark.parametrize("is_down", [True, False])

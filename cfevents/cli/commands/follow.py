@@ -176,7 +176,7 @@ def beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: b
         f"a poll every {options.interval}",
         f"stored in {options.output}" if options.output else "",
     )
-    return f"{', '.join(filter(None, words))}; Ctrl-C ends it"
+    return f"{', '.join(filter(None, words))}{'; Ctrl-C ends it' if can_show() else ''}"
 
 
 @contextmanager

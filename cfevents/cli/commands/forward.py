@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cfevents import Client, Follower
+from cfevents import Client, Follower, SinkMetrics
 from cfevents._files import missing_directory
 from cfevents._html import counted
 from cfevents._progress import Progress
@@ -16,7 +16,7 @@ from cfevents._secrets import Secret, mask
 from cfevents.cli.commands.follow import Life, beginning, name_checkpoint, removed_if_refused
 from cfevents.cli.console.errors import arguments_checked, exists, print_line, print_note
 from cfevents.cli.console.output import write_summary
-from cfevents.cli.console.progress import can_show, show_progress
+from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.service import notify_systemd
 from cfevents.cli.console.signals import call_on_hangup, end_on_signal
 from cfevents.cli.options import CommandOptions, usage_error
@@ -29,8 +29,8 @@ ONCE_PATIENCE_S = 900  # a job ends, and the next one goes on
 
 
 async def forward_events(options: CommandOptions) -> None:
-    """Deliver events until a signal, or once."""
-    options = check_options(options)
+    """Deliver events until a signal, or once, and print how many."""
+    options, follower = check_options(options), None
     sink = connect_sink(options)
     with end_on_signal() as ending:
         async with open_client(options) as client, AsyncExitStack() as stack:
@@ -38,25 +38,24 @@ async def forward_events(options: CommandOptions) -> None:
             if not isinstance(sink, NDJSONFile):
                 await stack.enter_async_context(sink)
             options = await identify(client, options)
-            events = await _deliver(client, sink, options, stack)
-        if options.once:
-            new = getattr(sink, "stored", events)  # what a table had already is not stored again
-            also = "" if new == events else f", {new} of them new"
-            write_summary(f"{counted(events, 'event')} delivered to {_name(sink)}{also}")
+            follower = _follower(client, options)
+            await _deliver(follower, sink, options, stack)
+    if follower is not None:
+        _write_summary(follower, sink)
     if ending.is_requested and options.once:
         print_line("interrupted: the same command goes on where this one stopped")
         raise click.exceptions.Exit(ending.status)
 
 
-async def _deliver(client: Client, sink: Sink, options: CommandOptions, stack: AsyncExitStack) -> int:
-    life, name = Life(_follower(client, options)), _name(sink)
+async def _deliver(follower: Follower[Any], sink: Sink, options: CommandOptions, stack: AsyncExitStack) -> None:
+    life, name = Life(follower), _name(sink)
     files = (name, f"{name}.checkpoint") if isinstance(sink, NDJSONFile) else (options.checkpoint,)
     new_files = [path for path in files if path and not exists(path)]
     if isinstance(sink, NDJSONFile):
         await stack.enter_async_context(sink)
         stack.enter_context(call_on_hangup(sink.reopen))
-    if can_show() and not options.once:
-        print_line(beginning(life.follower.checkpoint, options._replace(output=name), is_resumed=None))
+    if not options.once:
+        print_note(beginning(follower.checkpoint, options._replace(output=name), is_resumed=None))
     if options.checkpoint is None and not isinstance(sink, KeepingSink):
         print_note("without --checkpoint, the next run begins at --since again")
     patience = ONCE_PATIENCE_S if options.once else None
@@ -64,8 +63,15 @@ async def _deliver(client: Client, sink: Sink, options: CommandOptions, stack: A
     shown = show_progress(partial(_state_of, life), prints=False, stays=True)
     notified = notify_systemd(lambda: _state_of(life).text, life.signs)
     with removed_if_refused(new_files, life), name_checkpoint(options.checkpoint or name), shown, notified:
-        await forward(life.follower, sink, patience=patience, **kept)
-    return life.follower._delivered
+        await forward(follower, sink, patience=patience, **kept)
+
+
+def _write_summary(follower: Follower[Any], sink: Sink) -> None:
+    counts = follower.metrics().sink or SinkMetrics()
+    new = getattr(sink, "stored", counts.delivered)  # what a table had already is not stored again
+    also = "" if new == counts.delivered else f", {new} of them new"
+    also += f", {counts.dead_letters} refused" if counts.dead_letters else ""
+    write_summary(f"{counted(counts.delivered, 'event')} delivered to {_name(sink)}{also}")
 
 
 def _follower(client: Client, options: CommandOptions) -> Follower[Any]:
