@@ -29,6 +29,7 @@ _SEVERITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6}
 _FACILITIES = {"user": 1, "daemon": 3, **{f"local{number}": 16 + number for number in range(8)}}
 _SD_ID = r"(?=.{1,32}$)[!#-<>?A-\\^-~]+@[0-9.]+"
 _DOCUMENTATION_SD_ID = "cfevents@32473"  # RFC 5612: this project has no number of its own
+_END_OF_TIMESTAMPS = "2100"  # rsyslog takes the whole header of a message with a later year for text
 _MAX_DATAGRAM_BYTES, _MAX_FRAME_BYTES = 65_507, 1_000_000
 _BURST_DATAGRAMS, _BURST_PAUSE_S = 50, 0.01
 _CHUNK_MESSAGES = 500
@@ -46,7 +47,9 @@ def syslog_message(
     data = " ".join(f'{name}="{_escaped(line[name])}"' for name in names if line.get(name) is not None)
     priority = facility * 8 + _SEVERITIES[item_severity(item, line["kind"])]
     host, kind = _printable(item.connector_id, 255), _printable(line["kind"], 32)
-    header = f"<{priority}>1 {line['recorded_at'] or '-'} {host} cfevents - {kind} [{sd_id} {data}]"
+    time = line["recorded_at"]
+    timestamp = time if time is not None and time < _END_OF_TIMESTAMPS else "-"
+    header = f"<{priority}>1 {timestamp} {host} cfevents - {kind} [{sd_id} {data}]"
     return f"{header} {json.dumps(fields)}".encode()
 
 

@@ -53,9 +53,20 @@ def test_severity_is_that_of_the_kind(kind: str, severity: int) -> None:
     assert message(listed(BEGIN, kind=kind)).severity == severity
 
 
-@pytest.mark.parametrize("time", [-(2**63), -62135596801, 253402300800, 2**63 - 1])
-def test_time_without_a_date_is_nil(time: float) -> None:
-    assert message(listed(time)).at == "-"
+@pytest.mark.parametrize("time", [-(2**63), -62135596801, 4102444800, 253402300800, 2**63 - 1])
+def test_time_that_no_server_reads_is_nil(time: float) -> None:
+    """A datetime has none before the year 1, and rsyslog reads none after 2099; the text has what there is."""
+    parsed = message(listed(time))
+    assert parsed.at == "-"
+    assert json.loads(parsed.text)["recorded_ts"] == time
+
+
+@pytest.mark.parametrize(
+    ("time", "at"),
+    [(-62135596800, "0001-01-01T00:00:00Z"), (-1, "1969-12-31T23:59:59Z"), (4102444799, "2099-12-31T23:59:59Z")],
+)
+def test_time_of_a_year_that_servers_read_is_sent(time: float, at: str) -> None:
+    assert message(listed(time)).at == at
 
 
 def test_header_has_printable_characters_only() -> None:
@@ -307,4 +318,15 @@ async def test_rsyslog_writes_down_what_was_sent(
     events = batch(some, connector_id=hostile)
     async with connect(rsyslog.url(scheme)) as sink:
         assert not await sink.write(events)
+        assert rsyslog.events == [followed_line(item) for item in events.items]
+
+
+# The 32 bits of a clock that was never set, all of them 1, and the ends of years that rsyslog or a datetime has.
+@pytest.mark.once
+@pytest.mark.parametrize("time", [2**32 - 1, 4102444799, 4102444800, 253402300799, -1, -62135596800])
+async def test_rsyslog_reads_events_of_any_year(rsyslog: RSyslog, time: int) -> None:
+    """It takes a message with a year that it does not know for one without a header, and the header for text."""
+    events = batch([listed(time)])
+    async with connect(rsyslog.url()) as sink:
+        await sink.write(events)
         assert rsyslog.events == [followed_line(item) for item in events.items]
