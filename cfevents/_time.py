@@ -4,7 +4,7 @@ import math
 import re
 import time
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -232,6 +232,14 @@ def to_datetime(seconds: float) -> datetime:
         return EPOCH + timedelta(seconds=seconds)
     except OverflowError:
         return (datetime.min if seconds < 0 else datetime.max).replace(tzinfo=UTC)
+
+
+def in_zone(moment: datetime, tz: tzinfo | None) -> datetime:
+    """Convert an aware datetime to a zone, None for that of this machine; at the edge of the calendar to UTC."""
+    try:
+        return moment.astimezone(tz)
+    except (OverflowError, OSError, ValueError):
+        return moment.astimezone(UTC)
 
 
 def to_timedelta(seconds: float) -> timedelta:

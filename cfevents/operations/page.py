@@ -6,7 +6,7 @@ The page is well-formed XML, too. All text of others passes `_safe`, and the pag
 import math
 import re
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
@@ -14,10 +14,10 @@ from html import escape
 from importlib.resources import files
 from itertools import islice
 from string import Template
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING
 
 from cfevents._html import counted, shortened
-from cfevents._time import format_duration, now, to_datetime, to_timedelta
+from cfevents._time import format_duration, in_zone, now, to_datetime, to_timedelta
 from cfevents._validation import printable
 from cfevents._version import __version__
 from cfevents.events import KINDS
@@ -33,7 +33,6 @@ _MAX_FINDINGS, _MAX_MARKS, _MAX_KINDS = 2000, 5000, 60
 _MAX_TEXT_CHARS = 600
 _MAX_HOURLY_S, _DAY_S = 10 * 86_400, 86_400
 _TICK_HOURS, _MAX_TICKS = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720), 5
-_PAYLOAD_DETAILS = ("url", "version", "tunnel_id", "last_heartbeat")
 _DOWN_KINDS = ("_restart", "_reboot", "_shutdown", "restart_loop", "downtime", "device_gap", "silence")
 # Of these the longest time alone is known; those go on after the last event that shows them.
 _AT_MOST_KINDS, _OPEN_KINDS = {"unclean_restart", "collection_gap"}, ("unfinished_", "stuck_", "unblessed_")
@@ -46,17 +45,18 @@ _LEGEND = {
 
 def render(report: "Report", tz: tzinfo | None, about: Mapping[str, object], notes: Iterable[str]) -> str:
     """Return the page of a report: the verdict, the worst finding and a picture first."""
-    page, file = _ReportPage.of(report, tz), files("cfevents.operations").joinpath("page.html")
+    page, file = _ReportPage(report, tz), files("cfevents.operations").joinpath("page.html")
     template = file.read_text(encoding="utf-8")
     style = template.partition("<style>")[2].partition("</style>")[0].encode()
-    facts = {"Window": page.window(), **about, "Made": page.made()}
+    made = f"{page.time(to_datetime(int(now())))}, by cfevents {__version__}"
+    facts = {"Window": page.window(), **about, "Made": made}
     parts = {
         "Timeline": page.timeline(),
         "Findings": page.findings(),
         "Connectors": page.connectors(),
         f"Kinds per {page.unit}": page.kinds(),
         "What is not known": _list("plain", map(_safe, [*notes, *page.unknowns()])),
-        "About this page": _table("How this page was made", "", (), [map(_safe, row) for row in facts.items()]),
+        "About this page": _table("How this page was made", (), [map(_safe, row) for row in facts.items()]),
     }
     shown = {title: title.lower().replace(" ", "-") for title, body in parts.items() if body}
     sections = [
@@ -73,43 +73,23 @@ def render(report: "Report", tz: tzinfo | None, about: Mapping[str, object], not
     )
 
 
-class _ReportPage(NamedTuple):
-    """A report, and the time that all parts of its page share, in seconds since the Unix epoch."""
+class _ReportPage:
+    """A report, and what all parts of its page share. Its times are in seconds since the Unix epoch."""
 
-    report: "Report"
-    tz: tzinfo | None
-    begin: float
-    end: float
-    lanes: Mapping[str | None, Sequence[Finding]]  # the findings by connector, the worst first
-
-    @classmethod
-    def of(cls, report: "Report", tz: tzinfo | None) -> Self:
+    def __init__(self, report: "Report", tz: tzinfo | None) -> None:
         first = report.since or min(filter(None, (of.first_at for of in report.connectors)), default=report.until)
-        lanes: dict[str | None, list[Finding]] = {}
+        self.report, self.tz, self.begin = report, tz, first.timestamp()
+        self.end = max(report.until.timestamp(), self.begin + 1)
+        self.lanes = defaultdict[str | None, list[Finding]](list)  # the findings by connector, the worst first
         for finding in report.findings:
-            lanes.setdefault(finding.connector_id, []).append(finding)
-        return cls(report, tz, first.timestamp(), max(report.until.timestamp(), first.timestamp() + 1), lanes)
-
-    @property
-    def marks(self) -> int:
-        return max(1, _MAX_MARKS // max(1, len(self.lanes)))
-
-    @property
-    def unit(self) -> str:
-        return "hour" if self.end - self.begin <= _MAX_HOURLY_S else "day"
-
-    def percent(self, moment: float) -> float:
-        return round(100 * min(1, max(0, (moment - self.begin) / (self.end - self.begin))), 2)
-
-    def local(self, moment: datetime) -> datetime:
-        try:
-            return moment.astimezone(self.tz)
-        except (OverflowError, OSError, ValueError):  # at the edge of the calendar
-            return moment.astimezone(UTC)
+            self.lanes[finding.connector_id].append(finding)
+        self.marks = max(1, _MAX_MARKS // max(1, len(self.lanes)))  # in a lane
+        is_hourly = self.end - self.begin <= _MAX_HOURLY_S
+        self.unit, self.unit_s = ("hour", HOUR_S) if is_hourly else ("day", _DAY_S)
 
     def time(self, moment: datetime, form: str = "%Y-%m-%d %H:%M:%S") -> str:
         """Return a time as text; outside UTC with its offset, since an hour comes twice in autumn."""
-        local = self.local(moment)
+        local = in_zone(moment, self.tz)
         return f"{local:{form}}" + ("" if self.tz is UTC else f"{local:%z}".removesuffix("00"))
 
     def period(self, first: datetime, last: datetime) -> str:
@@ -117,22 +97,22 @@ class _ReportPage(NamedTuple):
 
     def later(self, first: datetime, last: datetime) -> str:
         """Return a time after another: of the same day without the date."""
-        is_same_day = self.local(first).date() == self.local(last).date()
+        is_same_day = in_zone(first, self.tz).date() == in_zone(last, self.tz).date()
         return self.time(last, "%H:%M:%S") if is_same_day else self.time(last)
 
     def window(self) -> str:
-        zone = "UTC" if self.tz is UTC else str(self.tz or self.local(self.report.until).tzname())
+        zone = "UTC" if self.tz is UTC else str(self.tz or in_zone(self.report.until, None).tzname())
         return f"{self.period(to_datetime(self.begin), to_datetime(self.end))} {zone}"
 
-    def made(self) -> str:
-        return f"{self.time(to_datetime(int(now())))}, by cfevents {__version__}"
+    def percent(self, moment: float) -> float:
+        return round(100 * min(1, max(0, (moment - self.begin) / (self.end - self.begin))), 2)
 
     def ticks(self) -> Iterator[tuple[float, str]]:
         """Yield the places of the axis' labels in percent, and the labels: whole hours or days of the zone."""
         hours = (self.end - self.begin) / HOUR_S
         fitting = (step for step in _TICK_HOURS if hours / step <= _MAX_TICKS)
         step = next(fitting, 24 * math.ceil(hours / 24 / _MAX_TICKS))
-        midnight = self.local(to_datetime(self.begin)).replace(hour=0, minute=0, second=0, microsecond=0)
+        midnight = in_zone(to_datetime(self.begin), self.tz).replace(hour=0, minute=0, second=0, microsecond=0)
         for number in range(int(24 + hours) // step + 1):
             wall = midnight + timedelta(hours=number * step)
             if self.begin <= wall.timestamp() <= self.end:
@@ -149,9 +129,14 @@ class _ReportPage(NamedTuple):
 
     def lead(self) -> str:
         findings = self.report.findings
-        worst = f'<p class="label">The worst</p>{self.finding(findings[0])}' if findings else ""
-        badges = _list("row", _badges(findings))
-        return f"<p>{counted(self.report.events, 'event')}, {_safe(self.window())}</p>{badges}{worst}"
+        shown = (
+            f"<p>{counted(self.report.events, 'event')}, {_safe(self.window())}</p>{_list('row', _badges(findings))}"
+        )
+        for worst in findings[:1]:
+            where = f" on {label}" if (label := _label(worst)) else ""
+            link = f'<a href="#findings">{_title(worst)}</a>'
+            shown += f'<p class="worst">The worst: {_mark(worst.severity)} {link}{where}: {_safe(worst.text)}</p>'
+        return shown
 
     def timeline(self) -> str:
         by_id = {connector.connector_id: connector for connector in self.report.connectors}
@@ -162,30 +147,36 @@ class _ReportPage(NamedTuple):
         return f"{_list('row', signs)}{self.axis()}{''.join(lanes)}" if lanes else ""
 
     def lane(self, number: int, connector: "ConnectorReport", findings: Sequence[Finding]) -> str:
-        begin, end = map(self.percent, _judged_time(connector, self.begin))
-        drawn = "".join(map(self.operation, islice(filter(is_drawn, connector.spans), self.marks)))
-        drawn += "".join(self.bar(finding, connector) for finding in reversed(findings[: self.marks]))
+        drawn = self.bar(*self.known(connector), 9, 12, 'class="known"') + '<use href="#grid"/>'
+        drawn += "".join(map(self.operation, islice(filter(is_drawn, connector.spans), self.marks)))
+        drawn += "".join(self.drawn(finding, connector) for finding in reversed(findings[: self.marks]))
         texts = "; ".join(map(self.short, findings[: self.marks]))
         name = _label(connector) or "Events"
-        about = f"{counted(len(findings), 'finding')}, {_availability(connector, self.begin)} available"
+        about = f"{counted(len(findings), 'finding')}, {self.availability(connector)} available"
         return (
             f'<figure><figcaption id="name{number}">{name} <span class="muted">{about}</span></figcaption>'
             f'<svg width="100%" height="34" role="img" aria-labelledby="name{number} title{number} text{number}">'
             f'<title id="title{number}">{_safe(self.window())}</title><desc id="text{number}">{_safe(texts)}</desc>'
-            f'<rect x="{begin}%" y="9" width="{end - begin:.2f}%" height="12" class="known"/><use href="#grid"/>'
             f"{drawn}</svg></figure>"
         )
 
-    def bar(self, finding: Finding, connector: "ConnectorReport") -> str:
-        begin, end, is_open = _extent(finding, connector)
+    def bar(self, begin: float, end: float, top: int, height: int, look: str) -> str:
         left, right = self.percent(begin), self.percent(end)
-        bar = f'<rect x="{left}%" y="9" width="{right - left:.2f}%" height="12"'
-        shown = f'{bar} class="{finding.severity}"/>' + f'{bar} fill="url(#hatch)"/>' * (finding.kind in _AT_MOST_KINDS)
+        return f'<rect x="{left}%" y="{top}" width="{right - left:.2f}%" height="{height}" {look}/>'
+
+    def sign(self, name: str, moment: float, middle: int, style: str) -> str:
+        return f'<use href="#{name}" x="{self.percent(moment)}%" y="{middle}" class="{style}"/>'
+
+    def drawn(self, finding: Finding, connector: "ConnectorReport") -> str:
+        begin, end, is_open = _extent(finding, connector)
+        shown = self.bar(begin, end, 9, 12, f'class="{finding.severity}"')
+        if finding.kind in _AT_MOST_KINDS:
+            shown += self.bar(begin, end, 9, 12, 'fill="url(#hatch)"')
         if is_open:
-            shown += f'<use href="#later" x="{right}%" y="15" class="arrow"/>'
+            shown += self.sign("later", end, 15, "arrow")
         if begin < self.begin or finding.kind.startswith("orphaned_"):
-            shown += f'<use href="#earlier" x="{left}%" y="15" class="arrow"/>'
-        shown += f'<use href="#{finding.severity}" x="{left}%" y="15" class="{finding.severity} mark"/>'
+            shown += self.sign("earlier", begin, 15, "arrow")
+        shown += self.sign(finding.severity, begin, 15, f"{finding.severity} mark")
         return f"<g><title>{_safe(self.short(finding))}</title>{shown}</g>"
 
     def short(self, finding: Finding) -> str:
@@ -193,47 +184,36 @@ class _ReportPage(NamedTuple):
 
     def operation(self, span: Span) -> str:
         times = [moment for moment in (span.started_at, span.finished_at) if moment is not None]
-        left, right = (self.percent(moment.timestamp()) for moment in (times[0], times[-1]))
-        shown = f'<rect x="{left}%" y="24" width="{right - left:.2f}%" height="6" class="operation"/>'
+        begin, end = times[0].timestamp(), times[-1].timestamp()
+        shown = self.bar(begin, end, 24, 6, 'class="operation"')
         if len(times) == 1:
-            name = "earlier" if span.started_at is None else "later"
-            shown += f'<use href="#{name}" x="{left}%" y="27" class="arrow"/>'
+            shown += self.sign("earlier" if span.started_at is None else "later", begin, 27, "arrow")
         title = f"{span.operation}: {span.answer or span.outcome}, {self.period(times[0], times[-1])}"
         return f"<g><title>{title}</title>{shown}</g>"
 
     def findings(self) -> str:
         findings = self.report.findings
-        items = "".join(f"<li>{self.finding(finding, 'h3')}</li>" for finding in findings[:_MAX_FINDINGS])
+        items = "".join(f"<li>{self.finding(finding)}</li>" for finding in findings[:_MAX_FINDINGS])
         left_out = len(findings) - _MAX_FINDINGS
         more = f"<p>{left_out:,} more are left out, none of them worse.</p>" if left_out > 0 else ""
         return f"<ol>{items}</ol>{more}" if findings else ""
 
-    def finding(self, finding: Finding, heading: str = "") -> str:
-        """Return a finding; without a heading, that of the top of the page, without its events."""
-        when = self.period(finding.first_at, finding.last_at)
-        details = {name: finding.details[name] for name in _PAYLOAD_DETAILS if name in finding.details}
-        details |= {
-            f"{name} event": f"{finding.details[f'{name}_kind']} {self.time(finding.details[f'{name}_at'])}"
-            for name in ("last", "next")
-            if f"{name}_kind" in finding.details
-        }
-        shown = (f"{name}:\xa0{self.time(it) if isinstance(it, datetime) else it}" for name, it in details.items())
-        about = [*filter(None, [_label(finding)]), when, *map(_safe, shown)]
-        title = _safe(f"{finding.severity}: {finding.kind}".replace("_", " "))
-        tag = heading or "p"
-        return (
-            f'<div class="finding {finding.severity}"><{tag} class="what">{_mark(finding.severity)} {title}</{tag}>'
-            f'<p>{_safe(finding.text)}</p><p class="muted">{" · ".join(about)}</p>'
-            f"{self.evidence(finding) if heading else ''}</div>"
+    def finding(self, finding: Finding) -> str:
+        facts = (
+            _safe(f"{name} event:\xa0{text}" if name in {"last", "next"} else f"{name}:\xa0{text}")
+            for name, text in finding._facts(self.time).items()
         )
-
-    def evidence(self, finding: Finding) -> str:
-        shown = [
+        about = filter(None, [_label(finding), self.period(finding.first_at, finding.last_at), *facts])
+        events = [
             f"{_safe(kind)} {self.later(finding.first_at, to_datetime(event_id.recorded_ts))} <code>{event_id}</code>"
             for event_id, kind in zip(finding.event_ids, finding.event_kinds, strict=False)
         ]
-        left_out = len(finding.event_ids) - len(shown)
-        return _list("row", [*shown, *[f"and {counted(left_out, 'more event')}"] * bool(left_out)])
+        if left_out := len(finding.event_ids) - len(events):
+            events.append(f"and {counted(left_out, 'more event')}")
+        return (
+            f'<div class="finding {finding.severity}"><h3>{_mark(finding.severity)} {_title(finding)}</h3>'
+            f'<p>{_safe(finding.text)}</p><p class="muted">{" · ".join(about)}</p>{_list("row", events)}</div>'
+        )
 
     def connectors(self) -> str:
         head = "Connector", "Findings", "Available", "Down at most", "Offline at most", "Events"
@@ -241,58 +221,76 @@ class _ReportPage(NamedTuple):
         rows = []
         for connector in self.report.connectors:
             known = {} if connector.lags is None else connector.lags.percentiles
-            seconds = (_length(connector, self.begin, kinds) for kinds in (_DOWN_KINDS, ("collection_gap",)))
-            lengths = [to_timedelta(length) if length else None for length in seconds]
-            times = [
-                "-" if length is None else format_duration(length)
-                for length in [*lengths, *map(known.get, (50, 99, 100))]
-            ]
-            badges, share = "<br/>".join(_badges(connector.findings)) or "none", _availability(connector, self.begin)
-            cells = [badges, share, *times[:2], f"{connector.events:,}", *times[2:], self.time(connector.until)]
-            rows.append([_label(connector) or "Events", *cells])
+            down, offline = (self.length(connector, kinds) for kinds in (_DOWN_KINDS, ("collection_gap",)))
+            lengths = [to_timedelta(length) if length else None for length in (down, offline)]
+            times = ["-" if it is None else format_duration(it) for it in (*lengths, *map(known.get, (50, 99, 100)))]
+            badges = "<br/>".join(_badges(connector.findings)) or "none"
+            cells = [badges, self.availability(connector), *times[:2], f"{connector.events:,}", *times[2:]]
+            rows.append([_label(connector) or "Events", *cells, self.time(connector.until)])
         caption = (
             "Available is the part of the known time without a stop, a gap or a silence. Offline: recorded meanwhile, "
             "and delivered later. The lag is the time from recording to collection."
         )
-        return _table("All connectors", caption, (*head, *lags, "Known until"), rows) if rows else ""
+        table = _table("All connectors", (*head, *lags, "Known until"), rows)
+        return f'<p class="muted">{caption}</p>{table}' if rows else ""
 
     def kinds(self) -> str:
-        by_kind: dict[str, Counter[float]] = {}
+        by_kind = defaultdict[str, Counter[float]](Counter)
         starts = {hour: self.bar_start(hour) for _, hour in self.report.hourly}
         for (kind, hour), count in self.report.hourly.items():
             if self.begin - HOUR_S < hour * HOUR_S < self.end:
-                by_kind.setdefault(kind, Counter())[starts[hour]] += count
+                by_kind[kind][starts[hour]] += count
         commonest = sorted(by_kind, key=lambda kind: (-by_kind[kind].total(), kind))
+        # Long names may break between their words.
+        names = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr/>", _safe(kind)) for kind in commonest[:_MAX_KINDS]}
         rows = [
-            # Long names may break between their words.
-            [
-                re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr/>", _safe(kind)) + " (not known)" * (kind not in KINDS),
-                *self.kind_cells(by_kind[kind]),
-            ]
-            for kind in commonest[:_MAX_KINDS]
+            [name + " (not known)" * (kind not in KINDS), *self.kind_cells(by_kind[kind])]
+            for kind, name in names.items()
         ]
         if others := commonest[_MAX_KINDS:]:
             total = sum((by_kind[kind] for kind in others), Counter[float]())
             rows.append([counted(len(others), "other kind"), *self.kind_cells(total)])
-        caption = f"The highest bar of a row is its busiest {self.unit}."
         head = "Kind", f"When{self.axis()}", "Events", f"Most per {self.unit}", "On"
-        return _table("Events of each kind", caption, head, rows) if rows else ""
+        caption = f"The highest bar of a row is its busiest {self.unit}."
+        return f'<p class="muted">{caption}</p>{_table("Events of each kind", head, rows)}' if rows else ""
 
     def bar_start(self, hour: int) -> float:
         """Return when a bar begins that has an hour: then, or at midnight in the zone of the page."""
-        local = self.local(to_datetime(hour * HOUR_S))
+        local = in_zone(to_datetime(hour * HOUR_S), self.tz)
         return hour * HOUR_S if self.unit == "hour" else local.replace(hour=0, minute=0).timestamp()
 
     def kind_cells(self, counts: Counter[float]) -> list[str]:
         start, most = max(counts.items(), key=lambda item: (item[1], -item[0]))
-        scale, width = 1000 / (self.end - self.begin), HOUR_S if self.unit == "hour" else _DAY_S
+        scale = 1000 / (self.end - self.begin)
         bars = "".join(
-            f"M{(begin - self.begin) * scale:.1f} 24v-{max(1, 24 * counts[begin] / most):.0f}h{width * scale:.1f}V24z"
-            for begin in sorted(counts)
+            f"M{(begin - self.begin) * scale:.1f} 24v-{max(1, 24 * count / most):.0f}h{self.unit_s * scale:.1f}V24z"
+            for begin, count in sorted(counts.items())
         )
         busiest = self.time(to_datetime(start), "%Y-%m-%d %H:%M" if self.unit == "hour" else "%Y-%m-%d")
         strip = '<svg class="strip" viewBox="0 0 1000 24" preserveAspectRatio="none" aria-hidden="true">'
         return [f'{strip}<path d="{bars}"/></svg>', f"{counts.total():,}", f"{most:,}", busiest]
+
+    def known(self, connector: "ConnectorReport") -> tuple[float, float]:
+        """Return from when to when a connector is known: from its first event on, or from an earlier finding."""
+        firsts = [connector.first_at, *(finding.first_at for finding in connector.findings)]
+        first, end = min((at.timestamp() for at in firsts if at), default=self.begin), connector.until.timestamp()
+        return min(max(self.begin, first), end), end
+
+    def length(self, connector: "ConnectorReport", kinds: tuple[str, ...]) -> float:
+        """Return how many seconds lie in findings of some kinds, each once."""
+        (begin, until), length = self.known(connector), 0.0
+        extents = (_extent(finding, connector) for finding in connector.findings if finding.kind.endswith(kinds))
+        for first, last, _ in sorted(extents):
+            length += max(0, min(last, until) - max(first, begin))
+            begin = max(begin, last)
+        return length
+
+    def availability(self, connector: "ConnectorReport") -> str:
+        """Return the least part of the known time in which a connector was up, rounded down."""
+        (begin, until), down = self.known(connector), self.length(connector, _DOWN_KINDS)
+        if not connector.events or until <= begin:
+            return "not known to be"
+        return f"{'at least ' if down else ''}{math.floor(10_000 * (1 - down / (until - begin))) / 100:g} %"
 
     def unknowns(self) -> Iterator[str]:
         """Yield sentences about what this page cannot say."""
@@ -307,6 +305,10 @@ class _ReportPage(NamedTuple):
 def _safe(value: object) -> str:
     """Return any text for the page: escaped, in one line, not too long, and without control characters."""
     return escape(printable(shortened(str(value), _MAX_TEXT_CHARS)))
+
+
+def _title(finding: Finding) -> str:
+    return _safe(f"{finding.severity}: {finding.kind}".replace("_", " "))
 
 
 def _label(of: "ConnectorReport | Finding") -> str:
@@ -330,17 +332,16 @@ def _list(style: str, items: Iterable[str]) -> str:
     return f'<ul class="{style}">{shown}</ul>' if (shown := "".join(f"<li>{item}</li>" for item in items)) else ""
 
 
-def _table(name: str, caption: str, head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
+def _table(name: str, head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
     """Return a table of escaped cells, which is scrolled where it is too wide."""
     titles = "".join(f'<th scope="col">{title}</th>' for title in head)
     body = "".join(
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>\n'
         for first, *cells in rows
     )
-    about = f'<p class="muted">{caption}</p>' if caption else ""
     thead = f"<thead><tr>{titles}</tr></thead>" if head else ""
     table = f"<table><caption>{name}</caption>{thead}<tbody>{body}</tbody></table>"
-    return f'{about}<div class="scroll" role="region" tabindex="0" aria-label="{name}">{table}</div>'
+    return f'<div class="scroll" role="region" tabindex="0" aria-label="{name}">{table}</div>'
 
 
 def _extent(finding: Finding, connector: "ConnectorReport") -> tuple[float, float, bool]:
@@ -349,28 +350,3 @@ def _extent(finding: Finding, connector: "ConnectorReport") -> tuple[float, floa
     if begin == end and isinstance(duration, timedelta):
         return begin, min(connector.until.timestamp(), begin + duration.total_seconds()), True
     return begin, end, finding.kind.startswith(_OPEN_KINDS) and finding.details.get("outcome") != "failed"
-
-
-def _judged_time(connector: "ConnectorReport", begin: float) -> tuple[float, float]:
-    """Return from when to when a connector is known: from its first event on, or from an earlier finding."""
-    firsts = [connector.first_at, *(finding.first_at for finding in connector.findings)]
-    first, end = min((at.timestamp() for at in firsts if at), default=begin), connector.until.timestamp()
-    return min(max(begin, first), end), end
-
-
-def _length(connector: "ConnectorReport", since: float, kinds: tuple[str, ...]) -> float:
-    """Return how many seconds lie in findings of some kinds, each once."""
-    (begin, until), length = _judged_time(connector, since), 0.0
-    extents = (_extent(finding, connector) for finding in connector.findings if finding.kind.endswith(kinds))
-    for first, last, _ in sorted(extents):
-        length += max(0, min(last, until) - max(first, begin))
-        begin = max(begin, last)
-    return length
-
-
-def _availability(connector: "ConnectorReport", since: float) -> str:
-    """Return the least part of the known time in which a connector was up, rounded down."""
-    (begin, until), down = _judged_time(connector, since), _length(connector, since, _DOWN_KINDS)
-    if not connector.events or until <= begin:
-        return "not known to be"
-    return f"{'at least ' if down else ''}{math.floor(10_000 * (1 - down / (until - begin))) / 100:g} %"

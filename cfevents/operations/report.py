@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from cfevents._html import counted, rows_of
 from cfevents._model.api import Connector, EventId, Interrupt
-from cfevents._time import to_datetime
+from cfevents._time import in_zone, to_datetime
 from cfevents._validation import short_repr
 from cfevents.events import KINDS
 from cfevents.operations import rules
@@ -175,21 +175,14 @@ class Report:
         first = min(filter(None, begins), default=None)
         # Appliances whose clocks are ahead have events from after the end.
         last = max([self.until, *(connector.last_at for connector in self.connectors if connector.last_at)])
-        bounds = [_minute(moment, tz) for moment in (first, last) if moment is not None]
+        bounds = [in_zone(moment, tz) for moment in (first, last) if moment is not None]
         # A zone may have another name, and another offset, at the other end.
-        names = {name for _, name in bounds}
-        window = " to ".join(time if len(names) == 1 else f"{time} {name}" for time, name in bounds)
+        names = {moment.tzname() or "" for moment in bounds}
+        form = "%Y-%m-%d %H:%M" if len(names) == 1 else "%Y-%m-%d %H:%M %Z"
+        window = " to ".join(f"{moment:{form}}" for moment in bounds)
         window += f" {names.pop()}" if len(names) == 1 else ""
         findings = counted(len(self.findings), "finding") if self.findings else "no findings"
         return f"{events} of {connectors}, {window}: {findings}"
-
-
-def _minute(moment: datetime, tz: tzinfo | None) -> tuple[str, str]:
-    try:
-        moment = moment.astimezone(tz)
-    except (OverflowError, OSError, ValueError):  # at the edge of the calendar
-        moment = moment.astimezone(UTC)
-    return f"{moment:%Y-%m-%d %H:%M}", moment.tzname() or ""
 
 
 @accepts_any_events

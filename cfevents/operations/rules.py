@@ -1,6 +1,6 @@
 """The rules by which results become findings, and how bad those are. One function for each kind of result."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, get_args
@@ -78,6 +78,16 @@ class Finding(HtmlRepr):
     def text(self) -> str:
         """The message; of a gap or a silence, with what the events around it show of its cause."""
         return "; ".join(filter(None, (self.message, self.details.get("reading"))))
+
+    def _facts(self, format_time: Callable[[datetime], str]) -> dict[str, str]:
+        """Return what is known beside the text: from payloads, the events around it, and the last heartbeat."""
+        facts = {name: str(self.details[name]) for name in ("tunnel_id", "url", "version") if name in self.details}
+        for name in ("last", "next"):
+            if kind := self.details.get(f"{name}_kind"):
+                facts[name] = f"{kind} {format_time(self.details[f'{name}_at'])}"
+        if heartbeat := self.details.get("last_heartbeat"):
+            facts["last_heartbeat"] = format_time(heartbeat)
+        return facts
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as JSON has it: times are ISO 8601, and lengths are seconds."""

@@ -51,9 +51,10 @@ def table(page: str, caption: str) -> list[list[str]]:
 def test_page_begins_with_the_verdict_and_the_worst_finding() -> None:
     page = parse(report_of().to_html())
     assert page.findtext("body/header/h1") == "6 findings on 2 of 2 connectors"
-    worst = page.find("body/header/div")
+    worst = page.find("body/header/p[@class='worst']")
     assert worst is not None
-    assert "error: failed upgrade" in "".join(worst.itertext())
+    assert "".join(worst.itertext()) == "The worst:  error: failed upgrade on site: upgrade failed after 1min 10s"
+    assert {link.get("href") for link in worst.iter("a")} == {"#findings"}
     assert page.get("lang") == "en"
 
 

@@ -68,7 +68,6 @@ _MAX_NAME_CHARS = 20
 # Findings whose events the commands below a table list.
 _MAX_LISTED_FINDINGS = 3
 _AS_WORDS: dict[str, Any] = {"break_on_hyphens": False, "break_long_words": False, "subsequent_indent": "    "}
-_PAYLOAD_DETAILS = ("tunnel_id", "url", "version")
 _FIELDS = ("severity", "kind", "connector_id", "notes", "first_at", "last_at", "message", "event_ids", "details")
 
 
@@ -375,14 +374,7 @@ def findings_view(zone: Zone) -> View[Finding]:
     narrow = terminal_width() < _MIN_CHARS_FOR_UUIDS
 
     def rows(finding: Finding) -> list[Row]:
-        words = [f"{name}={finding.details[name]}" for name in _PAYLOAD_DETAILS if name in finding.details]
-        words += [
-            f"{name}={finding.details[f'{name}_kind']} {zone.named_time(finding.details[f'{name}_at'])}"
-            for name in ("last", "next")
-            if f"{name}_kind" in finding.details
-        ]
-        if heartbeat := finding.details.get("last_heartbeat"):
-            words.append(f"last_heartbeat={zone.named_time(heartbeat)}")
+        words = [f"{name}={text}" for name, text in finding._facts(zone.named_time).items()]
         event_id, connector_id = next(map(str, finding.event_ids), ""), finding.connector_id or ""
         if narrow and finding.notes:
             words.append(f"connector={shorten_id(connector_id)}")
