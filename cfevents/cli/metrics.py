@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
@@ -111,11 +111,10 @@ class _MetricsFile:
         self._path, self._get_metrics, self._is_failed = Path(name).absolute(), measured().metrics, False
         require_regular(self._path, "metrics")
         self._lock = Lock()
-        self._past: dict[str, Metric] = {}
+        self._past: dict[str, list[Sample]] = {}
         with write_errors(self._path), suppress(FileNotFoundError, ValueError):
             text = self._path.read_text(encoding="utf-8")
-            self._past = {family.name: family for family in text_string_to_metric_families(text)}
-        self._values = {_key(sample): sample.value for family in self._past.values() for sample in family.samples}
+            self._past = {family.name: family.samples for family in text_string_to_metric_families(text)}
 
     @contextmanager
     def kept(self, pause_s: float) -> Iterator[None]:
@@ -151,36 +150,32 @@ class _MetricsFile:
     def _rendered(self) -> bytes:
         from prometheus_client import generate_latest  # noqa: PLC0415 - an extra
 
-        from cfevents.metrics import CONNECTORS, FAILED, WRITTEN, families  # noqa: PLC0415 - needs an extra
+        from cfevents.metrics import FAILED, WRITTEN, families  # noqa: PLC0415 - needs an extra
 
         metrics = self._get_metrics()
-        shown = [WRITTEN.metric(({}, _time.now())), FAILED.metric(({}, self._is_failed))]
-        shown += families(metrics) if metrics.connectors else [CONNECTORS.metric(({}, 0))]
+        shown = [WRITTEN.metric(({}, _time.now())), FAILED.metric(({}, self._is_failed)), *families(metrics)]
         for family in shown:
-            family.samples = [
-                self._continued(sample) for sample in (*family.samples, *self._unchanged(family, metrics))
-            ]
-        if not metrics.connectors:  # nothing is known, such as where the API is not reached: the rest stays
-            shown += [family for name, family in self._past.items() if name not in {new.name for new in shown}]
+            family.samples = [*self._continued(family, metrics.connectors)]
         registry: Any = SimpleNamespace(collect=lambda: shown)
         return generate_latest(registry)
 
-    def _unchanged(self, family: "Metric", metrics: FollowerMetrics) -> "list[Sample]":
-        """Return 0 for the counts of an earlier run, of connectors that are there, that this run has not raised."""
-        keys, past = {*map(_key, family.samples)}, self._past.get(family.name)
-        return [
-            sample._replace(value=0.0)
-            for sample in (past.samples if past and family.type == "counter" else ())
-            if sample.labels.get("connector_id") in metrics.connectors and _key(sample) not in keys
-        ]
-
-    def _continued(self, sample: "Sample") -> "Sample":
-        before, value = self._values.get(_key(sample), 0.0), sample.value
-        if sample.name.endswith("_total"):
-            value += before
-        elif sample.name.endswith("_success_timestamp_seconds"):
-            value = max(value, before)
-        return sample._replace(labels=sample.labels | {"file": escape_surrogates(self._path.stem)}, value=value)
+    def _continued(self, family: "Metric", connectors: Collection[str]) -> "Iterator[Sample]":
+        """Yield the samples of a metric, each with what an earlier run had, and those of an earlier run that stay."""
+        past = {_key(sample): sample for sample in self._past.get(family.name, ())}
+        file = {"file": escape_surrogates(self._path.stem)}
+        for sample in family.samples:
+            value, before = sample.value, past.pop(_key(sample), None)
+            if before and sample.name.endswith("_total"):
+                value += before.value
+            elif before and sample.name.endswith("_success_timestamp_seconds"):
+                value = max(value, before.value)
+            yield sample._replace(labels=sample.labels | file, value=value)
+        for sample in past.values():
+            # Of connectors that are there, the counts that this run has not raised. Where none is known, such as where
+            # the API is not reached, all.
+            is_counted = family.type == "counter" and sample.labels.get("connector_id") in connectors
+            if is_counted or not (connectors or family.samples):
+                yield sample._replace(labels=sample.labels | file)
 
 
 def _key(sample: "Sample") -> tuple[str, frozenset[tuple[str, str]]]:
