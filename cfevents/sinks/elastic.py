@@ -3,18 +3,15 @@
 import json
 from base64 import b64encode
 from collections.abc import Sequence
-from typing import Any
 
 from attrs import evolve
 
-from cfevents._model.results import FollowedEvent
-from cfevents._protocol.records import time_of
 from cfevents._secrets import Secret
-from cfevents._time import format_iso
 from cfevents.errors import SinkError
-from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, listed_event
+from cfevents.sinks.formats import FormattedEvent
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict
 from cfevents.sinks.receiver import HTTPAnswer
+from cfevents.sinks.urls import SinkAddress
 
 _STATUSES = range(200, 600)
 _EXISTS = 409  # the document is there already
@@ -26,12 +23,22 @@ class Elastic(HTTPSink):
 
     content_type = "application/x-ndjson"
 
-    def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
+    def __init__(self, address: SinkAddress) -> None:
+        """Set the index of ``elastic+https://HOST/INDEX``; the token is an API key, encoded or as ``ID:KEY``."""
+        url = address.url(parameters=["pipeline"])
+        if url.path in {"/", "/_bulk"}:
+            raise ValueError("url names no index: write elastic+https://HOST/INDEX")
+        if url.name != "_bulk":
+            url = (url / "_bulk").with_query(url.query)
+        if address.token is not None and ":" in address.token:
+            address = evolve(address, token=Secret(b64encode(address.token.encode()).decode()))
+        super().__init__(address, url, "ApiKey")
+
+    def encode(self, event: FormattedEvent) -> bytes:
         """Return the lines of an action and its document, which has the ``@timestamp`` that a data stream needs."""
-        event = listed_event(item)
-        if time := time_of(event, "recorded_at"):
-            fields = {"@timestamp": format_iso(time), **fields}
-        action = {"create": {"_id": f"{account_id}/{item.connector_id}/{event.id}"}}
+        line, time = event.line, event.line["recorded_at"]
+        action = {"create": {"_id": f"{event.account_id}/{line['connector_id']}/{line['id']}"}}
+        fields = {"@timestamp": time, **event.fields} if time else event.fields
         return f"{json.dumps(action)}\n{json.dumps(fields)}".encode()
 
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
@@ -65,15 +72,3 @@ def _items(body: bytes) -> list[tuple[int, bytes]] | None:
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
     return items if all(type(status) is int and status in _STATUSES for status, _ in items) else None
-
-
-def elastic_sink(address: SinkAddress) -> Elastic:
-    """Return the sink at ``elastic+https://HOST/INDEX``; a token is an API key, encoded or as ``ID:KEY``."""
-    url = address.url(parameters=["pipeline"])
-    if url.path in {"/", "/_bulk"}:
-        raise ValueError("url names no index: write elastic+https://HOST/INDEX")
-    if url.name != "_bulk":
-        url = (url / "_bulk").with_query(url.query)
-    if address.token is not None and ":" in address.token:
-        address = evolve(address, token=Secret(b64encode(address.token.encode()).decode()))
-    return Elastic(http_receiver(address, url, "ApiKey"), address)

@@ -13,8 +13,8 @@ from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.watch import WatchCheckpoint
 from cfevents._protocol.records import followed_line
 from cfevents._time import format_iso, now, to_datetime
-from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.sink import RefusedEvent
+from cfevents.sinks.urls import SinkAddress
 from cfevents.storage import NDJSONFile
 
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | BINARY | NOFOLLOW

@@ -1,12 +1,18 @@
-"""Events in other schemas: the Elastic Common Schema (ECS) and the Open Cybersecurity Schema Framework (OCSF)."""
+"""Events as sinks send them: how severe they are, and their JSON in our form, in ECS or in OCSF.
+
+ECS is the Elastic Common Schema, OCSF the Open Cybersecurity Schema Framework.
+"""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from cfevents._model.results import FollowedEvent
 from cfevents._protocol.records import followed_line
 from cfevents.events import KINDS
-from cfevents.sinks.severity import event_severity
+from cfevents.operations.rules import Severity
+from cfevents.operations.watching import FindingUpdate
+
+Line: TypeAlias = dict[str, Any]
 
 ECS_VERSION = "9.4.0"
 OCSF_VERSION = "1.8.0"
@@ -44,9 +50,50 @@ _MEANINGS: Mapping[str, tuple[str, str, int, int]] = {
 }
 
 
-def ecs_line(item: FollowedEvent[Any]) -> dict[str, Any]:
-    """Return an event in ECS. A field of our line that has no place there is under ``cfevents``."""
+class FormattedEvent(NamedTuple):
+    """An event, or a finding, in the parts that sinks need."""
+
+    line: Line
+    """The fields of the line that ``follow`` prints."""
+
+    fields: dict[str, Any]
+    """What is sent as its JSON."""
+
+    severity: Severity
+    account_id: str
+
+
+def format_event(
+    item: FollowedEvent[Any], account_id: str, format_: Callable[[Line], dict[str, Any]]
+) -> FormattedEvent:
+    """Return an event with its JSON in one of `FORMATS`. In ours, a finding has the JSON that ``watch`` prints."""
     line = followed_line(item)
+    if not isinstance(item, FindingUpdate):
+        return FormattedEvent(line, format_(line), event_severity(line["kind"]), account_id)
+    fields = item.to_dict() if format_ is our_format else format_(line)
+    return FormattedEvent(line, fields, item.finding.severity, account_id)
+
+
+def event_severity(kind: str) -> Severity:
+    """Return the severity of the finding that an event of this kind leads to by itself; else ``"info"``.
+
+    A kind that is not documented is judged by its name, as the documented ones are named.
+    """
+    if kind == "RekeyReset":
+        return "critical"
+    if kind.endswith("Failure"):
+        return "error"
+    return "warning" if kind.endswith("Error") else "info"
+
+
+def our_format(line: Line) -> dict[str, Any]:
+    """Return the line itself."""
+    return line
+
+
+def ecs_format(line: Line) -> dict[str, Any]:
+    """Return an event in ECS. A field of our line that has no place there is under ``cfevents``."""
+    line = {**line}
     connector_id, event_id, kind = (line.pop(name) for name in ("connector_id", "id", "kind"))
     # Without a date there are milliseconds, which Elasticsearch takes as well.
     time, created = (line.pop(f"{name}_at") or round(line[f"{name}_ts"] * 1000) for name in ("recorded", "collected"))
@@ -72,9 +119,9 @@ def ecs_line(item: FollowedEvent[Any]) -> dict[str, Any]:
     }
 
 
-def ocsf_line(item: FollowedEvent[Any]) -> dict[str, Any]:
+def ocsf_format(line: Line) -> dict[str, Any]:
     """Return an event in OCSF. A field of our line that has no place there is under ``unmapped``."""
-    line = followed_line(item)
+    line = {**line}
     connector_id, event_id, kind = (line.pop(name) for name in ("connector_id", "id", "kind"))
     class_uid, activity_id = _MEANINGS[kind][2:] if kind in _MEANINGS else _OTHER
     product = _known({"vendor_name": _VENDOR, "name": _PRODUCT, "version": line.get("version")})
@@ -101,18 +148,12 @@ def ocsf_line(item: FollowedEvent[Any]) -> dict[str, Any]:
     return _known(event)
 
 
-def item_line(item: FollowedEvent[Any]) -> dict[str, Any]:
-    """Return the line of an event; of a finding its own JSON."""
-    to_dict: Callable[[], dict[str, Any]] | None = getattr(item, "to_dict", None)
-    return followed_line(item) if to_dict is None else to_dict()
-
-
-FORMATS: Mapping[str, Callable[[FollowedEvent[Any]], dict[str, Any]]] = {
-    "cfevents": item_line,
-    "ecs": ecs_line,
-    "ocsf": ocsf_line,
+FORMATS: Mapping[str, Callable[[Line], dict[str, Any]]] = {
+    "cfevents": our_format,
+    "ecs": ecs_format,
+    "ocsf": ocsf_format,
 }
-"""The formats of an event as JSON: our line, and other schemas."""
+"""The formats of an event as JSON, as functions of our line."""
 
 
 def _outcome(kind: str) -> str | None:

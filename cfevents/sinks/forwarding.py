@@ -134,52 +134,33 @@ class _Delivery:
 
     async def _patiently(self, call: Callable[[], Awaitable[R]]) -> R:
         """Return the result of a call, repeated with back-off while it fails for the moment."""
-        import stamina  # noqa: PLC0415 - importing has to be quick
-
-        outage = _Outage(asyncio.get_running_loop(), self._patience_s, self._counts)
-        async for attempt in (attempts := stamina.retry_context(on=outage.wait, attempts=None, timeout=None)):
-            # Its hooks are the process's, and where structlog is installed they print on stdout by default.
-            attempts._t_a_retrying.before_sleep = None
-            with attempt:
+        loop, failures = asyncio.get_running_loop(), 0
+        give_up_at = math.inf if self._patience_s is None else loop.time() + self._patience_s
+        while True:
+            try:
                 result = await call()
-                outage.end()
+            except (SinkError, ConnectionError, TimeoutError) as error:
+                failures += 1
+                asked_s = min(getattr(error, "retry_after", None) or 0, _MAX_ASKED_WAIT_S)
+                wait_s = max(_BACKOFF.wait(failures), asked_s)
+                if not getattr(error, "is_temporary", True) or loop.time() + wait_s > give_up_at:
+                    raise
+                self._log_failure(error, failures, wait_s)
+            else:
+                if failures:
+                    _log.warning("delivered after %d failures", failures)
                 return result
-        raise AssertionError("stamina raises the last error")  # pragma: no cover
+            self._counts.retried += 1
+            await asyncio.sleep(wait_s)
 
-
-class _Outage:
-    """The failures of one call so far."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, patience_s: float | None, counts: SinkMetrics) -> None:
-        self._loop, self._failures, self._counts, self._patience_s = loop, 0, counts, patience_s
-        self._give_up_at = math.inf if patience_s is None else loop.time() + patience_s
-
-    def wait(self, error: Exception) -> bool | float:
-        """Return the seconds until the next attempt, or False to give up."""
-        if not isinstance(error, ConnectionError | TimeoutError) and not getattr(error, "is_temporary", False):
-            return False
-        self._failures += 1
-        asked_s = min(getattr(error, "retry_after", None) or 0, _MAX_ASKED_WAIT_S)
-        wait_s = max(_BACKOFF.wait(self._failures), asked_s)
-        if self._loop.time() + wait_s > self._give_up_at:
-            return False
-        self._counts.retried += 1
-        # After 1, 2, 4, 8 failures and so on: an outage may last for days.
-        if self._failures.bit_count() == 1:
-            when = f"in {wait_s:.0f} s" if round(wait_s) else "at once"
-            _log.warning("%s; nothing is lost, trying again %s%s", error, when, self._limit_text())
-        return wait_s
-
-    def _limit_text(self) -> str:
-        """Return, with the first failure, for how long it is tried."""
-        if self._patience_s is None or self._failures > 1:
-            return ""
-        return f", for up to {format_duration(timedelta(seconds=self._patience_s))}"
-
-    def end(self) -> None:
-        """Log that it is over, if there was one."""
-        if self._failures:
-            _log.warning("delivered after %d failures", self._failures)
+    def _log_failure(self, error: Exception, failures: int, wait_s: float) -> None:
+        """Log it after 1, 2, 4, 8 failures and so on, since an outage may last for days; first with the patience."""
+        if failures.bit_count() > 1:
+            return
+        when = f"in {wait_s:.0f} s" if round(wait_s) else "at once"
+        if self._patience_s is not None and failures == 1:
+            when += f", for up to {format_duration(timedelta(seconds=self._patience_s))}"
+        _log.warning("%s; nothing is lost, trying again %s", error, when)
 
 
 async def _arrives(writing: "asyncio.Future[Any]") -> bool:

@@ -1,29 +1,25 @@
 """The base of sinks over HTTP: a batch goes in requests of bounded size, and their answers settle its events."""
 
 import json
-import logging
 from bisect import bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 from yarl import URL
 
 from cfevents._following.follower import Batch
-from cfevents._model.api import EventMetadata
 from cfevents._model.results import FollowedEvent
-from cfevents._secrets import Secret
 from cfevents.errors import SinkError
-from cfevents.sinks.address import SinkAddress
+from cfevents.sinks.formats import FormattedEvent, format_event
 from cfevents.sinks.receiver import HTTPAnswer, Receiver
-from cfevents.sinks.sink import RefusedEvent
+from cfevents.sinks.sink import RefusedEvent, outages_logged
+from cfevents.sinks.urls import SinkAddress
 
 _MAX_REQUEST_EVENTS = 1000
 _MAX_REQUEST_BYTES = 1_000_000  # before compression
 # A receiver that has refused so many events and taken none expects something else.
 _MAX_FIRST_REFUSALS = 5
-
-_log = logging.getLogger("cfevents")
 
 
 class OutgoingEvent(NamedTuple):
@@ -38,9 +34,6 @@ class Verdict(NamedTuple):
 
     refusal: str = ""
     """The reason for which the request is refused as a whole, although a part of it may not be."""
-
-    is_too_large: bool = False
-    """Whether that reason is the size, so that later requests have to be smaller."""
 
     refused: Mapping[int, str] = {}
     """The events that are refused for good, each with the receiver's reason."""
@@ -61,22 +54,23 @@ class HTTPSink:
     """
 
     content_type = "application/json"
+    _name = "without an address"  # while that is checked: a traceback may show it
 
-    def __init__(self, receiver: Receiver, address: SinkAddress) -> None:
-        """Set the bounds of a request; an event is sent alone where it is larger."""
-        self.receiver = receiver
+    def __init__(self, address: SinkAddress, url: URL, scheme: str = "Bearer", *, has_session: bool = False) -> None:
+        """Set where requests go to, as for a `Receiver`, and their bounds; a larger event is sent alone."""
+        self.receiver = Receiver(address, url, scheme, has_session=has_session)
+        self._name, self._format = self.receiver.name, address.format
         self._max_events = address.max_events or _MAX_REQUEST_EVENTS
         self._max_bytes = address.max_bytes or _MAX_REQUEST_BYTES
-        self._to_json = address.to_json
         self._suspects = 0  # the first events that wait, among which is one that a request was refused for
         self._batch: Batch[Any] | None = None
         self._waiting = list[OutgoingEvent]()
         self._refused = list[RefusedEvent]()
         self._has_taken = False
 
-    def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
-        """Return an event's part of a body, from its fields as JSON."""
-        return json.dumps(fields).encode()
+    def encode(self, event: FormattedEvent) -> bytes:
+        """Return an event's part of a body."""
+        return json.dumps(event.fields).encode()
 
     def body(self, events: Sequence[OutgoingEvent]) -> bytes:
         """Return the body of a request; without events, of the one that is sent when the sink is opened."""
@@ -91,15 +85,14 @@ class HTTPSink:
         if 200 <= answer.status < 300:
             return Verdict()
         if answer.status in {400, 413, 422}:
-            return Verdict(self.receiver.describe(answer), is_too_large=answer.status == 413)
+            return Verdict(self.receiver.describe(answer))
         raise self.receiver.refusal(answer)
 
     async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
         """Deliver a batch; the same batch once more goes on where it stopped."""
         if batch is not self._batch:
-            account_id = batch.checkpoint.account_id
-            parts = [self.encode(self._to_json(item), item, account_id) for item in batch.items]
-            self.put_back([OutgoingEvent(*pair) for pair in zip(batch.items, parts, strict=True)])
+            events = [format_event(item, batch.checkpoint.account_id, self._format) for item in batch.items]
+            self.put_back([*map(OutgoingEvent, batch.items, map(self.encode, events))])
             self._batch, self._refused = batch, []
         while self._waiting:
             await self._send_some()
@@ -113,8 +106,8 @@ class HTTPSink:
         most = max(1, self._suspects // 2) if self._suspects else self._max_events
         sizes = [len(event.part) for event in self._waiting[:most]]
         count = max(1, bisect_right([*accumulate(sizes)], self._max_bytes))
-        verdict = await self._exchange(self._waiting[:count])
-        if verdict.is_too_large and count > 1:
+        answer, verdict = await self._exchange(self._waiting[:count])
+        if verdict.refusal and answer.status == 413 and count > 1:
             self._max_bytes = sum(sizes[:count]) // 2
             return
         if verdict.refusal:
@@ -126,8 +119,9 @@ class HTTPSink:
         if verdict.error is not None:
             raise verdict.error
 
-    async def _exchange(self, events: Sequence[OutgoingEvent]) -> Verdict:
-        return self.read(await self.receiver.post(self.body(events), self.content_type), events)
+    async def _exchange(self, events: Sequence[OutgoingEvent]) -> tuple[HTTPAnswer, Verdict]:
+        answer = await self.receiver.post(self.body(events), self.content_type)
+        return answer, self.read(answer, events)
 
     def _settle(self, count: int, verdict: Verdict) -> None:
         """Let those of the first events wait on that are not settled."""
@@ -144,21 +138,20 @@ class HTTPSink:
         """Open the session, and send a request without events, which shows whether the credentials are taken."""
         await self.receiver.open()
         try:
-            verdict = await self._exchange([])  # it may be refused for want of events
-            if verdict.error is not None:
-                raise verdict.error
-        except BaseException as error:
-            if not getattr(error, "is_temporary", False):
-                await self.receiver.close()
-                raise
-            _log.warning("%s; it is tried again with the first events", error)
+            with outages_logged():
+                _, verdict = await self._exchange([])  # it may be refused for want of events
+                if verdict.error is not None:
+                    raise verdict.error
+        except BaseException:
+            await self.receiver.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.receiver.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.receiver.name}>"
+        return f"<{type(self).__name__} {self._name}>"
 
 
 def joined_parts(events: Sequence[OutgoingEvent]) -> dict[str, bytes]:
@@ -167,28 +160,3 @@ def joined_parts(events: Sequence[OutgoingEvent]) -> dict[str, bytes]:
     for event in events:
         parts.setdefault(event.item.connector_id, []).append(event.part)
     return {connector_id: b", ".join(some) for connector_id, some in parts.items()}
-
-
-def storable(text: str) -> str:
-    """Return text with half of a surrogate pair as its escape, since UTF-8 has none."""
-    return text.encode(errors="backslashreplace").decode()
-
-
-def listed_event(item: FollowedEvent[Any]) -> EventMetadata:
-    """Return a followed event as the listing shows it, without its payload."""
-    return cast("EventMetadata", getattr(item.event, "metadata", item.event))
-
-
-def http_receiver(address: SinkAddress, url: URL, scheme: str = "Bearer", *, has_session: bool = False) -> Receiver:
-    """Return the receiver at a URL, with the headers and the token of an address.
-
-    Args:
-        address: The address.
-        url: Where requests go to.
-        scheme: The word before the token in the header ``Authorization``.
-        has_session: Whether cookies are sent back, as a load balancer wants it.
-    """
-    headers = dict(address.headers)
-    if address.token is not None:
-        headers["authorization"] = Secret(f"{scheme} {address.token}")
-    return Receiver(url, headers, compress=address.gzip, timeout_s=address.timeout_s, has_session=has_session)

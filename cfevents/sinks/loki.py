@@ -6,16 +6,14 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
-from cfevents._model.results import FollowedEvent
-from cfevents._protocol.records import followed_line
 from cfevents._time import to_nanoseconds
+from cfevents._validation import escape_surrogates
 from cfevents.errors import SinkError
-from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, joined_parts, storable
+from cfevents.sinks.formats import FormattedEvent
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, joined_parts
 from cfevents.sinks.receiver import HTTPAnswer
-from cfevents.sinks.severity import item_severity
+from cfevents.sinks.urls import SinkAddress
 
 _METADATA = ("id", "kind", "sequence", "collected_at", "late", "version")
 _OLDEST = rb"oldest acceptable timestamp is: ([-+:TZ0-9]+)"
@@ -29,21 +27,28 @@ class Loki(HTTPSink):
     So the entries that it refuses for their age, which is the usual reason, are identified by the bounds that it names.
     """
 
-    job = "cfevents"
+    def __init__(self, address: SinkAddress) -> None:
+        """Set the label of all streams, which is that of ``loki+https://HOST?job=NAME``."""
+        url = address.url("/loki/api/v1/push", {"job"})
+        super().__init__(address, url.with_query(None))
+        self._job = url.query.get("job", "cfevents")
 
-    def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
+    def encode(self, event: FormattedEvent) -> bytes:
         """Return an entry: its time, its line, and its structured metadata."""
-        line = followed_line(item)
+        line = event.line
         metadata = {name: line[name] for name in _METADATA if line.get(name) is not None}
-        metadata |= {"level": item_severity(item, line["kind"]), "account_id": account_id}
-        texts = {name: storable(text if isinstance(text, str) else json.dumps(text)) for name, text in metadata.items()}
-        return json.dumps([str(to_nanoseconds(line["recorded_ts"])), json.dumps(fields), texts]).encode()
+        metadata |= {"level": event.severity, "account_id": event.account_id}
+        texts = {
+            name: escape_surrogates(value if isinstance(value, str) else json.dumps(value))
+            for name, value in metadata.items()
+        }
+        return json.dumps([str(to_nanoseconds(line["recorded_ts"])), json.dumps(event.fields), texts]).encode()
 
     def body(self, events: Sequence[OutgoingEvent]) -> bytes:
         """Return a push, in which the entries of a connector are one stream."""
         streams = list[bytes]()
         for connector_id, parts in joined_parts(events).items():
-            labels = json.dumps({"job": self.job, "connector_id": storable(connector_id)}).encode()
+            labels = json.dumps({"job": self._job, "connector_id": escape_surrogates(connector_id)}).encode()
             streams.append(b'{"stream": %b, "values": [%b]}' % (labels, parts))
         return b'{"streams": [%b]}' % b", ".join(streams)
 
@@ -84,11 +89,3 @@ def _seconds(text: bytes) -> float:
     with suppress(ValueError):
         return datetime.fromisoformat(text.decode()).timestamp()
     return math.nan
-
-
-def loki_sink(address: SinkAddress) -> Loki:
-    """Return the sink at an address such as ``loki+https://HOST?job=NAME``; the job is a label of all streams."""
-    url = address.url("/loki/api/v1/push", {"job"})
-    sink = Loki(http_receiver(address, url.with_query(None)), address)
-    sink.job = url.query.get("job", sink.job)
-    return sink

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cfevents._model.api import INT64
-from cfevents._model.results import FollowedEvent
-from cfevents._protocol.records import followed_line
 from cfevents._time import to_nanoseconds
+from cfevents._validation import escape_surrogates
 from cfevents.errors import SinkError
-from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, joined_parts, storable
+from cfevents.sinks.formats import FormattedEvent
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, joined_parts
 from cfevents.sinks.receiver import HTTPAnswer
-from cfevents.sinks.severity import item_severity
+from cfevents.sinks.urls import SinkAddress
 
 # As the appendix of OpenTelemetry's log data model maps the severities of syslog.
 _SEVERITY_NUMBERS = {"info": 9, "warning": 13, "error": 17, "critical": 18}
@@ -31,21 +30,23 @@ class OTLP(HTTPSink):
     halved until they are alone; the others arrive again with the same ``log.record.uid``.
     """
 
-    _account_id = _warning = ""
+    def __init__(self, address: SinkAddress) -> None:
+        """Set the receiver at an address such as ``otlp+https://HOST:4318``."""
+        super().__init__(address, address.url("/v1/logs"))
+        self._account_id = self._warning = ""
 
-    def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
-        """Return a log record, whose body is the event's fields."""
-        line, self._account_id = followed_line(item), account_id
-        severity = item_severity(item, line["kind"])
-        attributes = {"log.record.uid": f"{item.connector_id}/{line['id']}"}
+    def encode(self, event: FormattedEvent) -> bytes:
+        """Return a log record, whose body is the event's JSON."""
+        line, self._account_id = event.line, event.account_id
+        attributes = {"log.record.uid": f"{line['connector_id']}/{line['id']}"}
         attributes |= {f"cloudflare.event.{name}": line[name] for name in ("kind", "sequence", "late")}
         record = {
             "timeUnixNano": _time(line["recorded_ts"]),
             "observedTimeUnixNano": _time(line["collected_ts"]),
-            "severityNumber": _SEVERITY_NUMBERS[severity],
-            "severityText": severity,
-            "eventName": storable(f"cloudflare.connector.{line['kind']}"),
-            "body": _value(fields),
+            "severityNumber": _SEVERITY_NUMBERS[event.severity],
+            "severityText": event.severity,
+            "eventName": escape_surrogates(f"cloudflare.connector.{line['kind']}"),
+            "body": _value(event.fields),
             "attributes": _pairs(attributes),
         }
         return json.dumps(record).encode()
@@ -123,7 +124,7 @@ def _time(seconds: float) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": storable(name), "value": _value(value)} for name, value in values.items()]
+    return [{"key": escape_surrogates(name), "value": _value(value)} for name, value in values.items()]
 
 
 def _value(value: Any) -> dict[str, Any]:
@@ -136,9 +137,4 @@ def _value(value: Any) -> dict[str, Any]:
         return {"boolValue" if isinstance(value, bool) else "doubleValue": value}
     if isinstance(value, int) and value in INT64:
         return {"intValue": str(value)}
-    return {} if value is None else {"stringValue": storable(str(value))}
-
-
-def otlp_sink(address: SinkAddress) -> OTLP:
-    """Return the sink at an address such as ``otlp+https://HOST:4318``."""
-    return OTLP(http_receiver(address, address.url("/v1/logs")), address)
+    return {} if value is None else {"stringValue": escape_surrogates(str(value))}

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping
@@ -18,9 +17,10 @@ from cfevents._following.follower import Batch
 from cfevents._protocol.requests import is_loopback
 from cfevents._secrets import Secret, hide_in, remember
 from cfevents.errors import SinkError
-from cfevents.sinks.address import SinkAddress
 from cfevents.sinks.postgres_rows import copy_text
 from cfevents.sinks.reasons import connection_fault
+from cfevents.sinks.sink import outages_logged
+from cfevents.sinks.urls import SinkAddress
 
 _KEY = "account_id, connector_id, recorded_ts, sequence"
 _EVENT_COLUMNS = {
@@ -46,8 +46,6 @@ _NEW_ROWS = "cfevents_new_rows"  # a temporary table
 _TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 _MAX_TABLE_BYTES = 63 - len("_checkpoints")
 _TLS_MODES = {"require", "verify-ca", "verify-full"}
-
-_log = logging.getLogger("cfevents")
 
 
 @frozen
@@ -203,13 +201,9 @@ class PostgreSQL:
 
     async def __aenter__(self) -> Self:
         """Connect, and make the tables that are missing."""
-        try:
+        with outages_logged():
             async with self._session():
                 pass
-        except SinkError as error:
-            if not error.is_temporary:
-                raise
-            _log.warning("%s; it is tried again with the first events", error)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,8 +1,25 @@
-"""The words for a connection that fails."""
+"""The errors of a connection that fails, in the system's words."""
 
 import os
 import socket
 import ssl
+
+from cfevents.errors import SinkError
+
+
+def connection_error(name: str, error: Exception, text: str = "") -> SinkError:
+    """Return the error for a receiver that cannot be reached, or whose TLS cannot be trusted, which passes by no wait.
+
+    Args:
+        name: The receiver.
+        error: The reason.
+        text: Words for it that are better than its own.
+    """
+    if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError):
+        return SinkError(f"{name} cannot be reached: {text or connection_fault(error)}", is_temporary=True)
+    text = getattr(error, "verify_message", None) or error.reason or str(error)
+    advice = "SSL_CERT_FILE names a file of the authorities to trust, for every connection and in place of the system's"
+    return SinkError(f"{name} has no valid TLS certificate, or speaks no TLS: {text}; {advice}: put both in")
 
 
 def connection_fault(error: Exception) -> str:

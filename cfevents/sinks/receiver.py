@@ -2,8 +2,6 @@
 
 import asyncio
 import gzip
-import ssl
-from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
@@ -12,10 +10,11 @@ from yarl import URL
 
 from cfevents._http.transport import proxy_arguments
 from cfevents._protocol.rate_limits import parse_retry_after
-from cfevents._secrets import clean, hide, hide_in, remembered
+from cfevents._secrets import Secret, clean, hide, hide_in, remembered
 from cfevents._version import __version__
 from cfevents.errors import SinkError
-from cfevents.sinks.reasons import connection_fault
+from cfevents.sinks.reasons import connection_error
+from cfevents.sinks.urls import SinkAddress
 
 _MAX_REASON_CHARS = 300
 _MAX_SEARCHED_BYTES = 65_536  # for secrets
@@ -37,20 +36,28 @@ class HTTPAnswer:
 class Receiver:
     """A server that takes POSTs, with a session of its own. Redirects are refused, and ``.netrc`` is not read."""
 
-    def __init__(
-        self, address: URL, headers: Mapping[str, str], *, compress: bool, timeout_s: float, has_session: bool = False
-    ) -> None:
-        """Set what is sent to; nothing is opened. With a session, cookies are sent back while it is open."""
-        self.name = str(address.origin())
-        """The address without its path, which may hold a secret."""
+    def __init__(self, address: SinkAddress, url: URL, scheme: str, *, has_session: bool) -> None:
+        """Set what is sent to; nothing is opened.
 
-        self._address, self._headers, self._compress, self._has_session = address, headers, compress, has_session
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        Args:
+            address: The limits, the headers and the token.
+            url: Where requests go to.
+            scheme: The word before the token in the header ``Authorization``.
+            has_session: Whether cookies are sent back while it is open, as a load balancer wants it.
+        """
+        self.name = str(url.origin())
+        """The URL without its path, which may hold a secret."""
+
+        self._url, self._compress, self._has_session = url, address.gzip, has_session
+        self._headers = dict(address.headers)
+        if address.token is not None:
+            self._headers["authorization"] = Secret(f"{scheme} {address.token}")
+        self._timeout = aiohttp.ClientTimeout(total=address.timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
         """Open the session."""
-        self._proxy = proxy_arguments(self._address)
+        self._proxy = proxy_arguments(self._url)
         user_agent = {"user-agent": f"cfevents/{__version__}"}
         cookies = aiohttp.CookieJar(unsafe=True) if self._has_session else aiohttp.DummyCookieJar()
         self._session = aiohttp.ClientSession(cookie_jar=cookies, headers=user_agent)
@@ -61,7 +68,7 @@ class Receiver:
             await self._session.close()
 
     async def post(self, body: bytes, content_type: str, path: str | None = None) -> HTTPAnswer:
-        """Send a request once, to the address or another path there, and return its answer, of any status.
+        """Send a request once, to the URL or another path there, and return its answer, of any status.
 
         Raises:
             SinkError: There was none: for the moment, or because TLS fails.
@@ -72,14 +79,14 @@ class Receiver:
         if self._compress:
             body = await asyncio.to_thread(gzip.compress, body, _GZIP_LEVEL)
             headers["content-encoding"] = "gzip"
-        if self._address.scheme == "http":
+        if self._url.scheme == "http":
             # aiohttp sends them with CONNECT alone, which only https needs.
             headers |= self._proxy.get("proxy_headers", {})
-        address = self._address if path is None else self._address.with_path(path)
+        url = self._url if path is None else self._url.with_path(path)
         more: dict[str, Any] = {"allow_redirects": False, "timeout": self._timeout, **self._proxy}
         try:
             with remembered(tuple(self._headers.values())):
-                async with self._session.post(address, data=body, headers=headers, **more) as answer:
+                async with self._session.post(url, data=body, headers=headers, **more) as answer:
                     return await _read_answer(answer)
         except (aiohttp.ClientError, OSError) as error:
             raise self._unanswered(error) from None
@@ -88,12 +95,13 @@ class Receiver:
         if isinstance(error, TimeoutError):
             return SinkError(f"{self.name} did not answer within {self._timeout.total:g} s", is_temporary=True)
         reason = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-        if isinstance(error, aiohttp.ClientSSLError) and not isinstance(reason, ssl.SSLEOFError):
-            return certificate_error(self.name, reason)
         # Not the repr: that of a ClientResponseError shows the request's headers.
         said = getattr(hide_in(error), "message", "")
-        said = said if isinstance(said, str) else "the head of its answer is cut"  # that half, as an object
-        return SinkError(f"{self.name} cannot be reached: {said or connection_fault(reason)}", is_temporary=True)
+        return connection_error(
+            self.name,
+            reason,
+            said if isinstance(said, str) else "the head of its answer is cut",  # as an object
+        )
 
     def describe(self, answer: HTTPAnswer) -> str:
         """Return the status of an answer and the beginning of its text, as one line."""
@@ -113,13 +121,6 @@ class Receiver:
         if 300 <= status < 400:
             return SinkError(f"{text}; redirects are not followed: give the address that it leads to")
         return SinkError(f"{text}; check the address")
-
-
-def certificate_error(name: str, reason: Exception) -> SinkError:
-    """Return the error for TLS that cannot be trusted."""
-    text = getattr(reason, "verify_message", None) or getattr(reason, "reason", None) or reason
-    advice = "SSL_CERT_FILE names a file of the authorities to trust, for every connection and in place of the system's"
-    return SinkError(f"{name} has no valid TLS certificate, or speaks no TLS: {text}; {advice}: put both in")
 
 
 async def _read_answer(answer: aiohttp.ClientResponse) -> HTTPAnswer:

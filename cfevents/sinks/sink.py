@@ -1,12 +1,17 @@
 """The protocol of a sink, which a class of your own follows by one method."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from cfevents._following.checkpoint import FollowCheckpoint
 from cfevents._following.follower import Batch
 from cfevents._model.results import FollowedEvent
 from cfevents._public import set_module
+from cfevents.errors import SinkError
+
+_log = logging.getLogger("cfevents")
 
 
 @set_module("cfevents.sinks")
@@ -59,3 +64,14 @@ class KeepingSink(Sink, Protocol):
             SinkError: It cannot be read.
         """
         ...
+
+
+@contextmanager
+def outages_logged() -> Iterator[None]:
+    """Log an error of the block that may pass by itself: what is opened there is tried again with the first events."""
+    try:
+        yield
+    except SinkError as error:
+        if not error.is_temporary:
+            raise
+        _log.warning("%s; it is tried again with the first events", error)

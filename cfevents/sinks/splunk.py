@@ -4,20 +4,20 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 from attrs import evolve
 
 from cfevents._following.follower import Batch
-from cfevents._model.results import FollowedEvent
 from cfevents._secrets import Secret
 from cfevents.errors import SinkError
-from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver, listed_event
-from cfevents.sinks.receiver import HTTPAnswer, Receiver
+from cfevents.sinks.formats import FormattedEvent
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict
+from cfevents.sinks.receiver import HTTPAnswer
 from cfevents.sinks.sink import RefusedEvent
+from cfevents.sinks.urls import SinkAddress
 
 _PATH = "/services/collector/event"
 _METADATA = ("index", "source", "sourcetype", "host")
@@ -42,18 +42,21 @@ class Splunk(HTTPSink):
     does not confirm in time is sent again.
     """
 
-    def __init__(self, receiver: Receiver, address: SinkAddress, metadata: Mapping[str, str], ack_path: str) -> None:
-        """Set what stands beside each event, and where acknowledgements are asked for."""
-        super().__init__(receiver, address)
-        self._metadata, self._ack_path = metadata, ack_path
+    def __init__(self, address: SinkAddress) -> None:
+        """Set the collector of ``splunk+https://HOST:8088``, with a channel of its own for acknowledgements."""
+        url, channel = address.url(_PATH, _METADATA), {_CHANNEL: Secret(uuid.uuid4())}
+        address = evolve(address, headers={**address.headers, **channel})
+        super().__init__(address, url.with_query(None), "Splunk", has_session=True)
+        self._metadata = dict(url.query)
+        self._ack_path = url.path.rstrip("/").removesuffix("/1.0").removesuffix("/event") + "/ack"
         self._unconfirmed = dict[int, Sequence[OutgoingEvent]]()
         self._forgotten = list[OutgoingEvent]()  # by a collector that counts from 0 again, as after a restart
         self._confirms: bool | None = None  # None until it has taken something
 
-    def encode(self, fields: dict[str, Any], item: FollowedEvent[Any], account_id: str) -> bytes:
+    def encode(self, event: FormattedEvent) -> bytes:
         """Return an event with its time and its host, which is the connector if the address names none."""
-        envelope = {"time": listed_event(item).recorded_ts, "host": item.connector_id}
-        return json.dumps({**envelope, **self._metadata, "event": fields}).encode()
+        envelope = {"time": event.line["recorded_ts"], "host": event.line["connector_id"]}
+        return json.dumps({**envelope, **self._metadata, "event": event.fields}).encode()
 
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
         """Return what an answer means by its code; by its status where it has none."""
@@ -137,12 +140,3 @@ def _said(answer: HTTPAnswer) -> dict[str, Any]:
 
 def _number(value: Any) -> int | None:
     return value if type(value) is int else None
-
-
-def splunk_sink(address: SinkAddress) -> Splunk:
-    """Return the sink at ``splunk+https://HOST:8088``, with a channel of its own for acknowledgements."""
-    url = address.url(_PATH, _METADATA)
-    ack_path = url.path.rstrip("/").removesuffix("/1.0").removesuffix("/event") + "/ack"
-    address = evolve(address, headers={**address.headers, _CHANNEL: Secret(uuid.uuid4())})
-    receiver = http_receiver(address, url.with_query(None), "Splunk", has_session=True)
-    return Splunk(receiver, address, dict(url.query), ack_path)

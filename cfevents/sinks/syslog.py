@@ -2,27 +2,22 @@
 
 import asyncio
 import json
-import logging
 import os
 import re
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Self
 
-from yarl import URL
-
 from cfevents._following.follower import Batch
-from cfevents._model.results import FollowedEvent
-from cfevents._protocol.records import followed_line
+from cfevents._validation import escape_surrogates
 from cfevents.errors import SinkError
-from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.reasons import connection_fault
-from cfevents.sinks.receiver import certificate_error
-from cfevents.sinks.severity import item_severity
-from cfevents.sinks.sink import RefusedEvent
+from cfevents.sinks.formats import FormattedEvent, format_event
+from cfevents.sinks.reasons import connection_error
+from cfevents.sinks.sink import RefusedEvent, outages_logged
+from cfevents.sinks.urls import SinkAddress
 
 _PORTS = {"tls": 6514, "tcp": 601, "udp": 514}
 _SEVERITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6}
@@ -35,22 +30,18 @@ _BURST_DATAGRAMS, _BURST_PAUSE_S = 50, 0.01
 _CHUNK_MESSAGES = 500
 _CALM_S = 0.05
 
-_log = logging.getLogger("cfevents")
 
-
-def syslog_message(
-    fields: dict[str, Any], item: FollowedEvent[Any], account_id: str, *, facility: int, sd_id: str
-) -> bytes:
+def syslog_message(event: FormattedEvent, *, facility: int, sd_id: str) -> bytes:
     """Return an event as a message. Its JSON is ASCII, so it needs no byte order mark, which parsers of JSON refuse."""
-    line = followed_line(item) | {"account_id": account_id}
+    line = event.line | {"account_id": event.account_id}
     names = "account_id", "connector_id", "id", "kind", "version"
     data = " ".join(f'{name}="{_escaped(line[name])}"' for name in names if line.get(name) is not None)
-    priority = facility * 8 + _SEVERITIES[item_severity(item, line["kind"])]
-    host, kind = _printable(item.connector_id, 255), _printable(line["kind"], 32)
+    priority = facility * 8 + _SEVERITIES[event.severity]
+    host, kind = _printable(line["connector_id"], 255), _printable(line["kind"], 32)
     time = line["recorded_at"]
     timestamp = time if time is not None and time < _END_OF_TIMESTAMPS else "-"
     header = f"<{priority}>1 {timestamp} {host} cfevents - {kind} [{sd_id} {data}]"
-    return f"{header} {json.dumps(fields)}".encode()
+    return f"{header} {json.dumps(event.fields)}".encode()
 
 
 def _printable(text: str, max_chars: int) -> str:
@@ -58,8 +49,7 @@ def _printable(text: str, max_chars: int) -> str:
 
 
 def _escaped(text: str) -> str:
-    # Half of a surrogate pair is no UTF-8: its escape stands there.
-    return re.sub(r'["\\\]]', r"\\\g<0>", text.encode(errors="backslashreplace").decode())
+    return re.sub(r'["\\\]]', r"\\\g<0>", escape_surrogates(text))
 
 
 class Syslog:
@@ -70,9 +60,27 @@ class Syslog:
     everything. Any other end is a failure, and the batch is sent again.
     """
 
-    def __init__(self, url: URL, message: Callable[..., bytes], address: SinkAddress) -> None:
-        """Set what is sent to; nothing is opened."""
-        self._message, self._to_json, self._timeout_s = message, address.to_json, address.timeout_s
+    _name = "without an address"  # while that is checked: a traceback may show it
+
+    def __init__(self, address: SinkAddress) -> None:
+        """Set what is sent to; nothing is opened.
+
+        Args:
+            address: It is such as ``syslog+tls://HOST:6514?facility=local0&sd-id=NAME@NUMBER``.
+
+        Raises:
+            ValueError: The address, or one of its parameters, is wrong.
+        """
+        url = address.url(parameters=("facility", "sd-id"))
+        facility, sd_id = url.query.get("facility", "local0"), url.query.get("sd-id", _DOCUMENTATION_SD_ID)
+        if url.path != "/":
+            raise ValueError("url has a path, which syslog has not: write syslog+tls://HOST:PORT")
+        if facility not in _FACILITIES:
+            raise ValueError(f"url has a facility that is none of {', '.join(_FACILITIES)}")
+        if not re.fullmatch(_SD_ID, sd_id):
+            raise ValueError("url has an sd-id that is not NAME@NUMBER, of at most 32 characters")
+        self._message = partial(syslog_message, facility=_FACILITIES[facility], sd_id=sd_id)
+        self._format, self._timeout_s = address.format, address.timeout_s
         self._host, self._port, self._is_udp = url.host, url.port or _PORTS[url.scheme], url.scheme == "udp"
         self._max_bytes = address.max_bytes or (_MAX_DATAGRAM_BYTES if self._is_udp else _MAX_FRAME_BYTES)
         self._tls = ssl.create_default_context() if url.scheme == "tls" else None
@@ -81,7 +89,7 @@ class Syslog:
     async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
         """Send the events of a batch; one that is too large for a message is refused."""
         account, most = batch.checkpoint.account_id, self._max_bytes
-        pairs = [(item, self._message(self._to_json(item), item, account)) for item in batch.items]
+        pairs = [(item, self._message(format_event(item, account, self._format))) for item in batch.items]
         await self._transmit([message for _, message in pairs if len(message) <= most])
         reason = f"{self._name}: the message has {{:,}} bytes, more than {most:,}"
         return [RefusedEvent(item, reason.format(len(message))) for item, message in pairs if len(message) > most]
@@ -134,20 +142,14 @@ class Syslog:
                 raise OSError(code, os.strerror(code))
 
     def _failure(self, error: OSError) -> SinkError:
-        if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-            return certificate_error(self._name, error)
         if isinstance(error, TimeoutError):
             return SinkError(f"{self._name} takes nothing for {self._timeout_s:g} s", is_temporary=True)
-        return SinkError(f"{self._name} cannot be reached: {connection_fault(error)}", is_temporary=True)
+        return connection_error(self._name, error)
 
     async def __aenter__(self) -> Self:
         """Connect without events, which shows whether the certificate is trusted."""
-        try:
+        with outages_logged():
             await self._transmit(())
-        except SinkError as error:
-            if not error.is_temporary:
-                raise
-            _log.warning("%s; it is tried again with the first events", error)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -177,20 +179,3 @@ def _unacknowledged_bytes(sock: socket.socket) -> int:
     from termios import TIOCOUTQ  # noqa: PLC0415
 
     return int.from_bytes(ioctl(sock.fileno(), TIOCOUTQ, bytes(4)), sys.byteorder)
-
-
-def syslog_sink(address: SinkAddress) -> Syslog:
-    """Return the sink at an address such as ``syslog+tls://HOST:6514?facility=local0&sd-id=NAME@NUMBER``.
-
-    Raises:
-        ValueError: The address, or one of its parameters, is wrong.
-    """
-    url = address.url(parameters=("facility", "sd-id"))
-    facility, sd_id = url.query.get("facility", "local0"), url.query.get("sd-id", _DOCUMENTATION_SD_ID)
-    if url.path != "/":
-        raise ValueError("url has a path, which syslog has not: write syslog+tls://HOST:PORT")
-    if facility not in _FACILITIES:
-        raise ValueError(f"url has a facility that is none of {', '.join(_FACILITIES)}")
-    if not re.fullmatch(_SD_ID, sd_id):
-        raise ValueError("url has an sd-id that is not NAME@NUMBER, of at most 32 characters")
-    return Syslog(url, partial(syslog_message, facility=_FACILITIES[facility], sd_id=sd_id), address)

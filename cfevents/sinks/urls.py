@@ -1,48 +1,88 @@
 """The addresses of sinks: one URL says what a sink is and where."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
+from attrs import field, frozen
+from yarl import URL
+
+from cfevents._protocol.requests import is_loopback
 from cfevents._secrets import NonText, Secret, mask, mask_values
 from cfevents._validation import validate_int, validate_seconds
-from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.formats import FORMATS
+from cfevents.sinks.formats import FORMATS, Line, our_format
 from cfevents.sinks.sink import Sink
 
 _TIMEOUT_S = 60.0
+_ENCRYPTED_SCHEMES = {"http": "https", "tcp": "syslog+tls", "udp": "syslog+tls"}
 _HTTP = frozenset({"token", "headers", "insecure", "gzip", "format", "timeout", "max_events", "max_bytes"})
 _SYSLOG = frozenset({"format", "timeout", "max_bytes"})
 
 
-class SinkScheme(NamedTuple):
-    """The beginning of an address, and what makes its sink."""
-
-    start: str
-    """The beginning as it is written."""
-
-    maker: str
-    """The function that makes the sink of a `SinkAddress`, and its module, which is imported then."""
-
-    arguments: frozenset[str]
-    """The arguments of `connect` that have a use."""
-
-
-# In the order in which they are named to users. What begins with https may have http instead.
 SCHEMES = {
-    "postgresql": SinkScheme("postgresql://", "postgres.postgres_sink", frozenset({"token", "insecure", "timeout"})),
-    "file": SinkScheme("file:", "files.file_sink", frozenset()),
-    "elastic+https": SinkScheme("elastic+https://", "elastic.elastic_sink", _HTTP),
-    "splunk+https": SinkScheme("splunk+https://", "splunk.splunk_sink", _HTTP),
-    "https": SinkScheme("https://", "webhook.webhook_sink", _HTTP),
-    "json+https": SinkScheme("json+https://", "webhook.webhook_sink", _HTTP),
-    "loki+https": SinkScheme("loki+https://", "loki.loki_sink", _HTTP),
-    "otlp+https": SinkScheme("otlp+https://", "otlp.otlp_sink", _HTTP),
-    "syslog+tls": SinkScheme("syslog+tls://", "syslog.syslog_sink", _SYSLOG),
-    "syslog+tcp": SinkScheme("syslog+tcp://", "syslog.syslog_sink", _SYSLOG | {"insecure"}),
-    "syslog+udp": SinkScheme("syslog+udp://", "syslog.syslog_sink", _SYSLOG | {"insecure"}),
+    "postgresql://": ("postgres.postgres_sink", frozenset({"token", "insecure", "timeout"})),
+    "file:": ("files.file_sink", frozenset[str]()),
+    "elastic+https://": ("elastic.Elastic", _HTTP),
+    "splunk+https://": ("splunk.Splunk", _HTTP),
+    "https://": ("webhook.Webhook", _HTTP),
+    "json+https://": ("webhook.Webhook", _HTTP),
+    "loki+https://": ("loki.Loki", _HTTP),
+    "otlp+https://": ("otlp.OTLP", _HTTP),
+    "syslog+tls://": ("syslog.Syslog", _SYSLOG),
+    "syslog+tcp://": ("syslog.Syslog", _SYSLOG | {"insecure"}),
+    "syslog+udp://": ("syslog.Syslog", _SYSLOG | {"insecure"}),
 }
-"""What `connect` knows, by the scheme of a URL."""
+"""What makes the sink of a `SinkAddress`, and the arguments of `connect` that have a use, by the beginning of a URL.
+
+The order is that in which they are named to users. What begins with https may have http instead.
+"""
+
+
+@frozen(kw_only=True)
+class SinkAddress:
+    """Where to, and how. It may hold secrets, which are in no ``repr``."""
+
+    text: str = field(repr=False)
+    """The URL as it was given."""
+
+    token: Secret | None = None
+    headers: Mapping[str, Secret] = {}
+    """Headers by their names in lower case."""
+
+    insecure: bool = False
+    gzip: bool = False
+    timeout_s: float
+    """The longest time for one request."""
+
+    max_events: int | None = None
+    max_bytes: int | None = None
+    format: Callable[[Line], dict[str, Any]] = our_format
+    """The form of an event's JSON."""
+
+    def url(self, path: str = "/", parameters: Collection[str] | None = ()) -> URL:
+        """Return the URL with the scheme of its transport: that of ``elastic+https://HOST`` is https.
+
+        Args:
+            path: The path where the URL has none.
+            parameters: The parameters that its query may have; None for any.
+
+        Raises:
+            ValueError: It is no URL, holds credentials, has another parameter, or would send everything unencrypted.
+        """
+        url, fault = URL(), "is no URL"
+        with suppress(ValueError):
+            url = URL(self.text)
+            fault = _credentials_fault(url) or _query_fault(url, parameters)
+            url = url.with_scheme(url.scheme.rpartition("+")[2]) if url.host else url
+            secure = _ENCRYPTED_SCHEMES.get(url.scheme)
+            if secure and not (fault or self.insecure or is_loopback(url.host or "")):
+                fault = f"would send everything to {url.host} unencrypted: use {secure}, or give insecure=True"
+        if fault:
+            # A traceback shows variables, and it may hold a password.
+            url = URL()
+            raise ValueError(f"url {fault}")
+        return url.with_path(path, keep_query=True) if url.path in {"", "/"} else url
 
 
 def connect(
@@ -89,34 +129,35 @@ def connect(
         raise TypeError(f"url must be text, not {url.type_name}")
     if secret is not None and "authorization" in sent:
         raise ValueError("headers: the token is sent as Authorization, so give one of the two")
+    start, maker, used = _scheme(url)
     given: dict[str, Any] = {"token": secret, "headers": sent, "insecure": insecure, "gzip": gzip}
-    formatted = {"format": None if format == "cfevents" else format}
     limits = {"timeout": timeout, "max_events": max_events, "max_bytes": max_bytes}
-    scheme = _scheme(url)
-    unused = [
-        name for name, value in {**given, **formatted, **limits}.items() if value and name not in scheme.arguments
-    ]
-    if unused:
-        raise ValueError(f"url is {scheme.start}…, where {', '.join(unused)} has no use: leave it out")
+    wanted = {**given, "format": format != "cfevents", **limits}
+    if unused := [name for name, value in wanted.items() if value and name not in used]:
+        raise ValueError(f"url is {start}…, where {', '.join(unused)} has no use: leave it out")
     if format not in FORMATS:
         raise ValueError(f"format is not known: write {', '.join(FORMATS)}")
-    given["to_json"] = FORMATS[format]
-    given["timeout_s"] = validate_seconds("timeout", _TIMEOUT_S if timeout is None else timeout)
-    given["max_events"] = None if max_events is None else validate_int("max_events", max_events)
-    given["max_bytes"] = None if max_bytes is None else validate_int("max_bytes", max_bytes)
-    module, _, maker = scheme.maker.rpartition(".")
-    make = getattr(import_module(f"cfevents.sinks.{module}"), maker)
-    return cast("Sink", make(SinkAddress(text=url, **given)))
+    address = SinkAddress(
+        text=url,
+        **given,
+        format=FORMATS[format],
+        timeout_s=_TIMEOUT_S if timeout is None else validate_seconds("timeout", timeout),
+        max_events=None if max_events is None else validate_int("max_events", max_events),
+        max_bytes=None if max_bytes is None else validate_int("max_bytes", max_bytes),
+    )
+    module, _, name = maker.rpartition(".")
+    return cast("Sink", getattr(import_module(f"cfevents.sinks.{module}"), name)(address))
 
 
-def _scheme(url: str) -> SinkScheme:
-    """Return the row of a URL: that of https for http, which may be on this machine."""
+def _scheme(url: str) -> tuple[str, str, frozenset[str]]:
+    """Return the beginning of a URL as it is listed, its maker and its arguments: of http those of https."""
     name = str(url.partition(":")[0]).lower()
     name = {"postgres": "postgresql"}.get(name, f"{name}s" if name.endswith("http") else name)
-    if name not in SCHEMES:
-        *starts, last = [scheme.start for scheme in SCHEMES.values()]
-        raise ValueError(f"url is of no known form: write {', '.join(starts)} or {last}")
-    return SCHEMES[name]
+    for start, row in SCHEMES.items():
+        if start.partition(":")[0] == name:
+            return start, *row
+    *starts, last = SCHEMES
+    raise ValueError(f"url is of no known form: write {', '.join(starts)} or {last}")
 
 
 def _checked_token(token: Any) -> Secret | None:
@@ -136,3 +177,20 @@ def _checked_headers(headers: Any) -> dict[str, Secret]:
         if not (name and name.isascii() and name.isprintable() and value.isprintable()):
             raise ValueError(f"headers: name or value of {name!r} has a character that no header can hold")
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _credentials_fault(url: URL) -> str:
+    if not url.host:
+        return "names no host"
+    if url.raw_user is not None or url.raw_password is not None:
+        return "holds a user or a password: leave it out, and give token= or headers="
+    return "has a fragment, which is never sent: leave out what begins with #" if url.raw_fragment else ""
+
+
+def _query_fault(url: URL, parameters: Collection[str] | None) -> str:
+    if parameters is None or (set(url.query) <= {*parameters} and len(url.query) == len(set(url.query))):
+        return ""
+    # Not repeated: what stands there may be a secret.
+    return (
+        f"has parameters other than {', '.join(parameters)}, each once" if parameters else "has parameters: leave ? out"
+    )

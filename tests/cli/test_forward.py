@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
+from aiohttp import web
 from click.testing import Result
 from support.receivers import Hook, Received, on_thread
 
+from cfevents import Retry
 from cfevents.cli.app import app
 from cfevents.sinks.formats import FORMATS
 from cfevents.sinks.urls import SCHEMES
@@ -190,10 +192,18 @@ def test_receiver_that_refuses_ends_it_at_once(
     assert (account.requests, files()) == ([], [])
 
 
-def test_receiver_that_stays_down_loses_nothing(account: Simulator, invoke: Invoke, hook: Hook) -> None:
+def test_receiver_that_stays_down_loses_nothing(
+    account: Simulator, invoke: Invoke, hook: Hook, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A job ends, after it was tried again, and the next one delivers."""
+
+    def answer(_: Received) -> web.Response:
+        wait_s = 0 if len(hook.requests) < 7 else 1000
+        return web.Response(status=503, headers={"Retry-After": str(wait_s)})
+
+    monkeypatch.setattr("cfevents.sinks.forwarding._BACKOFF", Retry(backoff_max=0.01))
     command = ("forward", "site-1", "--to", hook.url, *SINCE, "--checkpoint", "state.json")
-    hook.answers = lambda _: 503
+    hook.answers = answer
     done = invoke(*command)
     assert (done.exit_code, done.stdout) == (1, "")
     assert re.search("answers 503; nothing is lost, trying again .*, for up to 15min", done.stderr)
@@ -312,7 +322,7 @@ def test_values_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     def completed(option: str, begun: str) -> list[str]:
         return [item.value for item in options[option].shell_complete(context, begun)]
 
-    assert completed("to", "") == [scheme.start for scheme in SCHEMES.values()]
+    assert completed("to", "") == [*SCHEMES]
     assert completed("to", "p") == ["postgresql://"]
     assert completed("token_env", "SINK_") == ["SINK_KEY", "SINK_TOKEN"]
     assert completed("header_envs", "X-Key=SINK_K") == ["X-Key=SINK_KEY"]

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from support.clock import JumpingLoop
 
-from cfevents import Batch, Client, SinkError
+from cfevents import Batch, Client, Retry, SinkError
 from cfevents.cli.commands.follow import Life
 from cfevents.cli.console.service import notify_systemd
 from cfevents.sinks import Sink, forward
@@ -76,8 +76,9 @@ def test_a_manager_that_is_gone_ends_nothing(tmp_path: Path, monkeypatch: pytest
     asyncio.run(run(0, lambda: 0))
 
 
-async def test_polls_and_attempts_are_signs_of_life(account: Simulator) -> None:
+async def test_polls_and_attempts_are_signs_of_life(account: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the receiver is down no poll is made, and each attempt counts."""
+    monkeypatch.setattr("cfevents.sinks.forwarding._BACKOFF", Retry(backoff_max=0.01))
     seen = list[object]()
 
     class Down(Sink):

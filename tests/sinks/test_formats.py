@@ -21,8 +21,7 @@ from support.batches import BEGIN, details, listed
 from cfevents import EventDetail, EventMetadata, RecordedEvent, events, structure
 from cfevents._model.results import FollowedEvent
 from cfevents._protocol.records import followed_line, json_times
-from cfevents.sinks.formats import _MEANINGS, ECS_VERSION, OCSF_VERSION, ecs_line, ocsf_line
-from cfevents.sinks.severity import event_severity
+from cfevents.sinks.formats import _MEANINGS, ECS_VERSION, OCSF_VERSION, ecs_format, event_severity, ocsf_format
 
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
 
@@ -34,6 +33,16 @@ def followed(kind: str, payload: dict[str, Any] | None = None) -> FollowedEvent[
 
 KINDS = [followed(kind) for kind in [*events.KINDS, "NewKind", "NewFailure", ""]]
 ODD = structure({"k": "StartUpgrade", "t": BEGIN, "n": 3, "a": BEGIN + 3, "new": True}, EventMetadata)
+
+
+def ecs_line(item: FollowedEvent[Any]) -> dict[str, Any]:
+    return ecs_format(followed_line(item))
+
+
+def ocsf_line(item: FollowedEvent[Any]) -> dict[str, Any]:
+    return ocsf_format(followed_line(item))
+
+
 NAMES = [item.event.metadata.kind for item in KINDS]
 
 

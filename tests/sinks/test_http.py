@@ -12,9 +12,9 @@ from yarl import URL
 
 from cfevents import Batch, SinkError
 from cfevents._secrets import Secret
-from cfevents.sinks.address import SinkAddress
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, http_receiver
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict
 from cfevents.sinks.receiver import HTTPAnswer
+from cfevents.sinks.urls import SinkAddress
 
 
 class Choosy(HTTPSink):
@@ -36,8 +36,7 @@ async def hook() -> AsyncIterator[Hook]:
 
 
 def choosy(hook: Hook, **limits: Any) -> Choosy:
-    address = SinkAddress(text=hook.url, timeout_s=5, **limits)
-    return Choosy(http_receiver(address, URL(hook.url)), address)
+    return Choosy(SinkAddress(text=hook.url, timeout_s=5, **limits), URL(hook.url))
 
 
 def events(count: int) -> Batch[Any]:
@@ -88,7 +87,7 @@ async def test_receiver_that_refuses_all_one_by_one_is_wrong(hook: Hook) -> None
 
 
 async def test_events_may_become_other_json(hook: Hook) -> None:
-    async with choosy(hook, to_json=lambda item: {"number": item.event.sequence}) as sink:
+    async with choosy(hook, format=lambda line: {"number": line["sequence"]}) as sink:
         await sink.write(events(2))
     assert hook.requests[-1].events == [{"number": 0}, {"number": 1}]
 

@@ -6,7 +6,7 @@ from support.batches import BEGIN, listed
 from cfevents import events
 from cfevents.operations import report
 from cfevents.operations.rules import SEVERITIES
-from cfevents.sinks.severity import event_severity
+from cfevents.sinks.formats import event_severity
 
 
 @pytest.mark.parametrize("kind", events.KINDS)

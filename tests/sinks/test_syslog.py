@@ -21,14 +21,15 @@ from cfevents import EventDetail, SinkError
 from cfevents._model.results import FollowedEvent
 from cfevents._protocol.records import followed_line
 from cfevents.sinks import connect
+from cfevents.sinks.formats import format_event, our_format
 from cfevents.sinks.syslog import syslog_message
 
 SD_ID = "cfevents@32473"
 
 
 def message(event: Any, connector_id: str = "c1", facility: int = 16, sd_id: str = SD_ID) -> Message:
-    item = FollowedEvent[Any](connector_id, event)
-    return Message.parse(syslog_message(followed_line(item), item, ACCOUNT, facility=facility, sd_id=sd_id))
+    formatted = format_event(FollowedEvent[Any](connector_id, event), ACCOUNT, our_format)
+    return Message.parse(syslog_message(formatted, facility=facility, sd_id=sd_id))
 
 
 def ids(server: SyslogServer) -> list[str]:

@@ -46,6 +46,7 @@ SECRET = "header-secret-55dd"
         (f"otlp+https://{SECRET}@host", "holds a user or a password"),
         ("otlp+http://10.0.0.1:4318", "to 10.0.0.1 unencrypted"),
         ("otlp+https:///v1/logs", "names no host"),
+        (f"syslog+tls://{SECRET}@host", "holds a user or a password"),
     ],
 )
 def test_address_that_cannot_be_meant_is_refused(url: str, says: str) -> None:
