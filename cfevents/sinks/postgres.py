@@ -1,11 +1,12 @@
 """PostgreSQL: events and checkpoint in one transaction, so that each event is there once, whatever is killed."""
 
+import asyncio
 import hashlib
 import json
 import os
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
@@ -45,6 +46,7 @@ _NEW_ROWS = "cfevents_new_rows"  # a temporary table
 # a server that is read-only, as after a failover.
 _TRANSIENT_STATES = ("08", "40", "53", "55", "57", "58", "25006")
 _MAX_TABLE_BYTES = 63 - len("_checkpoints")
+_REASON_S = 0.5  # after the end of a connection, in which asyncpg says why
 _TLS_MODES = {"require", "verify-ca", "verify-full"}
 
 
@@ -91,6 +93,7 @@ class PostgreSQL:
         self._foreign_errors: tuple[type[Exception], ...] = foreign
         # It takes no subclass of str; its own errors lose their frames, whose variables would show the password.
         secret = None if password is None else lambda: str(password)
+        self._timeout_s = timeout_s
         self._connect = {"dsn": dsn, "password": secret, "timeout": timeout_s, "command_timeout": timeout_s}
         self._events = _SinkTable(table, _EVENT_COLUMNS, _KEY)
         self._checkpoints = _SinkTable(f"{table}_checkpoints", _CHECKPOINT_COLUMNS, "account_id, following")
@@ -135,7 +138,8 @@ class PostgreSQL:
                 )
                 schema, name = "pg_temp", _NEW_ROWS
             target = {"schema_name": schema or None, "columns": [*_EVENT_COLUMNS]}
-            await connection.copy_to_table(name, source=rows, **target)
+            async with _ending_with(connection, self._timeout_s):
+                await connection.copy_to_table(name, source=rows, **target)
             if self._merges:
                 count = int((await connection.execute(self._merge.format(_NEW_ROWS))).split()[-1])  # "INSERT 0 12"
             await self._keep(connection, batch.checkpoint)
@@ -213,6 +217,30 @@ class PostgreSQL:
 
     def __repr__(self) -> str:
         return f"<PostgreSQL table={self._events.name!r}>"
+
+
+@asynccontextmanager
+async def _ending_with(connection: Any, timeout_s: float) -> AsyncGenerator[None, None]:
+    """End what is awaited when the connection ends, or after so many seconds.
+
+    A copy alone would wait for ever where a server has taken no more for a while, and then ends or does not go on.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(timeout_s) as limit:
+
+            def end_soon(_: object) -> None:
+                with suppress(RuntimeError):  # what is awaited ended in the same moment
+                    limit.reschedule(loop.time() + _REASON_S)
+
+            connection.add_termination_listener(end_soon)
+            try:
+                yield
+            finally:
+                connection.remove_termination_listener(end_soon)
+    except TimeoutError:
+        fault = "the connection was closed in the middle of a batch" if connection.is_closed() else "no answer"
+        raise TimeoutError(fault) from None
 
 
 def _following(checkpoint: FollowCheckpoint) -> str:

@@ -22,6 +22,7 @@ from cfevents import EventDetail, EventMetadata, RecordedEvent, SinkError, event
 from cfevents.sinks import KeepingSink, connect
 from cfevents.sinks.postgres_rows import copy_text
 
+_CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cfevents'"
 COLUMNS = (
     "account_id, connector_id, id, kind, recorded_at::text, collected_at::text, recorded_ts::text, sequence, "
     "collected_ts::text, late, version, event::text, extra::text"
@@ -220,6 +221,28 @@ async def test_reason_of_a_lost_connection_is_named(db: Cluster) -> None:
         with pytest.raises(SinkError, match=r"idle-in-transaction timeout|connection was closed") as caught:
             await sink.write(batch([listed(BEGIN + number) for number in range(5000)]))
     assert caught.value.is_temporary
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [("ends", "connection was closed|terminating connection"), ("stays", "no answer")],
+)
+async def test_server_that_takes_no_rows_is_given_up(db: Cluster, fault: str, says: str) -> None:
+    """A server that reads nothing more, and ends or stays like that, is given up, whatever is on its way."""
+    large = batch([listed(BEGIN + number) for number in range(10_000)])
+    async with connect(db.url("events"), timeout=60 if fault == "ends" else 0.5) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+        async with db.locked("events"):
+            writing = asyncio.create_task(sink.write(large))
+            await asyncio.sleep(0.2)
+            if fault == "ends":
+                await db.fetch(_CUT)
+            with pytest.raises(SinkError, match=says) as caught:
+                async with asyncio.timeout(10):
+                    await writing
+        assert caught.value.is_temporary
+        await sink.write(large)
+    assert len(await rows(db)) == 10_000
 
 
 async def test_search_path_names_the_schema(db: Cluster) -> None:

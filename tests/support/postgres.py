@@ -4,8 +4,8 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,19 @@ class Cluster:
         connection = await asyncpg.connect(f"postgresql://postgres@/postgres?host={self.folder}")
         try:
             return list(await connection.fetch(sql, *arguments))
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def locked(self, table: str) -> AsyncIterator[None]:
+        """Let nobody else use a table."""
+        import asyncpg  # noqa: PLC0415 - an extra
+
+        connection = await asyncpg.connect(f"postgresql://postgres@/postgres?host={self.folder}")
+        try:
+            async with connection.transaction():
+                await connection.execute(f"LOCK TABLE {table}")
+                yield
         finally:
             await connection.close()
 
