@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from cfevents._model.api import EventMetadata
@@ -19,43 +19,51 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 _UNSTORABLE = "[\0\ud800-\udfff]"
 # The same as json escapes it: a pair, which is kept; one that cannot be stored; any other escape.
 _JSON_ESCAPE = r"\\u(?:d[89ab]..\\ud[c-f]..|(0000|d[89a-f]..))|\\."
+_HOUR_S = 3600
+_CLOCKS_OF_HOUR = [f":{second // 60:02}:{second % 60:02}+00" for second in range(_HOUR_S)]
 
 
 async def copy_text(account_id: str, items: Sequence[FollowedEvent[Any]]) -> AsyncGenerator[bytes, None]:
-    """Yield rows of the columns `EVENT_TABLE` has, in their order."""
-    account = _escaped_text(account_id)
+    """Yield rows of the columns of the table of events, in their order."""
+    escaped = cache(_escaped_text)  # a batch has few texts, each of them many times
+    account = escaped(account_id)
     for begin in range(0, len(items), _CHUNK_EVENTS):
-        yield "".join([f"{account}\t{_row(item)}\n" for item in items[begin : begin + _CHUNK_EVENTS]]).encode()
+        yield "".join([f"{account}\t{_row(item, escaped)}\n" for item in items[begin : begin + _CHUNK_EVENTS]]).encode()
 
 
-def _row(item: FollowedEvent[Any]) -> str:
+def _row(item: FollowedEvent[Any], escaped: Callable[[str | None], str]) -> str:
     event, version, payload, recorded = item.event, None, _NULL, None
     if not isinstance(event, EventMetadata):
         event, recorded = event.metadata, event.recorded
-    extra = event.extra
+    extra: dict[str, Any] = getattr(event, "_extra", None) or {}
     if recorded is not None:
         version, payload, extra = recorded.version, _escaped_json(unstructure(recorded.event)), extra | recorded.extra
     time, number, collected = event.recorded_ts, event.sequence, event.collected_ts
     return (
-        f"{_escaped_text(item.connector_id)}\t{time}.{number}\t{_escaped_text(event.kind)}\t"
+        f"{escaped(item.connector_id)}\t{time}.{number}\t{escaped(event.kind)}\t"
         f"{_date(time)}\t{_date(collected)}\t{time}\t{number}\t{collected}\t{item.late}\t"
-        f"{_escaped_text(version)}\t{payload}\t{_escaped_json(extra) if extra else _NULL}"
+        f"{escaped(version)}\t{payload}\t{_escaped_json(extra) if extra else _NULL}"
     )
 
 
-@lru_cache(maxsize=10_000)  # others were recorded, or collected, in the same second
 def _date(seconds: float) -> str:
     try:
+        if isinstance(seconds, int):  # almost always
+            return _hour(seconds // _HOUR_S) + _CLOCKS_OF_HOUR[seconds % _HOUR_S]
         return str(EPOCH + timedelta(seconds=seconds))
     except OverflowError:  # outside the years 1 to 9999
         return _NULL
 
 
+@lru_cache(maxsize=1000)
+def _hour(number: int) -> str:
+    # A whole date takes ten times as long, and an appliance has many events an hour, but few a second.
+    return str(EPOCH + timedelta(hours=number))[:13]
+
+
 def _escaped_text(text: str | None) -> str:
     if text is None:
         return _NULL
-    if text.isascii() and text.isalnum():  # almost always
-        return text
     return re.sub(_UNSTORABLE, lambda match: f"\\u{ord(match[0]):04x}", text).translate(_ESCAPES)
 
 

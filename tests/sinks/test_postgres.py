@@ -6,7 +6,9 @@ import re
 import socket
 import traceback
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ import pytest
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.batches import BEGIN, batch, details, listed, with_payload
+from support.batches import BEGIN, batch, details, listed, texts, with_payload
 from support.postgres import POOLER, Cluster
 from support.scripted import ACCOUNT
 
-from cfevents import EventDetail, EventMetadata, RecordedEvent, SinkError, events, structure
+from cfevents import EventDetail, EventMetadata, RecordedEvent, SinkError, events, structure, unstructure
+from cfevents._model.results import FollowedEvent
 from cfevents.sinks import KeepingSink, connect
+from cfevents.sinks.postgres import _EVENT_COLUMNS
 from cfevents.sinks.postgres_rows import copy_text
 
 _CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cfevents'"
@@ -112,14 +116,70 @@ async def test_text_that_cannot_be_stored_stands_as_its_escape(db: Cluster) -> N
     assert (json.loads(event), json.loads(extra)) == ({"k": shown, "x": [{shown: shown}]}, {"y": shown})
 
 
-@given(st.lists(details(), max_size=4, unique_by=lambda event: event.metadata.id))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-async def test_any_event_is_stored(db: Cluster, some: list[EventDetail]) -> None:
-    """Whatever the API may send becomes a row."""
-    async with connect(db.url("events")) as sink:
-        await sink.write(batch(some))
-    assert len(await rows(db)) == len({(event.metadata.recorded_ts, event.metadata.sequence) for event in some})
-    await db.fetch("TRUNCATE events")
+def stored_text(text: str | None) -> str | None:
+    return None if text is None else re.sub("[\0\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def stored_json(value: Any) -> Any:
+    """Return what a column of JSON holds, its numbers with all their digits."""
+    if isinstance(value, dict):
+        return {stored_text(key): stored_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [stored_json(item) for item in value]
+    if isinstance(value, str):
+        return stored_text(value)
+    return value if value is None or isinstance(value, bool) else Decimal(repr(value))
+
+
+def stored_date(seconds: float) -> datetime | None:
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return None
+
+
+def stored_row(connector_id: str, detail: EventDetail, late: bool) -> tuple[Any, ...]:
+    """Return the values of an event's row, by the column."""
+    event, recorded = detail.metadata, detail.recorded
+    time, number, collected = event.recorded_ts, event.sequence, event.collected_ts
+    extra = event.extra | (recorded.extra if recorded else {})
+    return (
+        *(ACCOUNT, stored_text(connector_id), f"{time}.{number}", stored_text(event.kind)),
+        *(stored_date(time), stored_date(collected)),
+        *(Decimal(repr(time)), number, Decimal(repr(collected)), late),
+        stored_text(recorded.version) if recorded else None,
+        stored_json(unstructure(recorded.event)) if recorded else None,
+        stored_json(extra) if extra else None,
+    )
+
+
+def read_json(text: str | None) -> Any:
+    return None if text is None else json.loads(text, parse_float=Decimal, parse_int=Decimal)
+
+
+@given(
+    connector_id=texts, late=st.booleans(), some=st.lists(details(), max_size=4, unique_by=lambda one: one.metadata.id)
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+async def test_any_event_is_stored(db: Cluster, connector_id: str, late: bool, some: list[EventDetail]) -> None:
+    """Whatever the API may send becomes a row with just its values, whether it is copied or merged."""
+    items = tuple(FollowedEvent[Any](connector_id, detail, late) for detail in some)
+    expected = sorted((stored_row(connector_id, detail, late) for detail in some), key=itemgetter(6, 7))
+    for merges in (False, True):
+        async with connect(db.url("events")) as sink:
+            sink._merges = merges  # type: ignore[attr-defined]
+            await sink.write(evolve(batch(some), items=items))
+        stored = await db.fetch(f"SELECT {', '.join(_EVENT_COLUMNS)} FROM events ORDER BY recorded_ts, sequence")
+        rows = [(*row[:-2], read_json(row[-2]), read_json(row[-1])) for row in stored]
+        assert rows == expected
+        await db.fetch("TRUNCATE events")
+
+
+@given(st.integers(-62_135_596_800, 253_402_300_799))
+async def test_date_of_any_second_is_written(second: int) -> None:
+    """Each whole second of the years 1 to 9999 is the text that a datetime has."""
+    (line,) = [chunk async for chunk in copy_text("acc", batch([listed(second)]).items)]
+    assert datetime.fromisoformat(line.decode().split("\t")[4]) == stored_date(second)
 
 
 @pytest.mark.parametrize(

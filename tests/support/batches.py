@@ -17,7 +17,8 @@ BEGIN = 1_700_000_000
 _SURROGATES = st.characters(categories=["Cs"])
 texts = st.text(st.characters() | _SURROGATES, max_size=5) | st.sampled_from(["\0", "a\0b", "\ud800", "\u2028\n"])
 _whole = st.integers(-(2**63), 2**63 - 1)
-_numbers = _whole | st.floats(-1e12, 1e12).filter(lambda number: not number.is_integer())
+_dated = st.integers(-62_135_596_801, 253_402_300_800)  # the years 1 to 9999, and a second more at both ends
+_numbers = _whole | _dated | st.floats(-1e12, 1e12).filter(lambda number: not number.is_integer())
 _kinds = st.sampled_from([*events.KINDS]) | texts
 _values = json_values | texts
 _more = st.dictionaries(st.sampled_from(["x", "extra", "\ud800", "\0"]), _values, max_size=2)
