@@ -32,9 +32,9 @@ def measured(extent: Extent) -> str:
         ((version,),) = asyncio.run(server.fetch("SHOW server_version"))
     about = f"PostgreSQL {version.split()[0]} on the same machine and disk, with `fsync`; events of one connector:"
     method = (
-        "The first row reads the events from a local server, in pages of 1,000. Each batch of at most 10,000 events\n"
-        "is a transaction with its checkpoint; *the sink alone* is the time of those. `COPY` is one transaction, into\n"
-        "a table with the same key."
+        "The first row reads the events from a local server, in slices of a page of 100. Each batch of at most 10,000\n"
+        "events is a transaction with its checkpoint; *the sink alone* is the time of those, while nothing is read.\n"
+        "`COPY` is one transaction, into a table with the same key."
     )
     return "\n\n".join((title, about, table(_HEAD, rows), method))
 
