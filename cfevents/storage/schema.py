@@ -23,15 +23,16 @@ Step: TypeAlias = Sequence[str] | Callable[[sqlite3.Connection, Report], None]
 
 _PART_EVENTS = 20_000
 
-# Numbers have no type, so that whole ones stay whole and fractional ones fractional.
+# NUMERIC keeps whole numbers whole and fractional ones fractional, and SQLite finds them by their text too. Datasette
+# has only the text of a URL: it ends a table early where a number of its key has no type. Early archives have none.
 _EXTENTS = """
     CREATE {} TABLE IF NOT EXISTS extents (
         account_id TEXT NOT NULL,
         connector_id TEXT NOT NULL,
         kind TEXT NOT NULL,  -- JSON: null, a kind, or a list of them
-        since_ts NOT NULL,  -- seconds since the Unix epoch: events recorded earlier were not requested
-        until_ts NOT NULL,  -- likewise: what was collected by then is stored
-        pruned_ts NOT NULL,  -- likewise: events recorded earlier were removed; 0 for none
+        since_ts NUMERIC NOT NULL,  -- seconds since the Unix epoch: events recorded earlier were not requested
+        until_ts NUMERIC NOT NULL,  -- likewise: what was collected by then is stored
+        pruned_ts NUMERIC NOT NULL,  -- likewise: events recorded earlier were removed; 0 for none
         PRIMARY KEY (account_id, connector_id, kind)
     ) WITHOUT ROWID
 """
@@ -91,10 +92,10 @@ _VERSION_2 = (
     """
     CREATE TABLE listed_events (
         connector_key INTEGER NOT NULL,
-        recorded_ts NOT NULL,  -- seconds since the Unix epoch
-        sequence NOT NULL,
+        recorded_ts NUMERIC NOT NULL,  -- seconds since the Unix epoch
+        sequence NUMERIC NOT NULL,
         kind_key INTEGER NOT NULL,
-        collected_ts NOT NULL,  -- seconds since the Unix epoch
+        collected_ts NUMERIC NOT NULL,  -- seconds since the Unix epoch
         extra TEXT,  -- JSON: fields of the listed event that are not documented; null for none
         payload_key INTEGER,  -- null where the payload was not requested, or the API had none
         PRIMARY KEY (connector_key, recorded_ts, sequence)

@@ -96,6 +96,23 @@ def test_what_goes_in_comes_out(opened: Opened, these: list[EventDetail]) -> Non
             assert back.recorded.extra == sent.recorded.extra
 
 
+async def test_number_is_found_by_its_text(archive: Archive, tmp_path: Path) -> None:
+    """A server of web pages compares with text of a URL, which SQLite converts for numeric columns alone."""
+    await archive.append(batch([listed(BEGIN + half / 2, half) for half in range(5)]))
+    for half in range(5):
+        event = listed(BEGIN + half / 2, half)
+        for column, value in (
+            ("recorded_ts", event.recorded_ts),
+            ("sequence", half),
+            ("collected_ts", event.collected_ts),
+        ):
+            select = f"SELECT sequence FROM events WHERE {column} = ?"
+            assert plainly(tmp_path / "events.db", select, str(value)) == [(half,)]
+        after = "SELECT sequence FROM listed_events WHERE (connector_key, recorded_ts, sequence) > (?, ?, ?)"
+        rest = plainly(tmp_path / "events.db", after, "1", str(event.recorded_ts), str(half))
+        assert rest == [(later,) for later in range(half + 1, 5)]
+
+
 async def test_an_archive_is_read_as_a_live_stream_is(archive: Archive) -> None:
     these = [listed(BEGIN + number // 3, number % 3) for number in range(20)]
     await archive.append(batch(these))
