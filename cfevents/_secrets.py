@@ -83,6 +83,18 @@ def mask_values(headers: object) -> Any:
     return {name: mask(value) for name, value in headers.items()}
 
 
+def validate_headers(argument: str, headers: Any) -> dict[str, Secret]:
+    """Return what `mask_values` returned, with the names in lower case; raise TypeError or ValueError."""
+    if isinstance(headers, NonText):
+        raise TypeError(f"{argument} must be a mapping, not {headers.type_name}")
+    for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise TypeError(f"{argument}: name and value of {name!r} must be text")
+        if not (name and name.isascii() and name.isprintable() and value.isprintable()):
+            raise ValueError(f"{argument}: name or value of {name!r} has a character that no header can hold")
+    return {name.lower(): value for name, value in headers.items()}
+
+
 def replace_license_keys(value: Any, replace: Callable[[Any], Any]) -> Any:
     """Return JSON with each licence key replaced, wherever it stands: editions of the API may move it."""
     if isinstance(value, list):

@@ -21,7 +21,7 @@ from cfevents._http.config import Credentials
 from cfevents._protocol.rate_limits import RateLimits, parse_retry_after
 from cfevents._protocol.requests import Request, is_loopback
 from cfevents._protocol.responses import Response
-from cfevents._secrets import NonText, Secret, hide, hide_in, mask, remember, remembered
+from cfevents._secrets import Secret, hide, hide_in, mask, remember, remembered, validate_headers
 from cfevents._validation import validate_int, validate_seconds, validate_type
 from cfevents._version import __version__
 from cfevents.errors import (
@@ -46,22 +46,6 @@ _log = logging.getLogger("cfevents")
 _request_log = logging.getLogger("cfevents.requests")
 
 
-def _validate_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return the caller's headers in lower case, so that they replace ours."""
-    if isinstance(headers, NonText):
-        raise TypeError(f"extra_headers must be a mapping, not {headers.type_name}")
-    valid: dict[str, str] = {}
-    for name, value in headers.items():
-        if not (isinstance(name, str) and isinstance(value, str)):
-            raise TypeError(f"extra_headers: name and value of {name!r} must be text")
-        if name.lower() in _CREDENTIAL_HEADERS:
-            raise ValueError(f"extra_headers: {name} is a credential; pass api_token=, or api_email= and api_key=")
-        if not (name.isascii() and name.isprintable() and name and value.isprintable()):
-            raise ValueError(f"extra_headers: name or value of {name!r} has a character that no header can hold")
-        valid[name.lower()] = value
-    return valid
-
-
 @frozen(eq=False, repr=False)
 class TransportOptions:
     """The arguments of a client that concern sending."""
@@ -69,7 +53,7 @@ class TransportOptions:
     session: aiohttp.ClientSession | None  # the caller's, or None for our own
     timeout: aiohttp.ClientTimeout  # of one attempt
     max_body_size: int  # in bytes after decompression
-    headers: dict[str, str]  # the caller's
+    headers: Mapping[str, str]  # the caller's
 
     @classmethod
     def of(
@@ -84,7 +68,11 @@ class TransportOptions:
             validate_type("session", session, aiohttp.ClientSession)
         if not isinstance(timeout, aiohttp.ClientTimeout):
             timeout = aiohttp.ClientTimeout(total=validate_seconds("timeout", timeout))
-        return cls(session, timeout, validate_int("max_body_size", max_body_size), _validate_headers(headers))
+        valid = validate_headers("extra_headers", headers)  # in lower case, so that they replace ours
+        if credentials := valid.keys() & _CREDENTIAL_HEADERS:
+            name = min(credentials)
+            raise ValueError(f"extra_headers: {name} is a credential; pass api_token=, or api_email= and api_key=")
+        return cls(session, timeout, validate_int("max_body_size", max_body_size), valid)
 
 
 class Transport:
@@ -95,7 +83,7 @@ class Transport:
         self.credentials = credentials
         self._options = options
         self._is_ours = options.session is None
-        headers = _HEADERS | options.headers
+        headers = {**_HEADERS, **options.headers}
         if options.session is None:
             self._proxy, self._headers = proxy_arguments(base_url), dict[str, str]()
             # Not trust_env: with it, aiohttp reads .netrc too. No cookies: a request is complete by itself.

@@ -3,6 +3,7 @@
 import json
 from base64 import b64encode
 from collections.abc import Sequence
+from operator import attrgetter
 
 from attrs import evolve
 
@@ -47,21 +48,18 @@ class Elastic(HTTPSink):
             return super().read(answer, events)
         items = _items(answer.body)
         if items is None or len(items) != len(events):
-            text = f"{self.receiver.describe(answer)}; that is no whole answer of _bulk: check the address"
-            raise SinkError(text, is_temporary=bool(events))
-        refused, unsettled, errors = dict[int, str](), list[int](), list[SinkError]()
+            raise self.misunderstood(answer, events, "that is no whole answer of _bulk: check the address")
+        refused, errors = dict[int, str](), dict[int, SinkError]()
         for place, (status, body) in enumerate(items):
-            if 200 <= status < 300 or status == _EXISTS:
+            if status < 300 or status == _EXISTS:
                 continue
             error = self.receiver.refusal(part := HTTPAnswer(status, body, answer.retry_after))
             if error.is_temporary or status in _REFUSES_ALL:
-                unsettled.append(place)
-                errors.append(error)
+                errors[place] = error
             else:
                 refused[place] = self.receiver.describe(part)
-        return Verdict(
-            refused=refused, unsettled=unsettled, error=min(errors, key=lambda error: error.is_temporary, default=None)
-        )
+        worst = min(errors.values(), key=attrgetter("is_temporary"), default=None)
+        return Verdict(refused=refused, unsettled=errors, error=worst)
 
 
 def _items(body: bytes) -> list[tuple[int, bytes]] | None:

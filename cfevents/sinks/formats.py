@@ -1,6 +1,6 @@
-"""Events as sinks send them: how severe they are, and their JSON in our form, in ECS or in OCSF.
+"""Events as sinks send them, as JSON: our own, in the Elastic Common Schema (ECS), or in OCSF.
 
-ECS is the Elastic Common Schema, OCSF the Open Cybersecurity Schema Framework.
+OCSF is the Open Cybersecurity Schema Framework.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from cfevents.operations.rules import Severity
 from cfevents.operations.watching import FindingUpdate
 
 Line: TypeAlias = dict[str, Any]
+Format: TypeAlias = Callable[[Line], dict[str, Any]]
 
 ECS_VERSION = "9.4.0"
 OCSF_VERSION = "1.8.0"
@@ -23,31 +24,31 @@ _OTHER = 0, 99  # the base event, with an activity that is not listed
 _SEVERITY_IDS = {"info": 1, "warning": 3, "error": 4, "critical": 5}  # Informational, Medium, High, Critical
 _STATUS_IDS = {"success": 1, "failure": 2}
 
-# Category and type of ECS; class and activity of OCSF.
-_MEANINGS: Mapping[str, tuple[str, str, int, int]] = {
-    "Init": ("process", "start", _LIFECYCLE, 3),
-    "Leave": ("process", "end", _LIFECYCLE, 4),
-    "StartAttestation": ("authentication", "start", *_OTHER),
-    "FinishAttestationSuccess": ("authentication", "end", *_OTHER),
-    "FinishAttestationFailure": ("authentication", "end", *_OTHER),
-    **dict.fromkeys(("StartRotateCryptKey", "StartRotatePki", "Reconcile"), ("configuration", "info", *_OTHER)),
-    "FinishRotateCryptKeySuccess": ("configuration", "change", *_OTHER),
-    "FinishRotateCryptKeyFailure": ("configuration", "info", *_OTHER),
-    "FinishRotatePkiSuccess": ("configuration", "change", *_OTHER),
-    "FinishRotatePkiFailure": ("configuration", "info", *_OTHER),
-    "StartUpgrade": ("package", "start", _LIFECYCLE, 8),
-    "FinishUpgradeSuccess": ("package", "change", _LIFECYCLE, 8),
-    "FinishUpgradeFailure": ("package", "info", _LIFECYCLE, 8),
-    "ConfigureCloudflaredTunnel": ("configuration", "change", *_OTHER),
-    "RekeyInstallBoth": ("network", "info", _TUNNEL, 1),
-    **dict.fromkeys(("RekeyStart", "RekeyAdvance", "RekeyComplete"), ("network", "info", _TUNNEL, 3)),
-    "RekeyReset": ("network", "info", _TUNNEL, 99),
-    "RekeyRestart": ("network", "info", _TUNNEL, 3),
-    **dict.fromkeys(("BlessSlotPending", "BlessSlotFailure", "HaError"), ("host", "info", *_OTHER)),
-    **dict.fromkeys(("BlessSlotSuccess", "HaTransition"), ("host", "change", *_OTHER)),
-    "HaInit": ("process", "start", *_OTHER),
-    "HaLeave": ("process", "end", *_OTHER),
+# Kinds by category and type of ECS, class and activity of OCSF.
+_KINDS_BY_MEANING = {
+    ("process", "start", _LIFECYCLE, 3): "Init",
+    ("process", "end", _LIFECYCLE, 4): "Leave",
+    ("process", "start", *_OTHER): "HaInit",
+    ("process", "end", *_OTHER): "HaLeave",
+    ("authentication", "start", *_OTHER): "StartAttestation",
+    ("authentication", "end", *_OTHER): "FinishAttestationSuccess FinishAttestationFailure",
+    ("configuration", "info", *_OTHER): "StartRotateCryptKey StartRotatePki Reconcile "
+    "FinishRotateCryptKeyFailure FinishRotatePkiFailure",
+    (
+        "configuration",
+        "change",
+        *_OTHER,
+    ): "FinishRotateCryptKeySuccess FinishRotatePkiSuccess ConfigureCloudflaredTunnel",
+    ("package", "start", _LIFECYCLE, 8): "StartUpgrade",
+    ("package", "change", _LIFECYCLE, 8): "FinishUpgradeSuccess",
+    ("package", "info", _LIFECYCLE, 8): "FinishUpgradeFailure",
+    ("network", "info", _TUNNEL, 1): "RekeyInstallBoth",
+    ("network", "info", _TUNNEL, 3): "RekeyStart RekeyAdvance RekeyComplete RekeyRestart",
+    ("network", "info", _TUNNEL, 99): "RekeyReset",
+    ("host", "info", *_OTHER): "BlessSlotPending BlessSlotFailure HaError",
+    ("host", "change", *_OTHER): "BlessSlotSuccess HaTransition",
 }
+_MEANINGS = {kind: meaning for meaning, kinds in _KINDS_BY_MEANING.items() for kind in kinds.split()}
 
 
 class FormattedEvent(NamedTuple):
@@ -63,9 +64,7 @@ class FormattedEvent(NamedTuple):
     account_id: str
 
 
-def format_event(
-    item: FollowedEvent[Any], account_id: str, format_: Callable[[Line], dict[str, Any]]
-) -> FormattedEvent:
+def format_event(item: FollowedEvent[Any], account_id: str, format_: Format) -> FormattedEvent:
     """Return an event with its JSON in one of `FORMATS`. In ours, a finding has the JSON that ``watch`` prints."""
     line = followed_line(item)
     if not isinstance(item, FindingUpdate):
@@ -98,13 +97,8 @@ def ecs_format(line: Line) -> dict[str, Any]:
     # Without a date there are milliseconds, which Elasticsearch takes as well.
     time, created = (line.pop(f"{name}_at") or round(line[f"{name}_ts"] * 1000) for name in ("recorded", "collected"))
     category, type_ = _MEANINGS[kind][:2] if kind in _MEANINGS else (None, None)
-    event: dict[str, Any] = {
-        "kind": "event",
-        "category": category and [category],
-        "type": type_ and [type_],
-        "outcome": _outcome(kind),
-    }
-    event |= {"module": "cloudflare", "dataset": "cloudflare.connector", "action": kind, "code": kind}
+    event = {"module": "cloudflare", "dataset": "cloudflare.connector", "kind": "event", "action": kind, "code": kind}
+    event |= {"category": category and [category], "type": type_ and [type_], "outcome": _outcome(kind)}
     event |= {"id": f"{connector_id}/{event_id}", "sequence": line.pop("sequence"), "created": created}
     return {
         "@timestamp": time,
@@ -148,11 +142,7 @@ def ocsf_format(line: Line) -> dict[str, Any]:
     return _known(event)
 
 
-FORMATS: Mapping[str, Callable[[Line], dict[str, Any]]] = {
-    "cfevents": our_format,
-    "ecs": ecs_format,
-    "ocsf": ocsf_format,
-}
+FORMATS: Mapping[str, Format] = {"cfevents": our_format, "ecs": ecs_format, "ocsf": ocsf_format}
 """The formats of an event as JSON, as functions of our line."""
 
 

@@ -56,9 +56,9 @@ class HTTPSink:
     content_type = "application/json"
     _name = "without an address"  # while that is checked: a traceback may show it
 
-    def __init__(self, address: SinkAddress, url: URL, scheme: str = "Bearer", *, has_session: bool = False) -> None:
+    def __init__(self, address: SinkAddress, url: URL, scheme: str = "Bearer") -> None:
         """Set where requests go to, as for a `Receiver`, and their bounds; a larger event is sent alone."""
-        self.receiver = Receiver(address, url, scheme, has_session=has_session)
+        self.receiver = Receiver(address, url, scheme)
         self._name, self._format = self.receiver.name, address.format
         self._max_events = address.max_events or _MAX_REQUEST_EVENTS
         self._max_bytes = address.max_bytes or _MAX_REQUEST_BYTES
@@ -77,16 +77,16 @@ class HTTPSink:
         return b"".join(event.part + b"\n" for event in events)
 
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
-        """Return what an answer means for the events of its request.
-
-        Raises:
-            SinkError: Nothing is settled: for the moment, or because the receiver refuses everything.
-        """
+        """Return what an answer means for the events of its request; raise SinkError where it settles none of them."""
         if 200 <= answer.status < 300:
             return Verdict()
         if answer.status in {400, 413, 422}:
             return Verdict(self.receiver.describe(answer))
         raise self.receiver.refusal(answer)
+
+    def misunderstood(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent], text: str) -> SinkError:
+        """Return the error for a success that is none: it may be cut. Without events yet, another server answers so."""
+        return SinkError(f"{self.receiver.describe(answer)}; {text}", is_temporary=bool(events))
 
     async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
         """Deliver a batch; the same batch once more goes on where it stopped."""
@@ -152,11 +152,3 @@ class HTTPSink:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}>"
-
-
-def joined_parts(events: Sequence[OutgoingEvent]) -> dict[str, bytes]:
-    """Return the parts of each connector's events, separated by commas."""
-    parts = dict[str, list[bytes]]()
-    for event in events:
-        parts.setdefault(event.item.connector_id, []).append(event.part)
-    return {connector_id: b", ".join(some) for connector_id, some in parts.items()}

@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 
 from cfevents._time import to_nanoseconds
 from cfevents._validation import escape_surrogates
 from cfevents.errors import SinkError
 from cfevents.sinks.formats import FormattedEvent
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, joined_parts
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict
 from cfevents.sinks.receiver import HTTPAnswer
 from cfevents.sinks.urls import SinkAddress
 
@@ -47,9 +49,10 @@ class Loki(HTTPSink):
     def body(self, events: Sequence[OutgoingEvent]) -> bytes:
         """Return a push, in which the entries of a connector are one stream."""
         streams = list[bytes]()
-        for connector_id, parts in joined_parts(events).items():
+        for connector_id, some in groupby(events, attrgetter("item.connector_id")):
             labels = json.dumps({"job": self._job, "connector_id": escape_surrogates(connector_id)}).encode()
-            streams.append(b'{"stream": %b, "values": [%b]}' % (labels, parts))
+            entries = b", ".join(event.part for event in some)
+            streams.append(b'{"stream": %b, "values": [%b]}' % (labels, entries))
         return b'{"streams": [%b]}' % b", ".join(streams)
 
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
@@ -73,7 +76,7 @@ def _refused_for_age(text: bytes, events: Sequence[OutgoingEvent]) -> list[int]:
     times = [int(json.loads(event.part)[0]) // 10**9 for event in events]
     for slack in 0, 1:
         places = [place for place, time in enumerate(times) if time < oldest + slack or time > newest - slack]
-        if len(places) >= _count_refused(text, len(events)) and len(joined_parts(events)) == 1:
+        if len(places) >= _count_refused(text, len(events)) and len({event.item.connector_id for event in events}) == 1:
             return places
     return []
 

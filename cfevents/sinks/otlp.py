@@ -3,6 +3,8 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from cfevents._model.api import INT64
@@ -10,7 +12,7 @@ from cfevents._time import to_nanoseconds
 from cfevents._validation import escape_surrogates
 from cfevents.errors import SinkError
 from cfevents.sinks.formats import FormattedEvent
-from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict, joined_parts
+from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict
 from cfevents.sinks.receiver import HTTPAnswer
 from cfevents.sinks.urls import SinkAddress
 
@@ -54,20 +56,17 @@ class OTLP(HTTPSink):
     def body(self, events: Sequence[OutgoingEvent]) -> bytes:
         """Return a request, in which the records of a connector have one resource."""
         logs = list[bytes]()
-        for connector_id, parts in joined_parts(events).items():
+        for connector_id, some in groupby(events, attrgetter("item.connector_id")):
             resource = {"service.name": "magic-wan-connector", "service.namespace": "cloudflare"}
             resource |= {"service.instance.id": connector_id, "cloud.account.id": self._account_id}
             attributes = json.dumps(_pairs(resource | {"cloud.provider": "cloudflare"})).encode()
-            scopes = b'[{"scope": {"name": "cfevents"}, "logRecords": [%b]}]' % parts
+            records = b", ".join(event.part for event in some)
+            scopes = b'[{"scope": {"name": "cfevents"}, "logRecords": [%b]}]' % records
             logs.append(b'{"resource": {"attributes": %b}, "scopeLogs": %b}' % (attributes, scopes))
         return b'{"resourceLogs": [%b]}' % b", ".join(logs)
 
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
-        """Return what an answer means: its status, and where that is success what is in it.
-
-        Raises:
-            SinkError: Nothing is settled. After a status that must not be repeated, the delivery ends.
-        """
+        """Return what an answer means: its status, and where that is success what is in it."""
         if 200 <= answer.status < 300:
             return self._read_success(answer, events)
         if answer.status in {408, 425, 500} or (answer.status > 500 and answer.status not in _RETRYABLE_STATUSES):
@@ -78,9 +77,7 @@ class OTLP(HTTPSink):
         try:
             rejected, message = _partial_success(json.loads(answer.body or b"{}"))
         except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
-            text = f"{self.receiver.describe(answer)}; {_NOT_UNDERSTOOD}"
-            # With events, the answer may have been cut short.
-            raise SinkError(text, is_temporary=bool(events)) from None
+            raise self.misunderstood(answer, events, _NOT_UNDERSTOOD) from None
         reason = self.receiver.describe(answer)
         if rejected <= 0:
             if message and message != self._warning:
@@ -96,25 +93,23 @@ class OTLP(HTTPSink):
 def _partial_success(response: dict[str, Any]) -> tuple[int, str]:
     """Return the number of rejected records and the message of a response in proto3's JSON.
 
-    There a field may have its original name too, null is a field that is missing, and an int64 may be text.
-
-    Raises:
-        ArithmeticError, AttributeError, TypeError, ValueError: It is none.
+    There a field may have its original name too, null is a field that is missing, and an int64 may be text. For what is
+    no such response, the error is any that `_read_success` expects.
     """
 
-    def field(message: dict[str, Any], name: str, original: str) -> Any:
-        return message.get(name, message.get(original))
+    def field(message: dict[str, Any], name: str, original: str, default: Any) -> Any:
+        value = message.get(name, message.get(original))
+        return default if value is None else value
 
-    partial = field(response, "partialSuccess", "partial_success")
-    partial = {} if partial is None else partial
-    rejected = field(partial, "rejectedLogRecords", "rejected_log_records")
-    rejected = json.loads(rejected) if isinstance(rejected, str) else 0 if rejected is None else rejected
-    message = field(partial, "errorMessage", "error_message")
-    if isinstance(rejected, bool) or rejected != int(rejected) or int(rejected) not in INT64:
+    partial = field(response, "partialSuccess", "partial_success", {})
+    rejected = field(partial, "rejectedLogRecords", "rejected_log_records", 0)
+    rejected = json.loads(rejected) if isinstance(rejected, str) else rejected
+    message = field(partial, "errorMessage", "error_message", "")
+    if isinstance(rejected, bool) or int(rejected) != rejected or int(rejected) not in INT64:
         raise ValueError("no int64")
-    if not isinstance(message, str | None):
+    if not isinstance(message, str):
         raise TypeError("no text")
-    return int(rejected), message or ""
+    return int(rejected), message
 
 
 def _time(seconds: float) -> str:

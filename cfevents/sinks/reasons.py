@@ -8,13 +8,7 @@ from cfevents.errors import SinkError
 
 
 def connection_error(name: str, error: Exception, text: str = "") -> SinkError:
-    """Return the error for a receiver that cannot be reached, or whose TLS cannot be trusted, which passes by no wait.
-
-    Args:
-        name: The receiver.
-        error: The reason.
-        text: Words for it that are better than its own.
-    """
+    """Return the error for a receiver that cannot be reached, with its text, or for TLS that cannot be trusted."""
     if not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError):
         return SinkError(f"{name} cannot be reached: {text or connection_fault(error)}", is_temporary=True)
     text = getattr(error, "verify_message", None) or error.reason or str(error)

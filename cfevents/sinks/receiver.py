@@ -36,20 +36,12 @@ class HTTPAnswer:
 class Receiver:
     """A server that takes POSTs, with a session of its own. Redirects are refused, and ``.netrc`` is not read."""
 
-    def __init__(self, address: SinkAddress, url: URL, scheme: str, *, has_session: bool) -> None:
-        """Set what is sent to; nothing is opened.
-
-        Args:
-            address: The limits, the headers and the token.
-            url: Where requests go to.
-            scheme: The word before the token in the header ``Authorization``.
-            has_session: Whether cookies are sent back while it is open, as a load balancer wants it.
-        """
+    def __init__(self, address: SinkAddress, url: URL, scheme: str) -> None:
+        """Set where requests go to, and the word before the token in ``Authorization``; nothing is opened."""
         self.name = str(url.origin())
         """The URL without its path, which may hold a secret."""
 
-        self._url, self._compress, self._has_session = url, address.gzip, has_session
-        self._headers = dict(address.headers)
+        self._url, self._compress, self._headers = url, address.gzip, dict(address.headers)
         if address.token is not None:
             self._headers["authorization"] = Secret(f"{scheme} {address.token}")
         self._timeout = aiohttp.ClientTimeout(total=address.timeout_s)
@@ -58,8 +50,8 @@ class Receiver:
     async def open(self) -> None:
         """Open the session."""
         self._proxy = proxy_arguments(self._url)
-        user_agent = {"user-agent": f"cfevents/{__version__}"}
-        cookies = aiohttp.CookieJar(unsafe=True) if self._has_session else aiohttp.DummyCookieJar()
+        # A load balancer's cookies are sent back: of several indexers, the one that took events can confirm them.
+        cookies, user_agent = aiohttp.CookieJar(unsafe=True), {"user-agent": f"cfevents/{__version__}"}
         self._session = aiohttp.ClientSession(cookie_jar=cookies, headers=user_agent)
 
     async def close(self) -> None:
@@ -68,11 +60,7 @@ class Receiver:
             await self._session.close()
 
     async def post(self, body: bytes, content_type: str, path: str | None = None) -> HTTPAnswer:
-        """Send a request once, to the URL or another path there, and return its answer, of any status.
-
-        Raises:
-            SinkError: There was none: for the moment, or because TLS fails.
-        """
+        """Send a request once, to the URL or another path there; raise SinkError where there is no whole answer."""
         if self._session is None:
             raise SinkError(f"{self.name} is not open: write 'async with connect(...) as sink'")
         headers = {**self._headers, "content-type": content_type}
@@ -97,11 +85,8 @@ class Receiver:
         reason = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
         # Not the repr: that of a ClientResponseError shows the request's headers.
         said = getattr(hide_in(error), "message", "")
-        return connection_error(
-            self.name,
-            reason,
-            said if isinstance(said, str) else "the head of its answer is cut",  # as an object
-        )
+        said = said if isinstance(said, str) else "the head of its answer is cut"  # that half, as an object
+        return connection_error(self.name, reason, said)
 
     def describe(self, answer: HTTPAnswer) -> str:
         """Return the status of an answer and the beginning of its text, as one line."""
@@ -111,13 +96,17 @@ class Receiver:
         reason = text if len(text) <= _MAX_REASON_CHARS else f"{text[:_MAX_REASON_CHARS]}…"
         return f"{self.name} answers {answer.status}{reason and ': '}{reason}"
 
+    def busy(self, answer: HTTPAnswer) -> SinkError:
+        """Return the error for an answer that says to come again."""
+        return SinkError(self.describe(answer), is_temporary=True, retry_after=answer.retry_after)
+
     def refusal(self, answer: HTTPAnswer) -> SinkError:
         """Return the error for an answer without success."""
         status, text = answer.status, self.describe(answer)
         if status in {401, 403}:
             return SinkError(f"{text}; the credentials are refused: check token= and headers=")
         if status in _TRANSIENT_STATUSES or status >= 500:
-            return SinkError(text, is_temporary=True, retry_after=answer.retry_after)
+            return self.busy(answer)
         if 300 <= status < 400:
             return SinkError(f"{text}; redirects are not followed: give the address that it leads to")
         return SinkError(f"{text}; check the address")

@@ -23,8 +23,7 @@ _PATH = "/services/collector/event"
 _METADATA = ("index", "source", "sourcetype", "host")
 _CHANNEL = "x-splunk-request-channel"
 _ACK_ID = "[0-9]{1,19}"
-_ACK_TIMEOUT_S = 300.0
-_MAX_POLL_INTERVAL_S = 10.0
+_ACK_WAITS_S = (0.5, 1, 2, 4, 8, *[10] * 29)  # five minutes
 
 # The codes of the collector's answers.
 _TAKEN = {0, 24, 25}  # the latter two: its queues are nearly full
@@ -46,7 +45,7 @@ class Splunk(HTTPSink):
         """Set the collector of ``splunk+https://HOST:8088``, with a channel of its own for acknowledgements."""
         url, channel = address.url(_PATH, _METADATA), {_CHANNEL: Secret(uuid.uuid4())}
         address = evolve(address, headers={**address.headers, **channel})
-        super().__init__(address, url.with_query(None), "Splunk", has_session=True)
+        super().__init__(address, url.with_query(None), "Splunk")
         self._metadata = dict(url.query)
         self._ack_path = url.path.rstrip("/").removesuffix("/1.0").removesuffix("/event") + "/ack"
         self._unconfirmed = dict[int, Sequence[OutgoingEvent]]()
@@ -64,8 +63,12 @@ class Splunk(HTTPSink):
         code, place = (_number(said.get(name)) for name in ("code", "invalid-event-number"))
         if code in _TAKEN and answer.status == 200:
             self._confirms = "ackId" in said
-            if self._confirms:
-                self._await_confirmation(answer, str(said["ackId"]), events)
+            if not self._confirms:
+                return Verdict()
+            if not re.fullmatch(_ACK_ID, str(said["ackId"])):
+                raise self.misunderstood(answer, events, "its ackId is no number")
+            self._forgotten += self._unconfirmed.get(int(said["ackId"]), ())
+            self._unconfirmed[int(said["ackId"])] = events
             return Verdict()
         if code == _NO_DATA and not events:
             return Verdict()
@@ -73,25 +76,20 @@ class Splunk(HTTPSink):
         if place is not None and 0 <= place < len(events) and code in _INVALID_EVENT | _BUSY:
             return self._stopped(answer, place, len(events), is_invalid=code in _INVALID_EVENT)
         if code in _BUSY:
-            raise SinkError(text, is_temporary=True, retry_after=answer.retry_after)
+            raise self.receiver.busy(answer)
         if code == _WRONG_INDEX:
             raise SinkError(f"{text}; check index= in the address, and the indexes that the token may write to")
-        if answer.status == 200 or (answer.status == 400 and code is not None and code not in _INVALID_EVENT):
-            raise SinkError(f"{text}; check the address", is_temporary=answer.status == 200 and bool(events))
+        if answer.status == 200:
+            raise self.misunderstood(answer, events, "check the address")
+        if answer.status == 400 and code is not None and code not in _INVALID_EVENT:
+            raise SinkError(f"{text}; check the address")
         return super().read(answer, events)
-
-    def _await_confirmation(self, answer: HTTPAnswer, ack: str, events: Sequence[OutgoingEvent]) -> None:
-        if not re.fullmatch(_ACK_ID, ack):
-            raise SinkError(f"{self.receiver.describe(answer)}; its ackId is no number", is_temporary=True)
-        self._forgotten += self._unconfirmed.get(int(ack), ())
-        self._unconfirmed[int(ack)] = events
 
     def _stopped(self, answer: HTTPAnswer, place: int, count: int, *, is_invalid: bool) -> Verdict:
         """Return what it means that events are taken up to a place; where they have to be confirmed, nothing will."""
         text, unsettled = self.receiver.describe(answer), range(place if self._confirms is False else 0, count)
         if not is_invalid:
-            error = SinkError(text, is_temporary=True, retry_after=answer.retry_after)
-            return Verdict(unsettled=unsettled, error=error)
+            return Verdict(unsettled=unsettled, error=self.receiver.busy(answer))
         self._has_taken |= place > 0
         # Half of so many, which are those before it, go alone then, and are confirmed.
         self._suspects = 0 if self._confirms is False else 2 * place + 1
@@ -100,12 +98,9 @@ class Splunk(HTTPSink):
     async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
         """Deliver a batch, and wait until it is indexed where the collector says so."""
         refused = await super().write(batch)
-        loop, wait_s = asyncio.get_running_loop(), 0.5
-        give_up_at = loop.time() + _ACK_TIMEOUT_S
-        while self._unconfirmed:
+        for wait_s in _ACK_WAITS_S if self._unconfirmed else ():
             await asyncio.sleep(wait_s)
-            wait_s = min(2 * wait_s, _MAX_POLL_INTERVAL_S)
-            if not await self._confirm() or (self._unconfirmed and loop.time() > give_up_at):
+            if not await self._confirm() or not self._unconfirmed:
                 break
         self._require_confirmed()
         return refused

@@ -63,14 +63,7 @@ class Syslog:
     _name = "without an address"  # while that is checked: a traceback may show it
 
     def __init__(self, address: SinkAddress) -> None:
-        """Set what is sent to; nothing is opened.
-
-        Args:
-            address: It is such as ``syslog+tls://HOST:6514?facility=local0&sd-id=NAME@NUMBER``.
-
-        Raises:
-            ValueError: The address, or one of its parameters, is wrong.
-        """
+        """Set the server of such as ``syslog+tls://HOST:6514?facility=local0&sd-id=NAME@NUMBER``; nothing is opened."""
         url = address.url(parameters=("facility", "sd-id"))
         facility, sd_id = url.query.get("facility", "local0"), url.query.get("sd-id", _DOCUMENTATION_SD_ID)
         if url.path != "/":
@@ -97,8 +90,10 @@ class Syslog:
     async def _transmit(self, messages: Sequence[bytes]) -> None:
         try:
             await (self._send_datagrams(messages) if self._is_udp else self._send_frames(messages))
+        except TimeoutError:
+            raise SinkError(f"{self._name} takes nothing for {self._timeout_s:g} s", is_temporary=True) from None
         except OSError as error:
-            raise self._failure(error) from None
+            raise connection_error(self._name, error) from None
 
     async def _send_frames(self, messages: Sequence[bytes]) -> None:
         async with asyncio.timeout(self._timeout_s):
@@ -140,11 +135,6 @@ class Syslog:
             await asyncio.sleep(_CALM_S)
             if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(code, os.strerror(code))
-
-    def _failure(self, error: OSError) -> SinkError:
-        if isinstance(error, TimeoutError):
-            return SinkError(f"{self._name} takes nothing for {self._timeout_s:g} s", is_temporary=True)
-        return connection_error(self._name, error)
 
     async def __aenter__(self) -> Self:
         """Connect without events, which shows whether the certificate is trusted."""

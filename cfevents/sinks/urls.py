@@ -1,7 +1,6 @@
 """The addresses of sinks: one URL says what a sink is and where."""
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any, cast
 
@@ -9,9 +8,9 @@ from attrs import field, frozen
 from yarl import URL
 
 from cfevents._protocol.requests import is_loopback
-from cfevents._secrets import NonText, Secret, mask, mask_values
+from cfevents._secrets import NonText, Secret, mask, mask_values, validate_headers
 from cfevents._validation import validate_int, validate_seconds
-from cfevents.sinks.formats import FORMATS, Line, our_format
+from cfevents.sinks.formats import FORMATS, Format, our_format
 from cfevents.sinks.sink import Sink
 
 _TIMEOUT_S = 60.0
@@ -57,7 +56,7 @@ class SinkAddress:
 
     max_events: int | None = None
     max_bytes: int | None = None
-    format: Callable[[Line], dict[str, Any]] = our_format
+    format: Format = our_format
     """The form of an event's JSON."""
 
     def url(self, path: str = "/", parameters: Collection[str] | None = ()) -> URL:
@@ -70,17 +69,14 @@ class SinkAddress:
         Raises:
             ValueError: It is no URL, holds credentials, has another parameter, or would send everything unencrypted.
         """
-        url, fault = URL(), "is no URL"
-        with suppress(ValueError):
+        try:
             url = URL(self.text)
-            fault = _credentials_fault(url) or _query_fault(url, parameters)
             url = url.with_scheme(url.scheme.rpartition("+")[2]) if url.host else url
-            secure = _ENCRYPTED_SCHEMES.get(url.scheme)
-            if secure and not (fault or self.insecure or is_loopback(url.host or "")):
-                fault = f"would send everything to {url.host} unencrypted: use {secure}, or give insecure=True"
+            fault = _fault(url, parameters, insecure=self.insecure)
+        except ValueError:
+            fault = "is no URL"
         if fault:
-            # A traceback shows variables, and it may hold a password.
-            url = URL()
+            url = URL()  # a traceback shows variables, and it may hold a password
             raise ValueError(f"url {fault}")
         return url.with_path(path, keep_query=True) if url.path in {"", "/"} else url
 
@@ -124,7 +120,7 @@ def connect(
             argument has no use there.
     """
     url, token, headers = mask(url), mask(token), mask_values(headers)  # a traceback shows variables
-    secret, sent = _checked_token(token), _checked_headers(headers)
+    secret, sent = _checked_token(token), validate_headers("headers", headers)
     if isinstance(url, NonText):
         raise TypeError(f"url must be text, not {url.type_name}")
     if secret is not None and "authorization" in sent:
@@ -168,29 +164,19 @@ def _checked_token(token: Any) -> Secret | None:
     return token
 
 
-def _checked_headers(headers: Any) -> dict[str, Secret]:
-    if isinstance(headers, NonText):
-        raise TypeError(f"headers must be a mapping, not {headers.type_name}")
-    for name, value in headers.items():
-        if isinstance(value, NonText) or not isinstance(name, str):
-            raise TypeError(f"headers: name and value of {name!r} must be text")
-        if not (name and name.isascii() and name.isprintable() and value.isprintable()):
-            raise ValueError(f"headers: name or value of {name!r} has a character that no header can hold")
-    return {name.lower(): value for name, value in headers.items()}
-
-
-def _credentials_fault(url: URL) -> str:
-    if not url.host:
-        return "names no host"
-    if url.raw_user is not None or url.raw_password is not None:
-        return "holds a user or a password: leave it out, and give token= or headers="
-    return "has a fragment, which is never sent: leave out what begins with #" if url.raw_fragment else ""
-
-
-def _query_fault(url: URL, parameters: Collection[str] | None) -> str:
-    if parameters is None or (set(url.query) <= {*parameters} and len(url.query) == len(set(url.query))):
-        return ""
-    # Not repeated: what stands there may be a secret.
-    return (
-        f"has parameters other than {', '.join(parameters)}, each once" if parameters else "has parameters: leave ? out"
-    )
+def _fault(url: URL, parameters: Collection[str] | None, *, insecure: bool) -> str:
+    """Return what is wrong with a URL. It does not repeat a parameter, which may be a secret."""
+    host, names, known, secure = url.host or "", {*url.query}, parameters or (), _ENCRYPTED_SCHEMES.get(url.scheme)
+    has_others = parameters is not None and not (names <= {*known} and len(names) == len(url.query))
+    has_credentials = url.raw_user is not None or url.raw_password is not None
+    faults = {
+        "names no host": not host,
+        "holds a user or a password: leave it out, and give token= or headers=": has_credentials,
+        "has a fragment, which is never sent: leave out what begins with #": url.raw_fragment,
+        f"has parameters other than {', '.join(known)}, each once": has_others and known,
+        "has parameters: leave ? out": has_others,
+        f"would send everything to {host} unencrypted: use {secure}, or give insecure=True": (
+            secure and not insecure and not is_loopback(host)
+        ),
+    }
+    return next((fault for fault, is_so in faults.items() if is_so), "")

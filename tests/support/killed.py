@@ -29,7 +29,7 @@ async def into_archive(client: Client, fleet: Fleet, path: str, since: int, says
 async def into_sink(client: Client, fleet: Fleet, url: str, since: int, says: Connection, *, once: bool) -> None:
     """Deliver into the sink of an address, behind which may be the path of a checkpoint, and a token."""
     url, checkpoint, token = f"{url}  ".split(" ")[:3]
-    splunk._ACK_TIMEOUT_S = 2  # a confirmation that is lost costs no minutes
+    splunk._ACK_WAITS_S = (0.5, 1, 1)  # a confirmation that is lost costs no minutes
     async with connect(url, token=token or None) as sink:
         says.send("open")
         follower = client.follow_events(client.fleet(), since=since, interval=0.2)
