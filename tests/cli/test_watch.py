@@ -135,6 +135,23 @@ def test_each_command_has_a_variable_for_its_address(
     assert {"CFEVENTS_TO", "CFEVENTS_WATCH_TO"}.isdisjoint(Path("ran").read_text().split())
 
 
+@pytest.mark.parametrize("checkpoint", [(), ("--checkpoint", "watch.json")])
+def test_finding_that_is_refused_is_kept_beside_a_checkpoint(
+    serve: Serve, invoke: Invoke, hook: Hook, checkpoint: tuple[str, ...]
+) -> None:
+    """It is a dead letter with the reason; without a file for those the log tells of it."""
+    serve({"site-1": past("HaError", "FinishUpgradeFailure")})
+    hook.answers = lambda request: 422 if b"ha_error" in request.body else 200
+    result = invoke("watch", "site-1", "--since", "24h", "--once", "--to", hook.url, *checkpoint)
+    assert (result.exit_code, len(lines(result))) == (0, 2)
+    letters = Path("watch.json.dead-letters")
+    assert (letters.exists(), "a finding is refused" in result.stderr) == (bool(checkpoint), not checkpoint)
+    if checkpoint:
+        letter = json.loads(letters.read_text())
+        assert letter["reason"].endswith("answers 422")
+        assert letter["extra"]["finding"] in lines(result)
+
+
 @pytest.mark.once
 def test_every_other_receiver_takes_findings(
     serve: Serve, invoke: Invoke, hook: Hook, monkeypatch: pytest.MonkeyPatch

@@ -31,7 +31,7 @@ from cfevents.cli.sources import check_options, chosen_connectors, identify, ope
 from cfevents.cli.times import read_begin, read_pace
 from cfevents.events import KINDS
 from cfevents.operations import SEVERITIES, FindingUpdate
-from cfevents.sinks import KeepingSink, Sink, forward
+from cfevents.sinks import KeepingSink, RefusedEvent, Sink, forward
 
 _FINDINGS_STATUS, _TIMEOUT_STATUS = 3, 124
 _EXEC_TIMEOUT_S = 60
@@ -97,15 +97,16 @@ class _Outputs(Sink):
     def __init__(self, watch: Watch, receiver: Sink | None, command: Sequence[str], options: CommandOptions) -> None:
         self.watch, self.life, self.is_failure = watch, Life(watch, "finding"), False
         self._receiver, self._command, self._fail_on = receiver, command, options.fail_on
+        self._has_dead_letters = options.checkpoint is not None
         variables = {options.token_env, *(text.partition("=")[2].strip() for text in options.header_envs), *_SECRETS}
         self._hidden_variables = variables
         self._write = views.writer(_updates_view(options.zone or Zone()), options.style)
 
-    async def write(self, batch: Batch[Any]) -> None:
+    async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
         updates = cast("tuple[FindingUpdate, ...]", batch.items)
-        refusals = None if self._receiver is None else await self._receiver.write(batch)
-        for refused in refusals or ():
-            _log.warning("a finding is refused: %s", refused.reason)
+        refused = () if self._receiver is None else await self._receiver.write(batch) or ()
+        for event in () if self._has_dead_letters else refused:
+            _log.warning("a finding is refused: %s", event.reason)
         for update in updates if self._command else ():
             await self._call(update)
         self._write(updates)
@@ -113,6 +114,7 @@ class _Outputs(Sink):
         if self._fail_on and any(_is_as_bad(update, self._fail_on) for update in updates):
             self.is_failure = True
             await self.watch.aclose()  # what was printed is then stored
+        return refused if self._has_dead_letters else ()
 
     async def _call(self, update: FindingUpdate) -> None:
         """Run the command for a finding. That it fails is logged: the next finding may be worse."""
