@@ -105,7 +105,7 @@ class _Delivery:
         refused: Sequence[RefusedEvent] | None = None
         if batch.items or isinstance(self._sink, KeepingSink):
             refused = await self._patiently(partial(self._write, batch))
-        await self._keep(batch, refused)
+        await self._keep(batch, refused or ())
 
     async def _write(self, batch: Batch[Any]) -> Sequence[RefusedEvent] | None:
         writing = asyncio.ensure_future(self._sink.write(batch))
@@ -113,17 +113,17 @@ class _Delivery:
             return await asyncio.shield(writing)
         except asyncio.CancelledError:
             if await _arrives(writing):
-                await self._keep(batch, writing.result())
+                await self._keep(batch, writing.result() or ())
             raise
 
-    async def _keep(self, batch: Batch[Any], refused: Sequence[RefusedEvent] | None) -> None:
+    async def _keep(self, batch: Batch[Any], refused: Sequence[RefusedEvent]) -> None:
         if refused and self._letters is None:
             raise SinkError(f"{refused[0].reason}: name a file for dead letters, which keeps such events")
-        self._counts.delivered += len(batch.items) - len(refused or ())
-        self._counts.dead_letters += len(refused or ())
+        self._counts.delivered += len(batch.items) - len(refused)
+        self._counts.dead_letters += len(refused)
         if refused or self._store is not None:
             # It ends before the caller does: else the next run could read what is half stored.
-            await finish(asyncio.ensure_future(asyncio.to_thread(self._keep_on_disk, batch, refused or ())))
+            await finish(asyncio.ensure_future(asyncio.to_thread(self._keep_on_disk, batch, refused)))
 
     def _keep_on_disk(self, batch: Batch[Any], refused: Sequence[RefusedEvent]) -> None:
         if refused and self._letters is not None:
