@@ -200,7 +200,7 @@ class Follower(AsyncOnly, Generic[T]):
 
         if self._reached.kind is not None:
             raise ValueError("findings need events of all kinds: follow without kind")
-        watch = Watch(self, self._options.lookback, limits_or_default(limits))
+        watch = Watch(self, limits_or_default(limits))
         if checkpoint is not None:
             watch._resume(checkpoint)
         return watch

@@ -5,11 +5,12 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, field, frozen
 
 from cfevents._following.checkpoint import FollowCheckpoint, require_same_following
+from cfevents._following.poll import ConnectorStatus
 from cfevents._listing.stream_base import AsyncOnly
 from cfevents._model.api import EventId
 from cfevents._model.checkpoint import read_state
@@ -23,12 +24,13 @@ from cfevents.operations.watching import MARGIN_S, ConnectorWatch, FindingUpdate
 
 if TYPE_CHECKING:
     from cfevents._following.follower import Batch, Follower
-    from cfevents._following.poll import ConnectorStatus
 
 _WATCH_VERSION = 1
 _LIST_INTERVAL_S = 600.0  # between two looks at the account's heartbeats
 _FORGET_INTERVAL_S = 3600.0  # between two looks at connectors that left the account
 _DAY_S = 86_400.0
+
+_Findings: TypeAlias = tuple[tuple[Finding, ...], tuple[Finding, ...]]
 
 
 @set_module("cfevents")
@@ -39,7 +41,7 @@ class WatchCheckpoint:
     start: FollowCheckpoint
     """The account, the connectors, and when watching began."""
 
-    findings: Mapping[str, tuple[tuple[Finding, ...], tuple[Finding, ...]]] = field(factory=dict)
+    findings: Mapping[str, _Findings] = field(factory=dict)
     """By connector the findings that were delivered, and those that were there before."""
 
     @property
@@ -92,7 +94,6 @@ def _to_finding(fields: dict[str, Any]) -> Finding:
 
 
 @set_module("cfevents")
-@define(eq=False, repr=False)
 class Watch(AsyncOnly):
     """Findings of connectors as they open, change their severity and are over. Made by `Follower.findings`.
 
@@ -103,27 +104,22 @@ class Watch(AsyncOnly):
 
     _advice = "use 'async for update in follower.findings()'"
 
-    _template: "Follower[Any]"
-    _lookback_s: float
-    _limits: Limits
-    _reached: WatchCheckpoint = field(init=False)
-    _follower: "Follower[Any]" = field(init=False)  # the one that is read
-    _kept_s: float = field(init=False)
-    _listed: dict[str, AskedConnector] = field(factory=dict, init=False)
-    _list_at: float = field(default=-1.0, init=False)  # on the event loop's clock
-
-    def __attrs_post_init__(self) -> None:
-        self._follower, start = self._template, evolve(self._template.checkpoint, connectors={})
-        self._reached = WatchCheckpoint(start)
-        self._kept_s = max(self._lookback_s + _DAY_S, now() - start.since) + MARGIN_S
+    def __init__(self, follower: "Follower[Any]", limits: Limits) -> None:
+        self._template, self._limits = follower, limits
+        self._follower = follower  # the one that is read
+        self._start, self._delivered = evolve(follower.checkpoint, connectors={}), 0  # findings
+        self._findings: dict[str, _Findings] = {}
+        self._lookback_s = follower._options.lookback
+        self._kept_s = max(self._lookback_s + _DAY_S, now() - self._start.since) + MARGIN_S
+        self._listed, self._list_at = dict[str, AskedConnector](), -1.0  # on the event loop's clock
 
     @property
     def checkpoint(self) -> WatchCheckpoint:
         """The state before the current finding: a watch that resumes from it delivers that one again."""
-        return self._reached
+        return WatchCheckpoint(self._start, {**self._findings})
 
     @property
-    def status(self) -> "dict[str, ConnectorStatus]":
+    def status(self) -> dict[str, ConnectorStatus]:
         """The state of each connector, by id."""
         return self._follower.status
 
@@ -131,8 +127,9 @@ class Watch(AsyncOnly):
         """Go on after a checkpoint; raise CheckpointError for one of another watch."""
         if not isinstance(checkpoint, WatchCheckpoint):
             checkpoint = WatchCheckpoint.from_json(checkpoint)
-        require_same_following(checkpoint.start, self._reached.start, absolute=False)
-        self._reached, self._kept_s = checkpoint, self._lookback_s + _DAY_S + MARGIN_S
+        require_same_following(checkpoint.start, self._start, absolute=False)
+        self._start, self._findings = checkpoint.start, {**checkpoint.findings}
+        self._kept_s = self._lookback_s + _DAY_S + MARGIN_S
 
     async def __aiter__(self) -> AsyncGenerator[FindingUpdate, None]:
         """Yield finding by finding; raises as `Follower.batches` does."""
@@ -148,7 +145,7 @@ class Watch(AsyncOnly):
             Batches whose items are `cfevents.operations.FindingUpdate`, and whose checkpoint is a `WatchCheckpoint`.
         """
         watches = dict[str, ConnectorWatch]()
-        begin, since, forget_at = int(now() - self._kept_s), float(self._reached.start.since), 0.0
+        begin, since, forget_at = int(now() - self._kept_s), float(self._start.since), 0.0
         self._follower = follower = self._template._with_poll_ends(begin)
         async with aclosing(follower._polls()) as polls:
             async for result, batch in polls:
@@ -163,13 +160,15 @@ class Watch(AsyncOnly):
                 if result.ended >= forget_at:
                     forget_at = result.ended + _FORGET_INTERVAL_S
                     self._forget_gone(watches, result.ended)
-                if not (updates := watch.judge(await self._asked(name), result.ended, since)):
-                    continue
-                judged = {name: ((*item.open,), (*item.known,)) for name, item in watches.items() if not item.is_new}
-                after = evolve(self._reached, findings={**self._reached.findings, **judged})
-                fields: dict[str, Any] = {"items": (*updates,), "checkpoint": after, "before": self._reached}
-                yield evolve(batch, **fields)
-                self._reached = after
+                updates = watch.judge(await self._asked(name), result.ended, since)
+                of_connector = (*watch.open,), (*watch.known,)
+                if updates:
+                    before = self.checkpoint
+                    after = evolve(before, findings={**before.findings, name: of_connector})
+                    fields: dict[str, Any] = {"items": tuple(updates), "checkpoint": after, "before": before}
+                    yield evolve(batch, **fields)
+                    self._delivered += len(updates)
+                self._findings[name] = of_connector
 
     async def aclose(self) -> None:
         """End it: a loop that iterates it ends too."""
@@ -177,19 +176,17 @@ class Watch(AsyncOnly):
 
     def _new_watch(self, connector_id: str, begin: int) -> ConnectorWatch:
         watch = ConnectorWatch(connector_id, begin, self._kept_s, self._limits)
-        if (known := self._reached.findings.get(connector_id)) is not None:
-            watch.open, watch.known, watch.is_new = [*known[0]], [*known[1]], False
+        if (findings := self._findings.get(connector_id)) is not None:
+            watch.open, watch.known, watch.is_new = [*findings[0]], [*findings[1]], False
         return watch
 
     def _forget_gone(self, watches: dict[str, ConnectorWatch], moment: float) -> None:
         """Drop connectors that are followed no longer, once all that is known of them is older than what is kept."""
-        findings = dict(self._reached.findings)
-        for name in (watches.keys() | findings.keys()) - self._follower.status.keys():
+        for name in (watches.keys() | self._findings.keys()) - self._follower.status.keys():
             watch = watches.get(name) or self._new_watch(name, 0)
             if watch.newest_ts < moment - self._kept_s:
                 watches.pop(name, None)
-                findings.pop(name, None)
-        self._reached = evolve(self._reached, findings=findings)
+                self._findings.pop(name, None)
 
     async def _asked(self, connector_id: str) -> AskedConnector:
         """Return a connector as the account lists it now, with its heartbeat if that is known."""

@@ -136,7 +136,7 @@ class ConnectorWatch:
     ) -> Iterator[FindingUpdate]:
         self.open, self.known = [], []
         for old, new in _before_and_after([*before, *known], present):
-            was_known = any(finding is old for finding in known)
+            was_known = old in known
             if new is None:
                 if not was_known:
                     yield FindingUpdate("over", at, old, old.severity)
@@ -165,11 +165,11 @@ def _before_and_after(before: Sequence[Finding], present: Sequence[Finding]) -> 
     """
     old, new, pairs = [*before], [*present], list[tuple[Finding, Finding]]()
     for is_exact in (True, False):
-        for finding in present if is_exact else [*new]:
+        for finding in [*new]:
             if same := next((other for other in old if _is_same(other, finding, exact=is_exact)), None):
                 pairs.append((same, finding))
-                old = [other for other in old if other is not same]
-                new = [other for other in new if other is not finding]
+                old.remove(same)
+                new.remove(finding)
     yield from chain(((finding, None) for finding in old), pairs, ((None, finding) for finding in new))
 
 

@@ -141,15 +141,13 @@ async def _follow(client: Client, connectors: list[str] | Fleet, options: Comman
         _print_beginning(follower.checkpoint, options, is_resumed=checkpoint is not None)
         await destination.begin(follower.checkpoint)
         life = Life(follower.details() if options.details else follower)
-        shown = show_progress(life.progress, prints=not options.output, stays=True)
-        with removed_if_refused(new_files, life), shown, notify_systemd(life.text, life.signs):
+        with life.shown(new_files, prints=not options.output):
             async with aclosing(life.follower.batches()) as batches:
                 async for batch in batches:
                     left = None if options.limit is None else options.limit - life.events
                     with ending.under_way():
                         await destination.write(evolve(batch, items=batch.items[:left]))
-                        life.events += len(batch.items[:left])
-                    if life.events == options.limit:
+                    if left is not None and len(batch.items) >= left:
                         return
 
 
@@ -179,27 +177,8 @@ def beginning(start: FollowCheckpoint, options: CommandOptions, *, is_resumed: b
     return f"{', '.join(filter(None, words))}{'; Ctrl-C ends it' if can_show() else ''}"
 
 
-@contextmanager
-def removed_if_refused(paths: Sequence[str], life: "Life") -> Iterator[None]:
-    """Remove files that this run made, if the API has refused everything: the next run may mean something else."""
-    is_refused = False
-    try:
-        yield
-    except CfEventsError as error:
-        is_refused = is_refusal(error)
-        raise
-    finally:
-        if not life.was_read and (is_refused or life.is_refused):
-            # While their lock is held, so that nobody else uses them. Windows removes no open file.
-            for path in paths:
-                with suppress(OSError):
-                    Path(path).unlink()
-
-
 class Life:
     """The state of following as text: the events so far, the last poll and the next one."""
-
-    events = 0  # that were printed or stored
 
     def __init__(self, follower: Follower[Any] | Watch, unit: str = "event") -> None:
         self._followed, self._unit = follower, unit
@@ -211,15 +190,32 @@ class Life:
         return self._followed._follower if isinstance(self._followed, Watch) else self._followed
 
     @property
-    def was_read(self) -> bool:
-        """True once anything was read."""
-        return self.events > 0 or any(status.last_good_at for status in self.follower.status.values())
+    def events(self) -> int:
+        """The events so far that were printed, stored or delivered; of a watch the findings."""
+        return self._followed._delivered
 
-    @property
-    def is_refused(self) -> bool:
-        """True if the API refuses each connector."""
-        states = self.follower.status.values()
-        return bool(states) and all(is_refusal(status.error) for status in states)
+    @contextmanager
+    def shown(self, new_files: Sequence[str], *, prints: bool) -> Iterator[None]:
+        """Show the state in the status line and to systemd.
+
+        If the API has refused everything, remove the files that this run made: the next one may mean something else.
+        """
+        is_refused = False
+        try:
+            with show_progress(self.progress, prints=prints, stays=True), notify_systemd(self.text, self.signs):
+                yield
+        except CfEventsError as error:
+            is_refused = is_refusal(error)
+            raise
+        finally:
+            states = self.follower.status.values()
+            was_read = self.events or any(status.last_good_at for status in states)
+            is_refused = is_refused or (bool(states) and all(is_refusal(status.error) for status in states))
+            if is_refused and not was_read:
+                # While their lock is held, so that nobody else uses them. Windows removes no open file.
+                for path in new_files:
+                    with suppress(OSError):
+                        Path(path).unlink()
 
     def progress(self) -> Progress:
         """Return the text of the status line, and the wait for the quota."""

@@ -1,8 +1,8 @@
 """The command that delivers events to a sink."""
 
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,10 @@ import click
 from cfevents import Client, Follower, SinkMetrics
 from cfevents._files import missing_directory
 from cfevents._html import counted
-from cfevents._progress import Progress
 from cfevents._secrets import Secret, mask
-from cfevents.cli.commands.follow import Life, beginning, name_checkpoint, removed_if_refused
+from cfevents.cli.commands.follow import Life, beginning, name_checkpoint
 from cfevents.cli.console.errors import arguments_checked, exists, print_line, print_note
 from cfevents.cli.console.output import write_summary
-from cfevents.cli.console.progress import show_progress
-from cfevents.cli.console.service import notify_systemd
 from cfevents.cli.console.signals import call_on_hangup, end_on_signal
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
@@ -38,7 +35,7 @@ async def forward_events(options: CommandOptions) -> None:
             if not isinstance(sink, NDJSONFile):
                 await stack.enter_async_context(sink)
             options = await identify(client, options)
-            follower = _follower(client, options)
+            follower = make_follower(client, options)
             await _deliver(follower, sink, options, stack)
     if follower is not None:
         _write_summary(follower, sink)
@@ -60,9 +57,7 @@ async def _deliver(follower: Follower[Any], sink: Sink, options: CommandOptions,
         print_note("without --checkpoint, the next run begins at --since again")
     patience = ONCE_PATIENCE_S if options.once else None
     kept = {"checkpoint": options.checkpoint, "dead_letters": options.dead_letters}
-    shown = show_progress(partial(_state_of, life), prints=False, stays=True)
-    notified = notify_systemd(lambda: _state_of(life).text, life.signs)
-    with removed_if_refused(new_files, life), name_checkpoint(options.checkpoint or name), shown, notified:
+    with name_checkpoint(options.checkpoint or name), life.shown(new_files, prints=False):
         await forward(follower, sink, patience=patience, **kept)
 
 
@@ -74,18 +69,16 @@ def _write_summary(follower: Follower[Any], sink: Sink) -> None:
     write_summary(f"{counted(counts.delivered, 'event')} delivered to {_name(sink)}{also}")
 
 
-def _follower(client: Client, options: CommandOptions) -> Follower[Any]:
+def make_follower(
+    client: Client, options: CommandOptions, *, payload_kinds: Sequence[str] | None = None
+) -> Follower[Any]:
+    """Return the follower of the options; with ``--details`` it reads the payloads of all kinds, or of some."""
     since, pace = read_begin(options), read_pace(options)
     connectors, kinds = chosen_connectors(client, options), options.kinds or None
     with arguments_checked():
         follower: Follower[Any] = client.follow_events(connectors, since=since, kind=kinds, **pace)
-    follower = follower.details() if options.details else follower
+    follower = follower.details(kinds=payload_kinds) if options.details else follower
     return follower.once() if options.once else follower
-
-
-def _state_of(life: Life) -> Progress:
-    life.events = life.follower._delivered
-    return life.progress()
 
 
 def _name(sink: Sink) -> str:

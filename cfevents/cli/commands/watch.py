@@ -13,24 +13,23 @@ from typing import Any, cast
 import click
 from attrs import evolve
 
-from cfevents import Batch, Client, ConnectorStatus, FleetError, FollowedEvent, Follower, Watch
+from cfevents import Batch, ConnectorStatus, FleetError, FollowedEvent, Follower, Watch
 from cfevents._secrets import hide
 from cfevents._time import parse_duration
-from cfevents.cli.commands.follow import Life, beginning, name_checkpoint, removed_if_refused
-from cfevents.cli.commands.forward import ONCE_PATIENCE_S, connect_sink
+from cfevents.cli.commands.follow import Life, beginning, name_checkpoint
+from cfevents.cli.commands.forward import ONCE_PATIENCE_S, connect_sink, make_follower
 from cfevents.cli.commands.report import findings_view
 from cfevents.cli.console import views
 from cfevents.cli.console.errors import Failure, arguments_checked, exists, print_line
 from cfevents.cli.console.output import Colour, Row, View, Zone
 from cfevents.cli.console.progress import can_show, show_progress
-from cfevents.cli.console.service import notify_systemd
 from cfevents.cli.console.signals import Ending, end_on_signal
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
-from cfevents.cli.sources import check_options, chosen_connectors, identify, open_client
-from cfevents.cli.times import read_begin, read_pace
+from cfevents.cli.sources import check_options, identify, open_client
 from cfevents.events import KINDS
-from cfevents.operations import SEVERITIES, FindingUpdate
+from cfevents.operations import FindingUpdate
+from cfevents.operations.rules import severity_rank
 from cfevents.sinks import KeepingSink, RefusedEvent, Sink, forward
 
 _FINDINGS_STATUS, _TIMEOUT_STATUS = 3, 124
@@ -54,28 +53,23 @@ async def watch_findings(options: CommandOptions) -> None:
             if sink is not None:  # before anything is asked of the API
                 await stack.enter_async_context(sink)
             options = await identify(client, options)
-            outputs = _Outputs(_watch(client, options), sink, command, options)
-            await _report_findings(outputs, options, limit_s, ending)
+            watch = make_follower(client, options, payload_kinds=_NAMING_KINDS).findings()
+            outputs = _Outputs(watch, sink, command, options)
+            if can_show() and not options.once:
+                print_line(beginning(watch.checkpoint.start, options, is_resumed=None))
+            with ending.when_reader_leaves():
+                await _report_findings(outputs, options, limit_s)
     if outputs.is_failure:
         raise click.exceptions.Exit(_FINDINGS_STATUS)
     _exit_if_interrupted(ending, ends=options.once or limit_s is not None)
 
 
-async def _report_findings(outputs: "_Outputs", options: CommandOptions, limit_s: float | None, ending: Ending) -> None:
-    if can_show() and not options.once:
-        print_line(beginning(outputs.watch.checkpoint.start, options, is_resumed=None))
+async def _report_findings(outputs: "_Outputs", options: CommandOptions, limit_s: float | None) -> None:
     new_files = [path for path in (options.checkpoint,) if path and not exists(path)]
-    with (
-        removed_if_refused(new_files, outputs.life),
-        name_checkpoint(options.checkpoint),
-        show_progress(outputs.life.progress, prints=True, stays=True),
-        notify_systemd(outputs.life.text, outputs.life.signs),
-        ending.when_reader_leaves(),
-    ):
-        limit = asyncio.timeout(limit_s)
+    limit, patience = asyncio.timeout(limit_s), ONCE_PATIENCE_S if options.once else None
+    with name_checkpoint(options.checkpoint), Life(outputs.watch, "finding").shown(new_files, prints=True):
         try:
             async with limit:
-                patience = ONCE_PATIENCE_S if options.once else None
                 await forward(outputs.watch, outputs, checkpoint=options.checkpoint, patience=patience)
         except TimeoutError:
             if not limit.expired():
@@ -83,23 +77,15 @@ async def _report_findings(outputs: "_Outputs", options: CommandOptions, limit_s
             _require_read(outputs.watch.status)
 
 
-def _watch(client: Client, options: CommandOptions) -> Watch:
-    since, pace = read_begin(options), read_pace(options)
-    with arguments_checked():
-        follower: Follower[Any] = client.follow_events(chosen_connectors(client, options), since=since, **pace)
-    follower = follower.details(kinds=_NAMING_KINDS) if options.details else follower
-    return (follower.once() if options.once else follower).findings()
-
-
 class _Outputs(Sink):
     """A receiver, which may take findings later, then a command, and stdout."""
 
     def __init__(self, watch: Watch, receiver: Sink | None, command: Sequence[str], options: CommandOptions) -> None:
-        self.watch, self.life, self.is_failure = watch, Life(watch, "finding"), False
-        self._receiver, self._command, self._fail_on = receiver, command, options.fail_on
+        self.watch, self._receiver, self._command = watch, receiver, command
+        self._fail_on, self.is_failure = options.fail_on, False
         self._has_dead_letters = options.checkpoint is not None
-        variables = {options.token_env, *(text.partition("=")[2].strip() for text in options.header_envs), *_SECRETS}
-        self._hidden_variables = variables
+        of_headers = (text.partition("=")[2].strip() for text in options.header_envs)
+        self._hidden_variables = {options.token_env, *of_headers, *_SECRETS}
         self._write = views.writer(_updates_view(options.zone or Zone()), options.style)
 
     async def write(self, batch: Batch[Any]) -> Sequence[RefusedEvent]:
@@ -110,8 +96,8 @@ class _Outputs(Sink):
         for update in updates if self._command else ():
             await self._call(update)
         self._write(updates)
-        self.life.events += len(updates)
-        if self._fail_on and any(_is_as_bad(update, self._fail_on) for update in updates):
+        severities = [update.finding.severity for update in updates if update.state != "over"]
+        if self._fail_on and any(severity_rank(name) >= severity_rank(self._fail_on) for name in severities):
             self.is_failure = True
             await self.watch.aclose()  # what was printed is then stored
         return refused if self._has_dead_letters else ()
@@ -140,10 +126,6 @@ class _Outputs(Sink):
             fault = f"cannot be run: {error.strerror or error}"
         if fault:
             _log.warning("the command of --exec %s, for %s of %s", fault, update.finding.kind, update.connector_id)
-
-
-def _is_as_bad(update: FindingUpdate, severity: Any) -> bool:
-    return update.state != "over" and SEVERITIES.index(update.finding.severity) >= SEVERITIES.index(severity)
 
 
 def _receiver(options: CommandOptions) -> Sink | None:
@@ -212,14 +194,8 @@ async def wait_for_event(options: CommandOptions) -> None:
     with end_on_signal() as ending:
         async with open_client(options) as client:
             options = await identify(client, options)
-            since, pace, kinds = read_begin(options), read_pace(options), options.kinds or None
-            with arguments_checked():
-                follower: Follower[Any] = client.follow_events(
-                    chosen_connectors(client, options), since=since, kind=kinds, **pace
-                )
-            follower = follower.details() if options.details else follower
-            life = Life(follower)
-            with show_progress(life.progress, prints=True, stays=True):
+            follower = make_follower(client, options)
+            with show_progress(Life(follower).progress, prints=True, stays=True):
                 event = await _first_event(follower, limit_s)
         several = options.all_ or len(options.connectors) > 1
         view = views.followed(options.zone or Zone(), several=several, details=options.details)
