@@ -22,7 +22,7 @@ from cfevents._validation import printable
 from cfevents._version import __version__
 from cfevents.events import KINDS
 from cfevents.operations.measures import HOUR_S
-from cfevents.operations.rules import SEVERITIES, Finding
+from cfevents.operations.rules import SEVERITIES, Finding, goes_on
 from cfevents.operations.spans import Span, is_drawn
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ _MAX_TEXT_CHARS = 600
 _MAX_HOURLY_S, _DAY_S = 10 * 86_400, 86_400
 _TICK_HOURS, _MAX_TICKS = (1, 2, 3, 6, 12, 24, 48, 96, 168, 336, 720), 5
 _DOWN_KINDS = ("_restart", "_reboot", "_shutdown", "restart_loop", "downtime", "device_gap", "silence")
-# Of these the longest time alone is known; those go on after the last event that shows them.
-_AT_MOST_KINDS, _OPEN_KINDS = {"unclean_restart", "collection_gap"}, ("unfinished_", "stuck_", "unblessed_")
+_AT_MOST_KINDS = {"unclean_restart", "collection_gap"}  # the longest time alone is known
 _LEGEND = {
     '<path d="M0 0H16V16H0z" class="warning"/><path d="M0 0H16V16H0z" fill="url(#hatch)"/>': "this long at most",
     '<use href="#later" y="8" class="arrow"/>': "went on after its last event",
@@ -241,12 +240,7 @@ class _ReportPage:
             if self.begin - HOUR_S < hour * HOUR_S < self.end:
                 by_kind[kind][starts[hour]] += count
         commonest = sorted(by_kind, key=lambda kind: (-by_kind[kind].total(), kind))
-        # Long names may break between their words.
-        names = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr/>", _safe(kind)) for kind in commonest[:_MAX_KINDS]}
-        rows = [
-            [name + " (not known)" * (kind not in KINDS), *self.kind_cells(by_kind[kind])]
-            for kind, name in names.items()
-        ]
+        rows = [[_kind_name(kind), *self.kind_cells(by_kind[kind])] for kind in commonest[:_MAX_KINDS]]
         if others := commonest[_MAX_KINDS:]:
             total = sum((by_kind[kind] for kind in others), Counter[float]())
             rows.append([counted(len(others), "other kind"), *self.kind_cells(total)])
@@ -307,6 +301,11 @@ def _safe(value: object) -> str:
     return escape(printable(shortened(str(value), _MAX_TEXT_CHARS)))
 
 
+def _kind_name(kind: str) -> str:
+    """Return the name of a kind, which may break between its words where it is long."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "<wbr/>", _safe(kind)) + ("" if kind in KINDS else " (not known)")
+
+
 def _title(finding: Finding) -> str:
     return _safe(f"{finding.severity}: {finding.kind}".replace("_", " "))
 
@@ -349,4 +348,4 @@ def _extent(finding: Finding, connector: "ConnectorReport") -> tuple[float, floa
     begin, end, duration = finding.first_at.timestamp(), finding.last_at.timestamp(), finding.details.get("duration")
     if begin == end and isinstance(duration, timedelta):
         return begin, min(connector.until.timestamp(), begin + duration.total_seconds()), True
-    return begin, end, finding.kind.startswith(_OPEN_KINDS) and finding.details.get("outcome") != "failed"
+    return begin, end, goes_on(finding)

@@ -109,6 +109,17 @@ class Finding(HtmlRepr):
         return f"{self.severity:<8}  {self.first_at:%Y-%m-%d %H:%M:%S}{where}  {self.kind}: {self.text}"
 
 
+def is_silence(finding: Finding) -> bool:
+    """Return whether a silence goes on: it rests on the event before it alone."""
+    return finding.kind in {"silence", "downtime"} and len(finding.event_ids) <= 1
+
+
+def goes_on(finding: Finding) -> bool:
+    """Return whether a finding goes on after the last event that shows it."""
+    is_open = finding.kind.startswith(("unfinished_", "stuck_", "unblessed_"))
+    return is_silence(finding) or (is_open and finding.details.get("outcome") != "failed")
+
+
 def _json_value(value: Any) -> Any:
     if isinstance(value, datetime):
         return format_iso(value)

@@ -14,14 +14,12 @@ from cfevents._time import format_duration, format_iso, to_datetime
 from cfevents.operations.journal import AnyEvent, Journal
 from cfevents.operations.limits import AskedConnector, JudgedWindow, Limits
 from cfevents.operations.report import report_connector
-from cfevents.operations.rules import Finding, Severity, severity_rank
+from cfevents.operations.rules import Finding, Severity, goes_on, is_silence, severity_rank
 from cfevents.operations.series import EventSeries
 
 MARGIN_S = 86_400.0  # at the beginning of what is kept: findings there may lack earlier events of theirs
 _CONTEXT_EVENTS = 100  # from before it, which show what is usual, and what came before a long silence
 _REJUDGE_S = 60.0
-_SILENCES = {"silence", "downtime"}
-_GOING_ON = {"stuck_rekey", "unblessed_slot"}
 
 
 @frozen
@@ -59,7 +57,7 @@ class FindingUpdate(HtmlRepr):
         """The finding, or the way it ended, in a sentence."""
         if self.state != "over":
             return self.finding.text
-        if not _goes_on(self.finding):
+        if not goes_on(self.finding):
             return "no longer: later events show otherwise"
         return f"over, at most {format_duration(self.at - self.finding.first_at)} after it began"
 
@@ -113,11 +111,11 @@ class ConnectorWatch:
             return []
         self._judged_ts = until
         if self.is_new:
-            self.known = [finding for finding in self._findings(asked, since) if not _goes_on(finding)]
+            self.known = [finding for finding in self._findings(asked, since) if not goes_on(finding)]
             self.is_new = False
         settled = to_datetime(until - self.kept_s + MARGIN_S)
         before, known, present = (
-            [finding for finding in findings if _is_silence(finding) or finding.last_at >= settled]
+            [finding for finding in findings if is_silence(finding) or finding.last_at >= settled]
             for findings in (self.open, self.known, self._findings(asked, until))
         )
         updates = list(self._compare(before, known, present, to_datetime(until)))
@@ -179,12 +177,3 @@ def _is_same(old: Finding, new: Finding, *, exact: bool) -> bool:
         return False
     is_always = not new.event_ids or new.kind.startswith("unknown_")
     return old.event_ids == new.event_ids if exact else is_always or not {*old.event_ids}.isdisjoint(new.event_ids)
-
-
-def _goes_on(finding: Finding) -> bool:
-    return _is_silence(finding) or finding.kind in _GOING_ON or finding.kind.startswith("unfinished_")
-
-
-def _is_silence(finding: Finding) -> bool:
-    """Return whether a silence goes on: it rests on the event before it alone."""
-    return finding.kind in _SILENCES and len(finding.event_ids) <= 1

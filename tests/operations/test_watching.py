@@ -143,6 +143,16 @@ def test_what_was_over_before_is_left_out() -> None:
     assert words(late.judge(ASKED, BEGIN + 10 * HOUR, BEGIN + 10 * HOUR)) == ["opened error silence"]
 
 
+@pytest.mark.parametrize("end", ["Pending", "Failure"])
+def test_slot_that_failed_does_not_go_on(end: str) -> None:
+    """Of slots that were bad before watching began, those alone are reported that may still be blessed."""
+    events = [*reconciles(0, 8 * HOUR), event(HOUR, "FinishUpgradeSuccess"), event(2 * HOUR, f"BlessSlot{end}")]
+    watch = watch_for()
+    watch.add(events)
+    updates = watch.judge(ASKED, BEGIN + 8 * HOUR, BEGIN + 8 * HOUR)
+    assert words(updates) == (["opened error unblessed_slot"] if end == "Pending" else [])
+
+
 def test_memory_is_bounded_and_nothing_ends_by_it() -> None:
     """A month of events: what is old is forgotten without a word, and a silence that outlasts it goes on."""
     faults = [event(at, "HaError", sequence=5) for at in range(DAY // 2, 20 * DAY, DAY)]
