@@ -101,6 +101,15 @@ async def test_numbers_and_dates_out_of_range_are_kept(db: Cluster) -> None:
     assert {row[7] for row in await rows(db)} == {2**63 - 1}
 
 
+async def test_time_with_a_fraction_is_the_key_that_its_text_is(db: Cluster) -> None:
+    """A float is other keys, by the driver that sends it: what else fills or reads the table uses the text."""
+    times = [BEGIN + 0.123456, BEGIN + 0.1, 0.1, BEGIN + 0.5]
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch([listed(time) for time in times]))
+    for time in times:
+        assert len(await db.fetch("SELECT FROM events WHERE recorded_ts = $1", Decimal(str(time)))) == 1
+
+
 async def test_text_that_cannot_be_stored_stands_as_its_escape(db: Cluster) -> None:
     """NUL and half of a surrogate pair lose no event; a pair, a backslash and line ends are themselves."""
     hostile = "a\0b\ud800c\U0001f600\\u0000\t\n\r\\."
