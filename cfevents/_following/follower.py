@@ -296,6 +296,7 @@ def follow(
         intervals,
         parse_duration("overlap", overlap),
         parse_duration("lookback", lookback),
+        has_since=since is not None,
         age=0.0 if is_absolute or checkpoint is not None else present - begin,
     )
     start = FollowCheckpoint(

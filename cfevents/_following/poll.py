@@ -159,6 +159,7 @@ class FollowOptions(NamedTuple):
     lookback: float  # how late an event may be collected
     payloads: tuple[int, tuple[str, ...]] | None = None  # how many to get at a time, and the kinds that have one
     once: bool = False  # whether following ends after one poll of each connector
+    has_since: bool = False  # whether it was said where following begins
     age: float = 0.0  # how long before the present following begins, where that was all that was said
     has_poll_ends: bool = False  # whether the end of a poll is a result too
     random: Callable[[], float] = random

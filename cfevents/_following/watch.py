@@ -109,8 +109,8 @@ class Watch(AsyncOnly):
         self._follower = follower  # the one that is read
         self._start, self._delivered = evolve(follower.checkpoint, connectors={}), 0  # findings
         self._findings: dict[str, _Findings] = {}
-        self._lookback_s = follower._options.lookback
-        self._kept_s = max(self._lookback_s + _DAY_S, now() - self._start.since) + MARGIN_S
+        self._options = follower._options
+        self._kept_s = max(self._options.lookback + _DAY_S, now() - self._start.since) + MARGIN_S
         self._listed, self._list_at = dict[str, AskedConnector](), -1.0  # on the event loop's clock
 
     @property
@@ -129,7 +129,7 @@ class Watch(AsyncOnly):
             checkpoint = WatchCheckpoint.from_json(checkpoint)
         require_same_following(checkpoint.start, self._start, absolute=False)
         self._start, self._findings = checkpoint.start, {**checkpoint.findings}
-        self._kept_s = self._lookback_s + _DAY_S + MARGIN_S
+        self._kept_s = self._options.lookback + _DAY_S + MARGIN_S
 
     async def __aiter__(self) -> AsyncGenerator[FindingUpdate, None]:
         """Yield finding by finding; raises as `Follower.batches` does."""

@@ -98,7 +98,8 @@ class _Delivery:
             self._store.store(follower.checkpoint)
         if known:
             follower._resume(known)
-            _log.info("going on where the checkpoint ends; since= has no effect")
+            note = "; since= has no effect" if follower._options.has_since else ""
+            _log.info("going on where the checkpoint ends%s", note)
 
     async def deliver(self, batch: Batch[Any]) -> None:
         """Write a batch, and then store its checkpoint."""

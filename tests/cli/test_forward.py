@@ -55,6 +55,8 @@ def test_file_has_the_lines_of_follow(account: Simulator, invoke: Invoke) -> Non
     again = invoke("forward", "site-1", "--to", "file:events.ndjson", *SINCE)
     assert again.stdout.startswith("0 events")
     assert again.stderr == "cfevents: going on where the checkpoint ends; --since has no effect\n"
+    once = invoke("forward", "site-1", "--to", "file:events.ndjson", "--once")
+    assert once.stderr == "cfevents: going on where the checkpoint ends\n"
     lines = [json.loads(line) for line in Path("events.ndjson").read_text().splitlines()]
     assert [line["id"] for line in lines] == IDS
     assert account.requests

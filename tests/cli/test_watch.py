@@ -64,6 +64,7 @@ def test_findings_are_printed_once(serve: Serve, invoke: Invoke) -> None:
     assert "--since" not in first.stderr
     again = invoke(*command)
     assert (again.stdout, again.stderr) == ("", "cfevents: going on where the checkpoint ends; --since has no effect\n")
+    assert invoke(*command[:2], "--once", *command[-2:]).stderr == "cfevents: going on where the checkpoint ends\n"
     now = int(time.time())
     simulator.add("site-2", {"e": {"k": "Reconcile"}, "t": now, "n": 0, "a": now})
     second = invoke(*command, "--format", "table", "--tz", "UTC")
