@@ -110,8 +110,9 @@ class _Outputs(Sink):
             if name not in self._hidden_variables and hide(value) == value
         }
         try:
-            pipes: dict[str, Any] = {"stdin": asyncio.subprocess.PIPE, "stdout": _STDERR}
-            process = await asyncio.create_subprocess_exec(*self._command, env=variables, **pipes)
+            process = await asyncio.create_subprocess_exec(
+                *self._command, env=variables, stdin=asyncio.subprocess.PIPE, stdout=_STDERR
+            )
             try:
                 async with asyncio.timeout(_EXEC_TIMEOUT_S):
                     await process.communicate(json.dumps(update.to_dict()).encode() + b"\n")
@@ -166,7 +167,7 @@ def _require_read(status: Mapping[str, ConnectorStatus]) -> None:
 
 
 def _updates_view(zone: Zone) -> View[FindingUpdate]:
-    """Return the view of findings that are watched, a row each."""
+    """Return the view of findings that are watched: their rows in a report, with the state and its time."""
     of_finding = findings_view(zone)
     is_narrow = bool(of_finding.hidden)
 
@@ -175,15 +176,16 @@ def _updates_view(zone: Zone) -> View[FindingUpdate]:
         if update.state == "over":  # of a checkpoint, the details may be JSON
             finding = evolve(finding, message=update.text, details={})
         [(severity, time, _, connector, text)] = of_finding.rows(finding)
-        text = f"{update.state} {text}" if is_narrow else text
-        return [(time, update.state, severity, connector, text)]
+        return [(time, update.state, severity, connector, f"{update.state} {text}" if is_narrow else text)]
 
-    severities, colours = of_finding.colours[0], (Colour.NONE, Colour.NAME)
-    titles = (zone.titled("TIME"), "STATE", "SEVERITY", "CONNECTOR", "FINDING")
-    view = View(FindingUpdate.to_dict, titles, rows, (Colour.NONE, Colour.QUIET, severities, *colours[::-1]))
-    widths = (zone.width, len("changed"), len("critical"), _NAME_CHARS if is_narrow else _UUID_CHARS)
-    return view._replace(
-        widths=widths, hidden=("STATE",) if is_narrow else (), fields=("state", "at", "before", *of_finding.fields)
+    return View(
+        FindingUpdate.to_dict,
+        (zone.titled("TIME"), "STATE", "SEVERITY", "CONNECTOR", "FINDING"),
+        rows,
+        (Colour.NONE, Colour.QUIET, views.severity_colour, Colour.NAME, Colour.NONE),
+        widths=(zone.width, len("changed"), len("critical"), _NAME_CHARS if is_narrow else _UUID_CHARS),
+        fields=("state", "at", "before", *of_finding.fields),
+        hidden=("STATE",) if is_narrow else (),
     )
 
 
