@@ -127,7 +127,7 @@ class PostgreSQL:
             await self._store_batch(connection, batch)
 
     async def _store_batch(self, connection: Any, batch: Batch[Any]) -> None:
-        """Copy the events into the table; or, at about two thirds of that rate, those that are not there yet."""
+        """Copy the events into the table; or, at about half of that rate, those that are not there yet."""
         schema, _, name = self._events.name.rpartition(".")
         rows, count = copy_text(batch.checkpoint.account_id, batch.items), len(batch.items)
         async with connection.transaction():
