@@ -64,9 +64,11 @@ class Elastic(HTTPSink):
 
 def _items(body: bytes) -> list[tuple[int, bytes]] | None:
     """Return the status of each document, and its error as JSON; None where it is no answer of `_bulk`."""
+    items = list[tuple[int, bytes]]()
     try:
-        results = [result for item in json.loads(body)["items"] for (result,) in [item.values()]]
-        items = [(result["status"], json.dumps(result.get("error")).encode()) for result in results]
+        for item in json.loads(body)["items"]:
+            (result,) = item.values()
+            items.append((result["status"], json.dumps(result.get("error")).encode()))
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError):
         return None
-    return items if all(type(status) is int and status in _STATUSES for status, _ in items) else None
+    return items if all(status in _STATUSES for status, _ in items) else None

@@ -18,7 +18,6 @@ _ENCRYPTED_SCHEMES = {"http": "https", "tcp": "syslog+tls", "udp": "syslog+tls"}
 _HTTP = frozenset({"token", "headers", "insecure", "gzip", "format", "timeout", "max_events", "max_bytes"})
 _SYSLOG = frozenset({"format", "timeout", "max_bytes"})
 
-
 SCHEMES = {
     "postgresql://": ("postgres.postgres_sink", frozenset({"token", "insecure", "timeout"})),
     "file:": ("files.file_sink", frozenset[str]()),
