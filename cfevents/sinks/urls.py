@@ -71,7 +71,7 @@ class SinkAddress:
         try:
             url = URL(self.text)
             url = url.with_scheme(url.scheme.rpartition("+")[2]) if url.host else url
-            fault = _fault(url, parameters, insecure=self.insecure)
+            fault = _url_fault(url, parameters, insecure=self.insecure)
         except ValueError:
             fault = "is no URL"
         if fault:
@@ -163,7 +163,7 @@ def _checked_token(token: Any) -> Secret | None:
     return token
 
 
-def _fault(url: URL, parameters: Collection[str] | None, *, insecure: bool) -> str:
+def _url_fault(url: URL, parameters: Collection[str] | None, *, insecure: bool) -> str:
     """Return what is wrong with a URL. It does not repeat a parameter, which may be a secret."""
     host, names, known, secure = url.host or "", {*url.query}, parameters or (), _ENCRYPTED_SCHEMES.get(url.scheme)
     has_others = parameters is not None and not (names <= {*known} and len(names) == len(url.query))
