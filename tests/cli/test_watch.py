@@ -291,11 +291,12 @@ def test_wait_says_what_it_does_not_know(serve: Serve, invoke: Invoke) -> None:
 
 @pytest.mark.parametrize(("options", "status"), [((), 0), (("--for", "1h"), 130)])
 def test_signal_ends_watch(serve: Serve, invoke: Invoke, options: tuple[str, ...], status: int) -> None:
-    """It is the normal end, unless another one was asked for."""
+    """It is the normal end, unless another one was asked for; a line says what is followed, also in a service's log."""
     serve({"site-1": past("HaError")})
     threading.Timer(0.8, os.kill, [os.getpid(), signal.SIGINT]).start()
     result = invoke("watch", "site-1", "--since", "24h", *options)
     assert (result.exit_code, words(result)) == (status, ["opened warning ha_error"])
+    assert result.stderr.splitlines()[0] == "cfevents: following site-1, a poll every 30s"
 
 
 def test_details_name_the_tunnel(serve: Serve, invoke: Invoke) -> None:

@@ -20,9 +20,9 @@ from cfevents.cli.commands.follow import Life, beginning, name_checkpoint
 from cfevents.cli.commands.forward import ONCE_PATIENCE_S, connect_sink, make_follower
 from cfevents.cli.commands.report import findings_view
 from cfevents.cli.console import views
-from cfevents.cli.console.errors import Failure, arguments_checked, exists, print_line
+from cfevents.cli.console.errors import Failure, arguments_checked, exists, print_line, print_note
 from cfevents.cli.console.output import Colour, Row, View, Zone
-from cfevents.cli.console.progress import can_show, show_progress
+from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
@@ -55,8 +55,8 @@ async def watch_findings(options: CommandOptions) -> None:
             options = await identify(client, options)
             watch = make_follower(client, options, payload_kinds=_NAMING_KINDS).findings()
             outputs = _Outputs(watch, sink, command, options)
-            if can_show() and not options.once:
-                print_line(beginning(watch.checkpoint.start, options, is_resumed=None))
+            if not options.once:
+                print_note(beginning(watch.checkpoint.start, options, is_resumed=None))
             with ending.when_reader_leaves():
                 await _report_findings(outputs, options, limit_s)
     if outputs.is_failure:
