@@ -4,13 +4,11 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
-import click
-
 from cfevents import CfEventsError, Client, Fleet
 from cfevents._html import counted
 from cfevents._progress import Progress
 from cfevents._validation import printable
-from cfevents.cli.console.errors import arguments_checked, exists, is_refusal, print_line
+from cfevents.cli.console.errors import arguments_checked, exists, is_refusal
 from cfevents.cli.console.output import write_summary
 from cfevents.cli.console.progress import show_progress
 from cfevents.cli.console.signals import Ending, end_on_signal
@@ -34,9 +32,8 @@ async def fill_archive(options: CommandOptions) -> None:
             options = await identify(client, options)
             new = await _fill(client, chosen_connectors(client, options), options, ending)
     write_summary(f"{counted(new, 'new event')} in {printable(options.path)}")
-    if ending.is_requested and not options.follow:
-        print_line("interrupted: the same command goes on where this one stopped")
-        raise click.exceptions.Exit(ending.status)
+    if not options.follow:
+        ending.exit_if_requested("interrupted: the same command goes on where this one stopped")
 
 
 async def _fill(client: Client, connectors: list[str] | Fleet, options: CommandOptions, ending: Ending) -> int:

@@ -6,14 +6,12 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import click
-
 from cfevents import Client, Follower, SinkMetrics
 from cfevents._files import missing_directory
 from cfevents._html import counted
 from cfevents._secrets import Secret, mask
 from cfevents.cli.commands.follow import Life, beginning, name_checkpoint
-from cfevents.cli.console.errors import arguments_checked, exists, print_line, print_note
+from cfevents.cli.console.errors import arguments_checked, exists, print_note
 from cfevents.cli.console.output import write_summary
 from cfevents.cli.console.signals import call_on_hangup, end_on_signal
 from cfevents.cli.options import CommandOptions, usage_error
@@ -39,9 +37,8 @@ async def forward_events(options: CommandOptions) -> None:
             await _deliver(follower, sink, options, stack)
     if follower is not None:
         _write_summary(follower, sink)
-    if ending.is_requested and options.once:
-        print_line("interrupted: the same command goes on where this one stopped")
-        raise click.exceptions.Exit(ending.status)
+    if options.once:
+        ending.exit_if_requested("interrupted: the same command goes on where this one stopped")
 
 
 async def _deliver(follower: Follower[Any], sink: Sink, options: CommandOptions, stack: AsyncExitStack) -> None:

@@ -23,7 +23,7 @@ from cfevents.cli.console import views
 from cfevents.cli.console.errors import Failure, arguments_checked, exists, print_line, print_note
 from cfevents.cli.console.output import Colour, Row, View, Zone
 from cfevents.cli.console.progress import show_progress
-from cfevents.cli.console.signals import Ending, end_on_signal
+from cfevents.cli.console.signals import end_on_signal
 from cfevents.cli.kinds import kinds_text
 from cfevents.cli.options import CommandOptions, usage_error
 from cfevents.cli.sources import check_options, identify, open_client
@@ -33,6 +33,7 @@ from cfevents.operations.rules import severity_rank
 from cfevents.sinks import KeepingSink, RefusedEvent, Sink, forward
 
 _FINDINGS_STATUS, _TIMEOUT_STATUS = 3, 124
+_INTERRUPTED = "interrupted before it was done"
 _EXEC_TIMEOUT_S = 60
 _NAME_CHARS, _UUID_CHARS = 20, 36
 _STDERR = 2  # also for what a command prints: stdout has findings alone
@@ -61,7 +62,8 @@ async def watch_findings(options: CommandOptions) -> None:
                 await _report_findings(outputs, options, limit_s)
     if outputs.is_failure:
         raise click.exceptions.Exit(_FINDINGS_STATUS)
-    _exit_if_interrupted(ending, ends=options.once or limit_s is not None)
+    if options.once or limit_s is not None:
+        ending.exit_if_requested(_INTERRUPTED)
 
 
 async def _report_findings(outputs: "_Outputs", options: CommandOptions, limit_s: float | None) -> None:
@@ -151,12 +153,6 @@ def _duration(option: str, options: CommandOptions) -> float | None:
         return None if options.duration is None else parse_duration(option, options.duration)
 
 
-def _exit_if_interrupted(ending: Ending, *, ends: bool) -> None:
-    if ending.is_requested and ends:
-        print_line("interrupted before it was done")
-        raise click.exceptions.Exit(ending.status)
-
-
 def _require_read(status: Mapping[str, ConnectorStatus]) -> None:
     """Raise the errors of connectors that could not be read up to now: nobody knows what came of them."""
     errors = {name: state.error for name, state in status.items() if state.error is not None}
@@ -202,7 +198,7 @@ async def wait_for_event(options: CommandOptions) -> None:
         several = options.all_ or len(options.connectors) > 1
         view = views.followed(options.zone or Zone(), several=several, details=options.details)
         views.writer(view, options.style)([event] if event else [])
-    _exit_if_interrupted(ending, ends=True)
+    ending.exit_if_requested(_INTERRUPTED)
     if event is None:
         print_line(f"no event{kinds_text(options.kinds)} came within {options.duration}")
         raise click.exceptions.Exit(_TIMEOUT_STATUS)

@@ -10,7 +10,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import cast
 
-from cfevents.cli.console.errors import INTERRUPTED
+import click
+
+from cfevents.cli.console.errors import INTERRUPTED, print_line
 
 _CLOSE_TIMEOUT_S = 5.0
 
@@ -27,6 +29,12 @@ class Ending:
         self._finishing: asyncio.Task[None] | None = None
         self.is_requested = False
         self.status = 0  # as a shell reports a process that the signal ended
+
+    def exit_if_requested(self, message: str) -> None:
+        """Print a message and exit with the status of the signal, if there was one."""
+        if self.is_requested:
+            print_line(message)
+            raise click.exceptions.Exit(self.status)
 
     def on_signal(self, number: int, _: FrameType | None) -> None:
         """Request the end. A second Ctrl-C ends the process at once: what is under way takes too long."""
