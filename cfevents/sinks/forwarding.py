@@ -113,7 +113,10 @@ class _Delivery:
         try:
             return await asyncio.shield(writing)
         except asyncio.CancelledError:
-            if await _arrives(writing):
+            timer = asyncio.get_running_loop().call_later(_GRACE_S, writing.cancel)
+            await finish(asyncio.ensure_future(asyncio.wait([writing])))
+            timer.cancel()
+            if not writing.cancelled() and writing.exception() is None:
                 await self._keep(batch, writing.result() or ())
             raise
 
@@ -162,14 +165,3 @@ class _Delivery:
         if self._patience_s is not None and failures == 1:
             when += f", for up to {format_duration(timedelta(seconds=self._patience_s))}"
         _log.warning("%s; nothing is lost, trying again %s", error, when)
-
-
-async def _arrives(writing: "asyncio.Future[Any]") -> bool:
-    """Return whether what is being written arrives soon; else end it."""
-    try:
-        await asyncio.wait([writing], timeout=_GRACE_S)
-    finally:
-        if not writing.done():
-            writing.cancel()
-    await finish(asyncio.ensure_future(asyncio.wait([writing])))
-    return not writing.cancelled() and writing.exception() is None
