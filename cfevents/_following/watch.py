@@ -16,7 +16,6 @@ from cfevents._model.api import EventId
 from cfevents._model.checkpoint import read_state
 from cfevents._public import set_module
 from cfevents._time import now
-from cfevents._validation import short_repr
 from cfevents.errors import CfEventsError, CheckpointError
 from cfevents.operations.limits import AskedConnector, Limits
 from cfevents.operations.rules import Finding
@@ -67,12 +66,8 @@ class WatchCheckpoint:
             TypeError: The argument is not text.
         """
         try:
-            state = read_state(text, _WATCH_VERSION, _WatchState)
-            findings = {
-                name: (tuple(map(_to_finding, delivered)), tuple(map(_to_finding, known)))
-                for name, (delivered, known) in state.findings.items()
-            }
-            return cls(FollowCheckpoint.from_json(state.following), findings)
+            state = read_state(text, _WATCH_VERSION, _WatchState, partial=True, hooks=_HOOKS)
+            return cls(FollowCheckpoint.from_json(state.following), state.findings)
         except ValueError as error:
             raise CheckpointError(f"invalid checkpoint, or not one of a watch: {error}") from None
 
@@ -80,17 +75,15 @@ class WatchCheckpoint:
 @frozen
 class _WatchState:
     following: str
-    findings: Mapping[str, list[list[dict[str, Any]]]]
+    findings: Mapping[str, _Findings]
 
 
-def _to_finding(fields: dict[str, Any]) -> Finding:
-    try:
-        times = {name: datetime.fromisoformat(fields[name]) for name in ("first_at", "last_at")}
-        ids = (text.rpartition(".") for text in fields["event_ids"])
-        event_ids = (EventId(float(time) if "." in time else int(time), int(sequence)) for time, _, sequence in ids)
-        return Finding(**{**fields, **times, "event_ids": tuple(event_ids)})
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{short_repr(fields)} is no finding") from error
+def _parse_event_id(text: str, _: Any) -> EventId:
+    time, _, sequence = text.rpartition(".")
+    return EventId(float(time) if "." in time else int(time), int(sequence))
+
+
+_HOOKS = ((EventId, _parse_event_id), (datetime, lambda text, _: datetime.fromisoformat(text)))
 
 
 @set_module("cfevents")

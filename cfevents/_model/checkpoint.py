@@ -24,6 +24,7 @@ FileNumber = NewType("FileNumber", int)
 """The number of a device or an inode, which some file systems give 128 bits."""
 
 EventKey: TypeAlias = tuple[int | float, int]
+StateHooks: TypeAlias = tuple[tuple[type, Callable[[Any, Any], Any]], ...]
 
 _LISTING_VERSION = 1
 _MAX_REASON_CHARS = 300
@@ -97,11 +98,11 @@ class Checkpoint:
         return checkpoint
 
 
-def read_state(text: str, version: int, cls: type[S], *, partial: bool = False) -> S:
+def read_state(text: str, version: int, cls: type[S], *, partial: bool = False, hooks: StateHooks = ()) -> S:
     """Parse saved state: a JSON object with the fields of an attrs class, and its ``version``.
 
     Nothing is converted and nothing is ignored: each value has exactly the type of its field. If the state is
-    ``partial``, fields that have a default may be missing.
+    ``partial``, fields that have a default may be missing. Hooks parse types of which JSON has none.
 
     Raises:
         TypeError: The argument is not text.
@@ -117,22 +118,22 @@ def read_state(text: str, version: int, cls: type[S], *, partial: bool = False) 
         raise ValueError(f"{short_repr(text)} is not a JSON object")
     if (written := raw.pop("version", None)) != version:
         raise ValueError(f"version {short_repr(written)} is unknown; this version of cfevents reads {version}")
-    return structure_state(raw, cls, partial=partial)
+    return structure_state(raw, cls, partial=partial, hooks=hooks)
 
 
-def structure_state(raw: object, cls: type[S], *, partial: bool = False) -> S:
+def structure_state(raw: object, cls: type[S], *, partial: bool = False, hooks: StateHooks = ()) -> S:
     """Convert parsed JSON to an attrs class as strictly as `read_state` does; same arguments and errors."""
     from cattrs import transform_error  # noqa: PLC0415 - most programs read no state
 
     try:
-        return _strict_converter(partial).structure(raw, cls)
+        return _strict_converter(partial, hooks).structure(raw, cls)
     except Exception as error:  # cattrs collects whatever a hook raises
         reason, *_ = transform_error(error, format_exception=lambda error, _: str(error))
         raise ValueError(reason[:_MAX_REASON_CHARS]) from None
 
 
 @functools.cache
-def _strict_converter(partial: bool) -> "Converter":
+def _strict_converter(partial: bool, hooks: StateHooks) -> "Converter":
     from cattrs import Converter  # noqa: PLC0415 - as above
 
     converter = Converter()
@@ -141,7 +142,8 @@ def _strict_converter(partial: bool) -> "Converter":
     converter.register_structure_hook(int, _integer)
     for field_type, hook in _HOOKS.items():
         converter.register_structure_hook_func(functools.partial(operator.eq, field_type), hook)
-
+    for field_type, hook in hooks:
+        converter.register_structure_hook(field_type, hook)
     converter.register_structure_hook_factory(has, lambda cls: _object_hook(cls, converter, partial))
     return converter
 

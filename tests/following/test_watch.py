@@ -225,8 +225,16 @@ def test_checkpoint_of_another_is_refused() -> None:
         assert client.follow_events("a").findings(checkpoint=stored)
         with pytest.raises(CheckpointError, match="its connector_ids is"):
             client.follow_events("b").findings(checkpoint=stored)
-        damaged = json.dumps(json.loads(stored.to_json()) | {"findings": {"a": [[{}], []]}})
-        for text in ("", "{}", follower.checkpoint.to_json(), damaged, damaged.replace("[{}]", '[{"first_at": 5}]')):
+        moment = datetime.fromtimestamp(BEGIN, UTC)
+        fields = Finding("ha_error", "error", "a", moment, moment, "an error", (), {"n": 1}).to_dict()
+        wrong = {"severity": "bad", "kind": None, "first_at": 5, "event_ids": ["5"], "details": [], "more": 1}
+        damaged = [
+            json.dumps(json.loads(stored.to_json()) | {"findings": {"a": of_connector}})
+            for of_connector in ([], [[]], [[{}], []], *([[fields | {name: wrong[name]}], []] for name in wrong))
+        ]
+        whole = json.loads(stored.to_json()) | {"findings": {"a": [[fields], []]}}
+        assert json.loads(WatchCheckpoint.from_json(json.dumps(whole)).to_json()) == whole
+        for text in ("", "{}", follower.checkpoint.to_json(), *damaged):
             with pytest.raises(CheckpointError, match="invalid checkpoint, or not one of a watch"):
                 follower.findings(checkpoint=text)
         with pytest.raises(ValueError, match="findings need events of all kinds: follow without kind"):
