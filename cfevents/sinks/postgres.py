@@ -189,6 +189,8 @@ class PostgreSQL:
         lost = self._asyncpg.InterfaceError, self._asyncpg.InternalClientError
         while isinstance(error, lost) and isinstance(error.__context__, self._foreign_errors):
             error = error.__context__  # a transaction that cannot be closed hides why the connection is lost
+        if isinstance(error, TimeoutError) and not error.errno:
+            return SinkError(f"{self._name} did not answer within {self._timeout_s:g} s", is_temporary=True)
         state = getattr(hide_in(error), "sqlstate", None) or ""
         reason = connection_fault(error).splitlines()[0]
         if isinstance(error, self._asyncpg.InternalClientError):
@@ -239,8 +241,9 @@ async def _ending_with(connection: Any, timeout_s: float) -> AsyncGenerator[None
             finally:
                 connection.remove_termination_listener(end_soon)
     except TimeoutError:
-        fault = "the connection was closed in the middle of a batch" if connection.is_closed() else "no answer"
-        raise TimeoutError(fault) from None
+        if connection.is_closed():
+            raise ConnectionResetError("the connection was closed in the middle of a batch") from None
+        raise
 
 
 def _following(checkpoint: FollowCheckpoint) -> str:

@@ -294,7 +294,7 @@ async def test_reason_of_a_lost_connection_is_named(db: Cluster) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "says"),
-    [("ends", "connection was closed|terminating connection"), ("stays", "no answer")],
+    [("ends", "connection was closed|terminating connection"), ("stays", "did not answer within 0.5 s")],
 )
 async def test_server_that_takes_no_rows_is_given_up(db: Cluster, fault: str, says: str) -> None:
     """A server that reads nothing more, and ends or stays like that, is given up, whatever is on its way."""
