@@ -102,16 +102,13 @@ class Splunk(HTTPSink):
             await asyncio.sleep(wait_s)
             if not await self._confirm() or not self._unconfirmed:
                 break
-        self._require_confirmed()
-        return refused
-
-    def _require_confirmed(self) -> None:
-        if unconfirmed := [*self._forgotten, *chain(*self._unconfirmed.values())]:
-            self._unconfirmed.clear()
-            self._forgotten.clear()
+        unconfirmed = [*self._forgotten, *chain(*self._unconfirmed.values())]
+        self._forgotten, self._unconfirmed = [], {}
+        if unconfirmed:
             self.put_back(unconfirmed)
             text = f"{self.receiver.name} has not confirmed that {len(unconfirmed)} events are indexed"
             raise SinkError(f"{text}: they are sent again", is_temporary=True)
+        return refused
 
     async def _confirm(self) -> bool:
         """Forget the events that are indexed; return False where the collector no longer knows the others."""
