@@ -299,12 +299,8 @@ def follow(
         has_since=since is not None,
         age=0.0 if is_absolute or checkpoint is not None else present - begin,
     )
-    start = FollowCheckpoint(
-        members.account_id,
-        None if members.named is None else tuple(sorted(members.named)),  # their order means nothing
-        kinds,
-        begin,
-    )
+    ids = None if members.named is None else tuple(sorted(members.named))  # their order means nothing
+    start = FollowCheckpoint(members.account_id, ids, kinds, begin)
     if checkpoint is not None:
         start = require_same_following(checkpoint, start, absolute=is_absolute)
     return Follower(members, options, start)

@@ -44,11 +44,10 @@ _LEGEND = {
 
 def render(report: "Report", tz: tzinfo | None, about: Mapping[str, object], notes: Iterable[str]) -> str:
     """Return the page of a report: the verdict, the worst finding and a picture first."""
-    page, file = _ReportPage(report, tz), files("cfevents.operations").joinpath("page.html")
-    template = file.read_text(encoding="utf-8")
+    page, made_at = _ReportPage(report, tz), to_datetime(int(now()))
+    template = files("cfevents.operations").joinpath("page.html").read_text(encoding="utf-8")
     style = template.partition("<style>")[2].partition("</style>")[0].encode()
-    made = f"{page.time(to_datetime(int(now())))}, by cfevents {__version__}"
-    facts = {"Window": page.window(), **about, "Made": made}
+    facts = {"Window": page.window(), **about, "Made": f"{page.time(made_at)}, by cfevents {__version__}"}
     parts = {
         "Timeline": page.timeline(),
         "Findings": page.findings(),
