@@ -11,7 +11,6 @@ from operator import attrgetter
 
 from cfevents._time import to_nanoseconds
 from cfevents._validation import escape_surrogates
-from cfevents.errors import SinkError
 from cfevents.sinks.formats import FormattedEvent
 from cfevents.sinks.http import HTTPSink, OutgoingEvent, Verdict
 from cfevents.sinks.receiver import HTTPAnswer
@@ -58,7 +57,7 @@ class Loki(HTTPSink):
     def read(self, answer: HTTPAnswer, events: Sequence[OutgoingEvent]) -> Verdict:
         """Return what an answer means. A Loki that is set to take nothing for a while answers 260."""
         if 200 <= answer.status < 300 and answer.status not in {200, 204}:
-            raise SinkError(self.receiver.describe(answer), is_temporary=True)
+            raise self.receiver.busy(answer)
         bound = re.search(rb"%b|%b" % (_OLDEST, _TOO_NEW), answer.body) if answer.status == 400 else None
         if bound and (places := _refused_for_age(answer.body, events)):
             self._has_taken = True  # not yet perhaps, but it has understood
