@@ -3,8 +3,10 @@
 Algorithm: the window is a list of segments, ascending. A *slice* is listed through a cursor of its own; a *gap* is not
 assigned yet. The first page of the whole window estimates how the events are spread, and each listed slice corrects it.
 The planner cuts slices of about a page off the first gap. A slice that turns out much larger than planned is discarded
-and becomes a gap again. A crowded second cannot be cut: it is left out of the estimates, and a slice that is mostly one
-second is followed by its cursor, while what lies around it is listed.
+and becomes a gap again: by its first page, if that is denser than all before. In a descending listing a page says
+nothing about what is long before it, so that each part of it is asked for a page of its own. A crowded second cannot be
+cut: it is left out of the estimates, and a slice that is mostly one second is followed by its cursor, while what lies
+around it is listed.
 
 Invariant: no event depends on an estimate. The API documents neither its order nor whether bounds are inclusive, so a
 slice begins one second before its segment, neighbours overlap, and `iter_slices` drops what comes twice.
@@ -94,10 +96,18 @@ _MIN_DENSE_SLICE_S = 32
 _MAX_SLICE_PAGES = 4
 # A slice with so many times the planned pages is split again, if that is allowed.
 _OUTGROWN_FACTOR = 3
+# So many times are clear from one page of it.
+_OUTGROWN_BY_FAR = 8
 # In shorter windows no part is listed apart from a crowded second.
 _MIN_CROWDED_WINDOW_S = 3600
 # A silence before the first event that is so many times as long as the first page is listed by itself.
 _SILENCE_FACTOR = 8
+# A page of a descending listing says nothing about what is so many times as long before, in the window or a part of it.
+# If it is shorter, asking there costs more than it gains. If a part is longer, events may come in bursts.
+_FAR_SPANS, _FAR_SPANS_OF_PART, _MAX_SPANS_OF_PART = 512, 64, 1024
+_STEP_FACTOR = 8
+# A page of fewer events says too little about the rest of its slice.
+_MIN_SAMPLE = 25
 # Pages of a slice that is cut although hardly any extra request is left.
 _FALLBACK_SLICE_PAGES = 8
 # Finished pages that may wait for an earlier slice, for each concurrent slice.
@@ -118,7 +128,7 @@ class Slice(Segment):
     """A segment that is listed through a cursor of its own."""
 
     planned: float = 0.0  # pages that it should have
-    next_check: int = _OUTGROWN_FACTOR  # the number of pages at which its size is checked next
+    next_check: int = 1  # the number of pages at which its size is checked next
     events: dict[EventKey, EventMetadata] = field(factory=dict)
     pages: int = 0  # that had events
     requests: int = 0
@@ -137,7 +147,7 @@ class Planner:
         """Start with one slice. After ``quiet_from`` (seconds since the Unix epoch) events are rare: no more cuts."""
         self._window, self._concurrency, self._quiet_from = window, concurrency, quiet_from
         self._cost = RequestCost(concurrency, limit)
-        self._segments: list[Segment] = [Slice(*window, RateEstimate(), next_check=1)]
+        self._segments: list[Segment] = [Slice(*window, RateEstimate())]
         self._hot_seconds: set[int] = set()
         self._popped: set[EventKey] = set()
 
@@ -174,7 +184,7 @@ class Planner:
         if slice_.finished:
             slice_.rate.correct(slice_.begin, slice_.end, len(self._cool(slice_)))
         elif slice_.pages >= slice_.next_check:
-            slice_.next_check *= 2
+            slice_.next_check = max(_OUTGROWN_FACTOR, 2 * slice_.next_check)
             self._check_size(slice_)
 
     def restart(self, slice_: Slice) -> None:
@@ -223,7 +233,8 @@ class Planner:
         return [other for other in neighbours if other is slice_ or overlaps(other)]
 
     def _is_worth_splitting(self, slice_: Slice) -> bool:
-        outgrown = slice_.pages >= min(_OUTGROWN_FACTOR * slice_.planned, 2 * _MAX_SLICE_PAGES)
+        most = min(_OUTGROWN_FACTOR * slice_.planned, 2 * _MAX_SLICE_PAGES)
+        outgrown = slice_.pages >= most or self._is_dense(slice_)
         if slice_.end - slice_.begin < 2 * _MIN_SLICE_S or not outgrown:
             return False
         rate = self._rate_of(slice_)
@@ -237,10 +248,27 @@ class Planner:
         # If the second page seems to be the last, no split is quicker.
         return slice_.pages > 1 or rate.estimate(slice_.begin, self._quiet_end(slice_)) > 2 * self._cost.page_size
 
+    def _is_dense(self, slice_: Slice) -> bool:
+        """Return whether the first page of a slice shows that it has many more pages than planned.
+
+        Where events were as dense before, it may be a burst.
+        """
+        times = sorted(self._cool(slice_))
+        if slice_.pages > 1 or not self._cost.in_order or len(times) < max(_MIN_SAMPLE, self._cost.page_size / 2):
+            return False
+        pages = (slice_.end - slice_.begin) / max(1.0, times[-1] - times[0])
+        return pages > _OUTGROWN_BY_FAR * max(1.0, slice_.planned) and self._peak(times) > 2 * slice_.rate.peak
+
+    def _peak(self, times: Sequence[float]) -> float:
+        """Return the most events a second among half a page of events, whose times are ascending."""
+        few = min(len(times), max(2, self._cost.page_size // 2))
+        spans = (last - first for first, last in zip(times, times[few - 1 :], strict=False))
+        return few / max(1.0, min(spans, default=math.inf))
+
     def _gaps_for(self, slice_: Slice, outgrown: Sequence[Slice]) -> list[Segment]:
         """Return the gaps in place of discarded slices: several, to list around a silence or a crowded second."""
         begin, end, rate = outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_)
-        if slice_.planned or len(outgrown) > 1:
+        if (slice_.planned and slice_.pages > 1) or len(outgrown) > 1:
             return [Segment(begin, end, rate)]
         first, half = math.floor(next(iter(slice_.events))[0]), _MIN_SLICE_S // 2
         if not rate.is_known:  # nothing but a crowded second
@@ -248,9 +276,30 @@ class Planner:
             return [Segment(begin, end, RateEstimate()) for begin, end in pairwise(cuts)]
         # In an ascending listing nothing comes before the first event. One request shows that, instead of one a slice.
         edge, keys = first - half, list(slice_.events)
-        if keys == sorted(keys) and edge - begin > _SILENCE_FACTOR * (keys[-1][0] - keys[0][0]):
+        span, ascending = max(1.0, abs(keys[-1][0] - keys[0][0])), sorted(keys)
+        if keys == ascending and edge - begin > _SILENCE_FACTOR * span:
             return [Segment(begin, edge, RateEstimate()), Segment(edge, end, rate)]
+        if keys == ascending[::-1]:
+            return self._gaps_backwards(begin, end, keys[-1][0], span, rate)
         return [Segment(begin, end, rate)]
+
+    def _gaps_backwards(self, begin: int, end: int, first: float, span: float, rate: RateEstimate) -> list[Segment]:
+        """Return the gaps in place of a slice whose page, of a span in seconds, is of its end: the order is descending.
+
+        What is far before that page may be dense or silent. So each part of it, the longer the farther back it is, is
+        asked for a page of its own.
+        """
+        spans, is_whole = (first - begin) / span, (begin, end) == self._window
+        if is_whole:
+            most = math.log(spans, _STEP_FACTOR) if spans >= _FAR_SPANS else 0
+        else:
+            is_far = _FAR_SPANS_OF_PART <= spans <= _MAX_SPANS_OF_PART
+            most = math.log2(2 * spans / _FAR_SPANS_OF_PART) if is_far else 0
+        steps = next((steps for steps in range(int(most), 0, -1) if self._allows(2 * steps)), 0)
+        factor = spans ** (1 / (steps + 1)) if is_whole else 2
+        cuts = [math.floor(first - (first - begin) / factor ** (step + 1)) for step in range(steps)]
+        rates = [*(RateEstimate() for _ in cuts), rate]
+        return [Segment(*edges, rate) for edges, rate in zip(pairwise([begin, *cuts, end]), rates, strict=True)]
 
     def _note_hot_seconds(self, slice_: Slice) -> None:
         """Remember the seconds with much of a page, by either time that the bounds may compare."""
@@ -271,7 +320,8 @@ class Planner:
             self._cost.in_order = False
             # The events are a sample of an unknown whole: assume what is worth a few slices.
             scale = max(2.0, min(self._concurrency, 8) * self._target() / len(keys))
-        return RateEstimate(self._cool(slice_), scale)
+        times = sorted(self._cool(slice_))
+        return RateEstimate(times, scale, max(slice_.rate.peak, self._peak(times)))
 
     def _gaps(self) -> int:
         return len(self._segments) - len(_slices(self._segments))
@@ -293,10 +343,9 @@ class Planner:
         may_wait = waiting < self._concurrency * (1 if slow_consumer else _MAX_WAITING_PAGES)
         if not may_wait or (end := self._cut_at(gap)) is None:
             return None
-        slice_ = Slice(gap.begin, end, gap.rate, next_check=1)
+        slice_ = Slice(gap.begin, end, gap.rate)
         if gap.rate.is_known:
             slice_.planned = max(1.0, gap.rate.estimate(gap.begin, end) / self._cost.page_size)
-            slice_.next_check = _OUTGROWN_FACTOR
         self._segments[index : index + 1] = [slice_] if end == gap.end else [slice_, Segment(end, gap.end, gap.rate)]
         return slice_
 

@@ -17,8 +17,12 @@ class RateEstimate:
     slices that were listed whole correct both.
     """
 
-    def __init__(self, times: Iterable[float] = (), scale: float = 1.0) -> None:
-        """Estimate from the times of a sample, with so many events to expect for each of them."""
+    def __init__(self, times: Iterable[float] = (), scale: float = 1.0, peak: float = 0.0) -> None:
+        """Estimate from the times of a sample, with so many events to expect for each of them.
+
+        The peak is the most events a second that was seen so far.
+        """
+        self.peak = peak
         self._times, self._scale = sorted(times), scale
         self.is_known = bool(self._times)
         middle = len(self._times) // 2

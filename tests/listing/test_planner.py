@@ -217,6 +217,63 @@ def test_silence_before_the_first_event_costs_a_request(concurrency: int, most: 
     assert listed.rounds <= most
 
 
+def _spread(random: Random, count: int, begin: int = 0) -> list[int]:
+    """The seconds of so many events of a week, spread evenly."""
+    return [begin + random.randint(1, 7 * DAY - 1) for _ in range(count)]
+
+
+def _in_a_hundredth(random: Random) -> list[int]:
+    at = random.random() * 0.99
+    return _spread(random, 9975) + [int(7 * DAY * (at + random.random() / 100)) for _ in range(9975)]
+
+
+def _in_seconds(random: Random, seconds: list[int], pages: int) -> list[int]:
+    return _spread(random, 19_950 - 100 * pages * len(seconds)) + [*seconds] * (100 * pages)
+
+
+def _in_a_second(random: Random, pages: tuple[int, int]) -> list[int]:
+    return _in_seconds(random, [random.choice([0, 7 * DAY // 2, 7 * DAY - 1])], random.randint(*pages))
+
+
+def _doubling(random: Random) -> list[int]:
+    times = random.uniform(1, 10)
+    return [int((7 * DAY - 1) * math.log2(1 + random.random() * (2**times - 1)) / times) for _ in range(19_950)]
+
+
+# Histories of 200 pages, and how many times fewer rounds they take at least than pages: with 8 at a time ascending and
+# descending, then with 32. A crowded second is followed by one cursor, page by page.
+FAMILY: dict[str, tuple[Callable[[Random], list[int]], list[float]]] = {
+    "even": (lambda random: _spread(random, 19_950), [5.5, 5.5, 14, 14]),
+    "half in a hundredth": (_in_a_hundredth, [1.5, 1.5, 8, 8]),
+    "a crowded second": (lambda random: _in_a_second(random, (1, 14)), [4, 4, 8, 8]),
+    "a very crowded second": (lambda random: _in_a_second(random, (15, 50)), [2.2, 2.2, 3, 3]),
+    "ten crowded seconds": (
+        lambda random: _in_seconds(random, [60_480 * n + 30_240 for n in range(10)], random.randint(1, 8)),
+        [3.5, 3.5, 8, 8],
+    ),
+    "silence before": (
+        lambda random: _spread(random, 19_950, random.choice([30, 365, 3650]) * DAY),
+        [5.5, 2.5, 14, 3],
+    ),
+    "a doubling rate": (_doubling, [4, 3.5, 10, 5]),
+}
+
+
+@settings(max_examples=examples(40))
+@given(st.sampled_from([*FAMILY]), st.sampled_from(ORDERS[:2]), st.sampled_from([8, 32]), st.integers(0, 2**32))
+def test_histories_of_the_family_take_a_fraction_of_the_rounds(
+    name: str, order: str, concurrency: int, seed: int
+) -> None:
+    """However the events of 200 pages are spread, they are listed in a fraction of the rounds."""
+    make, floors = FAMILY[name]
+    times = make(Random(seed))
+    case = Case(VirtualAPI(made(BEGIN + time for time in times), order), DAY * (max(times) // DAY + 1), concurrency)
+    listed = case.listed()
+    assert listed.events == case.expected
+    assert listed.requests <= case.allowed
+    assert case.api.pages(case.window) >= floors[2 * (concurrency == 32) + ORDERS.index(order)] * listed.rounds
+
+
 @pytest.mark.parametrize(
     ("seconds", "per_second", "size", "concurrency", "width"),
     [
