@@ -19,6 +19,7 @@ ErrorT = TypeVar("ErrorT", bound=BaseException)
 MASK = "**********"
 
 _SCHEMES = {"Bearer", "Basic", "ApiKey", "Splunk"}  # of the header Authorization
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 # A shorter text is no secret, and could be part of any word.
 _MIN_SECRET_CHARS = 8
 # A token that is rotated leaves another secret behind each time.
@@ -90,8 +91,10 @@ def validate_headers(argument: str, headers: Any) -> dict[str, Secret]:
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise TypeError(f"{argument}: name and value of {name!r} must be text")
-        if not (name and name.isascii() and name.isprintable() and value.isprintable()):
-            raise ValueError(f"{argument}: name or value of {name!r} has a character that no header can hold")
+        if not re.fullmatch(_HEADER_NAME, name):  # it may be a secret that stands in the wrong place
+            raise ValueError(f"{argument} has a name that no header can have: write letters, digits and -")
+        if not value.isprintable():
+            raise ValueError(f"{argument}: the value of {name!r} has a character that no header can hold: leave it out")
     return {name.lower(): value for name, value in headers.items()}
 
 

@@ -14,6 +14,7 @@ from cfevents.sinks.formats import FORMATS, Format, our_format
 from cfevents.sinks.sink import Sink
 
 _TIMEOUT_S = 60.0
+_PORTS = 65_536
 _ENCRYPTED_SCHEMES = {"http": "https", "tcp": "syslog+tls", "udp": "syslog+tls"}
 _HTTP = frozenset({"token", "headers", "insecure", "gzip", "format", "timeout", "max_events", "max_bytes"})
 _SYSLOG = frozenset({"format", "timeout", "max_bytes"})
@@ -73,7 +74,7 @@ class SinkAddress:
             url = url.with_scheme(url.scheme.rpartition("+")[2]) if url.host else url
             fault = _url_fault(url, parameters, insecure=self.insecure)
         except ValueError:
-            fault = "is no URL"
+            fault = f"is no URL: write SCHEME://HOST:PORT/PATH, with a port below {_PORTS}"
         if fault:
             url = URL()  # a traceback shows variables, and it may hold a password
             raise ValueError(f"url {fault}")
@@ -172,7 +173,7 @@ def _url_fault(url: URL, parameters: Collection[str] | None, *, insecure: bool) 
         "names no host": not host,
         "holds a user or a password: leave it out, and give token= or headers=": has_credentials,
         "has a fragment, which is never sent: leave out what begins with #": url.raw_fragment,
-        f"has parameters other than {', '.join(known)}, each once": has_others and known,
+        f"has parameters other than {', '.join(known)}, each once: leave the rest out": has_others and known,
         "has parameters: leave ? out": has_others,
         f"would send everything to {host} unencrypted: use {secure}, or give insecure=True": (
             secure and not insecure and not is_loopback(host)

@@ -118,7 +118,7 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
         (("--to", "elastic+https://es"), "--to names no index: write elastic+https://HOST/INDEX"),
         (
             ("--to", "splunk+https://h?idx=a"),
-            "--to has parameters other than index, source, sourcetype, host, each once",
+            "--to has parameters other than index, source, sourcetype, host, each once: leave the rest out",
         ),
         (("--to", "http://hook.example"), "unencrypted: use https, or --insecure"),
         (("--to", f"https://me:{SECRET}@hook.example"), "leave it out, and give --token-env or --header-env"),
@@ -133,8 +133,18 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
         (("--to", "file:nowhere/events.ndjson"), "nowhere does not exist: make it first"),
         (("--to", "https://h", "--dead-letters", "nowhere/dead"), "nowhere does not exist: make it first"),
         (("--to", "https://h", "--metrics", "nowhere/fwd.prom"), "nowhere does not exist: make it first"),
-        (("--to", "file:e", "--gzip"), "--to is file:…, where gzip has no use: leave it out"),
-        (("--to", "file:e", "--format", "ecs"), "--to is file:…, where format has no use: leave it out"),
+        (("--to", "file:e", "--gzip"), "--to is file:…, where --gzip has no use: leave it out"),
+        (("--to", "file:e", "--format", "ecs"), "--to is file:…, where --format has no use: leave it out"),
+        (
+            ("--to", "file:e", "--token-env", "SINK_TOKEN", "--header-env", "X=SINK_TOKEN", "--insecure"),
+            "where --token-env or --token-file, --header-env, --insecure has no use",
+        ),
+        (("--to", "https://h", "--header-env", "=SINK_TOKEN"), "--header-env has a name that no header can have"),
+        (("--to", "https://h", "--header-env", "X Key=SINK_TOKEN"), "--header-env has a name that no header can have"),
+        (
+            ("--to", "https://h", "--token-env", "SINK_TOKEN", "--header-env", "Authorization=SINK_TOKEN"),
+            "--header-env: the token is sent as Authorization, so give one of the two",
+        ),
         (("--to", "https://h", "--format", "cef"), "--format"),
         (("--to", "file:e", "--interval", "soon"), "--interval soon is not a length of time"),
     ],
@@ -240,6 +250,16 @@ def test_api_that_refuses_leaves_no_file(
         assert (done.exit_code, "the credentials are refused" in done.stderr) == (1, True)
         assert [name for name in files() if not name.endswith(".lock")] == []
     assert account.requests
+
+
+def test_checkpoint_without_use_says_what_to_name(account: Simulator, invoke: Invoke, hook: Hook) -> None:
+    assert account
+    Path("state.json").write_text("{}")
+    done = invoke("forward", "site-1", "--to", hook.url, *SINCE, "--checkpoint", "state.json")
+    assert (done.exit_code, done.stderr.endswith("to start afresh, name another file\n")) == (1, True)
+    assert invoke("forward", "--all", "--to", "file:e.ndjson", *SINCE).exit_code == 0
+    done = invoke("forward", "site-1", "--to", "file:e.ndjson", *SINCE)
+    assert (done.exit_code, done.stderr.endswith("or name another file, for the events too\n")) == (2, True)
 
 
 def test_note_says_that_a_checkpoint_is_missing(account: Simulator, invoke: Invoke, hook: Hook) -> None:

@@ -80,6 +80,17 @@ def test_findings_are_printed_once(serve: Serve, invoke: Invoke) -> None:
     assert (other.exit_code, "state.json is of --all, and this is site-1" in other.stderr) == (2, True)
 
 
+def test_checkpoint_of_something_else_is_named(serve: Serve, invoke: Invoke, hook: Hook) -> None:
+    """Its fields are called as they are in the file, and what to do is what this command can do."""
+    serve({"site-1": past()})
+    assert invoke("forward", "site-1", "--once", "--to", hook.url, "--checkpoint", "fwd.json").exit_code == 0
+    result = invoke("watch", "site-1", "--once", "--checkpoint", "fwd.json")
+    says = "cfevents: fwd.json: invalid checkpoint, or not one of a watch: "
+    assert (result.exit_code, result.stdout, result.stderr.startswith(says)) == (1, "", True)
+    assert "CLOUDFLARE" not in result.stderr
+    assert result.stderr.endswith("; to start afresh, name another file\n")
+
+
 def test_csv_has_the_columns_of_a_report(serve: Serve, invoke: Invoke) -> None:
     serve({"site-1": past("HaError")})
     header, row = invoke("watch", "site-1", "--since", "24h", "--once", "--format", "csv").stdout.splitlines()

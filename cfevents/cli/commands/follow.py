@@ -75,8 +75,11 @@ class _PrintedEvents:
 
 
 @contextmanager
-def name_checkpoint(path: str | None) -> Iterator[None]:
-    """Turn a CheckpointError into a `Failure` with its file; for a checkpoint of something else, into `WrongUsage`."""
+def name_checkpoint(path: str | None, another: str = "file, for the events too") -> Iterator[None]:
+    """Turn a CheckpointError into a `Failure` with its file; for a checkpoint of something else, into `WrongUsage`.
+
+    The message says to name another file, or what else keeps the checkpoint.
+    """
     try:
         yield
     except CheckpointError as error:
@@ -85,9 +88,9 @@ def name_checkpoint(path: str | None) -> Iterator[None]:
             option = _OPTION_BY_FIELD[name]
             raise WrongUsage(
                 f"{path} is of {_written(option, theirs)}, and this is {_written(option, ours)}: use the same to "
-                "resume, or name another file, for the events too"
+                f"resume, or name another {another}"
             ) from error
-        raise Failure(f"{path}: {error}; to start afresh, name another file, for the events too") from error
+        raise Failure(f"{path}: {error}; to start afresh, name another {another}") from error
 
 
 def _written(option: str, value: Any) -> str:

@@ -54,7 +54,9 @@ async def _deliver(follower: Follower[Any], sink: Sink, options: CommandOptions,
         print_note("without --checkpoint, the next run begins at --since again")
     patience = ONCE_PATIENCE_S if options.once else None
     kept = {"checkpoint": options.checkpoint, "dead_letters": options.dead_letters}
-    with name_checkpoint(options.checkpoint or name), life.shown(new_files, prints=False):
+    is_file = isinstance(sink, NDJSONFile)
+    of = (name,) if is_file else (name, "table") if isinstance(sink, KeepingSink) else (options.checkpoint, "file")
+    with name_checkpoint(*of), life.shown(new_files, prints=False):
         await forward(follower, sink, patience=patience, **kept)
 
 

@@ -69,7 +69,7 @@ async def watch_findings(options: CommandOptions) -> None:
 async def _report_findings(outputs: "_Outputs", options: CommandOptions, limit_s: float | None) -> None:
     new_files = [path for path in (options.checkpoint,) if path and not exists(path)]
     limit, patience = asyncio.timeout(limit_s), ONCE_PATIENCE_S if options.once else None
-    with name_checkpoint(options.checkpoint), Life(outputs.watch, "finding").shown(new_files, prints=True):
+    with name_checkpoint(options.checkpoint, "file"), Life(outputs.watch, "finding").shown(new_files, prints=True):
         try:
             async with limit:
                 await forward(outputs.watch, outputs, checkpoint=options.checkpoint, patience=patience)

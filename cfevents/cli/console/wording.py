@@ -14,10 +14,11 @@ _FILLED = "cfevents.filled"
 MAX_NAMED_IDS = 5
 _READING = "connectors|list|get|latest|report"
 # Not compiled here: importing has to be quick, and re caches what it compiled.
+_OPTIONS = {"token": "--token-env or --token-file", "headers": "--header-env"}
 _WORDS: tuple[tuple[str, Any], ...] = (
     (r", or pass (?:api_token= \(or api_email= and api_key=\)|account_id=)", ""),
     (r"give one as account_id=, of ", ""),
-    (r"^((?:(?!config\.toml|the table).)*)\baccount_id\b", r"\1CLOUDFLARE_ACCOUNT_ID"),
+    (r"^((?:(?!config\.toml|the table).)*)\b(?<!')account_id\b", r"\1CLOUDFLARE_ACCOUNT_ID"),
     (r"\bconnector_ids?=", "CONNECTOR "),
     (r"^(?:kind|page_size)(?==| is empty)", lambda match: f"--{match[0].replace('_', '-')}"),
     (r"^(--kind|--page-size)=", r"\1 "),
@@ -26,6 +27,11 @@ _WORDS: tuple[tuple[str, Any], ...] = (
     (r", or give a longer timeout=", ""),
     (r"the connection failed: \w+Error: (.*?)(?: ssl:default)?(?= \[|$)", r"the connection failed: \1"),
     (r"^url (?=is|names|holds|has|would)", "--to "),
+    (r"^headers(?=[: ])", "--header-env"),
+    (
+        r"(?<=, where )[\w, ]+(?= has no use)",
+        lambda match: ", ".join(_OPTIONS.get(name, f"--{name}") for name in match[0].split(", ")),
+    ),
     (r"(give|check) token= (or|and) headers=", r"\1 --token-env \2 --header-env"),
     (r"(or|give) token=", r"\1 --token-env"),
     (r"(?:give )?insecure=True\b", "--insecure"),
