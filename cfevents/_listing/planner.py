@@ -137,6 +137,10 @@ class Slice(Segment):
     finished: bool = False
     discarded: bool = False
 
+    def has_inside(self, time: int) -> bool:
+        """Return whether it can be cut there."""
+        return self.begin < time < self.end
+
 
 class Planner:
     """The segments of a window, ascending, and which of them to request next."""
@@ -239,7 +243,8 @@ class Planner:
             return False
         rate = self._rate_of(slice_)
         if not rate.is_known:
-            return not slice_.planned and slice_.end - slice_.begin >= _MIN_CROWDED_WINDOW_S
+            is_long = slice_.end - slice_.begin >= _MIN_CROWDED_WINDOW_S
+            return not slice_.planned and is_long and any(map(slice_.has_inside, _around_first(slice_)))
         # What is mostly one second cannot be cut.
         most = max(Counter(math.floor(time) for time, _ in slice_.events).values())
         share = 1 / 2 if self._cost.in_order else 2 / 3
@@ -270,16 +275,15 @@ class Planner:
         begin, end, rate = outgrown[0].begin, outgrown[-1].end, self._rate_of(slice_)
         if (slice_.planned and slice_.pages > 1) or len(outgrown) > 1:
             return [Segment(begin, end, rate)]
-        first, half = math.floor(next(iter(slice_.events))[0]), _MIN_SLICE_S // 2
         if not rate.is_known:  # nothing but a crowded second
-            cuts = sorted({begin, max(begin, first - half), min(end, first + half), end})
-            return [Segment(begin, end, RateEstimate()) for begin, end in pairwise(cuts)]
+            cuts = [begin, *filter(slice_.has_inside, _around_first(slice_)), end]
+            return [Segment(*edges, RateEstimate()) for edges in pairwise(cuts)]
         # In an ascending listing nothing comes before the first event. One request shows that, instead of one a slice.
-        edge, keys = first - half, list(slice_.events)
-        span, ascending = max(1.0, abs(keys[-1][0] - keys[0][0])), sorted(keys)
-        if keys == ascending and edge - begin > _SILENCE_FACTOR * span:
+        keys = list(slice_.events)
+        span, ascending, edge = max(1.0, abs(keys[-1][0] - keys[0][0])), sorted(keys), _around_first(slice_)[0]
+        if keys == ascending and begin + _SILENCE_FACTOR * span < edge < end:
             return [Segment(begin, edge, RateEstimate()), Segment(edge, end, rate)]
-        if keys == ascending[::-1]:
+        if keys == ascending[::-1] and keys[-1][0] <= end:
             return self._gaps_backwards(begin, end, keys[-1][0], span, rate)
         return [Segment(begin, end, rate)]
 
@@ -394,6 +398,12 @@ class Planner:
         targets = [capacity - 1.3 * math.sqrt(capacity) for capacity in capacities]
         efficient = (target for capacity, target in zip(capacities, targets, strict=True) if target >= 0.8 * capacity)
         return max(1.0, next(efficient, targets[-1]))
+
+
+def _around_first(slice_: Slice) -> tuple[int, int]:
+    """Return the times around the first event of a slice, outside of the slice where a wrong clock recorded it."""
+    first = math.floor(next(iter(slice_.events))[0])
+    return first - _MIN_SLICE_S // 2, first + _MIN_SLICE_S // 2
 
 
 def _slices(segments: list[Segment]) -> list[Slice]:

@@ -118,6 +118,17 @@ def test_slices_list_what_pages_list_sorted(case: Case) -> None:
 
 
 @settings(max_examples=examples(120))
+@given(cases(), st.sampled_from([-1, 1]), st.integers(3, 9))
+def test_events_of_a_wrong_clock_are_listed_in_the_window(case: Case, sign: int, digits: int) -> None:
+    """Where the API compares when events were collected, what was recorded at another time moves no request there."""
+    wrong = [evolve(event, recorded_ts=event.recorded_ts + sign * 10**digits) for event in case.api.events]
+    case = evolve(case, api=evolve(case.api, events=wrong, compare="a"))
+    assert sorted(case.listed().events) == case.expected
+    since, until = case.window
+    assert all(since <= window.since <= window.until <= until for window in case.api.requested)
+
+
+@settings(max_examples=examples(120))
 @given(cases())
 def test_slices_stay_within_the_promised_requests(case: Case) -> None:
     """No listing in slices takes more requests than its account."""

@@ -51,6 +51,11 @@ class VirtualAPI:
     def _time(self) -> Callable[[EventMetadata], Any]:
         return attrgetter("recorded_ts" if self.compare == "t" else "collected_ts")
 
+    @property
+    def requested(self) -> set[TimeWindow]:
+        """The windows that were asked for."""
+        return {*self._listings}
+
     def listing(self, window: TimeWindow) -> list[EventMetadata]:
         """Everything in a window, in the API's order."""
         if window not in self._listings:
