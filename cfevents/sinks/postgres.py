@@ -109,7 +109,7 @@ class PostgreSQL:
     async def resume(self, start: FollowCheckpoint) -> str | None:
         """Return the checkpoint of the same connectors and kinds; None where none was, and ``start`` is stored now."""
         select = f"SELECT checkpoint FROM {self._checkpoints.quoted} WHERE account_id = $1 AND following = $2"
-        async with self._session() as connection, connection.transaction():
+        async with self._session() as connection, self._transaction(connection):
             known: str | None = await connection.fetchval(select, start.account_id, _following(start))
             if known is None:
                 await self._keep(connection, start)
@@ -130,7 +130,7 @@ class PostgreSQL:
         """Copy the events into the table; or, at about half of that rate, those that are not there yet."""
         schema, _, name = self._events.name.rpartition(".")
         rows, count = copy_text(batch.checkpoint.account_id, batch.items), len(batch.items)
-        async with connection.transaction():
+        async with self._transaction(connection):
             if self._merges:
                 await connection.execute(
                     f"CREATE TEMPORARY TABLE IF NOT EXISTS {_NEW_ROWS} ON COMMIT DELETE ROWS AS "
@@ -170,8 +170,23 @@ class PostgreSQL:
                 raise self._translated(error) from None
             raise
 
+    @asynccontextmanager
+    async def _transaction(self, connection: Any) -> AsyncGenerator[None, None]:
+        """Commit what the block does. Only an error of the server is rolled back: it may not answer any more."""
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            yield
+        except self._asyncpg.PostgresError:
+            await transaction.rollback()
+            raise
+        except BaseException:
+            connection.terminate()  # also where it is cancelled: that may be because nothing answers
+            raise
+        await transaction.commit()
+
     async def _require_tables(self, connection: Any) -> None:
-        async with connection.transaction():
+        async with self._transaction(connection):
             await connection.execute(_LOCK)  # for two that begin at once
             for table in (self._events, self._checkpoints):
                 present = dict(await connection.fetch(_FIND_COLUMNS, table.quoted))

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import socket
 import traceback
 from collections.abc import AsyncIterator
@@ -26,6 +28,7 @@ from cfevents.sinks import KeepingSink, connect
 from cfevents.sinks.postgres import _EVENT_COLUMNS
 from cfevents.sinks.postgres_rows import copy_text
 
+_PROCESS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'cfevents'"
 _CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cfevents'"
 COLUMNS = (
     "account_id, connector_id, id, kind, recorded_at::text, collected_at::text, recorded_ts::text, sequence, "
@@ -312,6 +315,27 @@ async def test_server_that_takes_no_rows_is_given_up(db: Cluster, fault: str, sa
         assert caught.value.is_temporary
         await sink.write(large)
     assert len(await rows(db)) == 10_000
+
+
+@pytest.mark.parametrize("count", [10, 10_000])
+async def test_cancellation_waits_for_no_server_that_is_silent(db: Cluster, count: int) -> None:
+    """Whatever is on its way to a server that answers nothing more, a cancellation ends it at once, and stays one."""
+    some = batch([listed(BEGIN + number) for number in range(1, 1 + count)])
+    async with connect(db.url("events")) as sink:
+        await sink.write(batch([listed(BEGIN)]))
+        ((process,),) = await db.fetch(_PROCESS)
+        async with db.locked("events"):
+            writing = asyncio.create_task(sink.write(some))
+            await asyncio.sleep(0.2)
+            os.kill(process, signal.SIGSTOP)
+            try:
+                writing.cancel()
+                await asyncio.wait([writing], timeout=5)
+            finally:
+                os.kill(process, signal.SIGCONT)
+        assert writing.cancelled()
+        await sink.write(some)
+    assert len(await rows(db)) == 1 + count
 
 
 async def test_search_path_names_the_schema(db: Cluster) -> None:
