@@ -1,6 +1,7 @@
 """The addresses of sinks: one URL says what a sink is and where."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, cast
 
@@ -69,12 +70,11 @@ class SinkAddress:
         Raises:
             ValueError: It is no URL, holds credentials, has another parameter, or would send everything unencrypted.
         """
-        try:
+        url, fault = URL(), f"is no URL: write SCHEME://HOST:PORT/PATH, with a port below {_PORTS}"
+        with suppress(ValueError):
             url = URL(self.text)
             url = url.with_scheme(url.scheme.rpartition("+")[2]) if url.host else url
             fault = _url_fault(url, parameters, insecure=self.insecure)
-        except ValueError:
-            fault = f"is no URL: write SCHEME://HOST:PORT/PATH, with a port below {_PORTS}"
         if fault:
             url = URL()  # a traceback shows variables, and it may hold a password
             raise ValueError(f"url {fault}")
