@@ -113,12 +113,16 @@ class _Delivery:
         try:
             return await asyncio.shield(writing)
         except asyncio.CancelledError:
-            timer = asyncio.get_running_loop().call_later(_GRACE_S, writing.cancel)
-            await finish(asyncio.ensure_future(asyncio.wait([writing])))
-            timer.cancel()
-            if not writing.cancelled() and writing.exception() is None:
-                await self._keep(batch, writing.result() or ())
+            await finish(asyncio.ensure_future(self._arrive(batch, writing)))
             raise
+
+    async def _arrive(self, batch: Batch[Any], writing: asyncio.Future[Sequence[RefusedEvent] | None]) -> None:
+        """Store the checkpoint of what is being written, if it arrives in time."""
+        timer = asyncio.get_running_loop().call_later(_GRACE_S, writing.cancel)
+        await asyncio.wait([writing])
+        timer.cancel()
+        if not writing.cancelled() and writing.exception() is None:
+            await self._keep(batch, writing.result() or ())
 
     async def _keep(self, batch: Batch[Any], refused: Sequence[RefusedEvent]) -> None:
         if refused and self._letters is None:

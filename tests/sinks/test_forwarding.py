@@ -132,9 +132,10 @@ def test_follower_waits_for_the_receiver() -> None:
     run(scenario, {"c1": [(BEGIN + 20 * n, n, BEGIN + 20 * n) for n in range(170)]})
 
 
+@pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize(("takes_s", "arrives"), [(0.4, True), (600, False)])
-def test_cancellation_lets_what_is_written_arrive(tmp_path: Path, takes_s: float, arrives: bool) -> None:
-    """What arrives within half a second is in the checkpoint; what does not comes again."""
+def test_cancellation_lets_what_is_written_arrive(tmp_path: Path, takes_s: float, arrives: bool, times: int) -> None:
+    """What arrives within half a second is in the checkpoint, however often it is cancelled; the rest comes again."""
     state, sink, again = tmp_path / "state.json", Kept(), Kept()
     sink.takes_s = takes_s
 
@@ -142,8 +143,10 @@ def test_cancellation_lets_what_is_written_arrive(tmp_path: Path, takes_s: float
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(forward(client.follow_events(["c1"], since=BEGIN - 3600), sink, checkpoint=state))
         await sink.began.wait()
-        task.cancel()
         began = loop.time()
+        for __ in range(times):
+            task.cancel()
+            await asyncio.sleep(0.05)
         with pytest.raises(asyncio.CancelledError):
             await task
         assert loop.time() - began < 0.8
