@@ -80,10 +80,16 @@ class _WatchState:
 
 def _parse_event_id(text: str, _: Any) -> EventId:
     time, _, sequence = text.rpartition(".")
-    return EventId(float(time) if "." in time else int(time), int(sequence))
+    return EventId(json.loads(time), int(sequence))  # a time such as 1e-05 has no point
 
 
-_HOOKS = ((EventId, _parse_event_id), (datetime, lambda text, _: datetime.fromisoformat(text)))
+def _parse_moment(text: str, _: Any) -> datetime:
+    if (moment := datetime.fromisoformat(text)).utcoffset() is None:
+        raise ValueError(f"{text} has no offset from UTC")
+    return moment
+
+
+_HOOKS = ((EventId, _parse_event_id), (datetime, _parse_moment))
 
 
 @set_module("cfevents")

@@ -228,10 +228,12 @@ def test_checkpoint_of_another_is_refused() -> None:
         moment = datetime.fromtimestamp(BEGIN, UTC)
         fields = Finding("ha_error", "error", "a", moment, moment, "an error", (), {"n": 1}).to_dict()
         wrong = {"severity": "bad", "kind": None, "first_at": 5, "event_ids": ["5"], "details": [], "more": 1}
+        wrong["last_at"] = "2023-11-14T22:13:20"
         damaged = [
             json.dumps(json.loads(stored.to_json()) | {"findings": {"a": of_connector}})
             for of_connector in ([], [[]], [[{}], []], *([[fields | {name: wrong[name]}], []] for name in wrong))
         ]
+        fields["event_ids"] = [f"{time}.3" for time in (BEGIN, BEGIN + 0.25, 1e15 + 0.5, 1e-05, -0.5)]
         whole = json.loads(stored.to_json()) | {"findings": {"a": [[fields], []]}}
         assert json.loads(WatchCheckpoint.from_json(json.dumps(whole)).to_json()) == whole
         for text in ("", "{}", follower.checkpoint.to_json(), *damaged):
