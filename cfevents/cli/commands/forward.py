@@ -54,9 +54,10 @@ async def _deliver(follower: Follower[Any], sink: Sink, options: CommandOptions,
         print_note("without --checkpoint, the next run begins at --since again")
     patience = ONCE_PATIENCE_S if options.once else None
     kept = {"checkpoint": options.checkpoint, "dead_letters": options.dead_letters}
-    is_file = isinstance(sink, NDJSONFile)
-    of = (name,) if is_file else (name, "table") if isinstance(sink, KeepingSink) else (options.checkpoint, "file")
-    with name_checkpoint(*of), life.shown(new_files, prints=False):
+    named = name_checkpoint(options.checkpoint, "file")
+    if isinstance(sink, KeepingSink):
+        named = name_checkpoint(name) if isinstance(sink, NDJSONFile) else name_checkpoint(name, "table")
+    with named, life.shown(new_files, prints=False):
         await forward(follower, sink, patience=patience, **kept)
 
 
