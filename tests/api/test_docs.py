@@ -278,6 +278,19 @@ def test_tutorial_works_from_start_to_end(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+ new events? in events\.db\n", ended[0][1])
 
 
+def test_synopsis_of_a_command_names_its_options() -> None:
+    """The page describes those that all commands have, and those of a table, in sections of their own."""
+    elsewhere = {"--account", "--json", "--columns", "--no-headers", "--color", "--quiet", "--debug"}
+    found = [block.text for block in blocks(ROOT / "docs" / "cli.md", "text") if block.text.startswith("cfevents ")]
+    missing = {}
+    for text in found:
+        options = app.commands[text.split()[1]].params
+        names = {name for option in options for name in option.opts if name.startswith("--")}
+        missing[text.split()[1]] = {name for name in names - elsewhere if not re.search(rf"{name}\b(?!-)", text)}
+    assert missing.keys() >= {"list", "follow", "forward", "watch", "wait", "archive", "report", "export"}
+    assert not any(missing.values()), missing
+
+
 def test_pages_have_examples_of_each_sort() -> None:
     """The pages have Python examples, tests, and shell examples with `--simulate`."""
     assert {page.name for page in PYTHON} >= {"README.md", "index.md", "quickstart.md", "testing.md"}
