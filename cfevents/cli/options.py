@@ -10,6 +10,7 @@ import click
 
 from cfevents._validation import printable
 from cfevents.cli.console.output import FORMATS, Style, View, Zone, column_names
+from cfevents.cli.console.wording import name_variable
 from cfevents.cli.paths import FILE
 
 if TYPE_CHECKING:
@@ -434,4 +435,4 @@ def example(*lines: str) -> str:
 
 def usage_error(message: str) -> click.UsageError:
     """Return a usage error of the command that runs, whose ``--help`` the message then names."""
-    return click.UsageError(message, ctx=click.get_current_context())
+    return click.UsageError(name_variable(message), ctx=click.get_current_context())

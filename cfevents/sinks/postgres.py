@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import ssl
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
@@ -268,31 +268,47 @@ def _following(checkpoint: FollowCheckpoint) -> str:
 
 def postgres_sink(address: SinkAddress) -> PostgreSQL:
     """Return the sink at an address; raise ValueError for one that holds a secret, or would leave TLS away."""
-    parts, insecure = urlsplit(address.text), address.insecure
-    query = dict(parse_qsl(parts.query))
+    try:
+        parts = urlsplit(address.text)
+    except ValueError:
+        raise ValueError("url is no URL: write postgresql://HOST:PORT/DATABASE?table=NAME") from None
+    pairs = parse_qsl(parts.query)
+    query = dict(pairs)
     user, _, host = parts.netloc.rpartition("@")
     has_password = ":" in unquote(user) or not query.keys().isdisjoint({"password", "sslpassword"})
     table, mode = query.pop("table", ""), query.get("sslmode") or os.environ.get("PGSSLMODE")
     hosts = host or query.get("host") or os.environ.get("PGHOST", "")
     names = hosts.split(",")
     is_local = all(not name or name.startswith("/") or is_loopback(_without_port(name)) for name in names)
-    if not (is_local or insecure or has_password):
+    if not (is_local or address.insecure):
         query.setdefault("sslmode", mode or "require")
     dsn = parts._replace(scheme="postgresql", query=urlencode(query)).geturl()
+    needs_tls = not (is_local or address.insecure)
+    fault = _address_fault(host, [name for name, _ in pairs], table, mode if needs_tls else None)
     # A traceback shows variables, and they may hold a password.
-    del parts, query, user
+    del parts, pairs, query, user
     if has_password:
-        dsn = ""
-        raise ValueError("url holds a password: leave it out, and set PGPASSWORD, write ~/.pgpass or give token=")
-    if not table:
-        raise ValueError("url names no table: write postgresql://HOST/DATABASE?table=NAME")
-    if len(table.rpartition(".")[2].encode()) > _MAX_TABLE_BYTES:
-        raise ValueError(
-            f"url names a table of more than {_MAX_TABLE_BYTES} bytes, the most that PostgreSQL tells apart"
-        )
-    if not (is_local or insecure or mode is None or mode in _TLS_MODES):
-        raise ValueError(f"url has sslmode={mode}, which may go without TLS: use require, or give insecure=True")
+        dsn, fault = "", "holds a password: leave it out, and set PGPASSWORD, write ~/.pgpass or give token="
+    if fault:
+        raise ValueError(f"url {fault}")
     return PostgreSQL(dsn, hosts, table, address.token, address.timeout_s)
+
+
+def _address_fault(host: str, names: Sequence[str], table: str, mode: str | None) -> str:
+    """Return what is wrong with an address, or with its mode of TLS, which is None where it does not matter."""
+    ports = [name.rpartition("]")[2].partition(":")[2] or "5432" for name in host.split(",")]
+    has_fault = {
+        "has a parameter twice: leave one out": len({*names}) < len(names),
+        "has a port that is no number below 65536": not all(port.isdecimal() and int(port) < 65_536 for port in ports),
+        "names no table: write postgresql://HOST/DATABASE?table=NAME": not table,
+        f"names a table of more than {_MAX_TABLE_BYTES} bytes, the most that PostgreSQL tells apart": (
+            len(table.rpartition(".")[2].encode()) > _MAX_TABLE_BYTES
+        ),
+        f"has sslmode={mode}, which may go without TLS: use require, or give insecure=True": (
+            mode is not None and mode not in _TLS_MODES
+        ),
+    }
+    return next((fault for fault, is_so in has_fault.items() if is_so), "")
 
 
 def _without_port(host: str) -> str:

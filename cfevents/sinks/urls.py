@@ -159,8 +159,10 @@ def _scheme(url: str) -> tuple[str, str, frozenset[str]]:
 def _checked_token(token: Any) -> Secret | None:
     if isinstance(token, NonText):
         raise TypeError(f"token must be text, not {token.type_name}")
-    if token is not None and not (token and token.isascii() and token.isprintable()):
-        raise ValueError("token is empty, or holds a character that no header can have")
+    if token is not None and not token:
+        raise ValueError("the token is empty")
+    if token is not None and not (token.isascii() and token.isprintable()):
+        raise ValueError("the token holds a character that no header can have, such as a line end: leave it out")
     return token
 
 

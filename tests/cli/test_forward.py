@@ -1,6 +1,7 @@
 """What forward delivers, how it ends, and what it says about an address that is wrong."""
 
 import json
+import os
 import re
 import signal
 import sys
@@ -139,6 +140,8 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
             ("--to", "file:e", "--token-env", "SINK_TOKEN", "--header-env", "X=SINK_TOKEN", "--insecure"),
             "where --token-env or --token-file, --header-env, --insecure has no use",
         ),
+        (("--to", "https://h", "--token-env", "BROKEN"), "the token holds a character that no header can have"),
+        (("--to", "https://h", "--token-file", os.devnull), "the token is empty"),
         (("--to", "https://h", "--header-env", "=SINK_TOKEN"), "--header-env has a name that no header can have"),
         (("--to", "https://h", "--header-env", "X Key=SINK_TOKEN"), "--header-env has a name that no header can have"),
         (
@@ -149,14 +152,29 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
         (("--to", "file:e", "--interval", "soon"), "--interval soon is not a length of time"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(account: Simulator, invoke: Invoke, options: tuple[str, ...], says: str) -> None:
+def test_what_is_wrong_is_one_sentence(
+    account: Simulator, invoke: Invoke, options: tuple[str, ...], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is asked of the API, no file is left, and no secret is repeated."""
     account.requests.clear()
+    monkeypatch.setenv("BROKEN", "half\nof it")
     done = invoke("forward", "site-1", *SINCE, *options)
     assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert says in done.stderr
     assert SECRET not in done.output
     assert (account.requests, files()) == ([], [])
+
+
+@pytest.mark.parametrize(("command", "variable"), [("forward", "CFEVENTS_TO"), ("watch", "CFEVENTS_WATCH_TO")])
+def test_variable_with_a_wrong_address_is_named(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, command: str, variable: str
+) -> None:
+    """The option is named where it was given."""
+    monkeypatch.setenv(variable, "postgresql://db/t")
+    assert invoke(command, "site-1", "--once").stderr.startswith(f"cfevents: {variable} names no table")
+    monkeypatch.setenv(variable, "file:nowhere/events.ndjson")
+    assert invoke(command, "site-1", "--once").stderr.startswith(f"cfevents: {variable}")
+    assert invoke(command, "site-1", "--once", "--to", "https:").stderr.startswith("cfevents: --to names no host")
 
 
 def test_missing_extra_is_one_sentence(account: Simulator, invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:

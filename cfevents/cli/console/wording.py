@@ -75,6 +75,7 @@ def in_shell_words(text: str) -> str:
     """
     for pattern, words in _WORDS:
         text = re.sub(pattern, words, text)
+    text = name_variable(text)
     context = click.get_current_context(silent=True)
     if context is None or _SOURCE not in context.meta:
         return text
@@ -84,6 +85,15 @@ def in_shell_words(text: str) -> str:
         text = text.replace("'cfevents archive PATH", command)
     # In a function, since a path may have a backslash.
     return re.sub(rf"'cfevents (?:{_READING})\b(?! --help)[^']*", lambda match: match[0] + source, text)
+
+
+def name_variable(text: str) -> str:
+    """Return a message that begins with ``--to`` with the variable instead, where the address comes from it."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.get_parameter_source("to") is not ParameterSource.ENVIRONMENT:
+        return text
+    variable = next(str(option.envvar) for option in context.command.params if option.name == "to")
+    return re.sub(r"^--to(?=[ :])", variable, text)
 
 
 def wrapped(text: str, width: int) -> str:
