@@ -49,7 +49,8 @@ class Splunk(HTTPSink):
         self._metadata = dict(url.query)
         self._ack_path = url.path.rstrip("/").removesuffix("/1.0").removesuffix("/event") + "/ack"
         self._unconfirmed = dict[int, Sequence[OutgoingEvent]]()
-        self._forgotten = list[OutgoingEvent]()  # by a collector that counts from 0 again, as after a restart
+        self._last_number, self._sent = -1, 0  # requests since that number, some of which may have one too
+        self._forgotten = list[OutgoingEvent]()  # by the collector
         self._confirms: bool | None = None  # None until it has taken something
 
     def encode(self, event: FormattedEvent) -> bytes:
@@ -63,12 +64,10 @@ class Splunk(HTTPSink):
         code, place = (_number(said.get(name)) for name in ("code", "invalid-event-number"))
         if code in _TAKEN and answer.status == 200:
             self._confirms = "ackId" in said
-            if not self._confirms:
-                return Verdict()
-            if not re.fullmatch(_ACK_ID, str(said["ackId"])):
+            if self._confirms and not re.fullmatch(_ACK_ID, str(said["ackId"])):
                 raise self.misunderstood(answer, events, "its ackId is no number")
-            self._forgotten += self._unconfirmed.get(int(said["ackId"]), ())
-            self._unconfirmed[int(said["ackId"])] = events
+            if self._confirms:
+                self._wait_for(int(said["ackId"]), events)
             return Verdict()
         if code == _NO_DATA and not events:
             return Verdict()
@@ -84,6 +83,10 @@ class Splunk(HTTPSink):
         if answer.status == 400 and code is not None and code not in _INVALID_EVENT:
             raise SinkError(f"{text}; check the address")
         return super().read(answer, events)
+
+    async def _exchange(self, events: Sequence[OutgoingEvent]) -> tuple[HTTPAnswer, Verdict]:
+        self._sent += 1
+        return await super()._exchange(events)
 
     def _stopped(self, answer: HTTPAnswer, place: int, count: int, *, is_invalid: bool) -> Verdict:
         """Return what it means that events are taken up to a place; where they have to be confirmed, nothing will."""
@@ -102,13 +105,23 @@ class Splunk(HTTPSink):
             await asyncio.sleep(wait_s)
             if not await self._confirm() or not self._unconfirmed:
                 break
-        unconfirmed = [*self._forgotten, *chain(*self._unconfirmed.values())]
-        self._forgotten, self._unconfirmed = [], {}
+        self._forget()
+        unconfirmed, self._forgotten = self._forgotten, []
         if unconfirmed:
             self.put_back(unconfirmed)
             text = f"{self.receiver.name} has not confirmed that {len(unconfirmed)} events are indexed"
             raise SinkError(f"{text}: they are sent again", is_temporary=True)
         return refused
+
+    def _wait_for(self, number: int, events: Sequence[OutgoingEvent]) -> None:
+        if number <= self._last_number or number < self._sent:  # it may count from 0 again, as after a restart
+            self._forget()
+        self._unconfirmed[number], self._last_number, self._sent = events, number, 0
+
+    def _forget(self) -> None:
+        """Let no number stand for the events that are not confirmed: it may be that of a request without an answer."""
+        self._forgotten += chain(*self._unconfirmed.values())
+        self._unconfirmed = {}
 
     async def _confirm(self) -> bool:
         """Forget the events that are indexed; return False where the collector no longer knows the others."""

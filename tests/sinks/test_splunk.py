@@ -252,6 +252,31 @@ def test_collector_that_counts_anew_within_a_batch_is_sent_to_again() -> None:
     play(scenario, confirms=True, max_events=2)
 
 
+def test_number_of_a_lost_answer_confirms_nothing_else() -> None:
+    """A restarted collector takes a request whose answer is lost: its number is that of earlier events."""
+
+    async def scenario(receiver: SplunkReceiver, sink: Sink) -> None:
+        take = receiver.receive
+
+        def receive(request: web.Request, body: bytes) -> Any:
+            if len(receiver.requests) != 3:  # one to open, and one with events
+                return take(request, body)
+            receiver._unconfirmed.clear()
+            take(request, body)
+            return 504, {}
+
+        receiver.receive = receive  # type: ignore[method-assign]
+        some = events(4)
+        for reason in ("answers 504", "has not confirmed that 2 events are indexed: they are sent again"):
+            with pytest.raises(SinkError, match=reason) as caught:
+                await sink.write(some)
+            assert caught.value.is_temporary
+        assert not await sink.write(some)
+        assert {*numbers(receiver)} == {0, 1, 2, 3}
+
+    play(scenario, confirms=True, max_events=2)
+
+
 class Renumbering(SplunkReceiver):
     """A collector that writes the number of an acknowledgement in its own way."""
 
