@@ -111,7 +111,8 @@ class _ReportPage:
         fitting = (step for step in _TICK_HOURS if hours / step <= _MAX_TICKS)
         step = next(fitting, 24 * math.ceil(hours / 24 / _MAX_TICKS))
         midnight = in_zone(to_datetime(self.begin), self.tz).replace(hour=0, minute=0, second=0, microsecond=0)
-        for number in range(int(24 + hours) // step + 1):
+        left = datetime.max.replace(tzinfo=midnight.tzinfo) - midnight  # of the calendar
+        for number in range(min(int(24 + hours), left // timedelta(hours=1)) // step + 1):
             wall = midnight + timedelta(hours=number * step)
             if self.begin <= wall.timestamp() <= self.end:
                 yield self.percent(wall.timestamp()), f"{wall:%m-%d}" if wall.hour == 0 else f"{wall:%H:%M}"

@@ -18,7 +18,7 @@ from support.appliance_events import BEGIN, DAY, HOUR, DetailedEvent, event, eve
 from support.pages import HOSTILE, hostile_report
 
 import cfevents
-from cfevents import operations
+from cfevents import EventMetadata, operations
 from cfevents.operations import Report
 
 # An upgrade that fails, a stuck rekey, a restart without a stop, and a connector that goes silent after four hours.
@@ -278,3 +278,11 @@ def test_clocks_of_another_age_are_drawn_at_the_edge(moment: float) -> None:
     page = operations.report([*EVENTS, event(moment, "RekeyReset")]).to_html(tz=ZoneInfo("Asia/Tokyo"))
     places = [it.get("x") or "0%" for it in parse(page).iter("use")]
     assert all(0 <= float(place.rstrip("%")) <= 100 for place in places)
+
+
+@pytest.mark.parametrize("seconds", [-1e11, -62_135_596_800, 253_402_300_799, 1.7e12])
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Pacific/Kiritimati"])
+def test_event_at_the_edge_of_the_calendar_is_on_a_page(seconds: float, zone: str) -> None:
+    """Whatever time a broken clock has recorded, there is a page."""
+    events = [EventMetadata("HaError", time, number, BEGIN) for number, time in enumerate([seconds, BEGIN])]
+    assert "ha error" in text_of(operations.report(events).to_html(tz=ZoneInfo(zone)))
