@@ -43,6 +43,11 @@ def write_errors(path: Path, note: str = "") -> Iterator[None]:
         raise ArchiveError(f"{name} cannot be written: {reason}{note}") from error
 
 
+def is_same_file(path: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Return whether two paths lead to one file, which may not exist yet."""
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
 def missing_directory(path: str | os.PathLike[str]) -> str | None:
     """Return that the directory of a file, or of what a link leads to, does not exist; None if it does."""
     folder = Path(os.path.realpath(path)).parent

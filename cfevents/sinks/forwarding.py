@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from cfevents._cancellation import finish
+from cfevents._files import is_same_file
 from cfevents._following.follower import Batch, Follower, SinkMetrics
 from cfevents._following.watch import Watch
 from cfevents._http.retry import Retry
@@ -59,7 +60,7 @@ async def forward(
         CheckpointError: The stored checkpoint is damaged, or of other connectors or kinds.
         CfEventsError: As ``Follower.batches`` does; `FleetError` as ``Follower.once`` does.
         TypeError: It is no follower.
-        ValueError: The patience is no length of time, or the sink takes no findings.
+        ValueError: The patience is no length of time, the sink takes no findings, or the two files are one.
     """
     validate_type("follower", follower, Watch if isinstance(follower, Watch) else Follower)
     if isinstance(follower, Watch) and isinstance(sink, KeepingSink):
@@ -70,6 +71,8 @@ async def forward(
         checkpoint = None
     if dead_letters is None and checkpoint is not None:
         dead_letters = f"{os.fspath(checkpoint)}.dead-letters"
+    if checkpoint is not None and dead_letters is not None and is_same_file(checkpoint, dead_letters):
+        raise ValueError("dead_letters and checkpoint are one file: name another for one of them")
     store = None if checkpoint is None else CheckpointFile(checkpoint)
     with nullcontext() if store is None else store:
         letters = None if dead_letters is None else DeadLetters(dead_letters)

@@ -259,6 +259,16 @@ def test_wrong_arguments_fail_before_anything_is_sent(options: Any, error: type[
     assert sink.attempts == []
 
 
+def test_dead_letters_in_the_file_of_the_checkpoint_are_refused(tmp_path: Path) -> None:
+    """The next checkpoint would replace them."""
+    sink, state, link = Kept(), tmp_path / "state.json", tmp_path / "link"
+    link.symlink_to(state)
+    for letters in state, link:
+        with pytest.raises(ValueError, match="dead_letters and checkpoint are one file: name another for one of them"):
+            delivered(sink, checkpoint=state, dead_letters=letters)
+    assert (sink.attempts, state.exists()) == ([], False)
+
+
 def test_error_of_the_client_is_no_outage_of_the_sink() -> None:
     sink = Kept(ConfigurationError("the client was closed"))
     with pytest.raises(ConfigurationError):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cfevents import Client, Follower, SinkMetrics
-from cfevents._files import missing_directory
+from cfevents._files import is_same_file, missing_directory
 from cfevents._html import counted
 from cfevents._secrets import Secret, mask
 from cfevents.cli.commands.follow import Life, beginning, name_checkpoint
@@ -27,6 +27,8 @@ async def forward_events(options: CommandOptions) -> None:
     """Deliver events until a signal, or once, and print how many."""
     options, follower = check_options(options), None
     sink = connect_sink(options)
+    if options.checkpoint and options.dead_letters and is_same_file(options.checkpoint, options.dead_letters):
+        raise usage_error("--dead-letters and --checkpoint are one file: name another for one of them.")
     with end_on_signal() as ending:
         async with open_client(options) as client, AsyncExitStack() as stack:
             # Before anything is asked of the API; but a file only when the connectors are known.
