@@ -72,7 +72,7 @@ async def forward(
     if dead_letters is None and checkpoint is not None:
         dead_letters = f"{os.fspath(checkpoint)}.dead-letters"
     if checkpoint is not None and dead_letters is not None and is_same_file(checkpoint, dead_letters):
-        raise ValueError("dead_letters and checkpoint are one file: name another for one of them")
+        raise ValueError("dead_letters and checkpoint are the same file: give each its own")
     store = None if checkpoint is None else CheckpointFile(checkpoint)
     with nullcontext() if store is None else store:
         letters = None if dead_letters is None else DeadLetters(dead_letters)

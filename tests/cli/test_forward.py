@@ -133,7 +133,7 @@ def test_token_may_be_in_a_file(account: Simulator, invoke: Invoke, hook: Hook) 
         (("--to", "https://h", "--checkpoint", "nowhere/state.json"), "nowhere does not exist"),
         (
             ("--to", "https://h", "--checkpoint", "a.json", "--dead-letters", "./a.json"),
-            "--dead-letters and --checkpoint are one file: name another for one of them",
+            "--dead-letters and --checkpoint are the same file: give each its own",
         ),
         (("--to", "file:nowhere/events.ndjson"), "nowhere does not exist: make it first"),
         (("--to", "https://h", "--dead-letters", "nowhere/dead"), "nowhere does not exist: make it first"),

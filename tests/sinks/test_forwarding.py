@@ -264,7 +264,7 @@ def test_dead_letters_in_the_file_of_the_checkpoint_are_refused(tmp_path: Path) 
     sink, state, link = Kept(), tmp_path / "state.json", tmp_path / "link"
     link.symlink_to(state)
     for letters in state, link:
-        with pytest.raises(ValueError, match="dead_letters and checkpoint are one file: name another for one of them"):
+        with pytest.raises(ValueError, match="dead_letters and checkpoint are the same file: give each its own"):
             delivered(sink, checkpoint=state, dead_letters=letters)
     assert (sink.attempts, state.exists()) == ([], False)
 

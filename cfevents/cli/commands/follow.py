@@ -1,7 +1,6 @@
 """The command that prints or stores events as they arrive."""
 
 import math
-import os
 import shlex
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
@@ -13,6 +12,7 @@ from typing import Any
 from attrs import evolve
 
 from cfevents import Batch, CfEventsError, CheckpointError, Client, Fleet, FollowCheckpoint, Follower, Watch
+from cfevents._files import is_same_file
 from cfevents._html import counted
 from cfevents._model.kinds import split_kinds
 from cfevents._progress import Progress
@@ -125,7 +125,7 @@ def _check_output(path: str | None, options: CommandOptions) -> None:
         raise usage_error("-n may end amid events that --checkpoint and --output keep together: leave it out.")
     if path and path != _STDOUT and Path(path).exists() and not Path(path).is_file():
         raise usage_error(f"--output {path} is no plain file, which alone keeps each event once: use > instead.")
-    if path and options.checkpoint and os.path.realpath(path) == os.path.realpath(options.checkpoint):
+    if path and options.checkpoint and is_same_file(path, options.checkpoint):
         raise usage_error("--output and --checkpoint are the same file: give each its own.")
 
 

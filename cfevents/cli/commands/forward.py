@@ -28,7 +28,7 @@ async def forward_events(options: CommandOptions) -> None:
     options, follower = check_options(options), None
     sink = connect_sink(options)
     if options.checkpoint and options.dead_letters and is_same_file(options.checkpoint, options.dead_letters):
-        raise usage_error("--dead-letters and --checkpoint are one file: name another for one of them.")
+        raise usage_error("--dead-letters and --checkpoint are the same file: give each its own.")
     with end_on_signal() as ending:
         async with open_client(options) as client, AsyncExitStack() as stack:
             # Before anything is asked of the API; but a file only when the connectors are known.
