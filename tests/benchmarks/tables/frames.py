@@ -41,7 +41,7 @@ def _table(events: int, figures: Mapping[_Key, Figures], begun: Mapping[_Key, Fi
             row,
             figure(events / run.seconds),
             times(figures[name, size, _PLAIN].seconds / run.seconds),
-            f"{run.peak_mb - begun[name, size, row].peak_mb:.1f}",
+            f"{run.peak_mb - begun[name, size, row].peak_mb:z.1f}",
             target("frames", row),
         )
         for (name, size, row), run in figures.items()
