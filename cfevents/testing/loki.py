@@ -56,7 +56,7 @@ class LokiReceiver(EventReceiver):
         self._last, self._newest = dict[str, LokiEntry](), dict[str, float]()
 
     def receive(self, request: web.Request, body: bytes) -> ReceiverAnswer:
-        """Store what is valid."""
+        """Return the answer, and store the entries that are valid."""
         if refusal := self._refusal(request):
             return refusal
         try:

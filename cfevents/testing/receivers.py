@@ -217,7 +217,7 @@ class ElasticReceiver(EventReceiver):
         return (number, {"error": _bulk_error(number), "status": number}) if number != 413 else super().refusal(413)
 
     def receive(self, request: web.Request, body: bytes) -> ReceiverAnswer:
-        """Take each document that is valid; the answer has the status of each."""
+        """Return the answer, which has the status of each document, and store those that are valid."""
         if request.headers.get("Authorization") != f"ApiKey {self.token}":
             return self.refusal(401)
         index, _, call = request.path.strip("/").rpartition("/")
